@@ -1,0 +1,33 @@
+//! What every action can reach.
+
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::dispatcher::DispatcherHandle;
+use crate::events::JobWaiters;
+use crate::job::{Clock, HostId, Timestamp};
+use crate::modules::{Modules, Validators};
+use crate::store::Store;
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct ApiState {
+    /// Everything durable.
+    pub store: Store,
+    /// The upload pipeline.
+    pub modules: Modules,
+    /// Compiled schemas.
+    pub validators: Validators,
+    /// Who runs next.
+    pub dispatcher: DispatcherHandle,
+    /// Callers that wait for jobs.
+    pub waiters: JobWaiters,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// What the host was told.
+    pub config: Arc<Config>,
+    /// This process.
+    pub host: HostId,
+    /// When it started.
+    pub started_at: Timestamp,
+}

@@ -1,0 +1,71 @@
+//! The host's configuration: one struct per concern, defaults documented, checked before anything starts.
+//! Flags win over `STOKER_*` environment variables, those over `stoker.toml`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::job::LimitBounds;
+
+/// Everything a host can be told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the API listens. Default `127.0.0.1:7700`.
+    pub listen: SocketAddr,
+    /// Where everything durable lives. Default `./stoker-data`.
+    pub data_dir: PathBuf,
+    /// Attempts that may run at once, at most 256; 0 = accept and don't run. Default: cores × 2.
+    pub workers: u32,
+    /// Bearer token of the admin; needed on any address but loopback.
+    pub admin_key: Option<AdminKey>,
+    /// How long running attempts may go on after SIGTERM. Default 30 s.
+    pub shutdown_grace: Duration,
+    /// A waiting job rises one priority level per this time; zero = never. Default 60 s.
+    pub priority_aging: Duration,
+    /// A host that has not been heard of for so long has lost its leases. Default 30 s.
+    pub lease_ttl: Duration,
+    /// Names (beside loopback's and the listen address) by which clients may call this host.
+    pub allowed_hosts: Vec<String>,
+    /// Limits of attempts.
+    pub limits: LimitBounds,
+    /// Limits of requests and uploads.
+    pub requests: RequestLimits,
+    /// Limits of compiling.
+    pub compile: CompileLimits,
+    /// How long the event log is kept: age. Default 1 h.
+    pub events_keep: Duration,
+    /// How long the event log is kept: size, bytes. Default 1 GiB.
+    pub events_keep_bytes: u64,
+}
+
+/// Limits of requests.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestLimits {
+    /// Payload of one job, bytes. Default 1 MiB.
+    pub payload_bytes_max: usize,
+    /// Jobs in one batch. Default 10,000.
+    pub batch_jobs_max: usize,
+    /// Body of a batch, bytes. Default 64 MiB.
+    pub batch_bytes_max: usize,
+    /// A module, bytes. Default 64 MiB.
+    pub module_bytes_max: usize,
+}
+
+/// Limits of the compiling child process.
+#[derive(Clone, Copy, Debug)]
+pub struct CompileLimits {
+    /// Wall time. Default 120 s.
+    pub timeout: Duration,
+    /// Memory, bytes. Default 1 GiB.
+    pub memory_bytes: u64,
+}
+
+/// A secret that never shows itself in logs.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AdminKey(pub String);
+
+impl std::fmt::Debug for AdminKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AdminKey(…)")
+    }
+}

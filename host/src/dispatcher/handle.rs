@@ -1,0 +1,56 @@
+//! What the API sees of the dispatcher.
+
+use crate::job::{FailureReason, JobId, Progress, Timestamp};
+
+/// An attempt whose guest has been entered on this host.
+#[derive(Clone, Debug)]
+pub struct ActiveAttempt {
+    /// The lease it runs under.
+    pub lease_number: i64,
+    /// From 1.
+    pub attempt: u32,
+    /// When entered.
+    pub started_at: Timestamp,
+    /// Last reported.
+    pub progress: Option<Progress>,
+}
+
+/// Slots of this host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slots {
+    /// Attempts running.
+    pub used: u32,
+    /// Attempts that may run at once; 0 = accepts and does not run.
+    pub total: u32,
+}
+
+/// Numbers for `/metrics`.
+#[derive(Clone, Debug, Default)]
+pub struct DispatcherMetrics {
+    /// Executions ended since start, by outcome word (`succeeded`, `suspended`, or the failure reason's).
+    pub executions: Vec<(&'static str, u64)>,
+    /// Guest run time since start, µs.
+    pub run_us: u64,
+    /// Fuel burnt since start.
+    pub fuel: u64,
+    /// Jobs claimed since start.
+    pub claimed: u64,
+    /// Outcomes waiting for the store.
+    pub outcomes_waiting: u64,
+}
+
+/// Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct DispatcherHandle {}
+
+#[allow(unused_variables, clippy::todo, missing_docs)]
+impl DispatcherHandle {
+    /// The job's running attempt on this host, if its guest has been entered.
+    pub fn active(&self, job: JobId) -> Option<ActiveAttempt> { todo!() }
+    /// Interrupts the job if this host holds it. Idempotent; nothing happens when it is not here.
+    pub fn interrupt(&self, job: JobId, reason: FailureReason) { todo!() }
+    pub fn slots(&self) -> Slots { todo!() }
+    pub fn metrics(&self) -> DispatcherMetrics { todo!() }
+    /// Stopped claiming (shutdown).
+    pub fn is_stopping(&self) -> bool { todo!() }
+}

@@ -1,0 +1,6 @@
+//! What happened, published after the commit that made it so. Subscribers are hints' takers: bounded, and told to
+//! read again when they lag.
+
+mod job_waiters;
+
+pub use job_waiters::{JobWait, JobWaiters};

@@ -1,0 +1,34 @@
+//! The domain: what a job is and which decisions are taken about it.
+//!
+//! Pure: no IO, no async, no clock reads, no randomness that is not passed in. Everything here can be tested
+//! with a table.
+
+pub mod clock;
+pub mod context;
+pub mod event;
+pub mod id;
+pub mod kind;
+pub mod lease;
+pub mod limits;
+pub mod name;
+pub mod outcome;
+pub mod receipt;
+pub mod retry;
+pub mod spec;
+pub mod state;
+pub mod waiting;
+
+pub use clock::{Clock, Timestamp};
+pub use context::AttemptContext;
+pub use event::{Event, EventType};
+pub use id::{HostId, IdSequence, JobId, ParseIdError};
+pub use kind::{ExitFailure, GuestType, KindDescription, KindSettings, StdinFormat, StdoutFormat};
+pub use lease::Lease;
+pub use limits::{LimitBounds, LimitRequest, Limits};
+pub use name::{Digest, KindName, ModuleName, NameError, QueueName, TenantName};
+pub use outcome::{Failure, FailureReason, HandlerVerdict, LogLevel, LogLine, Outcome, Progress};
+pub use receipt::{CompiledFrom, Receipt};
+pub use retry::{RetryDecision, RetryPolicy};
+pub use spec::{JobOptions, JobSpec};
+pub use state::JobState;
+pub use waiting::WaitingReason;

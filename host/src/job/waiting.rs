@@ -1,0 +1,53 @@
+//! Why a job is not running.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! waiting_reasons {
+    ($($(#[$doc:meta])* $name:ident = $code:literal $word:literal,)*) => {
+        /// The stable words of `waiting.reason`. Codes are what the store keeps on parked jobs; never reused.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum WaitingReason {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl WaitingReason {
+            /// Every reason.
+            pub const ALL: &'static [WaitingReason] = &[$(WaitingReason::$name,)*];
+
+            /// The word used in HTTP, logs and the dashboard.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(WaitingReason::$name => $word,)* }
+            }
+            /// The number the store keeps.
+            pub const fn code(self) -> u8 {
+                match self { $(WaitingReason::$name => $code,)* }
+            }
+            /// From the number the store keeps.
+            pub const fn from_code(code: u8) -> Option<Self> {
+                match code { $($code => Some(WaitingReason::$name),)* _ => None }
+            }
+        }
+    };
+}
+
+waiting_reasons! {
+    /// `run_at` lies in the future.
+    Scheduled = 1 "scheduled",
+    /// Failed, waits for its next attempt.
+    RetryBackoff = 2 "retry_backoff",
+    /// The handler asked to come back later.
+    Snoozed = 3 "snoozed",
+    /// Every slot of the host is in use.
+    HostSlots = 4 "host_slots",
+    /// No active module serves the kind.
+    NoHandler = 5 "no_handler",
+    /// Its module is being compiled for this host.
+    Compiling = 6 "compiling",
+    /// Others come first.
+    Behind = 7 "behind",
+    /// The host runs no jobs (`--workers 0`) or is stopping.
+    NoWorkers = 8 "no_workers",
+    /// Took part in the loss of a host; such jobs run one at a time.
+    Suspect = 9 "suspect",
+}

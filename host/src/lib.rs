@@ -1,0 +1,12 @@
+//! Stoker: a serverless-style WebAssembly job runner. `ARCHITECTURE.md` tells how the parts fit.
+
+pub mod api;
+pub mod cli;
+pub mod config;
+pub mod dispatcher;
+pub mod events;
+pub mod job;
+pub mod modules;
+pub mod sandbox;
+pub mod store;
+pub mod system_clock;

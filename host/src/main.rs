@@ -1,0 +1,2 @@
+//! Stoker.
+fn main() {}

@@ -1,0 +1,97 @@
+//! What the API sees of the upload pipeline.
+
+use crate::job::{Digest, KindName, ModuleName};
+use crate::sandbox::{CompileError, DescribeError, Sandbox, SandboxError};
+use crate::store::{Store, StoreError, TenantId, VersionRow};
+use bytes::Bytes;
+
+/// Bounds of an upload.
+#[derive(Clone, Copy, Debug)]
+pub struct ModulesOptions {
+    /// Largest module, bytes.
+    pub module_bytes_max: usize,
+}
+
+/// An artifact to be uploaded.
+#[derive(Clone, Debug)]
+pub struct Upload {
+    /// Whose.
+    pub tenant: TenantId,
+    /// The module's name.
+    pub module: ModuleName,
+    /// The bytes as sent.
+    pub wasm: Bytes,
+    /// Activate although unfinished jobs need kinds it drops.
+    pub force: bool,
+}
+
+/// What an upload came to.
+#[derive(Clone, Debug)]
+pub struct Uploaded {
+    /// The digest was new for this module.
+    pub created: bool,
+    /// The version, active now.
+    pub version: VersionRow,
+}
+
+/// Why an upload was refused. Each becomes one problem document; nothing is stored or half done.
+#[derive(Debug, thiserror::Error)]
+pub enum UploadError {
+    /// Not WebAssembly, or malformed.
+    #[error("this is not a valid WebAssembly module or component: {message} (at byte {offset})")]
+    Malformed {
+        /// Where parsing stopped.
+        offset: usize,
+        /// Why.
+        message: String,
+    },
+    /// Valid, but neither a handler nor a command.
+    #[error("the module is neither a handler nor a command: {0}")]
+    NoEntry(String),
+    /// Imports something the host does not offer.
+    #[error("the module imports what this host does not offer: {}", .0.join(", "))]
+    UnknownImports(Vec<String>),
+    /// Compiling failed.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    /// `describe` failed or lied.
+    #[error(transparent)]
+    Describe(#[from] DescribeError),
+    /// Another module serves one of its kinds.
+    #[error("kind `{kind}` is served by module `{module}`; delete that module first, or rename the kind")]
+    KindOwned {
+        /// The kind.
+        kind: KindName,
+        /// The other module.
+        module: ModuleName,
+    },
+    /// Unfinished jobs need kinds it drops.
+    #[error("unfinished jobs need kinds this version does not serve: {}", list(.0))]
+    KindsNeeded(Vec<(KindName, u64)>),
+    /// The host's own fault.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// The store's.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+fn list(kinds: &[(KindName, u64)]) -> String {
+    let items: Vec<String> = kinds.iter().map(|(kind, jobs)| format!("{kind} ({jobs})")).collect();
+    items.join(", ")
+}
+
+/// The pipeline. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Modules {}
+
+#[allow(unused_variables, clippy::todo, clippy::unused_async, missing_docs)]
+impl Modules {
+    pub fn new(store: Store, sandbox: Sandbox, options: ModulesOptions) -> Modules { todo!() }
+    pub fn options(&self) -> ModulesOptions { todo!() }
+    pub async fn upload(&self, upload: Upload) -> Result<Uploaded, UploadError> { todo!() }
+    /// Loads (and compiles, where this engine never did) every active version, those with waiting jobs first.
+    pub async fn warm_up(&self) -> Result<(), UploadError> { todo!() }
+    /// Whether a version's artifact is being compiled now: its jobs wait as `compiling`.
+    pub fn is_compiling(&self, digest: Digest) -> bool { todo!() }
+}

@@ -1,0 +1,90 @@
+//! What is registered: tenants' kinds, the module versions that serve them, queues. An immutable snapshot, replaced
+//! as a whole after each change, so that validating and dispatching a job read no table.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::job::{Digest, GuestType, KindName, KindSettings, ModuleName, QueueName, TenantName};
+
+/// The store's short name of a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TenantId(pub i64);
+/// The store's short name of a kind (unique over tenants).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KindId(pub i64);
+/// The store's short name of a module version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ModuleVersionId(pub i64);
+/// The store's short name of a queue (unique over tenants).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QueueId(pub i64);
+
+impl TenantId {
+    /// The tenant that exists always.
+    pub const DEFAULT: TenantId = TenantId(1);
+}
+
+/// A module version that serves kinds.
+#[derive(Clone, Debug)]
+pub struct ModuleVersionEntry {
+    /// Short name.
+    pub id: ModuleVersionId,
+    /// Whose.
+    pub tenant: TenantId,
+    /// The module.
+    pub module: ModuleName,
+    /// Its bytes.
+    pub digest: Digest,
+    /// How it is run.
+    pub guest: GuestType,
+}
+
+/// A registered kind.
+#[derive(Clone, Debug)]
+pub struct KindEntry {
+    /// Short name.
+    pub id: KindId,
+    /// Whose.
+    pub tenant: TenantId,
+    /// Whose, by name.
+    pub tenant_name: TenantName,
+    /// The kind.
+    pub name: KindName,
+    /// One sentence for people, from the module.
+    pub description: Option<String>,
+    /// The active version that serves it; `None` = `no_handler`.
+    pub version: Option<Arc<ModuleVersionEntry>>,
+    /// JSON Schema of the payload, JSON text.
+    pub input_schema: Arc<str>,
+    /// JSON Schema of the output, JSON text.
+    pub output_schema: Arc<str>,
+    /// The module's own settings.
+    pub module_settings: KindSettings,
+    /// The operator's.
+    pub operator_settings: KindSettings,
+    /// Both, the operator's on top.
+    pub settings: KindSettings,
+}
+
+/// The snapshot.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    /// Counts up with every change.
+    pub revision: u64,
+    /// By name.
+    pub tenants: FxHashMap<TenantName, TenantId>,
+    /// By short name.
+    pub kinds: FxHashMap<KindId, Arc<KindEntry>>,
+    /// By tenant and name.
+    pub kinds_by_name: FxHashMap<(TenantId, KindName), KindId>,
+    /// By short name; a queue is created by the first job that names it.
+    pub queues: FxHashMap<QueueId, QueueName>,
+}
+
+impl Catalog {
+    /// A tenant's kind.
+    pub fn kind(&self, tenant: TenantId, name: &KindName) -> Option<&Arc<KindEntry>> {
+        self.kinds.get(self.kinds_by_name.get(&(tenant, name.clone()))?)
+    }
+}

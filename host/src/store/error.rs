@@ -1,0 +1,53 @@
+//! What can go wrong below the list of operations. Expected refusals (unknown id, stale lease, conflict) are values
+//! of each operation's own result, not errors.
+
+/// An operation could not be carried out. Nothing of it was written.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The disk is full, read-only or failing; try again later.
+    #[error("the store cannot write now: {0}")]
+    Unavailable(String),
+    /// The queue to the writer is full; try again later.
+    #[error("the store is busy: {waiting_max} operations wait already")]
+    Busy {
+        /// The bound.
+        waiting_max: usize,
+    },
+    /// The store is closing.
+    #[error("the store is closed")]
+    Closed,
+    /// A row that can't be read, a constraint that should not fail: a bug or a damaged file.
+    #[error("the store is damaged or has a bug: {0}")]
+    Internal(String),
+}
+
+/// The data directory could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process uses it.
+    #[error("{path} is in use by another stoker process{pid}; stop it, or choose another --data-dir")]
+    Locked {
+        /// The data directory.
+        path: String,
+        /// ` (pid 123)` when known.
+        pid: String,
+    },
+    /// Written by a later version.
+    #[error("{path} was written by a newer stoker (schema {found}, this binary knows {known}); upgrade the binary or restore a backup")]
+    Newer {
+        /// The database file.
+        path: String,
+        /// Schema version found.
+        found: i64,
+        /// Schema version known.
+        known: i64,
+    },
+    /// Anything else.
+    #[error("cannot open {path}: {message}")]
+    Failed {
+        /// The file or directory.
+        path: String,
+        /// What the system said.
+        message: String,
+    },
+}
