@@ -46,11 +46,21 @@ pub struct DispatcherHandle {}
 #[allow(unused_variables, clippy::todo, missing_docs)]
 impl DispatcherHandle {
     /// The job's running attempt on this host, if its guest has been entered.
-    pub fn active(&self, job: JobId) -> Option<ActiveAttempt> { todo!() }
+    pub fn active(&self, job: JobId) -> Option<ActiveAttempt> {
+        todo!()
+    }
     /// Interrupts the job if this host holds it. Idempotent; nothing happens when it is not here.
-    pub fn interrupt(&self, job: JobId, reason: FailureReason) { todo!() }
-    pub fn slots(&self) -> Slots { todo!() }
-    pub fn metrics(&self) -> DispatcherMetrics { todo!() }
+    pub fn interrupt(&self, job: JobId, reason: FailureReason) {
+        todo!()
+    }
+    pub fn slots(&self) -> Slots {
+        todo!()
+    }
+    pub fn metrics(&self) -> DispatcherMetrics {
+        todo!()
+    }
     /// Stopped claiming (shutdown).
-    pub fn is_stopping(&self) -> bool { todo!() }
+    pub fn is_stopping(&self) -> bool {
+        todo!()
+    }
 }

@@ -142,11 +142,9 @@ impl Serialize for RetryPolicy {
 impl<'de> Deserialize<'de> for RetryPolicy {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(match StoredPolicy::deserialize(deserializer)? {
-            StoredPolicy::Exponential { base, cap, jitter } => RetryPolicy::Exponential {
-                base: Duration::from_millis(base),
-                cap: Duration::from_millis(cap),
-                jitter,
-            },
+            StoredPolicy::Exponential { base, cap, jitter } => {
+                RetryPolicy::Exponential { base: Duration::from_millis(base), cap: Duration::from_millis(cap), jitter }
+            }
             StoredPolicy::Fixed { delay } => RetryPolicy::Fixed { delay: Duration::from_millis(delay) },
             StoredPolicy::List { delays } => {
                 RetryPolicy::List { delays: delays.into_iter().map(Duration::from_millis).collect() }

@@ -87,11 +87,21 @@ pub struct Modules {}
 
 #[allow(unused_variables, clippy::todo, clippy::unused_async, missing_docs)]
 impl Modules {
-    pub fn new(store: Store, sandbox: Sandbox, options: ModulesOptions) -> Modules { todo!() }
-    pub fn options(&self) -> ModulesOptions { todo!() }
-    pub async fn upload(&self, upload: Upload) -> Result<Uploaded, UploadError> { todo!() }
+    pub fn new(store: Store, sandbox: Sandbox, options: ModulesOptions) -> Modules {
+        todo!()
+    }
+    pub fn options(&self) -> ModulesOptions {
+        todo!()
+    }
+    pub async fn upload(&self, upload: Upload) -> Result<Uploaded, UploadError> {
+        todo!()
+    }
     /// Loads (and compiles, where this engine never did) every active version, those with waiting jobs first.
-    pub async fn warm_up(&self) -> Result<(), UploadError> { todo!() }
+    pub async fn warm_up(&self) -> Result<(), UploadError> {
+        todo!()
+    }
     /// Whether a version's artifact is being compiled now: its jobs wait as `compiling`.
-    pub fn is_compiling(&self, digest: Digest) -> bool { todo!() }
+    pub fn is_compiling(&self, digest: Digest) -> bool {
+        todo!()
+    }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::job::{
-    AttemptContext, Clock, CompiledFrom, Digest, ExitFailure, FailureReason, GuestType, KindDescription, Limits, LogLine,
-    Outcome, Progress, Receipt, StdinFormat, StdoutFormat, Timestamp,
+    AttemptContext, Clock, CompiledFrom, Digest, ExitFailure, FailureReason, GuestType, KindDescription, Limits,
+    LogLine, Outcome, Progress, Receipt, StdinFormat, StdoutFormat, Timestamp,
 };
 
 /// How the sandbox is set up.
@@ -135,10 +135,16 @@ pub struct Interrupt {}
 
 #[allow(unused_variables, clippy::todo, missing_docs)]
 impl Interrupt {
-    pub fn raise(&self, reason: FailureReason) { todo!() }
-    pub fn raised(&self) -> Option<FailureReason> { todo!() }
+    pub fn raise(&self, reason: FailureReason) {
+        todo!()
+    }
+    pub fn raised(&self) -> Option<FailureReason> {
+        todo!()
+    }
     /// Resolves once raised.
-    pub async fn wait(&self) -> FailureReason { todo!() }
+    pub async fn wait(&self) -> FailureReason {
+        todo!()
+    }
 }
 
 /// The latest progress a guest reported; read by the dispatcher, which writes it to the store now and then.
@@ -181,21 +187,48 @@ pub struct Sandbox {}
 
 #[allow(unused_variables, clippy::todo, clippy::unused_async, missing_docs)]
 impl Sandbox {
-    pub fn new(options: &SandboxOptions, clock: Arc<dyn Clock>, source: Arc<dyn ArtifactSource>) -> Result<Sandbox, SandboxError> { todo!() }
+    pub fn new(
+        options: &SandboxOptions,
+        clock: Arc<dyn Clock>,
+        source: Arc<dyn ArtifactSource>,
+    ) -> Result<Sandbox, SandboxError> {
+        todo!()
+    }
     /// Starts the guest threads' work: a future that is polled on a guest thread, never on the API's.
-    pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) { todo!() }
+    pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        todo!()
+    }
     /// From memory, else from disk, else compiled in the child process. Concurrent callers share one load.
-    pub async fn guest(&self, digest: Digest, guest: GuestType) -> Result<(Guest, CompiledFrom), SandboxError> { todo!() }
+    pub async fn guest(&self, digest: Digest, guest: GuestType) -> Result<(Guest, CompiledFrom), SandboxError> {
+        todo!()
+    }
     /// From memory only, at once.
-    pub fn cached_guest(&self, digest: Digest) -> Option<Guest> { todo!() }
+    pub fn cached_guest(&self, digest: Digest) -> Option<Guest> {
+        todo!()
+    }
     /// Compiles at upload, in the child process, and caches the artifact. Returns the time it took.
-    pub async fn compile(&self, digest: Digest, guest: GuestType, wasm: Bytes) -> Result<Duration, CompileError> { todo!() }
+    pub async fn compile(&self, digest: Digest, guest: GuestType, wasm: Bytes) -> Result<Duration, CompileError> {
+        todo!()
+    }
     /// Drops a module from memory and disk.
-    pub fn forget(&self, digest: Digest) { todo!() }
+    pub fn forget(&self, digest: Digest) {
+        todo!()
+    }
     /// Calls `describe` with short limits; checks names, schemas and settings of what it returns.
-    pub async fn describe(&self, digest: Digest) -> Result<Vec<KindDescription>, DescribeError> { todo!() }
+    pub async fn describe(&self, digest: Digest) -> Result<Vec<KindDescription>, DescribeError> {
+        todo!()
+    }
     /// Runs one attempt to its end. Must be polled on a guest thread (`spawn`). `on_entry` is called right before the guest is entered.
-    pub async fn run(&self, guest: &Guest, invocation: Invocation, on_entry: impl FnOnce() + Send) -> Result<Execution, SandboxError> { todo!() }
+    pub async fn run(
+        &self,
+        guest: &Guest,
+        invocation: Invocation,
+        on_entry: impl FnOnce() + Send,
+    ) -> Result<Execution, SandboxError> {
+        todo!()
+    }
     /// Joins the guest threads once nothing runs any more. Blocking.
-    pub fn close(&self) { todo!() }
+    pub fn close(&self) {
+        todo!()
+    }
 }

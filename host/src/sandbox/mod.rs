@@ -6,6 +6,6 @@
 mod facade;
 
 pub use facade::{
-    ArtifactSource, CompileError, DescribeError, Execution, Guest, Interrupt, Invocation, ProgressCell, Sandbox,
-    SandboxError, SandboxOptions, PlainSettings,
+    ArtifactSource, CompileError, DescribeError, Execution, Guest, Interrupt, Invocation, PlainSettings, ProgressCell,
+    Sandbox, SandboxError, SandboxOptions,
 };

@@ -33,7 +33,9 @@ pub enum OpenError {
         pid: String,
     },
     /// Written by a later version.
-    #[error("{path} was written by a newer stoker (schema {found}, this binary knows {known}); upgrade the binary or restore a backup")]
+    #[error(
+        "{path} was written by a newer stoker (schema {found}, this binary knows {known}); upgrade the binary or restore a backup"
+    )]
     Newer {
         /// The database file.
         path: String,
