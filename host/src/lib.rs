@@ -1,12 +1,15 @@
 //! Stoker: a serverless-style WebAssembly job runner. `ARCHITECTURE.md` tells how the parts fit.
 
 pub mod api;
+pub mod app;
 pub mod cli;
 pub mod config;
 pub mod dispatcher;
 pub mod events;
 pub mod job;
+pub mod maintenance;
 pub mod modules;
 pub mod sandbox;
+pub mod shutdown;
 pub mod store;
 pub mod system_clock;

@@ -3,3 +3,12 @@
 mod state;
 
 pub use state::ApiState;
+
+/// placeholder
+pub async fn serve(
+    _l: tokio::net::TcpListener,
+    _s: ApiState,
+    _c: tokio_util::sync::CancellationToken,
+) -> std::io::Result<()> {
+    todo!()
+}

@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::dispatcher::DispatcherHandle;
 use crate::events::JobWaiters;
 use crate::job::{Clock, HostId, Timestamp};
+use crate::maintenance::MaintenanceStatus;
 use crate::modules::{Modules, Validators};
 use crate::store::Store;
 
@@ -22,6 +23,8 @@ pub struct ApiState {
     pub dispatcher: DispatcherHandle,
     /// Callers that wait for jobs.
     pub waiters: JobWaiters,
+    /// How upkeep is doing.
+    pub maintenance: MaintenanceStatus,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// What the host was told.

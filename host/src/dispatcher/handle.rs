@@ -1,5 +1,9 @@
 //! What the API sees of the dispatcher.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::slot::SlotParts;
 use crate::job::{FailureReason, JobId, Progress, Timestamp};
 
 /// An attempt whose guest has been entered on this host.
@@ -41,26 +45,35 @@ pub struct DispatcherMetrics {
 
 /// Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct DispatcherHandle {}
+pub struct DispatcherHandle {
+    pub(super) parts: Arc<SlotParts>,
+    pub(super) slots_total: u32,
+    pub(super) stopping: Arc<AtomicBool>,
+}
 
-#[allow(unused_variables, clippy::todo, missing_docs)]
 impl DispatcherHandle {
     /// The job's running attempt on this host, if its guest has been entered.
     pub fn active(&self, job: JobId) -> Option<ActiveAttempt> {
-        todo!()
+        self.parts.active.get(job)
     }
+
     /// Interrupts the job if this host holds it. Idempotent; nothing happens when it is not here.
     pub fn interrupt(&self, job: JobId, reason: FailureReason) {
-        todo!()
+        self.parts.active.interrupt(job, reason);
     }
+
+    /// Slots in use and in all.
     pub fn slots(&self) -> Slots {
-        todo!()
+        Slots { used: self.parts.tally.slots_used(), total: self.slots_total }
     }
+
+    /// Running numbers.
     pub fn metrics(&self) -> DispatcherMetrics {
-        todo!()
+        DispatcherMetrics { outcomes_waiting: self.parts.outcomes.waiting(), ..self.parts.tally.metrics() }
     }
+
     /// Stopped claiming (shutdown).
     pub fn is_stopping(&self) -> bool {
-        todo!()
+        self.stopping.load(Ordering::Relaxed)
     }
 }

@@ -1,7 +1,20 @@
 //! Who runs next: claims ready jobs, feeds the slots, writes what became of them.
 //!
-//! Wake-ups are hints; with all of them dropped everything still runs, only later.
+//! Wake-ups are hints; with all of them dropped everything still runs, only later. Nothing here names SQLite or
+//! wasmtime, and nothing assumes to be the only host.
 
+mod active;
+mod attempt;
+mod estimate;
+mod feed;
+mod guests;
 mod handle;
+mod outcomes;
+mod service;
+mod slot;
+mod tally;
+mod wakeup;
 
 pub use handle::{ActiveAttempt, DispatcherHandle, DispatcherMetrics, Slots};
+pub use service::{Dispatcher, DispatcherOptions};
+pub use wakeup::Wakeup;

@@ -39,3 +39,9 @@ pub trait Clock: Send + Sync + 'static {
     /// Time since an arbitrary fixed moment of this process.
     fn monotonic(&self) -> Duration;
 }
+
+impl std::fmt::Debug for dyn Clock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Clock")
+    }
+}

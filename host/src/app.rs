@@ -1,0 +1,189 @@
+//! The composition root: names every part once, starts them in order and stops them in order.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{self, ApiState};
+use crate::config::Config;
+use crate::dispatcher::{Dispatcher, DispatcherOptions, Wakeup};
+use crate::events::JobWaiters;
+use crate::job::{Clock, Digest};
+use crate::maintenance::{Maintenance, MaintenanceOptions, MaintenanceSignals};
+use crate::modules::{Modules, ModulesOptions, Validators};
+use crate::sandbox::{ArtifactSource, Sandbox, SandboxError, SandboxOptions};
+use crate::shutdown::Shutdown;
+use crate::store::{CommitNotice, Store, StoreOptions};
+use crate::system_clock::SystemClock;
+
+/// Compiled modules kept in memory.
+const CACHED_MODULES_MAX: usize = 256;
+/// Threads of the API and of everything that is not a guest.
+const API_THREADS_MAX: usize = 4;
+
+/// Runs a host until it is told to stop. Returns once everything acknowledged is on disk and the data directory is
+/// free again.
+pub fn run(config: Config) -> anyhow::Result<()> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores.clamp(2, API_THREADS_MAX))
+        .thread_name("stoker-api")
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    runtime.block_on(serve(Arc::new(config), cores))
+}
+
+async fn serve(config: Arc<Config>, cores: usize) -> anyhow::Result<()> {
+    let shutdown = Shutdown::default();
+    shutdown.listen().context("cannot listen for signals")?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+
+    // Take the address before the data: a second host on the same port fails before it touches anything.
+    let listener =
+        TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+    let store = open_store(&config, &clock).await?;
+    let sandbox =
+        Sandbox::new(&sandbox_options(&config, cores), Arc::clone(&clock), Arc::new(StoredModules(store.clone())))?;
+
+    let waiters = JobWaiters::default();
+    let wakeup = Wakeup::default();
+    let signals = MaintenanceSignals::default();
+    store.on_commit(publisher(waiters.clone(), wakeup.clone(), signals.clone()));
+
+    let host = store.register_host(config.workers, env!("CARGO_PKG_VERSION")).await?;
+    let validators = Validators::default();
+    let modules = Modules::new(
+        store.clone(),
+        sandbox.clone(),
+        ModulesOptions { module_bytes_max: config.requests.module_bytes_max },
+    );
+    let (dispatcher, dispatcher_handle) = Dispatcher::new(
+        store.clone(),
+        sandbox.clone(),
+        validators.clone(),
+        Arc::clone(&clock),
+        wakeup,
+        DispatcherOptions {
+            host,
+            slots: config.workers,
+            guest_threads: cores,
+            bounds: config.limits,
+            shutdown_grace: config.shutdown_grace,
+        },
+    );
+    let (maintenance, maintenance_status) = Maintenance::new(
+        store.clone(),
+        Arc::clone(&clock),
+        signals.clone(),
+        MaintenanceOptions {
+            host,
+            lease_ttl: config.lease_ttl,
+            events_keep: config.events_keep,
+            events_keep_bytes: config.events_keep_bytes,
+        },
+    );
+    let state = ApiState {
+        store: store.clone(),
+        modules: modules.clone(),
+        validators,
+        dispatcher: dispatcher_handle,
+        waiters,
+        maintenance: maintenance_status,
+        started_at: clock.now(),
+        clock,
+        config: Arc::clone(&config),
+        host,
+    };
+
+    let maintenance_stop = CancellationToken::new();
+    let maintenance = tokio::spawn(maintenance.run(maintenance_stop.clone()));
+    let dispatcher = tokio::spawn(dispatcher.run(shutdown.stop.clone(), shutdown.hurry.clone()));
+    let catalog_watch = tokio::spawn(watch_catalog(store.clone(), signals));
+    let warm_up = tokio::spawn(async move {
+        if let Err(error) = modules.warm_up().await {
+            tracing::warn!(%error, "could not load every module ahead of its jobs");
+        }
+    });
+    tracing::info!("listening on http://{}", listener.local_addr()?);
+
+    // Guarantee 10: new requests first, then claims and attempts, then upkeep, then the store.
+    let served = api::serve(listener, state, shutdown.stop.clone()).await;
+    shutdown.stop.cancel();
+    tracing::info!("stopping; send the signal again to skip the drain");
+    dispatcher.await.context("the dispatcher failed")?;
+    maintenance_stop.cancel();
+    maintenance.await.context("upkeep failed")?;
+    catalog_watch.abort();
+    warm_up.abort();
+    tokio::task::spawn_blocking(move || sandbox.close()).await.context("the sandbox did not close")?;
+    if let Err(error) = store.retire_host(host).await {
+        tracing::warn!(%error, "could not sign off; the next start recovers what is left");
+    }
+    store.close().await.context("the store did not close cleanly")?;
+    tracing::info!("stopped");
+    served.context("the HTTP server failed")
+}
+
+async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Store> {
+    let options = StoreOptions { data_dir: config.data_dir.clone(), priority_aging: config.priority_aging };
+    let clock = Arc::clone(clock);
+    let opened = tokio::task::spawn_blocking(move || Store::open(&options, clock)).await;
+    Ok(opened.context("opening the store failed")??)
+}
+
+fn sandbox_options(config: &Config, cores: usize) -> SandboxOptions {
+    SandboxOptions {
+        artifact_dir: config.data_dir.join("artifacts"),
+        instances_max: config.workers.max(1) + 1,
+        memory_bytes_max: config.limits.ceilings.memory_bytes,
+        guest_threads: cores,
+        cached_modules_max: CACHED_MODULES_MAX,
+        compile_timeout: config.compile.timeout,
+        compile_memory_bytes: config.compile.memory_bytes,
+    }
+}
+
+/// What is told to whom after each commit. Runs on the writer's thread: signals only.
+fn publisher(
+    waiters: JobWaiters,
+    wakeup: Wakeup,
+    signals: MaintenanceSignals,
+) -> Box<dyn Fn(&CommitNotice) + Send + Sync> {
+    Box::new(move |notice| {
+        if notice.ready {
+            wakeup.jobs_ready();
+        }
+        if notice.next_due.is_some() {
+            signals.due_changed();
+        }
+        waiters.publish(&notice.events);
+    })
+}
+
+async fn watch_catalog(store: Store, signals: MaintenanceSignals) {
+    let mut changes = store.catalog_changes();
+    while changes.changed().await.is_ok() {
+        signals.catalog_changed();
+    }
+}
+
+/// Modules whose artifact must be made anew come from the store.
+#[derive(Debug)]
+struct StoredModules(Store);
+
+impl ArtifactSource for StoredModules {
+    fn wasm(&self, digest: Digest) -> Pin<Box<dyn Future<Output = Result<Bytes, SandboxError>> + Send + '_>> {
+        Box::pin(async move {
+            match self.0.module_bytes(digest).await {
+                Ok(Some(bytes)) => Ok(bytes),
+                Ok(None) => Err(SandboxError::Missing(digest)),
+                Err(error) => Err(SandboxError::Instantiate(error.to_string())),
+            }
+        })
+    }
+}

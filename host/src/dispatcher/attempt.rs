@@ -1,0 +1,210 @@
+//! One attempt: from a claimed job to the finish that is written for it. What the guest does is an outcome; what
+//! follows from it is decided by `job::retry`.
+
+use crate::job::kind::MAX_ATTEMPTS_LIMIT;
+use crate::job::retry::{self, RetryDecision, RetryPolicy};
+use crate::job::{AttemptContext, Clock, Failure, FailureReason, LimitBounds, Outcome, Receipt, Timestamp};
+use crate::modules::Validators;
+use crate::sandbox::{Execution, Invocation, PlainSettings, Sandbox, SandboxError};
+use crate::store::{ClaimedJob, Finish, Next};
+
+use super::feed::FeedItem;
+
+/// What an attempt is made with.
+#[derive(Debug)]
+pub struct AttemptRunner {
+    /// Runs guests.
+    pub sandbox: Sandbox,
+    /// Compiled schemas.
+    pub validators: Validators,
+    /// The host's limits.
+    pub bounds: LimitBounds,
+    /// Time.
+    pub clock: std::sync::Arc<dyn Clock>,
+}
+
+impl AttemptRunner {
+    /// Runs the job to the end of this attempt. `on_entry` is called right before the guest is entered.
+    pub async fn run(&self, item: FeedItem, on_entry: impl FnOnce(&ClaimedJob, Timestamp) + Send) -> (Finish, Outcome) {
+        let FeedItem { job, compiled, interrupt, progress, .. } = item;
+        if let Some(reason) = interrupt.raised() {
+            return self.not_entered(job, interrupted(reason));
+        }
+        let Some(version) = job.kind.version.clone() else {
+            let message = format!("no active module serves kind `{}`", job.kind.name);
+            return self.not_entered(job, Failure::new(FailureReason::ModuleUnavailable, message));
+        };
+        let validators = match self.validators.of(&job.kind) {
+            Ok(validators) => validators,
+            Err(error) => {
+                return self.not_entered(job, Failure::new(FailureReason::ModuleUnavailable, error.to_string()));
+            }
+        };
+        if job.checked_against != Some(version.id)
+            && let Err(failure) = check_payload(&job, validators.input.as_deref())
+        {
+            return self.not_entered(job, failure);
+        }
+        let guest = match self.sandbox.cached_guest(version.digest) {
+            Some(guest) => Ok((guest, compiled)),
+            None => self.sandbox.guest(version.digest, version.guest).await,
+        };
+        let (guest, compiled) = match guest {
+            Ok(loaded) => loaded,
+            Err(error) => return self.not_entered(job, unavailable(&error)),
+        };
+        let invocation = Invocation {
+            context: self.context(&job),
+            payload: job.payload.clone(),
+            limits: self.limits(&job),
+            plain: plain_settings(&job),
+            ready_at: job.ready_at,
+            compiled,
+            interrupt,
+            progress: progress.clone(),
+            output_schema: validators.output.clone(),
+        };
+        let clock = &self.clock;
+        match self.sandbox.run(&guest, invocation, || on_entry(&job, clock.now())).await {
+            Ok(execution) => finished(job, version.id, execution, progress.get()),
+            Err(error) => self.not_entered(job, unavailable(&error)),
+        }
+    }
+
+    /// Ends an attempt whose guest was never entered.
+    pub fn not_entered(&self, job: ClaimedJob, failure: Failure) -> (Finish, Outcome) {
+        let now = self.clock.now();
+        let queue_wait_us = u64::try_from(now.since(job.ready_at).as_micros()).unwrap_or(u64::MAX);
+        let finish = Finish {
+            next: next_after(&job, failure.clone(), now),
+            lease: job.lease,
+            started_at: None,
+            finished_at: now,
+            receipt: Receipt { queue_wait_us, ..Receipt::default() },
+            version: job.kind.version.as_ref().map(|version| version.id),
+            log: Vec::new(),
+            log_lines_dropped: 0,
+            progress: None,
+        };
+        (finish, Outcome::Failed(failure))
+    }
+
+    /// Ends an attempt because its module could not be loaded.
+    pub fn not_loaded(&self, job: ClaimedJob, error: &SandboxError) -> (Finish, Outcome) {
+        self.not_entered(job, unavailable(error))
+    }
+
+    fn limits(&self, job: &ClaimedJob) -> crate::job::Limits {
+        let kind = &job.kind.settings.limits;
+        match &job.options {
+            Some(options) => self.bounds.resolve(&kind.overlaid_by(&options.limits)),
+            None => self.bounds.resolve(kind),
+        }
+    }
+
+    fn context(&self, job: &ClaimedJob) -> AttemptContext {
+        AttemptContext {
+            job: job.lease.job(),
+            tenant: job.kind.tenant_name.clone(),
+            kind: job.kind.name.clone(),
+            queue: job.queue.clone(),
+            attempt: job.lease.attempt(),
+            max_attempts: job.max_attempts,
+            created_at: job.created_at,
+            run_at: job.run_at,
+            deadline: self.clock.now().plus(self.limits(job).timeout),
+        }
+    }
+}
+
+fn plain_settings(job: &ClaimedJob) -> PlainSettings {
+    let settings = &job.kind.settings;
+    PlainSettings {
+        stdin: settings.stdin.unwrap_or_default(),
+        stdout: settings.stdout.unwrap_or_default(),
+        args: settings.args.clone().unwrap_or_default(),
+        env: settings.env.clone().unwrap_or_default(),
+        exit_failure: settings.exit_failure.unwrap_or_default(),
+    }
+}
+
+fn check_payload(job: &ClaimedJob, schema: Option<&jsonschema::Validator>) -> Result<(), Failure> {
+    let Some(schema) = schema else { return Ok(()) };
+    let payload: serde_json::Value = serde_json::from_slice(&job.payload).map_err(|error| {
+        Failure::new(FailureReason::InvalidPayload, "the stored payload is not JSON").with_detail(error.to_string())
+    })?;
+    let errors: Vec<String> = schema
+        .iter_errors(&payload)
+        .take(SCHEMA_ERRORS_MAX)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let message = "the module changed since the job was enqueued and its new schema refuses the payload; \
+                   activate a version that accepts it, or enqueue the job anew";
+    Err(Failure::new(FailureReason::InvalidPayload, message).with_detail(errors.join("\n")))
+}
+
+/// Schema errors shown in a failure's detail.
+const SCHEMA_ERRORS_MAX: usize = 20;
+
+fn unavailable(error: &SandboxError) -> Failure {
+    tracing::error!(%error, "a guest could not be run");
+    Failure::new(FailureReason::ModuleUnavailable, "the host could not load or instantiate the module")
+        .with_detail(error.to_string())
+}
+
+fn interrupted(reason: FailureReason) -> Failure {
+    let message = match reason {
+        FailureReason::Cancelled => "cancelled before it was entered",
+        FailureReason::Shutdown => "the host was stopping",
+        _ => "interrupted before it was entered",
+    };
+    Failure::new(reason, message)
+}
+
+fn finished(
+    job: ClaimedJob,
+    version: crate::store::ModuleVersionId,
+    execution: Execution,
+    progress: Option<crate::job::Progress>,
+) -> (Finish, Outcome) {
+    let Execution { outcome, started_at, finished_at, receipt, log, log_lines_dropped } = execution;
+    let next = match &outcome {
+        Outcome::Succeeded { output } => Next::Succeed(output.clone()),
+        Outcome::Suspended { resume_after } => Next::Suspend(finished_at.plus(*resume_after)),
+        Outcome::Failed(failure) => next_after(&job, failure.clone(), finished_at),
+    };
+    let finish = Finish {
+        lease: job.lease,
+        next,
+        started_at: Some(started_at),
+        finished_at,
+        receipt,
+        version: Some(version),
+        log,
+        log_lines_dropped,
+        progress,
+    };
+    (finish, outcome)
+}
+
+fn next_after(job: &ClaimedJob, failure: Failure, now: Timestamp) -> Next {
+    let settings = &job.kind.settings;
+    let default_policy = RetryPolicy::default();
+    let policy = job
+        .options
+        .as_ref()
+        .and_then(|options| options.retry.as_ref())
+        .or(settings.retry.as_ref())
+        .unwrap_or(&default_policy);
+    let attempts_max = job.max_attempts.min(MAX_ATTEMPTS_LIMIT);
+    let chance = rand::random::<f64>();
+    match retry::decide(policy, settings.retry_on.as_deref(), &failure, job.lease.attempt(), attempts_max, chance) {
+        RetryDecision::RetryAfter(delay) => Next::Retry(failure, now.plus(delay)),
+        RetryDecision::GiveBack => Next::GiveBack(failure),
+        RetryDecision::Fail => Next::Fail(failure),
+        RetryDecision::Cancel => Next::Cancel(failure),
+    }
+}

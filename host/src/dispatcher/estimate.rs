@@ -1,0 +1,102 @@
+//! How long jobs of a kind are going to run, learnt from those that did. Decides how far claims run ahead.
+
+use std::time::Duration;
+
+use rustc_hash::FxHashMap;
+
+use crate::store::KindId;
+
+/// What an unknown kind is taken to need, µs: so much that nothing is claimed ahead of it.
+const UNKNOWN_US: u64 = 5_000;
+/// One part in so many is taken from a shorter run; a longer one counts at once by half.
+const FALL_DIVISOR: u64 = 8;
+
+/// Estimates by kind, and what the jobs claimed lately were expected to need.
+#[derive(Debug)]
+pub struct Estimates {
+    by_kind: FxHashMap<KindId, u64>,
+    typical_us: u64,
+}
+
+impl Default for Estimates {
+    fn default() -> Self {
+        Self { by_kind: FxHashMap::default(), typical_us: UNKNOWN_US }
+    }
+}
+
+impl Estimates {
+    /// Expected time in a slot, µs.
+    pub fn of(&self, kind: KindId) -> u64 {
+        self.by_kind.get(&kind).copied().unwrap_or(UNKNOWN_US)
+    }
+
+    /// Expected time in a slot of a job just claimed, µs; moves the typical one.
+    pub fn expect(&mut self, kind: KindId) -> u64 {
+        let estimate = self.of(kind);
+        self.typical_us = (self.typical_us * 15 + estimate) / 16;
+        estimate
+    }
+
+    /// What one more claimed job is expected to need, µs.
+    pub fn typical_us(&self) -> u64 {
+        self.typical_us
+    }
+
+    /// Learns from one execution. Rises fast and falls slowly: claiming too much delays others, too little only costs
+    /// a round trip.
+    pub fn learn(&mut self, kind: KindId, took: Duration) {
+        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.by_kind
+            .entry(kind)
+            .and_modify(|estimate| {
+                *estimate = if took_us > *estimate {
+                    *estimate / 2 + took_us / 2
+                } else {
+                    *estimate - (*estimate - took_us) / FALL_DIVISOR
+                };
+            })
+            .or_insert(took_us);
+    }
+}
+
+/// How many more jobs to ask for.
+///
+/// `budget_us` is the run time that may wait in front of the slots, `queued_us` what waits there now, `typical_us`
+/// what one more job is expected to add. A free slot is always worth a job.
+pub fn jobs_to_claim(free_slots: usize, queued: usize, queued_us: u64, typical_us: u64, budget_us: u64) -> usize {
+    let ahead = budget_us.saturating_sub(queued_us) / typical_us.max(1);
+    let wanted = free_slots.saturating_sub(queued).saturating_add(usize::try_from(ahead).unwrap_or(usize::MAX));
+    wanted.min(super::service::CLAIM_JOBS_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn estimates_rise_fast_and_fall_slowly() {
+        let mut estimates = Estimates::default();
+        let kind = KindId(1);
+        assert_eq!(estimates.of(kind), UNKNOWN_US);
+        estimates.learn(kind, Duration::from_micros(100));
+        assert_eq!(estimates.of(kind), 100);
+        estimates.learn(kind, Duration::from_micros(1_100));
+        assert_eq!(estimates.of(kind), 600);
+        estimates.learn(kind, Duration::from_micros(200));
+        assert_eq!(estimates.of(kind), 550);
+    }
+
+    #[test]
+    fn long_jobs_are_claimed_for_free_slots_only_and_short_ones_ahead() {
+        for (free, queued, queued_us, typical_us, expected) in [
+            (4, 0, 0, 1_000_000, 4),
+            (4, 4, 4_000_000, 1_000_000, 0),
+            (0, 0, 0, 1_000_000, 0),
+            (0, 0, 0, 25, 400),
+            (0, 300, 7_500, 25, 100),
+            (2, 0, 0, 25, 402),
+        ] {
+            assert_eq!(jobs_to_claim(free, queued, queued_us, typical_us, 10_000), expected);
+        }
+    }
+}

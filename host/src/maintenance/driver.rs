@@ -1,0 +1,210 @@
+//! Runs each task in a loop of its own: now, after its period, and at its signal.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::status::MaintenanceStatus;
+use super::tasks::{
+    Heartbeat, PromoteDue, PruneEvents, PruneIdempotencyKeys, PruneModuleChunks, RecoverExpired, Unpark,
+};
+use crate::job::{Clock, HostId};
+use crate::store::{Store, StoreError};
+
+/// After a failure a task waits this long, or its period if that is shorter.
+const FAILURE_DELAY: Duration = Duration::from_secs(1);
+
+/// What a run says about the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Nothing left to do now.
+    Done,
+    /// Nothing left to do until then, if that is before the period.
+    DoneUntil(Duration),
+    /// More is left: at once.
+    Again,
+}
+
+impl Turn {
+    pub(super) fn from_more(more: bool) -> Self {
+        if more { Turn::Again } else { Turn::Done }
+    }
+}
+
+/// A piece of upkeep: idempotent, bounded, without input.
+pub(super) trait Task: Send + Sync + 'static {
+    /// The word in logs and metrics.
+    fn name(&self) -> &'static str;
+    /// Longest time between two runs.
+    fn period(&self) -> Duration;
+    /// Does a bounded amount.
+    fn run(&self) -> impl Future<Output = Result<Turn, StoreError>> + Send;
+}
+
+/// Wakes tasks before their period is over. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct MaintenanceSignals {
+    promote_due: Arc<Notify>,
+    unpark: Arc<Notify>,
+}
+
+impl MaintenanceSignals {
+    /// A job was written that is due at some time.
+    pub fn due_changed(&self) {
+        self.promote_due.notify_one();
+    }
+
+    /// Modules or kinds changed.
+    pub fn catalog_changed(&self) {
+        self.unpark.notify_one();
+    }
+}
+
+/// How upkeep is set up.
+#[derive(Clone, Debug)]
+pub struct MaintenanceOptions {
+    /// This process.
+    pub host: HostId,
+    /// A host that has not been heard of for so long has lost its leases.
+    pub lease_ttl: Duration,
+    /// How long the event log is kept: age.
+    pub events_keep: Duration,
+    /// How long the event log is kept: bytes.
+    pub events_keep_bytes: u64,
+}
+
+/// All tasks.
+pub struct Maintenance {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    signals: MaintenanceSignals,
+    status: MaintenanceStatus,
+    options: MaintenanceOptions,
+}
+
+impl Maintenance {
+    /// The service and the view of it.
+    pub fn new(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        signals: MaintenanceSignals,
+        options: MaintenanceOptions,
+    ) -> (Maintenance, MaintenanceStatus) {
+        let status = MaintenanceStatus::default();
+        (Maintenance { store, clock, signals, status: status.clone(), options }, status)
+    }
+
+    /// Runs until `stop`; a task that is at work finishes its turn.
+    pub async fn run(self, stop: CancellationToken) {
+        let Maintenance { store, clock, signals, status, options } = self;
+        let tasks = TaskTracker::new();
+        let start = Start { clock: Arc::clone(&clock), status, stop, tasks: tasks.clone() };
+        let MaintenanceOptions { host, lease_ttl, events_keep, events_keep_bytes } = options;
+        let unsignalled = || Arc::new(Notify::new());
+        start.task(Heartbeat { store: store.clone(), host, period: lease_ttl / 6 }, unsignalled());
+        start.task(PromoteDue { store: store.clone(), clock }, signals.promote_due);
+        start.task(RecoverExpired { store: store.clone(), host, lease_ttl }, unsignalled());
+        start.task(Unpark { store: store.clone() }, signals.unpark);
+        let prune_events = PruneEvents { store: store.clone(), keep_age: events_keep, keep_bytes: events_keep_bytes };
+        start.task(prune_events, unsignalled());
+        start.task(PruneIdempotencyKeys { store: store.clone() }, unsignalled());
+        start.task(PruneModuleChunks { store }, unsignalled());
+        tasks.close();
+        tasks.wait().await;
+    }
+}
+
+struct Start {
+    clock: Arc<dyn Clock>,
+    status: MaintenanceStatus,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Start {
+    fn task(&self, task: impl Task, signal: Arc<Notify>) {
+        let index = self.status.add(task.name());
+        let (clock, status, stop) = (Arc::clone(&self.clock), self.status.clone(), self.stop.clone());
+        self.tasks.spawn(async move {
+            while !stop.is_cancelled() {
+                let result = task.run().await;
+                let error = result.as_ref().err().map(ToString::to_string);
+                status.ran(index, clock.now(), error);
+                let delay = match result {
+                    Ok(Turn::Again) => continue,
+                    Ok(Turn::Done) => task.period(),
+                    Ok(Turn::DoneUntil(due)) => due.min(task.period()),
+                    Err(error) => {
+                        tracing::warn!(task = task.name(), %error, "upkeep failed; trying again");
+                        task.period().min(FAILURE_DELAY)
+                    }
+                };
+                tokio::select! {
+                    () = tokio::time::sleep(delay) => {}
+                    () = signal.notified() => {}
+                    () = stop.cancelled() => {}
+                }
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::expect_used)]
+
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::system_clock::SystemClock;
+
+    struct Counting {
+        runs: Arc<AtomicUsize>,
+        turn: Turn,
+    }
+
+    impl Task for Counting {
+        fn name(&self) -> &'static str {
+            "counting"
+        }
+        fn period(&self) -> Duration {
+            Duration::from_secs(3_600)
+        }
+        async fn run(&self) -> Result<Turn, StoreError> {
+            let runs = self.runs.fetch_add(1, Ordering::SeqCst);
+            if runs == 3 { Err(StoreError::Closed) } else { Ok(self.turn) }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tasks_run_at_once_again_at_their_signal_and_after_failures() {
+        let (runs, signal, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()), CancellationToken::new());
+        let start = Start {
+            clock: Arc::new(SystemClock::default()),
+            status: MaintenanceStatus::default(),
+            stop: stop.clone(),
+            tasks: TaskTracker::new(),
+        };
+        start.task(Counting { runs: Arc::clone(&runs), turn: Turn::Done }, Arc::clone(&signal));
+        for expected in 1..=4 {
+            while runs.load(Ordering::SeqCst) < expected {
+                tokio::task::yield_now().await;
+            }
+            signal.notify_one();
+        }
+        // The fourth run failed: the failure is shown, and forgotten after the next good run.
+        while runs.load(Ordering::SeqCst) < 5 {
+            tokio::time::advance(Duration::from_millis(100)).await;
+        }
+        stop.cancel();
+        start.tasks.close();
+        start.tasks.wait().await;
+        let status = start.status.tasks();
+        let task = status.first().expect("one task");
+        assert_eq!(task.failures, 1);
+        assert_eq!(task.last_error, None);
+    }
+}

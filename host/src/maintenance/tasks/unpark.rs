@@ -1,0 +1,26 @@
+//! Makes jobs claimable again whose kind has a handler again. Signalled by every change of the catalog.
+
+use std::time::Duration;
+
+use crate::maintenance::driver::{Task, Turn};
+use crate::store::{Store, StoreError};
+
+const SCAN_PERIOD: Duration = Duration::from_secs(60);
+
+pub(in crate::maintenance) struct Unpark {
+    pub(in crate::maintenance) store: Store,
+}
+
+impl Task for Unpark {
+    fn name(&self) -> &'static str {
+        "unpark"
+    }
+
+    fn period(&self) -> Duration {
+        SCAN_PERIOD
+    }
+
+    async fn run(&self) -> Result<Turn, StoreError> {
+        Ok(Turn::from_more(self.store.unpark().await?))
+    }
+}
