@@ -1,6 +1,7 @@
 //! Stoker: a serverless-style WebAssembly job runner. `ARCHITECTURE.md` tells how the parts fit.
 
 pub mod api;
+pub mod app;
 pub mod cli;
 pub mod config;
 pub mod dispatcher;
@@ -10,3 +11,4 @@ pub mod modules;
 pub mod sandbox;
 pub mod store;
 pub mod system_clock;
+pub mod telemetry;
