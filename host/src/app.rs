@@ -3,7 +3,7 @@
 use crate::config::Config;
 
 /// Runs a host until it is told to stop.
-#[allow(clippy::todo, unused_variables)]
+#[allow(clippy::todo, clippy::needless_pass_by_value, unused_variables)]
 pub fn run(config: Config) -> anyhow::Result<()> {
     todo!()
 }

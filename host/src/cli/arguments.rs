@@ -22,7 +22,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Serve(serve::Arguments),
+    Serve(Box<serve::Arguments>),
     Deploy(deploy::Arguments),
     Enqueue(enqueue::Arguments),
     Jobs(jobs::Arguments),
@@ -36,7 +36,7 @@ enum Command {
 /// Carries out what the command line asks for. An error is printed by the caller, once.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
-        Command::Serve(arguments) => serve::run(arguments),
+        Command::Serve(arguments) => serve::run(*arguments),
         Command::Deploy(arguments) => deploy::run(&arguments),
         Command::Enqueue(arguments) => enqueue::run(&arguments),
         Command::Jobs(arguments) => jobs::run(&arguments),

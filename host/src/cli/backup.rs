@@ -15,7 +15,7 @@ use super::{quantities, terminal};
 const BACKUP_MS_MAX: u64 = 3_600_000;
 /// Read and written at once, bytes.
 const CHUNK_BYTES: usize = 1 << 20;
-/// How every SQLite file begins.
+/// How every `SQLite` file begins.
 const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
 
 /// Copy a running host's store to a file on this machine

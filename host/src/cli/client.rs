@@ -25,7 +25,7 @@ pub(super) struct Connection {
     /// The host's address
     #[arg(long, env = "STOKER_URL", value_name = "URL", default_value = "http://127.0.0.1:7700")]
     url: String,
-    /// Bearer token [env: STOKER_KEY, else STOKER_ADMIN_KEY]
+    /// Bearer token; from `STOKER_KEY`, else `STOKER_ADMIN_KEY`
     #[arg(long, env = "STOKER_KEY", value_name = "KEY", hide_env = true)]
     key: Option<String>,
     /// Print the host's answer as JSON on standard output, and nothing else

@@ -80,9 +80,9 @@ fn shown(answer: &Answer, colours: Colours) -> anyhow::Result<String> {
         (false, true) => "unchanged: this version was stored before, and is active",
         (_, false) => "stored, not active",
     };
-    let mut text = format!("{} {headline}\n", colours.paint(Tone::Strong, &line(&deployed.name)));
+    let mut rows = vec![format!("{} {headline}", colours.paint(Tone::Strong, &line(&deployed.name)))];
     let mut fact = |name: &str, value: &str| {
-        text.push_str(&format!("  {} {value}\n", colours.paint(Tone::Faint, &format!("{name:<8}"))));
+        rows.push(format!("  {} {value}", colours.paint(Tone::Faint, &format!("{name:<8}"))));
     };
     let joined = |names: Vec<&str>| names.iter().map(|name| line(name)).collect::<Vec<_>>().join(", ");
     fact("kinds", &joined(deployed.kind_names()));
@@ -91,7 +91,7 @@ fn shown(answer: &Answer, colours: Colours) -> anyhow::Result<String> {
     fact("digest", &line(&deployed.digest));
     fact("size", &quantities::bytes(deployed.size_bytes));
     fact("compiled", &format!("in {}", quantities::micros(deployed.compile_ms.saturating_mul(1_000))));
-    Ok(text)
+    Ok(rows.join("\n"))
 }
 
 #[cfg(test)]

@@ -8,9 +8,6 @@ use super::terminal::{self, Colours};
 use super::{quantities, wire};
 use crate::job::JobId;
 
-/// Executions and history entries asked for; a job with more shows its newest.
-const ROWS_MAX: &str = "500";
-
 /// Show one job: where it stands and why, what happened, what it cost
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -31,7 +28,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         answer.print()?;
         return Ok(ExitCode::SUCCESS);
     }
-    let attempts: wire::Page<wire::Attempt> = part(&client, id, "attempts")?.parse()?;
+    let attempts: wire::Page<wire::Execution> = part(&client, id, "attempts")?.parse()?;
     let history: wire::Page<wire::HistoryEntry> = part(&client, id, "history")?.parse()?;
     let view = View { job: answer.parse()?, attempts: attempts.items, history: history.items };
     terminal::print(&render(&view, &quantities::now(), Colours::of_stdout()))?;
@@ -39,5 +36,5 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 fn part(client: &Client, id: JobId, name: &str) -> Result<Answer, ClientError> {
-    client.get(&format!("/v1/jobs/{id}/{name}")).query("limit", Some(ROWS_MAX)).send()
+    client.get(&format!("/v1/jobs/{id}/{name}")).send()
 }

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use super::jobs::tone;
 use super::quantities::{between_us, bytes, count, micros};
 use super::terminal::{Colours, Tone, block, json, line};
-use super::wire::{Attempt, HistoryEntry, Job, Receipt};
+use super::wire::{Execution, HistoryEntry, Job, Receipt};
 
 /// Payloads and outputs are cut here, characters; `--json` shows all.
 const VALUE_CHARS_MAX: usize = 2_000;
@@ -14,7 +14,7 @@ const VALUE_CHARS_MAX: usize = 2_000;
 /// What is known of a job.
 pub(super) struct View {
     pub(super) job: Job,
-    pub(super) attempts: Vec<Attempt>,
+    pub(super) attempts: Vec<Execution>,
     pub(super) history: Vec<HistoryEntry>,
 }
 
@@ -123,7 +123,7 @@ impl Page {
         }
     }
 
-    fn attempts(&mut self, attempts: &[Attempt]) {
+    fn attempts(&mut self, attempts: &[Execution]) {
         if attempts.is_empty() {
             return;
         }
@@ -190,7 +190,7 @@ mod tests {
     struct Fixture {
         job: Job,
         #[serde(default)]
-        attempts: Vec<Attempt>,
+        attempts: Vec<Execution>,
         #[serde(default)]
         history: Vec<HistoryEntry>,
     }

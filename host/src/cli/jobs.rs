@@ -107,7 +107,7 @@ fn row(job: &Job) -> [String; 7] {
 }
 
 fn aligned(cells: &[String; 7], widths: [usize; 7]) -> String {
-    cells.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}  ")).collect()
+    cells.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect::<Vec<_>>().join("  ")
 }
 
 /// How a state stands out; waiting ones don't.

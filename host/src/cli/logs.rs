@@ -40,7 +40,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 fn shown(logs: &[AttemptLog], colours: Colours) -> String {
-    let mut text = String::new();
+    let mut rows = Vec::new();
     for log in logs {
         for logged in &log.lines {
             let tone = match logged.level.as_str() {
@@ -50,16 +50,13 @@ fn shown(logs: &[AttemptLog], colours: Colours) -> String {
                 _ => Tone::Faint,
             };
             let level = colours.paint(tone, &format!("{:<6}", line(&logged.level)));
-            text.push_str(&format!("{} #{} {level} {}\n", line(&logged.at), log.attempt, line(&logged.message)));
+            rows.push(format!("{} #{} {level} {}", line(&logged.at), log.attempt, line(&logged.message)));
         }
         if log.dropped > 0 {
-            text.push_str(&format!(
-                "… {} more lines of attempt {} were dropped at its log limit\n",
-                log.dropped, log.attempt
-            ));
+            rows.push(format!("… {} more lines of attempt {} were dropped at its log limit", log.dropped, log.attempt));
         }
     }
-    text
+    rows.join("\n")
 }
 
 #[cfg(test)]

@@ -32,10 +32,9 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let (from_file, file) = read_file(arguments.config.as_deref())?;
     let settings = arguments.settings.or(from_file);
     let format = if arguments.json { telemetry::LogFormat::Json } else { settings.log_format.unwrap_or_default() };
-    let filter = settings.log.clone();
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let config = resolve(settings, cores)?;
-    telemetry::init(filter.as_deref(), format)?;
+    let config = resolve(&settings, cores)?;
+    telemetry::init(settings.log.as_deref(), format)?;
     let file = file.map_or_else(|| "no configuration file".to_owned(), |path| path.display().to_string());
     tracing::info!("stoker {} starts with this configuration ({file}):\n{config}", env!("CARGO_PKG_VERSION"));
     app::run(config)?;

@@ -87,7 +87,7 @@ pub(super) struct Receipt {
 /// One execution.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Attempt {
+pub(super) struct Execution {
     pub(super) attempt: u32,
     pub(super) outcome: String,
     pub(super) error: Option<JobError>,

@@ -67,7 +67,7 @@ pub enum ConfigError {
 }
 
 /// The complete configuration, on a machine with `cores`.
-pub fn resolve(settings: Settings, cores: usize) -> Result<Config, ConfigError> {
+pub fn resolve(settings: &Settings, cores: usize) -> Result<Config, ConfigError> {
     let listen = settings.listen.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, PORT_DEFAULT)));
     let config = Config {
         listen,
@@ -75,16 +75,16 @@ pub fn resolve(settings: Settings, cores: usize) -> Result<Config, ConfigError> 
         workers: workers(settings.workers, cores)?,
         admin_key: admin_key(settings.admin_key.clone(), listen)?,
         shutdown_grace: span(settings.shutdown_grace, Duration::from_secs(30)),
-        priority_aging: span(settings.priority_aging, Duration::from_secs(60)),
+        priority_aging: span(settings.priority_aging, Duration::from_mins(1)),
         lease_ttl: span(settings.lease_ttl, Duration::from_secs(30)),
         allowed_hosts: allowed_hosts(settings.allowed_hosts.clone().unwrap_or_default())?,
-        limits: limits(&settings)?,
-        requests: requests(&settings)?,
+        limits: limits(settings)?,
+        requests: requests(settings)?,
         compile: CompileLimits {
-            timeout: span(settings.compile_timeout, Duration::from_secs(120)),
+            timeout: span(settings.compile_timeout, Duration::from_mins(2)),
             memory_bytes: settings.compile_memory.map_or(1 << 30, |size| size.0),
         },
-        events_keep: span(settings.events_keep, Duration::from_secs(3_600)),
+        events_keep: span(settings.events_keep, Duration::from_hours(1)),
         events_keep_bytes: settings.events_keep_bytes.map_or(1 << 30, |size| size.0),
     };
     at_least("lease_ttl", config.lease_ttl, LEASE_TTL_MIN)?;
@@ -239,7 +239,7 @@ mod tests {
     use super::*;
 
     fn from_toml(text: &str) -> Result<Config, ConfigError> {
-        resolve(Settings::from_toml(text, Path::new("stoker.toml")).unwrap(), 4)
+        resolve(&Settings::from_toml(text, Path::new("stoker.toml")).unwrap(), 4)
     }
 
     #[test]

@@ -137,8 +137,10 @@ impl fmt::Display for Span {
 
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unit =
-            SIZE_UNITS_BYTES.iter().take(BINARY_UNITS).find(|(_, bytes)| self.0 >= *bytes && self.0 % bytes == 0);
+        let unit = SIZE_UNITS_BYTES
+            .iter()
+            .take(BINARY_UNITS)
+            .find(|(_, bytes)| self.0 >= *bytes && self.0.is_multiple_of(*bytes));
         match unit {
             Some((unit, bytes)) => write!(f, "{}{unit}", self.0 / bytes),
             None => write!(f, "{}B", self.0),

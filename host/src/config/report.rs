@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn everything_is_shown_but_the_secret() {
         let text = "admin_key = \"not-for-everybodys-eyes\"\nallowed_hosts = [\"a.example\", \"B.example\"]\n";
-        let config = resolve(Settings::from_toml(text, Path::new("stoker.toml")).unwrap(), 2).unwrap();
+        let config = resolve(&Settings::from_toml(text, Path::new("stoker.toml")).unwrap(), 2).unwrap();
         assert!(!format!("{config} {config:?}").contains("eyes"));
         insta::assert_snapshot!(config);
     }

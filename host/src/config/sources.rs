@@ -211,7 +211,7 @@ mod tests {
         .unwrap();
         assert_eq!(settings.listen, "0.0.0.0:80".parse().ok());
         assert_eq!(settings.timeout, Some(Span(Duration::from_millis(1_500))));
-        assert_eq!(settings.timeout_max, Some(Span(Duration::from_secs(5_400))));
+        assert_eq!(settings.timeout_max, Some(Span(Duration::from_mins(90))));
         assert_eq!(settings.memory, Some(ByteSize(64 << 20)));
         assert_eq!(settings.output, Some(ByteSize(5)));
         assert_eq!(settings.allowed_hosts, Some(vec!["jobs.example.com".to_owned()]));
