@@ -81,8 +81,6 @@ pub(super) struct Client {
 pub(super) struct Answer {
     /// HTTP status.
     pub(super) status: u16,
-    /// `Preference-Applied` was there: the host has waited.
-    pub(super) waited: bool,
     /// The body.
     pub(super) text: String,
     url: String,
@@ -97,7 +95,7 @@ impl Answer {
 
     #[cfg(test)]
     pub(super) fn for_test(status: u16, text: &str) -> Answer {
-        Answer { status, waited: false, text: text.to_owned(), url: "http://test".to_owned() }
+        Answer { status, text: text.to_owned(), url: "http://test".to_owned() }
     }
 
     /// Prints the body as it came.
@@ -216,14 +214,13 @@ impl Call<'_> {
     pub(super) fn send_body(self, content_type: &str, body: Vec<u8>) -> Result<Answer, ClientError> {
         let url = self.client.url.clone();
         let mut response = self.begin(content_type, body)?;
-        let waited = response.headers().contains_key("preference-applied");
         let bytes = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
         let text = String::from_utf8(bytes.map_err(|error| ClientError::Transport {
             url: url.clone(),
             message: format!("the answer broke off: {error}"),
         })?)
         .map_err(|error| ClientError::Answer { url: url.clone(), message: error.to_string() })?;
-        Ok(Answer { status: response.status().as_u16(), waited, text, url })
+        Ok(Answer { status: response.status().as_u16(), text, url })
     }
 
     /// Sends it and leaves the body of a success to be read.

@@ -17,9 +17,9 @@ use crate::job::{KindName, QueueName};
 
 /// Largest payload that is read at all, bytes; the host has its own, lower limit.
 const PAYLOAD_BYTES_MAX: u64 = 256 << 20;
-/// The host is asked to hold one request for so long, seconds.
-const WAIT_PER_REQUEST_SECONDS: u64 = 30;
-/// Pause between two looks at a host that answered without waiting, and after a broken connection.
+/// The host is asked to hold its answer for at most so long, seconds: the most it will.
+const WAIT_SECONDS_MAX: u64 = 60;
+/// Pause between two looks at a job that outlasted that, and after a broken connection.
 const LOOK_AGAIN_MS: u64 = 250;
 /// So many requests in a row may fail (a restart of the host) before waiting is given up.
 const FAILED_LOOKS_MAX: u32 = 60;
@@ -136,16 +136,14 @@ fn payload_text(argument: &str) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// Looks until the job has ended or the deadline has passed. The job exists: a broken connection is no reason to give
+/// Looks until the job has ended or the deadline has passed; the host has held its first answer as long as it would. The job exists: a broken connection is no reason to give
 /// up at once.
 fn wait_for_end(client: &Client, mut answer: Answer, mut job: Job, deadline: Instant) -> anyhow::Result<(Answer, Job)> {
     let path = format!("/v1/jobs/{}", job_id(&job)?);
     let mut failed_looks = 0;
     while !job.is_terminal() && Instant::now() < deadline {
-        if !answer.waited || failed_looks > 0 {
-            std::thread::sleep(Duration::from_millis(LOOK_AGAIN_MS).min(left(deadline)));
-        }
-        match client.get(&path).header("Prefer", &prefer(deadline)).send() {
+        std::thread::sleep(Duration::from_millis(LOOK_AGAIN_MS).min(left(deadline)));
+        match client.get(&path).send() {
             Ok(looked) => {
                 failed_looks = 0;
                 job = looked.parse()?;
@@ -172,7 +170,7 @@ fn left(deadline: Instant) -> Duration {
 }
 
 fn prefer(deadline: Instant) -> String {
-    format!("wait={}", left(deadline).as_secs().clamp(1, WAIT_PER_REQUEST_SECONDS))
+    format!("wait={}", left(deadline).as_secs().clamp(1, WAIT_SECONDS_MAX))
 }
 
 fn show(arguments: &Arguments, answer: &Answer, job: &Job) -> anyhow::Result<ExitCode> {
