@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::terminal::{block, line};
 
-/// Errors of one payload shown; the rest are counted.
+/// Errors of one request shown; the rest are counted.
 const ERRORS_SHOWN_MAX: usize = 50;
 
 /// What the host answered instead of doing what it was asked.
@@ -21,15 +21,15 @@ pub(super) struct Problem {
     pub(super) title: String,
     /// What is wrong this time.
     pub(super) detail: String,
-    /// Where in the payload.
-    pub(super) errors: Vec<PayloadError>,
+    /// Where in the request.
+    pub(super) errors: Vec<FieldError>,
 }
 
-/// One place in a payload.
+/// One place in the request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-pub(super) struct PayloadError {
-    /// JSON pointer; empty for the whole payload.
+pub(super) struct FieldError {
+    /// JSON pointer into the request; empty for all of it.
     pub(super) pointer: String,
     /// What is wrong there.
     pub(super) message: String,
@@ -58,7 +58,7 @@ impl fmt::Display for Problem {
             write!(f, "\n{}", block(detail))?;
         }
         for error in errors.iter().take(ERRORS_SHOWN_MAX) {
-            let pointer = if error.pointer.is_empty() { "(whole payload)".into() } else { line(&error.pointer) };
+            let pointer = if error.pointer.is_empty() { "(the whole request)".into() } else { line(&error.pointer) };
             write!(f, "\n  {pointer}: {}", line(&error.message))?;
         }
         match errors.len().saturating_sub(ERRORS_SHOWN_MAX) {
@@ -80,14 +80,14 @@ mod tests {
 
     #[test]
     fn payload_errors_stand_on_their_lines() {
-        let body = br#"{"type":"about:blank","title":"Payload does not match the schema","status":422,
+        let body = br#"{"type":"about:blank","title":"The payload breaks the schema of its kind","status":422,
             "code":"invalid_payload","detail":"2 errors in the payload of kind `email.send`",
-            "errors":[{"pointer":"/to","message":"\"x\" is not a \"email\""},{"pointer":"","message":"\"subject\" is a required property"}]}"#;
+            "errors":[{"pointer":"/payload/to","message":"\"x\" is not a \"email\""},{"pointer":"/payload","message":"\"subject\" is a required property"}]}"#;
         insta::assert_snapshot!(Problem::from_body(422, body), @r#"
-        Payload does not match the schema (422 invalid_payload)
+        The payload breaks the schema of its kind (422 invalid_payload)
         2 errors in the payload of kind `email.send`
-          /to: "x" is not a "email"
-          (whole payload): "subject" is a required property
+          /payload/to: "x" is not a "email"
+          /payload: "subject" is a required property
         "#);
     }
 
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_errors_is_cut() {
-        let errors = vec![PayloadError { pointer: "/a".to_owned(), message: "no".to_owned() }; ERRORS_SHOWN_MAX + 7];
+        let errors = vec![FieldError { pointer: "/a".to_owned(), message: "no".to_owned() }; ERRORS_SHOWN_MAX + 7];
         let text = Problem { status: 422, title: "t".to_owned(), errors, ..Problem::default() }.to_string();
         assert!(text.ends_with("… and 7 more"), "{text}");
     }
