@@ -113,6 +113,11 @@ pub(super) struct Call<'a> {
 }
 
 impl Connection {
+    #[cfg(test)]
+    pub(super) fn for_test(url: &str) -> Connection {
+        Connection { url: url.to_owned(), key: Some("a-key".to_owned()), json: false }
+    }
+
     /// The client for these options.
     pub(super) fn client(&self) -> Result<Client, ClientError> {
         let url = self.url.trim_end_matches('/').to_owned();
@@ -266,39 +271,17 @@ fn percent_encode(text: &str, target: &mut String) {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
-    use std::io::{Read, Write};
     use std::net::TcpListener;
 
     use super::*;
-
-    fn connection(url: &str) -> Connection {
-        Connection { url: url.to_owned(), key: Some("a-key".to_owned()), json: false }
-    }
-
-    /// Answers one request with `answer`; the request comes back through the handle.
-    fn answer_once(answer: &'static str) -> (String, std::thread::JoinHandle<String>) {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let server = std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut request = Vec::new();
-            let mut buffer = [0; 1024];
-            while !request.windows(4).any(|window| window == b"\r\n\r\n") {
-                let read = stream.read(&mut buffer).unwrap();
-                request.extend_from_slice(&buffer[..read]);
-            }
-            stream.write_all(answer.as_bytes()).unwrap();
-            String::from_utf8(request).unwrap()
-        });
-        (url, server)
-    }
+    use crate::cli::fake_host::{Prepared, answer_each};
 
     #[test]
     fn a_request_carries_key_and_encoded_query() {
-        let (url, server) = answer_once("HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{\"items\":[]}");
-        let client = connection(&url).client().unwrap();
+        let (url, server) = answer_each(vec![Prepared("200 OK", "{\"items\":[]}")]);
+        let client = Connection::for_test(&url).client().unwrap();
         let answer = client.get("/v1/jobs").query("tag", Some("a b&c=ü")).query("kind", None).send().unwrap();
-        let request = server.join().unwrap();
+        let request = server.join().unwrap().concat();
         assert!(request.starts_with("GET /v1/jobs?tag=a%20b%26c%3D%C3%BC HTTP/1.1\r\n"), "{request}");
         assert!(request.to_ascii_lowercase().contains("authorization: bearer a-key"), "{request}");
         assert_eq!((answer.status, answer.text.as_str()), (200, "{\"items\":[]}"));
@@ -306,11 +289,9 @@ mod tests {
 
     #[test]
     fn a_refusal_becomes_the_problem() {
-        let (url, server) = answer_once(
-            "HTTP/1.1 404 Not Found\r\nContent-Type: application/problem+json\r\nContent-Length: 41\r\n\r\n\
-             {\"title\":\"No such job\",\"code\":\"not_here\"}",
-        );
-        let refused = connection(&url).client().unwrap().get("/v1/jobs/x").send().unwrap_err();
+        let body = "{\"title\":\"No such job\",\"code\":\"not_here\"}";
+        let (url, server) = answer_each(vec![Prepared("404 Not Found", body)]);
+        let refused = Connection::for_test(&url).client().unwrap().get("/v1/jobs/x").send().unwrap_err();
         server.join().unwrap();
         assert_eq!(refused.to_string(), "No such job (404 not_here)");
     }
@@ -320,7 +301,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         drop(listener);
-        let refused = connection(&url).client().unwrap().get("/v1/jobs").send().unwrap_err();
+        let refused = Connection::for_test(&url).client().unwrap().get("/v1/jobs").send().unwrap_err();
         assert!(matches!(refused, ClientError::Refused(_)), "{refused:?}");
         assert!(refused.to_string().contains("stoker serve"), "{refused}");
     }
@@ -328,8 +309,8 @@ mod tests {
     #[test]
     fn addresses_that_can_not_work_are_refused_at_once() {
         for url in ["127.0.0.1:7700", "https://jobs.example", "ftp://x", "", "http://", "not a url"] {
-            assert!(matches!(connection(url).client(), Err(ClientError::Address { .. })), "{url}");
+            assert!(matches!(Connection::for_test(url).client(), Err(ClientError::Address { .. })), "{url}");
         }
-        assert_eq!(connection("http://127.0.0.1:1/").client().unwrap().url, "http://127.0.0.1:1");
+        assert_eq!(Connection::for_test("http://127.0.0.1:1/").client().unwrap().url, "http://127.0.0.1:1");
     }
 }

@@ -22,7 +22,7 @@ const WAIT_SECONDS_MAX: u64 = 60;
 /// Pause between two looks at a job that outlasted that, and after a broken connection.
 const LOOK_AGAIN_MS: u64 = 250;
 /// So many requests in a row may fail (a restart of the host) before waiting is given up.
-const FAILED_LOOKS_MAX: u32 = 60;
+const FAILED_LOOKS_MAX: u32 = 240;
 
 /// Put a job in the queue
 #[derive(Debug, clap::Args)]
@@ -149,15 +149,22 @@ fn wait_for_end(client: &Client, mut answer: Answer, mut job: Job, deadline: Ins
                 job = looked.parse()?;
                 answer = looked;
             }
-            Err(ClientError::Refused(_) | ClientError::Transport { .. }) if failed_looks < FAILED_LOOKS_MAX => {
-                failed_looks += 1;
-            }
+            Err(error) if may_pass(&error) && failed_looks < FAILED_LOOKS_MAX => failed_looks += 1,
             Err(error) => {
                 return Err(error).with_context(|| format!("{} was enqueued; its end is not known", line(&job.id)));
             }
         }
     }
     Ok((answer, job))
+}
+
+/// Whether this is what a host that stops, starts or is short of something looks like.
+fn may_pass(error: &ClientError) -> bool {
+    match error {
+        ClientError::Refused(_) | ClientError::Transport { .. } => true,
+        ClientError::Problem(problem) => matches!(problem.status, 429 | 503),
+        ClientError::Address { .. } | ClientError::Answer { .. } => false,
+    }
 }
 
 /// The id as a path may hold it.
@@ -225,6 +232,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::cli::fake_host::{Prepared, answer_each};
 
     #[derive(Debug, Parser)]
     struct Line {
@@ -262,6 +270,37 @@ mod tests {
         let refused = body_of(&["hello", "{name: Ada}"]).unwrap_err().to_string();
         assert!(refused.contains("not JSON") && refused.contains("column"), "{refused}");
         assert!(body_of(&["hello", "@/nowhere/at/all"]).unwrap_err().to_string().contains("/nowhere/at/all"));
+    }
+
+    #[test]
+    fn waiting_outlasts_a_restart_of_the_host() {
+        const RUNNING: &str = r#"{"id":"job_01ARZ3NDEKTSV4RRFFQ69G5FAV","state":"running"}"#;
+        const SUCCEEDED: &str = r#"{"id":"job_01ARZ3NDEKTSV4RRFFQ69G5FAV","state":"succeeded","output":7}"#;
+        let answers = vec![
+            Prepared("202 Accepted", RUNNING),
+            Prepared("503 Service Unavailable", r#"{"title":"The host is stopping","code":"stopping"}"#),
+            Prepared("", ""),
+            Prepared("200 OK", RUNNING),
+            Prepared("200 OK", SUCCEEDED),
+        ];
+        let (url, server) = answer_each(answers);
+        let line = Line::try_parse_from(["enqueue", "hello", "--wait=50", "--idempotency-key", "k", "--url", &url]);
+        assert_eq!(run(&line.unwrap().arguments).unwrap(), ExitCode::SUCCESS);
+        let requests = server.join().unwrap();
+        let first = requests[0].to_ascii_lowercase();
+        assert!(first.starts_with("post /v1/jobs http/1.1\r\n"), "{first}");
+        assert!(first.contains("prefer: wait=") && first.contains("idempotency-key: k"), "{first}");
+        assert!(requests[4].starts_with("GET /v1/jobs/job_01ARZ3NDEKTSV4RRFFQ69G5FAV HTTP"), "{}", requests[4]);
+    }
+
+    #[test]
+    fn a_job_that_fails_fails_the_command() {
+        let failed =
+            r#"{"id":"job_01ARZ3NDEKTSV4RRFFQ69G5FAV","state":"failed","error":{"reason":"trap","message":"m"}}"#;
+        let (url, server) = answer_each(vec![Prepared("200 OK", failed)]);
+        let line = Line::try_parse_from(["enqueue", "hello", "--wait", "--url", &url]).unwrap();
+        assert_eq!(run(&line.arguments).unwrap(), ExitCode::FAILURE);
+        server.join().unwrap();
     }
 
     #[test]

@@ -8,6 +8,9 @@ mod cancel;
 mod client;
 mod deploy;
 mod enqueue;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod fake_host;
 mod job;
 mod job_view;
 mod jobs;
