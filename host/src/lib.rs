@@ -13,3 +13,4 @@ pub mod sandbox;
 pub mod shutdown;
 pub mod store;
 pub mod system_clock;
+pub mod telemetry;

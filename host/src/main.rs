@@ -1,2 +1,25 @@
-//! Stoker.
-fn main() {}
+//! The `stoker` binary: which of its two lives this process leads, and how an error is shown.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use stoker::cli::{self, Cli};
+use stoker::sandbox;
+
+/// Many small allocations on many threads are what a job runner does.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    // The compiling child is no subcommand: nobody should call it, and nothing may be parsed or printed before it.
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == sandbox::COMPILE_CHILD_SUBCOMMAND) {
+        return sandbox::main_of_child();
+    }
+    match cli::run(Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            cli::report(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,5 +1,15 @@
 //! The host's configuration: one struct per concern, defaults documented, checked before anything starts.
-//! Flags win over `STOKER_*` environment variables, those over `stoker.toml`.
+//! Flags win over `STOKER_*` environment variables, those over `stoker.toml` (`sources.rs`). What comes out of
+//! `check.rs` is complete and consistent: nobody downstream checks it again.
+
+mod check;
+mod quantity;
+mod report;
+mod sources;
+
+pub use check::{ADMIN_KEY_CHARS_MIN, ConfigError, WORKERS_MAX, resolve};
+pub use quantity::{ByteSize, QuantityError, Span};
+pub use sources::{CONFIG_FILE_DEFAULT, Settings, read_file};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -1,0 +1,125 @@
+//! Every subcommand on one page, and who carries it out.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use super::{backup, cancel, deploy, enqueue, job, jobs, logs, retry, serve, terminal};
+
+/// Runs background jobs as sandboxed WebAssembly.
+#[derive(Debug, Parser)]
+#[command(
+    name = "stoker",
+    version,
+    arg_required_else_help = true,
+    after_help = "Start with `stoker serve`, then \
+    `stoker deploy FILE` and `stoker enqueue KIND JSON --wait`."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(Box<serve::Arguments>),
+    Deploy(deploy::Arguments),
+    Enqueue(enqueue::Arguments),
+    Jobs(jobs::Arguments),
+    Job(job::Arguments),
+    Logs(logs::Arguments),
+    Retry(retry::Arguments),
+    Cancel(cancel::Arguments),
+    Backup(backup::Arguments),
+}
+
+/// Carries out what the command line asks for. An error is printed by the caller, once.
+pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Serve(arguments) => serve::run(*arguments),
+        Command::Deploy(arguments) => deploy::run(&arguments),
+        Command::Enqueue(arguments) => enqueue::run(&arguments),
+        Command::Jobs(arguments) => jobs::run(&arguments),
+        Command::Job(arguments) => job::run(&arguments),
+        Command::Logs(arguments) => logs::run(&arguments),
+        Command::Retry(arguments) => retry::run(&arguments),
+        Command::Cancel(arguments) => cancel::run(&arguments),
+        Command::Backup(arguments) => backup::run(&arguments),
+    }
+}
+
+/// Prints an error and its causes to standard error, once. A cause that its effect repeats word by word is left out.
+pub fn report(error: &anyhow::Error) {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if !text.contains(&cause) {
+            text.push_str(if text.is_empty() { "error: " } else { ": " });
+            text.push_str(&cause);
+        }
+    }
+    terminal::remark(&terminal::block(&text));
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_subcommand_has_an_example_and_json() {
+        for subcommand in Cli::command().get_subcommands_mut() {
+            let name = subcommand.get_name().to_owned();
+            let help = subcommand.render_long_help().to_string();
+            assert!(help.contains("Example"), "{name}: {help}");
+            assert!(help.contains(&format!("stoker {name}")), "{name}: {help}");
+            assert!(help.contains("--json"), "{name}: {help}");
+        }
+    }
+
+    #[test]
+    fn help_names_the_key_and_never_its_value() {
+        let help = Cli::command().find_subcommand_mut("serve").unwrap().render_long_help().to_string();
+        // With its value it would read `[env: STOKER_ADMIN_KEY=…]`.
+        assert!(help.contains("[env: STOKER_ADMIN_KEY]"), "{help}");
+    }
+
+    #[test]
+    fn command_lines() {
+        for (line, accepted) in [
+            ("serve", true),
+            ("serve --workers 0 --listen 127.0.0.1:0 --memory 64MiB --timeout 5s", true),
+            ("serve --workers many", false),
+            ("serve --memory lots", false),
+            ("deploy hello.wasm --name hello --force", true),
+            ("deploy", false),
+            ("deploy hello.wasm --name no/slash", false),
+            ("enqueue hello", true),
+            ("enqueue hello {} --wait", true),
+            ("enqueue hello {} --wait=30", true),
+            ("enqueue hello --wait {}", true),
+            ("enqueue hello {} --delay 5m --queue slow --priority 9 --tag a --tag b --idempotency-key k", true),
+            ("enqueue hello {} --priority 10", false),
+            ("enqueue hello {} --delay soon", false),
+            ("enqueue .hidden {}", false),
+            ("jobs --state failed --limit 500", true),
+            ("jobs --state lost", false),
+            ("jobs --limit 501", false),
+            ("job job_01ARZ3NDEKTSV4RRFFQ69G5FAV", true),
+            ("job 17", false),
+            ("logs job_01ARZ3NDEKTSV4RRFFQ69G5FAV --attempt 2", true),
+            ("backup there.db --json", true),
+            ("launch", false),
+        ] {
+            let parsed = Cli::try_parse_from(std::iter::once("stoker").chain(line.split(' ')));
+            assert_eq!(parsed.is_ok(), accepted, "{line}: {:?}", parsed.err().map(|error| error.to_string()));
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! The HTTP client all subcommands share: address, key, patience, bounds, and errors a person can act on.
+
+use std::time::Duration;
+
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{Method, Request, Response, Uri};
+use serde::de::DeserializeOwned;
+use ureq::{Agent, AsSendBody, Body};
+
+use super::problem::Problem;
+use super::terminal;
+
+/// Longest time to find and reach the host.
+const CONNECT_MS_MAX: u64 = 5_000;
+/// Longest time an ordinary answer may take to begin.
+const ANSWER_MS_MAX: u64 = 90_000;
+/// Largest answer kept in memory, bytes. Backups are streamed and not bound by it.
+const ANSWER_BYTES_MAX: u64 = 256 << 20;
+/// Largest problem document read, bytes.
+const PROBLEM_BYTES_MAX: u64 = 1 << 20;
+
+/// Which host, and who asks.
+#[derive(Debug, clap::Args)]
+pub(super) struct Connection {
+    /// The host's address
+    #[arg(long, env = "STOKER_URL", value_name = "URL", default_value = "http://127.0.0.1:7700")]
+    url: String,
+    /// Bearer token; from `STOKER_KEY`, else `STOKER_ADMIN_KEY`
+    #[arg(long, env = "STOKER_KEY", value_name = "KEY", hide_env = true)]
+    key: Option<String>,
+    /// Print the host's answer as JSON on standard output, and nothing else
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// A request that brought no usable answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ClientError {
+    /// The address can't be used.
+    #[error("`{url}` is not an address of a host: {message}")]
+    Address {
+        /// What was given.
+        url: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// Nobody answers there.
+    #[error("no Stoker host answers at {0}; start one with `stoker serve`, or name another with --url or STOKER_URL")]
+    Refused(String),
+    /// The answer did not come, or broke off.
+    #[error("the request to {url} failed: {message}")]
+    Transport {
+        /// The host's address.
+        url: String,
+        /// What happened.
+        message: String,
+    },
+    /// The host said no.
+    #[error(transparent)]
+    Problem(#[from] Problem),
+    /// The host said something else than expected.
+    #[error("the answer of {url} can't be understood ({message}); is it a Stoker host of this version?")]
+    Answer {
+        /// The host's address.
+        url: String,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+/// A host to talk to.
+#[derive(Debug)]
+pub(super) struct Client {
+    agent: Agent,
+    url: String,
+    key: Option<String>,
+}
+
+/// A host's answer: JSON text, safe to print.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// HTTP status.
+    pub(super) status: u16,
+    /// The body.
+    pub(super) text: String,
+    url: String,
+}
+
+impl Answer {
+    /// The body as `T`.
+    pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
+        serde_json::from_str(&self.text)
+            .map_err(|error| ClientError::Answer { url: self.url.clone(), message: error.to_string() })
+    }
+
+    #[cfg(test)]
+    pub(super) fn for_test(status: u16, text: &str) -> Answer {
+        Answer { status, text: text.to_owned(), url: "http://test".to_owned() }
+    }
+
+    /// Prints the body as it came.
+    pub(super) fn print(&self) -> std::io::Result<()> {
+        terminal::print(&terminal::json(&self.text))
+    }
+}
+
+/// A request being put together.
+pub(super) struct Call<'a> {
+    client: &'a Client,
+    request: http::request::Builder,
+    target: String,
+    patience: Duration,
+}
+
+impl Connection {
+    #[cfg(test)]
+    pub(super) fn for_test(url: &str) -> Connection {
+        Connection { url: url.to_owned(), key: Some("a-key".to_owned()), json: false }
+    }
+
+    /// The client for these options.
+    pub(super) fn client(&self) -> Result<Client, ClientError> {
+        let url = self.url.trim_end_matches('/').to_owned();
+        let refuse = |message: &str| ClientError::Address { url: url.clone(), message: message.to_owned() };
+        let uri: Uri = url.parse().map_err(|error: http::uri::InvalidUri| refuse(&error.to_string()))?;
+        match uri.scheme_str() {
+            Some("http") => {}
+            Some("https") => return Err(refuse("this client speaks plain http; put a TLS tunnel in between")),
+            _ => return Err(refuse("write e.g. http://127.0.0.1:7700")),
+        }
+        let host = uri.host().ok_or_else(|| refuse("it names no host"))?;
+        let loopback = host == "localhost"
+            || host.trim_matches(['[', ']']).parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
+        let mut config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .timeout_connect(Some(Duration::from_millis(CONNECT_MS_MAX)))
+            .user_agent(concat!("stoker/", env!("CARGO_PKG_VERSION")));
+        if loopback {
+            // A proxy of the environment is for the world outside; this machine is not there.
+            config = config.proxy(None);
+        }
+        let from_environment = || std::env::var("STOKER_ADMIN_KEY").ok();
+        let key = self.key.clone().or_else(from_environment).filter(|key| !key.is_empty());
+        Ok(Client { agent: Agent::new_with_config(config.build()), url, key })
+    }
+}
+
+impl Client {
+    /// Begins a request. `path` holds only characters that stand in a path as they are: ids and checked names.
+    pub(super) fn call(&self, method: Method, path: &str) -> Call<'_> {
+        let mut request = Request::builder().method(method);
+        if let Some(key) = &self.key {
+            request = request.header(AUTHORIZATION, format!("Bearer {key}"));
+        }
+        Call {
+            client: self,
+            request,
+            target: format!("{}{path}", self.url),
+            patience: Duration::from_millis(ANSWER_MS_MAX),
+        }
+    }
+
+    /// `GET path`.
+    pub(super) fn get(&self, path: &str) -> Call<'_> {
+        self.call(Method::GET, path)
+    }
+
+    /// `POST path`.
+    pub(super) fn post(&self, path: &str) -> Call<'_> {
+        self.call(Method::POST, path)
+    }
+
+    fn run(&self, request: Request<impl AsSendBody>, patience: Duration) -> Result<Response<Body>, ClientError> {
+        let request = self.agent.configure_request(request).timeout_recv_response(Some(patience)).build();
+        self.agent.run(request).map_err(|error| self.describe(&error))
+    }
+
+    fn describe(&self, error: &ureq::Error) -> ClientError {
+        let url = self.url.clone();
+        match error {
+            ureq::Error::Io(io) if io.kind() == std::io::ErrorKind::ConnectionRefused => ClientError::Refused(url),
+            ureq::Error::ConnectionFailed => ClientError::Refused(url),
+            other => ClientError::Transport { url, message: other.to_string() },
+        }
+    }
+}
+
+impl Call<'_> {
+    /// With a header.
+    pub(super) fn header(mut self, name: &str, value: &str) -> Self {
+        self.request = self.request.header(name, value);
+        self
+    }
+
+    /// With a parameter in the query string, where there is one.
+    pub(super) fn query(mut self, name: &str, value: Option<&str>) -> Self {
+        if let Some(value) = value {
+            self.target.push(if self.target.contains('?') { '&' } else { '?' });
+            self.target.push_str(name);
+            self.target.push('=');
+            percent_encode(value, &mut self.target);
+        }
+        self
+    }
+
+    /// Waits this long for the answer to begin.
+    pub(super) fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Sends it without a body.
+    pub(super) fn send(self) -> Result<Answer, ClientError> {
+        self.send_body("application/json", Vec::new())
+    }
+
+    /// Sends it with a body.
+    pub(super) fn send_body(self, content_type: &str, body: Vec<u8>) -> Result<Answer, ClientError> {
+        let url = self.client.url.clone();
+        let mut response = self.begin(content_type, body)?;
+        let bytes = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
+        let text = String::from_utf8(bytes.map_err(|error| ClientError::Transport {
+            url: url.clone(),
+            message: format!("the answer broke off: {error}"),
+        })?)
+        .map_err(|error| ClientError::Answer { url: url.clone(), message: error.to_string() })?;
+        Ok(Answer { status: response.status().as_u16(), text, url })
+    }
+
+    /// Sends it and leaves the body of a success to be read.
+    pub(super) fn begin(self, content_type: &str, body: Vec<u8>) -> Result<Response<Body>, ClientError> {
+        let client = self.client;
+        let mut request = self.request.uri(&self.target);
+        if !body.is_empty() {
+            request = request.header(CONTENT_TYPE, content_type);
+        }
+        // A GET with a body, be it empty, is something else to many a server.
+        let is_get = request.method_ref() == Some(&Method::GET);
+        let address =
+            |error: http::Error| ClientError::Address { url: self.target.clone(), message: error.to_string() };
+        let sent = if is_get {
+            client.run(request.body(()).map_err(address)?, self.patience)
+        } else {
+            client.run(request.body(body).map_err(address)?, self.patience)
+        };
+        let mut response = sent?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        // A problem document that breaks off still has a status to tell.
+        let body = response.body_mut().with_config().limit(PROBLEM_BYTES_MAX).read_to_vec().unwrap_or_default();
+        Err(Problem::from_body(status.as_u16(), &body).into())
+    }
+}
+
+/// RFC 3986: everything but unreserved characters is written as `%XX`.
+fn percent_encode(text: &str, target: &mut String) {
+    use std::fmt::Write as _;
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            target.push(char::from(byte));
+        } else {
+            // Writing to a string can't fail.
+            let _infallible = write!(target, "%{byte:02X}");
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::cli::fake_host::{Prepared, answer_each};
+
+    #[test]
+    fn a_request_carries_key_and_encoded_query() {
+        let (url, server) = answer_each(vec![Prepared("200 OK", "{\"items\":[]}")]);
+        let client = Connection::for_test(&url).client().unwrap();
+        let answer = client.get("/v1/jobs").query("tag", Some("a b&c=ü")).query("kind", None).send().unwrap();
+        let request = server.join().unwrap().concat();
+        assert!(request.starts_with("GET /v1/jobs?tag=a%20b%26c%3D%C3%BC HTTP/1.1\r\n"), "{request}");
+        assert!(request.to_ascii_lowercase().contains("authorization: bearer a-key"), "{request}");
+        assert_eq!((answer.status, answer.text.as_str()), (200, "{\"items\":[]}"));
+    }
+
+    #[test]
+    fn a_refusal_becomes_the_problem() {
+        let body = "{\"title\":\"No such job\",\"code\":\"not_here\"}";
+        let (url, server) = answer_each(vec![Prepared("404 Not Found", body)]);
+        let refused = Connection::for_test(&url).client().unwrap().get("/v1/jobs/x").send().unwrap_err();
+        server.join().unwrap();
+        assert_eq!(refused.to_string(), "No such job (404 not_here)");
+    }
+
+    #[test]
+    fn nobody_there_says_how_to_start_one() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        let refused = Connection::for_test(&url).client().unwrap().get("/v1/jobs").send().unwrap_err();
+        assert!(matches!(refused, ClientError::Refused(_)), "{refused:?}");
+        assert!(refused.to_string().contains("stoker serve"), "{refused}");
+    }
+
+    #[test]
+    fn addresses_that_can_not_work_are_refused_at_once() {
+        for url in ["127.0.0.1:7700", "https://jobs.example", "ftp://x", "", "http://", "not a url"] {
+            assert!(matches!(Connection::for_test(url).client(), Err(ClientError::Address { .. })), "{url}");
+        }
+        assert_eq!(Connection::for_test("http://127.0.0.1:1/").client().unwrap().url, "http://127.0.0.1:1");
+    }
+}

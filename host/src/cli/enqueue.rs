@@ -1,0 +1,320 @@
+//! `stoker enqueue`: put a job in the queue, and wait for its end if asked.
+
+use std::io::{IsTerminal, Read};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::client::{Answer, Client, ClientError, Connection};
+use super::quantities;
+use super::terminal::{self, Colours, Tone, line};
+use super::wire::Job;
+use crate::config::Span;
+use crate::job::{KindName, QueueName};
+
+/// Largest payload that is read at all, bytes; the host has its own, lower limit.
+const PAYLOAD_BYTES_MAX: u64 = 256 << 20;
+/// The host is asked to hold its answer for at most so long, seconds: the most it will.
+const WAIT_SECONDS_MAX: u64 = 60;
+/// Pause between two looks at a job that outlasted that, and after a broken connection.
+const LOOK_AGAIN_MS: u64 = 250;
+/// So many requests in a row may fail (a restart of the host) before waiting is given up.
+const FAILED_LOOKS_MAX: u32 = 240;
+
+/// Put a job in the queue
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  stoker enqueue hello '{\"name\":\"Ada\"}' --wait
+  stoker enqueue thumbnail @request.json --tag import --delay 5m
+  cat page.md | stoker enqueue pulldown-cmark --text - --wait --raw > page.html")]
+pub(super) struct Arguments {
+    /// What to run
+    kind: KindName,
+    /// The payload: JSON, `@file`, or `-` for standard input
+    #[arg(default_value = "{}")]
+    payload: String,
+    /// The payload is plain text, to be sent as one JSON string
+    #[arg(long)]
+    text: bool,
+    /// Wait for the job's end, at most so many seconds if given, and print its output; the exit code is 0 only if it
+    /// succeeded
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "0", value_name = "SECONDS")]
+    wait: Option<u64>,
+    /// With --wait: print an output that is a string as it is, without quotes
+    #[arg(long, requires = "wait", conflicts_with = "json")]
+    raw: bool,
+    /// Run it so much later
+    #[arg(long, value_name = "DURATION")]
+    delay: Option<Span>,
+    /// The lane it waits in [default: its kind's]
+    #[arg(long)]
+    queue: Option<QueueName>,
+    /// 0 to 9, lower first [default: its kind's]
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=9))]
+    priority: Option<u8>,
+    /// A label to find it again; repeat for more
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
+    /// The same key with the same request gives the same job, for 24 hours
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// The body of `POST /v1/jobs`.
+#[derive(Serialize)]
+struct Request<'a> {
+    kind: &'a KindName,
+    payload: &'a RawValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue: Option<&'a QueueName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    priority: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delay: Option<u64>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    tags: &'a [String],
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let client = arguments.connection.client()?;
+    let body = body(arguments)?;
+    // No limit is as good as a limit nobody lives to see.
+    let deadline = arguments.wait.and_then(|seconds| {
+        let wait = if seconds == 0 { Duration::from_secs(u64::from(u32::MAX)) } else { Duration::from_secs(seconds) };
+        Instant::now().checked_add(wait)
+    });
+    let mut call = client.post("/v1/jobs");
+    if let Some(key) = &arguments.idempotency_key {
+        call = call.header("Idempotency-Key", key);
+    }
+    if let Some(deadline) = deadline {
+        call = call.header("Prefer", &prefer(deadline));
+    }
+    let mut answer = call.send_body("application/json", body)?;
+    let mut job: Job = answer.parse()?;
+    if let Some(deadline) = deadline {
+        (answer, job) = wait_for_end(&client, answer, job, deadline)?;
+    }
+    show(arguments, &answer, &job)
+}
+
+fn body(arguments: &Arguments) -> anyhow::Result<Vec<u8>> {
+    let text = payload_text(&arguments.payload)?;
+    let json = if arguments.text { serde_json::to_string(&text)? } else { text };
+    let payload: &RawValue = serde_json::from_str(&json).map_err(|error| {
+        anyhow::anyhow!("the payload is not JSON: {error}; mind the shell's quotes, or use --text to send plain text")
+    })?;
+    Ok(serde_json::to_vec(&Request {
+        kind: &arguments.kind,
+        payload,
+        queue: arguments.queue.as_ref(),
+        priority: arguments.priority,
+        delay: arguments.delay.map(|span| u64::try_from(span.0.as_millis())).transpose()?,
+        tags: &arguments.tags,
+    })?)
+}
+
+fn payload_text(argument: &str) -> anyhow::Result<String> {
+    let (mut source, name): (Box<dyn Read>, &str) = if argument == "-" {
+        (Box::new(std::io::stdin().lock()), "standard input")
+    } else if let Some(path) = argument.strip_prefix('@') {
+        (Box::new(std::fs::File::open(path).with_context(|| format!("cannot read the payload from {path}"))?), path)
+    } else {
+        return Ok(argument.to_owned());
+    };
+    let mut text = String::new();
+    let read = source.by_ref().take(PAYLOAD_BYTES_MAX + 1).read_to_string(&mut text);
+    let read = read.with_context(|| format!("cannot read the payload from {name}"))?;
+    if read as u64 > PAYLOAD_BYTES_MAX {
+        bail!("the payload from {name} is larger than {}", quantities::bytes(PAYLOAD_BYTES_MAX));
+    }
+    Ok(text)
+}
+
+/// Looks until the job has ended or the deadline has passed; the host has held its first answer as long as it would. The job exists: a broken connection is no reason to give
+/// up at once.
+fn wait_for_end(client: &Client, mut answer: Answer, mut job: Job, deadline: Instant) -> anyhow::Result<(Answer, Job)> {
+    let path = format!("/v1/jobs/{}", job_id(&job)?);
+    let mut failed_looks = 0;
+    while !job.is_terminal() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(LOOK_AGAIN_MS).min(left(deadline)));
+        match client.get(&path).send() {
+            Ok(looked) => {
+                failed_looks = 0;
+                job = looked.parse()?;
+                answer = looked;
+            }
+            Err(error) if may_pass(&error) && failed_looks < FAILED_LOOKS_MAX => failed_looks += 1,
+            Err(error) => {
+                return Err(error).with_context(|| format!("{} was enqueued; its end is not known", line(&job.id)));
+            }
+        }
+    }
+    Ok((answer, job))
+}
+
+/// Whether this is what a host that stops, starts or is short of something looks like.
+fn may_pass(error: &ClientError) -> bool {
+    match error {
+        ClientError::Refused(_) | ClientError::Transport { .. } => true,
+        ClientError::Problem(problem) => matches!(problem.status, 429 | 503),
+        ClientError::Address { .. } | ClientError::Answer { .. } => false,
+    }
+}
+
+/// The id as a path may hold it.
+fn job_id(job: &Job) -> anyhow::Result<crate::job::JobId> {
+    job.id.parse().context("the host answered with something that is no job")
+}
+
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
+
+fn prefer(deadline: Instant) -> String {
+    format!("wait={}", left(deadline).as_secs().clamp(1, WAIT_SECONDS_MAX))
+}
+
+fn show(arguments: &Arguments, answer: &Answer, job: &Job) -> anyhow::Result<ExitCode> {
+    let succeeded = job.state == "succeeded";
+    if arguments.connection.json {
+        answer.print()?;
+    } else if arguments.wait.is_none() {
+        let colours = Colours::of_stdout();
+        terminal::print(&format!("{} {}", colours.paint(Tone::Strong, &line(&job.id)), line(&job.state)))?;
+    } else if succeeded {
+        terminal::remark(&format!("{} succeeded{}", line(&job.id), cost(job)));
+        terminal::print(&output(job, arguments.raw))?;
+    }
+    if arguments.wait.is_none() || succeeded {
+        return Ok(ExitCode::SUCCESS);
+    }
+    terminal::remark(&unsuccessful(job));
+    Ok(ExitCode::FAILURE)
+}
+
+/// ` in 3.1 ms (attempt 2)`
+fn cost(job: &Job) -> String {
+    let run =
+        job.receipt.as_ref().map_or_else(String::new, |receipt| format!(" in {}", quantities::micros(receipt.run_us)));
+    if job.attempt > 1 { format!("{run} (attempt {})", job.attempt) } else { run }
+}
+
+fn output(job: &Job, raw: bool) -> String {
+    let json = job.output.as_ref().map_or("null", |output| output.get());
+    if raw && let Ok(text) = serde_json::from_str::<String>(json) {
+        // Asked for as it is; harmless where a person would see it, untouched where a program reads it.
+        return if std::io::stdout().is_terminal() { terminal::block(&text).into_owned() } else { text };
+    }
+    terminal::json(json).into_owned()
+}
+
+fn unsuccessful(job: &Job) -> String {
+    let id = line(&job.id);
+    if !job.is_terminal() {
+        return format!("{id} is still {}; see `stoker job {id}`", line(&job.state));
+    }
+    let why = job
+        .error
+        .as_ref()
+        .map_or_else(String::new, |error| format!(": {}: {}", line(&error.reason), line(&error.message)));
+    format!("{id} {}{why}\nsee `stoker job {id}` and `stoker logs {id}`", line(&job.state))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::fake_host::{Prepared, answer_each};
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    fn body_of(line: &[&str]) -> anyhow::Result<String> {
+        let line = Line::try_parse_from(std::iter::once("enqueue").chain(line.iter().copied())).unwrap();
+        Ok(String::from_utf8(body(&line.arguments)?).unwrap())
+    }
+
+    #[test]
+    fn requests_hold_what_was_said_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("payload.json");
+        std::fs::write(&file, "{\"a\": [1.50, 2]}").unwrap();
+        let file = format!("@{}", file.display());
+        for (line, expected) in [
+            (vec!["hello"], r#"{"kind":"hello","payload":{}}"#),
+            (vec!["hello", r#"{"name": "Ada"}"#], r#"{"kind":"hello","payload":{"name": "Ada"}}"#),
+            (vec!["hello", &file], r#"{"kind":"hello","payload":{"a": [1.50, 2]}}"#),
+            (vec!["md", "--text", "# \"Hi\""], r##"{"kind":"md","payload":"# \"Hi\""}"##),
+            (
+                vec!["hello", "1", "--delay", "1m30s", "--queue", "q", "--priority", "0", "--tag", "a", "--tag", "b"],
+                r#"{"kind":"hello","payload":1,"queue":"q","priority":0,"delay":90000,"tags":["a","b"]}"#,
+            ),
+        ] {
+            assert_eq!(body_of(&line).unwrap(), expected, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_payload_that_is_not_json_is_refused_here() {
+        let refused = body_of(&["hello", "{name: Ada}"]).unwrap_err().to_string();
+        assert!(refused.contains("not JSON") && refused.contains("column"), "{refused}");
+        assert!(body_of(&["hello", "@/nowhere/at/all"]).unwrap_err().to_string().contains("/nowhere/at/all"));
+    }
+
+    #[test]
+    fn waiting_outlasts_a_restart_of_the_host() {
+        const RUNNING: &str = r#"{"id":"job_01ARZ3NDEKTSV4RRFFQ69G5FAV","state":"running"}"#;
+        const SUCCEEDED: &str = r#"{"id":"job_01ARZ3NDEKTSV4RRFFQ69G5FAV","state":"succeeded","output":7}"#;
+        let answers = vec![
+            Prepared("202 Accepted", RUNNING),
+            Prepared("503 Service Unavailable", r#"{"title":"The host is stopping","code":"stopping"}"#),
+            Prepared("", ""),
+            Prepared("200 OK", RUNNING),
+            Prepared("200 OK", SUCCEEDED),
+        ];
+        let (url, server) = answer_each(answers);
+        let line = Line::try_parse_from(["enqueue", "hello", "--wait=50", "--idempotency-key", "k", "--url", &url]);
+        assert_eq!(run(&line.unwrap().arguments).unwrap(), ExitCode::SUCCESS);
+        let requests = server.join().unwrap();
+        let first = requests[0].to_ascii_lowercase();
+        assert!(first.starts_with("post /v1/jobs http/1.1\r\n"), "{first}");
+        assert!(first.contains("prefer: wait=") && first.contains("idempotency-key: k"), "{first}");
+        assert!(requests[4].starts_with("GET /v1/jobs/job_01ARZ3NDEKTSV4RRFFQ69G5FAV HTTP"), "{}", requests[4]);
+    }
+
+    #[test]
+    fn a_job_that_fails_fails_the_command() {
+        let failed =
+            r#"{"id":"job_01ARZ3NDEKTSV4RRFFQ69G5FAV","state":"failed","error":{"reason":"trap","message":"m"}}"#;
+        let (url, server) = answer_each(vec![Prepared("200 OK", failed)]);
+        let line = Line::try_parse_from(["enqueue", "hello", "--wait", "--url", &url]).unwrap();
+        assert_eq!(run(&line.arguments).unwrap(), ExitCode::FAILURE);
+        server.join().unwrap();
+    }
+
+    #[test]
+    fn ends_are_told() {
+        let job = |json: &str| serde_json::from_str::<Job>(json).unwrap();
+        insta::assert_snapshot!(unsuccessful(&job(r#"{"id":"job_1","state":"failed",
+            "error":{"reason":"trap","message":"out\nof bounds"}}"#)), @r"
+        job_1 failed: trap: out\nof bounds
+        see `stoker job job_1` and `stoker logs job_1`
+        ");
+        insta::assert_snapshot!(unsuccessful(&job(r#"{"id":"job_1","state":"retrying"}"#)),
+            @"job_1 is still retrying; see `stoker job job_1`");
+        assert_eq!(output(&job(r#"{"output":"a\nb"}"#), true), "a\nb");
+        assert_eq!(output(&job(r#"{"output":{"n":1.0}}"#), true), r#"{"n":1.0}"#);
+        assert_eq!(cost(&job(r#"{"attempt":2,"receipt":{"run_us":3100}}"#)), " in 3.1 ms (attempt 2)");
+    }
+}

@@ -1,0 +1,42 @@
+//! `stoker serve`: from the command line to a running host.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::config::{Settings, read_file, resolve};
+use crate::{app, telemetry};
+
+/// Run a host: API, dispatcher and store in one process
+///
+/// Every setting below can also be given as an environment variable, or in stoker.toml under the flag's name with
+/// underscores (`shutdown_grace = "1m"`). Flags win over the environment, that over the file. Durations are `500ms`,
+/// `30s`, `1h30m` or whole milliseconds; sizes are `64KiB`, `128MiB`, `1GiB` or whole bytes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  stoker serve
+  stoker serve --data-dir /var/lib/stoker --workers 8
+  STOKER_ADMIN_KEY=$(openssl rand -hex 24) stoker serve --listen 0.0.0.0:7700")]
+pub(super) struct Arguments {
+    /// Configuration file; must exist when named [default: stoker.toml, if it exists]
+    #[arg(long, env = "STOKER_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Log as JSON, one object a line: the same as --log-format json
+    #[arg(long, conflicts_with = "log_format")]
+    json: bool,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// Returns when the host has stopped in order.
+pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let (from_file, file) = read_file(arguments.config.as_deref())?;
+    let settings = arguments.settings.or(from_file);
+    let format = if arguments.json { telemetry::LogFormat::Json } else { settings.log_format.unwrap_or_default() };
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let config = resolve(&settings, cores)?;
+    telemetry::init(settings.log.as_deref(), format)?;
+    let file = file.map_or_else(|| "no configuration file".to_owned(), |path| path.display().to_string());
+    tracing::info!("stoker {} starts with this configuration ({file}):\n{config}", env!("CARGO_PKG_VERSION"));
+    app::run(config)?;
+    Ok(ExitCode::SUCCESS)
+}

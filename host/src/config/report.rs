@@ -1,0 +1,71 @@
+//! The effective configuration as text: one setting a line, by the names of `stoker.toml`, secrets hidden.
+
+use std::fmt;
+
+use super::quantity::{ByteSize, Span};
+use super::{CompileLimits, Config, RequestLimits};
+use crate::job::{LimitBounds, Limits};
+
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Exhaustive: a new field must say how it is shown, or that it is a secret.
+        let Config {
+            listen,
+            data_dir,
+            workers,
+            admin_key,
+            shutdown_grace,
+            priority_aging,
+            lease_ttl,
+            allowed_hosts,
+            limits: LimitBounds { defaults, ceilings },
+            requests: RequestLimits { payload_bytes_max, batch_jobs_max, batch_bytes_max, module_bytes_max },
+            compile: CompileLimits { timeout: compile_timeout, memory_bytes: compile_memory_bytes },
+            events_keep,
+            events_keep_bytes,
+        } = self;
+        let mut line = |name: &str, value: &dyn fmt::Display| writeln!(f, "  {name} = {value}");
+        let size = |bytes: usize| ByteSize(u64::try_from(bytes).unwrap_or(u64::MAX));
+        line("listen", listen)?;
+        line("data_dir", &data_dir.display())?;
+        line("workers", workers)?;
+        line("admin_key", if admin_key.is_some() { &"(set, hidden)" } else { &"(none: loopback only)" })?;
+        line("shutdown_grace", &Span(*shutdown_grace))?;
+        line("priority_aging", &Span(*priority_aging))?;
+        line("lease_ttl", &Span(*lease_ttl))?;
+        line("allowed_hosts", &format_args!("[{}]", allowed_hosts.join(", ")))?;
+        line("events_keep", &Span(*events_keep))?;
+        line("events_keep_bytes", &ByteSize(*events_keep_bytes))?;
+        for (suffix, limits) in [("", defaults), ("_max", ceilings)] {
+            let Limits { fuel, timeout, memory_bytes, output_bytes, log_bytes, host_calls } = limits;
+            line(&format!("fuel{suffix}"), fuel)?;
+            line(&format!("timeout{suffix}"), &Span(*timeout))?;
+            line(&format!("memory{suffix}"), &ByteSize(*memory_bytes))?;
+            line(&format!("output{suffix}"), &ByteSize(*output_bytes))?;
+            line(&format!("logs{suffix}"), &ByteSize(*log_bytes))?;
+            line(&format!("host_calls{suffix}"), host_calls)?;
+        }
+        line("payload_max", &size(*payload_bytes_max))?;
+        line("batch_jobs_max", batch_jobs_max)?;
+        line("batch_max", &size(*batch_bytes_max))?;
+        line("module_max", &size(*module_bytes_max))?;
+        line("compile_timeout", &Span(*compile_timeout))?;
+        write!(f, "  compile_memory = {}", ByteSize(*compile_memory_bytes))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use std::path::Path;
+
+    use crate::config::{Settings, resolve};
+
+    #[test]
+    fn everything_is_shown_but_the_secret() {
+        let text = "admin_key = \"not-for-everybodys-eyes\"\nallowed_hosts = [\"a.example\", \"B.example\"]\n";
+        let config = resolve(&Settings::from_toml(text, Path::new("stoker.toml")).unwrap(), 2).unwrap();
+        assert!(!format!("{config} {config:?}").contains("eyes"));
+        insta::assert_snapshot!(config);
+    }
+}

@@ -1,0 +1,253 @@
+//! Where settings come from: flags over `STOKER_*` environment variables (both read by clap) over `stoker.toml`.
+//! A setting has one name: `--fuel-max`, `STOKER_FUEL_MAX`, `fuel_max`. Nothing is checked against anything else here.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::check::ConfigError;
+use super::quantity::{ByteSize, Span};
+use crate::telemetry::LogFormat;
+
+/// Read when it exists and no other file is named.
+pub const CONFIG_FILE_DEFAULT: &str = "stoker.toml";
+/// Largest configuration file read, bytes.
+const CONFIG_FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// What one source says; `None` leaves the source below in force.
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Where the API listens [default: 127.0.0.1:7700]
+    #[arg(long, env = "STOKER_LISTEN", value_name = "ADDRESS:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// Where everything durable lives [default: ./stoker-data]
+    #[arg(long, env = "STOKER_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Attempts that may run at once, at most 256; 0 = accept jobs and don't run them [default: cores × 2]
+    #[arg(long, env = "STOKER_WORKERS", value_name = "N")]
+    pub workers: Option<u32>,
+    /// Bearer token of the admin, at least 16 characters; needed on any address but loopback. Better set in the
+    /// environment than as a flag, which other users of the machine can see
+    #[arg(long, env = "STOKER_ADMIN_KEY", value_name = "KEY", hide_env_values = true)]
+    pub admin_key: Option<String>,
+    /// How long running attempts may go on after SIGTERM [default: 30s]
+    #[arg(long, env = "STOKER_SHUTDOWN_GRACE", value_name = "DURATION")]
+    pub shutdown_grace: Option<Span>,
+    /// A waiting job rises one priority level per this time; 0 = never [default: 60s]
+    #[arg(long, env = "STOKER_PRIORITY_AGING", value_name = "DURATION")]
+    pub priority_aging: Option<Span>,
+    /// A host that has not been heard of for so long has lost its leases [default: 30s]
+    #[arg(long, env = "STOKER_LEASE_TTL", value_name = "DURATION")]
+    pub lease_ttl: Option<Span>,
+    /// Names, beside loopback's and the listen address, by which clients may call this host (repeat, or separate by
+    /// commas)
+    #[arg(long, env = "STOKER_ALLOWED_HOSTS", value_name = "NAME", value_delimiter = ',')]
+    pub allowed_hosts: Option<Vec<String>>,
+    /// How long the event log is kept [default: 1h]
+    #[arg(long, env = "STOKER_EVENTS_KEEP", value_name = "DURATION")]
+    pub events_keep: Option<Span>,
+    /// How much of the event log is kept [default: 1GiB]
+    #[arg(long, env = "STOKER_EVENTS_KEEP_BYTES", value_name = "SIZE")]
+    pub events_keep_bytes: Option<ByteSize>,
+
+    /// Fuel of an attempt, unless its kind or job says otherwise [default: 10000000000]
+    #[arg(long, env = "STOKER_FUEL", value_name = "UNITS", help_heading = "Limits of attempts")]
+    pub fuel: Option<u64>,
+    /// Most fuel anybody may ask for [default: 1000000000000]
+    #[arg(long, env = "STOKER_FUEL_MAX", value_name = "UNITS", help_heading = "Limits of attempts")]
+    pub fuel_max: Option<u64>,
+    /// Wall time of an attempt [default: 30s]
+    #[arg(long, env = "STOKER_TIMEOUT", value_name = "DURATION", help_heading = "Limits of attempts")]
+    pub timeout: Option<Span>,
+    /// Longest wall time anybody may ask for [default: 1h]
+    #[arg(long, env = "STOKER_TIMEOUT_MAX", value_name = "DURATION", help_heading = "Limits of attempts")]
+    pub timeout_max: Option<Span>,
+    /// Memory of an attempt [default: 128MiB]
+    #[arg(long, env = "STOKER_MEMORY", value_name = "SIZE", help_heading = "Limits of attempts")]
+    pub memory: Option<ByteSize>,
+    /// Most memory anybody may ask for [default: 1GiB]
+    #[arg(long, env = "STOKER_MEMORY_MAX", value_name = "SIZE", help_heading = "Limits of attempts")]
+    pub memory_max: Option<ByteSize>,
+    /// Output of an attempt [default: 1MiB]
+    #[arg(long, env = "STOKER_OUTPUT", value_name = "SIZE", help_heading = "Limits of attempts")]
+    pub output: Option<ByteSize>,
+    /// Largest output anybody may ask for [default: 16MiB]
+    #[arg(long, env = "STOKER_OUTPUT_MAX", value_name = "SIZE", help_heading = "Limits of attempts")]
+    pub output_max: Option<ByteSize>,
+    /// Log of an attempt; past it lines are dropped and counted [default: 256KiB]
+    #[arg(long, env = "STOKER_LOGS", value_name = "SIZE", help_heading = "Limits of attempts")]
+    pub logs: Option<ByteSize>,
+    /// Largest log anybody may ask for [default: 16MiB]
+    #[arg(long, env = "STOKER_LOGS_MAX", value_name = "SIZE", help_heading = "Limits of attempts")]
+    pub logs_max: Option<ByteSize>,
+    /// Host calls of an attempt [default: 10000]
+    #[arg(long, env = "STOKER_HOST_CALLS", value_name = "N", help_heading = "Limits of attempts")]
+    pub host_calls: Option<u64>,
+    /// Most host calls anybody may ask for [default: 1000000]
+    #[arg(long, env = "STOKER_HOST_CALLS_MAX", value_name = "N", help_heading = "Limits of attempts")]
+    pub host_calls_max: Option<u64>,
+
+    /// Largest payload of one job [default: 1MiB]
+    #[arg(long, env = "STOKER_PAYLOAD_MAX", value_name = "SIZE", help_heading = "Limits of requests")]
+    pub payload_max: Option<ByteSize>,
+    /// Most jobs in one batch [default: 10000]
+    #[arg(long, env = "STOKER_BATCH_JOBS_MAX", value_name = "N", help_heading = "Limits of requests")]
+    pub batch_jobs_max: Option<u32>,
+    /// Largest body of a batch [default: 64MiB]
+    #[arg(long, env = "STOKER_BATCH_MAX", value_name = "SIZE", help_heading = "Limits of requests")]
+    pub batch_max: Option<ByteSize>,
+    /// Largest module [default: 64MiB]
+    #[arg(long, env = "STOKER_MODULE_MAX", value_name = "SIZE", help_heading = "Limits of requests")]
+    pub module_max: Option<ByteSize>,
+    /// Wall time of compiling one module [default: 2m]
+    #[arg(long, env = "STOKER_COMPILE_TIMEOUT", value_name = "DURATION", help_heading = "Limits of compiling")]
+    pub compile_timeout: Option<Span>,
+    /// Memory of compiling one module [default: 1GiB]
+    #[arg(long, env = "STOKER_COMPILE_MEMORY", value_name = "SIZE", help_heading = "Limits of compiling")]
+    pub compile_memory: Option<ByteSize>,
+
+    /// What is logged: a level, or directives such as `info,stoker::store=debug` [default: info]
+    #[arg(long, env = "STOKER_LOG", value_name = "FILTER", help_heading = "Telemetry")]
+    pub log: Option<String>,
+    /// How log lines look [default: text]
+    #[arg(long, env = "STOKER_LOG_FORMAT", value_name = "FORMAT", help_heading = "Telemetry")]
+    pub log_format: Option<LogFormat>,
+}
+
+/// Spelled once; the exhaustive pattern makes a new field a compile error here until it is named.
+macro_rules! overlay {
+    ($upper:expr, $lower:expr, { $($field:ident),* $(,)? }) => {{
+        let Settings { $($field),* } = $upper;
+        Settings { $($field: $field.or($lower.$field)),* }
+    }};
+}
+
+impl Settings {
+    /// These settings where they say anything, else `lower`'s.
+    #[must_use]
+    pub fn or(self, lower: Settings) -> Settings {
+        overlay!(self, lower, {
+            listen, data_dir, workers, admin_key, shutdown_grace, priority_aging, lease_ttl, allowed_hosts,
+            events_keep, events_keep_bytes, fuel, fuel_max, timeout, timeout_max, memory, memory_max, output,
+            output_max, logs, logs_max, host_calls, host_calls_max, payload_max, batch_jobs_max, batch_max,
+            module_max, compile_timeout, compile_memory, log, log_format,
+        })
+    }
+
+    /// From the text of a `stoker.toml`; `path` is for the message.
+    pub fn from_toml(text: &str, path: &Path) -> Result<Settings, ConfigError> {
+        toml::from_str(text).map_err(|error| ConfigError::Syntax {
+            path: path.to_owned(),
+            line: error.span().map_or(1, |span| line_of(text, span.start)),
+            message: error.message().to_owned(),
+        })
+    }
+}
+
+/// Reads the file named, or [`CONFIG_FILE_DEFAULT`] if it exists. Returns which one was read.
+pub fn read_file(named: Option<&Path>) -> Result<(Settings, Option<PathBuf>), ConfigError> {
+    let path = named.unwrap_or(Path::new(CONFIG_FILE_DEFAULT));
+    let fail = |message: String| ConfigError::Unreadable { path: path.to_owned(), message };
+    match std::fs::metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => {
+            return Ok((Settings::default(), None));
+        }
+        Err(error) => return Err(fail(error.to_string())),
+        Ok(metadata) if metadata.len() > CONFIG_FILE_BYTES_MAX => {
+            return Err(fail(format!("it is larger than {}", ByteSize(CONFIG_FILE_BYTES_MAX))));
+        }
+        Ok(_) => {}
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| fail(error.to_string()))?;
+    Ok((Settings::from_toml(&text, path)?, Some(path.to_owned())))
+}
+
+/// The line (from 1) that holds byte `offset`.
+fn line_of(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn toml(text: &str) -> Result<Settings, ConfigError> {
+        Settings::from_toml(text, Path::new("stoker.toml"))
+    }
+
+    #[test]
+    fn the_upper_source_wins_where_it_speaks() {
+        let some = |workers| Settings { workers, ..Settings::default() };
+        for (upper, lower, expected) in [
+            (None, None, None),
+            (Some(1), None, Some(1)),
+            (None, Some(2), Some(2)),
+            (Some(1), Some(2), Some(1)),
+            (Some(0), Some(2), Some(0)),
+        ] {
+            assert_eq!(some(upper).or(some(lower)), some(expected), "{upper:?} over {lower:?}");
+        }
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let settings = toml(
+            r#"
+            listen = "0.0.0.0:80"
+            workers = 3
+            timeout = 1500
+            timeout_max = "1h30m"
+            memory = "64MiB"
+            output = 5
+            allowed_hosts = ["jobs.example.com"]
+            log_format = "json"
+            "#,
+        )
+        .unwrap();
+        assert_eq!(settings.listen, "0.0.0.0:80".parse().ok());
+        assert_eq!(settings.timeout, Some(Span(Duration::from_millis(1_500))));
+        assert_eq!(settings.timeout_max, Some(Span(Duration::from_mins(90))));
+        assert_eq!(settings.memory, Some(ByteSize(64 << 20)));
+        assert_eq!(settings.output, Some(ByteSize(5)));
+        assert_eq!(settings.allowed_hosts, Some(vec!["jobs.example.com".to_owned()]));
+        assert_eq!(settings.log_format, Some(LogFormat::Json));
+    }
+
+    #[test]
+    fn what_is_wrong_is_refused_with_its_line() {
+        for (text, line, part) in [
+            ("workers = 1\nwokers = 2\n", 2, "wokers"),
+            ("workers = -1\n", 1, "-1"),
+            ("\n\ntimeout = \"soon\"\n", 3, "soon"),
+            ("memory = -5\n", 1, "negative"),
+            ("workers = 1\nworkers = 2\n", 2, "duplicate"),
+            ("listen = \"here\"\n", 1, "address"),
+            ("workers = \n", 1, ""),
+            ("events_keep = 99999999999999\n", 1, "366 days"),
+        ] {
+            match toml(text) {
+                Err(ConfigError::Syntax { line: found, message, .. }) => {
+                    assert_eq!(found, line, "{text:?}: {message}");
+                    assert!(message.contains(part), "{text:?}: {message}");
+                }
+                other => panic!("{text:?} gave {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_missing_file_matters_only_when_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let missing = directory.path().join("none.toml");
+        assert!(matches!(read_file(Some(&missing)), Err(ConfigError::Unreadable { .. })));
+        let there = directory.path().join("there.toml");
+        std::fs::write(&there, "workers = 7\n").unwrap();
+        let (settings, read) = read_file(Some(&there)).unwrap();
+        assert_eq!((settings.workers, read), (Some(7), Some(there)));
+    }
+}
