@@ -21,17 +21,8 @@ pub use exports::stoker::handler::handler::Guest;
 pub use stoker::handler::types::{Context as WireContext, Failure as WireFailure, KindDescription};
 
 pub fn to_context(wire: WireContext) -> Context {
-    let WireContext {
-        job_id,
-        tenant,
-        kind,
-        queue,
-        attempt,
-        max_attempts,
-        created_at_ms,
-        run_at_ms,
-        deadline_ms,
-    } = wire;
+    let WireContext { job_id, tenant, kind, queue, attempt, max_attempts, created_at_ms, run_at_ms, deadline_ms } =
+        wire;
     Context::from_host(Facts {
         job_id,
         tenant,
@@ -47,9 +38,7 @@ pub fn to_context(wire: WireContext) -> Context {
 
 pub fn to_wire_failure(failure: Failure) -> WireFailure {
     match failure {
-        Failure::Retry { message, after } => {
-            WireFailure::Retry(Retry { message, after_ms: after.map(whole_ms) })
-        }
+        Failure::Retry { message, after } => WireFailure::Retry(Retry { message, after_ms: after.map(whole_ms) }),
         Failure::Fatal { message } => WireFailure::Fatal(message),
         Failure::Snooze { after } => WireFailure::Snooze(whole_ms(after)),
     }

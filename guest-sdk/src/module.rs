@@ -119,7 +119,10 @@ pub const fn assert_kinds_distinct(entries: &[Entry]) {
     while first < entries.len() {
         let mut second = first + 1;
         while second < entries.len() {
-            assert!(!same(entries[first].kind.as_bytes(), entries[second].kind.as_bytes()), "two handlers serve one kind");
+            assert!(
+                !same(entries[first].kind.as_bytes(), entries[second].kind.as_bytes()),
+                "two handlers serve one kind"
+            );
             second += 1;
         }
         first += 1;

@@ -15,7 +15,10 @@ const SHAPE: &str = "a handler is `fn name(context: &Context, input: Input) -> R
 pub(crate) fn expand(arguments: &Arguments, function: &ItemFn) -> Result<TokenStream> {
     let signature = &function.sig;
     if let Some(keyword) = &signature.asyncness {
-        return Err(Error::new(keyword.span(), "a handler is not async: each job has an instance of its own, just block"));
+        return Err(Error::new(
+            keyword.span(),
+            "a handler is not async: each job has an instance of its own, just block",
+        ));
     }
     if !signature.generics.params.is_empty() {
         return Err(Error::new(signature.generics.span(), "a handler has no generic parameters"));
@@ -103,8 +106,7 @@ fn first_paragraph(attributes: &[Attribute]) -> Option<String> {
         },
         _ => None,
     });
-    let words: Vec<String> =
-        lines.skip_while(String::is_empty).take_while(|line| !line.is_empty()).collect();
+    let words: Vec<String> = lines.skip_while(String::is_empty).take_while(|line| !line.is_empty()).collect();
     (!words.is_empty()).then(|| words.join(" "))
 }
 
@@ -121,7 +123,9 @@ mod tests {
 
     #[test]
     fn the_doc_comment_describes_the_kind() {
-        let text = expansion("/// Says hello,\n/// politely.\n///\n/// More.\nfn a(c: &Context, i: In) -> Result<Out, Failure> {}");
+        let text = expansion(
+            "/// Says hello,\n/// politely.\n///\n/// More.\nfn a(c: &Context, i: In) -> Result<Out, Failure> {}",
+        );
         assert!(text.unwrap().contains(r#"Some ("Says hello, politely.")"#));
     }
 

@@ -21,7 +21,10 @@ const SIZE_UNITS_BYTES: [(&str, u64); 7] = [
 /// Milliseconds of `"500ms"`, `"30s"`, `"5m"`, `"1h30m"`, `"2d"`.
 pub(crate) fn duration_ms(literal: &LitStr) -> Result<u64> {
     parse_duration_ms(&literal.value()).ok_or_else(|| {
-        syn::Error::new(literal.span(), "write a duration like \"500ms\", \"30s\", \"5m\" or \"1h30m\" (at most ten years)")
+        syn::Error::new(
+            literal.span(),
+            "write a duration like \"500ms\", \"30s\", \"5m\" or \"1h30m\" (at most ten years)",
+        )
     })
 }
 
