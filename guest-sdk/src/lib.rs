@@ -1,4 +1,4 @@
-//! Write [Stoker](https://github.com/stoker) job handlers in Rust.
+//! Write Stoker job handlers in Rust.
 //!
 //! A handler is a function from a typed payload to a typed output. Its types say what the host accepts: their JSON
 //! Schemas (doc comments included) are registered when the module is uploaded, and payloads and outputs are checked

@@ -63,6 +63,8 @@ macro_rules! module {
 
 /// What a module says about one of its kinds.
 #[derive(Debug)]
+#[cfg_attr(not(target_family = "wasm"), allow(dead_code))]
+#[allow(clippy::struct_field_names)] // the contract's words
 pub struct Description {
     pub(crate) name: &'static str,
     pub(crate) description: Option<&'static str>,
@@ -114,6 +116,9 @@ pub fn run(entries: &[Entry], context: &Context, payload: &str) -> Result<String
 }
 
 /// Ends the compilation when two handlers serve one kind.
+///
+/// # Panics
+/// That is how it does so.
 pub const fn assert_kinds_distinct(entries: &[Entry]) {
     let mut first = 0;
     while first < entries.len() {

@@ -62,10 +62,7 @@ pub(crate) fn expand(arguments: &Arguments, function: &ItemFn) -> Result<TokenSt
 }
 
 fn option(text: Option<String>) -> TokenStream {
-    match text {
-        Some(text) => quote! { ::core::option::Option::Some(#text) },
-        None => quote! { ::core::option::Option::None },
-    }
+    text.map_or_else(|| quote! { ::core::option::Option::None }, |text| quote! { ::core::option::Option::Some(#text) })
 }
 
 fn input_type(function: &ItemFn) -> Result<&Type> {

@@ -1,5 +1,5 @@
 //! Handlers that each do one thing, mostly wrong; the host's tests assert what becomes of them.
-//! One file per kind, named after it. Input is an object whose fields all have defaults.
+//! One file per behaviour, named after its kind. Input is an object whose fields all have defaults.
 
 #![allow(missing_docs, unreachable_pub, clippy::unnecessary_wraps, clippy::needless_pass_by_value)]
 
@@ -37,6 +37,7 @@ pub struct Nothing {}
 
 stoker_sdk::module!(
     busy_loop::busy_loop,
+    busy_loop::busy_loop_fuelled,
     eat_memory::eat_memory,
     echo::echo,
     entered_at::entered_at,

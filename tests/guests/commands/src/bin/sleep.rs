@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-const AN_HOUR: Duration = Duration::from_secs(3_600);
+const AN_HOUR: Duration = Duration::from_hours(1);
 
 fn main() {
     std::thread::sleep(AN_HOUR);
