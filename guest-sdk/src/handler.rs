@@ -1,0 +1,28 @@
+//! What `#[handler]` implements for a function.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::{Context, Failure};
+
+/// One kind and the function that runs it; implemented by [`#[handler]`](macro@crate::handler).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a handler",
+    note = "put `#[stoker_sdk::handler(kind = \"…\")]` on the function listed in `stoker_sdk::module!`"
+)]
+pub trait Handler {
+    /// The kind, e.g. `email.send`.
+    const KIND: &'static str;
+    /// One sentence for people.
+    const DESCRIPTION: Option<&'static str>;
+    /// Default settings as JSON, in the form of `PUT /v1/kinds/{kind}/settings`.
+    const SETTINGS: Option<&'static str>;
+    /// The payload.
+    type Input: DeserializeOwned + JsonSchema;
+    /// The result.
+    type Output: Serialize + JsonSchema;
+
+    /// Runs one attempt.
+    fn handle(context: &Context, input: Self::Input) -> Result<Self::Output, Failure>;
+}

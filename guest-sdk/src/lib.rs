@@ -1,0 +1,117 @@
+//! Write Stoker job handlers in Rust.
+//!
+//! A handler is a function from a typed payload to a typed output. Its types say what the host accepts: their JSON
+//! Schemas (doc comments included) are registered when the module is uploaded, and payloads and outputs are checked
+//! against them.
+//!
+//! ```
+//! use schemars::JsonSchema;
+//! use serde::{Deserialize, Serialize};
+//! use stoker_sdk::{Context, Failure, handler};
+//!
+//! #[derive(Deserialize, JsonSchema)]
+//! struct Invoice {
+//!     /// What was bought, in cents.
+//!     items: Vec<u64>,
+//! }
+//!
+//! #[derive(Serialize, JsonSchema)]
+//! struct Total {
+//!     cents: u64,
+//! }
+//!
+//! /// Adds up an invoice.
+//! #[handler(kind = "invoice.total", timeout = "5s", max_attempts = 3)]
+//! fn total(context: &Context, invoice: Invoice) -> Result<Total, Failure> {
+//!     stoker_sdk::info!("adding {} items for {}", invoice.items.len(), context.job_id());
+//!     let cents = invoice.items.iter().try_fold(0u64, |sum, item| sum.checked_add(*item));
+//!     Ok(Total { cents: cents.ok_or_else(|| Failure::fatal("the total does not fit into 64 bits"))? })
+//! }
+//!
+//! stoker_sdk::module!(total);
+//!
+//! // Handlers are plain functions: a test calls them.
+//! let total = total(&Context::for_test(), Invoice { items: vec![100, 250] })?;
+//! assert_eq!(total.cents, 350);
+//! # Ok::<(), Failure>(())
+//! ```
+//!
+//! Build with `cargo build --release --target wasm32-wasip2` from a crate of type `cdylib`, upload the `.wasm` file
+//! with `curl -T total.wasm localhost:7700/v1/modules/total`.
+//!
+//! What a handler can count on:
+//! - Every attempt gets a fresh instance: nothing in memory survives, and blocking is fine.
+//! - It may run more than once for a job (at least once): use [`Context::job_id`] as an idempotency key.
+//! - `Err` ends the attempt as [`Failure`] says; `?` on any error means "try again later".
+//! - A panic is a `trap`, tried again by default; its message and location stand in the attempt's log.
+//! - stdout and stderr go to the attempt's log, so `println!` works; the macros [`info!`] … carry a level.
+
+#[cfg(all(target_family = "wasm", not(any(target_env = "p2", target_env = "p3"))))]
+compile_error!("handlers are WebAssembly components: build with `--target wasm32-wasip2`");
+
+/// For the macros of this crate only; no part of its interface.
+#[cfg(target_family = "wasm")]
+#[doc(hidden)]
+pub mod bindings;
+mod context;
+mod failure;
+mod handler;
+mod host;
+mod logging;
+mod module;
+mod payload;
+
+pub use context::Context;
+pub use failure::Failure;
+pub use handler::Handler;
+pub use logging::{Level, log};
+
+/// Makes a function the handler of a kind.
+///
+/// The function has the shape `fn(&Context, Input) -> Result<Output, E>`, where `Input` is `Deserialize + JsonSchema`,
+/// `Output` is `Serialize + JsonSchema`, and `E` is [`Failure`] or anything that converts into it. It stays a plain
+/// function. List it in [`module!`].
+///
+/// | argument | meaning, and what holds without it |
+/// |---|---|
+/// | `kind = "email.send"` | the type of job it runs; required |
+/// | `description = "…"` | for people; the doc comment's first paragraph |
+/// | `queue = "mail"` | lane of jobs that name none; `default` |
+/// | `priority = 3` | 0–9, lower first; 5 |
+/// | `max_attempts = 5` | attempts in all, up to 1,000; 10 |
+/// | `retry = exponential(base = "5s", cap = "1h", jitter = 0.2)` | delays between attempts; this |
+/// | `retry = fixed("10s")`, `retry = list("1s", "1m", "1h")` | the same delay each time; one by one, the last repeats |
+/// | `retry_on = ["handler_error", "trap"]` | reasons tried again; `handler_error`, `trap`, `timeout` |
+/// | `timeout = "30s"` | wall time of an attempt; 30 s |
+/// | `fuel = 1_000_000_000` | about one a wasm instruction; 10,000,000,000 |
+/// | `memory = "64MiB"` | all linear memory and tables, or a number of bytes; 128 MiB |
+///
+/// These are defaults the operator can override; the host's ceilings hold in any case.
+///
+/// ```
+/// # use stoker_sdk::{Context, Failure, handler};
+/// /// Doubles a number.
+/// #[handler(kind = "double", priority = 2, retry = list("1s", "1m"), retry_on = ["timeout"], memory = "16MiB")]
+/// fn double(_context: &Context, number: i32) -> Result<i64, Failure> {
+///     Ok(i64::from(number) * 2)
+/// }
+/// # assert_eq!(double(&Context::for_test(), 21)?, 42);
+/// # Ok::<(), Failure>(())
+/// ```
+///
+/// A mistake does not compile:
+///
+/// ```compile_fail
+/// # use stoker_sdk::{Context, Failure, handler};
+/// #[handler(kind = "double", timeout = "soon")]
+/// fn double(_context: &Context, number: i32) -> Result<i64, Failure> {
+///     Ok(i64::from(number) * 2)
+/// }
+/// ```
+pub use stoker_sdk_macros::handler;
+
+/// For the macros of this crate only; no part of its interface.
+#[doc(hidden)]
+pub mod macro_support {
+    pub use crate::module::{Description, Entry, assert_kinds_distinct, describe, run};
+}
