@@ -80,11 +80,46 @@ pub struct Catalog {
     pub kinds_by_name: FxHashMap<(TenantId, KindName), KindId>,
     /// By short name; a queue is created by the first job that names it.
     pub queues: FxHashMap<QueueId, QueueName>,
+    /// Each queue's tenant and priority.
+    pub queue_settings: FxHashMap<QueueId, QueueSettings>,
+    /// By tenant and name.
+    pub queues_by_name: FxHashMap<(TenantId, QueueName), QueueId>,
+    /// Names of every kind there ever was, registered or not: history names them.
+    pub kind_names: FxHashMap<KindId, KindName>,
+    /// Every module version there ever was, deleted or not: history names them.
+    pub versions: FxHashMap<ModuleVersionId, Arc<ModuleVersionEntry>>,
+}
+
+/// What is set on a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueSettings {
+    /// Whose.
+    pub tenant: TenantId,
+    /// 0–9, lower first.
+    pub priority: u8,
 }
 
 impl Catalog {
     /// A tenant's kind.
     pub fn kind(&self, tenant: TenantId, name: &KindName) -> Option<&Arc<KindEntry>> {
         self.kinds.get(self.kinds_by_name.get(&(tenant, name.clone()))?)
+    }
+
+    /// A tenant's queue.
+    pub fn queue(&self, tenant: TenantId, name: &QueueName) -> Option<QueueId> {
+        self.queues_by_name.get(&(tenant, name.clone())).copied()
+    }
+
+    /// A tenant's name.
+    pub fn tenant_name(&self, tenant: TenantId) -> Option<&TenantName> {
+        self.tenants.iter().find(|(_, id)| **id == tenant).map(|(name, _)| name)
+    }
+
+    /// With one queue more.
+    pub(super) fn add_queue(&mut self, tenant: TenantId, id: QueueId, name: QueueName, priority: u8) {
+        self.revision += 1;
+        self.queues_by_name.insert((tenant, name.clone()), id);
+        self.queue_settings.insert(id, QueueSettings { tenant, priority });
+        self.queues.insert(id, name);
     }
 }

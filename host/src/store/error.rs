@@ -53,3 +53,30 @@ pub enum OpenError {
         message: String,
     },
 }
+
+impl StoreError {
+    /// A bug or a damaged file, described.
+    pub(super) fn internal(message: impl std::fmt::Display) -> Self {
+        StoreError::Internal(message.to_string())
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    /// The one place where SQLite's codes are judged: want of disk is for waiting, all else is not expected.
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode;
+        match error.sqlite_error_code() {
+            Some(
+                ErrorCode::DiskFull
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::ReadOnly
+                | ErrorCode::CannotOpen
+                | ErrorCode::OutOfMemory
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::OperationInterrupted,
+            ) => StoreError::Unavailable(error.to_string()),
+            _ => StoreError::Internal(error.to_string()),
+        }
+    }
+}

@@ -1,15 +1,32 @@
-//! The list of operations.
+//! The list of operations: what the rest of the host sees. Each hands a closure to the writer or to a reader; the work
+//! itself stands in one file per operation.
 
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
+use crossbeam_channel::{Sender, TrySendError};
+use rusqlite::Connection;
+use tokio::sync::oneshot;
 
+use super::backup::back_up;
 use super::catalog::{Catalog, TenantId};
+use super::draft::Draft;
+use super::enqueue_batch::{Batch, enqueue_batch};
 use super::error::{OpenError, StoreError};
 use super::model::*;
+use super::open::open;
+use super::operation::{Pending, PendingFinish, Queued};
+use super::order::Order;
+use super::shared::Shared;
+use super::store_clock::StoreClock;
+use super::{
+    cancel, claim, delete, enqueue, event_log, history, hosts, idempotency, job_detail, job_list, kinds, module_bytes,
+    modules, promote, queues, recover, release, retry,
+};
 use crate::job::{Clock, Digest, Event, HostId, JobId, KindName, KindSettings, Lease, ModuleName, Timestamp};
 
 /// How the store is opened.
@@ -23,61 +40,162 @@ pub struct StoreOptions {
 
 /// The store. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Store {}
+pub struct Store(Arc<Handle>);
 
-#[allow(unused_variables, clippy::todo, clippy::unused_async, missing_docs)]
+struct Handle {
+    queue: Sender<Queued>,
+    shared: Arc<Shared>,
+    clock: StoreClock,
+    order: Order,
+    database: PathBuf,
+}
+
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Handle").field("database", &self.database).field("shared", &self.shared).finish_non_exhaustive()
+    }
+}
+
+/// Operations that may wait for the writer.
+pub(super) const WAITING_MAX: usize = 10_000;
+
+/// Whether a commit must reach the disk before its callers are answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Durability {
+    /// Answered after the fsync.
+    Synced,
+    /// Losing it to a power cut only repeats work.
+    Relaxed,
+}
+
 impl Store {
     /// Locks the directory, opens and migrates the database, starts the writer. Blocking.
     pub fn open(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Store, OpenError> {
-        todo!()
+        let opened = open(options, clock)?;
+        Ok(Store(Arc::new(Handle {
+            queue: opened.queue,
+            shared: opened.shared,
+            clock: opened.clock,
+            order: opened.order,
+            database: opened.database,
+        })))
     }
+
     /// Refuses new operations, finishes the queued ones, checkpoints, closes, unlocks.
     pub async fn close(&self) -> Result<(), StoreError> {
-        todo!()
+        let (reply, closed) = oneshot::channel();
+        // Blocks only while the queue is full, and the writer is emptying it.
+        if self.0.queue.send(Queued::Close(reply)).is_err() {
+            return Ok(());
+        }
+        closed.await.unwrap_or(Ok(()))
     }
+
     /// The snapshot of what is registered.
     pub fn catalog(&self) -> Arc<Catalog> {
-        todo!()
+        Arc::clone(&self.0.shared.catalog.read())
     }
+
     /// Changes with every new catalog.
     pub fn catalog_changes(&self) -> tokio::sync::watch::Receiver<u64> {
-        todo!()
+        self.0.shared.catalog_changes()
     }
+
     /// Called on the writer thread after each commit with what it did; must return quickly. Set once, before use.
     pub fn on_commit(&self, listener: Box<dyn Fn(&CommitNotice) + Send + Sync>) {
-        todo!()
+        if self.0.shared.on_commit.set(listener).is_err() {
+            tracing::error!("a second listener to commits was refused");
+        }
     }
+
+    /// Numbers about the store.
     pub fn metrics(&self) -> StoreMetrics {
-        todo!()
+        let tally = &self.0.shared.metrics;
+        StoreMetrics {
+            commits: tally.commits.load(Ordering::Relaxed),
+            operations: tally.operations.load(Ordering::Relaxed),
+            commit_failures: tally.commit_failures.load(Ordering::Relaxed),
+            commit_us: tally.commit_us.load(Ordering::Relaxed),
+            wal_bytes: tally.wal_bytes.load(Ordering::Relaxed),
+            database_bytes: std::fs::metadata(&self.0.database).map_or(0, |file| file.len()),
+            waiting: self.0.queue.len() as u64,
+        }
     }
+
     /// Whether the last write failed for want of disk (or the like): claims should stop, `/health/ready` say so.
     pub fn is_writable(&self) -> bool {
-        todo!()
+        self.0.shared.is_writable()
     }
 
-    // hosts
+    /// Hands an operation to the writer and waits for its commit.
+    async fn write<T: Send + 'static>(
+        &self,
+        durability: Durability,
+        body: impl FnMut(&Connection, &mut Draft) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (pending, answer) = Pending::new(durability == Durability::Synced, body);
+        match self.0.queue.try_send(Queued::Operation(Box::new(pending))) {
+            Ok(()) => answer.await.unwrap_or(Err(StoreError::Closed)),
+            Err(TrySendError::Full(_)) => Err(StoreError::Busy { waiting_max: WAITING_MAX }),
+            Err(TrySendError::Disconnected(_)) => Err(StoreError::Closed),
+        }
+    }
+
+    /// Reads in a transaction of its own, with the catalog of that moment.
+    async fn read<T: Send + 'static>(
+        &self,
+        body: impl FnOnce(&Connection, &Catalog) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let shared = Arc::clone(&self.0.shared);
+        self.0
+            .shared
+            .readers
+            .read(move |sql| {
+                // After the transaction has begun, so that every name in it is known.
+                let catalog = Arc::clone(&shared.catalog.read());
+                body(sql, &catalog)
+            })
+            .await
+    }
+
+    // ---- hosts ----
+
+    /// Registers this process. Frees the leases of the process that used the directory before.
     pub async fn register_host(&self, slots: u32, version: &str) -> Result<HostId, StoreError> {
-        todo!()
+        let version = version.to_owned();
+        self.write(Durability::Synced, move |sql, draft| hosts::register(sql, draft, slots, &version)).await
     }
+
+    /// Renews all leases of the host.
     pub async fn heartbeat(&self, host: HostId) -> Result<(), StoreError> {
-        todo!()
+        self.write(Durability::Relaxed, move |sql, draft| hosts::heartbeat(sql, draft, host)).await
     }
+
     /// Removes the host's row; its leases must have been given back.
     pub async fn retire_host(&self, host: HostId) -> Result<(), StoreError> {
-        todo!()
-    }
-    /// Frees the leases of every host but `host` that is older than `lease_ttl` by the store's clock.
-    pub async fn recover_expired(&self, host: HostId, lease_ttl: Duration) -> Result<Recovered, StoreError> {
-        todo!()
-    }
-    pub async fn hosts(&self) -> Result<Vec<HostRow>, StoreError> {
-        todo!()
+        self.write(Durability::Synced, move |sql, draft| hosts::retire(sql, draft, host)).await
     }
 
-    // enqueue
-    pub async fn enqueue(&self, tenant: TenantId, job: NewJob) -> Result<EnqueueResult, StoreError> {
-        todo!()
+    /// Frees the leases of every host but `host` that is older than `lease_ttl` by the store's clock, and reports what
+    /// was freed when `host` registered.
+    pub async fn recover_expired(&self, host: HostId, lease_ttl: Duration) -> Result<Recovered, StoreError> {
+        self.write(Durability::Synced, move |sql, draft| recover::recover_expired(sql, draft, host, lease_ttl)).await
     }
+
+    /// Every registered process.
+    pub async fn hosts(&self) -> Result<Vec<HostRow>, StoreError> {
+        let clock = self.0.clock.clone();
+        self.read(move |sql, _| hosts::hosts(sql, clock.now_ms())).await
+    }
+
+    // ---- enqueue ----
+
+    /// Writes one job, unless its key came before.
+    pub async fn enqueue(&self, tenant: TenantId, job: NewJob) -> Result<EnqueueResult, StoreError> {
+        self.write(Durability::Synced, move |sql, draft| enqueue::enqueue(sql, draft, tenant, &job)).await
+    }
+
+    /// Writes many jobs in one transaction; with `atomic`, all or none.
     pub async fn enqueue_batch(
         &self,
         tenant: TenantId,
@@ -86,45 +204,73 @@ impl Store {
         key: Option<IdempotencyKey>,
         refused_lines: Vec<usize>,
     ) -> Result<BatchResult, StoreError> {
-        todo!()
+        let batch = Batch { tenant, jobs, atomic, key, refused_lines };
+        self.write(Durability::Synced, move |sql, draft| enqueue_batch(sql, draft, &batch)).await
     }
 
-    // dispatch
+    // ---- dispatch ----
+
+    /// Leases for the jobs that come first.
     pub async fn claim(&self, request: ClaimRequest) -> Result<Claimed, StoreError> {
-        todo!()
+        self.write(Durability::Relaxed, move |sql, draft| claim::claim(sql, draft, &request)).await
     }
+
     /// Notes, before a guest is entered, that it is: survives the death of the process (not of the machine), costs
     /// about a microsecond. `slot` < the registered number of slots.
     pub fn note_entry(&self, slot: u32, lease: &Lease) {
-        todo!()
+        self.0.shared.entry_notes.enter(slot, lease, self.0.clock.now());
     }
+
+    /// The slot's guest has ended.
     pub fn note_exit(&self, slot: u32) {
-        todo!()
+        self.0.shared.entry_notes.exit(slot);
     }
+
     /// Shows jobs as `running` (for those that run long enough to be seen). Stale ones are skipped.
     pub async fn mark_running(&self, jobs: Vec<(JobId, i64, Timestamp)>) -> Result<(), StoreError> {
-        todo!()
+        self.write(Durability::Relaxed, move |sql, draft| release::mark_running(sql, draft, &jobs)).await
     }
+
     /// The future resolves once committed and fsynced. Handing it in is immediate, so that one caller can have
     /// many under way: group commit.
     pub fn finish(
         &self,
         finish: Finish,
     ) -> impl Future<Output = Result<FinishResult, (Finish, StoreError)>> + Send + 'static {
-        async { todo!() }
-    }
-    /// Gives back claimed jobs whose guests were not entered; at no cost, no history.
-    pub async fn release(&self, leases: Vec<Lease>) -> Result<(), StoreError> {
-        todo!()
-    }
-    pub async fn promote_due(&self, jobs_max: usize) -> Result<Promoted, StoreError> {
-        todo!()
+        let (pending, answer) = PendingFinish::new(finish);
+        if let Err(TrySendError::Full(Queued::Finish(mut refused))) =
+            self.0.queue.try_send(Queued::Finish(Box::new(pending)))
+        {
+            refused.answer(Err(StoreError::Busy { waiting_max: WAITING_MAX }));
+        }
+        async move {
+            match answer.await {
+                Ok(answer) => answer,
+                // Every pending finish is answered, at the latest when it is dropped.
+                Err(_) => std::future::pending().await,
+            }
+        }
     }
 
-    // jobs as people see them
-    pub async fn job(&self, tenant: TenantId, job: JobId) -> Result<Option<JobDetail>, StoreError> {
-        todo!()
+    /// Gives back claimed jobs whose guests were not entered; at no cost, no history.
+    pub async fn release(&self, leases: Vec<Lease>) -> Result<(), StoreError> {
+        self.write(Durability::Relaxed, move |sql, draft| release::release(sql, draft, &leases)).await
     }
+
+    /// Makes due jobs ready, at most `jobs_max`.
+    pub async fn promote_due(&self, jobs_max: usize) -> Result<Promoted, StoreError> {
+        self.write(Durability::Relaxed, move |sql, draft| promote::promote_due(sql, draft, jobs_max)).await
+    }
+
+    // ---- jobs as people see them ----
+
+    /// One job with its payload and output.
+    pub async fn job(&self, tenant: TenantId, job: JobId) -> Result<Option<JobDetail>, StoreError> {
+        let order = self.0.order;
+        self.read(move |sql, catalog| job_detail::job_detail(sql, catalog, order, tenant, job)).await
+    }
+
+    /// One page of jobs, newest first. A page may be short and still have a next one.
     pub async fn jobs(
         &self,
         tenant: TenantId,
@@ -132,48 +278,76 @@ impl Store {
         limit: usize,
         cursor: Option<JobId>,
     ) -> Result<Page<JobRow>, StoreError> {
-        todo!()
-    }
-    pub async fn attempts(&self, tenant: TenantId, job: JobId) -> Result<Option<Vec<AttemptRow>>, StoreError> {
-        todo!()
-    }
-    pub async fn logs(&self, tenant: TenantId, job: JobId) -> Result<Option<Vec<AttemptLog>>, StoreError> {
-        todo!()
-    }
-    pub async fn history(&self, tenant: TenantId, job: JobId) -> Result<Option<Vec<HistoryEntry>>, StoreError> {
-        todo!()
-    }
-    pub async fn cancel(&self, tenant: TenantId, job: JobId) -> Result<CancelResult, StoreError> {
-        todo!()
-    }
-    pub async fn retry(&self, tenant: TenantId, job: JobId) -> Result<RetryResult, StoreError> {
-        todo!()
-    }
-    pub async fn delete(&self, tenant: TenantId, job: JobId) -> Result<DeleteResult, StoreError> {
-        todo!()
-    }
-    pub async fn queues(&self, tenant: TenantId) -> Result<Vec<QueueRow>, StoreError> {
-        todo!()
-    }
-    pub async fn counters(&self) -> Result<Vec<CounterRow>, StoreError> {
-        todo!()
-    }
-    /// Writes progress of a running attempt, under its lease (job, number). A stale one is ignored.
-    pub async fn write_progress(&self, progress: Vec<(JobId, i64, crate::job::Progress)>) -> Result<(), StoreError> {
-        todo!()
+        self.read(move |sql, catalog| job_list::job_list(sql, catalog, tenant, &filter, limit, cursor)).await
     }
 
-    // modules
-    /// Chunks of at most `MODULE_CHUNK_BYTES`, in order, each its own operation; idempotent.
+    /// Every execution of a job, in order. `None`: no such job.
+    pub async fn attempts(&self, tenant: TenantId, job: JobId) -> Result<Option<Vec<AttemptRow>>, StoreError> {
+        self.read(move |sql, catalog| history::attempts(sql, catalog, tenant, job)).await
+    }
+
+    /// The logs of a job's executions, in order. `None`: no such job.
+    pub async fn logs(&self, tenant: TenantId, job: JobId) -> Result<Option<Vec<AttemptLog>>, StoreError> {
+        self.read(move |sql, _| history::logs(sql, tenant, job)).await
+    }
+
+    /// What a job has been through, in order. `None`: no such job.
+    pub async fn history(&self, tenant: TenantId, job: JobId) -> Result<Option<Vec<HistoryEntry>>, StoreError> {
+        self.read(move |sql, _| history::history(sql, tenant, job)).await
+    }
+
+    /// Ends a waiting job; asks for the end of a leased one.
+    pub async fn cancel(&self, tenant: TenantId, job: JobId) -> Result<CancelResult, StoreError> {
+        self.write(Durability::Synced, move |sql, draft| cancel::cancel(sql, draft, tenant, job)).await
+    }
+
+    /// Makes a failed, cancelled or retrying job ready.
+    pub async fn retry(&self, tenant: TenantId, job: JobId) -> Result<RetryResult, StoreError> {
+        self.write(Durability::Synced, move |sql, draft| retry::retry(sql, draft, tenant, job)).await
+    }
+
+    /// Removes a finished job.
+    pub async fn delete(&self, tenant: TenantId, job: JobId) -> Result<DeleteResult, StoreError> {
+        self.write(Durability::Synced, move |sql, draft| delete::delete(sql, draft, tenant, job)).await
+    }
+
+    /// A tenant's queues by name.
+    pub async fn queues(&self, tenant: TenantId) -> Result<Vec<QueueRow>, StoreError> {
+        self.read(move |sql, catalog| queues::queues(sql, catalog, tenant)).await
+    }
+
+    /// Every counter that is not zero.
+    pub async fn counters(&self) -> Result<Vec<CounterRow>, StoreError> {
+        self.read(queues::counters).await
+    }
+
+    /// Writes progress of a running attempt, under its lease (job, number). A stale one is ignored.
+    pub async fn write_progress(&self, progress: Vec<(JobId, i64, crate::job::Progress)>) -> Result<(), StoreError> {
+        self.write(Durability::Relaxed, move |sql, _| release::write_progress(sql, &progress)).await
+    }
+
+    // ---- modules ----
+
+    /// Chunks of at most `MODULE_CHUNK_BYTES`, in order, each its own operation; idempotent. Made durable by the
+    /// `activate_new` that follows.
     pub async fn write_module_chunk(&self, digest: Digest, index: u32, bytes: Bytes) -> Result<(), StoreError> {
-        todo!()
+        self.write(Durability::Relaxed, move |sql, draft| {
+            module_bytes::write_chunk(sql, draft.now, digest, index, &bytes)
+        })
+        .await
     }
+
+    /// All bytes of a stored version; `None` when no version has them.
     pub async fn module_bytes(&self, digest: Digest) -> Result<Option<Bytes>, StoreError> {
-        todo!()
+        self.read(move |sql, _| module_bytes::module_bytes(sql, digest)).await
     }
+
+    /// Stores a version whose chunks are written, and activates it.
     pub async fn activate_new(&self, version: NewVersion, force: bool) -> Result<ActivateResult, StoreError> {
-        todo!()
+        self.write(Durability::Synced, move |sql, draft| modules::activate_new(sql, draft, &version, force)).await
     }
+
+    /// Activates a stored version.
     pub async fn activate(
         &self,
         tenant: TenantId,
@@ -181,32 +355,42 @@ impl Store {
         digest: Digest,
         force: bool,
     ) -> Result<ActivateResult, StoreError> {
-        todo!()
+        self.write(Durability::Synced, move |sql, draft| modules::activate(sql, draft, tenant, &module, digest, force))
+            .await
     }
+
     /// All modules: the active version of each.
     pub async fn modules(&self, tenant: TenantId) -> Result<Vec<VersionRow>, StoreError> {
-        todo!()
+        self.read(move |sql, _| modules::modules(sql, tenant)).await
     }
+
     /// Versions of a module, newest first; `None`: no such module.
     pub async fn versions(&self, tenant: TenantId, module: ModuleName) -> Result<Option<Vec<VersionRow>>, StoreError> {
-        todo!()
+        self.read(move |sql, _| modules::versions(sql, tenant, &module)).await
     }
+
+    /// Deletes a version that is not active.
     pub async fn delete_version(
         &self,
         tenant: TenantId,
         module: ModuleName,
         digest: Digest,
     ) -> Result<DeleteModuleResult, StoreError> {
-        todo!()
+        self.write(Durability::Synced, move |sql, draft| modules::delete_version(sql, draft, tenant, &module, digest))
+            .await
     }
+
+    /// Deletes a module with all its versions.
     pub async fn delete_module(
         &self,
         tenant: TenantId,
         module: ModuleName,
         force: bool,
     ) -> Result<DeleteModuleResult, StoreError> {
-        todo!()
+        self.write(Durability::Synced, move |sql, draft| modules::delete_module(sql, draft, tenant, &module, force))
+            .await
     }
+
     /// Replaces the operator's settings of a kind. `false`: no such kind.
     pub async fn set_kind_settings(
         &self,
@@ -214,27 +398,47 @@ impl Store {
         kind: KindName,
         settings: KindSettings,
     ) -> Result<bool, StoreError> {
-        todo!()
+        self.write(Durability::Synced, move |sql, draft| kinds::set_kind_settings(sql, draft, tenant, &kind, &settings))
+            .await
     }
 
-    // upkeep: each does a bounded amount and returns whether more is left
+    // ---- upkeep: each does a bounded amount and returns whether more is left ----
+
+    /// Removes events that are too old or too many.
     pub async fn prune_events(&self, keep_age: Duration, keep_bytes: u64) -> Result<bool, StoreError> {
-        todo!()
+        self.write(Durability::Relaxed, move |sql, draft| {
+            event_log::prune_events(sql, draft.now, keep_age, keep_bytes)
+        })
+        .await
     }
+
+    /// Forgets idempotency keys that have expired.
     pub async fn prune_idempotency_keys(&self) -> Result<bool, StoreError> {
-        todo!()
+        self.write(Durability::Relaxed, move |sql, draft| idempotency::prune_keys(sql, draft.now)).await
     }
+
     /// Removes chunks of uploads that never became a version.
     pub async fn prune_module_chunks(&self) -> Result<bool, StoreError> {
-        todo!()
+        self.write(Durability::Relaxed, move |sql, draft| module_bytes::prune_chunks(sql, draft.now)).await
     }
+
     /// Makes jobs claimable again that were parked for want of a handler their kind has again.
     pub async fn unpark(&self) -> Result<bool, StoreError> {
-        todo!()
+        self.write(Durability::Relaxed, promote::unpark).await
     }
+
     /// A consistent copy of the database into `destination` (must not exist), in one step from a read connection.
     pub async fn backup(&self, destination: PathBuf) -> Result<(), StoreError> {
-        todo!()
+        let source = self.0.database.clone();
+        // A thread of its own: a copy may take minutes, and readers are few.
+        let (reply, answer) = oneshot::channel();
+        std::thread::Builder::new()
+            .name("store-backup".to_owned())
+            .spawn(move || {
+                let _gone = reply.send(back_up(&source, &destination));
+            })
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        answer.await.unwrap_or_else(|_| Err(StoreError::internal("the backup panicked")))
     }
 }
 

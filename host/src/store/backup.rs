@@ -1,0 +1,39 @@
+//! A consistent copy of the database while the host runs, in one step from a connection of its own.
+
+use std::fs::{File, OpenOptions};
+use std::path::Path;
+
+use rusqlite::Connection;
+use rusqlite::backup::{Backup, StepResult};
+
+use super::connection::open_reader;
+use super::error::StoreError;
+
+/// Copies the database at `source` into the new file `destination`.
+pub(super) fn back_up(source: &Path, destination: &Path) -> Result<(), StoreError> {
+    let failed = |error: std::io::Error| StoreError::Unavailable(format!("{}: {error}", destination.display()));
+    OpenOptions::new().write(true).create_new(true).open(destination).map_err(failed)?;
+    let result = copy(source, destination).and_then(|()| {
+        File::open(destination).and_then(|file| file.sync_all()).map_err(failed)?;
+        let directory = destination.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)
+    });
+    if result.is_err() {
+        // Half a copy is worse than none.
+        let _left_behind = std::fs::remove_file(destination);
+    }
+    result
+}
+
+fn copy(source: &Path, destination: &Path) -> Result<(), StoreError> {
+    let from = open_reader(source)?;
+    let mut to = Connection::open(destination)?;
+    let step = Backup::new(&from, &mut to)?.step(-1)?;
+    match step {
+        StepResult::Done => {}
+        other => return Err(StoreError::Unavailable(format!("the copy stopped: {other:?}"))),
+    }
+    // Read back without the log's side files: a single file is what people move around.
+    let _mode: String = to.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0))?;
+    to.close().map_err(|(_, error)| StoreError::from(error))
+}

@@ -1,0 +1,128 @@
+//! Reads the whole catalog from its tables: at start and after each change of modules, versions or kinds.
+
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use super::catalog::{
+    Catalog, KindEntry, KindId, ModuleVersionEntry, ModuleVersionId, QueueId, TenantId,
+};
+use super::codec::guest_from_word;
+use super::error::StoreError;
+use crate::job::{Digest, KindDescription, KindSettings};
+
+const TENANTS: &str = "SELECT id, name FROM tenants";
+const QUEUES: &str = "SELECT id, tenant_id, name, priority FROM queues";
+const VERSIONS: &str = "SELECT module_versions.id, module_versions.tenant_id, modules.name, digest, guest
+    FROM module_versions JOIN modules ON modules.id = module_id";
+const KINDS: &str = "SELECT kinds.id, kinds.tenant_id, kinds.name, registered, operator_settings,
+        module_versions.id, module_versions.kinds
+    FROM kinds
+    LEFT JOIN modules ON modules.id = kinds.module_id
+    LEFT JOIN module_versions ON module_versions.id = modules.active_version";
+
+/// The catalog as the tables have it, numbered after `revision`.
+pub(super) fn load_catalog(sql: &Connection, revision: u64) -> Result<Catalog, StoreError> {
+    let mut catalog = Catalog { revision: revision + 1, ..Catalog::default() };
+    load_tenants(sql, &mut catalog)?;
+    load_queues(sql, &mut catalog)?;
+    load_versions(sql, &mut catalog)?;
+    load_kinds(sql, &mut catalog)?;
+    Ok(catalog)
+}
+
+fn load_tenants(sql: &Connection, catalog: &mut Catalog) -> Result<(), StoreError> {
+    let mut statement = sql.prepare_cached(TENANTS)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let name: String = row.get(1)?;
+        catalog.tenants.insert(name.parse().map_err(StoreError::internal)?, TenantId(row.get(0)?));
+    }
+    Ok(())
+}
+
+fn load_queues(sql: &Connection, catalog: &mut Catalog) -> Result<(), StoreError> {
+    let mut statement = sql.prepare_cached(QUEUES)?;
+    let mut rows = statement.query([])?;
+    let revision = catalog.revision;
+    while let Some(row) = rows.next()? {
+        let name: String = row.get(2)?;
+        let name = name.parse().map_err(StoreError::internal)?;
+        catalog.add_queue(TenantId(row.get(1)?), QueueId(row.get(0)?), name, row.get(3)?);
+    }
+    catalog.revision = revision;
+    Ok(())
+}
+
+fn load_versions(sql: &Connection, catalog: &mut Catalog) -> Result<(), StoreError> {
+    let mut statement = sql.prepare_cached(VERSIONS)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let id = ModuleVersionId(row.get(0)?);
+        let module: String = row.get(2)?;
+        let guest: String = row.get(4)?;
+        let entry = ModuleVersionEntry {
+            id,
+            tenant: TenantId(row.get(1)?),
+            module: module.parse().map_err(StoreError::internal)?,
+            digest: Digest(row.get(3)?),
+            guest: guest_from_word(&guest)?,
+        };
+        catalog.versions.insert(id, Arc::new(entry));
+    }
+    Ok(())
+}
+
+fn load_kinds(sql: &Connection, catalog: &mut Catalog) -> Result<(), StoreError> {
+    let mut statement = sql.prepare_cached(KINDS)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (id, tenant) = (KindId(row.get(0)?), TenantId(row.get(1)?));
+        let name: String = row.get(2)?;
+        let name: crate::job::KindName = name.parse().map_err(StoreError::internal)?;
+        catalog.kind_names.insert(id, name.clone());
+        if !row.get::<_, bool>(3)? {
+            continue;
+        }
+        let operator_settings: String = row.get(4)?;
+        let operator_settings: KindSettings = serde_json::from_str(&operator_settings).map_err(StoreError::internal)?;
+        let version_id: Option<i64> = row.get(5)?;
+        let described: Option<String> = row.get(6)?;
+        let described: Vec<KindDescription> = match described {
+            Some(text) => serde_json::from_str(&text).map_err(StoreError::internal)?,
+            None => Vec::new(),
+        };
+        // A kind its module's active version no longer describes has no handler.
+        let description = described.into_iter().find(|description| description.name == name);
+        let version = version_id
+            .filter(|_| description.is_some())
+            .and_then(|version| catalog.versions.get(&ModuleVersionId(version)).cloned());
+        let description = description.unwrap_or_else(|| KindDescription {
+            name: name.clone(),
+            description: None,
+            input_schema: "true".to_owned(),
+            output_schema: "true".to_owned(),
+            settings: KindSettings::default(),
+        });
+        let tenant_name = catalog
+            .tenant_name(tenant)
+            .cloned()
+            .ok_or_else(|| StoreError::Internal(format!("kind {} has no tenant", id.0)))?;
+        let entry = KindEntry {
+            id,
+            tenant,
+            tenant_name,
+            name: name.clone(),
+            description: description.description,
+            version,
+            input_schema: description.input_schema.into(),
+            output_schema: description.output_schema.into(),
+            settings: description.settings.overlaid_by(&operator_settings),
+            module_settings: description.settings,
+            operator_settings,
+        };
+        catalog.kinds_by_name.insert((tenant, name), id);
+        catalog.kinds.insert(id, Arc::new(entry));
+    }
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! How connections are set up: the pragmas, each with its reason.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+
+/// The database file inside the data directory.
+pub(super) const DATABASE_FILE: &str = "stoker.db";
+/// Page cache of the writer, KiB: the hot ends of every table and index.
+const WRITER_CACHE_KIB: i64 = 32 << 10;
+/// Page cache of each reader, KiB.
+const READER_CACHE_KIB: i64 = 4 << 10;
+/// Statements kept prepared per connection.
+const STATEMENTS_MAX: usize = 160;
+/// The log is cut back to this after it was larger, bytes.
+const WAL_KEEP_BYTES: i64 = 64 << 20;
+/// How long a connection waits for another's lock, ms. Only a checkpoint that ends a log can be met.
+const BUSY_TIMEOUT_MS: i64 = 5_000;
+
+/// The one connection that writes.
+pub(super) fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    let _mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+    // Checkpoints are the checkpointer's; one inside a commit would stall the writer.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.pragma_update(None, "journal_size_limit", WAL_KEEP_BYTES)?;
+    set_common(&connection)?;
+    Ok(connection)
+}
+
+/// A connection that can't write.
+pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
+    connection.pragma_update(None, "query_only", true)?;
+    set_common(&connection)?;
+    Ok(connection)
+}
+
+/// The connection that only moves the log into the database.
+pub(super) fn open_checkpointer(path: &Path) -> rusqlite::Result<Connection> {
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.pragma_update(None, "cache_size", -256)?;
+    connection.pragma_update(None, "busy_timeout", 0)?;
+    Ok(connection)
+}
+
+fn set_common(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "busy_timeout", BUSY_TIMEOUT_MS)?;
+    // References are kept by the operations themselves; checking them again costs a lookup per row.
+    connection.pragma_update(None, "foreign_keys", false)?;
+    // Savepoint journals and sorters stay in memory: no file to create in a batch.
+    connection.pragma_update(None, "temp_store", "memory")?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    Ok(())
+}

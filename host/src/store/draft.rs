@@ -1,0 +1,237 @@
+//! The in-memory side of the open transaction: what operations gather for the commit, and what the writer remembers
+//! between commits. All of it can be taken back with the transaction.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, params};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::catalog::{Catalog, KindId, QueueId, TenantId};
+use super::codec::{StoredEvent, state_code};
+use super::counters::{CounterChanges, Lane};
+use super::error::StoreError;
+use super::model::Recovered;
+use super::order::Order;
+use super::queues::unfinished_of_kind;
+use super::store_clock::StoreClock;
+use crate::job::kind::PRIORITY_DEFAULT;
+use crate::job::{EventType, HostId, IdSequence, JobId, JobState, QueueName, Timestamp};
+
+const INSERT_QUEUE: &str = "INSERT INTO queues (tenant_id, name, priority) VALUES (?1, ?2, ?3) RETURNING id";
+const HOSTS: &str = "SELECT id, number FROM hosts";
+const LAST_JOB: &str = "SELECT max(id) FROM (SELECT max(id) AS id FROM live_jobs UNION ALL SELECT max(id) FROM finished_jobs)";
+
+/// Where an entered guest of a previous process stood when it died.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LostEntry {
+    pub(super) entered_at: Timestamp,
+}
+
+/// See the file's head. One per writer.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) clock: StoreClock,
+    pub(super) order: Order,
+    /// The wall clock, read once per operation.
+    pub(super) now: Timestamp,
+    /// As of this point of the transaction.
+    pub(super) catalog: Arc<Catalog>,
+    committed_catalog: Arc<Catalog>,
+    settled_catalog: Arc<Catalog>,
+    /// Registered hosts by their short numbers.
+    pub(super) hosts: FxHashMap<HostId, i64>,
+    ids: IdSequence,
+    /// Queues that may have claimable jobs; those not in here have none.
+    pub(super) claimable: FxHashSet<QueueId>,
+    /// Whether there may be claimable suspects.
+    pub(super) suspects_waiting: bool,
+    counters: CounterChanges,
+    events: Vec<StoredEvent>,
+    settled_events: usize,
+    /// Some job became claimable.
+    pub(super) ready: bool,
+    /// The earliest `run_at` written.
+    pub(super) next_due: Option<Timestamp>,
+    /// Numbers of hosts that were registered when the directory was opened: dead, since the lock is ours.
+    pub(super) dead_hosts: Vec<i64>,
+    /// Guests those hosts had entered.
+    pub(super) lost_entries: FxHashMap<(JobId, i64), LostEntry>,
+    /// What recovery did before anybody asked.
+    pub(super) recovered: Option<Recovered>,
+}
+
+impl Draft {
+    /// Reads what the writer must remember.
+    pub(super) fn load(
+        sql: &Connection,
+        clock: StoreClock,
+        order: Order,
+        catalog: Arc<Catalog>,
+        lost_entries: FxHashMap<(JobId, i64), LostEntry>,
+    ) -> Result<Self, StoreError> {
+        let last: Option<[u8; 16]> = sql.query_row(LAST_JOB, [], |row| row.get(0)).optional()?.flatten();
+        let hosts = load_hosts(sql)?;
+        Ok(Self {
+            now: clock.now(),
+            clock,
+            order,
+            claimable: catalog.queues.keys().copied().collect(),
+            committed_catalog: Arc::clone(&catalog),
+            settled_catalog: Arc::clone(&catalog),
+            catalog,
+            dead_hosts: hosts.values().copied().collect(),
+            hosts,
+            ids: IdSequence::after(last.map_or(0, u128::from_be_bytes)),
+            suspects_waiting: true,
+            counters: CounterChanges::default(),
+            events: Vec::new(),
+            settled_events: 0,
+            ready: false,
+            next_due: None,
+            lost_entries,
+            recovered: None,
+        })
+    }
+
+    /// A fresh job id.
+    pub(super) fn next_id(&mut self) -> JobId {
+        JobId::from_u128(self.ids.next(self.now, rand::random()))
+    }
+
+    /// A fresh host id.
+    pub(super) fn next_host_id(&mut self) -> HostId {
+        HostId::from_u128(self.ids.next(self.now, rand::random()))
+    }
+
+    /// Counts a job in or out of a state.
+    pub(super) fn count(&mut self, lane: Lane, state: JobState, jobs: i64) {
+        self.counters.add(lane, state, jobs);
+    }
+
+    /// Counts a job from one state into another.
+    pub(super) fn move_count(&mut self, lane: Lane, from: JobState, to: JobState) {
+        if from != to {
+            self.counters.add(lane, from, -1);
+            self.counters.add(lane, to, 1);
+        }
+    }
+
+    /// Jobs of a kind that have not ended, those of this transaction included.
+    pub(super) fn unfinished_of_kind(
+        &self,
+        sql: &Connection,
+        tenant: TenantId,
+        kind: KindId,
+    ) -> Result<u64, StoreError> {
+        let written = unfinished_of_kind(sql, tenant, kind)?;
+        Ok(u64::try_from(written + self.counters.unfinished_of_kind(kind)).unwrap_or(0))
+    }
+
+    /// Tells what happened.
+    pub(super) fn event(&mut self, event_type: EventType, job: JobId, lane: Lane, state: JobState, attempt: u32) {
+        self.events.push(StoredEvent {
+            at: self.now.as_ms(),
+            event_type: event_type.code(),
+            job: job.to_bytes(),
+            kind: lane.kind.0,
+            queue: lane.queue.0,
+            state: state_code(state),
+            attempt,
+        });
+    }
+
+    /// A job of this queue can be claimed from this commit on.
+    pub(super) fn made_ready(&mut self, queue: QueueId) {
+        self.ready = true;
+        self.claimable.insert(queue);
+    }
+
+    /// A job waits for its time from this commit on.
+    pub(super) fn made_due(&mut self, run_at: Timestamp) {
+        self.next_due = Some(self.next_due.map_or(run_at, |earliest| earliest.min(run_at)));
+    }
+
+    /// The queue's short name; the first job that names a queue creates it.
+    pub(super) fn queue(&mut self, sql: &Connection, tenant: TenantId, name: &QueueName) -> Result<QueueId, StoreError> {
+        if let Some(id) = self.catalog.queue(tenant, name) {
+            return Ok(id);
+        }
+        let id = QueueId(
+            sql.prepare_cached(INSERT_QUEUE)?
+                .query_row(params![tenant.0, name.as_str(), PRIORITY_DEFAULT], |row| row.get(0))?,
+        );
+        Arc::make_mut(&mut self.catalog).add_queue(tenant, id, name.clone(), PRIORITY_DEFAULT);
+        Ok(id)
+    }
+
+    /// Whether new jobs of the kind may be written.
+    pub(super) fn is_registered(&self, tenant: TenantId, kind: KindId) -> bool {
+        self.catalog.kinds.get(&kind).is_some_and(|entry| entry.tenant == tenant)
+    }
+
+    // ---- the transaction's own steps ----
+
+    pub(super) fn events(&self) -> &[StoredEvent] {
+        &self.events
+    }
+
+    pub(super) fn flush_counters(&self, sql: &Connection) -> Result<(), StoreError> {
+        self.counters.flush(sql)
+    }
+
+    /// Begins an operation.
+    pub(super) fn begin_operation(&mut self) {
+        self.now = self.clock.now();
+        self.counters.settle();
+        self.settled_events = self.events.len();
+        self.settled_catalog = Arc::clone(&self.catalog);
+    }
+
+    /// Takes back what the operation gathered. Flags that only cost a look when wrong stay as they are.
+    pub(super) fn rewind_operation(&mut self, sql: &Connection) -> Result<(), StoreError> {
+        self.counters.rewind();
+        self.events.truncate(self.settled_events);
+        self.catalog = Arc::clone(&self.settled_catalog);
+        self.distrust(sql)
+    }
+
+    /// The transaction is committed. Returns the catalog if it changed.
+    pub(super) fn committed(&mut self) -> Option<Arc<Catalog>> {
+        self.clear();
+        if Arc::ptr_eq(&self.catalog, &self.committed_catalog) {
+            return None;
+        }
+        self.committed_catalog = Arc::clone(&self.catalog);
+        Some(Arc::clone(&self.catalog))
+    }
+
+    /// The transaction is rolled back.
+    pub(super) fn rolled_back(&mut self, sql: &Connection) -> Result<(), StoreError> {
+        self.clear();
+        self.catalog = Arc::clone(&self.committed_catalog);
+        self.distrust(sql)
+    }
+
+    /// Gathering begins anew.
+    fn clear(&mut self) {
+        self.counters.clear();
+        self.events.clear();
+        self.settled_events = 0;
+        self.ready = false;
+        self.next_due = None;
+    }
+
+    /// What was concluded from rows that are gone again must be found out again.
+    fn distrust(&mut self, sql: &Connection) -> Result<(), StoreError> {
+        self.claimable = self.catalog.queues.keys().copied().collect();
+        self.suspects_waiting = true;
+        self.hosts = load_hosts(sql)?;
+        Ok(())
+    }
+}
+
+fn load_hosts(sql: &Connection) -> Result<FxHashMap<HostId, i64>, StoreError> {
+    let mut statement = sql.prepare_cached(HOSTS)?;
+    let rows = statement.query_map([], |row| Ok((HostId::from_bytes(row.get(0)?), row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,132 @@
+//! Many jobs in one operation. Every item is judged before the first is written, so that an atomic batch needs no
+//! rollback of its own.
+
+use rusqlite::Connection;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::catalog::TenantId;
+use super::draft::Draft;
+use super::enqueue::insert_job;
+use super::error::StoreError;
+use super::idempotency::{self, Known};
+use super::model::{BatchItem, BatchResult, IdempotencyKey, NewJob};
+use super::rows::any_row;
+
+/// A batch as handed in.
+pub(super) struct Batch {
+    pub(super) tenant: TenantId,
+    pub(super) jobs: Vec<NewJob>,
+    pub(super) atomic: bool,
+    pub(super) key: Option<IdempotencyKey>,
+    /// Places in the whole request whose lines the caller refused itself.
+    pub(super) refused_lines: Vec<usize>,
+}
+
+/// What is to become of an item.
+#[derive(Clone, Copy)]
+enum Verdict {
+    /// Write it.
+    Write,
+    /// This is its answer.
+    Known(BatchItem),
+    /// The same as an earlier item of this batch.
+    SameAs(usize),
+}
+
+/// Writes what can be written, or nothing if it must be all.
+pub(super) fn enqueue_batch(sql: &Connection, draft: &mut Draft, batch: &Batch) -> Result<BatchResult, StoreError> {
+    let Batch { tenant, jobs, atomic, key, refused_lines } = batch;
+    if let Some(key) = key {
+        match idempotency::known(sql, *tenant, key, draft.now)? {
+            Known::Other => return Ok(BatchResult::KeyConflict),
+            Known::Same(jobs) => return Ok(BatchResult::Replayed(jobs)),
+            Known::No => {}
+        }
+    }
+    let verdicts = judge(sql, draft, batch)?;
+    if *atomic
+        && let Some((index, result)) = verdicts.iter().enumerate().find_map(|(index, verdict)| match verdict {
+            Verdict::Known(item @ (BatchItem::KeyConflict | BatchItem::KindGone)) => Some((index, *item)),
+            _ => None,
+        })
+    {
+        return Ok(BatchResult::Rejected { index, result });
+    }
+    let mut items: Vec<BatchItem> = Vec::with_capacity(jobs.len());
+    for (job, verdict) in jobs.iter().zip(verdicts) {
+        let item = match verdict {
+            Verdict::Known(item) => item,
+            Verdict::SameAs(earlier) => match items.get(earlier) {
+                Some(BatchItem::Created(id) | BatchItem::Replayed(id)) => BatchItem::Replayed(*id),
+                Some(refused @ (BatchItem::KeyConflict | BatchItem::KindGone)) => *refused,
+                None => return Err(StoreError::internal("an item stands before the one it repeats")),
+            },
+            Verdict::Write => {
+                let (id, _) = insert_job(sql, draft, *tenant, job)?;
+                if let Some(key) = &job.idempotency {
+                    idempotency::remember(sql, *tenant, key, &[Some(id)], draft.now)?;
+                }
+                BatchItem::Created(id)
+            }
+        };
+        items.push(item);
+    }
+    if let Some(key) = key {
+        idempotency::remember(sql, *tenant, key, &by_line(&items, refused_lines), draft.now)?;
+    }
+    Ok(BatchResult::Done(items))
+}
+
+fn judge(sql: &Connection, draft: &Draft, batch: &Batch) -> Result<Vec<Verdict>, StoreError> {
+    let mut seen: FxHashMap<&str, (usize, [u8; 32])> = FxHashMap::default();
+    let mut verdicts = Vec::with_capacity(batch.jobs.len());
+    for (index, job) in batch.jobs.iter().enumerate() {
+        let mut verdict = if draft.is_registered(batch.tenant, job.kind) {
+            Verdict::Write
+        } else {
+            Verdict::Known(BatchItem::KindGone)
+        };
+        if let Some(key) = &job.idempotency {
+            if let Some((earlier, hash)) = seen.get(key.key.as_str()) {
+                verdict = if *hash == key.request_hash {
+                    Verdict::SameAs(*earlier)
+                } else {
+                    Verdict::Known(BatchItem::KeyConflict)
+                };
+            } else {
+                match idempotency::known(sql, batch.tenant, key, draft.now)? {
+                    Known::Other => verdict = Verdict::Known(BatchItem::KeyConflict),
+                    Known::Same(jobs) => {
+                        if let Some(id) = jobs.first().copied().flatten()
+                            && any_row(sql, batch.tenant, id)?.is_some()
+                        {
+                            verdict = Verdict::Known(BatchItem::Replayed(id));
+                        }
+                    }
+                    Known::No => {}
+                }
+                seen.insert(&key.key, (index, key.request_hash));
+            }
+        }
+        verdicts.push(verdict);
+    }
+    Ok(verdicts)
+}
+
+/// The ids in the order of the request's lines, refused ones included.
+fn by_line(items: &[BatchItem], refused_lines: &[usize]) -> Vec<Option<crate::job::JobId>> {
+    let refused: FxHashSet<usize> = refused_lines.iter().copied().collect();
+    let total = items.len() + refused.len();
+    let mut items = items.iter();
+    (0..total)
+        .map(|line| {
+            if refused.contains(&line) {
+                return None;
+            }
+            match items.next() {
+                Some(BatchItem::Created(id) | BatchItem::Replayed(id)) => Some(*id),
+                Some(BatchItem::KeyConflict | BatchItem::KindGone) | None => None,
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,230 @@
+//! The end of an execution: state, output, receipt, log, counters and event in one operation, guarded by the lease.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::catalog::{KindId, QueueId, TenantId};
+use super::codec::{StoredExecution, pack_progress, state_from_word};
+use super::counters::Lane;
+use super::draft::Draft;
+use super::error::StoreError;
+use super::job_writes::{Ending, move_to_history, record_execution, record_log};
+use super::model::{AttemptOutcome, Finish, FinishResult, Next};
+use crate::job::{EventType, Failure, FailureReason, JobId, JobState, Lease, Timestamp};
+
+const HELD: &str = "SELECT tenant_id, kind_id, queue_id, state, attempt, priority, cancel_requested, suspect
+    FROM live_jobs WHERE id = ?1 AND lease_number = ?2 AND lease_host = ?3";
+const WAIT_AGAIN: &str = "UPDATE live_jobs SET state = ?2, run_at = ?3, order_key = ?4, attempt = ?5, snoozed = ?6,
+        lease_host = NULL, started_at = NULL, progress = NULL, suspect = 0, host_losses = 0
+    WHERE id = ?1";
+const READY_AGAIN: &str =
+    "UPDATE live_jobs SET state = 'ready', lease_host = NULL, started_at = NULL, progress = NULL, ready_at = coalesce(?2, ready_at)
+    WHERE id = ?1";
+
+/// The job as its holder finds it.
+pub(super) struct Held {
+    pub(super) lane: Lane,
+    pub(super) state: JobState,
+    /// Attempts used before this execution.
+    pub(super) attempt: u32,
+    pub(super) priority: u8,
+    pub(super) cancel_requested: bool,
+    pub(super) suspect: bool,
+}
+
+/// The job, if the lease is still its.
+pub(super) fn held(sql: &Connection, draft: &Draft, lease: &Lease) -> Result<Option<Held>, StoreError> {
+    let Some(host) = draft.hosts.get(&lease.host()) else { return Ok(None) };
+    let mut statement = sql.prepare_cached(HELD)?;
+    let row = statement
+        .query_row(params![lease.job().to_bytes(), lease.number(), host], |row| {
+            Ok((
+                Lane { tenant: TenantId(row.get(0)?), kind: KindId(row.get(1)?), queue: QueueId(row.get(2)?) },
+                row.get_ref(3)?.as_str().map(state_from_word)?,
+                row.get(4)?,
+                row.get(5)?,
+                row.get(6)?,
+                row.get(7)?,
+            ))
+        })
+        .optional()?;
+    let Some((lane, state, attempt, priority, cancel_requested, suspect)) = row else { return Ok(None) };
+    Ok(Some(Held { lane, state: state?, attempt, priority, cancel_requested, suspect }))
+}
+
+/// What somebody's wish to cancel is recorded as.
+pub(super) fn cancelled_on_request() -> Failure {
+    Failure::new(FailureReason::Cancelled, "cancelled on request")
+}
+
+/// Carries out a finish, or finds its lease stale and writes nothing.
+pub(super) fn write_finish(sql: &Connection, draft: &mut Draft, finish: &Finish) -> Result<FinishResult, StoreError> {
+    let Some(held) = held(sql, draft, &finish.lease)? else { return Ok(FinishResult::StaleLease) };
+    let state = match &finish.next {
+        Next::Succeed(output) => end(sql, draft, finish, &held, JobState::Succeeded, None, Some(output))?,
+        Next::Fail(failure) => end(sql, draft, finish, &held, JobState::Failed, Some(failure), None)?,
+        Next::Cancel(failure) => end(sql, draft, finish, &held, JobState::Cancelled, Some(failure), None)?,
+        Next::Retry(..) | Next::Suspend(_) | Next::GiveBack(_) if held.cancel_requested => {
+            end(sql, draft, finish, &held, JobState::Cancelled, Some(&cancelled_on_request()), None)?
+        }
+        Next::Retry(failure, until) => retry_later(sql, draft, finish, &held, failure, *until)?,
+        Next::Suspend(until) => suspend(sql, draft, finish, &held, *until)?,
+        Next::GiveBack(failure) => give_back(sql, draft, finish, &held, failure)?,
+    };
+    record_log(
+        sql,
+        finish.lease.job(),
+        finish.lease.number(),
+        finish.lease.attempt(),
+        &finish.log,
+        finish.log_lines_dropped,
+    )?;
+    Ok(FinishResult::Finished(state))
+}
+
+fn execution(finish: &Finish, outcome: AttemptOutcome, state_after: JobState) -> StoredExecution {
+    StoredExecution {
+        attempt: finish.lease.attempt(),
+        outcome,
+        state_after,
+        started_at: finish.started_at,
+        finished_at: finish.finished_at,
+        version: finish.version,
+        host: finish.lease.host(),
+        receipt: finish.receipt,
+    }
+}
+
+/// Moves a held job to history.
+fn end(
+    sql: &Connection,
+    draft: &mut Draft,
+    finish: &Finish,
+    held: &Held,
+    state: JobState,
+    failure: Option<&Failure>,
+    output: Option<&[u8]>,
+) -> Result<JobState, StoreError> {
+    let job = finish.lease.job();
+    let (outcome, event_type) = match state {
+        JobState::Succeeded => (AttemptOutcome::Succeeded, EventType::Succeeded),
+        JobState::Cancelled => (AttemptOutcome::Failed, EventType::Cancelled),
+        _ => (AttemptOutcome::Failed, EventType::Failed),
+    };
+    // A cancel before the guest was entered made no attempt.
+    let was_made = finish.started_at.is_some() || state != JobState::Cancelled;
+    let ending = Ending {
+        state,
+        finished_at: finish.finished_at,
+        attempt: if was_made { held.attempt + 1 } else { held.attempt },
+        failure,
+        execution: was_made.then(|| execution(finish, outcome, state)),
+        output,
+        history: None,
+        progress: finish.progress.as_ref().map(pack_progress).transpose()?,
+    };
+    move_to_history(sql, job, &ending)?;
+    draft.move_count(held.lane, held.state, state);
+    draft.event(event_type, job, held.lane, state, ending.attempt);
+    Ok(state)
+}
+
+fn retry_later(
+    sql: &Connection,
+    draft: &mut Draft,
+    finish: &Finish,
+    held: &Held,
+    failure: &Failure,
+    until: Timestamp,
+) -> Result<JobState, StoreError> {
+    let state = JobState::Retrying;
+    let (job, attempt) = (finish.lease.job(), held.attempt + 1);
+    record_execution(
+        sql,
+        job,
+        finish.lease.number(),
+        &execution(finish, AttemptOutcome::Failed, state),
+        Some(failure),
+    )?;
+    wait_again(sql, draft, job, held, state, until, attempt)?;
+    draft.event(EventType::Retrying, job, held.lane, state, attempt);
+    Ok(state)
+}
+
+fn suspend(
+    sql: &Connection,
+    draft: &mut Draft,
+    finish: &Finish,
+    held: &Held,
+    until: Timestamp,
+) -> Result<JobState, StoreError> {
+    let state = JobState::Scheduled;
+    let job = finish.lease.job();
+    if finish.started_at.is_some() {
+        let execution = execution(finish, AttemptOutcome::Suspended, state);
+        record_execution(sql, job, finish.lease.number(), &execution, None)?;
+    }
+    wait_again(sql, draft, job, held, state, until, held.attempt)?;
+    draft.event(EventType::Snoozed, job, held.lane, state, held.attempt);
+    Ok(state)
+}
+
+fn wait_again(
+    sql: &Connection,
+    draft: &mut Draft,
+    job: JobId,
+    held: &Held,
+    state: JobState,
+    until: Timestamp,
+    attempt: u32,
+) -> Result<(), StoreError> {
+    let order_key = draft.order.key(held.priority, until);
+    let snoozed = state == JobState::Scheduled;
+    sql.prepare_cached(WAIT_AGAIN)?.execute(params![
+        job.to_bytes(),
+        state.as_str(),
+        until.as_ms(),
+        order_key,
+        attempt,
+        snoozed
+    ])?;
+    draft.move_count(held.lane, held.state, state);
+    draft.made_due(until);
+    Ok(())
+}
+
+fn give_back(
+    sql: &Connection,
+    draft: &mut Draft,
+    finish: &Finish,
+    held: &Held,
+    failure: &Failure,
+) -> Result<JobState, StoreError> {
+    let state = JobState::Ready;
+    let job = finish.lease.job();
+    if finish.started_at.is_some() {
+        let execution = execution(finish, AttemptOutcome::GivenBack, state);
+        record_execution(sql, job, finish.lease.number(), &execution, Some(failure))?;
+        draft.event(EventType::GivenBack, job, held.lane, state, held.attempt);
+    }
+    // An entered guest used up the wait before it; the next wait begins now.
+    let ready_at = finish.started_at.map(|_| draft.now);
+    make_ready_again(sql, draft, job, held, ready_at)?;
+    Ok(state)
+}
+
+/// Frees a held job at no cost.
+pub(super) fn make_ready_again(
+    sql: &Connection,
+    draft: &mut Draft,
+    job: JobId,
+    held: &Held,
+    ready_at: Option<Timestamp>,
+) -> Result<(), StoreError> {
+    sql.prepare_cached(READY_AGAIN)?.execute(params![job.to_bytes(), ready_at.map(Timestamp::as_ms)])?;
+    draft.move_count(held.lane, held.state, JobState::Ready);
+    draft.made_ready(held.lane.queue);
+    if held.suspect {
+        draft.suspects_waiting = true;
+    }
+    Ok(())
+}

@@ -1,0 +1,149 @@
+//! What a job has been through: executions, their logs, and its history, derived from its columns, its executions and
+//! the notes on the unusual.
+
+use rusqlite::{Connection, params};
+
+use super::catalog::{Catalog, TenantId};
+use super::codec::{HistoryNote, StoredExecution, unpack_execution, unpack_failure, unpack_history, unpack_log};
+use super::error::StoreError;
+use super::model::{AttemptLog, AttemptOutcome, AttemptRow, HistoryEntry};
+use super::rows::{AnyRow, any_row, module_name};
+use crate::job::{EventType, Failure, JobId, JobState, Timestamp};
+
+/// Executions shown of one job; a job may be retried and snoozed without end.
+const EXECUTIONS_MAX: usize = 2_000;
+
+const EXECUTIONS: &str = "SELECT execution, body, failure FROM attempts WHERE job_id = ?1 ORDER BY execution DESC LIMIT ?2";
+const LOGS: &str = "SELECT execution, attempt, dropped, lines FROM attempt_logs WHERE job_id = ?1 ORDER BY execution LIMIT ?2";
+
+struct Executed {
+    number: i64,
+    execution: StoredExecution,
+    failure: Option<Failure>,
+}
+
+/// Executions in order; the newest ones when there are too many.
+fn executions(sql: &Connection, row: &AnyRow, job: JobId) -> Result<Vec<Executed>, StoreError> {
+    let mut statement = sql.prepare_cached(EXECUTIONS)?;
+    let mut rows = statement.query(params![job.to_bytes(), EXECUTIONS_MAX])?;
+    let mut executions = Vec::new();
+    while let Some(row) = rows.next()? {
+        let failure: Option<Vec<u8>> = row.get(2)?;
+        executions.push(Executed {
+            number: row.get(0)?,
+            execution: unpack_execution(&row.get::<_, Vec<u8>>(1)?)?,
+            failure: failure.as_deref().map(unpack_failure).transpose()?,
+        });
+    }
+    executions.reverse();
+    if let AnyRow::Finished(row) = row
+        && let Some(execution) = row.execution()?
+    {
+        let failure = row.failure.as_deref().map(unpack_failure).transpose()?;
+        executions.push(Executed { number: row.lease_number, execution, failure });
+    }
+    Ok(executions)
+}
+
+/// Every execution of a tenant's job, in order.
+pub(super) fn attempts(
+    sql: &Connection,
+    catalog: &Catalog,
+    tenant: TenantId,
+    job: JobId,
+) -> Result<Option<Vec<AttemptRow>>, StoreError> {
+    let Some(row) = any_row(sql, tenant, job)? else { return Ok(None) };
+    let executed = executions(sql, &row, job)?;
+    let attempt = |Executed { number, execution, failure }| AttemptRow {
+        execution: number,
+        attempt: execution.attempt,
+        outcome: execution.outcome,
+        error: failure,
+        started_at: execution.started_at,
+        finished_at: execution.finished_at,
+        module: module_name(catalog, execution.version),
+        receipt: execution.receipt,
+        host: execution.host,
+    };
+    Ok(Some(executed.into_iter().map(attempt).collect()))
+}
+
+/// The logs of a tenant's job, in order of its executions.
+pub(super) fn logs(sql: &Connection, tenant: TenantId, job: JobId) -> Result<Option<Vec<AttemptLog>>, StoreError> {
+    if any_row(sql, tenant, job)?.is_none() {
+        return Ok(None);
+    }
+    let mut statement = sql.prepare_cached(LOGS)?;
+    let mut rows = statement.query(params![job.to_bytes(), EXECUTIONS_MAX])?;
+    let mut logs = Vec::new();
+    while let Some(row) = rows.next()? {
+        logs.push(AttemptLog {
+            execution: row.get(0)?,
+            attempt: row.get(1)?,
+            dropped: row.get::<_, i64>(2)?.unsigned_abs(),
+            lines: unpack_log(&row.get::<_, Vec<u8>>(3)?)?,
+        });
+    }
+    Ok(Some(logs))
+}
+
+/// The history of a tenant's job, in order.
+pub(super) fn history(
+    sql: &Connection,
+    tenant: TenantId,
+    job: JobId,
+) -> Result<Option<Vec<HistoryEntry>>, StoreError> {
+    let Some(row) = any_row(sql, tenant, job)? else { return Ok(None) };
+    let (created_at, notes) = match &row {
+        AnyRow::Live(row) => (row.created_at, &row.history),
+        AnyRow::Finished(row) => (row.created_at, &row.history),
+    };
+    let notes = unpack_history(notes.as_deref())?;
+    let mut entries = Vec::new();
+    if notes.first().is_none_or(|note| note.event_type != EventType::Enqueued) {
+        entries.push(entry(created_at, EventType::Enqueued, JobState::Ready, 0, None));
+    }
+    entries.extend(notes.iter().map(note_entry));
+    for executed in executions(sql, &row, job)? {
+        push_execution(&mut entries, &executed);
+    }
+    if let AnyRow::Live(row) = &row
+        && let Some(started_at) = row.started_at
+    {
+        entries.push(entry(started_at, EventType::Started, row.state, row.attempt + 1, None));
+    }
+    // Stable: what happened within one millisecond stays in the order it was gathered in.
+    entries.sort_by_key(|entry| entry.at);
+    Ok(Some(entries))
+}
+
+fn entry(at: Timestamp, event_type: EventType, state: JobState, attempt: u32, detail: Option<String>) -> HistoryEntry {
+    HistoryEntry { at, event_type, state, attempt, detail }
+}
+
+fn note_entry(note: &HistoryNote) -> HistoryEntry {
+    let detail = match note.event_type {
+        EventType::Cancelled | EventType::CancelRequested => Some("on request"),
+        EventType::Reopened => Some("by an operator; attempts count from 0 again"),
+        _ => None,
+    };
+    entry(note.at, note.event_type, note.state, note.attempt, detail.map(str::to_owned))
+}
+
+fn push_execution(entries: &mut Vec<HistoryEntry>, executed: &Executed) {
+    let StoredExecution { attempt, outcome, state_after, started_at, finished_at, .. } = executed.execution;
+    if let Some(started_at) = started_at {
+        entries.push(entry(started_at, EventType::Started, JobState::Running, attempt, None));
+    }
+    let event_type = match (outcome, state_after) {
+        (_, JobState::Succeeded) => EventType::Succeeded,
+        (_, JobState::Cancelled) => EventType::Cancelled,
+        (_, JobState::Failed) => EventType::Failed,
+        (AttemptOutcome::Lost, _) => EventType::Recovered,
+        (AttemptOutcome::GivenBack, _) => EventType::GivenBack,
+        (AttemptOutcome::Suspended, _) => EventType::Snoozed,
+        (AttemptOutcome::Succeeded | AttemptOutcome::Failed, _) => EventType::Retrying,
+    };
+    let detail = executed.failure.as_ref().map(|failure| format!("{}: {}", failure.reason, failure.message));
+    entries.push(entry(finished_at, event_type, state_after, attempt, detail));
+}

@@ -1,0 +1,64 @@
+//! The processes that run jobs: their rows, heartbeats and ends.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, params};
+
+use super::draft::Draft;
+use super::error::StoreError;
+use super::model::HostRow;
+use super::recover::recover_hosts;
+use crate::job::{HostId, Timestamp};
+
+const INSERT: &str = "INSERT INTO hosts (id, started_at, heartbeat_ms, version, slots) VALUES (?1, ?2, ?3, ?4, ?5)
+    RETURNING number";
+const BEAT: &str = "UPDATE hosts SET heartbeat_ms = ?2 WHERE id = ?1";
+const DELETE: &str = "DELETE FROM hosts WHERE id = ?1";
+const LIST: &str = "SELECT id, started_at, version, slots, heartbeat_ms FROM hosts ORDER BY number";
+
+/// A new process. Whoever was registered when the data directory was opened is dead, since the directory's lock is
+/// ours: their leases are freed here, before anything can be claimed.
+pub(super) fn register(sql: &Connection, draft: &mut Draft, slots: u32, version: &str) -> Result<HostId, StoreError> {
+    let dead = draft.dead_hosts.clone();
+    let recovered = recover_hosts(sql, draft, &dead)?;
+    if !recovered.hosts.is_empty() {
+        draft.recovered = Some(recovered);
+    }
+    let id = draft.next_host_id();
+    let heartbeat = draft.clock.now_ms();
+    let number = sql
+        .prepare_cached(INSERT)?
+        .query_row(params![id.to_bytes(), draft.now.as_ms(), heartbeat, version, slots], |row| row.get(0))?;
+    draft.hosts.insert(id, number);
+    draft.clock.save(sql)?;
+    Ok(id)
+}
+
+/// The process lives: one row renews all its leases.
+pub(super) fn heartbeat(sql: &Connection, draft: &mut Draft, host: HostId) -> Result<(), StoreError> {
+    sql.prepare_cached(BEAT)?.execute(params![host.to_bytes(), draft.clock.now_ms()])?;
+    draft.clock.save(sql)
+}
+
+/// The process has ended in good order.
+pub(super) fn retire(sql: &Connection, draft: &mut Draft, host: HostId) -> Result<(), StoreError> {
+    sql.prepare_cached(DELETE)?.execute(params![host.to_bytes()])?;
+    draft.hosts.remove(&host);
+    Ok(())
+}
+
+/// All registered processes.
+pub(super) fn hosts(sql: &Connection, store_now_ms: i64) -> Result<Vec<HostRow>, StoreError> {
+    let mut statement = sql.prepare_cached(LIST)?;
+    let rows = statement.query_map([], |row| {
+        let age_ms = store_now_ms.saturating_sub(row.get::<_, i64>(4)?);
+        Ok(HostRow {
+            id: HostId::from_bytes(row.get(0)?),
+            started_at: Timestamp(row.get(1)?),
+            version: row.get(2)?,
+            slots: row.get(3)?,
+            heartbeat_age: Duration::from_millis(u64::try_from(age_ms).unwrap_or(0)),
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

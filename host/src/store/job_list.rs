@@ -1,0 +1,264 @@
+//! Pages of jobs, newest first: unfinished and finished ones merged by id.
+//!
+//! Each filter reads from the narrowest index there is; what the index can't decide is decided row by row, and the
+//! rows looked at are bounded. A page that hits the bound is short, and its cursor goes on from there.
+
+use rusqlite::{Connection, params};
+use rustc_hash::FxHashSet;
+
+use super::catalog::{Catalog, KindId, QueueId, TenantId};
+use super::codec::state_from_word;
+use super::error::StoreError;
+use super::model::{JobFilter, Page};
+use super::model::JobRow;
+use super::rows::any_row;
+use crate::job::{JobId, JobState, Timestamp};
+
+/// Jobs of one page, whatever the caller asks for.
+const PAGE_JOBS_MAX: usize = 500;
+/// Rows one page looks at.
+const ROWS_LOOKED_AT_MAX: usize = 50_000;
+/// (kind, queue) pairs merged from the index; a filter of more reads in order of time instead.
+const LANES_MERGED_MAX: usize = 64;
+
+const LIVE: &str = "SELECT id, tenant_id, kind_id, queue_id, state FROM live_jobs
+    WHERE id >= ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
+const FINISHED: &str = "SELECT id, tenant_id, kind_id, queue_id, state FROM finished_jobs
+    WHERE id >= ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
+const FINISHED_BADLY: &str = "SELECT id, tenant_id, kind_id, queue_id, state FROM finished_jobs INDEXED BY finished_badly
+    WHERE id >= ?1 AND id < ?2 AND tenant_id = ?4 AND state = ?5 AND state <> 'succeeded' ORDER BY id DESC LIMIT ?3";
+const FINISHED_LANE: &str = "SELECT id, tenant_id, kind_id, queue_id, state FROM finished_jobs INDEXED BY finished_by_lane
+    WHERE id >= ?1 AND id < ?2 AND kind_id = ?4 AND queue_id = ?5 ORDER BY id DESC LIMIT ?3";
+const LANES: &str = "SELECT DISTINCT kind_id, queue_id FROM counters
+    WHERE tenant_id = ?1 AND state IN ('succeeded', 'failed', 'cancelled') AND jobs > 0";
+const TAGGED: &str = "SELECT job_id FROM job_tags WHERE tenant_id = ?1 AND tag = ?2 AND job_id >= ?3 AND job_id < ?4
+    ORDER BY job_id DESC LIMIT ?5";
+
+/// The filter with names resolved, and the ids it spans.
+struct Search<'a> {
+    tenant: TenantId,
+    state: Option<JobState>,
+    kinds: Option<FxHashSet<KindId>>,
+    queue: Option<QueueId>,
+    tag: Option<&'a str>,
+    from: [u8; 16],
+    below: [u8; 16],
+}
+
+/// What a scan found, newest first, and how far down it is complete.
+struct Found {
+    jobs: Vec<JobId>,
+    /// Everything at or above this id was looked at; `None`: everything.
+    complete_to: Option<JobId>,
+}
+
+/// One page of a tenant's jobs.
+pub(super) fn job_list(
+    sql: &Connection,
+    catalog: &Catalog,
+    tenant: TenantId,
+    filter: &JobFilter,
+    limit: usize,
+    cursor: Option<JobId>,
+) -> Result<Page<JobRow>, StoreError> {
+    let limit = limit.clamp(1, PAGE_JOBS_MAX);
+    let Some(search) = resolve(catalog, tenant, filter, cursor) else {
+        return Ok(Page { items: Vec::new(), next: None });
+    };
+    let mut parts = Vec::new();
+    if let Some(tag) = search.tag {
+        parts.push(tagged(sql, &search, tag, limit)?);
+    } else {
+        if search.state.is_none_or(|state| !state.is_terminal()) {
+            parts.push(scan(sql, &search, limit, LIVE, params![])?);
+        }
+        if search.state.is_none_or(JobState::is_terminal) {
+            parts.push(finished(sql, &search, limit)?);
+        }
+    }
+    let (jobs, next) = merge(parts, limit);
+    let mut items = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        if let Some(row) = any_row(sql, tenant, job)? {
+            items.push(row.to_job_row(sql, catalog)?);
+        }
+    }
+    Ok(Page { items, next })
+}
+
+/// `None` when nothing can match.
+fn resolve<'a>(
+    catalog: &Catalog,
+    tenant: TenantId,
+    filter: &'a JobFilter,
+    cursor: Option<JobId>,
+) -> Option<Search<'a>> {
+    let JobFilter { state, kind, queue, tag, module, since, until } = filter;
+    let mut kinds: Option<FxHashSet<KindId>> = None;
+    if let Some(name) = kind {
+        // By name over all kinds ever: history outlives registration.
+        let named = catalog.kind_names.iter().filter(|(_, known)| *known == name).map(|(id, _)| *id);
+        kinds = Some(named.collect());
+    }
+    if let Some(module) = module {
+        let serves = |id: &KindId| {
+            let version = catalog.kinds.get(id).and_then(|kind| kind.version.as_ref());
+            version.is_some_and(|version| version.tenant == tenant && version.module == *module)
+        };
+        let served: FxHashSet<KindId> = catalog.kinds.keys().copied().filter(serves).collect();
+        kinds = Some(kinds.map_or(served.clone(), |kinds| kinds.intersection(&served).copied().collect()));
+    }
+    if kinds.as_ref().is_some_and(FxHashSet::is_empty) {
+        return None;
+    }
+    let queue = match queue {
+        Some(name) => Some(catalog.queue(tenant, name)?),
+        None => None,
+    };
+    let from = since.map_or(0, first_id);
+    let below = until.map_or(u128::MAX, first_id).min(cursor.map_or(u128::MAX, JobId::as_u128));
+    Some(Search {
+        tenant,
+        state: *state,
+        kinds,
+        queue,
+        tag: tag.as_deref(),
+        from: from.to_be_bytes(),
+        below: below.to_be_bytes(),
+    })
+}
+
+/// The smallest id a job enqueued at `at` can have.
+fn first_id(at: Timestamp) -> u128 {
+    (u128::from(u64::try_from(at.as_ms()).unwrap_or(0)) & ((1 << 48) - 1)) << 80
+}
+
+fn finished(sql: &Connection, search: &Search<'_>, limit: usize) -> Result<Found, StoreError> {
+    if let Some(state) = search.state.filter(|state| *state != JobState::Succeeded) {
+        return scan(sql, search, limit, FINISHED_BADLY, params![search.tenant.0, state.as_str()]);
+    }
+    if search.kinds.is_none() && search.queue.is_none() {
+        return scan(sql, search, limit, FINISHED, params![]);
+    }
+    let lanes = lanes(sql, search)?;
+    if lanes.len() > LANES_MERGED_MAX {
+        return scan(sql, search, limit, FINISHED, params![]);
+    }
+    let mut parts = Vec::with_capacity(lanes.len());
+    for (kind, queue) in lanes {
+        parts.push(scan(sql, search, limit, FINISHED_LANE, params![kind, queue])?);
+    }
+    let (jobs, next) = merge(parts, limit);
+    Ok(Found { jobs, complete_to: next })
+}
+
+/// The (kind, queue) pairs with history that the filter lets through.
+fn lanes(sql: &Connection, search: &Search<'_>) -> Result<Vec<(i64, i64)>, StoreError> {
+    let mut statement = sql.prepare_cached(LANES)?;
+    let mut rows = statement.query([search.tenant.0])?;
+    let mut lanes = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (kind, queue) = (row.get(0)?, row.get(1)?);
+        let wanted = search.kinds.as_ref().is_none_or(|kinds| kinds.contains(&KindId(kind)))
+            && search.queue.is_none_or(|wanted| wanted.0 == queue);
+        if wanted {
+            lanes.push((kind, queue));
+        }
+    }
+    Ok(lanes)
+}
+
+/// Reads rows newest first until the page is full or the bound is reached.
+fn scan(
+    sql: &Connection,
+    search: &Search<'_>,
+    limit: usize,
+    query: &str,
+    extra: &[&dyn rusqlite::ToSql],
+) -> Result<Found, StoreError> {
+    let mut statement = sql.prepare_cached(query)?;
+    let mut parameters: Vec<&dyn rusqlite::ToSql> = vec![&search.from, &search.below, &ROWS_LOOKED_AT_MAX];
+    parameters.extend_from_slice(extra);
+    let mut rows = statement.query(&parameters[..])?;
+    let mut found = Found { jobs: Vec::new(), complete_to: None };
+    let mut looked_at = 0;
+    let mut last = None;
+    while let Some(row) = rows.next()? {
+        looked_at += 1;
+        let id = JobId::from_bytes(row.get(0)?);
+        last = Some(id);
+        let matches = row.get::<_, i64>(1)? == search.tenant.0
+            && search.kinds.as_ref().map_or(Ok(true), |kinds| row.get(2).map(|kind| kinds.contains(&KindId(kind))))?
+            && search.queue.map_or(Ok(true), |queue| row.get(3).map(|id: i64| id == queue.0))?
+            && matches_state(search, row.get_ref(4)?)?;
+        if matches {
+            found.jobs.push(id);
+            // One more than the page tells whether there is another one.
+            if found.jobs.len() > limit {
+                found.complete_to = Some(id);
+                return Ok(found);
+            }
+        }
+    }
+    if looked_at >= ROWS_LOOKED_AT_MAX {
+        found.complete_to = last;
+    }
+    Ok(found)
+}
+
+fn matches_state(search: &Search<'_>, word: rusqlite::types::ValueRef<'_>) -> Result<bool, StoreError> {
+    match search.state {
+        None => Ok(true),
+        Some(state) => Ok(state_from_word(word.as_str().map_err(StoreError::internal)?)? == state),
+    }
+}
+
+/// Jobs of a tag, checked against the rest of the filter one by one.
+fn tagged(sql: &Connection, search: &Search<'_>, tag: &str, limit: usize) -> Result<Found, StoreError> {
+    let mut statement = sql.prepare_cached(TAGGED)?;
+    let mut rows = statement.query(params![search.tenant.0, tag, search.from, search.below, ROWS_LOOKED_AT_MAX])?;
+    let mut found = Found { jobs: Vec::new(), complete_to: None };
+    let mut looked_at = 0;
+    let mut last = None;
+    while let Some(row) = rows.next()? {
+        looked_at += 1;
+        let id = JobId::from_bytes(row.get(0)?);
+        last = Some(id);
+        let Some(job) = any_row(sql, search.tenant, id)? else { continue };
+        let lane = job.lane();
+        let state = match &job {
+            super::rows::AnyRow::Live(row) => row.state,
+            super::rows::AnyRow::Finished(row) => row.state,
+        };
+        if search.state.is_none_or(|wanted| wanted == state)
+            && search.kinds.as_ref().is_none_or(|kinds| kinds.contains(&lane.kind))
+            && search.queue.is_none_or(|queue| queue == lane.queue)
+        {
+            found.jobs.push(id);
+            if found.jobs.len() > limit {
+                found.complete_to = Some(id);
+                return Ok(found);
+            }
+        }
+    }
+    if looked_at >= ROWS_LOOKED_AT_MAX {
+        found.complete_to = last;
+    }
+    Ok(found)
+}
+
+/// The newest of all parts, as far down as every part is complete, and where the next page begins (exclusive bound).
+fn merge(parts: Vec<Found>, limit: usize) -> (Vec<JobId>, Option<JobId>) {
+    let complete_to = parts.iter().filter_map(|part| part.complete_to).max();
+    let mut jobs: Vec<JobId> = parts.into_iter().flat_map(|part| part.jobs).collect();
+    jobs.sort_unstable_by(|a, b| b.cmp(a));
+    if let Some(complete_to) = complete_to {
+        jobs.retain(|job| *job >= complete_to);
+    }
+    if jobs.len() > limit {
+        jobs.truncate(limit);
+        let next = jobs.last().copied();
+        return (jobs, next);
+    }
+    (jobs, complete_to)
+}

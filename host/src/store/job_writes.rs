@@ -1,0 +1,93 @@
+//! The writes that several operations share: moving a job to history, recording an execution, its log.
+
+use rusqlite::{Connection, params};
+
+use super::codec::{StoredExecution, pack_execution, pack_failure, pack_log};
+use super::error::StoreError;
+use crate::job::{Failure, JobId, JobState, LogLine, Timestamp};
+
+const COPY_TO_HISTORY: &str = "INSERT INTO finished_jobs (id, tenant_id, kind_id, queue_id, state, priority, run_at, ready_at,
+        created_at, finished_at, attempt, max_attempts, lease_number, checked_version, options, tags, history, progress,
+        failure, execution)
+    SELECT id, tenant_id, kind_id, queue_id, ?2, priority, run_at, ready_at, created_at, ?3, ?4, max_attempts, lease_number,
+        checked_version, options, tags, coalesce(?5, history), coalesce(?6, progress), ?7, ?8
+    FROM live_jobs WHERE id = ?1";
+const DELETE_LIVE: &str = "DELETE FROM live_jobs WHERE id = ?1";
+const INSERT_OUTPUT: &str = "INSERT INTO outputs (job_id, body) VALUES (?1, ?2)";
+const INSERT_EXECUTION: &str = "INSERT INTO attempts (job_id, execution, body, failure) VALUES (?1, ?2, ?3, ?4)";
+const INSERT_LOG: &str =
+    "INSERT INTO attempt_logs (job_id, execution, attempt, dropped, lines) VALUES (?1, ?2, ?3, ?4, ?5)";
+
+/// The output that needs no row.
+pub(super) const NULL_OUTPUT: &[u8] = b"null";
+
+/// How a job ends for good.
+pub(super) struct Ending<'a> {
+    pub(super) state: JobState,
+    pub(super) finished_at: Timestamp,
+    /// Attempts used in all.
+    pub(super) attempt: u32,
+    pub(super) failure: Option<&'a Failure>,
+    /// The execution that ended it, if one did.
+    pub(super) execution: Option<StoredExecution>,
+    /// JSON text of a succeeded job.
+    pub(super) output: Option<&'a [u8]>,
+    /// Replaces the notes, where there are new ones.
+    pub(super) history: Option<Vec<u8>>,
+    /// Replaces what was reported, where there is more.
+    pub(super) progress: Option<Vec<u8>>,
+}
+
+/// Moves a live job to history.
+pub(super) fn move_to_history(sql: &Connection, job: JobId, ending: &Ending<'_>) -> Result<(), StoreError> {
+    let Ending { state, finished_at, attempt, failure, execution, output, history, progress } = ending;
+    let id = job.to_bytes();
+    let failure = failure.map(pack_failure).transpose()?;
+    let execution = execution.as_ref().map(pack_execution).transpose()?;
+    sql.prepare_cached(COPY_TO_HISTORY)?.execute(params![
+        id,
+        state.as_str(),
+        finished_at.as_ms(),
+        attempt,
+        history,
+        progress,
+        failure,
+        execution
+    ])?;
+    sql.prepare_cached(DELETE_LIVE)?.execute(params![id])?;
+    if let Some(output) = output.filter(|output| *output != NULL_OUTPUT) {
+        sql.prepare_cached(INSERT_OUTPUT)?.execute(params![id, output])?;
+    }
+    Ok(())
+}
+
+/// Records an execution after which the job goes on.
+pub(super) fn record_execution(
+    sql: &Connection,
+    job: JobId,
+    number: i64,
+    execution: &StoredExecution,
+    failure: Option<&Failure>,
+) -> Result<(), StoreError> {
+    let failure = failure.map(pack_failure).transpose()?;
+    let body = pack_execution(execution)?;
+    sql.prepare_cached(INSERT_EXECUTION)?.execute(params![job.to_bytes(), number, body, failure])?;
+    Ok(())
+}
+
+/// Keeps an execution's log; nothing is written when there is none.
+pub(super) fn record_log(
+    sql: &Connection,
+    job: JobId,
+    number: i64,
+    attempt: u32,
+    lines: &[LogLine],
+    dropped: u64,
+) -> Result<(), StoreError> {
+    if lines.is_empty() && dropped == 0 {
+        return Ok(());
+    }
+    let dropped = i64::try_from(dropped).unwrap_or(i64::MAX);
+    sql.prepare_cached(INSERT_LOG)?.execute(params![job.to_bytes(), number, attempt, dropped, pack_log(lines)?])?;
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! The bytes of modules, in chunks: an upload is many small operations, so that it never stalls the writer.
+
+use bytes::{Bytes, BytesMut};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::error::StoreError;
+use crate::job::{Digest, Timestamp};
+
+/// Chunks that belong to no version are kept this long: the upload may still be under way, ms.
+const UPLOAD_KEEP_MS: i64 = 3_600 * 1_000;
+/// Digests looked at by one prune.
+const PRUNED_DIGESTS_MAX: usize = 1_000;
+/// Chunks removed by one prune.
+const PRUNED_CHUNKS_MAX: usize = 64;
+
+const WRITE: &str = "INSERT INTO module_chunks (digest, chunk_index, written_at, bytes) VALUES (?1, ?2, ?3, ?4)
+    ON CONFLICT (digest, chunk_index) DO UPDATE SET written_at = excluded.written_at";
+const READ: &str = "SELECT bytes FROM module_chunks WHERE digest = ?1 ORDER BY chunk_index";
+const SIZE: &str = "SELECT coalesce(sum(length(bytes)), 0) FROM module_chunks WHERE digest = ?1";
+const NEXT_DIGEST: &str = "SELECT digest FROM module_chunks WHERE digest > ?1 ORDER BY digest LIMIT 1";
+const IS_KEPT: &str = "SELECT 1 FROM module_versions WHERE digest = ?1 AND deleted_at IS NULL";
+const LAST_WRITE: &str = "SELECT max(written_at) FROM module_chunks WHERE digest = ?1";
+const DELETE: &str = "DELETE FROM module_chunks WHERE digest = ?1 AND chunk_index IN
+    (SELECT chunk_index FROM module_chunks WHERE digest = ?1 ORDER BY chunk_index DESC LIMIT ?2)";
+
+/// Writes one chunk; writing it again is harmless.
+pub(super) fn write_chunk(
+    sql: &Connection,
+    now: Timestamp,
+    digest: Digest,
+    index: u32,
+    bytes: &[u8],
+) -> Result<(), StoreError> {
+    sql.prepare_cached(WRITE)?.execute(params![digest.0, index, now.as_ms(), bytes])?;
+    Ok(())
+}
+
+/// All bytes of a kept version.
+pub(super) fn module_bytes(sql: &Connection, digest: Digest) -> Result<Option<Bytes>, StoreError> {
+    if !is_kept(sql, digest.0)? {
+        return Ok(None);
+    }
+    let mut all = BytesMut::new();
+    let mut statement = sql.prepare_cached(READ)?;
+    let mut rows = statement.query([digest.0])?;
+    while let Some(row) = rows.next()? {
+        all.extend_from_slice(row.get_ref(0)?.as_blob().map_err(StoreError::internal)?);
+    }
+    Ok(Some(all.freeze()))
+}
+
+/// How many bytes of a digest are here.
+pub(super) fn size(sql: &Connection, digest: Digest) -> Result<u64, StoreError> {
+    let size: i64 = sql.prepare_cached(SIZE)?.query_row([digest.0], |row| row.get(0))?;
+    Ok(size.unsigned_abs())
+}
+
+fn is_kept(sql: &Connection, digest: [u8; 32]) -> Result<bool, StoreError> {
+    Ok(sql.prepare_cached(IS_KEPT)?.exists([digest])?)
+}
+
+/// Removes chunks of uploads that never became a version, and of deleted versions; `true` when more are left.
+pub(super) fn prune_chunks(sql: &Connection, now: Timestamp) -> Result<bool, StoreError> {
+    let mut digest: Vec<u8> = Vec::new();
+    for _ in 0..PRUNED_DIGESTS_MAX {
+        let next: Option<[u8; 32]> =
+            sql.prepare_cached(NEXT_DIGEST)?.query_row([&digest], |row| row.get(0)).optional()?;
+        let Some(next) = next else { return Ok(false) };
+        digest = next.to_vec();
+        if is_kept(sql, next)? {
+            continue;
+        }
+        let last_write: i64 = sql.prepare_cached(LAST_WRITE)?.query_row([next], |row| row.get(0))?;
+        if last_write > now.as_ms() - UPLOAD_KEEP_MS {
+            continue;
+        }
+        sql.prepare_cached(DELETE)?.execute(params![next, PRUNED_CHUNKS_MAX])?;
+        return Ok(true);
+    }
+    Ok(false)
+}

@@ -1,0 +1,310 @@
+//! Module versions: storing, activating, listing, deleting. Each change replaces the catalog.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::catalog::{KindId, ModuleVersionId, TenantId};
+use super::catalog_rows::load_catalog;
+use super::codec::guest_from_word;
+use super::draft::Draft;
+use super::error::StoreError;
+use super::model::{ActivateResult, DeleteModuleResult, NewVersion, VersionRow};
+use super::module_bytes;
+use crate::job::{Digest, KindDescription, KindName, ModuleName, Timestamp};
+
+/// Versions listed of one module.
+const VERSIONS_LISTED_MAX: usize = 1_000;
+
+macro_rules! version_columns {
+    () => {
+        "SELECT module_versions.id, modules.name, digest, size_bytes, guest, imports, kinds, compile_ms, created_at,
+            module_versions.id IS modules.active_version
+         FROM module_versions JOIN modules ON modules.id = module_id WHERE deleted_at IS NULL"
+    };
+}
+
+const FIND_MODULE: &str = "SELECT id FROM modules WHERE tenant_id = ?1 AND name = ?2";
+const INSERT_MODULE: &str = "INSERT INTO modules (tenant_id, name) VALUES (?1, ?2) RETURNING id";
+const INSERT_VERSION: &str = "INSERT INTO module_versions
+    (tenant_id, module_id, digest, size_bytes, guest, imports, kinds, compile_ms, created_at)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+const FIND_VERSION: &str = concat!(version_columns!(), " AND modules.id = ?1 AND digest = ?2");
+const ACTIVE_VERSIONS: &str =
+    concat!(version_columns!(), " AND modules.tenant_id = ?1 AND module_versions.id = modules.active_version ORDER BY modules.name");
+const VERSIONS: &str = concat!(version_columns!(), " AND modules.id = ?1 ORDER BY module_versions.id DESC LIMIT ?2");
+const SET_ACTIVE: &str = "UPDATE modules SET active_version = ?2 WHERE id = ?1";
+const DELETE_VERSION: &str = "UPDATE module_versions SET deleted_at = ?2 WHERE id = ?1";
+const DELETE_VERSIONS: &str = "UPDATE module_versions SET deleted_at = ?2 WHERE module_id = ?1 AND deleted_at IS NULL";
+const KIND_OWNER: &str = "SELECT modules.id, modules.name FROM kinds JOIN modules ON modules.id = kinds.module_id
+    WHERE kinds.tenant_id = ?1 AND kinds.name = ?2 AND registered AND modules.active_version IS NOT NULL";
+const KINDS_OF_MODULE: &str = "SELECT id, name FROM kinds WHERE module_id = ?1 AND registered";
+const SERVE_KIND: &str = "INSERT INTO kinds (tenant_id, name, module_id, registered) VALUES (?1, ?2, ?3, 1)
+    ON CONFLICT (tenant_id, name) DO UPDATE SET module_id = excluded.module_id, registered = 1";
+const DROP_KIND: &str = "UPDATE kinds SET module_id = NULL, registered = ?2 WHERE id = ?1";
+
+struct Target<'a> {
+    tenant: TenantId,
+    module_id: i64,
+    version: VersionRow,
+    kinds: &'a [KindDescription],
+}
+
+/// Stores a version whose chunks are written, and activates it.
+pub(super) fn activate_new(
+    sql: &Connection,
+    draft: &mut Draft,
+    new: &NewVersion,
+    force: bool,
+) -> Result<ActivateResult, StoreError> {
+    let NewVersion { tenant, module, digest, size_bytes, guest, imports, kinds, compile_ms } = new;
+    if module_bytes::size(sql, *digest)? != *size_bytes {
+        return Err(StoreError::Internal(format!("the chunks of {digest} are not all written")));
+    }
+    // Judged before anything is written: a refusal leaves no trace.
+    let existing = find_module(sql, *tenant, module)?;
+    if let Some(refusal) = refuse(sql, draft, *tenant, existing, kinds, force)? {
+        return Ok(refusal);
+    }
+    let module_id = match existing {
+        Some(id) => id,
+        None => sql.prepare_cached(INSERT_MODULE)?.query_row(params![tenant.0, module.as_str()], |row| row.get(0))?,
+    };
+    let created = find_version(sql, module_id, *digest)?.is_none();
+    if created {
+        sql.prepare_cached(INSERT_VERSION)?.execute(params![
+            tenant.0,
+            module_id,
+            digest.0,
+            size_bytes,
+            guest.as_str(),
+            serde_json::to_string(imports).map_err(StoreError::internal)?,
+            serde_json::to_string(kinds).map_err(StoreError::internal)?,
+            compile_ms,
+            draft.now.as_ms(),
+        ])?;
+    }
+    let version = find_version(sql, module_id, *digest)?.ok_or_else(|| StoreError::internal("a version vanished"))?;
+    switch(sql, draft, &Target { tenant: *tenant, module_id, kinds: &version.kinds.clone(), version }, created)
+}
+
+/// Activates a stored version.
+pub(super) fn activate(
+    sql: &Connection,
+    draft: &mut Draft,
+    tenant: TenantId,
+    module: &ModuleName,
+    digest: Digest,
+    force: bool,
+) -> Result<ActivateResult, StoreError> {
+    let Some(module_id) = find_module(sql, tenant, module)? else { return Ok(ActivateResult::NotFound) };
+    let Some(version) = find_version(sql, module_id, digest)? else { return Ok(ActivateResult::NotFound) };
+    if let Some(refusal) = refuse(sql, draft, tenant, Some(module_id), &version.kinds, force)? {
+        return Ok(refusal);
+    }
+    switch(sql, draft, &Target { tenant, module_id, kinds: &version.kinds.clone(), version }, false)
+}
+
+/// Why the module can't serve exactly these kinds, if it can't.
+fn refuse(
+    sql: &Connection,
+    draft: &Draft,
+    tenant: TenantId,
+    module_id: Option<i64>,
+    kinds: &[KindDescription],
+    force: bool,
+) -> Result<Option<ActivateResult>, StoreError> {
+    for kind in kinds {
+        let owner: Option<(i64, String)> = sql
+            .prepare_cached(KIND_OWNER)?
+            .query_row(params![tenant.0, kind.name.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        if let Some((owner, name)) = owner
+            && Some(owner) != module_id
+        {
+            let module = name.parse().map_err(StoreError::internal)?;
+            return Ok(Some(ActivateResult::KindOwned { kind: kind.name.clone(), module }));
+        }
+    }
+    if force {
+        return Ok(None);
+    }
+    let dropped = match module_id {
+        Some(module_id) => dropped_kinds(sql, module_id, kinds)?,
+        None => Vec::new(),
+    };
+    let needed = needed(sql, draft, tenant, &dropped)?;
+    Ok((!needed.is_empty()).then_some(ActivateResult::KindsNeeded { kinds: needed }))
+}
+
+/// Makes the version active and the kinds follow.
+fn switch(
+    sql: &Connection,
+    draft: &mut Draft,
+    target: &Target<'_>,
+    created: bool,
+) -> Result<ActivateResult, StoreError> {
+    let Target { tenant, module_id, version, kinds } = target;
+    drop_kinds(sql, draft, *tenant, &dropped_kinds(sql, *module_id, kinds)?)?;
+    for kind in *kinds {
+        sql.prepare_cached(SERVE_KIND)?.execute(params![tenant.0, kind.name.as_str(), module_id])?;
+    }
+    sql.prepare_cached(SET_ACTIVE)?.execute(params![module_id, version.id.0])?;
+    reload(sql, draft)?;
+    // Parked jobs of kinds that are served again wait for `unpark`; this wakes whoever calls it.
+    draft.ready = true;
+    Ok(ActivateResult::Activated { created, version: Box::new(VersionRow { active: true, ..version.clone() }) })
+}
+
+fn dropped_kinds(
+    sql: &Connection,
+    module_id: i64,
+    kept: &[KindDescription],
+) -> Result<Vec<(KindId, KindName)>, StoreError> {
+    let mut statement = sql.prepare_cached(KINDS_OF_MODULE)?;
+    let mut rows = statement.query([module_id])?;
+    let mut dropped = Vec::new();
+    while let Some(row) = rows.next()? {
+        let name: KindName = row.get::<_, String>(1)?.parse().map_err(StoreError::internal)?;
+        if kept.iter().all(|kind| kind.name != name) {
+            dropped.push((KindId(row.get(0)?), name));
+        }
+    }
+    Ok(dropped)
+}
+
+/// Those of the kinds that unfinished jobs need.
+fn needed(
+    sql: &Connection,
+    draft: &Draft,
+    tenant: TenantId,
+    kinds: &[(KindId, KindName)],
+) -> Result<Vec<(KindName, u64)>, StoreError> {
+    let mut needed = Vec::new();
+    for (id, name) in kinds {
+        let jobs = draft.unfinished_of_kind(sql, tenant, *id)?;
+        if jobs > 0 {
+            needed.push((name.clone(), jobs));
+        }
+    }
+    Ok(needed)
+}
+
+/// Nobody serves these kinds any more. Those with unfinished jobs stay registered, and their jobs wait.
+fn drop_kinds(
+    sql: &Connection,
+    draft: &Draft,
+    tenant: TenantId,
+    kinds: &[(KindId, KindName)],
+) -> Result<(), StoreError> {
+    for (id, _) in kinds {
+        let needed = draft.unfinished_of_kind(sql, tenant, *id)? > 0;
+        sql.prepare_cached(DROP_KIND)?.execute(params![id.0, needed])?;
+    }
+    Ok(())
+}
+
+/// The draft's catalog, read again after a change.
+pub(super) fn reload(sql: &Connection, draft: &mut Draft) -> Result<(), StoreError> {
+    draft.catalog = Arc::new(load_catalog(sql, draft.catalog.revision)?);
+    Ok(())
+}
+
+/// Deletes a version that is not active. Running attempts hold what they run in memory.
+pub(super) fn delete_version(
+    sql: &Connection,
+    draft: &mut Draft,
+    tenant: TenantId,
+    module: &ModuleName,
+    digest: Digest,
+) -> Result<DeleteModuleResult, StoreError> {
+    let Some(module_id) = find_module(sql, tenant, module)? else { return Ok(DeleteModuleResult::NotFound) };
+    let Some(version) = find_version(sql, module_id, digest)? else { return Ok(DeleteModuleResult::NotFound) };
+    if version.active {
+        return Ok(DeleteModuleResult::Active);
+    }
+    sql.prepare_cached(DELETE_VERSION)?.execute(params![version.id.0, draft.now.as_ms()])?;
+    reload(sql, draft)?;
+    Ok(DeleteModuleResult::Deleted)
+}
+
+/// Deletes a module with all its versions.
+pub(super) fn delete_module(
+    sql: &Connection,
+    draft: &mut Draft,
+    tenant: TenantId,
+    module: &ModuleName,
+    force: bool,
+) -> Result<DeleteModuleResult, StoreError> {
+    let Some(module_id) = find_module(sql, tenant, module)? else { return Ok(DeleteModuleResult::NotFound) };
+    if versions_of(sql, module_id)?.is_empty() {
+        return Ok(DeleteModuleResult::NotFound);
+    }
+    let kinds = dropped_kinds(sql, module_id, &[])?;
+    if !force {
+        let needed = needed(sql, draft, tenant, &kinds)?;
+        if !needed.is_empty() {
+            return Ok(DeleteModuleResult::Needed { kinds: needed });
+        }
+    }
+    drop_kinds(sql, draft, tenant, &kinds)?;
+    sql.prepare_cached(DELETE_VERSIONS)?.execute(params![module_id, draft.now.as_ms()])?;
+    sql.prepare_cached(SET_ACTIVE)?.execute(params![module_id, None::<i64>])?;
+    reload(sql, draft)?;
+    Ok(DeleteModuleResult::Deleted)
+}
+
+/// The active version of each module.
+pub(super) fn modules(sql: &Connection, tenant: TenantId) -> Result<Vec<VersionRow>, StoreError> {
+    read(sql, ACTIVE_VERSIONS, params![tenant.0])
+}
+
+/// Versions of a module, newest first.
+pub(super) fn versions(
+    sql: &Connection,
+    tenant: TenantId,
+    module: &ModuleName,
+) -> Result<Option<Vec<VersionRow>>, StoreError> {
+    let Some(module_id) = find_module(sql, tenant, module)? else { return Ok(None) };
+    let versions = versions_of(sql, module_id)?;
+    Ok((!versions.is_empty()).then_some(versions))
+}
+
+fn versions_of(sql: &Connection, module_id: i64) -> Result<Vec<VersionRow>, StoreError> {
+    read(sql, VERSIONS, params![module_id, VERSIONS_LISTED_MAX])
+}
+
+fn find_module(sql: &Connection, tenant: TenantId, module: &ModuleName) -> Result<Option<i64>, StoreError> {
+    let mut statement = sql.prepare_cached(FIND_MODULE)?;
+    Ok(statement.query_row(params![tenant.0, module.as_str()], |row| row.get(0)).optional()?)
+}
+
+fn find_version(sql: &Connection, module_id: i64, digest: Digest) -> Result<Option<VersionRow>, StoreError> {
+    Ok(read(sql, FIND_VERSION, params![module_id, digest.0])?.pop())
+}
+
+fn read(sql: &Connection, query: &str, parameters: &[&dyn rusqlite::ToSql]) -> Result<Vec<VersionRow>, StoreError> {
+    let mut statement = sql.prepare_cached(query)?;
+    let mut rows = statement.query(parameters)?;
+    let mut versions = Vec::new();
+    while let Some(row) = rows.next()? {
+        versions.push(version_row(row)?);
+    }
+    Ok(versions)
+}
+
+fn version_row(row: &Row<'_>) -> Result<VersionRow, StoreError> {
+    let (imports, kinds): (String, String) = (row.get(5)?, row.get(6)?);
+    Ok(VersionRow {
+        id: ModuleVersionId(row.get(0)?),
+        module: row.get::<_, String>(1)?.parse().map_err(StoreError::internal)?,
+        digest: Digest(row.get(2)?),
+        size_bytes: row.get::<_, i64>(3)?.unsigned_abs(),
+        guest: guest_from_word(&row.get::<_, String>(4)?)?,
+        imports: serde_json::from_str(&imports).map_err(StoreError::internal)?,
+        kinds: serde_json::from_str(&kinds).map_err(StoreError::internal)?,
+        compile_ms: row.get::<_, i64>(7)?.unsigned_abs(),
+        created_at: Timestamp(row.get(8)?),
+        active: row.get(9)?,
+    })
+}

@@ -1,0 +1,91 @@
+//! Opening: lock, migrate, remember, start the threads. In this order, so that whatever fails leaves nothing running.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crossbeam_channel::{Sender, bounded};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::catalog_rows::load_catalog;
+use super::connection::{DATABASE_FILE, open_writer};
+use super::draft::Draft;
+use super::entry_notes::EntryNotes;
+use super::error::{OpenError, StoreError};
+use super::facade::{StoreOptions, WAITING_MAX};
+use super::lock::DirectoryLock;
+use super::migrate::migrate;
+use super::operation::Queued;
+use super::order::Order;
+use super::readers::Readers;
+use super::shared::Shared;
+use super::store_clock::StoreClock;
+use super::wal::Checkpointing;
+use super::writer::Writer;
+use crate::job::{Clock, Timestamp};
+
+const READ_AGING: &str = "SELECT value FROM meta WHERE name = 'aging_ms'";
+const WRITE_AGING: &str = "INSERT INTO meta (name, value) VALUES ('aging_ms', ?1)
+    ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+const RUN_ATS: &str = "SELECT id, priority, run_at FROM live_jobs";
+const WRITE_KEY: &str = "UPDATE live_jobs SET order_key = ?2 WHERE id = ?1";
+
+/// What an open store consists of.
+pub(super) struct Opened {
+    pub(super) queue: Sender<Queued>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) clock: StoreClock,
+    pub(super) order: Order,
+    pub(super) database: PathBuf,
+}
+
+/// Opens the store in `options.data_dir`, which is created when missing.
+pub(super) fn open(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Opened, OpenError> {
+    let directory = &options.data_dir;
+    let failed = |path: &std::path::Path, message: String| OpenError::Failed { path: path.display().to_string(), message };
+    std::fs::create_dir_all(directory).map_err(|error| failed(directory, error.to_string()))?;
+    let lock = DirectoryLock::acquire(directory)?;
+    let database = directory.join(DATABASE_FILE);
+    let mut sql = open_writer(&database).map_err(|error| failed(&database, error.to_string()))?;
+    migrate(&mut sql, &database)?;
+    let (notes, lost_entries) = EntryNotes::open(directory).map_err(|error| failed(directory, error.to_string()))?;
+    let order = Order::new(options.priority_aging);
+    let started = reorder(&mut sql, order).and_then(|()| {
+        let clock = StoreClock::resume(&sql, clock)?;
+        let catalog = Arc::new(load_catalog(&sql, 0)?);
+        let draft = Draft::load(&sql, clock.clone(), order, Arc::clone(&catalog), lost_entries)?;
+        let readers = Readers::start(&database)?;
+        let shared = Arc::new(Shared::new(catalog, readers, notes));
+        let checkpointing = Checkpointing::start(&mut sql, &database)?;
+        let (queue, queued) = bounded(WAITING_MAX);
+        let writer = Writer::new(sql, draft, Arc::clone(&shared), checkpointing, lock)?;
+        std::thread::Builder::new()
+            .name("store-write".to_owned())
+            .spawn(move || writer.run(&queued))
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        Ok((queue, shared, clock))
+    });
+    let (queue, shared, clock) = started.map_err(|error: StoreError| failed(&database, error.to_string()))?;
+    Ok(Opened { queue, shared, clock, order, database })
+}
+
+/// Makes the keys on disk those of the configured aging; a change of the configuration rewrites them.
+fn reorder(sql: &mut Connection, order: Order) -> Result<(), StoreError> {
+    let known: Option<i64> = sql.query_row(READ_AGING, [], |row| row.get(0)).optional()?;
+    if known == Some(order.aging_ms()) {
+        return Ok(());
+    }
+    let transaction = sql.transaction()?;
+    if known.is_some() {
+        let mut read = transaction.prepare(RUN_ATS)?;
+        let jobs = read
+            .query_map([], |row| Ok((row.get::<_, [u8; 16]>(0)?, row.get::<_, u8>(1)?, row.get::<_, i64>(2)?)))?
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut write = transaction.prepare(WRITE_KEY)?;
+        for (id, priority, run_at) in jobs {
+            write.execute(params![id, order.key(priority, Timestamp(run_at))])?;
+        }
+    }
+    transaction.execute(WRITE_AGING, [order.aging_ms()])?;
+    transaction.commit()?;
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! What callers hand to the writer: something to carry out, and somebody to answer after the commit.
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::draft::Draft;
+use super::error::StoreError;
+use super::finish::write_finish;
+use super::model::{Finish, FinishResult};
+
+/// One operation in the writer's queue. May be carried out more than once before it is answered, when a neighbour's
+/// failure takes the transaction back.
+pub(super) trait Operation: Send {
+    /// Whether its commit must reach the disk before it is answered.
+    fn is_durable(&self) -> bool;
+    /// Carries it out inside the open transaction and keeps the result.
+    fn run(&mut self, sql: &Connection, draft: &mut Draft) -> Result<(), StoreError>;
+    /// Answers with the kept result, or with the error.
+    fn answer(self: Box<Self>, outcome: Result<(), StoreError>);
+}
+
+/// What the writer's queue holds.
+pub(super) enum Queued {
+    /// Carry this out.
+    Operation(Box<dyn Operation>),
+    /// The commonest one, apart, so that a full queue can give it back.
+    Finish(Box<PendingFinish>),
+    /// Carry out what came before, then stop.
+    Close(oneshot::Sender<Result<(), StoreError>>),
+}
+
+/// Any operation written as a closure.
+pub(super) struct Pending<T, F> {
+    body: F,
+    output: Option<T>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+    durable: bool,
+}
+
+impl<T, F> Pending<T, F>
+where
+    T: Send + 'static,
+    F: FnMut(&Connection, &mut Draft) -> Result<T, StoreError> + Send + 'static,
+{
+    pub(super) fn new(durable: bool, body: F) -> (Self, oneshot::Receiver<Result<T, StoreError>>) {
+        let (reply, answer) = oneshot::channel();
+        (Self { body, output: None, reply, durable }, answer)
+    }
+}
+
+impl<T, F> Operation for Pending<T, F>
+where
+    T: Send + 'static,
+    F: FnMut(&Connection, &mut Draft) -> Result<T, StoreError> + Send + 'static,
+{
+    fn is_durable(&self) -> bool {
+        self.durable
+    }
+
+    fn run(&mut self, sql: &Connection, draft: &mut Draft) -> Result<(), StoreError> {
+        self.output = Some((self.body)(sql, draft)?);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, outcome: Result<(), StoreError>) {
+        let Self { output, reply, .. } = *self;
+        let result = outcome.and_then(|()| output.ok_or_else(|| StoreError::internal("an operation was skipped")));
+        // The caller may have gone; what is committed stays committed.
+        let _gone = reply.send(result);
+    }
+}
+
+/// What the caller of `finish` waits for; on error the finish comes back to be handed in again.
+pub(super) type FinishAnswer = Result<FinishResult, (Finish, StoreError)>;
+
+/// A finish on its way. It is always answered: even when dropped it goes back to its caller.
+pub(super) struct PendingFinish {
+    finish: Option<Finish>,
+    output: Option<FinishResult>,
+    reply: Option<oneshot::Sender<FinishAnswer>>,
+}
+
+impl PendingFinish {
+    pub(super) fn new(finish: Finish) -> (Self, oneshot::Receiver<FinishAnswer>) {
+        let (reply, answer) = oneshot::channel();
+        (Self { finish: Some(finish), output: None, reply: Some(reply) }, answer)
+    }
+
+    pub(super) fn run(&mut self, sql: &Connection, draft: &mut Draft) -> Result<(), StoreError> {
+        let finish = self.finish.as_ref().ok_or_else(|| StoreError::internal("a finish was answered before it ran"))?;
+        self.output = Some(write_finish(sql, draft, finish)?);
+        Ok(())
+    }
+
+    pub(super) fn answer(&mut self, outcome: Result<(), StoreError>) {
+        let (Some(reply), Some(finish)) = (self.reply.take(), self.finish.take()) else { return };
+        let output = self.output.take();
+        let result = match outcome.and_then(|()| output.ok_or_else(|| StoreError::internal("a finish was skipped"))) {
+            Ok(result) => Ok(result),
+            Err(error) => Err((finish, error)),
+        };
+        let _gone = reply.send(result);
+    }
+}
+
+impl Drop for PendingFinish {
+    fn drop(&mut self) {
+        self.answer(Err(StoreError::Closed));
+    }
+}

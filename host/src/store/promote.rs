@@ -1,0 +1,85 @@
+//! Makes jobs ready whose time has come, and those ready again that were parked.
+
+use rusqlite::{Connection, params};
+
+use super::codec::{HistoryNote, append_history};
+use super::draft::Draft;
+use super::error::StoreError;
+use super::model::Promoted;
+use super::rows::{LiveRow, live_columns};
+use crate::job::{EventType, JobState, Timestamp, WaitingReason};
+
+/// Jobs promoted by one operation, whatever the caller asks for.
+const PROMOTED_JOBS_MAX: usize = 10_000;
+/// Jobs unparked by one operation.
+const UNPARKED_JOBS_MAX: usize = 1_000;
+
+const DUE: &str = concat!(
+    "SELECT ",
+    live_columns!(),
+    " FROM live_jobs INDEXED BY live_due WHERE state IN ('scheduled', 'retrying') AND run_at <= ?1 ORDER BY run_at, id LIMIT ?2"
+);
+const NEXT_DUE: &str =
+    "SELECT min(run_at) FROM live_jobs INDEXED BY live_due WHERE state IN ('scheduled', 'retrying')";
+const MAKE_READY: &str = "UPDATE live_jobs SET state = 'ready', ready_at = ?2, snoozed = 0, history = ?3 WHERE id = ?1";
+const PARKED: &str = concat!(
+    "SELECT ",
+    live_columns!(),
+    " FROM live_jobs INDEXED BY live_parked WHERE kind_id = ?1 AND parked = ?2 LIMIT ?3"
+);
+const UNPARK: &str = "UPDATE live_jobs SET parked = NULL WHERE id = ?1";
+
+/// Makes at most `jobs_max` due jobs ready.
+pub(super) fn promote_due(sql: &Connection, draft: &mut Draft, jobs_max: usize) -> Result<Promoted, StoreError> {
+    let due = read(sql, DUE, params![draft.now.as_ms(), jobs_max.min(PROMOTED_JOBS_MAX)])?;
+    for job in &due {
+        // A retry needs no note: the attempt that follows tells of it.
+        let history = if job.state == JobState::Scheduled {
+            let note = HistoryNote {
+                at: draft.now,
+                event_type: EventType::Due,
+                state: JobState::Ready,
+                attempt: job.attempt,
+            };
+            Some(append_history(job.history.as_deref(), note)?)
+        } else {
+            job.history.clone()
+        };
+        // Queue wait counts from when it was due, however late it is noticed.
+        sql.prepare_cached(MAKE_READY)?.execute(params![job.id.to_bytes(), job.run_at.as_ms(), history])?;
+        draft.move_count(job.lane, job.state, JobState::Ready);
+        draft.event(EventType::Due, job.id, job.lane, JobState::Ready, job.attempt);
+        draft.made_ready(job.lane.queue);
+    }
+    let next_due: Option<i64> = sql.prepare_cached(NEXT_DUE)?.query_row([], |row| row.get(0))?;
+    Ok(Promoted { jobs: due.len(), next_due: next_due.map(Timestamp) })
+}
+
+/// Makes parked jobs claimable whose kinds are served again; `true` when more are left.
+pub(super) fn unpark(sql: &Connection, draft: &mut Draft) -> Result<bool, StoreError> {
+    let served: Vec<_> = draft.catalog.kinds.values().filter(|kind| kind.version.is_some()).map(|kind| kind.id).collect();
+    let mut left = UNPARKED_JOBS_MAX;
+    for kind in served {
+        let parked = read(sql, PARKED, params![kind.0, WaitingReason::NoHandler.code(), left])?;
+        left -= parked.len();
+        for job in &parked {
+            sql.prepare_cached(UNPARK)?.execute(params![job.id.to_bytes()])?;
+            draft.made_ready(job.lane.queue);
+            draft.suspects_waiting |= job.suspect;
+        }
+        if left == 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn read(sql: &Connection, query: &str, parameters: &[&dyn rusqlite::ToSql]) -> Result<Vec<LiveRow>, StoreError> {
+    let mut statement = sql.prepare_cached(query)?;
+    let mut rows = statement.query(parameters)?;
+    let mut jobs = Vec::new();
+    while let Some(row) = rows.next()? {
+        jobs.push(LiveRow::from_row(row)?);
+    }
+    Ok(jobs)
+}

@@ -1,0 +1,71 @@
+//! Queues and counters as people see them. Nothing here counts jobs: the counters have.
+
+use rusqlite::Connection;
+use rustc_hash::FxHashMap;
+
+use super::catalog::{Catalog, KindId, QueueId, TenantId};
+use super::codec::state_from_word;
+use super::error::StoreError;
+use super::model::{CounterRow, QueueRow};
+use crate::job::{JobState, Timestamp};
+
+const BY_QUEUE: &str = "SELECT queue_id, state, sum(jobs) FROM counters WHERE tenant_id = ?1 GROUP BY queue_id, state";
+const ALL: &str = "SELECT tenant_id, queue_id, kind_id, state, jobs FROM counters WHERE jobs <> 0";
+/// Jobs with the lowest priorities stand behind newer ones, so the first few are looked at, not only the head.
+const OLDEST_READY: &str = "SELECT min(ready_at) FROM (SELECT ready_at FROM live_jobs INDEXED BY live_ready
+    WHERE queue_id = ?1 AND state = 'ready' AND lease_host IS NULL AND parked IS NULL AND suspect = 0
+    ORDER BY order_key, id LIMIT 100)";
+const UNFINISHED_OF_KIND: &str = "SELECT coalesce(sum(jobs), 0) FROM counters WHERE tenant_id = ?1 AND kind_id = ?2
+    AND state NOT IN ('succeeded', 'failed', 'cancelled')";
+
+/// A tenant's queues by name.
+pub(super) fn queues(sql: &Connection, catalog: &Catalog, tenant: TenantId) -> Result<Vec<QueueRow>, StoreError> {
+    let mut counts: FxHashMap<QueueId, FxHashMap<JobState, u64>> = FxHashMap::default();
+    let mut statement = sql.prepare_cached(BY_QUEUE)?;
+    let mut rows = statement.query([tenant.0])?;
+    while let Some(row) = rows.next()? {
+        let state = state_from_word(row.get_ref(1)?.as_str().map_err(StoreError::internal)?)?;
+        let jobs = u64::try_from(row.get::<_, i64>(2)?).unwrap_or(0);
+        counts.entry(QueueId(row.get(0)?)).or_default().insert(state, jobs);
+    }
+    let mut queues = Vec::new();
+    for (id, settings) in catalog.queue_settings.iter().filter(|(_, settings)| settings.tenant == tenant) {
+        let Some(name) = catalog.queues.get(id) else { continue };
+        let own = counts.remove(id).unwrap_or_default();
+        let oldest: Option<i64> = sql.prepare_cached(OLDEST_READY)?.query_row([id.0], |row| row.get(0))?;
+        queues.push(QueueRow {
+            name: name.clone(),
+            priority: settings.priority,
+            counts: JobState::ALL.map(|state| (state, own.get(&state).copied().unwrap_or(0))).to_vec(),
+            oldest_ready_at: oldest.map(Timestamp),
+        });
+    }
+    queues.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(queues)
+}
+
+/// Every counter that is not zero.
+pub(super) fn counters(sql: &Connection, catalog: &Catalog) -> Result<Vec<CounterRow>, StoreError> {
+    let mut statement = sql.prepare_cached(ALL)?;
+    let mut rows = statement.query([])?;
+    let mut counters = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (tenant, queue, kind) = (TenantId(row.get(0)?), QueueId(row.get(1)?), KindId(row.get(2)?));
+        let names = (catalog.tenant_name(tenant), catalog.queues.get(&queue), catalog.kind_names.get(&kind));
+        // A name younger than the caller's snapshot shows at the next look.
+        let (Some(tenant), Some(queue), Some(kind)) = names else { continue };
+        counters.push(CounterRow {
+            tenant: tenant.clone(),
+            queue: queue.clone(),
+            kind: kind.clone(),
+            state: state_from_word(row.get_ref(3)?.as_str().map_err(StoreError::internal)?)?,
+            jobs: u64::try_from(row.get::<_, i64>(4)?).unwrap_or(0),
+        });
+    }
+    Ok(counters)
+}
+
+/// How many jobs of a kind have not ended, as far as it is written.
+pub(super) fn unfinished_of_kind(sql: &Connection, tenant: TenantId, kind: KindId) -> Result<i64, StoreError> {
+    Ok(sql.prepare_cached(UNFINISHED_OF_KIND)?.query_row([tenant.0, kind.0], |row| row.get(0))?)
+}

@@ -1,0 +1,78 @@
+//! What a holder does with a lease short of finishing it: gives it back unused, shows that it runs, reports progress.
+
+use rusqlite::{Connection, params};
+
+use super::codec::{HistoryNote, append_history, pack_progress};
+use super::draft::Draft;
+use super::error::StoreError;
+use super::finish::{cancelled_on_request, held, make_ready_again};
+use super::job_writes::{Ending, move_to_history};
+use super::rows::live_row;
+use crate::job::{EventType, JobId, JobState, Lease, Progress, Timestamp};
+
+const MARK_RUNNING: &str = "UPDATE live_jobs SET state = 'running', started_at = ?3
+    WHERE id = ?1 AND lease_number = ?2 AND state = 'ready' AND lease_host IS NOT NULL";
+const WRITE_PROGRESS: &str =
+    "UPDATE live_jobs SET progress = ?3 WHERE id = ?1 AND lease_number = ?2 AND lease_host IS NOT NULL";
+
+/// Gives back claimed jobs whose guests were not entered, at no cost. Stale leases are skipped.
+pub(super) fn release(sql: &Connection, draft: &mut Draft, leases: &[Lease]) -> Result<(), StoreError> {
+    for lease in leases {
+        let job = lease.job();
+        let Some(held) = held(sql, draft, lease)? else { continue };
+        if held.cancel_requested {
+            cancel_unentered(sql, draft, job)?;
+        } else {
+            make_ready_again(sql, draft, job, &held, None)?;
+        }
+    }
+    Ok(())
+}
+
+/// The cancel that waited for this lease is carried out.
+fn cancel_unentered(sql: &Connection, draft: &mut Draft, job: JobId) -> Result<(), StoreError> {
+    let Some(row) = live_row(sql, job)? else { return Ok(()) };
+    let state = JobState::Cancelled;
+    let note = HistoryNote { at: draft.now, event_type: EventType::Cancelled, state, attempt: row.attempt };
+    let ending = Ending {
+        state,
+        finished_at: draft.now,
+        attempt: row.attempt,
+        failure: Some(&cancelled_on_request()),
+        execution: None,
+        output: None,
+        history: Some(append_history(row.history.as_deref(), note)?),
+        progress: None,
+    };
+    move_to_history(sql, job, &ending)?;
+    draft.move_count(row.lane, row.state, state);
+    draft.event(EventType::Cancelled, job, row.lane, state, row.attempt);
+    Ok(())
+}
+
+/// Shows jobs as running. Stale ones are skipped.
+pub(super) fn mark_running(
+    sql: &Connection,
+    draft: &mut Draft,
+    jobs: &[(JobId, i64, Timestamp)],
+) -> Result<(), StoreError> {
+    for (job, number, started_at) in jobs {
+        let changed =
+            sql.prepare_cached(MARK_RUNNING)?.execute(params![job.to_bytes(), number, started_at.as_ms()])?;
+        if changed == 1
+            && let Some(row) = live_row(sql, *job)?
+        {
+            draft.move_count(row.lane, JobState::Ready, JobState::Running);
+            draft.event(EventType::Started, *job, row.lane, JobState::Running, row.attempt + 1);
+        }
+    }
+    Ok(())
+}
+
+/// Keeps the last progress of running attempts. Stale ones are ignored.
+pub(super) fn write_progress(sql: &Connection, progress: &[(JobId, i64, Progress)]) -> Result<(), StoreError> {
+    for (job, number, progress) in progress {
+        sql.prepare_cached(WRITE_PROGRESS)?.execute(params![job.to_bytes(), number, pack_progress(progress)?])?;
+    }
+    Ok(())
+}

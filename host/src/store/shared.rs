@@ -1,0 +1,70 @@
+//! What the writer's thread and the callers share.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::RwLock;
+use tokio::sync::watch;
+
+use super::catalog::Catalog;
+use super::entry_notes::EntryNotes;
+use super::facade::CommitNotice;
+use super::readers::Readers;
+
+/// Called after each commit.
+pub(super) type CommitListener = Box<dyn Fn(&CommitNotice) + Send + Sync>;
+
+/// Counters since start.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) commits: AtomicU64,
+    pub(super) operations: AtomicU64,
+    pub(super) commit_failures: AtomicU64,
+    pub(super) commit_us: AtomicU64,
+    pub(super) wal_bytes: AtomicU64,
+}
+
+/// See the file's head.
+pub(super) struct Shared {
+    pub(super) catalog: RwLock<Arc<Catalog>>,
+    catalog_changed: watch::Sender<u64>,
+    pub(super) on_commit: OnceLock<CommitListener>,
+    pub(super) metrics: Tally,
+    pub(super) writable: AtomicBool,
+    pub(super) readers: Readers,
+    pub(super) entry_notes: EntryNotes,
+}
+
+impl Shared {
+    pub(super) fn new(catalog: Arc<Catalog>, readers: Readers, entry_notes: EntryNotes) -> Self {
+        Self {
+            catalog_changed: watch::Sender::new(catalog.revision),
+            catalog: RwLock::new(catalog),
+            on_commit: OnceLock::new(),
+            metrics: Tally::default(),
+            writable: AtomicBool::new(true),
+            readers,
+            entry_notes,
+        }
+    }
+
+    pub(super) fn publish_catalog(&self, catalog: Arc<Catalog>) {
+        let revision = catalog.revision;
+        *self.catalog.write() = catalog;
+        self.catalog_changed.send_replace(revision);
+    }
+
+    pub(super) fn catalog_changes(&self) -> watch::Receiver<u64> {
+        self.catalog_changed.subscribe()
+    }
+
+    pub(super) fn is_writable(&self) -> bool {
+        self.writable.load(Ordering::Acquire)
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("writable", &self.is_writable()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,306 @@
+//! The one thread that writes. It takes what is queued, carries all of it out in one transaction, commits once and
+//! then answers everybody.
+//!
+//! Transactions are optimistic: operations run without savepoints, which cost more than most operations. When one
+//! fails, everything is rolled back and done again with a savepoint each, so that the bad one falls alone.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Receiver;
+use rusqlite::{Connection, params};
+use tokio::sync::oneshot;
+
+use super::catalog::Catalog;
+use super::codec::{StoredEvent, pack_events, state_from_code};
+use super::draft::Draft;
+use super::error::StoreError;
+use super::facade::CommitNotice;
+use super::lock::DirectoryLock;
+use super::operation::Queued;
+use super::shared::Shared;
+use super::wal::Checkpointing;
+use crate::job::{Event, EventType, JobId, Timestamp};
+
+/// Operations carried out in one transaction.
+const BATCH_OPERATIONS_MAX: usize = 1_024;
+/// A second operation is not begun in a transaction that has lasted this long, ms.
+const BATCH_MS_MAX: u64 = 20;
+
+const LAST_COMMIT: &str = "SELECT commit_id, bytes_total FROM events ORDER BY commit_id DESC LIMIT 1";
+const INSERT_EVENTS: &str = "INSERT INTO events (commit_id, at, bytes_total, body) VALUES (?1, ?2, ?3, ?4)";
+
+/// The writer's own state; lives on its thread.
+pub(super) struct Writer {
+    sql: Connection,
+    draft: Draft,
+    shared: Arc<Shared>,
+    checkpointing: Checkpointing,
+    last_commit: i64,
+    event_bytes: i64,
+    is_full_sync: Option<bool>,
+    /// Held for as long as the thread lives.
+    _lock: DirectoryLock,
+}
+
+/// Why a transaction came to nothing.
+enum Setback {
+    /// One operation failed; its neighbours deserve another try.
+    Operation,
+    /// Nobody can be served.
+    Everything(StoreError),
+}
+
+impl Writer {
+    pub(super) fn new(
+        sql: Connection,
+        draft: Draft,
+        shared: Arc<Shared>,
+        checkpointing: Checkpointing,
+        lock: DirectoryLock,
+    ) -> Result<Self, StoreError> {
+        let last: Option<(i64, i64)> =
+            rusqlite::OptionalExtension::optional(sql.query_row(LAST_COMMIT, [], |row| Ok((row.get(0)?, row.get(1)?))))?;
+        let (last_commit, event_bytes) = last.unwrap_or((0, 0));
+        Ok(Self { sql, draft, shared, checkpointing, last_commit, event_bytes, is_full_sync: None, _lock: lock })
+    }
+
+    /// Until told to close, or until nobody is left who could ask for anything.
+    pub(super) fn run(mut self, queue: &Receiver<Queued>) {
+        let mut closing = None;
+        while closing.is_none() {
+            let Ok(first) = queue.recv() else { break };
+            let mut batch = Vec::with_capacity(64);
+            closing = take(first, &mut batch);
+            while closing.is_none() && batch.len() < BATCH_OPERATIONS_MAX {
+                let Ok(next) = queue.try_recv() else { break };
+                closing = take(next, &mut batch);
+            }
+            self.carry_out(batch);
+        }
+        self.stop(queue, closing);
+    }
+
+    /// Carries out the batch in as few transactions as its size allows.
+    fn carry_out(&mut self, mut batch: Vec<Queued>) {
+        while !batch.is_empty() {
+            let mut outcomes = Vec::with_capacity(batch.len());
+            match self.transact(&mut batch, &mut outcomes, false) {
+                Ok(()) => {}
+                Err(Setback::Operation) if batch.len() == 1 => {}
+                Err(Setback::Operation) => {
+                    outcomes.clear();
+                    if let Err(setback) = self.transact(&mut batch, &mut outcomes, true) {
+                        let error = match setback {
+                            Setback::Everything(error) => error,
+                            Setback::Operation => StoreError::internal("a savepoint did not hold"),
+                        };
+                        outcomes = vec![Err(error); batch.len()];
+                    }
+                }
+                Err(Setback::Everything(error)) => outcomes = vec![Err(error); batch.len()],
+            }
+            let rest = batch.split_off(outcomes.len().min(batch.len()));
+            self.shared.metrics.operations.fetch_add(batch.len() as u64, Ordering::Relaxed);
+            for (queued, outcome) in batch.into_iter().zip(outcomes) {
+                answer(queued, outcome);
+            }
+            batch = rest;
+        }
+    }
+
+    /// One transaction over a prefix of the batch: pushes one outcome per operation carried out. On a setback it is
+    /// rolled back; after `Setback::Operation` the last outcome is the failure.
+    fn transact(
+        &mut self,
+        batch: &mut [Queued],
+        outcomes: &mut Vec<Result<(), StoreError>>,
+        savepoints: bool,
+    ) -> Result<(), Setback> {
+        let durable = batch.iter().any(is_durable);
+        self.begin(durable).map_err(|error| self.give_up(error))?;
+        let started = Instant::now();
+        for queued in batch {
+            if !outcomes.is_empty() && started.elapsed() > Duration::from_millis(BATCH_MS_MAX) {
+                break;
+            }
+            self.draft.begin_operation();
+            if savepoints {
+                self.execute("SAVEPOINT operation").map_err(|error| self.give_up(error))?;
+            }
+            let result = catch_unwind(AssertUnwindSafe(|| run(queued, &self.sql, &mut self.draft)))
+                .unwrap_or_else(|_| Err(StoreError::internal("an operation panicked")));
+            match result {
+                Ok(()) if savepoints => {
+                    self.execute("RELEASE operation").map_err(|error| self.give_up(error))?;
+                }
+                Ok(()) => {}
+                // Full disks and the like hit everybody; SQLite may have rolled back already.
+                Err(error @ StoreError::Unavailable(_)) => return Err(self.give_up(error)),
+                Err(error) if self.sql.is_autocommit() => return Err(self.give_up(error)),
+                Err(error) if savepoints => {
+                    tracing::error!(%error, "a store operation failed");
+                    self.execute("ROLLBACK TO operation")
+                        .and_then(|()| self.execute("RELEASE operation"))
+                        .and_then(|()| self.draft.rewind_operation(&self.sql))
+                        .map_err(|error| self.give_up(error))?;
+                    outcomes.push(Err(error));
+                    continue;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "a store operation failed");
+                    self.roll_back();
+                    outcomes.push(Err(error));
+                    return Err(Setback::Operation);
+                }
+            }
+            outcomes.push(Ok(()));
+        }
+        self.commit().map_err(|error| self.give_up(error))
+    }
+
+    fn begin(&mut self, durable: bool) -> Result<(), StoreError> {
+        if self.is_full_sync != Some(durable) {
+            // Between transactions only; the level decides whether the commit waits for the disk.
+            self.sql.execute_batch(if durable { "PRAGMA synchronous = FULL" } else { "PRAGMA synchronous = NORMAL" })?;
+            self.is_full_sync = Some(durable);
+        }
+        self.execute("BEGIN IMMEDIATE")
+    }
+
+    fn commit(&mut self) -> Result<(), StoreError> {
+        self.draft.flush_counters(&self.sql)?;
+        let (mut last_commit, mut event_bytes) = (self.last_commit, self.event_bytes);
+        if !self.draft.events().is_empty() {
+            let body = pack_events(self.draft.events())?;
+            last_commit += 1;
+            event_bytes += i64::try_from(body.len()).unwrap_or(0);
+            let at = self.draft.now.as_ms();
+            self.sql.prepare_cached(INSERT_EVENTS)?.execute(params![last_commit, at, event_bytes, body])?;
+        }
+        let started = Instant::now();
+        self.execute("COMMIT")?;
+        let commit_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        (self.last_commit, self.event_bytes) = (last_commit, event_bytes);
+        self.shared.metrics.commits.fetch_add(1, Ordering::Relaxed);
+        self.shared.metrics.commit_us.fetch_add(commit_us, Ordering::Relaxed);
+        self.shared.writable.store(true, Ordering::Release);
+        self.publish();
+        self.checkpointing.after_commit(&self.sql, &self.shared);
+        Ok(())
+    }
+
+    /// Tells this process what the commit did, before its callers are answered.
+    fn publish(&mut self) {
+        let listener = self.shared.on_commit.get();
+        let tell = listener.is_some() && (!self.draft.events().is_empty() || self.draft.ready || self.draft.next_due.is_some());
+        let notice = tell.then(|| CommitNotice {
+            commit: self.last_commit,
+            events: self.draft.events().iter().filter_map(|event| named(event, &self.draft.catalog)).collect(),
+            ready: self.draft.ready,
+            next_due: self.draft.next_due,
+        });
+        if let Some(catalog) = self.draft.committed() {
+            self.shared.publish_catalog(catalog);
+        }
+        if let (Some(listener), Some(notice)) = (listener, notice)
+            && catch_unwind(AssertUnwindSafe(|| listener(&notice))).is_err()
+        {
+            tracing::error!("the listener to commits panicked");
+        }
+    }
+
+    fn give_up(&mut self, error: StoreError) -> Setback {
+        self.roll_back();
+        if matches!(error, StoreError::Unavailable(_)) {
+            self.shared.metrics.commit_failures.fetch_add(1, Ordering::Relaxed);
+            if self.shared.writable.swap(false, Ordering::AcqRel) {
+                tracing::error!(%error, "the store cannot write; every writer gets an error until it can again");
+            }
+        }
+        Setback::Everything(error)
+    }
+
+    fn roll_back(&mut self) {
+        if !self.sql.is_autocommit()
+            && let Err(error) = self.sql.execute_batch("ROLLBACK")
+        {
+            tracing::error!(%error, "cannot roll back");
+        }
+        if let Err(error) = self.draft.rolled_back(&self.sql) {
+            tracing::error!(%error, "cannot read again what was rolled back");
+        }
+    }
+
+    fn execute(&self, statement: &str) -> Result<(), StoreError> {
+        self.sql.prepare_cached(statement)?.execute([])?;
+        Ok(())
+    }
+
+    fn stop(self, queue: &Receiver<Queued>, closing: Option<oneshot::Sender<Result<(), StoreError>>>) {
+        // Whoever slipped in behind the close is told so by the drop of what they handed in.
+        while queue.try_recv().is_ok() {}
+        self.checkpointing.stop();
+        let result = self.sql.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(StoreError::from);
+        if let Err(error) = &result {
+            tracing::warn!(%error, "the write-ahead log could not be folded in; the next start does it");
+        }
+        self.shared.readers.close();
+        let Self { sql, _lock, .. } = self;
+        drop(sql);
+        drop(_lock);
+        if let Some(reply) = closing {
+            let _gone = reply.send(result);
+        }
+    }
+}
+
+/// Adds to the batch, unless it is the wish to close.
+fn take(queued: Queued, batch: &mut Vec<Queued>) -> Option<oneshot::Sender<Result<(), StoreError>>> {
+    match queued {
+        Queued::Close(reply) => Some(reply),
+        operation => {
+            batch.push(operation);
+            None
+        }
+    }
+}
+
+fn is_durable(queued: &Queued) -> bool {
+    match queued {
+        Queued::Operation(operation) => operation.is_durable(),
+        Queued::Finish(_) => true,
+        Queued::Close(_) => false,
+    }
+}
+
+fn run(queued: &mut Queued, sql: &Connection, draft: &mut Draft) -> Result<(), StoreError> {
+    match queued {
+        Queued::Operation(operation) => operation.run(sql, draft),
+        Queued::Finish(finish) => finish.run(sql, draft),
+        Queued::Close(_) => Ok(()),
+    }
+}
+
+fn answer(queued: Queued, outcome: Result<(), StoreError>) {
+    match queued {
+        Queued::Operation(operation) => operation.answer(outcome),
+        Queued::Finish(mut finish) => finish.answer(outcome),
+        Queued::Close(_) => {}
+    }
+}
+
+/// The event with names instead of numbers.
+fn named(event: &StoredEvent, catalog: &Catalog) -> Option<Event> {
+    Some(Event {
+        at: Timestamp(event.at),
+        event_type: EventType::from_code(event.event_type)?,
+        job: JobId::from_bytes(event.job),
+        kind: catalog.kind_names.get(&super::catalog::KindId(event.kind))?.clone(),
+        queue: catalog.queues.get(&super::catalog::QueueId(event.queue))?.clone(),
+        state: state_from_code(event.state).ok()?,
+        attempt: event.attempt,
+    })
+}
