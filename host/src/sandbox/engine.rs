@@ -145,6 +145,6 @@ mod tests {
         let running = running_engine(&options(directory.path())).expect("an engine");
         let compiling = compiling_engine().expect("an engine");
         assert_eq!(compatibility(&running), compatibility(&compiling));
-        assert!(running.config().get_pooling_config().is_some(), "the pool was reserved");
+        assert!(running.get_pooling_config().is_some(), "the pool was reserved");
     }
 }
