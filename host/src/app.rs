@@ -15,7 +15,7 @@ use crate::events::JobWaiters;
 use crate::job::{Clock, Digest};
 use crate::maintenance::{Maintenance, MaintenanceOptions, MaintenanceSignals};
 use crate::modules::{Modules, ModulesOptions, Validators};
-use crate::sandbox::{ArtifactSource, Sandbox, SandboxError, SandboxOptions};
+use crate::sandbox::{ArtifactSource, CompilerProcess, Sandbox, SandboxError, SandboxOptions};
 use crate::shutdown::Shutdown;
 use crate::store::{CommitNotice, Store, StoreOptions};
 use crate::system_clock::SystemClock;
@@ -143,6 +143,7 @@ fn sandbox_options(config: &Config, cores: usize) -> SandboxOptions {
         memory_bytes_max: config.limits.ceilings.memory_bytes,
         guest_threads: cores,
         cached_modules_max: CACHED_MODULES_MAX,
+        compiler: CompilerProcess::CurrentExe,
         compile_timeout: config.compile.timeout,
         compile_memory_bytes: config.compile.memory_bytes,
     }

@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod context;
+pub mod duration;
 pub mod event;
 pub mod id;
 pub mod kind;
@@ -20,6 +21,7 @@ pub mod waiting;
 
 pub use clock::{Clock, Timestamp};
 pub use context::AttemptContext;
+pub use duration::{DurationError, WireDuration, format_duration, parse_duration};
 pub use event::{Event, EventType};
 pub use id::{HostId, IdSequence, JobId, ParseIdError};
 pub use kind::{ExitFailure, GuestType, KindDescription, KindSettings, StdinFormat, StdoutFormat};

@@ -83,25 +83,49 @@ fn list(kinds: &[(KindName, u64)]) -> String {
 
 /// The pipeline. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Modules {}
+pub struct Modules {
+    store: Store,
+    sandbox: Sandbox,
+    options: ModulesOptions,
+}
 
-#[allow(unused_variables, clippy::todo, clippy::unused_async, missing_docs)]
 impl Modules {
+    /// Over a store and a sandbox.
     pub fn new(store: Store, sandbox: Sandbox, options: ModulesOptions) -> Modules {
-        todo!()
+        Modules { store, sandbox, options }
     }
+
+    /// The bounds of an upload; the size is for the API to keep, before a body is read whole.
     pub fn options(&self) -> ModulesOptions {
-        todo!()
+        self.options
     }
+
+    /// Takes an upload through the whole pipeline. The same bytes again are only activated.
     pub async fn upload(&self, upload: Upload) -> Result<Uploaded, UploadError> {
-        todo!()
+        self.upload_checked(upload).await
     }
+
     /// Loads (and compiles, where this engine never did) every active version, those with waiting jobs first.
     pub async fn warm_up(&self) -> Result<(), UploadError> {
-        todo!()
+        self.warm_up_all().await
     }
+
     /// Whether a version's artifact is being compiled now: its jobs wait as `compiling`.
     pub fn is_compiling(&self, digest: Digest) -> bool {
-        todo!()
+        self.sandbox.is_compiling(digest)
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(super) fn sandbox(&self) -> &Sandbox {
+        &self.sandbox
+    }
+
+    /// Whether some active version has these bytes.
+    pub(super) fn serves(&self, digest: Digest) -> bool {
+        let catalog = self.store.catalog();
+        catalog.kinds.values().any(|kind| kind.version.as_ref().is_some_and(|version| version.digest == digest))
     }
 }

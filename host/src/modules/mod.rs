@@ -1,7 +1,13 @@
 //! The upload pipeline: inspect → compile (isolated) → describe → activate.
 
 mod facade;
+mod imports;
+mod inspect;
+mod settings_wire;
+mod upload;
 mod validators;
+mod warm_up;
 
 pub use facade::{Modules, ModulesOptions, Upload, UploadError, Uploaded};
+pub use settings_wire::{ARGUMENT_BYTES_MAX, ARGUMENTS_MAX, RetryWire, SettingsError, SettingsWire};
 pub use validators::{KindValidators, SchemaError, Validators};

@@ -3,9 +3,42 @@
 //! A fresh store and instance for every attempt; whatever a guest does is an `Outcome`, a value. Errors are the
 //! host's own faults.
 
+mod artifacts;
+mod attempt;
+mod attempt_log;
+mod bindings;
+mod capabilities;
+mod classify;
+mod compile;
+mod compile_child;
+mod component_cache;
+mod describe;
+mod engine;
+mod epoch;
 mod facade;
+mod floor;
+mod guest;
+mod interrupt;
+mod invocation;
+mod limiter;
+mod linker;
+mod model;
+mod output;
+mod state;
+mod streams;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod text;
+mod threads;
 
-pub use facade::{
-    ArtifactSource, CompileError, DescribeError, Execution, Guest, Interrupt, Invocation, PlainSettings, ProgressCell,
-    Sandbox, SandboxError, SandboxOptions,
+pub use compile_child::{SUBCOMMAND as COMPILE_CHILD_SUBCOMMAND, main_of_child};
+pub use facade::Sandbox;
+pub use floor::sandbox_floor;
+pub use guest::{Guest, LinkError};
+pub use interrupt::{Interrupt, ProgressCell};
+pub use model::{
+    ArtifactSource, CompileError, CompilerProcess, DescribeError, Execution, Invocation, PlainSettings, SandboxError,
+    SandboxOptions,
 };

@@ -1,0 +1,249 @@
+//! What an uploaded artifact is: valid or not, and which kind of guest. Reads bytes only; nothing is compiled.
+
+use wasmparser::{
+    ComponentExternalKind, ComponentTypeRef, ExternalKind, Parser, Payload, TypeRef, Validator, WasmFeatures,
+};
+
+use super::facade::UploadError;
+use crate::job::GuestType;
+
+/// The handler interface, without its version.
+const HANDLER: &str = "stoker:handler/handler";
+/// Majors of it this host runs.
+const HANDLER_MAJOR: &str = "1";
+const COMMAND: &str = "wasi:cli/run";
+/// Names listed in a sentence.
+const NAMES_SHOWN_MAX: usize = 12;
+
+/// What was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Inspected {
+    pub(super) guest: GuestType,
+    pub(super) imports: Vec<Import>,
+}
+
+/// One import: an interface of a component, a function of a core module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Import {
+    /// `namespace:package/interface@version`
+    Interface(String),
+    /// Module and name.
+    Core(String, String),
+}
+
+impl std::fmt::Display for Import {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Import::Interface(name) => f.write_str(name),
+            Import::Core(module, name) => write!(f, "{module}.{name}"),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Found {
+    is_component: bool,
+    imports: Vec<Import>,
+    exports: Vec<String>,
+    exports_start: bool,
+    exports_memory: bool,
+}
+
+/// Validates the bytes and tells what they are.
+pub(super) fn inspect(wasm: &[u8]) -> Result<Inspected, UploadError> {
+    if !wasm.starts_with(b"\0asm") {
+        let message = if wasm.is_empty() {
+            "the body is empty; send the bytes of a .wasm file"
+        } else {
+            "it does not begin with `\\0asm`; send the binary .wasm file, not text, an archive or JSON"
+        };
+        return Err(UploadError::Malformed { offset: 0, message: message.to_owned() });
+    }
+    Validator::new_with_features(WasmFeatures::all()).validate_all(wasm).map_err(malformed)?;
+    let found = read(wasm).map_err(malformed)?;
+    let guest = if found.is_component { classify_component(&found) } else { classify_core(&found) };
+    Ok(Inspected { guest: guest.map_err(UploadError::NoEntry)?, imports: found.imports })
+}
+
+#[allow(clippy::needless_pass_by_value)]
+fn malformed(error: wasmparser::BinaryReaderError) -> UploadError {
+    UploadError::Malformed {
+        offset: usize::try_from(error.offset()).unwrap_or(usize::MAX),
+        message: error.message().to_owned(),
+    }
+}
+
+/// Imports and exports of the outermost module or component.
+fn read(wasm: &[u8]) -> Result<Found, wasmparser::BinaryReaderError> {
+    let mut found = Found::default();
+    let mut depth = 0_u32;
+    for payload in Parser::new(0).parse_all(wasm) {
+        match payload? {
+            Payload::Version { encoding, .. } => {
+                depth += 1;
+                if depth == 1 {
+                    found.is_component = encoding == wasmparser::Encoding::Component;
+                }
+            }
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ImportSection(section) if depth == 1 => {
+                for import in section.into_imports() {
+                    let import = import?;
+                    let what = match import.ty {
+                        TypeRef::Func(_) | TypeRef::FuncExact(_) => "",
+                        TypeRef::Memory(_) => " (a memory)",
+                        TypeRef::Table(_) => " (a table)",
+                        TypeRef::Global(_) => " (a global)",
+                        TypeRef::Tag(_) => " (a tag)",
+                    };
+                    found.imports.push(Import::Core(import.module.to_owned(), format!("{}{what}", import.name)));
+                }
+            }
+            Payload::ExportSection(section) if depth == 1 => {
+                for export in section {
+                    let export = export?;
+                    found.exports_start |= export.name == "_start" && export.kind == ExternalKind::Func;
+                    found.exports_memory |= export.name == "memory" && export.kind == ExternalKind::Memory;
+                    found.exports.push(export.name.to_owned());
+                }
+            }
+            Payload::ComponentImportSection(section) if depth == 1 => {
+                for import in section {
+                    let import = import?;
+                    // An imported type asks for nothing at run time.
+                    if !matches!(import.ty, ComponentTypeRef::Type(_)) {
+                        found.imports.push(Import::Interface(import.name.full_name().into_owned()));
+                    }
+                }
+            }
+            Payload::ComponentExportSection(section) if depth == 1 => {
+                for export in section {
+                    let export = export?;
+                    if export.kind == ComponentExternalKind::Instance || export.kind == ComponentExternalKind::Func {
+                        found.exports.push(export.name.full_name().into_owned());
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(found)
+}
+
+fn classify_component(found: &Found) -> Result<GuestType, String> {
+    let versions = |interface: &str| -> Vec<&str> {
+        found.exports.iter().filter_map(|name| name.strip_prefix(interface)?.strip_prefix('@').or(Some(""))).collect()
+    };
+    let handler = versions(HANDLER);
+    if handler.iter().any(|version| version.split('.').next() == Some(HANDLER_MAJOR)) {
+        return Ok(GuestType::Handler);
+    }
+    if let Some(version) = handler.first() {
+        return Err(format!(
+            "it exports {HANDLER}@{version}, and this host runs version {HANDLER_MAJOR}; rebuild it with a matching stoker-sdk"
+        ));
+    }
+    if versions(COMMAND).iter().any(|version| version.starts_with("0.2")) {
+        return Ok(GuestType::ComponentCommand);
+    }
+    Err(format!(
+        "a component must export {HANDLER}@{HANDLER_MAJOR}.0.0 (a handler) or {COMMAND}@0.2 (a command); this one exports {}",
+        listed(&found.exports)
+    ))
+}
+
+fn classify_core(found: &Found) -> Result<GuestType, String> {
+    if found.exports_start && found.exports_memory {
+        return Ok(GuestType::CoreCommand);
+    }
+    let missing = match (found.exports_start, found.exports_memory) {
+        (true, _) => "`memory`, which WASI needs",
+        (false, true) => "a function `_start`",
+        (false, false) => "a function `_start` and a `memory`",
+    };
+    Err(format!(
+        "a core module is run as a WASI preview 1 command and must export {missing}; this one exports {}. Build it as a \
+         program, not as a library, e.g. for wasm32-wasip1, or as a handler component for wasm32-wasip2",
+        listed(&found.exports)
+    ))
+}
+
+fn listed(names: &[String]) -> String {
+    if names.is_empty() {
+        return "nothing".to_owned();
+    }
+    let shown: Vec<String> = names
+        .iter()
+        .take(NAMES_SHOWN_MAX)
+        .map(|name| format!("`{}`", name.chars().take(80).collect::<String>()))
+        .collect();
+    let more = names.len().saturating_sub(NAMES_SHOWN_MAX);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", shown.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(wat: &str) -> Result<Inspected, UploadError> {
+        inspect(&wat::parse_str(wat).expect("valid text"))
+    }
+
+    fn no_entry(wat: &str) -> String {
+        match of(wat) {
+            Err(UploadError::NoEntry(sentence)) => sentence,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn not_wasm_names_the_byte() {
+        let Err(UploadError::Malformed { offset: 0, .. }) = inspect(b"") else { panic!() };
+        let Err(UploadError::Malformed { offset: 0, .. }) = inspect(b"PK\x03\x04") else { panic!() };
+        let mut wasm =
+            wat::parse_str(r#"(module (memory (export "memory") 1) (func (export "_start")))"#).expect("text");
+        assert!(inspect(&wasm).is_ok());
+        let end = wasm.len();
+        wasm.truncate(end - 1);
+        let Err(UploadError::Malformed { offset, .. }) = inspect(&wasm) else { panic!() };
+        assert!(offset > 8 && offset <= end, "{offset}");
+        // A function whose body does not match its type.
+        let Err(UploadError::Malformed { offset, message }) = of("(module (func (result i32)))") else { panic!() };
+        assert!(offset > 0 && message.contains("type mismatch"), "{message}");
+    }
+
+    #[test]
+    fn core_commands_and_their_imports() {
+        let inspected =
+            of(r#"(module (import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))
+            (import "env" "memory" (memory 1)) (memory (export "memory") 1) (func (export "_start")))"#)
+            .expect("a command");
+        assert_eq!(inspected.guest, GuestType::CoreCommand);
+        let names: Vec<String> = inspected.imports.iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["wasi_snapshot_preview1.fd_write", "env.memory (a memory)"]);
+    }
+
+    #[test]
+    fn what_has_no_entry_is_told_what_was_expected() {
+        assert!(no_entry(r#"(module (func (export "add")))"#).contains("`add`"));
+        assert!(no_entry(r#"(module (func (export "_start")))"#).contains("`memory`"));
+        assert!(no_entry("(component)").contains("exports nothing"));
+        assert!(
+            no_entry(r#"(component (instance $i) (export "stoker:handler/handler@2.0.0" (instance $i)))"#)
+                .contains("version 1")
+        );
+    }
+
+    #[test]
+    fn components_are_told_apart_and_only_their_own_imports_count() {
+        let handler = of(r#"(component (component (import "inner:thing/x" (instance)))
+            (import "wasi:cli/stdout@0.2.3" (instance)) (instance $i) (export "stoker:handler/handler@1.4.0" (instance $i)))"#)
+        .expect("a handler");
+        assert_eq!(handler.guest, GuestType::Handler);
+        assert_eq!(handler.imports, [Import::Interface("wasi:cli/stdout@0.2.3".to_owned())]);
+        let command =
+            of(r#"(component (instance $i) (export "wasi:cli/run@0.2.0" (instance $i)))"#).expect("a command");
+        assert_eq!(command.guest, GuestType::ComponentCommand);
+    }
+}

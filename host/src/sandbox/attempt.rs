@@ -1,0 +1,208 @@
+//! One attempt from invocation to execution: prepares streams and state, calls the guest, reads the meters.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use wasmtime::{Engine, Store};
+
+use super::classify::{self, Facts, Stopped};
+use super::epoch::Ticker;
+use super::guest::{Entry, Guest};
+use super::invocation::{self, Call, Ending, EngineLimits, Returned};
+use super::model::{Execution, Invocation, PlainSettings, SandboxError};
+use super::output;
+use super::state::{AttemptParts, AttemptState, PlainStreams};
+use super::streams::{Capture, SharedCapture};
+use crate::job::{AttemptContext, Clock, Failure, FailureReason, Limits, Outcome, Receipt};
+
+/// Runs one attempt to its end.
+pub(super) async fn run(
+    engine: &Engine,
+    clock: &Arc<dyn Clock>,
+    ticker: &Ticker,
+    guest: &Guest,
+    invocation: Invocation,
+    on_entry: impl FnOnce() + Send,
+) -> Result<Execution, SandboxError> {
+    let Invocation { context, payload, limits, plain, ready_at, compiled, interrupt, progress, output_schema } =
+        invocation;
+    let started_at = clock.now();
+    let began = clock.monotonic();
+    let mut receipt = Receipt { queue_wait_us: micros(started_at.since(ready_at)), compiled, ..Receipt::default() };
+
+    let refused = |failure: Failure| Execution {
+        outcome: Outcome::Failed(failure),
+        started_at,
+        finished_at: started_at,
+        receipt,
+        log: Vec::new(),
+        log_lines_dropped: 0,
+    };
+    let Ok(payload_text) = std::str::from_utf8(&payload) else {
+        return Ok(refused(Failure::new(FailureReason::InvalidPayload, "the payload is not UTF-8")));
+    };
+    let (call, capture, streams) = match guest.entry() {
+        Entry::Handler(_) => (Call::Run { context: &context, payload: payload_text }, None, None),
+        Entry::ComponentCommand(_) | Entry::CoreCommand(_) => {
+            let stdin = match output::stdin(&payload, plain.stdin) {
+                Ok(stdin) => stdin,
+                Err(failure) => return Ok(refused(failure)),
+            };
+            let capture: SharedCapture = Arc::new(Mutex::new(Capture::new(limits.output_bytes)));
+            let streams = PlainStreams {
+                stdin,
+                stdout: Arc::clone(&capture),
+                args: arguments(&context, &plain),
+                env: environment(&context, &plain),
+            };
+            (Call::Command, Some(capture), Some(streams))
+        }
+    };
+
+    let state = AttemptState::new(AttemptParts {
+        engine: engine.clone(),
+        clock: Arc::clone(clock),
+        deadline: began.saturating_add(limits.timeout),
+        interrupt,
+        progress,
+        memory_bytes_max: limits.memory_bytes,
+        host_calls_max: limits.host_calls,
+        log_bytes_max: limits.log_bytes,
+        plain: streams,
+    });
+    let engine_limits = EngineLimits {
+        fuel: limits.fuel,
+        timeout: limits.timeout,
+        handover_bytes: limits.output_bytes.max(limits.log_bytes),
+    };
+    let mut store = invocation::store(state, engine_limits)?;
+    on_entry();
+    let ending = invocation::call(ticker, &mut store, guest, call, limits.timeout).await?;
+    let ended = clock.monotonic();
+
+    let state = store.data();
+    let instantiated = state.instantiated_at.unwrap_or(ended);
+    receipt.instantiate_us = micros(instantiated.saturating_sub(began));
+    receipt.run_us = micros(ended.saturating_sub(instantiated));
+    receipt.fuel_used = limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
+    receipt.memory_peak_bytes = state.memory.peak_bytes();
+    receipt.host_calls = state.host_calls;
+    receipt.http_calls = state.http.requests;
+
+    let outcome = outcome(&store, guest, ending, capture.as_ref(), &limits, &plain, output_schema.as_deref());
+    if let Outcome::Succeeded { output } = &outcome {
+        receipt.output_bytes = u64::try_from(output.len()).unwrap_or(u64::MAX);
+    }
+    let (log, log_lines_dropped) = store.data().log.as_ref().map(|log| log.lock().finish()).unwrap_or_default();
+    let finished_at = started_at.plus(ended.saturating_sub(began));
+    Ok(Execution { outcome, started_at, finished_at, receipt, log, log_lines_dropped })
+}
+
+fn outcome(
+    store: &Store<AttemptState>,
+    guest: &Guest,
+    ending: Ending,
+    capture: Option<&SharedCapture>,
+    limits: &Limits,
+    plain: &PlainSettings,
+    schema: Option<&jsonschema::Validator>,
+) -> Outcome {
+    let state = store.data();
+    let stderr_tail = match (&ending, &state.log) {
+        // The common case looks at nothing.
+        (Ending::Returned(Returned::Output(_)), _) | (_, None) => String::new(),
+        (_, Some(log)) => log.lock().stderr_tail(),
+    };
+    let facts = Facts {
+        limits,
+        memory_refused: state.memory.was_refused(),
+        stderr_tail: &stderr_tail,
+        exit_failure: plain.exit_failure,
+    };
+    let is_handler = matches!(guest.entry(), Entry::Handler(_));
+    let printed = || {
+        let stdout = capture.map(|capture| capture.lock().take()).unwrap_or_default();
+        output::of_command(stdout, plain.stdout, limits, schema)
+    };
+    let result = match ending {
+        Ending::Returned(Returned::Output(output)) => output::of_handler(output, limits, schema),
+        Ending::Returned(Returned::Failed(failure)) => return classify::handler_failed(failure, &facts),
+        Ending::Returned(Returned::Finished { success: true }) => printed(),
+        Ending::Returned(Returned::Finished { success: false }) => Err(classify::exited(None, &facts)),
+        Ending::Returned(Returned::Described(_)) => {
+            Err(Failure::new(FailureReason::InvalidOutput, "described itself instead of running"))
+        }
+        Ending::Dropped(ended) => Err(classify::dropped(ended, &facts)),
+        Ending::Stopped(error) => match classify::stopped(&error, &facts) {
+            Stopped::Failed(failure) => Err(failure),
+            Stopped::Exited(code) if is_handler => Err(classify::handler_exited(code, &facts)),
+            Stopped::Exited(0) => printed(),
+            Stopped::Exited(code) => Err(classify::exited(exit_code(guest, code), &facts)),
+        },
+    };
+    match result {
+        Ok(output) => Outcome::Succeeded { output },
+        Err(failure) => Outcome::Failed(failure),
+    }
+}
+
+/// A component command can tell only success from failure; its 1 is no code.
+fn exit_code(guest: &Guest, code: i32) -> Option<i32> {
+    matches!(guest.entry(), Entry::CoreCommand(_)).then_some(code)
+}
+
+/// Describes a handler; the outcome of anything but an answer is a failure.
+pub(super) async fn describe(
+    engine: &Engine,
+    clock: &Arc<dyn Clock>,
+    ticker: &Ticker,
+    guest: &Guest,
+    limits: &Limits,
+) -> Result<Result<Vec<super::bindings::exports::stoker::handler::handler::KindDescription>, Failure>, SandboxError> {
+    let state = AttemptState::new(AttemptParts {
+        engine: engine.clone(),
+        clock: Arc::clone(clock),
+        deadline: clock.monotonic().saturating_add(limits.timeout),
+        interrupt: super::Interrupt::default(),
+        progress: super::ProgressCell::default(),
+        memory_bytes_max: limits.memory_bytes,
+        host_calls_max: limits.host_calls,
+        log_bytes_max: limits.log_bytes,
+        plain: None,
+    });
+    let engine_limits =
+        EngineLimits { fuel: limits.fuel, timeout: limits.timeout, handover_bytes: limits.output_bytes };
+    let mut store = invocation::store(state, engine_limits)?;
+    let ending = invocation::call(ticker, &mut store, guest, Call::Describe, limits.timeout).await?;
+    if let Ending::Returned(Returned::Described(kinds)) = ending {
+        return Ok(Ok(kinds));
+    }
+    let outcome = outcome(&store, guest, ending, None, limits, &PlainSettings::default(), None);
+    Ok(Err(match outcome {
+        Outcome::Failed(failure) => failure,
+        Outcome::Succeeded { .. } | Outcome::Suspended { .. } => {
+            Failure::new(FailureReason::InvalidOutput, "`describe` ended without an answer")
+        }
+    }))
+}
+
+fn arguments(context: &AttemptContext, plain: &PlainSettings) -> Vec<String> {
+    // A plain command's kind carries its module's name.
+    std::iter::once(context.kind.to_string()).chain(plain.args.iter().cloned()).collect()
+}
+
+fn environment(context: &AttemptContext, plain: &PlainSettings) -> Vec<(String, String)> {
+    let facts = [
+        ("STOKER_JOB_ID", context.job.to_string()),
+        ("STOKER_ATTEMPT", context.attempt.to_string()),
+        ("STOKER_TENANT", context.tenant.to_string()),
+        ("STOKER_KIND", context.kind.to_string()),
+    ];
+    let facts = facts.into_iter().map(|(name, value)| (name.to_owned(), value));
+    plain.env.iter().cloned().chain(facts).collect()
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,180 @@
+//! The log of one attempt: lines of the logging interface, of standard output and of standard error, in order,
+//! bounded. What does not fit is dropped and counted; the guest is never ended for it.
+//!
+//! The end of standard error is kept apart, whatever else was logged: an uncaught exception shows there and nowhere
+//! else.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::job::{Clock, LogLevel, LogLine};
+
+/// A longer line is cut into several.
+const LINE_BYTES_MAX: usize = 16 << 10;
+/// What a line costs beside its text, so that a flood of empty lines is bounded too.
+const LINE_COST_BYTES: u64 = 16;
+/// Kept of the end of standard error.
+const STDERR_TAIL_BYTES: usize = 4 << 10;
+
+/// The log of one attempt, shared by the guest's streams.
+pub(super) type SharedLog = Arc<Mutex<AttemptLog>>;
+
+pub(super) struct AttemptLog {
+    clock: Arc<dyn Clock>,
+    bytes_max: u64,
+    bytes: u64,
+    lines: Vec<LogLine>,
+    lines_dropped: u64,
+    /// Unfinished lines.
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+    stderr_tail: VecDeque<u8>,
+}
+
+/// Which of the guest's streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stream {
+    Stdout,
+    Stderr,
+}
+
+impl AttemptLog {
+    pub(super) fn new(clock: Arc<dyn Clock>, bytes_max: u64) -> Self {
+        Self {
+            clock,
+            bytes_max,
+            bytes: 0,
+            lines: Vec::new(),
+            lines_dropped: 0,
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+            stderr_tail: VecDeque::new(),
+        }
+    }
+
+    /// Adds a line, or counts it as dropped.
+    pub(super) fn line(&mut self, level: LogLevel, message: &str) {
+        let cost = u64::try_from(message.len()).unwrap_or(u64::MAX).saturating_add(LINE_COST_BYTES);
+        match self.bytes.checked_add(cost).filter(|bytes| *bytes <= self.bytes_max) {
+            Some(bytes) => {
+                self.bytes = bytes;
+                self.lines.push(LogLine { at: self.clock.now(), level, message: message.to_owned() });
+            }
+            None => self.lines_dropped += 1,
+        }
+    }
+
+    /// Bytes a stream wrote; whole lines are added, the rest waits.
+    pub(super) fn write(&mut self, stream: Stream, mut bytes: &[u8]) {
+        if stream == Stream::Stderr {
+            self.keep_tail(bytes);
+        }
+        while !bytes.is_empty() {
+            let end = bytes.iter().position(|byte| *byte == b'\n');
+            let pending = self.pending(stream);
+            let room = LINE_BYTES_MAX.saturating_sub(pending.len());
+            let taken = end.unwrap_or(bytes.len()).min(room);
+            pending.extend_from_slice(&bytes[..taken]);
+            let complete = end == Some(taken);
+            if complete || pending.len() >= LINE_BYTES_MAX {
+                self.finish_line(stream);
+            }
+            bytes = &bytes[taken + usize::from(complete)..];
+        }
+    }
+
+    /// Ends unfinished lines and gives everything out: lines, and how many were dropped.
+    pub(super) fn finish(&mut self) -> (Vec<LogLine>, u64) {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            if !self.pending(stream).is_empty() {
+                self.finish_line(stream);
+            }
+        }
+        (std::mem::take(&mut self.lines), self.lines_dropped)
+    }
+
+    /// The end of standard error; invalid UTF-8 is replaced.
+    pub(super) fn stderr_tail(&mut self) -> String {
+        String::from_utf8_lossy(self.stderr_tail.make_contiguous()).into_owned()
+    }
+
+    fn pending(&mut self, stream: Stream) -> &mut Vec<u8> {
+        match stream {
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
+        }
+    }
+
+    fn finish_line(&mut self, stream: Stream) {
+        let level = match stream {
+            Stream::Stdout => LogLevel::Stdout,
+            Stream::Stderr => LogLevel::Stderr,
+        };
+        let mut bytes = std::mem::take(self.pending(stream));
+        if bytes.last() == Some(&b'\r') {
+            bytes.pop();
+        }
+        self.line(level, &String::from_utf8_lossy(&bytes));
+        bytes.clear();
+        *self.pending(stream) = bytes;
+    }
+
+    fn keep_tail(&mut self, bytes: &[u8]) {
+        let bytes = &bytes[bytes.len().saturating_sub(STDERR_TAIL_BYTES)..];
+        let excess = (self.stderr_tail.len() + bytes.len()).saturating_sub(STDERR_TAIL_BYTES);
+        self.stderr_tail.drain(..excess);
+        self.stderr_tail.extend(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system_clock::SystemClock;
+
+    fn log(bytes_max: u64) -> AttemptLog {
+        AttemptLog::new(Arc::new(SystemClock::default()), bytes_max)
+    }
+
+    fn texts(lines: &[LogLine]) -> Vec<&str> {
+        lines.iter().map(|line| line.message.as_str()).collect()
+    }
+
+    #[test]
+    fn streams_are_cut_into_lines_however_they_are_written() {
+        let mut log = log(1 << 20);
+        log.write(Stream::Stdout, b"one\r\ntw");
+        log.write(Stream::Stderr, b"bad \xff\n");
+        log.write(Stream::Stdout, b"o\n\nlast");
+        let (lines, dropped) = log.finish();
+        assert_eq!(texts(&lines), ["one", "bad \u{fffd}", "two", "", "last"]);
+        assert_eq!(lines[1].level, LogLevel::Stderr);
+        assert_eq!(dropped, 0);
+    }
+
+    #[test]
+    fn a_flood_is_dropped_and_counted_and_the_end_of_stderr_kept() {
+        let mut log = log(100);
+        for number in 0..10_000 {
+            log.write(Stream::Stderr, format!("line {number}\n").as_bytes());
+        }
+        let tail = log.stderr_tail();
+        assert!(tail.ends_with("line 9999\n") && tail.len() <= STDERR_TAIL_BYTES);
+        let (lines, dropped) = log.finish();
+        assert_eq!(lines.len() as u64 + dropped, 10_000);
+        assert!(lines.len() <= 6);
+    }
+
+    #[test]
+    fn a_line_without_end_is_cut() {
+        let mut log = log(1 << 20);
+        log.write(Stream::Stdout, &vec![b'x'; LINE_BYTES_MAX * 2 + 1]);
+        let (lines, _) = log.finish();
+        assert_eq!(
+            lines.iter().map(|line| line.message.len()).collect::<Vec<_>>(),
+            [LINE_BYTES_MAX, LINE_BYTES_MAX, 1]
+        );
+    }
+}

@@ -1,0 +1,25 @@
+//! `stoker:handler/attempt`: what the attempt can ask about its own limits.
+
+use wasmtime::StoreContextMut;
+use wasmtime::component::Linker;
+
+use crate::sandbox::state::AttemptState;
+
+pub(in crate::sandbox) fn link(linker: &mut Linker<AttemptState>) -> wasmtime::Result<()> {
+    let mut interface = linker.instance("stoker:handler/attempt@1.0.0")?;
+    interface.func_wrap("is-cancelled", |mut store: StoreContextMut<'_, AttemptState>, (): ()| {
+        let state = store.data_mut();
+        state.count_host_call()?;
+        Ok((state.interrupt.raised().is_some(),))
+    })?;
+    interface.func_wrap("remaining-time-ms", |mut store: StoreContextMut<'_, AttemptState>, (): ()| {
+        let state = store.data_mut();
+        state.count_host_call()?;
+        let left = state.deadline.saturating_sub(state.clock.monotonic());
+        Ok((u64::try_from(left.as_millis()).unwrap_or(u64::MAX),))
+    })?;
+    interface.func_wrap("remaining-fuel", |mut store: StoreContextMut<'_, AttemptState>, (): ()| {
+        store.data_mut().count_host_call()?;
+        Ok((store.get_fuel()?,))
+    })
+}

@@ -1,0 +1,6 @@
+//! What a guest may call, one file per WIT interface. Each call counts against the limit of host calls.
+
+pub(super) mod attempt;
+pub(super) mod http;
+pub(super) mod logging;
+pub(super) mod progress;

@@ -1,0 +1,28 @@
+//! `stoker:handler/progress`: how far the attempt is.
+
+use wasmtime::StoreContextMut;
+use wasmtime::component::Linker;
+
+use crate::job::Progress;
+use crate::sandbox::state::AttemptState;
+use crate::sandbox::text::cut;
+
+/// A longer message is cut.
+const MESSAGE_BYTES_MAX: usize = 1 << 10;
+
+pub(in crate::sandbox) fn link(linker: &mut Linker<AttemptState>) -> wasmtime::Result<()> {
+    let mut interface = linker.instance("stoker:handler/progress@1.0.0")?;
+    interface.func_wrap(
+        "report",
+        |mut store: StoreContextMut<'_, AttemptState>, (done, total, message): (u64, Option<u64>, Option<String>)| {
+            let state = store.data_mut();
+            state.count_host_call()?;
+            state.progress.set(Progress {
+                done,
+                total,
+                message: message.map(|message| cut(message, MESSAGE_BYTES_MAX)),
+            });
+            Ok(())
+        },
+    )
+}

@@ -1,0 +1,305 @@
+//! What the end of a call means: from traps, exits and limits to an outcome with its reason. Pure.
+//!
+//! Every message tells the author of the guest what happened and what to change.
+
+use wasmtime::{Trap, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
+
+use super::bindings::stoker::handler::types as wit;
+use super::state::Ended;
+use super::text::cut;
+use crate::job::{ExitFailure, Failure, FailureReason, HandlerVerdict, Limits, Outcome};
+
+/// Of a failure's one sentence.
+const MESSAGE_BYTES_MAX: usize = 4 << 10;
+/// Of a failure's longer text.
+const DETAIL_BYTES_MAX: usize = 32 << 10;
+/// Exit codes with a meaning of their own, as in sysexits.h.
+const EXIT_RETRY: i32 = 75;
+const EXIT_FATAL: i32 = 65;
+
+/// What is known about a guest that has ended.
+#[derive(Debug)]
+pub(super) struct Facts<'a> {
+    pub(super) limits: &'a Limits,
+    /// It asked for more memory than it may have.
+    pub(super) memory_refused: bool,
+    /// The end of what it wrote to standard error.
+    pub(super) stderr_tail: &'a str,
+    pub(super) exit_failure: ExitFailure,
+}
+
+/// A guest that ended from within, by anything but returning.
+pub(super) fn stopped(error: &wasmtime::Error, facts: &Facts<'_>) -> Stopped {
+    if let Some(ended) = error.downcast_ref::<Ended>() {
+        return Stopped::Failed(with_detail(ended_by_host(*ended, facts.limits), Some(error), facts));
+    }
+    if let Some(I32Exit(code)) = error.downcast_ref::<I32Exit>() {
+        return Stopped::Exited(*code);
+    }
+    let limits = facts.limits;
+    let failure = match error.downcast_ref::<Trap>() {
+        Some(Trap::OutOfFuel) => Failure::new(
+            FailureReason::FuelExhausted,
+            format!(
+                "used up its fuel of {} units; do less in one job, or raise `fuel` in the kind's settings",
+                limits.fuel
+            ),
+        ),
+        Some(Trap::StackOverflow) => Failure::new(
+            FailureReason::StackOverflow,
+            "ran out of stack; look for recursion without end, or make it less deep",
+        ),
+        _ if facts.memory_refused => memory_exceeded(limits),
+        trap => {
+            let cause = trap.map_or_else(|| root_cause(error), ToString::to_string);
+            let message = match last_words(facts.stderr_tail) {
+                Some(words) => format!("trapped: {words}"),
+                None => {
+                    format!("trapped ({}); the backtrace names the function", cause.trim_start_matches("wasm trap: "))
+                }
+            };
+            Failure::new(FailureReason::Trap, message)
+        }
+    };
+    Stopped::Failed(with_detail(failure, Some(error), facts))
+}
+
+/// What a stop was.
+#[derive(Debug)]
+pub(super) enum Stopped {
+    Failed(Failure),
+    Exited(i32),
+}
+
+/// A guest that was dropped while it waited in a host call.
+pub(super) fn dropped(ended: Ended, facts: &Facts<'_>) -> Failure {
+    with_detail(ended_by_host(ended, facts.limits), None, facts)
+}
+
+/// A plain command's exit code; 0 is success and never comes here.
+pub(super) fn exited(code: Option<i32>, facts: &Facts<'_>) -> Failure {
+    if facts.memory_refused {
+        return with_detail(memory_exceeded(facts.limits), None, facts);
+    }
+    let what = code.map_or_else(|| "reported failure".to_owned(), |code| format!("exited with code {code}"));
+    let message = match last_line(facts.stderr_tail) {
+        Some(line) => format!("{what}: {line}"),
+        None => format!("{what} and wrote nothing to standard error"),
+    };
+    let failure = Failure::new(FailureReason::HandlerError, message);
+    let failure = match (code, facts.exit_failure) {
+        (Some(EXIT_RETRY), _) => failure.with_verdict(HandlerVerdict::Retry { after: None }),
+        (Some(EXIT_FATAL), _) | (_, ExitFailure::Fatal) => failure.with_verdict(HandlerVerdict::Fatal),
+        // By the kind's policy and `retry_on`.
+        (_, ExitFailure::Retry) => failure,
+    };
+    with_detail(failure, None, facts)
+}
+
+/// A handler that called `exit` instead of returning.
+pub(super) fn handler_exited(code: i32, facts: &Facts<'_>) -> Failure {
+    let failure = if facts.memory_refused {
+        memory_exceeded(facts.limits)
+    } else {
+        Failure::new(
+            FailureReason::Trap,
+            format!("called exit({code}); a handler returns its output or a failure instead"),
+        )
+    };
+    with_detail(failure, None, facts)
+}
+
+/// What a handler returned instead of an output.
+pub(super) fn handler_failed(failure: wit::Failure, facts: &Facts<'_>) -> Outcome {
+    let said = |message: String| {
+        let message = if message.trim().is_empty() { "the handler gave no message".to_owned() } else { message };
+        Failure::new(FailureReason::HandlerError, message)
+    };
+    let failure = match failure {
+        wit::Failure::Snooze(ms) => {
+            return Outcome::Suspended { resume_after: std::time::Duration::from_millis(ms) };
+        }
+        wit::Failure::Retry(wit::Retry { message, after_ms }) => {
+            let after = after_ms.map(std::time::Duration::from_millis);
+            said(message).with_verdict(HandlerVerdict::Retry { after })
+        }
+        wit::Failure::Fatal(message) => said(message).with_verdict(HandlerVerdict::Fatal),
+    };
+    Outcome::Failed(with_detail(failure, None, facts))
+}
+
+/// More output than allowed.
+pub(super) fn output_too_large(limits: &Limits) -> Failure {
+    Failure::new(
+        FailureReason::OutputTooLarge,
+        format!(
+            "the output is larger than {} bytes; return less, or raise `output` in the kind's settings",
+            limits.output_bytes
+        ),
+    )
+}
+
+fn memory_exceeded(limits: &Limits) -> Failure {
+    Failure::new(
+        FailureReason::MemoryExceeded,
+        format!(
+            "needed more than {} bytes of memory; use less, or raise `memory` in the kind's settings",
+            limits.memory_bytes
+        ),
+    )
+}
+
+fn ended_by_host(ended: Ended, limits: &Limits) -> Failure {
+    match ended {
+        Ended::TimedOut => Failure::new(
+            FailureReason::Timeout,
+            format!(
+                "did not end within {}; do less in one job, or raise `timeout` in the kind's settings",
+                crate::job::format_duration(limits.timeout)
+            ),
+        ),
+        Ended::Interrupted(reason) => Failure::new(
+            reason,
+            match reason {
+                FailureReason::Cancelled => "the job was cancelled while it ran".to_owned(),
+                FailureReason::Shutdown => "the host was stopping; the job will run again".to_owned(),
+                FailureReason::HostLost => "the host lost its claim on the job; another attempt decides".to_owned(),
+                other => format!("the execution was ended: {other}"),
+            },
+        ),
+        Ended::HostCalls => Failure::new(
+            FailureReason::HostCallsExceeded,
+            format!(
+                "made more than {} calls into the host; make fewer, or raise `host_calls` in the kind's settings",
+                limits.host_calls
+            ),
+        ),
+        Ended::OutputTooLarge => output_too_large(limits),
+    }
+}
+
+fn with_detail(mut failure: Failure, error: Option<&wasmtime::Error>, facts: &Facts<'_>) -> Failure {
+    let mut detail = String::new();
+    if let Some(error) = error {
+        detail.push_str(&root_cause(error));
+        if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
+            detail.push_str(&format!("\n{backtrace}"));
+        }
+    }
+    let stderr = facts.stderr_tail.trim_end();
+    if !stderr.is_empty() {
+        if !detail.is_empty() {
+            detail.push_str("\n\n");
+        }
+        detail.push_str("end of standard error:\n");
+        detail.push_str(stderr);
+    }
+    failure.message = cut(failure.message, MESSAGE_BYTES_MAX);
+    if failure.detail.is_none() && !detail.is_empty() {
+        failure.detail = Some(cut(detail, DETAIL_BYTES_MAX));
+    }
+    failure
+}
+
+fn root_cause(error: &wasmtime::Error) -> String {
+    error.root_cause().to_string()
+}
+
+fn last_line(text: &str) -> Option<&str> {
+    text.lines().map(str::trim).rfind(|line| !line.is_empty())
+}
+
+/// What a panic or an uncaught exception said, as the languages write it: Rust's place and message on two lines, Go's
+/// and others' in the last line that is not part of a trace.
+fn last_words(stderr: &str) -> Option<String> {
+    let lines: Vec<&str> = stderr.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    if let Some(place) = lines.iter().rposition(|line| line.contains("panicked at")) {
+        let said = lines.get(place + 1).filter(|line| !line.starts_with("note:")).copied().unwrap_or_default();
+        return Some(format!("{} {said}", lines[place]).trim().to_owned());
+    }
+    if let Some(panic) = lines.iter().rev().find(|line| line.starts_with("panic:") || line.starts_with("fatal error:"))
+    {
+        return Some((*panic).to_owned());
+    }
+    lines.last().map(|line| (*line).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn facts<'a>(limits: &'a Limits, stderr_tail: &'a str) -> Facts<'a> {
+        Facts { limits, memory_refused: false, stderr_tail, exit_failure: ExitFailure::Retry }
+    }
+
+    fn reason(error: wasmtime::Error, facts: &Facts<'_>) -> FailureReason {
+        match stopped(&error, facts) {
+            Stopped::Failed(failure) => failure.reason,
+            Stopped::Exited(code) => panic!("exited {code}"),
+        }
+    }
+
+    #[test]
+    fn each_limit_has_its_own_reason() {
+        let limits = Limits::default();
+        let calm = facts(&limits, "");
+        let refused = Facts { memory_refused: true, ..facts(&limits, "") };
+        for (error, facts, expected) in [
+            (Trap::OutOfFuel.into(), &refused, FailureReason::FuelExhausted),
+            (Trap::StackOverflow.into(), &refused, FailureReason::StackOverflow),
+            (Trap::UnreachableCodeReached.into(), &refused, FailureReason::MemoryExceeded),
+            (Trap::UnreachableCodeReached.into(), &calm, FailureReason::Trap),
+            (Trap::MemoryOutOfBounds.into(), &calm, FailureReason::Trap),
+            (wasmtime::Error::msg("something else"), &calm, FailureReason::Trap),
+            (Ended::TimedOut.into(), &refused, FailureReason::Timeout),
+            (Ended::HostCalls.into(), &calm, FailureReason::HostCallsExceeded),
+            (Ended::OutputTooLarge.into(), &calm, FailureReason::OutputTooLarge),
+            (Ended::Interrupted(FailureReason::Cancelled).into(), &calm, FailureReason::Cancelled),
+            (Ended::Interrupted(FailureReason::Shutdown).into(), &calm, FailureReason::Shutdown),
+        ] {
+            assert_eq!(reason(error, facts), expected);
+        }
+    }
+
+    #[test]
+    fn exit_codes() {
+        let limits = Limits::default();
+        let fatal = Facts { exit_failure: ExitFailure::Fatal, ..facts(&limits, "oh\nno\n") };
+        let retry = facts(&limits, "oh\nno\n");
+        let again = Some(HandlerVerdict::Retry { after: None });
+        for (code, facts, verdict) in [
+            (Some(75), &fatal, again),
+            (Some(65), &retry, Some(HandlerVerdict::Fatal)),
+            (Some(1), &retry, None),
+            (Some(1), &fatal, Some(HandlerVerdict::Fatal)),
+            (None, &retry, None),
+        ] {
+            let failure = exited(code, facts);
+            assert_eq!((failure.reason, failure.verdict), (FailureReason::HandlerError, verdict), "{code:?}");
+            assert!(failure.message.ends_with(": no"), "{}", failure.message);
+        }
+    }
+
+    #[test]
+    fn a_panic_is_quoted() {
+        let rust =
+            "thread 'main' panicked at src/lib.rs:3:5:\nindex out of bounds\nnote: run with `RUST_BACKTRACE=1`\n";
+        assert_eq!(last_words(rust).as_deref(), Some("thread 'main' panicked at src/lib.rs:3:5: index out of bounds"));
+        assert_eq!(last_words("x\npanic: boom\n\ngoroutine 1 [running]:\n").as_deref(), Some("panic: boom"));
+        assert_eq!(last_words("Traceback:\n  File\nValueError: bad\n").as_deref(), Some("ValueError: bad"));
+        assert_eq!(last_words(" \n"), None);
+    }
+
+    #[test]
+    fn what_a_handler_returns() {
+        let limits = Limits::default();
+        let facts = facts(&limits, "");
+        let snoozed = handler_failed(wit::Failure::Snooze(1_500), &facts);
+        assert_eq!(snoozed, Outcome::Suspended { resume_after: Duration::from_millis(1_500) });
+        let Outcome::Failed(failure) = handler_failed(wit::Failure::Fatal(String::new()), &facts) else { panic!() };
+        assert_eq!(failure.verdict, Some(HandlerVerdict::Fatal));
+        assert!(!failure.message.is_empty());
+    }
+}

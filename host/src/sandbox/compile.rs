@@ -1,0 +1,195 @@
+//! Compiling, from the host's side: starts the compiling process, watches its time and memory, kills it when it runs
+//! past them or when nobody waits any more.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tempfile::NamedTempFile;
+
+use super::artifacts::TEMPORARY_PREFIX;
+use super::compile_child::{self, ChildLimits, REFUSED, SUBCOMMAND};
+use super::guest::TrustedArtifact;
+use super::model::{CompileError, CompilerProcess, SandboxOptions};
+use super::text::cut;
+use crate::job::GuestType;
+
+/// How often the process is looked at. Memory cannot grow by much in between.
+const WATCH_PERIOD_MS: u64 = 5;
+/// Largest artifact. Native code is a few times the size of wasm, of which there can be 64 MiB.
+const ARTIFACT_BYTES_MAX: u64 = 1 << 30;
+/// Read of what the compiler says.
+const MESSAGE_BYTES_MAX: usize = 4 << 10;
+
+#[derive(Debug)]
+pub(super) struct Compiler {
+    process: CompilerProcess,
+    directory: PathBuf,
+    timeout: Duration,
+    memory_bytes: u64,
+}
+
+impl Compiler {
+    pub(super) fn new(options: &SandboxOptions) -> Self {
+        Self {
+            process: options.compiler.clone(),
+            directory: options.artifact_dir.clone(),
+            timeout: options.compile_timeout,
+            memory_bytes: options.compile_memory_bytes,
+        }
+    }
+
+    /// Native code for the module. Dropping the future kills the process.
+    pub(super) async fn compile(&self, guest: GuestType, wasm: Bytes) -> Result<TrustedArtifact, CompileError> {
+        let executable = match &self.process {
+            CompilerProcess::InProcess => {
+                return blocking(move || compile_child::compile(guest, &wasm).map_err(CompileError::Refused))
+                    .await
+                    .map(TrustedArtifact::vouch);
+            }
+            CompilerProcess::CurrentExe => std::env::current_exe().map_err(|error| failed(&error))?,
+            CompilerProcess::Path(path) => path.clone(),
+        };
+        let limits = ChildLimits {
+            memory_bytes: self.memory_bytes,
+            cpu_seconds: cpu_seconds(self.timeout),
+            artifact_bytes: ARTIFACT_BYTES_MAX,
+        };
+        let directory = self.directory.clone();
+        let mut run =
+            blocking(move || Run::start(&executable, &directory, limits, guest, &wasm).map_err(|error| failed(&error)))
+                .await?;
+        let status = self.watch(&mut run).await?;
+        blocking(move || run.conclude(status, limits)).await.map(TrustedArtifact::vouch)
+    }
+
+    async fn watch(&self, run: &mut Run) -> Result<ExitStatus, CompileError> {
+        let started = Instant::now();
+        let mut period = tokio::time::interval(Duration::from_millis(WATCH_PERIOD_MS));
+        period.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            period.tick().await;
+            if let Some(status) = run.child.try_wait().map_err(|error| failed(&error))? {
+                return Ok(status);
+            }
+            if started.elapsed() > self.timeout {
+                return Err(CompileError::TimedOut(self.timeout));
+            }
+            if resident_bytes(run.child.id()).is_some_and(|bytes| bytes > self.memory_bytes) {
+                return Err(CompileError::OutOfMemory(self.memory_bytes));
+            }
+        }
+    }
+}
+
+/// Processor time is spent on all cores at once; the wall clock is the parent's to watch.
+fn cpu_seconds(timeout: Duration) -> u64 {
+    let cores = std::thread::available_parallelism().map_or(1, |cores| u64::try_from(cores.get()).unwrap_or(1));
+    timeout.as_secs().saturating_add(1).saturating_mul(cores)
+}
+
+/// One run of the process, with the files it works on. Killed when dropped.
+struct Run {
+    child: Child,
+    artifact: NamedTempFile,
+    messages: NamedTempFile,
+}
+
+impl Run {
+    fn start(
+        executable: &Path,
+        directory: &Path,
+        limits: ChildLimits,
+        guest: GuestType,
+        wasm: &[u8],
+    ) -> io::Result<Run> {
+        let temporary = || tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempfile_in(directory);
+        let mut input = temporary()?;
+        input.write_all(wasm)?;
+        let mut input = input.into_file();
+        input.rewind()?;
+        let (artifact, messages) = (temporary()?, temporary()?);
+        let child = Command::new(executable)
+            .arg(SUBCOMMAND)
+            .args(limits.to_arguments(guest))
+            .env_clear()
+            .stdin(Stdio::from(input))
+            .stdout(Stdio::from(artifact.reopen()?))
+            .stderr(Stdio::from(messages.reopen()?))
+            .spawn()?;
+        Ok(Run { child, artifact, messages })
+    }
+
+    fn conclude(self, status: ExitStatus, limits: ChildLimits) -> Result<Vec<u8>, CompileError> {
+        if status.success() {
+            let mut artifact = Vec::new();
+            let mut file = self.artifact.as_file();
+            return file
+                .rewind()
+                .and_then(|()| file.read_to_end(&mut artifact))
+                .map(|_| artifact)
+                .map_err(|error| failed(&error));
+        }
+        let message = first_bytes(self.messages.as_file());
+        if status.code() == Some(i32::from(REFUSED)) {
+            return Err(CompileError::Refused(message));
+        }
+        if message.contains("memory allocation of") {
+            return Err(CompileError::OutOfMemory(limits.memory_bytes));
+        }
+        #[cfg(unix)]
+        {
+            use std::os::unix::process::ExitStatusExt;
+            if status.signal() == Some(rustix::process::Signal::XCPU.as_raw()) {
+                return Err(CompileError::TimedOut(Duration::from_secs(limits.cpu_seconds)));
+            }
+        }
+        let separator = if message.is_empty() { "" } else { ": " };
+        Err(CompileError::Process(format!("{status}{separator}{message}")))
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        // Both fail only when the process has already been waited for.
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+fn first_bytes(mut file: &File) -> String {
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(MESSAGE_BYTES_MAX).unwrap_or(u64::MAX);
+    // What cannot be read is not there to be shown.
+    let _unreadable = file.rewind().and_then(|()| file.take(limit).read_to_end(&mut bytes));
+    cut(String::from_utf8_lossy(&bytes).trim().to_owned(), MESSAGE_BYTES_MAX)
+}
+
+#[cfg(target_os = "linux")]
+fn resident_bytes(process: u32) -> Option<u64> {
+    let statm = std::fs::read_to_string(format!("/proc/{process}/statm")).ok()?;
+    let pages: u64 = statm.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    Some(pages.saturating_mul(u64::try_from(rustix::param::page_size()).ok()?))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn resident_bytes(_process: u32) -> Option<u64> {
+    None
+}
+
+fn failed(error: &io::Error) -> CompileError {
+    CompileError::Process(error.to_string())
+}
+
+/// Work that would hold up other tasks.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, CompileError> + Send + 'static,
+) -> Result<T, CompileError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(CompileError::Process(format!("the host failed while compiling: {error}"))),
+    }
+}

@@ -1,0 +1,85 @@
+//! What the dispatcher and a running guest share: the wish to end it, and how far it is.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use tokio::sync::Notify;
+
+use crate::job::{FailureReason, Progress};
+
+/// Asks one execution to end, with a reason (`cancelled`, `shutdown`, `host_lost` for a stale lease). Cheap to clone;
+/// first reason wins.
+#[derive(Clone, Debug, Default)]
+pub struct Interrupt(Arc<Raised>);
+
+#[derive(Debug, Default)]
+struct Raised {
+    /// Code of the reason; 0, which no reason has, while not raised.
+    code: AtomicU8,
+    raised: Notify,
+}
+
+impl Interrupt {
+    /// Raises it; later reasons change nothing.
+    pub fn raise(&self, reason: FailureReason) {
+        if self.0.code.compare_exchange(0, reason.code(), Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            self.0.raised.notify_waiters();
+        }
+    }
+
+    /// The reason, once raised.
+    pub fn raised(&self) -> Option<FailureReason> {
+        match self.0.code.load(Ordering::Acquire) {
+            0 => None,
+            code => FailureReason::from_code(code),
+        }
+    }
+
+    /// Resolves once raised.
+    pub async fn wait(&self) -> FailureReason {
+        loop {
+            // Registered before the flag is read: a raise between the two is not missed.
+            let raised = self.0.raised.notified();
+            let mut raised = std::pin::pin!(raised);
+            raised.as_mut().enable();
+            if let Some(reason) = self.raised() {
+                return reason;
+            }
+            raised.await;
+        }
+    }
+}
+
+/// The latest progress a guest reported; read by the dispatcher, which writes it to the store now and then.
+#[derive(Clone, Debug, Default)]
+pub struct ProgressCell(Arc<parking_lot::Mutex<Option<Progress>>>);
+
+impl ProgressCell {
+    /// Replaces what was reported before.
+    pub fn set(&self, progress: Progress) {
+        *self.0.lock() = Some(progress);
+    }
+    /// What was reported last.
+    pub fn get(&self) -> Option<Progress> {
+        self.0.lock().clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_first_reason_wins_and_wakes_those_who_wait() {
+        let interrupt = Interrupt::default();
+        assert_eq!(interrupt.raised(), None);
+        let waiting = tokio::spawn({
+            let interrupt = interrupt.clone();
+            async move { interrupt.wait().await }
+        });
+        interrupt.raise(FailureReason::Cancelled);
+        interrupt.raise(FailureReason::Shutdown);
+        assert_eq!(waiting.await.ok(), Some(FailureReason::Cancelled));
+        assert_eq!(interrupt.wait().await, FailureReason::Cancelled);
+    }
+}

@@ -1,0 +1,53 @@
+//! What is offered to guests: all of WASI 0.2 and preview 1, closed, and the interfaces of `wit/`.
+
+use rustc_hash::FxHashSet;
+use wasmtime::{Engine, Store};
+
+use super::capabilities;
+use super::interrupt::{Interrupt, ProgressCell};
+use super::state::{AttemptParts, AttemptState};
+use crate::job::Clock;
+
+/// Preview 1's only module of imports.
+pub(super) const PREVIEW1: &str = "wasi_snapshot_preview1";
+
+pub(super) struct Linkers {
+    pub(super) component: wasmtime::component::Linker<AttemptState>,
+    pub(super) core: wasmtime::Linker<AttemptState>,
+    /// Names of preview 1's functions.
+    pub(super) preview1: FxHashSet<String>,
+}
+
+impl Linkers {
+    pub(super) fn new(engine: &Engine, clock: std::sync::Arc<dyn Clock>) -> wasmtime::Result<Linkers> {
+        let mut component = wasmtime::component::Linker::new(engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut component)?;
+        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut component)?;
+        capabilities::logging::link(&mut component)?;
+        capabilities::progress::link(&mut component)?;
+        capabilities::attempt::link(&mut component)?;
+
+        let mut core = wasmtime::Linker::new(engine);
+        wasmtime_wasi::p1::add_to_linker_async(&mut core, AttemptState::preview1)?;
+        let mut store = Store::new(
+            engine,
+            AttemptState::new(AttemptParts {
+                engine: engine.clone(),
+                clock,
+                deadline: std::time::Duration::ZERO,
+                interrupt: Interrupt::default(),
+                progress: ProgressCell::default(),
+                memory_bytes_max: 0,
+                host_calls_max: 0,
+                log_bytes_max: 0,
+                plain: None,
+            }),
+        );
+        let preview1 = core
+            .iter(&mut store)
+            .filter(|(module, _, _)| *module == PREVIEW1)
+            .map(|(_, name, _)| name.to_owned())
+            .collect();
+        Ok(Linkers { component, core, preview1 })
+    }
+}

@@ -1,0 +1,161 @@
+//! The values that go in and out of the sandbox. Holds no engine types, so that the rest of the host can use them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::interrupt::{Interrupt, ProgressCell};
+use crate::job::{
+    AttemptContext, CompiledFrom, Digest, ExitFailure, Limits, LogLine, Outcome, Receipt, StdinFormat, StdoutFormat,
+    Timestamp,
+};
+
+/// How the sandbox is set up.
+#[derive(Clone, Debug)]
+pub struct SandboxOptions {
+    /// Where compiled artifacts are cached.
+    pub artifact_dir: PathBuf,
+    /// Concurrent instances: slots of the host plus one for `describe`.
+    pub instances_max: u32,
+    /// Most memory any instance may get, bytes (the ceiling of the limits).
+    pub memory_bytes_max: u64,
+    /// Threads guests run on.
+    pub guest_threads: usize,
+    /// Compiled modules kept in memory.
+    pub cached_modules_max: usize,
+    /// Limits of the compiling child process.
+    pub compile_timeout: Duration,
+    /// Its memory, bytes.
+    pub compile_memory_bytes: u64,
+    /// Where compiling happens.
+    pub compiler: CompilerProcess,
+}
+
+/// Where modules are compiled.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum CompilerProcess {
+    /// In a child process of this executable, started with `compile-child`: killable, limited. What a host uses.
+    #[default]
+    CurrentExe,
+    /// In a child process of another executable that answers to `compile-child` (tests).
+    Path(PathBuf),
+    /// In this process, without memory or time limits: for unit tests and `stoker run`, where there is no one else
+    /// to protect.
+    InProcess,
+}
+
+/// The host's own fault; nothing the guest did.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// The engine could not be made.
+    #[error("cannot set up the WebAssembly engine: {0}")]
+    Engine(String),
+    /// The compiled module could not be had.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    /// The module's bytes are not in the store.
+    #[error("the bytes of {0} are not in the store")]
+    Missing(Digest),
+    /// The pool is exhausted or the system refused memory.
+    #[error("cannot instantiate: {0}")]
+    Instantiate(String),
+}
+
+/// Why a module could not be compiled.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum CompileError {
+    /// The compiler refused it.
+    #[error("the module does not compile: {0}")]
+    Refused(String),
+    /// Ran past the time limit.
+    #[error("compiling took longer than {0:?}")]
+    TimedOut(Duration),
+    /// Ran past the memory limit.
+    #[error("compiling needed more than {0} bytes of memory")]
+    OutOfMemory(u64),
+    /// The child process could not be run, or died in another way.
+    #[error("the compiler process failed: {0}")]
+    Process(String),
+}
+
+/// Where the bytes of a module come from when its artifact must be made anew. Implemented over the store.
+pub trait ArtifactSource: Send + Sync + 'static {
+    /// The module's bytes.
+    fn wasm(&self, digest: Digest) -> std::pin::Pin<Box<dyn Future<Output = Result<Bytes, SandboxError>> + Send + '_>>;
+}
+
+/// How a plain command is run.
+#[derive(Clone, Debug, Default)]
+pub struct PlainSettings {
+    /// What standard input gets.
+    pub stdin: StdinFormat,
+    /// What standard output is.
+    pub stdout: StdoutFormat,
+    /// Arguments after the program's name.
+    pub args: Vec<String>,
+    /// Environment, beside the job's facts.
+    pub env: Vec<(String, String)>,
+    /// What other exit codes mean.
+    pub exit_failure: ExitFailure,
+}
+
+/// One execution to be made.
+#[derive(Debug)]
+pub struct Invocation {
+    /// Told to the guest.
+    pub context: AttemptContext,
+    /// JSON text.
+    pub payload: Bytes,
+    /// Hard limits.
+    pub limits: Limits,
+    /// Used by plain commands only.
+    pub plain: PlainSettings,
+    /// When the job became ready; queue wait counts from here.
+    pub ready_at: Timestamp,
+    /// Where the compiled module came from, for the receipt.
+    pub compiled: CompiledFrom,
+    /// Ends the execution from outside.
+    pub interrupt: Interrupt,
+    /// Where progress is reported.
+    pub progress: ProgressCell,
+    /// The kind's output schema, compiled; `None` accepts anything.
+    pub output_schema: Option<Arc<jsonschema::Validator>>,
+}
+
+/// What an execution came to.
+#[derive(Debug)]
+pub struct Execution {
+    /// What it ended in.
+    pub outcome: Outcome,
+    /// When the guest was entered.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub finished_at: Timestamp,
+    /// What it cost.
+    pub receipt: Receipt,
+    /// Log calls, stdout (handlers only) and stderr, in order.
+    pub log: Vec<LogLine>,
+    /// Lines dropped past the limit.
+    pub log_lines_dropped: u64,
+}
+
+/// Why `describe` was refused.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum DescribeError {
+    /// It trapped, timed out or ran into a limit.
+    #[error("`describe` failed: {message}")]
+    Failed {
+        /// The reason word and message.
+        message: String,
+        /// Backtrace, stderr.
+        detail: Option<String>,
+    },
+    /// It returned something impossible.
+    #[error("`describe` returned something that cannot be registered: {0}")]
+    Invalid(String),
+    /// The host's own fault.
+    #[error(transparent)]
+    Host(#[from] SandboxError),
+}

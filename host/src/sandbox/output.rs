@@ -1,0 +1,156 @@
+//! What counts as an output: JSON text, not too large, of the kind's schema. And how a plain command's standard
+//! streams become JSON and back. Pure.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use jsonschema::Validator;
+use serde::de::IgnoredAny;
+
+use super::classify::output_too_large;
+use super::text::cut;
+use crate::job::{Failure, FailureReason, Limits, StdinFormat, StdoutFormat};
+
+/// Schema errors that are listed.
+const SCHEMA_ERRORS_MAX: usize = 20;
+/// Of one error's text.
+const ERROR_BYTES_MAX: usize = 500;
+
+/// A handler's output, checked.
+pub(super) fn of_handler(output: String, limits: &Limits, schema: Option<&Validator>) -> Result<Bytes, Failure> {
+    if exceeds(output.len(), limits) {
+        return Err(output_too_large(limits));
+    }
+    check(&output, schema, "return JSON text")?;
+    Ok(Bytes::from(output))
+}
+
+/// A plain command's standard output as JSON, checked.
+pub(super) fn of_command(
+    stdout: Vec<u8>,
+    format: StdoutFormat,
+    limits: &Limits,
+    schema: Option<&Validator>,
+) -> Result<Bytes, Failure> {
+    let json = match format {
+        StdoutFormat::Json => {
+            if stdout.iter().all(u8::is_ascii_whitespace) {
+                return Err(invalid(
+                    "standard output is empty where JSON was expected; print a value (`null` will do), or set `stdout` to `text` in the kind's settings",
+                ));
+            }
+            text(stdout)?
+        }
+        StdoutFormat::Text => quoted(&text(stdout)?)?,
+        StdoutFormat::Bytes => quoted(&STANDARD.encode(&stdout))?,
+    };
+    if exceeds(json.len(), limits) {
+        return Err(output_too_large(limits));
+    }
+    check(&json, schema, "print JSON text, or set `stdout` to `text` or `bytes` in the kind's settings")?;
+    Ok(Bytes::from(json))
+}
+
+/// What a plain command reads, from the payload.
+pub(super) fn stdin(payload: &Bytes, format: StdinFormat) -> Result<Bytes, Failure> {
+    match format {
+        StdinFormat::Json => Ok(payload.clone()),
+        StdinFormat::Text => serde_json::from_slice::<String>(payload).map(Bytes::from).map_err(|_| {
+            Failure::new(
+                FailureReason::InvalidPayload,
+                "the kind takes text (`stdin` is `text`): the payload must be a JSON string",
+            )
+        }),
+    }
+}
+
+fn exceeds(bytes: usize, limits: &Limits) -> bool {
+    u64::try_from(bytes).unwrap_or(u64::MAX) > limits.output_bytes
+}
+
+fn text(stdout: Vec<u8>) -> Result<String, Failure> {
+    String::from_utf8(stdout).map_err(|error| {
+        let offset = error.utf8_error().valid_up_to();
+        invalid(format!("standard output is not UTF-8 (byte {offset}); set `stdout` to `bytes` in the kind's settings"))
+    })
+}
+
+fn quoted(text: &str) -> Result<String, Failure> {
+    serde_json::to_string(text).map_err(|error| invalid(error.to_string()))
+}
+
+fn invalid(message: impl Into<String>) -> Failure {
+    Failure::new(FailureReason::InvalidOutput, message)
+}
+
+fn check(json: &str, schema: Option<&Validator>, instead: &str) -> Result<(), Failure> {
+    let not_json = |error: serde_json::Error| invalid(format!("the output is not JSON ({error}); {instead}"));
+    let Some(schema) = schema else {
+        // Nobody looks inside: only whether it is JSON.
+        return serde_json::from_str::<IgnoredAny>(json).map(|_| ()).map_err(not_json);
+    };
+    let value: serde_json::Value = serde_json::from_str(json).map_err(not_json)?;
+    let errors: Vec<String> = schema
+        .iter_errors(&value)
+        .take(SCHEMA_ERRORS_MAX)
+        .map(|error| {
+            let pointer = error.instance_path().to_string();
+            let pointer = if pointer.is_empty() { "(root)" } else { pointer.as_str() };
+            cut(format!("{pointer}: {error}"), ERROR_BYTES_MAX)
+        })
+        .collect();
+    match errors.first() {
+        None => Ok(()),
+        Some(first) => {
+            Err(invalid(format!("the output breaks the kind's output schema: {first}")).with_detail(errors.join("\n")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(result: Result<Bytes, Failure>) -> Result<String, FailureReason> {
+        result.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).map_err(|failure| failure.reason)
+    }
+
+    #[test]
+    fn standard_output_becomes_json() {
+        let limits = Limits { output_bytes: 20, ..Limits::default() };
+        use FailureReason::{InvalidOutput, OutputTooLarge};
+        for (stdout, format, expected) in [
+            (&b"{\"a\":1}\n"[..], StdoutFormat::Json, Ok("{\"a\":1}\n")),
+            (b"hello \"you\"\n", StdoutFormat::Text, Ok("\"hello \\\"you\\\"\\n\"")),
+            (b"\xff\x00", StdoutFormat::Bytes, Ok("\"/wA=\"")),
+            (b"", StdoutFormat::Text, Ok("\"\"")),
+            (b" \n", StdoutFormat::Json, Err(InvalidOutput)),
+            (b"hello", StdoutFormat::Json, Err(InvalidOutput)),
+            (b"1 2", StdoutFormat::Json, Err(InvalidOutput)),
+            (b"\xff", StdoutFormat::Text, Err(InvalidOutput)),
+            (b"aaaaaaaaaaaaaaaaaaaa", StdoutFormat::Text, Err(OutputTooLarge)),
+        ] {
+            let got = reason(of_command(stdout.to_vec(), format, &limits, None));
+            assert_eq!(got, expected.map(str::to_owned), "{stdout:?} {format:?}");
+        }
+    }
+
+    #[test]
+    fn a_broken_schema_lists_pointers() {
+        let schema = serde_json::json!({"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["m"]});
+        let schema = jsonschema::validator_for(&schema).expect("a schema");
+        let limits = Limits::default();
+        let failure = of_handler(r#"{"n":"x"}"#.to_owned(), &limits, Some(&schema)).expect_err("breaks it");
+        assert_eq!(failure.reason, FailureReason::InvalidOutput);
+        let detail = failure.detail.expect("a list");
+        assert!(detail.contains("/n: ") && detail.contains("(root): "), "{detail}");
+        assert!(of_handler(r#"{"m":1,"n":2}"#.to_owned(), &limits, Some(&schema)).is_ok());
+    }
+
+    #[test]
+    fn text_payloads_are_strings() {
+        let text = |payload: &'static str| stdin(&Bytes::from_static(payload.as_bytes()), StdinFormat::Text);
+        assert_eq!(text(r#""a\nb""#).ok(), Some(Bytes::from_static(b"a\nb")));
+        assert_eq!(text("{}").map_err(|failure| failure.reason), Err(FailureReason::InvalidPayload));
+    }
+}

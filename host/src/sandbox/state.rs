@@ -1,0 +1,216 @@
+//! What a guest's store holds: the meters of its limits and, made when first used, its closed WASI context.
+//! Nothing here survives the attempt.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use wasmtime::Engine;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::p1::WasiP1Ctx;
+use wasmtime_wasi::p2::pipe::MemoryInputPipe;
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use super::attempt_log::{AttemptLog, SharedLog, Stream};
+use super::capabilities::http::ClosedHttp;
+use super::interrupt::{Interrupt, ProgressCell};
+use super::limiter::MemoryMeter;
+use super::streams::{GuestStream, SharedCapture};
+use crate::job::{Clock, FailureReason, LogLevel};
+
+/// Most random bytes a guest gets from one call.
+const RANDOM_BYTES_MAX: u64 = 1 << 20;
+
+/// Why the host ended a guest in the middle of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Ended {
+    #[error("the time limit was reached")]
+    TimedOut,
+    #[error("the execution was interrupted: {0}")]
+    Interrupted(FailureReason),
+    #[error("the limit of host calls was reached")]
+    HostCalls,
+    #[error("the output limit was reached")]
+    OutputTooLarge,
+}
+
+/// Where standard input and output of a plain command lead.
+pub(super) struct PlainStreams {
+    pub(super) stdin: Bytes,
+    pub(super) stdout: SharedCapture,
+    /// With the program's name first.
+    pub(super) args: Vec<String>,
+    pub(super) env: Vec<(String, String)>,
+}
+
+pub(super) struct AttemptState {
+    pub(super) engine: Engine,
+    pub(super) clock: Arc<dyn Clock>,
+    /// By the monotonic clock.
+    pub(super) deadline: Duration,
+    pub(super) interrupt: Interrupt,
+    pub(super) progress: ProgressCell,
+    pub(super) memory: MemoryMeter,
+    pub(super) host_calls: u64,
+    pub(super) host_calls_max: u64,
+    pub(super) http: ClosedHttp,
+    /// By the monotonic clock; set once the instance exists.
+    pub(super) instantiated_at: Option<Duration>,
+    pub(super) log_bytes_max: u64,
+    /// Made by the first line: most attempts log nothing.
+    pub(super) log: Option<SharedLog>,
+    pub(super) plain: Option<PlainStreams>,
+    /// Made by the first call that needs it: most handlers never do.
+    wasi: Option<Box<Wasi>>,
+    preview1: Option<Box<WasiP1Ctx>>,
+}
+
+struct Wasi {
+    ctx: WasiCtx,
+    table: ResourceTable,
+    http: WasiHttpCtx,
+}
+
+/// The parts of the state an attempt begins with.
+pub(super) struct AttemptParts {
+    pub(super) engine: Engine,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) deadline: Duration,
+    pub(super) interrupt: Interrupt,
+    pub(super) progress: ProgressCell,
+    pub(super) memory_bytes_max: u64,
+    pub(super) host_calls_max: u64,
+    pub(super) log_bytes_max: u64,
+    pub(super) plain: Option<PlainStreams>,
+}
+
+impl AttemptState {
+    pub(super) fn new(parts: AttemptParts) -> Self {
+        let AttemptParts {
+            engine,
+            clock,
+            deadline,
+            interrupt,
+            progress,
+            memory_bytes_max,
+            host_calls_max,
+            log_bytes_max,
+            plain,
+        } = parts;
+        Self {
+            engine,
+            clock,
+            deadline,
+            interrupt,
+            progress,
+            memory: MemoryMeter::new(memory_bytes_max),
+            host_calls: 0,
+            host_calls_max,
+            http: ClosedHttp::default(),
+            instantiated_at: None,
+            log_bytes_max,
+            log: None,
+            plain,
+            wasi: None,
+            preview1: None,
+        }
+    }
+
+    /// Counts a call from the guest into the host.
+    pub(super) fn count_host_call(&mut self) -> Result<(), Ended> {
+        self.host_calls += 1;
+        if self.host_calls > self.host_calls_max { Err(Ended::HostCalls) } else { Ok(()) }
+    }
+
+    /// As [`Self::count_host_call`], where the call itself cannot be refused (WASI's bindings ask for their context
+    /// by a function that cannot fail). The epoch moves on instead: the guest stops at its next function entry or
+    /// loop, where [`Self::why_end`] is asked.
+    fn count_wasi_call(&mut self) {
+        if self.count_host_call().is_err() {
+            self.engine.increment_epoch();
+        }
+    }
+
+    /// Asked at every tick of the epoch: whether the guest must end, and why.
+    pub(super) fn why_end(&self) -> Option<Ended> {
+        if self.host_calls > self.host_calls_max {
+            return Some(Ended::HostCalls);
+        }
+        if let Some(reason) = self.interrupt.raised() {
+            return Some(Ended::Interrupted(reason));
+        }
+        (self.clock.monotonic() >= self.deadline).then_some(Ended::TimedOut)
+    }
+
+    /// Adds a line to the attempt's log.
+    pub(super) fn log_line(&mut self, level: LogLevel, message: &str) {
+        shared_log(&mut self.log, &self.clock, self.log_bytes_max).lock().line(level, message);
+    }
+
+    /// The context of a preview-1 program.
+    pub(super) fn preview1(&mut self) -> &mut WasiP1Ctx {
+        self.count_wasi_call();
+        let Self { preview1, log, clock, log_bytes_max, plain, .. } = self;
+        preview1.get_or_insert_with(|| {
+            Box::new(closed_context(shared_log(log, clock, *log_bytes_max), plain.as_ref()).build_p1())
+        })
+    }
+
+    fn wasi(&mut self) -> (&mut Wasi, &mut ClosedHttp) {
+        self.count_wasi_call();
+        let Self { wasi, log, clock, log_bytes_max, plain, http, .. } = self;
+        let wasi = wasi.get_or_insert_with(|| {
+            Box::new(Wasi {
+                ctx: closed_context(shared_log(log, clock, *log_bytes_max), plain.as_ref()).build(),
+                table: ResourceTable::new(),
+                http: WasiHttpCtx::new(),
+            })
+        });
+        (wasi, http)
+    }
+}
+
+fn shared_log<'a>(log: &'a mut Option<SharedLog>, clock: &Arc<dyn Clock>, bytes_max: u64) -> &'a SharedLog {
+    log.get_or_insert_with(|| Arc::new(Mutex::new(AttemptLog::new(Arc::clone(clock), bytes_max))))
+}
+
+/// No files, no network, no environment but what a plain command's kind names; clocks and random work.
+fn closed_context(log: &SharedLog, plain: Option<&PlainStreams>) -> WasiCtxBuilder {
+    let mut builder = WasiCtx::builder();
+    builder
+        .max_random_size(RANDOM_BYTES_MAX)
+        .allow_tcp(false)
+        .allow_udp(false)
+        .allow_ip_name_lookup(false)
+        .socket_addr_check(|_, _| Box::pin(async { false }))
+        .stderr(GuestStream::Log(Arc::clone(log), Stream::Stderr));
+    match plain {
+        Some(PlainStreams { stdin, stdout, args, env }) => {
+            builder
+                .stdin(MemoryInputPipe::new(stdin.clone()))
+                .stdout(GuestStream::Capture(Arc::clone(stdout)))
+                .args(args)
+                .envs(env);
+        }
+        None => {
+            builder.stdout(GuestStream::Log(Arc::clone(log), Stream::Stdout));
+        }
+    }
+    builder
+}
+
+impl WasiView for AttemptState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        let (wasi, _) = self.wasi();
+        WasiCtxView { ctx: &mut wasi.ctx, table: &mut wasi.table }
+    }
+}
+
+impl WasiHttpView for AttemptState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        let (wasi, http) = self.wasi();
+        WasiHttpCtxView { ctx: &mut wasi.http, table: &mut wasi.table, hooks: http }
+    }
+}

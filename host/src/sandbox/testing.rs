@@ -1,0 +1,133 @@
+//! What the unit tests of the sandbox share.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
+
+use super::*;
+use crate::job::{
+    AttemptContext, CompiledFrom, Digest, Failure, GuestType, JobId, Limits, Outcome, QueueName, TenantName, Timestamp,
+};
+use crate::system_clock::SystemClock;
+
+/// Options of a small sandbox that compiles in this process.
+pub(crate) fn options(directory: &Path) -> SandboxOptions {
+    SandboxOptions {
+        artifact_dir: directory.to_owned(),
+        instances_max: 4,
+        memory_bytes_max: 256 << 20,
+        guest_threads: 2,
+        cached_modules_max: 8,
+        compile_timeout: Duration::from_secs(60),
+        compile_memory_bytes: 1 << 30,
+        compiler: CompilerProcess::InProcess,
+    }
+}
+
+/// Modules by digest.
+#[derive(Default)]
+pub(crate) struct Modules(Mutex<FxHashMap<Digest, Bytes>>);
+
+impl ArtifactSource for Modules {
+    fn wasm(&self, digest: Digest) -> std::pin::Pin<Box<dyn Future<Output = Result<Bytes, SandboxError>> + Send + '_>> {
+        let found = self.0.lock().get(&digest).cloned();
+        Box::pin(async move { found.ok_or(SandboxError::Missing(digest)) })
+    }
+}
+
+/// A sandbox on a directory of its own.
+pub(crate) struct Bench {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) modules: Arc<Modules>,
+    pub(crate) directory: TempDir,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Bench {
+        let directory = tempfile::tempdir().expect("a directory");
+        let modules = Arc::new(Modules::default());
+        let source: Arc<dyn ArtifactSource> = modules.clone();
+        let sandbox =
+            Sandbox::new(&options(directory.path()), Arc::new(SystemClock::default()), source).expect("a sandbox");
+        Bench { sandbox, modules, directory }
+    }
+
+    /// Makes a module known; gives its digest.
+    pub(crate) fn add(&self, wat: &str) -> Digest {
+        let wasm = Bytes::from(wat::parse_str(wat).expect("valid text"));
+        let digest = Digest(Sha256::digest(&wasm).into());
+        self.modules.0.lock().insert(digest, wasm);
+        digest
+    }
+
+    /// One attempt with what `change` makes of the defaults.
+    pub(crate) async fn run_with(
+        &self,
+        guest: GuestType,
+        wat: &str,
+        change: impl FnOnce(&mut Invocation),
+    ) -> Execution {
+        let digest = self.add(wat);
+        let (guest, compiled) = self.sandbox.guest(digest, guest).await.expect("compiles");
+        let mut invocation = invocation(compiled);
+        change(&mut invocation);
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let sandbox = self.sandbox.clone();
+        self.sandbox.spawn(async move {
+            let execution = sandbox.run(&guest, invocation, || {}).await;
+            let _gone = sender.send(execution);
+        });
+        let execution = tokio::time::timeout(Duration::from_secs(60), receiver).await.expect("ends in time");
+        execution.expect("comes back").expect("the host is sound")
+    }
+
+    pub(crate) async fn command(&self, wat: &str) -> Execution {
+        self.run_with(GuestType::CoreCommand, wat, |_| {}).await
+    }
+}
+
+/// Default limits, an empty object as payload.
+pub(crate) fn invocation(compiled: CompiledFrom) -> Invocation {
+    let now = Timestamp(1_800_000_000_000);
+    Invocation {
+        context: AttemptContext {
+            job: JobId::from_u128(7),
+            tenant: TenantName::default_tenant(),
+            kind: "test.kind".parse().expect("a kind"),
+            queue: QueueName::default_queue(),
+            attempt: 1,
+            max_attempts: 3,
+            created_at: now,
+            run_at: now,
+            deadline: now,
+        },
+        payload: Bytes::from_static(b"{}"),
+        limits: Limits::default(),
+        plain: PlainSettings::default(),
+        ready_at: now,
+        compiled,
+        interrupt: Interrupt::default(),
+        progress: ProgressCell::default(),
+        output_schema: None,
+    }
+}
+
+pub(crate) fn failure(execution: &Execution) -> &Failure {
+    match &execution.outcome {
+        Outcome::Failed(failure) => failure,
+        other => panic!("expected a failure, got {other:?}"),
+    }
+}
+
+pub(crate) fn output(execution: &Execution) -> &str {
+    match &execution.outcome {
+        Outcome::Succeeded { output } => std::str::from_utf8(output).expect("UTF-8"),
+        other => panic!("expected success, got {other:?}"),
+    }
+}

@@ -1,0 +1,64 @@
+//! The threads guests run on: their own, as many as told, with a lower priority than everything else in the process,
+//! so that a host full of busy guests still answers its API.
+
+use parking_lot::Mutex;
+use tokio::runtime::{Builder, Handle, Runtime};
+
+use super::model::SandboxError;
+
+/// Steps of niceness below the rest of the process.
+const NICENESS: i32 = 10;
+/// Tasks a thread runs before it looks at timers: a guest's slice is up to a tick long, so the usual 61 would let a
+/// timer wait for a tenth of a second.
+const TASKS_BETWEEN_TIMERS: u32 = 8;
+
+#[derive(Debug)]
+pub(super) struct GuestThreads {
+    handle: Handle,
+    runtime: Mutex<Option<Runtime>>,
+}
+
+impl GuestThreads {
+    pub(super) fn start(threads: usize) -> Result<GuestThreads, SandboxError> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(threads.max(1))
+            .thread_name("stoker-guest")
+            .event_interval(TASKS_BETWEEN_TIMERS)
+            .enable_all()
+            .on_thread_start(lower_priority)
+            .build()
+            .map_err(|error| SandboxError::Engine(format!("cannot start the guest threads: {error}")))?;
+        Ok(GuestThreads { handle: runtime.handle().clone(), runtime: Mutex::new(Some(runtime)) })
+    }
+
+    pub(super) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Drops what still runs and joins the threads. Blocking.
+    pub(super) fn join(&self) {
+        drop(self.runtime.lock().take());
+    }
+}
+
+impl Drop for GuestThreads {
+    fn drop(&mut self) {
+        // The last owner may be a task of any runtime, where blocking is not allowed.
+        if let Some(runtime) = self.runtime.lock().take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn lower_priority() {
+    // On Linux a thread has a niceness of its own. Refused in some containers; the host then works all the same.
+    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS) {
+        tracing::debug!(%error, "guest threads keep the priority of the process");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn lower_priority() {
+    tracing::debug!(NICENESS, "guest threads keep the priority of the process on this system");
+}
