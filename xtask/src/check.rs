@@ -1,6 +1,7 @@
 //! `check`: formatting, clippy and documentation; a warning is an error.
 
 use crate::cargo::{cargo, run};
+use crate::guests;
 use crate::setup::{self, COMPONENT_TARGET};
 use crate::workspace::Workspace;
 
@@ -14,7 +15,9 @@ pub(crate) fn run_all() -> anyhow::Result<()> {
         workspace.packages.iter().filter(|one| one.is_wasm_only()).map(|one| one.name.as_str()).collect();
     if !wasm_only.is_empty() {
         setup::wasm_targets()?;
-        let mut command = cargo(["clippy", "--target", COMPONENT_TARGET, "--lib", "--bins", "--examples"]);
+        // In the profile guests are built in: the macros they need run from there and are not compiled again.
+        let mut command = cargo(["clippy", "--profile", guests::PROFILE, "--target", COMPONENT_TARGET]);
+        command.args(["--lib", "--bins", "--examples"]);
         for package in wasm_only {
             command.args(["--package", package]);
         }

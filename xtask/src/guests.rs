@@ -15,7 +15,7 @@ use crate::setup::{self, COMMAND_TARGET, COMPONENT_TARGET};
 use crate::workspace::{Package, Workspace, has_kind};
 
 /// Small, with function names kept; see the workspace's Cargo.toml.
-const PROFILE: &str = "handler";
+pub(crate) const PROFILE: &str = "handler";
 
 /// Builds every guest.
 pub(crate) fn build_all() -> anyhow::Result<()> {
@@ -33,12 +33,14 @@ fn build(wanted: impl Fn(&Package) -> bool) -> anyhow::Result<()> {
     let guests: Vec<&Package> =
         workspace.packages.iter().filter(|package| package.is_guest() && wanted(package)).collect();
     anyhow::ensure!(!guests.is_empty(), "no such guest in the workspace");
-    let commands: Vec<&Package> = guests.iter().copied().filter(|package| package.has_binaries).collect();
+    let with = |chosen: fn(&Package) -> bool| -> Vec<&Package> {
+        guests.iter().copied().filter(|package| chosen(package)).collect()
+    };
 
-    let mut built = build_for(COMPONENT_TARGET, &guests)?;
-    if !commands.is_empty() {
-        built.extend(build_for(COMMAND_TARGET, &commands)?);
-    }
+    let mut built = build_for(COMPONENT_TARGET, &["--lib", "--bins"], &guests)?;
+    // Apart from the others, whose examples and dev-dependencies are for this machine and not for wasm.
+    built.extend(build_for(COMPONENT_TARGET, &["--examples"], &with(|package| package.has_component_examples))?);
+    built.extend(build_for(COMMAND_TARGET, &["--bins"], &with(|package| package.has_binaries))?);
     built.sort();
     let folder = workspace.guests_dir();
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
@@ -50,11 +52,12 @@ fn build(wanted: impl Fn(&Package) -> bool) -> anyhow::Result<()> {
 }
 
 /// One cargo build; names and files of the guests it made.
-fn build_for(target: &str, packages: &[&Package]) -> anyhow::Result<Vec<(String, PathBuf)>> {
-    let mut command = cargo(["build", "--profile", PROFILE, "--target", target, "--bins"]);
-    if target == COMPONENT_TARGET {
-        command.args(["--lib", "--examples"]);
+fn build_for(target: &str, artifacts: &[&str], packages: &[&Package]) -> anyhow::Result<Vec<(String, PathBuf)>> {
+    if packages.is_empty() {
+        return Ok(Vec::new());
     }
+    let mut command = cargo(["build", "--profile", PROFILE, "--target", target]);
+    command.args(artifacts);
     for package in packages {
         command.args(["--package", &package.name]);
     }
@@ -110,7 +113,7 @@ mod tests {
     #[test]
     fn names_follow_the_rule() {
         let package =
-            |name: &str, folder: &str| Package { name: name.into(), folder: folder.into(), has_binaries: false };
+            |name: &str, folder: &str| Package { name: name.into(), folder: folder.into(), ..Package::default() };
         let (handlers, commands) =
             (package("guest-handlers", "tests/guests/handlers"), package("guest-commands", "tests/guests/commands"));
         let packages = [&handlers, &commands];

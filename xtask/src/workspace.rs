@@ -26,12 +26,14 @@ pub(crate) struct Workspace {
 }
 
 /// One member.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Package {
     pub(crate) name: String,
     /// Below the root.
     pub(crate) folder: PathBuf,
     pub(crate) has_binaries: bool,
+    /// Has examples that are libraries for a host to load, not programs.
+    pub(crate) has_component_examples: bool,
 }
 
 impl Package {
@@ -70,13 +72,14 @@ impl Workspace {
                 let name = package["name"].as_str().context("a package without a name")?;
                 let manifest = Path::new(package["manifest_path"].as_str().context("a package without a manifest")?);
                 let folder = manifest.parent().unwrap_or(manifest);
-                let has_binaries = package["targets"]
-                    .as_array()
-                    .is_some_and(|targets| targets.iter().any(|target| has_kind(target, "bin")));
+                let targets = package["targets"].as_array().map(Vec::as_slice).unwrap_or_default();
                 Ok(Package {
                     name: name.to_owned(),
                     folder: folder.strip_prefix(root).unwrap_or(folder).to_path_buf(),
-                    has_binaries,
+                    has_binaries: targets.iter().any(|target| has_kind(target, "bin")),
+                    has_component_examples: targets
+                        .iter()
+                        .any(|target| has_kind(target, "example") && has_word(&target["crate_types"], "cdylib")),
                 })
             })
             .collect::<anyhow::Result<_>>()?;
@@ -105,7 +108,11 @@ impl Workspace {
 
 /// Whether a target of cargo's metadata or messages is of a kind (`bin`, `cdylib`, `example`, …).
 pub(crate) fn has_kind(target: &Value, kind: &str) -> bool {
-    target["kind"].as_array().is_some_and(|kinds| kinds.iter().any(|one| one == kind))
+    has_word(&target["kind"], kind)
+}
+
+fn has_word(words: &Value, word: &str) -> bool {
+    words.as_array().is_some_and(|words| words.iter().any(|one| one == word))
 }
 
 #[cfg(test)]
