@@ -1,6 +1,8 @@
 //! What a scenario measured: one JSON line, printed as soon as it is known.
 
-use serde_json::{Map, Value};
+use std::fmt::Write as _;
+
+use serde_json::Value;
 
 use crate::arguments::Scenario;
 use crate::samples::Summary;
@@ -9,18 +11,19 @@ use crate::samples::Summary;
 #[derive(Clone, Debug)]
 pub(crate) struct Measurement {
     pub(crate) scenario: Scenario,
-    fields: Map<String, Value>,
+    /// In the order of the report.
+    fields: Vec<(String, Value)>,
 }
 
 impl Measurement {
     pub(crate) fn new(scenario: Scenario) -> Self {
-        Self { scenario, fields: Map::new() }
+        Self { scenario, fields: Vec::new() }
     }
 
     /// A count, bytes, microseconds.
     #[must_use]
     pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.fields.insert(name.to_owned(), value.into());
+        self.fields.push((name.to_owned(), value.into()));
         self
     }
 
@@ -42,14 +45,17 @@ impl Measurement {
 
     /// A number by its name.
     pub(crate) fn number(&self, name: &str) -> Option<f64> {
-        self.fields.get(name)?.as_f64()
+        self.fields.iter().find(|(field, _)| field == name)?.1.as_f64()
     }
 
-    /// `{"scenario":…}` and the rest.
+    /// `{"scenario":…` and the rest. Names are plain words: nothing in them needs escaping.
     pub(crate) fn line(&self) -> String {
-        let mut line = Map::from_iter([("scenario".to_owned(), Value::from(self.scenario.as_str()))]);
-        line.extend(self.fields.clone());
-        Value::Object(line).to_string()
+        let mut line = format!("{{\"scenario\":\"{}\"", self.scenario.as_str());
+        for (name, value) in &self.fields {
+            let _ = write!(line, ",\"{name}\":{value}");
+        }
+        line.push('}');
+        line
     }
 }
 

@@ -47,14 +47,6 @@ impl Samples {
     }
 }
 
-impl FromIterator<Duration> for Samples {
-    fn from_iter<T: IntoIterator<Item = Duration>>(durations: T) -> Self {
-        let mut samples = Self::default();
-        durations.into_iter().for_each(|duration| samples.record(duration));
-        samples
-    }
-}
-
 /// The smallest sample that at least `percent` of all are not above (nearest rank).
 fn percentile(sorted: &[u32], percent: usize) -> u32 {
     let rank = (sorted.len() * percent).div_ceil(100);
@@ -66,7 +58,9 @@ mod tests {
     use super::*;
 
     fn summary_of(micros: impl IntoIterator<Item = u64>) -> Summary {
-        micros.into_iter().map(Duration::from_micros).collect::<Samples>().summary()
+        let mut samples = Samples::default();
+        micros.into_iter().for_each(|micros| samples.record(Duration::from_micros(micros)));
+        samples.summary()
     }
 
     #[test]

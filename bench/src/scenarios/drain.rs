@@ -21,6 +21,7 @@ pub(crate) fn measure(arguments: &Arguments) -> anyhow::Result<Measurement> {
         .rate("per_second", jobs as f64 / seconds)
         .with("jobs", jobs)
         .with("seconds", seconds)
+        .with("seconds_since_spawn", (done - host.spawned).as_secs_f64())
         .with("peak_rss_bytes", host.memory()?.peak_bytes);
     let measurement = receipts::add(&mut client, measurement)?;
     host.stop()?;
