@@ -1,0 +1,153 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+
+/// Measures a release build of the host against the floors of this machine.
+#[derive(Debug, Parser)]
+#[command(name = "stoker-bench", version, after_help = "Example: cargo xtask bench -- --scenario drain --jobs 20000")]
+pub(crate) struct Arguments {
+    /// Run only this scenario (may be given several times). The floors its target needs run as well.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) scenario: Vec<Scenario>,
+    /// Jobs of `drain` and `rss`. Default 100,000; 10,000 with --quick.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1_000..=10_000_000))]
+    jobs: Option<u64>,
+    /// Length of the scenarios that run by the clock, seconds. Default 10; 2 with --quick.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    seconds: Option<u64>,
+    /// A short run, to see that everything works. Its numbers are no result.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Slots of the host where jobs run. Default: the host's own.
+    #[arg(long, value_name = "N")]
+    pub(crate) workers: Option<u32>,
+    /// Exit with 1 when a target is missed or the run is invalid.
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// The host to measure; a release build.
+    #[arg(long, value_name = "FILE", default_value = "target/release/stoker")]
+    pub(crate) stoker: PathBuf,
+    /// The guest with the kinds `noop` and `entered`.
+    #[arg(long, value_name = "FILE", default_value = "target/guests/bench-guest.wasm")]
+    pub(crate) guest: PathBuf,
+    /// Where data directories are made: on a real disk, or fsync costs nothing.
+    #[arg(long, value_name = "DIR", default_value = "target/bench-data")]
+    pub(crate) data_dir: PathBuf,
+}
+
+/// What can be measured, in the order it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum Scenario {
+    /// Bare instantiate and call on all cores, same engine settings.
+    SandboxFloor,
+    /// The production tables, rows and indexes, 1,000 rows a transaction.
+    SqliteFloor,
+    /// The same, 32 rows a commit.
+    CommitFloor,
+    /// A 4 KiB write and fdatasync.
+    FsyncFloor,
+    /// One job per request, 32 connections.
+    EnqueueSingle,
+    /// NDJSON, 1,000 jobs per request.
+    EnqueueBatch,
+    /// A full queue after a restart.
+    Drain,
+    /// Enqueue and run at once, 32 connections.
+    EndToEnd,
+    /// One job at a time on an idle host.
+    LatencyIdle,
+    /// The first job after an upload and after a restart.
+    ColdStart,
+    /// Memory of the host, idle and with a full queue.
+    Rss,
+}
+
+impl Scenario {
+    /// The name on the command line and in the JSON line.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Scenario::SandboxFloor => "sandbox_floor",
+            Scenario::SqliteFloor => "sqlite_floor",
+            Scenario::CommitFloor => "commit_floor",
+            Scenario::FsyncFloor => "fsync_floor",
+            Scenario::EnqueueSingle => "enqueue_single",
+            Scenario::EnqueueBatch => "enqueue_batch",
+            Scenario::Drain => "drain",
+            Scenario::EndToEnd => "end_to_end",
+            Scenario::LatencyIdle => "latency_idle",
+            Scenario::ColdStart => "cold_start",
+            Scenario::Rss => "rss",
+        }
+    }
+
+    /// The floor its target is a ratio of.
+    const fn floor(self) -> Option<Scenario> {
+        match self {
+            Scenario::EnqueueSingle | Scenario::Drain | Scenario::EndToEnd => Some(Scenario::SandboxFloor),
+            Scenario::EnqueueBatch => Some(Scenario::SqliteFloor),
+            Scenario::LatencyIdle => Some(Scenario::FsyncFloor),
+            Scenario::SandboxFloor
+            | Scenario::SqliteFloor
+            | Scenario::CommitFloor
+            | Scenario::FsyncFloor
+            | Scenario::ColdStart
+            | Scenario::Rss => None,
+        }
+    }
+}
+
+impl Arguments {
+    /// What to run, floors first.
+    pub(crate) fn plan(&self) -> Vec<Scenario> {
+        if self.scenario.is_empty() {
+            return Scenario::value_variants().to_vec();
+        }
+        let mut plan: Vec<Scenario> =
+            self.scenario.iter().flat_map(|one| [Some(*one), one.floor()]).flatten().collect();
+        plan.sort_unstable();
+        plan.dedup();
+        plan
+    }
+
+    /// Jobs of the scenarios that run by number.
+    pub(crate) fn jobs(&self) -> u64 {
+        self.jobs.unwrap_or(if self.quick { 10_000 } else { 100_000 })
+    }
+
+    /// Length of the scenarios that run by the clock.
+    pub(crate) fn window(&self) -> Duration {
+        Duration::from_secs(self.seconds.unwrap_or(if self.quick { 2 } else { 10 }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_scenario_brings_its_floor_and_floors_come_first() {
+        let arguments = Arguments::parse_from(["stoker-bench", "--scenario", "drain", "--scenario", "end_to_end"]);
+        assert_eq!(arguments.plan(), [Scenario::SandboxFloor, Scenario::Drain, Scenario::EndToEnd]);
+    }
+
+    #[test]
+    fn names_on_the_command_line_are_those_of_the_report() {
+        for scenario in Scenario::value_variants() {
+            assert_eq!(
+                scenario.to_possible_value().map(|value| value.get_name().to_owned()).as_deref(),
+                Some(scenario.as_str())
+            );
+        }
+    }
+}

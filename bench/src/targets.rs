@@ -1,0 +1,165 @@
+//! What is to be reached, as ratios of the floors of the same run, and whether it was. Pure.
+
+use std::fmt::Write as _;
+
+use crate::arguments::Scenario;
+use crate::measurement::Measurement;
+
+/// Under this rate on two cores (half of it on one) something else was using the machine: the run says nothing.
+const SANDBOX_FLOOR_MIN: f64 = 60_000.0;
+/// Beside the time of an fsync, how long a job may take to its handler on an idle host.
+const ENTRY_P50_ADDED_US: f64 = 500.0;
+const ENTRY_P50_FSYNC_RATIO: f64 = 1.5;
+const ENTRY_P99_MAX_US: f64 = 10_000.0;
+const RSS_QUEUED_MAX_BYTES: f64 = (120_u64 << 20) as f64;
+
+/// What a whole run came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Every target that was measured was met.
+    Met,
+    /// At least one was not.
+    Missed,
+    /// The machine was too slow or busy for the numbers to mean anything.
+    Invalid,
+}
+
+/// One target beside what was measured.
+#[derive(Clone, Debug)]
+struct Row {
+    target: &'static str,
+    measured: f64,
+    wanted: f64,
+    unit: &'static str,
+    /// More is better; otherwise less is.
+    at_least: bool,
+    /// How the wanted number came about.
+    rule: String,
+}
+
+impl Row {
+    fn met(&self) -> bool {
+        if self.at_least { self.measured >= self.wanted } else { self.measured <= self.wanted }
+    }
+}
+
+/// The verdict, and the table that explains it.
+pub(crate) fn judge(measurements: &[Measurement], cores: usize) -> (Verdict, String) {
+    let number = |scenario: Scenario, name: &str| {
+        measurements.iter().find(|measurement| measurement.scenario == scenario)?.number(name)
+    };
+    let sandbox_floor = number(Scenario::SandboxFloor, "per_second");
+    let of_floor = |target, scenario: Scenario, ratio: f64, floor: Scenario| {
+        let (measured, base) = (number(scenario, "per_second")?, number(floor, "per_second")?);
+        let rule = format!("{ratio} × {} ({:.3} reached)", floor.as_str(), measured / base);
+        Some(Row { target, measured, wanted: ratio * base, unit: "/s", at_least: true, rule })
+    };
+    let at_most = |target, measured: Option<f64>, wanted: Option<f64>, unit, rule: &str| {
+        Some(Row { target, measured: measured?, wanted: wanted?, unit, at_least: false, rule: rule.to_owned() })
+    };
+    let entry_wanted =
+        number(Scenario::FsyncFloor, "p50_us").map(|p50| p50 * ENTRY_P50_FSYNC_RATIO + ENTRY_P50_ADDED_US);
+    let rows: Vec<Row> = [
+        of_floor("drain", Scenario::Drain, 0.25, Scenario::SandboxFloor),
+        of_floor("end_to_end", Scenario::EndToEnd, 0.15, Scenario::SandboxFloor),
+        of_floor("enqueue_single", Scenario::EnqueueSingle, 0.25, Scenario::SandboxFloor),
+        of_floor("enqueue_batch", Scenario::EnqueueBatch, 0.5, Scenario::SqliteFloor),
+        at_most(
+            "latency_idle p50 to entry",
+            number(Scenario::LatencyIdle, "entry_p50_us"),
+            entry_wanted,
+            "µs",
+            "1.5 × fsync_floor p50 + 0.5 ms",
+        ),
+        at_most(
+            "latency_idle p99 to entry",
+            number(Scenario::LatencyIdle, "entry_p99_us"),
+            Some(ENTRY_P99_MAX_US),
+            "µs",
+            "10 ms",
+        ),
+        at_most(
+            "rss queued",
+            number(Scenario::Rss, "queued_rss_bytes").map(mib),
+            Some(mib(RSS_QUEUED_MAX_BYTES)),
+            "MiB",
+            "120 MiB with a full queue",
+        ),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+
+    let floor_wanted = SANDBOX_FLOOR_MIN * cores.min(2) as f64 / 2.0;
+    let invalid = sandbox_floor.filter(|floor| *floor < floor_wanted);
+    let mut table = format!("{:<26} {:>12} {:>12} {:<4} {:<6}  rule\n", "target", "measured", "wanted", "unit", "");
+    for row in &rows {
+        let Row { target, measured, wanted, unit, at_least, rule } = row;
+        let (sign, word) = (if *at_least { '≥' } else { '≤' }, if row.met() { "pass" } else { "MISS" });
+        let _ = writeln!(table, "{target:<26} {measured:>12.0} {sign}{wanted:>11.0} {unit:<4} {word:<6}  {rule}");
+    }
+    if let Some(floor) = invalid {
+        let _ = writeln!(
+            table,
+            "INVALID RUN: sandbox_floor {floor:.0}/s is under {floor_wanted:.0}/s on {cores} cores; the machine was busy or throttled."
+        );
+    }
+    let verdict = match invalid {
+        Some(_) => Verdict::Invalid,
+        None if rows.iter().all(Row::met) => Verdict::Met,
+        None => Verdict::Missed,
+    };
+    (verdict, table)
+}
+
+fn mib(bytes: f64) -> f64 {
+    bytes / f64::from(1 << 20)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rate(scenario: Scenario, per_second: f64) -> Measurement {
+        Measurement::new(scenario).rate("per_second", per_second)
+    }
+
+    #[test]
+    fn ratios_of_the_floor_decide() {
+        let floor = rate(Scenario::SandboxFloor, 80_000.0);
+        let (met, _) = judge(&[floor.clone(), rate(Scenario::Drain, 20_000.0)], 2);
+        assert_eq!(met, Verdict::Met);
+        let (missed, table) = judge(&[floor, rate(Scenario::Drain, 19_999.0)], 2);
+        assert_eq!(missed, Verdict::Missed);
+        assert!(table.contains("MISS") && table.contains("0.250 reached"), "{table}");
+    }
+
+    #[test]
+    fn a_slow_machine_makes_the_run_invalid() {
+        let slow = [rate(Scenario::SandboxFloor, 59_000.0), rate(Scenario::Drain, 50_000.0)];
+        let (verdict, table) = judge(&slow, 2);
+        assert_eq!(verdict, Verdict::Invalid);
+        assert!(table.contains("INVALID RUN"), "{table}");
+        assert_eq!(judge(&slow, 1).0, Verdict::Met, "one core is asked for half");
+    }
+
+    #[test]
+    fn latency_is_judged_against_the_disk() {
+        let disk = Measurement::new(Scenario::FsyncFloor).with("p50_us", 1_000);
+        let latency = |p50: u32, p99: u32| {
+            Measurement::new(Scenario::LatencyIdle).with("entry_p50_us", p50).with("entry_p99_us", p99)
+        };
+        assert_eq!(judge(&[disk.clone(), latency(2_000, 10_000)], 2).0, Verdict::Met);
+        assert_eq!(judge(&[disk.clone(), latency(2_001, 10_000)], 2).0, Verdict::Missed);
+        assert_eq!(judge(&[disk, latency(2_000, 10_001)], 2).0, Verdict::Missed);
+    }
+
+    #[test]
+    fn memory_is_judged_alone_and_what_was_not_run_is_left_out() {
+        let rss = |bytes: u64| Measurement::new(Scenario::Rss).with("queued_rss_bytes", bytes);
+        assert_eq!(judge(&[rss(120 << 20)], 2).0, Verdict::Met);
+        let (verdict, table) = judge(&[rss((120 << 20) + 1)], 2);
+        assert_eq!(verdict, Verdict::Missed);
+        assert!(!table.contains("drain"), "{table}");
+    }
+}

@@ -1,0 +1,62 @@
+//! `cargo xtask`: everything one does with this repository beyond plain cargo, each from an empty target directory.
+//!
+//! Owns no product code. Every command says what it is doing, and what to change when it cannot.
+
+use std::process::ExitCode;
+
+mod bench;
+mod cargo;
+mod check;
+mod demo;
+mod guests;
+mod host;
+mod setup;
+mod test;
+mod third_party;
+mod workspace;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  demo [--once]         build everything, run two handlers on real input, show what came of it, stay up until Ctrl-C
+                        (--once, or without a terminal: end after showing it)
+  test [--short]        every test, from an empty target directory
+                        (--short: only those that need neither guests nor a running host)
+  check                 formatting, clippy and documentation, warnings being errors
+  crash [--rounds N]    kill the host under load, N times (default 50); nothing acknowledged may be lost
+  bench [-- ARGUMENTS]  release build against the floors of this machine (ARGUMENTS: see `cargo xtask bench -- --help`)
+  guests                build all guests into target/guests
+  third-party           build the unmodified third-party programs into target/guests";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match words.as_slice() {
+        ["demo"] => demo::run(demo::Stay::WhileOnTerminal),
+        ["demo", "--once"] => demo::run(demo::Stay::Never),
+        ["test"] => test::run_tests(test::Extent::Everything),
+        ["test", "--short"] => test::run_tests(test::Extent::Short),
+        ["check"] => check::run_all(),
+        ["crash"] => test::crash(test::CRASH_ROUNDS_DEFAULT),
+        ["crash", "--rounds", rounds] => match rounds.parse() {
+            Ok(rounds) => test::crash(rounds),
+            Err(_) => Err(anyhow::anyhow!("--rounds takes a number, not {rounds:?}")),
+        },
+        ["bench"] => bench::run_with(&[]),
+        ["bench", "--", rest @ ..] | ["bench", rest @ ..] => bench::run_with(rest),
+        ["guests"] => guests::build_all(),
+        ["third-party"] => third_party::build(),
+        ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        _ => Err(anyhow::anyhow!("{USAGE}")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! `test` and `crash`: everything is built once with one selection of packages, so that nothing compiles twice.
+
+use std::time::Instant;
+
+use crate::cargo::{cargo, run, say};
+use crate::workspace::Workspace;
+use crate::{guests, setup, third_party};
+
+/// The crate whose tests start the real host.
+const END_TO_END: &str = "stoker-tests";
+/// Rounds of `crash` when nobody says otherwise.
+pub(crate) const CRASH_ROUNDS_DEFAULT: u32 = 50;
+const CRASH_ROUNDS_VARIABLE: &str = "STOKER_CRASH_ROUNDS";
+
+/// How much is tested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// All of it.
+    Everything,
+    /// What needs neither guests nor a running host.
+    Short,
+}
+
+/// Sets up, builds, tests.
+pub(crate) fn run_tests(extent: Extent) -> anyhow::Result<()> {
+    let started = Instant::now();
+    setup::c_compiler()?;
+    let workspace = Workspace::load()?;
+    let mut selection = workspace.native_selection();
+    match extent {
+        Extent::Everything => prepare(&selection)?,
+        Extent::Short if workspace.has(END_TO_END) => {
+            selection.extend(["--exclude".to_owned(), END_TO_END.to_owned()]);
+        }
+        Extent::Short => {}
+    }
+    if setup::answers("cargo-nextest") {
+        run(cargo(["nextest", "run", "--no-fail-fast"]).args(&selection))?;
+    } else {
+        run(cargo(["test", "--no-fail-fast", "--bins", "--lib", "--tests"]).args(&selection))?;
+    }
+    run(cargo(["test", "--doc"]).args(&selection))?;
+    say(&format!("all tests passed, {} s", started.elapsed().as_secs()));
+    Ok(())
+}
+
+/// Kills the host under load, again and again.
+pub(crate) fn crash(rounds: u32) -> anyhow::Result<()> {
+    setup::c_compiler()?;
+    let selection = Workspace::load()?.native_selection();
+    prepare(&selection)?;
+    let mut command = cargo(["test", "--test", "crash"]);
+    command.args(&selection).args(["--", "--nocapture"]).env(CRASH_ROUNDS_VARIABLE, rounds.to_string());
+    run(&mut command)
+}
+
+/// Guests, third-party programs, the host's binary and all tests.
+fn prepare(selection: &[String]) -> anyhow::Result<()> {
+    guests::build_all()?;
+    third_party::build()?;
+    // With `--tests`, as the tests will: features of dev-dependencies would otherwise make a second build of all.
+    run(cargo(["build", "--bins", "--tests"]).args(selection))
+}
