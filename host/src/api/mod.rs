@@ -1,5 +1,29 @@
 //! The HTTP API. `router.rs` shows every route on one page; one file per action.
+//!
+//! Guarantees: every answer that is not a success is a problem document with a stable code; no internal text reaches
+//! a client; every body, page and wait is bounded. Decides nothing about jobs: it parses, asks the store, and shows.
 
+mod auth;
+mod backup;
+mod docs;
+mod error;
+mod extract;
+mod front;
+mod health;
+mod http_metrics;
+mod jobs;
+mod kinds;
+mod metrics;
+mod modules;
+mod openapi;
+mod queues;
+mod router;
+mod serve;
+mod shared;
 mod state;
+pub mod wire;
 
+pub use error::{ApiError, FieldError, ProblemCode};
+pub use router::router;
+pub use serve::serve;
 pub use state::ApiState;

@@ -1,0 +1,204 @@
+//! Who may call: the name the host is called by (DNS rebinding), the page a browser calls from, the admin's key.
+//!
+//! `/health/*` answers anybody. Comparing the key takes the same time whatever was sent, and a refusal does not say
+//! what was wrong. One pass over three headers: this runs before every request.
+
+use std::net::IpAddr;
+
+use http::header::{AUTHORIZATION, HOST, ORIGIN};
+use http::{HeaderMap, Uri};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::error::{ApiError, ProblemCode};
+use crate::config::Config;
+
+/// The rules, made once from the configuration.
+pub(super) struct Guard {
+    /// Of the admin's key. Hashes have one length, so comparing them tells nothing about the key's.
+    key_hash: Option<[u8; 32]>,
+    listen: IpAddr,
+    /// Lower case.
+    allowed_hosts: Vec<String>,
+}
+
+impl Guard {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            key_hash: config.admin_key.as_ref().map(|key| Sha256::digest(key.0.as_bytes()).into()),
+            listen: config.listen.ip(),
+            allowed_hosts: config.allowed_hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
+        }
+    }
+
+    /// Refuses a request that may not be made.
+    pub(super) fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
+        if uri.path().starts_with("/health/") {
+            return Ok(());
+        }
+        self.check_host(uri, headers)?;
+        self.check_origin(headers)?;
+        self.check_key(headers)
+    }
+
+    fn check_host(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
+        let host = match headers.get(HOST) {
+            Some(value) => value.to_str().unwrap_or_default(),
+            // HTTP/2 says it in the URI.
+            None => uri.authority().map_or("", |authority| authority.as_str()),
+        };
+        if host.is_empty() {
+            return Err(ApiError::new(ProblemCode::HostMissing, "send a `Host` header"));
+        }
+        if self.is_ours(host) {
+            return Ok(());
+        }
+        Err(ApiError::new(
+            ProblemCode::ForeignHost,
+            "call this host by a loopback name, by the address it listens on, or by a name in its `allowed_hosts`",
+        ))
+    }
+
+    fn check_origin(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+        let Some(origin) = headers.get(ORIGIN) else { return Ok(()) };
+        // `null` (a sandboxed frame, a file) has no scheme and is foreign like any other.
+        let authority = origin.to_str().ok().and_then(|text| text.split_once("://")).map(|(_, authority)| authority);
+        if authority.is_some_and(|authority| self.is_ours(authority)) {
+            return Ok(());
+        }
+        Err(ApiError::new(
+            ProblemCode::ForeignOrigin,
+            "web pages of other origins may not call this host; add the page's host to `allowed_hosts`",
+        ))
+    }
+
+    fn check_key(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+        let Some(key_hash) = &self.key_hash else { return Ok(()) };
+        let sent = headers.get(AUTHORIZATION).and_then(|value| {
+            let value = value.as_bytes();
+            let (scheme, token) = value.split_at_checked(b"Bearer ".len())?;
+            scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
+        });
+        let sent_hash: [u8; 32] = Sha256::digest(sent.unwrap_or_default()).into();
+        if bool::from(sent_hash.ct_eq(key_hash)) {
+            return Ok(());
+        }
+        Err(ApiError::new(ProblemCode::Unauthorized, "send `Authorization: Bearer` and the admin's key"))
+    }
+
+    /// `authority` is a host with or without a port.
+    fn is_ours(&self, authority: &str) -> bool {
+        let host = without_port(authority);
+        if host.eq_ignore_ascii_case("localhost") {
+            return true;
+        }
+        let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        if let Ok(address) = address.parse::<IpAddr>() {
+            // Rebinding needs a name: an address typed as such is the user's own choice where any is listened on.
+            return address.is_loopback() || address == self.listen || self.listen.is_unspecified();
+        }
+        self.allowed_hosts.iter().any(|allowed| {
+            let wanted = if without_port(allowed) == allowed.as_str() { host } else { authority };
+            wanted.eq_ignore_ascii_case(allowed)
+        })
+    }
+}
+
+fn without_port(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        // An IPv6 address ends with its bracket.
+        Some((host, port)) if !port.contains(']') && port.bytes().all(|b| b.is_ascii_digit()) => host,
+        _ => authority,
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn guard(listen: &str, allowed: &[&str], key: Option<&str>) -> Guard {
+        Guard {
+            key_hash: key.map(|key| Sha256::digest(key).into()),
+            listen: listen.parse().unwrap(),
+            allowed_hosts: allowed.iter().map(|host| (*host).to_owned()).collect(),
+        }
+    }
+
+    fn check(guard: &Guard, headers: &[(http::HeaderName, &str)]) -> Option<ProblemCode> {
+        let headers = headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect();
+        guard.check(&Uri::from_static("/v1/jobs"), &headers).err().map(|error| error.code())
+    }
+
+    #[test]
+    fn hosts() {
+        let plain = guard("127.0.0.1", &["stoker.example", "other.example:8080"], None);
+        let open = guard("0.0.0.0", &[], None);
+        let bound = guard("10.0.0.5", &[], None);
+        for (guard, host, ours) in [
+            (&plain, "localhost", true),
+            (&plain, "LOCALHOST:7700", true),
+            (&plain, "127.0.0.1:7700", true),
+            (&plain, "127.0.0.2", true),
+            (&plain, "[::1]:7700", true),
+            (&plain, "[::1]", true),
+            (&plain, "stoker.example", true),
+            (&plain, "Stoker.Example:99", true),
+            (&plain, "other.example:8080", true),
+            (&plain, "other.example:8081", false),
+            (&plain, "other.example", false),
+            (&plain, "evil.example", false),
+            (&plain, "localhost.evil.example", false),
+            (&plain, "127.0.0.1.evil.example", false),
+            (&plain, "stoker.example.evil", false),
+            (&plain, "10.0.0.5", false),
+            (&plain, "localhost:7700@evil.example", false),
+            (&open, "10.0.0.5:7700", true),
+            (&open, "evil.example", false),
+            (&bound, "10.0.0.5:7700", true),
+            (&bound, "10.0.0.6:7700", false),
+        ] {
+            let expected = (!ours).then_some(ProblemCode::ForeignHost);
+            assert_eq!(check(guard, &[(HOST, host)]), expected, "{host}");
+        }
+        assert_eq!(check(&plain, &[]), Some(ProblemCode::HostMissing));
+        let http2 = Uri::from_static("http://localhost:7700/v1/jobs");
+        assert!(plain.check(&http2, &HeaderMap::new()).is_ok());
+    }
+
+    #[test]
+    fn origins() {
+        let guard = guard("127.0.0.1", &["stoker.example"], None);
+        for (origin, ours) in [
+            ("http://localhost:7700", true),
+            ("https://stoker.example", true),
+            ("http://evil.example", false),
+            ("null", false),
+            ("", false),
+            ("http://localhost.evil.example", false),
+        ] {
+            let expected = (!ours).then_some(ProblemCode::ForeignOrigin);
+            assert_eq!(check(&guard, &[(HOST, "localhost"), (ORIGIN, origin)]), expected, "{origin}");
+        }
+    }
+
+    #[test]
+    fn keys() {
+        let guard = guard("127.0.0.1", &[], Some("a-long-admin-key"));
+        let local = (HOST, "localhost");
+        for (value, good) in [
+            ("Bearer a-long-admin-key", true),
+            ("bearer a-long-admin-key", true),
+            ("Bearer a-long-admin-kez", false),
+            ("Bearer ", false),
+            ("Bearer", false),
+            ("Basic a-long-admin-key", false),
+            ("", false),
+        ] {
+            let expected = (!good).then_some(ProblemCode::Unauthorized);
+            assert_eq!(check(&guard, &[local.clone(), (AUTHORIZATION, value)]), expected, "{value}");
+        }
+        assert_eq!(check(&guard, &[local]), Some(ProblemCode::Unauthorized));
+        assert!(guard.check(&Uri::from_static("/health/ready"), &HeaderMap::new()).is_ok());
+    }
+}

@@ -1,0 +1,343 @@
+//! Errors as clients see them: RFC 9457 problem documents.
+//!
+//! Policy. Every refusal has a code from the one table below; codes are stable, texts are not. `detail` tells a
+//! stranger what to change. What went wrong inside the host is logged here, once, and never sent: the client gets
+//! `internal` or `store_unavailable` and a sentence that says whether trying again helps.
+
+use std::fmt;
+
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+
+use crate::store::StoreError;
+
+/// The media type of every refusal.
+pub(super) const PROBLEM_JSON: &str = "application/problem+json";
+/// Most entries of `errors` in one problem document.
+pub(super) const FIELD_ERRORS_MAX: usize = 20;
+/// Longest pointer or message of one entry, bytes.
+const FIELD_ERROR_BYTES_MAX: usize = 512;
+/// When to try again after a refusal that time heals, seconds.
+const RETRY_AFTER_S: u64 = 1;
+
+macro_rules! problem_codes {
+    ($($(#[$doc:meta])* $name:ident = $status:literal $word:literal $title:literal,)*) => {
+        /// Every refusal there is.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum ProblemCode {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl ProblemCode {
+            /// Every code, in the order of the table.
+            pub const ALL: &'static [ProblemCode] = &[$(ProblemCode::$name,)*];
+
+            /// The stable word clients match on.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(ProblemCode::$name => $word,)* }
+            }
+            /// The HTTP status it comes with.
+            pub const fn status(self) -> u16 {
+                match self { $(ProblemCode::$name => $status,)* }
+            }
+            /// The same short sentence every time.
+            pub const fn title(self) -> &'static str {
+                match self { $(ProblemCode::$name => $title,)* }
+            }
+        }
+    };
+}
+
+problem_codes! {
+    /// The body is not JSON.
+    MalformedJson = 400 "malformed_json" "The body is not well-formed JSON",
+    /// The body ended early or could not be read.
+    MalformedBody = 400 "malformed_body" "The body could not be read",
+    /// No `Host`.
+    HostMissing = 400 "host_missing" "The request names no host",
+    /// No or a wrong key.
+    Unauthorized = 401 "unauthorized" "A valid key is needed",
+    /// DNS rebinding.
+    ForeignHost = 403 "foreign_host" "This host is not called by that name",
+    /// A foreign web page.
+    ForeignOrigin = 403 "foreign_origin" "Requests from that origin are refused",
+    /// No such path.
+    NotFound = 404 "not_found" "There is nothing at this path",
+    /// No such job.
+    JobNotFound = 404 "job_not_found" "There is no such job",
+    /// No such kind.
+    KindNotFound = 404 "kind_not_found" "There is no such kind",
+    /// No such module.
+    ModuleNotFound = 404 "module_not_found" "There is no such module",
+    /// No such version.
+    VersionNotFound = 404 "version_not_found" "There is no such version of the module",
+    /// Wrong method.
+    MethodNotAllowed = 405 "method_not_allowed" "This path does not take that method",
+    /// The body came too slowly.
+    BodyTimeout = 408 "body_timeout" "The body came too slowly",
+    /// The key was used for another request.
+    IdempotencyConflict = 409 "idempotency_conflict" "The idempotency key was used for another request",
+    /// The job's state does not allow it.
+    WrongState = 409 "wrong_state" "The job is not in a state that allows this",
+    /// Another module serves the kind.
+    KindOwned = 409 "kind_owned" "Another module serves this kind",
+    /// Unfinished jobs need what would go.
+    KindsNeeded = 409 "kinds_needed" "Unfinished jobs need what would be removed",
+    /// The active version can't be deleted alone.
+    VersionActive = 409 "version_active" "The version is the active one",
+    /// The body is too large.
+    BodyTooLarge = 413 "body_too_large" "The body is too large",
+    /// The payload is too large.
+    PayloadTooLarge = 413 "payload_too_large" "The payload is too large",
+    /// The batch has too many jobs.
+    BatchTooLarge = 413 "batch_too_large" "The batch has too many jobs",
+    /// Wrong content type.
+    UnsupportedMediaType = 415 "unsupported_media_type" "The content type is not understood here",
+    /// A field is wrong.
+    InvalidRequest = 422 "invalid_request" "The request has invalid fields",
+    /// The payload breaks the kind's schema.
+    InvalidPayload = 422 "invalid_payload" "The payload breaks the schema of its kind",
+    /// Text that is no identifier.
+    InvalidId = 422 "invalid_id" "The path holds something that is not an identifier",
+    /// A query parameter is wrong.
+    InvalidQuery = 422 "invalid_query" "The query string has invalid parameters",
+    /// One job of an atomic batch was refused.
+    BatchRejected = 422 "batch_rejected" "A job of the batch was refused, so none was enqueued",
+    /// Not WebAssembly.
+    MalformedModule = 422 "malformed_module" "The body is not a valid WebAssembly module or component",
+    /// Neither handler nor command.
+    NoEntry = 422 "no_entry" "The module is neither a handler nor a command",
+    /// Imports the host lacks.
+    UnknownImports = 422 "unknown_imports" "The module imports what this host does not offer",
+    /// Compiling failed.
+    CompileFailed = 422 "compile_failed" "The module could not be compiled",
+    /// `describe` failed or lied.
+    DescribeFailed = 422 "describe_failed" "The module does not describe itself properly",
+    /// Too many requests wait already.
+    Busy = 429 "busy" "The host has too much to do",
+    /// The host's own fault.
+    Internal = 500 "internal" "The host made a mistake",
+    /// The store cannot write.
+    StoreUnavailable = 503 "store_unavailable" "The store cannot write now",
+    /// Stopping.
+    Stopping = 503 "stopping" "The host is stopping",
+    /// Not ready to serve.
+    NotReady = 503 "not_ready" "The host is not ready",
+    /// The compiler process failed.
+    CompilerUnavailable = 503 "compiler_unavailable" "The compiler could not be run",
+}
+
+/// What is wrong with one field.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct FieldError {
+    /// JSON pointer into the request.
+    pub pointer: String,
+    /// What is wrong there.
+    pub message: String,
+}
+
+impl FieldError {
+    /// Cut to a bounded length, since both parts may quote the request.
+    pub fn new(pointer: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { pointer: cut(pointer.into()), message: cut(message.into()) }
+    }
+}
+
+/// Shortens text that quotes a request.
+pub(super) fn cut(mut text: String) -> String {
+    if text.len() > FIELD_ERROR_BYTES_MAX {
+        let end = (0..=FIELD_ERROR_BYTES_MAX).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+/// A refusal. Boxed, so that results stay small on the path that succeeds.
+#[derive(Clone, Debug)]
+pub struct ApiError(Box<Problem>);
+
+#[derive(Clone, Debug)]
+struct Problem {
+    code: ProblemCode,
+    detail: String,
+    errors: Vec<FieldError>,
+    extensions: Vec<(&'static str, Value)>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl ApiError {
+    /// A refusal with a sentence that says what to change.
+    pub fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
+        let headers = match code.status() {
+            401 => vec![(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))],
+            429 | 503 => vec![(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S))],
+            _ => Vec::new(),
+        };
+        Self(Box::new(Problem { code, detail: detail.into(), errors: Vec::new(), extensions: Vec::new(), headers }))
+    }
+
+    /// `invalid_request` with what is wrong, cut to [`FIELD_ERRORS_MAX`] entries.
+    pub fn invalid(errors: Vec<FieldError>) -> Self {
+        Self::fields(ProblemCode::InvalidRequest, errors)
+    }
+
+    /// `invalid_request` with one field.
+    pub fn field(pointer: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::invalid(vec![FieldError::new(pointer, message)])
+    }
+
+    /// A refusal that names fields; the first one also stands in `detail`.
+    pub fn fields(code: ProblemCode, mut errors: Vec<FieldError>) -> Self {
+        errors.truncate(FIELD_ERRORS_MAX);
+        let detail = match errors.first() {
+            Some(FieldError { pointer, message }) if pointer.is_empty() => message.clone(),
+            Some(FieldError { pointer, message }) => format!("{pointer}: {message}"),
+            None => code.title().to_owned(),
+        };
+        let mut error = Self::new(code, detail);
+        error.0.errors = errors;
+        error
+    }
+
+    /// The host's own fault: `cause` is logged, not sent.
+    pub fn internal(cause: &dyn fmt::Display) -> Self {
+        tracing::error!(%cause, "a request failed inside the host");
+        Self::new(ProblemCode::Internal, "the host made a mistake; its log says more. Trying again may help")
+    }
+
+    /// With a further member of the document.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+        self.0.extensions.push((name, value.into()));
+        self
+    }
+
+    /// With a header.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.0.headers.push((name, value));
+        self
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> ProblemCode {
+        self.0.code
+    }
+
+    /// The sentence.
+    pub fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
+    /// What is wrong with which field.
+    pub fn errors(&self) -> &[FieldError] {
+        &self.0.errors
+    }
+}
+
+impl Serialize for Problem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("type", &format_args!("/docs#{}", self.code.as_str()))?;
+        map.serialize_entry("title", self.code.title())?;
+        map.serialize_entry("status", &self.code.status())?;
+        map.serialize_entry("code", self.code.as_str())?;
+        map.serialize_entry("detail", &self.detail)?;
+        if !self.errors.is_empty() {
+            map.serialize_entry("errors", &self.errors)?;
+        }
+        for (name, value) in &self.extensions {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let body = serde_json::to_vec(&*self.0).unwrap_or_else(|_| b"{}".to_vec());
+        let mut response = Response::new(body.into());
+        *response.status_mut() =
+            StatusCode::from_u16(self.0.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        for (name, value) in self.0.headers {
+            response.headers_mut().insert(name, value);
+        }
+        response
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match &error {
+            StoreError::Unavailable(_) => {
+                tracing::warn!(%error, "a request was refused");
+                Self::new(
+                    ProblemCode::StoreUnavailable,
+                    "the store cannot write now (is the disk full, or the data directory read-only?); nothing was written, try again later",
+                )
+            }
+            StoreError::Busy { waiting_max } => Self::new(
+                ProblemCode::Busy,
+                format!("{waiting_max} operations wait for the store already; nothing was written, try again later"),
+            ),
+            StoreError::Closed => Self::new(ProblemCode::Stopping, "the host is stopping; nothing was written"),
+            StoreError::Internal(_) => Self::internal(&error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn shape(error: &ApiError) -> String {
+        serde_json::to_string_pretty(&*error.0).unwrap()
+    }
+
+    #[test]
+    fn a_problem_document() {
+        let error = ApiError::invalid(vec![
+            FieldError::new("/delay", "must not be negative"),
+            FieldError::new("/priority", "must be 0 to 9"),
+        ])
+        .with("line", 3);
+        insta::assert_snapshot!(shape(&error), @"");
+    }
+
+    #[test]
+    fn internal_texts_are_not_sent() {
+        for error in [StoreError::Internal("secret".into()), StoreError::Unavailable("secret".into())] {
+            let error = ApiError::from(error);
+            assert!(!shape(&error).contains("secret"));
+        }
+    }
+
+    #[test]
+    fn refusals_that_time_heals_say_when_to_try_again() {
+        for code in ProblemCode::ALL {
+            let response = ApiError::new(*code, "x").into_response();
+            assert_eq!(response.status().as_u16(), code.status());
+            assert_eq!(response.headers().contains_key(RETRY_AFTER), matches!(code.status(), 429 | 503));
+            assert_eq!(response.headers()[CONTENT_TYPE], PROBLEM_JSON);
+        }
+    }
+
+    #[test]
+    fn codes_are_unique() {
+        let words: std::collections::BTreeSet<_> = ProblemCode::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(words.len(), ProblemCode::ALL.len());
+    }
+
+    #[test]
+    fn quotes_of_the_request_are_cut_at_a_character() {
+        let error = FieldError::new("", "ü".repeat(10_000));
+        assert!(error.message.len() < 600 && error.message.ends_with('…'));
+    }
+}

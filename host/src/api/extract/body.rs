@@ -1,0 +1,152 @@
+//! Reads bodies: bounded in size before and while they are read, and in the time between two pieces.
+//! A body that comes in one piece is not copied.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http_body_util::BodyExt;
+
+use crate::api::error::{ApiError, ProblemCode};
+
+/// Longest pause between two pieces of a body.
+const BODY_PAUSE_MS: u64 = 30_000;
+/// What is read and thrown away after a 413, so that a client which is still sending gets to see the answer.
+const LINGER_BYTES_MAX: usize = 64 << 20;
+/// And for how long.
+const LINGER_MS: u64 = 2_000;
+
+/// Whether the content type is `expected`, whatever its parameters. `expected` is lower case.
+pub(in crate::api) fn content_type_is(headers: &HeaderMap, expected: &str) -> bool {
+    headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|value| value.trim().eq_ignore_ascii_case(expected))
+}
+
+/// Refuses what is not JSON.
+pub(in crate::api) fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
+    if content_type_is(headers, "application/json") {
+        Ok(())
+    } else {
+        Err(ApiError::new(ProblemCode::UnsupportedMediaType, "send `Content-Type: application/json`"))
+    }
+}
+
+/// The whole body, or 413 as soon as it is known to be larger than `bytes_max`: from its announced length before
+/// anything is read, else at the piece that goes past it.
+pub(in crate::api) async fn read_body(
+    headers: &HeaderMap,
+    mut body: Body,
+    bytes_max: usize,
+) -> Result<Bytes, ApiError> {
+    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > bytes_max as u64) {
+        return Err(too_large(body, bytes_max));
+    }
+    let Some(first) = next_piece(&mut body).await? else { return Ok(Bytes::new()) };
+    if first.len() > bytes_max {
+        return Err(too_large(body, bytes_max));
+    }
+    let Some(second) = next_piece(&mut body).await? else { return Ok(first) };
+    let expected = announced.and_then(|length| usize::try_from(length).ok()).unwrap_or(first.len() + second.len());
+    let mut whole = BytesMut::with_capacity(expected);
+    whole.extend_from_slice(&first);
+    let mut piece = Some(second);
+    while let Some(bytes) = piece {
+        if whole.len() + bytes.len() > bytes_max {
+            return Err(too_large(body, bytes_max));
+        }
+        whole.extend_from_slice(&bytes);
+        piece = next_piece(&mut body).await?;
+    }
+    Ok(whole.freeze())
+}
+
+/// The next piece that holds data; trailers are skipped.
+async fn next_piece(body: &mut Body) -> Result<Option<Bytes>, ApiError> {
+    loop {
+        let frame = tokio::time::timeout(Duration::from_millis(BODY_PAUSE_MS), body.frame()).await.map_err(|_| {
+            ApiError::new(ProblemCode::BodyTimeout, format!("nothing of the body came for {} s", BODY_PAUSE_MS / 1_000))
+        })?;
+        match frame {
+            None => return Ok(None),
+            Some(Err(_)) => {
+                return Err(ApiError::new(ProblemCode::MalformedBody, "the body ended before its announced end"));
+            }
+            Some(Ok(frame)) => {
+                if let Ok(bytes) = frame.into_data() {
+                    return Ok(Some(bytes));
+                }
+            }
+        }
+    }
+}
+
+fn too_large(mut body: Body, bytes_max: usize) -> ApiError {
+    // Closing a connection with unread bytes resets it, and the client never sees why. Read on beside the answer,
+    // within bounds.
+    let linger = async move {
+        let mut left = LINGER_BYTES_MAX;
+        while let Some(Ok(frame)) = body.frame().await {
+            let read = frame.data_ref().map_or(0, Bytes::len);
+            if read > left {
+                return;
+            }
+            left -= read;
+        }
+    };
+    tokio::spawn(tokio::time::timeout(Duration::from_millis(LINGER_MS), linger));
+    ApiError::new(ProblemCode::BodyTooLarge, format!("the body may have at most {bytes_max} bytes"))
+        .with("bytes_max", bytes_max)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn pieces(pieces: &[&'static str]) -> Body {
+        Body::from_stream(futures_util::stream::iter(
+            pieces
+                .iter()
+                .map(|piece| Ok::<_, std::io::Error>(Bytes::from_static(piece.as_bytes())))
+                .collect::<Vec<_>>(),
+        ))
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_up_to_its_bound_and_not_past_it() {
+        let none = HeaderMap::new();
+        assert_eq!(read_body(&none, Body::empty(), 3).await.unwrap(), "");
+        assert_eq!(read_body(&none, pieces(&["abc"]), 3).await.unwrap(), "abc");
+        assert_eq!(read_body(&none, pieces(&["a", "b", "c"]), 3).await.unwrap(), "abc");
+        for body in [pieces(&["abcd"]), pieces(&["ab", "cd"]), pieces(&["a", "b", "c", "d"])] {
+            assert_eq!(read_body(&none, body, 3).await.unwrap_err().code(), ProblemCode::BodyTooLarge);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_announced_length_is_refused_before_anything_is_read() {
+        let headers = HeaderMap::from_iter([(CONTENT_LENGTH, "4".parse().unwrap())]);
+        let never = Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
+        assert_eq!(read_body(&headers, never, 3).await.unwrap_err().code(), ProblemCode::BodyTooLarge);
+    }
+
+    #[test]
+    fn content_types_are_compared_without_parameters() {
+        for (value, expected) in [
+            ("application/json", true),
+            ("Application/JSON; charset=utf-8", true),
+            ("application/jsonx", false),
+            ("text/plain", false),
+        ] {
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, value.parse().unwrap())]);
+            assert_eq!(content_type_is(&headers, "application/json"), expected, "{value}");
+        }
+        assert!(!content_type_is(&HeaderMap::new(), "application/json"));
+    }
+}

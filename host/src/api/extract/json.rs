@@ -1,0 +1,224 @@
+//! JSON text into wire types. Text that is not JSON is 400 with its line and column; JSON of the wrong shape
+//! (unknown or duplicate fields, bad types) is 422 with a pointer.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde_json::error::Category;
+use serde_json::{Map, Number, Value};
+use serde_path_to_error::Segment;
+
+use crate::api::error::{ApiError, FieldError, ProblemCode};
+
+/// Parses a request.
+pub(in crate::api) fn parse_json<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Result<T, ApiError> {
+    serde_json::from_slice(text).map_err(|error| refuse::<T>(text, &error))
+}
+
+#[cold]
+fn refuse<'de, T: Deserialize<'de>>(text: &'de [u8], error: &serde_json::Error) -> ApiError {
+    match error.classify() {
+        Category::Data => ApiError::invalid(vec![locate::<T>(text, error)]),
+        Category::Syntax | Category::Eof | Category::Io => refuse_json(error),
+    }
+}
+
+/// The refusal of a body as a whole.
+pub(in crate::api) fn refuse_json(error: &serde_json::Error) -> ApiError {
+    match error.classify() {
+        Category::Data => ApiError::invalid(vec![FieldError::new("", without_position(&error.to_string()))]),
+        Category::Syntax | Category::Eof | Category::Io => {
+            ApiError::new(ProblemCode::MalformedJson, format!("the body is not JSON: {error}"))
+                .with("line", error.line())
+                .with("column", error.column())
+        }
+    }
+}
+
+/// Parses once more, slowly, to learn where the error is.
+fn locate<'de, T: Deserialize<'de>>(text: &'de [u8], error: &serde_json::Error) -> FieldError {
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+        // The same bytes fail the same way; this arm cannot be reached.
+        Ok(_) => FieldError::new("", without_position(&error.to_string())),
+        Err(located) => {
+            let message = without_position(&located.inner().to_string()).to_owned();
+            let mut pointer = String::new();
+            let mut last = None;
+            for segment in located.path() {
+                let part = match segment {
+                    Segment::Seq { index } => index.to_string(),
+                    Segment::Map { key } => key.clone(),
+                    Segment::Enum { variant } => variant.clone(),
+                    Segment::Unknown => continue,
+                };
+                push_part(&mut pointer, &part);
+                last = Some(part);
+            }
+            // These name a field that is not part of the path yet.
+            let named = ["unknown field `", "duplicate field `", "missing field `"]
+                .iter()
+                .find_map(|prefix| message.strip_prefix(prefix))
+                .and_then(|rest| rest.split('`').next());
+            if let Some(name) = named
+                && last.as_deref() != Some(name)
+            {
+                push_part(&mut pointer, name);
+            }
+            FieldError::new(pointer, message)
+        }
+    }
+}
+
+fn push_part(pointer: &mut String, part: &str) {
+    pointer.push('/');
+    for c in part.chars() {
+        match c {
+            '~' => pointer.push_str("~0"),
+            '/' => pointer.push_str("~1"),
+            c => pointer.push(c),
+        }
+    }
+}
+
+/// The pointer says where; a position within one value would confuse.
+fn without_position(message: &str) -> &str {
+    message.rfind(" at line ").map_or(message, |end| &message[..end])
+}
+
+/// A payload as a value, to be checked against a schema. Duplicate keys are refused: the guest's parser might take
+/// the other one than was checked.
+pub(in crate::api) fn parse_strict_value(text: &str) -> Result<Value, String> {
+    serde_json::from_str::<StrictValue>(text).map(|value| value.0).map_err(|error| error.to_string())
+}
+
+struct StrictValue(Value);
+
+impl<'de> Deserialize<'de> for StrictValue {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Strict.deserialize(deserializer).map(StrictValue)
+    }
+}
+
+struct Strict;
+
+impl<'de> DeserializeSeed<'de> for Strict {
+    type Value = Value;
+
+    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    }
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = access.next_element_seed(Strict)? {
+            items.push(item);
+        }
+        Ok(Value::Array(items))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        let mut map = Map::new();
+        while let Some(key) = access.next_key::<String>()? {
+            if map.contains_key(&key) {
+                return Err(de::Error::custom(format_args!("duplicate key `{key}`")));
+            }
+            let value = access.next_value_seed(Strict)?;
+            map.insert(key, value);
+        }
+        Ok(Value::Object(map))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde_json::value::RawValue;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code)]
+    struct Request<'a> {
+        #[serde(borrow)]
+        payload: &'a RawValue,
+        #[serde(default)]
+        number: Option<u8>,
+        #[serde(default)]
+        list: Vec<Inner>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code)]
+    struct Inner {
+        name: String,
+    }
+
+    fn refusal(text: &str) -> (u16, String) {
+        let error = parse_json::<Request>(text.as_bytes()).unwrap_err();
+        (error.code().status(), error.errors().first().map(|error| error.pointer.clone()).unwrap_or_default())
+    }
+
+    #[test]
+    fn broken_text_is_400_and_wrong_shapes_are_422_with_a_pointer() {
+        for (text, status, pointer) in [
+            ("", 400, ""),
+            ("{", 400, ""),
+            (r#"{"payload": {"a": }}"#, 400, ""),
+            (r#"{"payload": 1} x"#, 400, ""),
+            (r#"{"payload": 1, "payload": 2}"#, 422, "/payload"),
+            (r#"{"payload": 1, "other": 2}"#, 422, "/other"),
+            (r#"{"payload": 1, "o/t~her": 2}"#, 422, "/o~1t~0her"),
+            (r#"{"payload": 1, "number": "x"}"#, 422, "/number"),
+            (r#"{"payload": 1, "number": 256}"#, 422, "/number"),
+            (r#"{"payload": 1, "list": [{"name": "a"}, {"name": 1}]}"#, 422, "/list/1/name"),
+            (r#"{"payload": 1, "list": [{"nome": "a"}]}"#, 422, "/list/0/nome"),
+            (r#"{"number": 1}"#, 422, "/payload"),
+            ("[]", 422, ""),
+        ] {
+            assert_eq!(refusal(text), (status, pointer.to_owned()), "{text}");
+        }
+        let error = parse_json::<Request>(b"{\n  \"payload\": tru }").unwrap_err();
+        assert!(error.detail().contains("line 2 column"), "{}", error.detail());
+        assert!(parse_json::<Request>(b"\xff").is_err());
+        assert!(parse_json::<Request>(b"{\"payload\": \"\xff\"}").is_err());
+    }
+
+    #[test]
+    fn strict_values_refuse_duplicate_keys_and_bottomless_nesting() {
+        let text = r#"{"a": [1, -2, 2.5, "x", null, true, {"b": {}}]}"#;
+        assert_eq!(parse_strict_value(text).unwrap(), serde_json::from_str::<Value>(text).unwrap());
+        assert!(parse_strict_value(r#"{"a": {"b": 1, "b": 2}}"#).unwrap_err().contains("duplicate key `b`"));
+        assert!(parse_strict_value(&"[".repeat(100_000)).is_err());
+        assert!(parse_strict_value("1e999").is_err());
+    }
+}

@@ -1,0 +1,11 @@
+//! How requests are taken apart: bodies, JSON, paths and query strings, each with its refusals.
+
+mod body;
+mod json;
+mod parameters;
+mod path;
+
+pub(super) use body::{content_type_is, read_body, require_json};
+pub(super) use json::{parse_json, parse_strict_value, refuse_json};
+pub(super) use parameters::{Force, NoParameters, Parameters};
+pub(super) use path::{JobPath, NamePath, VersionPath};

@@ -1,0 +1,163 @@
+//! What became of each job of a batch, in the order it was sent.
+
+use axum::response::Response;
+use http::StatusCode;
+use serde::{Serialize, Serializer};
+
+use super::batch_lines::Place;
+use super::enqueue::{json, key_conflict, kind_gone};
+use crate::api::error::{ApiError, FIELD_ERRORS_MAX, FieldError, ProblemCode};
+use crate::job::JobId;
+use crate::store::BatchItem;
+
+/// A first guess at the length of one entry, bytes.
+const RESULT_BYTES: usize = 40;
+
+/// The answer to a batch.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(in crate::api) struct BatchReply {
+    /// One per job, in order.
+    results: Vec<BatchResult>,
+}
+
+/// What became of one job.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(untagged)]
+pub(in crate::api) enum BatchResult {
+    /// Enqueued, now or when the same request first came.
+    Enqueued {
+        /// The job.
+        #[schema(value_type = String)]
+        id: JobId,
+        /// It was enqueued by an earlier, equal request.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        replayed: bool,
+    },
+    /// Refused.
+    Refused {
+        /// Why.
+        error: BatchError,
+    },
+}
+
+/// Why one job was refused.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(in crate::api) struct BatchError {
+    /// Its place in the array, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<usize>,
+    /// Its line, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    /// The stable code.
+    #[serde(serialize_with = "code_word")]
+    #[schema(value_type = String)]
+    code: ProblemCode,
+    /// One sentence.
+    detail: String,
+    /// Fields, with pointers into the job.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldError>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature.
+fn code_word<S: Serializer>(code: &ProblemCode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(code.as_str())
+}
+
+impl BatchError {
+    fn at(place: Place, error: &ApiError) -> Self {
+        let (index, line) = match place {
+            Place::Index(index) => (Some(index), None),
+            Place::Line(line) => (None, Some(line)),
+        };
+        let errors = error.errors().to_vec();
+        Self { index, line, code: error.code(), detail: error.detail().to_owned(), errors }
+    }
+}
+
+/// Why an item the store was given was not written; `None` if it was.
+pub(super) fn item_error(item: BatchItem) -> Option<ApiError> {
+    match item {
+        BatchItem::Created(_) | BatchItem::Replayed(_) => None,
+        BatchItem::KeyConflict => Some(key_conflict()),
+        BatchItem::KindGone => Some(kind_gone()),
+    }
+}
+
+/// One entry per place: the store's word, or, where it has none, the next of `refusals`. In a replayed batch every
+/// job is an old one, which the header says.
+pub(super) fn reply(
+    places: &[Place],
+    items: impl Iterator<Item = Option<BatchItem>>,
+    refusals: Vec<ApiError>,
+    batch_replayed: bool,
+) -> Result<Response, ApiError> {
+    let mut refusals = refusals.into_iter();
+    let results: Vec<BatchResult> = places
+        .iter()
+        .zip(items.chain(std::iter::repeat(None)))
+        .map(|(place, item)| match item {
+            Some(BatchItem::Created(id)) => BatchResult::Enqueued { id, replayed: false },
+            Some(BatchItem::Replayed(id)) => BatchResult::Enqueued { id, replayed: !batch_replayed },
+            item => {
+                let error = item.and_then(item_error).or_else(|| refusals.next());
+                let error =
+                    error.unwrap_or_else(|| ApiError::internal(&"the store said nothing about a job of a batch"));
+                BatchResult::Refused { error: BatchError::at(*place, &error) }
+            }
+        })
+        .collect();
+    json(StatusCode::OK, &BatchReply { results }, places.len().saturating_mul(RESULT_BYTES) + 16)
+}
+
+/// The refusal of an atomic batch: names the first job and what is wrong with as many as fit.
+pub(super) fn reject(refused: impl Iterator<Item = (Place, ApiError)>) -> ApiError {
+    let mut refused = refused.peekable();
+    let first = refused.peek().map(|(place, error)| (*place, error.code(), error.detail().to_owned()));
+    let errors: Vec<FieldError> = refused
+        .flat_map(|(place, error)| {
+            let (Place::Index(number) | Place::Line(number)) = place;
+            let whole = FieldError::new("", error.detail());
+            let fields = if error.errors().is_empty() { vec![whole] } else { error.errors().to_vec() };
+            fields.into_iter().map(move |field| FieldError::new(format!("/{number}{}", field.pointer), field.message))
+        })
+        .take(FIELD_ERRORS_MAX)
+        .collect();
+    let rejection = ApiError::fields(ProblemCode::BatchRejected, errors);
+    match first {
+        Some((Place::Index(index), code, _)) => rejection.with("index", index).with("cause", code.as_str()),
+        Some((Place::Line(line), code, _)) => rejection.with("line", line).with("cause", code.as_str()),
+        None => rejection,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use http_body_util::BodyExt;
+
+    async fn text(response: Response) -> String {
+        String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn entries_stand_in_the_order_of_the_jobs() {
+        let id = JobId::from_u128(1);
+        let items = [Some(BatchItem::Created(id)), None, Some(BatchItem::Replayed(id)), Some(BatchItem::KindGone)];
+        let places: Vec<Place> = [1, 2, 4, 5].map(Place::Line).to_vec();
+        let refusals = vec![ApiError::field("/priority", "must be 0 to 9")];
+        let response = reply(&places, items.into_iter(), refusals, false).unwrap();
+        insta::assert_snapshot!(text(response).await, @"");
+    }
+
+    #[test]
+    fn an_atomic_batch_names_its_bad_jobs() {
+        let error = ApiError::field("/priority", "must be 0 to 9");
+        let rejection = reject([(Place::Line(7), error), (Place::Line(9), kind_gone())].into_iter());
+        assert_eq!(rejection.code(), ProblemCode::BatchRejected);
+        let pointers: Vec<_> = rejection.errors().iter().map(|error| error.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/7/priority", "/9"]);
+    }
+}

@@ -1,0 +1,35 @@
+//! `DELETE /v1/jobs/{id}`.
+
+use axum::extract::State;
+use http::StatusCode;
+
+use super::enqueue::job_not_found;
+use crate::api::error::{ApiError, ProblemCode};
+use crate::api::extract::{JobPath, NoParameters};
+use crate::api::shared::Shared;
+use crate::store::DeleteResult;
+
+/// Delete a job that has ended
+#[utoipa::path(
+    delete, path = "/v1/jobs/{id}", tag = "jobs", params(("id" = String, Path)),
+    responses(
+        (status = 204, description = "Gone, with its payload, output, attempts and logs"),
+        (status = 404, description = "`job_not_found`"),
+        (status = 409, description = "`wrong_state`: it has not ended; cancel it first"),
+    ),
+)]
+pub(in crate::api) async fn delete(
+    State(api): Shared,
+    JobPath(job): JobPath,
+    _: NoParameters,
+) -> Result<StatusCode, ApiError> {
+    match api.store.delete(api.tenant(), job).await? {
+        DeleteResult::Deleted => Ok(StatusCode::NO_CONTENT),
+        DeleteResult::WrongState(state) => Err(ApiError::new(
+            ProblemCode::WrongState,
+            format!("the job is {state}; cancel it first, only jobs that have ended can be deleted"),
+        )
+        .with("state", state.as_str())),
+        DeleteResult::NotFound => Err(job_not_found(job)),
+    }
+}

@@ -1,0 +1,151 @@
+//! `POST /v1/jobs`: the hot path. The body is parsed once, the payload stays a slice of it, and the answer is
+//! written from the committed row.
+
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, LOCATION};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde::Serialize;
+
+use super::request::{JobRequest, Rules};
+use super::view::{Bulk, View};
+use super::wait::{preferred_wait, wait_for_end};
+use crate::api::error::{ApiError, FieldError, ProblemCode};
+use crate::api::extract::{NoParameters, parse_json, read_body, require_json};
+use crate::api::shared::{Api, Shared};
+use crate::api::wire::job::Job;
+use crate::job::JobId;
+use crate::store::{EnqueueResult, JobRow};
+
+/// Room for everything of a request that is not its payload, bytes.
+const REQUEST_FIELDS_BYTES_MAX: usize = 64 << 10;
+/// A first guess at the length of an answer beside the payload, bytes.
+const REPLY_BYTES: usize = 768;
+
+pub(super) static IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+static PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
+/// Enqueue a job
+///
+/// Answered once the job is committed and fsynced. With `Prefer: wait=N` the answer waits up to N (at most 60)
+/// seconds for the job to end: 200 with the finished job, else 202.
+#[utoipa::path(
+    post, path = "/v1/jobs", tag = "jobs", request_body = JobRequest,
+    params(
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable for 24 h"),
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for the job to end"),
+    ),
+    responses(
+        (status = 201, body = Job, description = "Enqueued", headers(("Location" = String))),
+        (status = 200, body = Job, description = "Finished within the wait, or the same request came before (`Idempotency-Replayed: true`)"),
+        (status = 202, body = Job, description = "Enqueued, and not finished within the wait"),
+        (status = 404, description = "`kind_not_found`, with the nearest names"),
+        (status = 409, description = "`idempotency_conflict`"),
+        (status = 413, description = "`body_too_large`, `payload_too_large`"),
+        (status = 415, description = "`unsupported_media_type`"),
+        (status = 422, description = "`invalid_request`, `invalid_payload`, with pointers"),
+        (status = 503, description = "`store_unavailable`"),
+    ),
+)]
+pub(in crate::api) async fn enqueue(
+    State(api): Shared,
+    _: NoParameters,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (parts, body) = request.into_parts();
+    require_json(&parts.headers)?;
+    let body_bytes_max = api.config.requests.payload_bytes_max.saturating_add(REQUEST_FIELDS_BYTES_MAX);
+    let body = read_body(&parts.headers, body, body_bytes_max).await?;
+    let header_key = header_key(&parts.headers)?;
+    let catalog = api.store.catalog();
+    let new = Rules::new(&api, &catalog).check(parse_json::<JobRequest>(&body)?, &body, header_key)?;
+    let payload = new.spec.payload.clone();
+    let wait = preferred_wait(&parts.headers);
+
+    let (row, replayed) = match api.store.enqueue(api.tenant(), new).await? {
+        EnqueueResult::Created(row) => (row, false),
+        EnqueueResult::Replayed(row) => (row, true),
+        EnqueueResult::KeyConflict => return Err(key_conflict()),
+        EnqueueResult::KindGone => return Err(kind_gone()),
+    };
+    // A job that was just created is shown as committed; one of before, or one to wait for, is read again.
+    let detail = match wait {
+        Some(wait) => wait_for_end(&api, row.id, wait).await?,
+        None if replayed => api.store.job(api.tenant(), row.id).await?,
+        None => None,
+    };
+    // After a wait the catalog may be another one.
+    let catalog = api.store.catalog();
+    let view = View::new(&api, &catalog);
+    let job = match &detail {
+        Some(detail) => view.detail(detail),
+        None => view.job(&row, Bulk::of(&payload, None), None),
+    };
+    let status = match (wait, replayed) {
+        (Some(_), _) if job.state.is_terminal() => StatusCode::OK,
+        (Some(_), _) => StatusCode::ACCEPTED,
+        (None, true) => StatusCode::OK,
+        (None, false) => StatusCode::CREATED,
+    };
+    let mut response = json(status, &job, REPLY_BYTES + payload.len())?;
+    response.headers_mut().insert(LOCATION, location(&row)?);
+    if replayed {
+        response.headers_mut().insert(IDEMPOTENCY_REPLAYED.clone(), HeaderValue::from_static("true"));
+    }
+    if let Some(wait) = wait {
+        let applied = HeaderValue::try_from(format!("wait={}", wait.as_secs())).map_err(|e| ApiError::internal(&e))?;
+        response.headers_mut().insert(PREFERENCE_APPLIED.clone(), applied);
+    }
+    Ok(response)
+}
+
+/// The header `Idempotency-Key`; its content is checked with the request.
+pub(super) fn header_key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    match value.to_str() {
+        Ok(key) if super::request::is_idempotency_key(key) => Ok(Some(key)),
+        _ => {
+            let error =
+                FieldError::new("", format!("header `Idempotency-Key`: {}", super::request::IDEMPOTENCY_KEY_EXPECTED));
+            Err(ApiError::invalid(vec![error]))
+        }
+    }
+}
+
+pub(super) fn key_conflict() -> ApiError {
+    ApiError::new(
+        ProblemCode::IdempotencyConflict,
+        "this idempotency key came with another request within the last 24 h; use a new key for a new request",
+    )
+}
+
+pub(super) fn kind_gone() -> ApiError {
+    ApiError::new(ProblemCode::KindNotFound, "the kind was removed at this moment; GET /v1/kinds lists what there is")
+}
+
+pub(super) fn job_not_found(job: JobId) -> ApiError {
+    ApiError::new(ProblemCode::JobNotFound, format!("there is no job `{job}`"))
+}
+
+fn location(row: &JobRow) -> Result<HeaderValue, ApiError> {
+    HeaderValue::try_from(format!("/v1/jobs/{}", row.id)).map_err(|error| ApiError::internal(&error))
+}
+
+/// An answer in JSON. Fails only where the store holds text that is not JSON.
+pub(in crate::api) fn json<T: Serialize>(
+    status: StatusCode,
+    value: &T,
+    bytes_expected: usize,
+) -> Result<Response, ApiError> {
+    let mut body = Vec::with_capacity(bytes_expected);
+    serde_json::to_writer(&mut body, value).map_err(|error| ApiError::internal(&error))?;
+    let mut response = (status, body).into_response();
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
+}
+
+/// One job as an answer.
+pub(super) fn show_row(api: &Api, status: StatusCode, row: &JobRow) -> Result<Response, ApiError> {
+    let catalog = api.store.catalog();
+    json(status, &View::new(api, &catalog).job(row, Bulk::default(), None), REPLY_BYTES)
+}

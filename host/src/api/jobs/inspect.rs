@@ -1,0 +1,86 @@
+//! One job and what belongs to it: detail, attempts, logs, history.
+
+use axum::extract::State;
+use axum::response::Response;
+use http::StatusCode;
+use serde::Serialize;
+
+use super::enqueue::{job_not_found, json};
+use super::view::View;
+use crate::api::error::ApiError;
+use crate::api::extract::{JobPath, NoParameters};
+use crate::api::shared::Shared;
+use crate::api::wire::job::{Attempt, Entry, Job, Log};
+use crate::job::JobId;
+
+/// A first guess at the length of an answer, bytes.
+const REPLY_BYTES: usize = 1_024;
+
+/// Everything of one job, in order.
+#[derive(Debug, Serialize)]
+struct Items<T> {
+    items: Vec<T>,
+}
+
+fn items<'r, Row: 'r, T: Serialize + From<&'r Row>>(
+    job: JobId,
+    rows: Option<&'r Vec<Row>>,
+) -> Result<Response, ApiError> {
+    let rows = rows.ok_or_else(|| job_not_found(job))?;
+    json(StatusCode::OK, &Items { items: rows.iter().map(T::from).collect::<Vec<T>>() }, REPLY_BYTES)
+}
+
+/// One job
+#[utoipa::path(
+    get, path = "/v1/jobs/{id}", tag = "jobs", params(("id" = String, Path)),
+    responses((status = 200, body = Job), (status = 404, description = "`job_not_found`"), (status = 422, description = "`invalid_id`")),
+)]
+pub(in crate::api) async fn detail(
+    State(api): Shared,
+    JobPath(job): JobPath,
+    _: NoParameters,
+) -> Result<Response, ApiError> {
+    let detail = api.store.job(api.tenant(), job).await?.ok_or_else(|| job_not_found(job))?;
+    let catalog = api.store.catalog();
+    let bytes_expected = REPLY_BYTES + detail.payload.len() + detail.output.as_ref().map_or(0, bytes::Bytes::len);
+    json(StatusCode::OK, &View::new(&api, &catalog).detail(&detail), bytes_expected)
+}
+
+/// A job's executions
+#[utoipa::path(
+    get, path = "/v1/jobs/{id}/attempts", tag = "jobs", params(("id" = String, Path)),
+    responses((status = 200, body = inline(Vec<Attempt>), description = "`{items}`, oldest first"), (status = 404, description = "`job_not_found`")),
+)]
+pub(in crate::api) async fn attempts(
+    State(api): Shared,
+    JobPath(job): JobPath,
+    _: NoParameters,
+) -> Result<Response, ApiError> {
+    items::<_, Attempt>(job, api.store.attempts(api.tenant(), job).await?.as_ref())
+}
+
+/// A job's logs
+#[utoipa::path(
+    get, path = "/v1/jobs/{id}/logs", tag = "jobs", params(("id" = String, Path)),
+    responses((status = 200, body = inline(Vec<Log>), description = "`{items}`, one per execution, oldest first"), (status = 404, description = "`job_not_found`")),
+)]
+pub(in crate::api) async fn logs(
+    State(api): Shared,
+    JobPath(job): JobPath,
+    _: NoParameters,
+) -> Result<Response, ApiError> {
+    items::<_, Log>(job, api.store.logs(api.tenant(), job).await?.as_ref())
+}
+
+/// What happened to a job
+#[utoipa::path(
+    get, path = "/v1/jobs/{id}/history", tag = "jobs", params(("id" = String, Path)),
+    responses((status = 200, body = inline(Vec<Entry>), description = "`{items}`, oldest first"), (status = 404, description = "`job_not_found`")),
+)]
+pub(in crate::api) async fn history(
+    State(api): Shared,
+    JobPath(job): JobPath,
+    _: NoParameters,
+) -> Result<Response, ApiError> {
+    items::<_, Entry>(job, api.store.history(api.tenant(), job).await?.as_ref())
+}

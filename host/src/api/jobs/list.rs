@@ -1,0 +1,138 @@
+//! `GET /v1/jobs`: pages of jobs, newest first, by key.
+
+use axum::extract::State;
+use axum::response::Response;
+use http::StatusCode;
+use serde::Deserialize;
+
+use super::enqueue::json;
+use super::view::{Bulk, View};
+use crate::api::error::{ApiError, ProblemCode};
+use crate::api::extract::Parameters;
+use crate::api::shared::Shared;
+use crate::api::wire::job::Job;
+use crate::api::wire::{Listing, time};
+use crate::job::spec::TAG_BYTES_MAX;
+use crate::job::{JobId, Timestamp};
+use crate::store::JobFilter;
+
+const LIMIT_DEFAULT: usize = 50;
+const LIMIT_MAX: usize = 500;
+/// A first guess at the length of one item, bytes.
+const ITEM_BYTES: usize = 640;
+
+/// Parameters of the list.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::api) struct ListParameters {
+    state: Option<String>,
+    kind: Option<String>,
+    queue: Option<String>,
+    tag: Option<String>,
+    module: Option<String>,
+    since: Option<String>,
+    until: Option<String>,
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
+struct Query {
+    filter: JobFilter,
+    limit: usize,
+    cursor: Option<JobId>,
+}
+
+impl ListParameters {
+    fn parse(self) -> Result<Query, ApiError> {
+        fn refuse(name: &str, error: impl std::fmt::Display) -> ApiError {
+            ApiError::new(ProblemCode::InvalidQuery, format!("`{name}`: {error}"))
+        }
+        fn named<T: std::str::FromStr<Err: std::fmt::Display>>(
+            name: &str,
+            value: Option<String>,
+        ) -> Result<Option<T>, ApiError> {
+            value.map(|value| value.parse().map_err(|error: T::Err| refuse(name, error))).transpose()
+        }
+        let instant = |name: &str, value: Option<String>| -> Result<Option<Timestamp>, ApiError> {
+            value.map(|value| time::parse(&value).map_err(|error| refuse(name, error))).transpose()
+        };
+        let ListParameters { state, kind, queue, tag, module, since, until, limit, cursor } = self;
+        if tag.as_ref().is_some_and(|tag| tag.is_empty() || tag.len() > TAG_BYTES_MAX) {
+            return Err(refuse("tag", format!("must have 1 to {TAG_BYTES_MAX} bytes")));
+        }
+        let limit = named::<usize>("limit", limit)?.unwrap_or(LIMIT_DEFAULT);
+        if !(1..=LIMIT_MAX).contains(&limit) {
+            return Err(refuse("limit", format!("must be 1 to {LIMIT_MAX}")));
+        }
+        let filter = JobFilter {
+            state: named("state", state)?,
+            kind: named("kind", kind)?,
+            queue: named("queue", queue)?,
+            tag,
+            module: named("module", module)?,
+            since: instant("since", since)?,
+            until: instant("until", until)?,
+        };
+        Ok(Query { filter, limit, cursor: named("cursor", cursor)? })
+    }
+}
+
+/// List jobs
+///
+/// Newest first. `payload` and `output` are left out; read one job for them.
+#[utoipa::path(
+    get, path = "/v1/jobs", tag = "jobs",
+    params(
+        ("state" = Option<String>, Query, description = "Only this state; `failed` is the dead-letter list"),
+        ("kind" = Option<String>, Query), ("queue" = Option<String>, Query), ("tag" = Option<String>, Query),
+        ("module" = Option<String>, Query, description = "Only kinds this module serves"),
+        ("since" = Option<String>, Query, description = "Enqueued at or after, RFC 3339"),
+        ("until" = Option<String>, Query, description = "Enqueued before, RFC 3339"),
+        ("limit" = Option<u32>, Query, description = "1 to 500, default 50"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+    ),
+    responses((status = 200, body = inline(Vec<Job>), description = "`{items, next_cursor}`"), (status = 422, description = "`invalid_query`")),
+)]
+pub(in crate::api) async fn list(
+    State(api): Shared,
+    Parameters(parameters): Parameters<ListParameters>,
+) -> Result<Response, ApiError> {
+    let Query { filter, limit, cursor } = parameters.parse()?;
+    let page = api.store.jobs(api.tenant(), filter, limit, cursor).await?;
+    let catalog = api.store.catalog();
+    let view = View::new(&api, &catalog);
+    let listing = Listing {
+        items: page.items.iter().map(|row| view.job(row, Bulk::default(), None)).collect(),
+        next_cursor: page.next.map(|id| id.to_string()),
+    };
+    json(StatusCode::OK, &listing, ITEM_BYTES * page.items.len() + 64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_checked() {
+        let with = |set: fn(&mut ListParameters)| {
+            let mut parameters = ListParameters::default();
+            set(&mut parameters);
+            parameters.parse().map(|query| query.limit).map_err(|error| error.code())
+        };
+        assert_eq!(with(|_| {}), Ok(LIMIT_DEFAULT));
+        assert_eq!(with(|p| p.limit = Some("500".into())), Ok(500));
+        let refused: [fn(&mut ListParameters); 8] = [
+            |p| p.limit = Some("0".into()),
+            |p| p.limit = Some("501".into()),
+            |p| p.limit = Some("x".into()),
+            |p| p.state = Some("done".into()),
+            |p| p.kind = Some("a b".into()),
+            |p| p.since = Some("yesterday".into()),
+            |p| p.cursor = Some("2".into()),
+            |p| p.tag = Some(String::new()),
+        ];
+        for set in refused {
+            assert_eq!(with(set), Err(ProblemCode::InvalidQuery));
+        }
+    }
+}

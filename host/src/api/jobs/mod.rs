@@ -1,0 +1,25 @@
+//! Jobs: one file per action, and the rules all of them share (`request.rs`: what may be asked for; `view.rs`: how a
+//! job is shown).
+
+mod batch;
+mod batch_lines;
+mod batch_reply;
+mod cancel;
+mod delete;
+mod enqueue;
+mod inspect;
+mod list;
+mod payload;
+mod request;
+mod retry;
+mod view;
+mod wait;
+
+pub(super) use batch::*;
+pub(super) use cancel::*;
+pub(super) use delete::*;
+pub(super) use enqueue::*;
+pub(super) use inspect::*;
+pub(super) use list::*;
+pub(super) use request::unknown_kind;
+pub(super) use retry::*;

@@ -1,0 +1,43 @@
+//! `POST /v1/jobs/{id}/retry`: brings a job back from the dead-letter list, or cuts a back-off short.
+
+use axum::extract::State;
+use axum::response::Response;
+use http::StatusCode;
+
+use super::enqueue::{job_not_found, show_row};
+use crate::api::error::{ApiError, ProblemCode};
+use crate::api::extract::{JobPath, NoParameters};
+use crate::api::shared::Shared;
+use crate::api::wire::job::Job;
+use crate::store::RetryResult;
+
+/// Run a job again
+///
+/// For `failed`, `cancelled` and `retrying` jobs: ready at once, with all its attempts anew.
+#[utoipa::path(
+    post, path = "/v1/jobs/{id}/retry", tag = "jobs", params(("id" = String, Path)),
+    responses(
+        (status = 200, body = Job, description = "Ready again"),
+        (status = 404, description = "`job_not_found`, `kind_not_found`"),
+        (status = 409, description = "`wrong_state`"),
+    ),
+)]
+pub(in crate::api) async fn retry(
+    State(api): Shared,
+    JobPath(job): JobPath,
+    _: NoParameters,
+) -> Result<Response, ApiError> {
+    match api.store.retry(api.tenant(), job).await? {
+        RetryResult::Retried(row) => show_row(&api, StatusCode::OK, &row),
+        RetryResult::WrongState(row) => Err(ApiError::new(
+            ProblemCode::WrongState,
+            format!("the job is {}; only failed, cancelled and retrying jobs can be retried", row.state),
+        )
+        .with("state", row.state.as_str())),
+        RetryResult::KindGone => Err(ApiError::new(
+            ProblemCode::KindNotFound,
+            "the job's kind no longer exists; upload a module that serves it, then retry",
+        )),
+        RetryResult::NotFound => Err(job_not_found(job)),
+    }
+}

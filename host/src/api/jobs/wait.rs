@@ -1,0 +1,73 @@
+//! `Prefer: wait=N` (RFC 7240): answers when the job has ended, or in time.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+
+use crate::api::error::ApiError;
+use crate::api::shared::Api;
+use crate::job::JobId;
+use crate::store::JobDetail;
+
+/// Longest wait, seconds; a longer wish is cut.
+const WAIT_S_MAX: u64 = 60;
+
+/// How long the caller would like to wait. Preferences that make no sense are ignored, as the RFC wants.
+pub(super) fn preferred_wait(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers
+        .get_all("prefer")
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split([',', ';']))
+        .find_map(|preference| {
+            let (name, value) = preference.split_once('=')?;
+            let is_wait = name.trim().eq_ignore_ascii_case("wait");
+            is_wait.then(|| value.trim().trim_matches('"').parse::<u64>().ok()).flatten()
+        })?;
+    Some(Duration::from_secs(seconds.min(WAIT_S_MAX)))
+}
+
+/// The job once it has ended, or as it is when time is up or the host stops. `None`: there is no such job.
+pub(super) async fn wait_for_end(api: &Api, job: JobId, wait: Duration) -> Result<Option<JobDetail>, ApiError> {
+    let deadline = tokio::time::Instant::now() + wait;
+    loop {
+        // Subscribed first, read second: an end in between is not missed.
+        let mut end = api.waiters.subscribe(job);
+        let Some(detail) = api.store.job(api.tenant(), job).await? else { return Ok(None) };
+        if detail.row.state.is_terminal() || tokio::time::Instant::now() >= deadline {
+            return Ok(Some(detail));
+        }
+        tokio::select! {
+            () = end.ended() => {}
+            () = tokio::time::sleep_until(deadline) => {}
+            () = api.stopping.cancelled() => return Ok(api.store.job(api.tenant(), job).await?),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn preferences() {
+        for (value, seconds) in [
+            ("wait=10", Some(10)),
+            ("Wait = 10", Some(10)),
+            ("respond-async, wait=5", Some(5)),
+            ("wait=\"7\"; foo=bar", Some(7)),
+            ("wait=600", Some(60)),
+            ("wait=0", Some(0)),
+            ("wait", None),
+            ("wait=-1", None),
+            ("wait=x", None),
+            ("waiting=3", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("prefer", value.parse().unwrap());
+            assert_eq!(preferred_wait(&headers).map(|wait| wait.as_secs()), seconds, "{value}");
+        }
+        assert_eq!(preferred_wait(&HeaderMap::new()), None);
+    }
+}

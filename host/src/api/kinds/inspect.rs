@@ -1,0 +1,104 @@
+//! `GET /v1/kinds` and `GET /v1/kinds/{kind}`: from the catalog, without touching a table.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use http::StatusCode;
+use serde::Serialize;
+
+use super::kind_not_found;
+use crate::api::error::ApiError;
+use crate::api::extract::{NamePath, NoParameters};
+use crate::api::jobs::json;
+use crate::api::shared::{Api, Shared};
+use crate::api::wire::Raw;
+use crate::api::wire::kind::{Kind, KindModule, KindSummary};
+use crate::api::wire::settings::Settings;
+use crate::job::KindName;
+use crate::store::KindEntry;
+
+#[derive(Debug, Serialize)]
+struct Items<'a> {
+    items: Vec<KindSummary<'a>>,
+}
+
+/// List kinds
+#[utoipa::path(
+    get, path = "/v1/kinds", tag = "kinds",
+    responses((status = 200, body = inline(Vec<KindSummary>), description = "`{items}`, by name")),
+)]
+pub(in crate::api) async fn list_kinds(State(api): Shared, _: NoParameters) -> Result<Response, ApiError> {
+    let catalog = api.store.catalog();
+    let mut entries: Vec<&Arc<KindEntry>> =
+        catalog.kinds.values().filter(|entry| entry.tenant == api.tenant()).collect();
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    let items = entries
+        .iter()
+        .map(|entry| KindSummary {
+            name: &entry.name,
+            description: entry.description.as_deref(),
+            module: entry.version.as_deref().map(KindModule::from),
+        })
+        .collect();
+    json(StatusCode::OK, &Items { items }, 256 * entries.len())
+}
+
+/// One kind
+///
+/// With its schemas, the settings in force and where each comes from.
+#[utoipa::path(
+    get, path = "/v1/kinds/{kind}", tag = "kinds", params(("kind" = String, Path)),
+    responses((status = 200, body = Kind), (status = 404, description = "`kind_not_found`, with the nearest names")),
+)]
+pub(in crate::api) async fn kind_detail(
+    State(api): Shared,
+    NamePath(kind): NamePath<KindName>,
+    _: NoParameters,
+) -> Result<Response, ApiError> {
+    show_kind(&api, &kind)
+}
+
+pub(super) fn show_kind(api: &Api, kind: &KindName) -> Result<Response, ApiError> {
+    let catalog = api.store.catalog();
+    let entry = catalog.kind(api.tenant(), kind).ok_or_else(|| kind_not_found(api, &catalog, kind))?;
+    let limits = api.config.limits.resolve(&entry.settings.limits);
+    let settings = Settings::effective(&entry.settings, &limits, &api.default_queue);
+    let operator_settings = Settings::from(&entry.operator_settings);
+    let shown = Kind {
+        name: &entry.name,
+        description: entry.description.as_deref(),
+        module: entry.version.as_deref().map(KindModule::from),
+        input_schema: Raw(entry.input_schema.as_bytes()),
+        output_schema: Raw(entry.output_schema.as_bytes()),
+        settings_from: sources(&settings, &Settings::from(&entry.module_settings), &operator_settings),
+        settings,
+        operator_settings,
+    };
+    json(StatusCode::OK, &shown, 1_024 + entry.input_schema.len() + entry.output_schema.len())
+}
+
+/// Who had the last word on each setting.
+fn sources(effective: &Settings, module: &Settings, operator: &Settings) -> BTreeMap<&'static str, &'static str> {
+    let mut sources: BTreeMap<_, _> = effective.fields().into_iter().map(|field| (field, "host")).collect();
+    sources.extend(module.fields().into_iter().map(|field| (field, "module")));
+    sources.extend(operator.fields().into_iter().map(|field| (field, "operator")));
+    sources
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_operator_has_the_last_word() {
+        let settings = |priority, fuel| Settings { priority, fuel, ..Settings::default() };
+        let effective = Settings { host_calls: Some(1), ..settings(Some(1), Some(2)) };
+        let sources = sources(&effective, &settings(Some(5), Some(2)), &settings(Some(1), None));
+        assert_eq!(
+            sources.into_iter().collect::<Vec<_>>(),
+            [("fuel", "module"), ("host_calls", "host"), ("priority", "operator")]
+        );
+    }
+}

@@ -1,0 +1,231 @@
+//! `GET /metrics`: Prometheus text, from counters that are kept anyway. A scrape reads no history.
+
+use std::fmt;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header::CONTENT_TYPE;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
+
+use super::error::ApiError;
+use super::extract::NoParameters;
+use super::http_metrics::BUCKETS_US;
+use super::shared::{Api, Shared};
+use crate::dispatcher::{DispatcherMetrics, Slots};
+use crate::store::{CounterRow, StoreMetrics};
+
+const CONTENT_TYPE_TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Everything one scrape shows, taken at one moment.
+#[derive(Debug)]
+struct Snapshot {
+    jobs: Vec<CounterRow>,
+    dispatcher: DispatcherMetrics,
+    slots: Slots,
+    store: StoreMetrics,
+    writable: bool,
+    requests: Vec<Requests>,
+    resident_bytes: u64,
+    uptime_ms: u64,
+}
+
+#[derive(Debug)]
+struct Requests {
+    route: String,
+    method: &'static str,
+    statuses: Vec<(u16, u64)>,
+    buckets: Vec<(f64, u64)>,
+    total_us: u64,
+}
+
+/// Metrics
+#[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, body = String, description = "Prometheus text")))]
+pub(super) async fn metrics(State(api): Shared, _: NoParameters) -> Result<Response, ApiError> {
+    let snapshot = Snapshot::take(&api, api.store.counters().await?);
+    Ok(([(CONTENT_TYPE, CONTENT_TYPE_TEXT)], text(snapshot)?).into_response())
+}
+
+fn text(snapshot: Snapshot) -> Result<String, ApiError> {
+    let mut registry = Registry::with_prefix("stoker");
+    registry.register_collector(Box::new(snapshot));
+    let mut text = String::new();
+    encode(&mut text, &registry).map_err(|error| ApiError::internal(&error))?;
+    Ok(text)
+}
+
+impl Snapshot {
+    fn take(api: &Api, jobs: Vec<CounterRow>) -> Self {
+        let bounds = || BUCKETS_US.iter().map(|us| seconds(*us)).chain([f64::INFINITY]);
+        let requests = api.http.counts().map(|counts| Requests {
+            route: counts.path.to_owned(),
+            method: counts.method,
+            statuses: counts.statuses,
+            buckets: bounds().zip(counts.buckets).collect(),
+            total_us: counts.total_us,
+        });
+        Self {
+            jobs,
+            dispatcher: api.dispatcher.metrics(),
+            slots: api.dispatcher.slots(),
+            store: api.store.metrics(),
+            writable: api.store.is_writable(),
+            requests: requests.collect(),
+            resident_bytes: resident_bytes().unwrap_or(0),
+            uptime_ms: u64::try_from(api.clock.now().since(api.started_at).as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+#[allow(clippy::cast_precision_loss)] // Precise up to 285 years.
+fn seconds(us: u64) -> f64 {
+    us as f64 / 1e6
+}
+
+/// Memory of this process, from the kernel; `None` where it does not say.
+fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1_024)
+}
+
+/// One metric with its help; `each` writes its samples.
+fn metric(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    metric_type: MetricType,
+    each: impl FnOnce(&mut MetricEncoder<'_>) -> fmt::Result,
+) -> fmt::Result {
+    each(&mut encoder.encode_descriptor(name, help, None, metric_type)?)
+}
+
+fn counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
+    metric(encoder, name, help, MetricType::Counter, |m| m.encode_counter::<NoLabelSet, _, u64>(&value, None))
+}
+
+fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
+    metric(encoder, name, help, MetricType::Gauge, |m| m.encode_gauge(&value))
+}
+
+/// Samples that differ in their labels.
+fn labelled<'a, L: EncodeLabelSet>(
+    metric: &mut MetricEncoder<'_>,
+    samples: impl Iterator<Item = (L, u64)> + 'a,
+    is_counter: bool,
+) -> fmt::Result {
+    for (labels, value) in samples {
+        let mut sample = metric.encode_family(&labels)?;
+        if is_counter {
+            sample.encode_counter::<NoLabelSet, _, u64>(&value, None)?;
+        } else {
+            sample.encode_gauge(&value)?;
+        }
+    }
+    Ok(())
+}
+
+impl Collector for Snapshot {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        let e = &mut encoder;
+        let Self { jobs, dispatcher, slots, store, writable, requests, resident_bytes, uptime_ms } = self;
+
+        metric(e, "jobs", "Jobs by state; terminal states count what is kept", MetricType::Gauge, |m| {
+            let samples = jobs.iter().map(|row| {
+                let labels = [
+                    ("tenant", row.tenant.as_str()),
+                    ("queue", row.queue.as_str()),
+                    ("kind", row.kind.as_str()),
+                    ("state", row.state.as_str()),
+                ];
+                (labels, row.jobs)
+            });
+            labelled(m, samples, false)
+        })?;
+        metric(e, "executions", "Executions ended, by outcome", MetricType::Counter, |m| {
+            labelled(m, dispatcher.executions.iter().map(|(word, count)| ([("outcome", *word)], *count)), true)
+        })?;
+        counter(e, "claimed_jobs", "Jobs claimed", dispatcher.claimed)?;
+        counter(e, "guest_run_microseconds", "Time spent in guests", dispatcher.run_us)?;
+        counter(e, "guest_fuel", "Fuel burnt by guests", dispatcher.fuel)?;
+        gauge(e, "outcomes_waiting", "Outcomes waiting for the store", dispatcher.outcomes_waiting)?;
+        gauge(e, "slots_used", "Attempts running", slots.used.into())?;
+        gauge(e, "slots", "Attempts that may run at once", slots.total.into())?;
+
+        counter(e, "store_commits", "Transactions committed", store.commits)?;
+        counter(e, "store_operations", "Operations carried out", store.operations)?;
+        counter(e, "store_commit_failures", "Commits that failed", store.commit_failures)?;
+        counter(e, "store_commit_microseconds", "Time spent in commits, fsync included", store.commit_us)?;
+        gauge(e, "store_wal_bytes", "Size of the write-ahead log", store.wal_bytes)?;
+        gauge(e, "store_database_bytes", "Size of the database file", store.database_bytes)?;
+        gauge(e, "store_operations_waiting", "Operations waiting for the writer", store.waiting)?;
+        gauge(e, "store_writable", "1 while the store can write", u64::from(*writable))?;
+
+        metric(e, "http_requests", "Requests answered; status 0 is any other", MetricType::Counter, |m| {
+            let samples = requests.iter().flat_map(|request| {
+                request.statuses.iter().map(|(status, count)| {
+                    let labels = vec![
+                        ("route", request.route.clone()),
+                        ("method", request.method.to_owned()),
+                        ("status", status.to_string()),
+                    ];
+                    (labels, *count)
+                })
+            });
+            labelled(m, samples, true)
+        })?;
+        metric(e, "http_request_duration_seconds", "Time to the head of the answer", MetricType::Histogram, |m| {
+            for Requests { route, method, buckets, total_us, .. } in requests {
+                let labels = [("route", route.as_str()), ("method", method)];
+                let count = buckets.iter().map(|(_, count)| count).sum();
+                m.encode_family(&labels)?.encode_histogram::<NoLabelSet>(seconds(*total_us), count, buckets, None)?;
+            }
+            Ok(())
+        })?;
+        gauge(e, "process_resident_memory_bytes", "Resident memory", *resident_bytes)?;
+        gauge(e, "process_uptime_seconds", "Time since the host started", uptime_ms / 1_000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::job::{JobState, QueueName, TenantName};
+
+    #[test]
+    fn a_scrape() {
+        let text = text(Snapshot {
+            jobs: vec![CounterRow {
+                tenant: TenantName::default_tenant(),
+                queue: QueueName::default_queue(),
+                kind: "email.send".parse().unwrap(),
+                state: JobState::Ready,
+                jobs: 3,
+            }],
+            dispatcher: DispatcherMetrics { executions: vec![("succeeded", 7), ("trap", 1)], ..Default::default() },
+            slots: Slots { used: 1, total: 4 },
+            store: StoreMetrics::default(),
+            writable: true,
+            requests: vec![Requests {
+                route: "/v1/jobs".into(),
+                method: "POST",
+                statuses: vec![(201, 2)],
+                buckets: vec![(0.1, 1), (f64::INFINITY, 1)],
+                total_us: 1_500_000,
+            }],
+            resident_bytes: 1,
+            uptime_ms: 2_500,
+        })
+        .unwrap();
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn the_kernel_says_how_much_memory_there_is() {
+        assert!(!cfg!(target_os = "linux") || resident_bytes().unwrap() > 1 << 20);
+    }
+}

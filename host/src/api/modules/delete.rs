@@ -1,0 +1,69 @@
+//! `DELETE /v1/modules/{name}` and `DELETE /v1/modules/{name}/versions/{digest}`.
+
+use axum::extract::State;
+use http::StatusCode;
+
+use super::{FORCE_HINT, kinds_needed, module_not_found, version_not_found};
+use crate::api::error::{ApiError, ProblemCode};
+use crate::api::extract::{Force, NamePath, NoParameters, Parameters, VersionPath};
+use crate::api::shared::Shared;
+use crate::job::ModuleName;
+use crate::store::DeleteModuleResult;
+
+/// Delete a module
+#[utoipa::path(
+    delete, path = "/v1/modules/{name}", tag = "modules",
+    params(("name" = String, Path), ("force" = Option<bool>, Query, description = "Although unfinished jobs need its kinds")),
+    responses(
+        (status = 204, description = "Gone, with its versions and kinds"),
+        (status = 404, description = "`module_not_found`"),
+        (status = 409, description = "`kinds_needed`, with the kinds and how many unfinished jobs each has"),
+    ),
+)]
+pub(in crate::api) async fn delete_module(
+    State(api): Shared,
+    NamePath(module): NamePath<ModuleName>,
+    Parameters(Force { force }): Parameters<Force>,
+) -> Result<StatusCode, ApiError> {
+    match api.store.delete_module(api.tenant(), module.clone(), force).await? {
+        DeleteModuleResult::Deleted => Ok(StatusCode::NO_CONTENT),
+        DeleteModuleResult::Needed { kinds } => {
+            Err(kinds_needed(&kinds, &format!("kinds of module `{module}` ({FORCE_HINT})")))
+        }
+        DeleteModuleResult::Active => Err(active()),
+        DeleteModuleResult::NotFound => Err(module_not_found(&module)),
+    }
+}
+
+/// Delete a version
+#[utoipa::path(
+    delete, path = "/v1/modules/{name}/versions/{digest}", tag = "modules",
+    params(("name" = String, Path), ("digest" = String, Path)),
+    responses(
+        (status = 204, description = "Gone"),
+        (status = 404, description = "`module_not_found`, `version_not_found`"),
+        (status = 409, description = "`version_active`, `kinds_needed`"),
+    ),
+)]
+pub(in crate::api) async fn delete_version(
+    State(api): Shared,
+    VersionPath(module, digest): VersionPath,
+    _: NoParameters,
+) -> Result<StatusCode, ApiError> {
+    match api.store.delete_version(api.tenant(), module.clone(), digest).await? {
+        DeleteModuleResult::Deleted => Ok(StatusCode::NO_CONTENT),
+        DeleteModuleResult::Needed { kinds } => Err(kinds_needed(&kinds, "this version")),
+        DeleteModuleResult::Active => Err(active()),
+        DeleteModuleResult::NotFound => {
+            let known = api.store.versions(api.tenant(), module.clone()).await?.is_some();
+            Err(if known { version_not_found(&module, digest) } else { module_not_found(&module) })
+        }
+    }
+}
+
+fn active() -> ApiError {
+    ApiError::new(
+        ProblemCode::VersionActive,
+        "the active version cannot be deleted alone; activate another one, or delete the module",
+    )
+}

@@ -1,0 +1,44 @@
+//! Modules: upload, look, roll back, delete.
+
+mod activate;
+mod delete;
+mod inspect;
+mod upload;
+
+pub(super) use activate::*;
+pub(super) use delete::*;
+pub(super) use inspect::*;
+pub(super) use upload::*;
+
+use super::error::{ApiError, ProblemCode};
+use crate::job::{Digest, KindName, ModuleName};
+
+/// Most kinds named in one refusal.
+const KINDS_NAMED_MAX: usize = 20;
+
+fn module_not_found(module: &ModuleName) -> ApiError {
+    ApiError::new(ProblemCode::ModuleNotFound, format!("there is no module `{module}`; GET /v1/modules lists them"))
+}
+
+fn version_not_found(module: &ModuleName, digest: Digest) -> ApiError {
+    ApiError::new(
+        ProblemCode::VersionNotFound,
+        format!("module `{module}` has no version {digest}; GET /v1/modules/{module}/versions lists them"),
+    )
+}
+
+/// 409 with the kinds and how many unfinished jobs each has.
+fn kinds_needed(kinds: &[(KindName, u64)], what: &str) -> ApiError {
+    let named: Vec<String> =
+        kinds.iter().take(KINDS_NAMED_MAX).map(|(kind, jobs)| format!("`{kind}` ({jobs})")).collect();
+    let listed: Vec<_> = kinds
+        .iter()
+        .take(KINDS_NAMED_MAX)
+        .map(|(kind, jobs)| serde_json::json!({"kind": kind.as_str(), "jobs": jobs}))
+        .collect();
+    ApiError::new(ProblemCode::KindsNeeded, format!("unfinished jobs need {what}: {}", named.join(", ")))
+        .with("kinds", listed)
+}
+
+/// What `?force=true` would do.
+const FORCE_HINT: &str = "add ?force=true to go on anyway; those jobs then wait as `no_handler`";

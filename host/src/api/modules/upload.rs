@@ -1,0 +1,140 @@
+//! `PUT /v1/modules/{name}`: the body is the artifact.
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http::StatusCode;
+
+use super::{FORCE_HINT, kinds_needed};
+use crate::api::error::{ApiError, FieldError, ProblemCode, cut};
+use crate::api::extract::{Force, NamePath, Parameters, read_body};
+use crate::api::jobs::json;
+use crate::api::shared::Shared;
+use crate::api::wire::module::ModuleVersion;
+use crate::job::ModuleName;
+use crate::modules::{Upload, UploadError};
+use crate::sandbox::{CompileError, DescribeError, SandboxError};
+
+/// Most imports named in one refusal.
+const IMPORTS_NAMED_MAX: usize = 20;
+
+/// Upload a module
+///
+/// The body is the WebAssembly module or component, as it is. It is checked, compiled in a process of its own, asked
+/// what it serves, stored by digest and activated; a refusal at any step leaves nothing behind.
+#[utoipa::path(
+    put, path = "/v1/modules/{name}", tag = "modules",
+    request_body(content = Vec<u8>, content_type = "application/wasm"),
+    params(("name" = String, Path), ("force" = Option<bool>, Query, description = "Activate although unfinished jobs need kinds it drops")),
+    responses(
+        (status = 201, body = ModuleVersion, description = "A new version, active now"),
+        (status = 200, body = ModuleVersion, description = "This version was uploaded before; active now"),
+        (status = 409, description = "`kind_owned`, `kinds_needed`"),
+        (status = 413, description = "`body_too_large`"),
+        (status = 422, description = "`malformed_module` (with `offset`), `no_entry`, `unknown_imports`, `compile_failed`, `describe_failed`"),
+        (status = 503, description = "`store_unavailable`, `compiler_unavailable`"),
+    ),
+)]
+pub(in crate::api) async fn upload(
+    State(api): Shared,
+    NamePath(module): NamePath<ModuleName>,
+    Parameters(Force { force }): Parameters<Force>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (parts, body) = request.into_parts();
+    let bytes_max = api.config.requests.module_bytes_max;
+    // A body that announces itself as too large need not wait for its turn.
+    let _permit = api.uploads.acquire().await.map_err(|error| ApiError::internal(&error))?;
+    let wasm = read_body(&parts.headers, body, bytes_max).await?;
+    let tenant = api.tenant();
+    // On a task of its own: a client that hangs up must not leave an upload half done.
+    let modules = api.modules.clone();
+    let upload = tokio::spawn(async move { modules.upload(Upload { tenant, module, wasm, force }).await });
+    let uploaded = upload.await.map_err(|error| ApiError::internal(&error))?.map_err(refuse)?;
+    let status = if uploaded.created { StatusCode::CREATED } else { StatusCode::OK };
+    json(status, &ModuleVersion::from(&uploaded.version), 1_024)
+}
+
+fn refuse(error: UploadError) -> ApiError {
+    let sentence = cut(error.to_string());
+    match error {
+        UploadError::Malformed { offset, .. } => {
+            ApiError::new(ProblemCode::MalformedModule, sentence).with("offset", offset)
+        }
+        UploadError::NoEntry(_) => ApiError::new(ProblemCode::NoEntry, sentence),
+        UploadError::UnknownImports(mut imports) => {
+            imports.truncate(IMPORTS_NAMED_MAX);
+            let imports: Vec<String> = imports.into_iter().map(cut).collect();
+            ApiError::new(ProblemCode::UnknownImports, sentence).with("imports", imports)
+        }
+        UploadError::Compile(error) => refuse_compile(&error, sentence),
+        UploadError::Describe(DescribeError::Failed { detail, .. }) => {
+            let error = ApiError::new(ProblemCode::DescribeFailed, sentence);
+            match detail {
+                Some(detail) => error.with("guest", cut(detail)),
+                None => error,
+            }
+        }
+        UploadError::Describe(DescribeError::Invalid(_)) => ApiError::new(ProblemCode::DescribeFailed, sentence),
+        UploadError::Describe(DescribeError::Host(error)) | UploadError::Sandbox(error) => match error {
+            SandboxError::Compile(error) => refuse_compile(&error, sentence),
+            SandboxError::Engine(_) | SandboxError::Missing(_) | SandboxError::Instantiate(_) => {
+                ApiError::internal(&error)
+            }
+        },
+        UploadError::KindOwned { kind, module } => {
+            ApiError::new(ProblemCode::KindOwned, sentence).with("kind", kind.as_str()).with("module", module.as_str())
+        }
+        UploadError::KindsNeeded(kinds) => {
+            kinds_needed(&kinds, &format!("kinds this version does not serve ({FORCE_HINT})"))
+        }
+        UploadError::Store(error) => error.into(),
+    }
+}
+
+fn refuse_compile(error: &CompileError, sentence: String) -> ApiError {
+    match error {
+        CompileError::Refused(_) | CompileError::TimedOut(_) | CompileError::OutOfMemory(_) => {
+            ApiError::fields(ProblemCode::CompileFailed, vec![FieldError::new("", sentence)])
+        }
+        CompileError::Process(_) => {
+            tracing::error!(%error, "an upload was refused");
+            ApiError::new(
+                ProblemCode::CompilerUnavailable,
+                "the compiler process could not be run; the host's log says more. Try again later",
+            )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::StoreError;
+    use std::time::Duration;
+
+    #[test]
+    fn every_refusal_has_its_status_and_code() {
+        let kind = || "k".parse().ok();
+        let module = || "m".parse().ok();
+        let (Some(kind), Some(module)) = (kind(), module()) else { unreachable!("good names") };
+        for (error, status, code) in [
+            (UploadError::Malformed { offset: 8, message: "x".into() }, 422, "malformed_module"),
+            (UploadError::NoEntry("x".into()), 422, "no_entry"),
+            (UploadError::UnknownImports(vec!["a:b/c".into()]), 422, "unknown_imports"),
+            (UploadError::Compile(CompileError::Refused("x".into())), 422, "compile_failed"),
+            (UploadError::Compile(CompileError::TimedOut(Duration::ZERO)), 422, "compile_failed"),
+            (UploadError::Compile(CompileError::OutOfMemory(1)), 422, "compile_failed"),
+            (UploadError::Compile(CompileError::Process("secret".into())), 503, "compiler_unavailable"),
+            (UploadError::Describe(DescribeError::Invalid("x".into())), 422, "describe_failed"),
+            (UploadError::Describe(SandboxError::Engine("secret".into()).into()), 500, "internal"),
+            (UploadError::Sandbox(CompileError::Refused("x".into()).into()), 422, "compile_failed"),
+            (UploadError::KindsNeeded(vec![]), 409, "kinds_needed"),
+            (UploadError::KindOwned { kind, module }, 409, "kind_owned"),
+            (UploadError::Store(StoreError::Unavailable("secret".into())), 503, "store_unavailable"),
+        ] {
+            let refusal = refuse(error);
+            assert_eq!((refusal.code().status(), refusal.code().as_str()), (status, code));
+            assert!(!refusal.detail().contains("secret"), "{}", refusal.detail());
+        }
+    }
+}

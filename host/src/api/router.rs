@@ -1,0 +1,65 @@
+//! Every route on one page. Each handler carries its own description (`#[utoipa::path]`), path and method included;
+//! what is not listed here does not exist.
+
+use std::sync::Arc;
+
+use axum::middleware::from_fn_with_state;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::front::{front, method_not_allowed, not_found, panicked};
+use super::openapi::Document;
+use super::shared::Api;
+use super::state::ApiState;
+use super::{backup, docs, health, jobs, kinds, metrics, modules, openapi, queues};
+
+pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new()
+        // What apps call.
+        .routes(routes!(jobs::enqueue, jobs::list))
+        .routes(routes!(jobs::enqueue_batch))
+        .routes(routes!(jobs::detail, jobs::delete))
+        .routes(routes!(jobs::attempts))
+        .routes(routes!(jobs::logs))
+        .routes(routes!(jobs::history))
+        .routes(routes!(jobs::cancel))
+        .routes(routes!(jobs::retry))
+        // What handler authors call.
+        .routes(routes!(modules::list_modules))
+        .routes(routes!(modules::upload, modules::module_detail, modules::delete_module))
+        .routes(routes!(modules::list_versions))
+        .routes(routes!(modules::delete_version))
+        .routes(routes!(modules::download_version))
+        .routes(routes!(modules::activate))
+        // What operators call.
+        .routes(routes!(kinds::list_kinds))
+        .routes(routes!(kinds::kind_detail))
+        .routes(routes!(kinds::set_kind_settings))
+        .routes(routes!(queues::list_queues))
+        .routes(routes!(backup::backup))
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .routes(routes!(metrics::metrics))
+        .routes(routes!(openapi::openapi))
+        .routes(routes!(docs::docs))
+        .routes(routes!(docs::index))
+}
+
+/// The API as a router.
+pub fn router(state: ApiState) -> axum::Router {
+    build(state, CancellationToken::new())
+}
+
+/// The same; `stopping` ends waits early.
+pub(super) fn build(state: ApiState, stopping: CancellationToken) -> axum::Router {
+    let (router, generated) = routes().split_for_parts();
+    let api = Arc::new(Api::new(state, Document::new(generated), stopping));
+    router
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(Arc::clone(&api), front))
+        .with_state(api)
+}

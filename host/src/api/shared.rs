@@ -1,0 +1,72 @@
+//! The state of the router: what every action can reach, plus what the router makes of it once.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::auth::Guard;
+use super::http_metrics::HttpMetrics;
+use super::openapi::Document;
+use super::state::ApiState;
+use crate::job::QueueName;
+use crate::store::TenantId;
+
+/// Modules read and compiled at once; further uploads wait before their bodies are read.
+const UPLOADS_MAX: usize = 2;
+/// Batches held in memory at once; further ones wait before their bodies are read.
+const BATCHES_MAX: usize = 8;
+/// Backups made at once; a further one is refused.
+const BACKUPS_MAX: usize = 1;
+
+/// What the handlers get: one pointer, cloned per request.
+pub(super) type Shared = axum::extract::State<Arc<Api>>;
+
+/// Everything an action can reach.
+pub(super) struct Api {
+    state: ApiState,
+    /// Who may call.
+    pub(super) guard: Guard,
+    /// Requests by route, status and time.
+    pub(super) http: HttpMetrics,
+    /// What `GET /openapi.json` says.
+    pub(super) document: Document,
+    /// Raised when the host stops: waits end early.
+    pub(super) stopping: CancellationToken,
+    pub(super) uploads: Semaphore,
+    pub(super) batches: Semaphore,
+    pub(super) backups: Arc<Semaphore>,
+    /// The queue of jobs that name none; made once.
+    pub(super) default_queue: QueueName,
+}
+
+impl Api {
+    pub(super) fn new(state: ApiState, document: Document, stopping: CancellationToken) -> Self {
+        Self {
+            guard: Guard::new(&state.config),
+            http: HttpMetrics::new(document.paths()),
+            document,
+            stopping,
+            uploads: Semaphore::new(UPLOADS_MAX),
+            batches: Semaphore::new(BATCHES_MAX),
+            backups: Arc::new(Semaphore::new(BACKUPS_MAX)),
+            default_queue: QueueName::default_queue(),
+            state,
+        }
+    }
+
+    /// Whose request this is. Tenants are told apart by their keys once there is more than one.
+    #[allow(clippy::unused_self)]
+    pub(super) fn tenant(&self) -> TenantId {
+        TenantId::DEFAULT
+    }
+}
+
+impl Deref for Api {
+    type Target = ApiState;
+
+    fn deref(&self) -> &ApiState {
+        &self.state
+    }
+}

@@ -1,0 +1,258 @@
+//! A job and what belongs to it, as clients see them.
+
+use serde::Serialize;
+
+use super::raw::Raw;
+use super::time::Instant;
+use crate::job::{
+    Digest, FailureReason, HostId, JobId, JobState, KindName, LogLine, ModuleName, QueueName, Receipt, TenantName,
+};
+use crate::store::{AttemptLog, AttemptOutcome, AttemptRow, HistoryEntry};
+
+/// A job.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Job<'a> {
+    /// Names it for ever.
+    #[schema(value_type = String, example = "job_01ARZ3NDEKTSV4RRFFQ69G5FAV")]
+    pub id: JobId,
+    /// Whose.
+    #[schema(value_type = String)]
+    pub tenant: &'a TenantName,
+    /// What type of job.
+    #[schema(value_type = String)]
+    pub kind: &'a KindName,
+    /// Its lane.
+    #[schema(value_type = String)]
+    pub queue: &'a QueueName,
+    /// Where it is in its life.
+    #[schema(value_type = String, example = "ready")]
+    pub state: JobState,
+    /// 0 to 9, lower first.
+    pub priority: u8,
+    /// As it was sent. Not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = serde_json::Value, required = false)]
+    pub payload: Option<Raw<'a>>,
+    /// As the handler returned it; `null` until then. Not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = serde_json::Value, required = false)]
+    pub output: Option<Raw<'a>>,
+    /// The last failure.
+    pub error: Option<JobFailure<'a>>,
+    /// Attempts used or being made.
+    pub attempt: u32,
+    /// Attempts in all.
+    pub max_attempts: u32,
+    /// When it is or was due.
+    #[schema(value_type = String, format = DateTime)]
+    pub run_at: Instant,
+    /// When it was enqueued.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Instant,
+    /// When its last execution began.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub started_at: Option<Instant>,
+    /// When it ended for good.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub finished_at: Option<Instant>,
+    /// What its last execution ran, or what would run it now.
+    pub module: Option<JobModule<'a>>,
+    /// What it last reported.
+    pub progress: Option<JobProgress>,
+    /// Labels.
+    pub tags: &'a [String],
+    /// Why it is not running.
+    pub waiting: Option<Waiting>,
+    /// A cancel waits for the running attempt to end.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cancel_requested: bool,
+    /// What its last execution cost.
+    #[schema(value_type = Option<JobReceipt>)]
+    pub receipt: Option<Receipt>,
+}
+
+/// Why an attempt failed.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct JobFailure<'a> {
+    /// The stable word for it.
+    #[schema(value_type = String, example = "timeout")]
+    pub reason: FailureReason,
+    /// One sentence.
+    pub message: &'a str,
+    /// A backtrace, schema errors, the tail of stderr.
+    pub detail: Option<&'a str>,
+}
+
+impl<'a> From<&'a crate::job::Failure> for JobFailure<'a> {
+    fn from(failure: &'a crate::job::Failure) -> Self {
+        Self { reason: failure.reason, message: &failure.message, detail: failure.detail.as_deref() }
+    }
+}
+
+/// A module and its version.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct JobModule<'a> {
+    /// The module.
+    #[schema(value_type = String)]
+    pub name: &'a ModuleName,
+    /// The version.
+    #[schema(value_type = String)]
+    pub digest: Digest,
+}
+
+/// How far a job says it is.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct JobProgress {
+    /// Units done.
+    pub done: u64,
+    /// Units in all, when known.
+    pub total: Option<u64>,
+    /// What is being done.
+    pub message: Option<String>,
+}
+
+impl From<crate::job::Progress> for JobProgress {
+    fn from(crate::job::Progress { done, total, message }: crate::job::Progress) -> Self {
+        Self { done, total, message }
+    }
+}
+
+/// Why a job is not running.
+#[derive(Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Waiting {
+    /// The stable word for it.
+    #[schema(value_type = String, example = "host_slots")]
+    pub reason: crate::job::WaitingReason,
+    /// One sentence with numbers and what to do.
+    pub detail: String,
+}
+
+/// What an execution cost.
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code)] // Only its schema is used; the domain's receipt serialises to this shape, which a test checks.
+pub struct JobReceipt {
+    /// From ready to the entry of the guest.
+    pub queue_wait_us: u64,
+    /// Making the instance.
+    pub instantiate_us: u64,
+    /// From entry to the end.
+    pub run_us: u64,
+    /// Units of fuel.
+    pub fuel_used: u64,
+    /// Highest sum over all memories and tables.
+    pub memory_peak_bytes: u64,
+    /// Size of the output.
+    pub output_bytes: u64,
+    /// Calls into the host.
+    pub host_calls: u64,
+    /// Outgoing HTTP requests.
+    pub http_calls: u64,
+    /// Where the compiled module came from: `hit`, `disk` or `miss`.
+    pub compiled: String,
+}
+
+/// One execution.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Attempt<'a> {
+    /// Numbers executions; counts up, with gaps.
+    pub execution: i64,
+    /// The attempt, from 1; executions that used none repeat it.
+    pub attempt: u32,
+    /// `succeeded`, `failed`, `suspended`, `given_back` or `lost`.
+    #[schema(value_type = String)]
+    pub outcome: AttemptOutcome,
+    /// Why, unless it succeeded.
+    pub error: Option<JobFailure<'a>>,
+    /// When the guest was entered.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub started_at: Option<Instant>,
+    /// When it ended.
+    #[schema(value_type = String, format = DateTime)]
+    pub finished_at: Instant,
+    /// What ran.
+    pub module: Option<JobModule<'a>>,
+    /// What it cost.
+    #[schema(value_type = JobReceipt)]
+    pub receipt: &'a Receipt,
+    /// Which host ran it.
+    #[schema(value_type = String)]
+    pub host: HostId,
+}
+
+/// The log of one execution.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Log<'a> {
+    /// Which execution.
+    pub execution: i64,
+    /// The attempt, from 1.
+    pub attempt: u32,
+    /// In order.
+    pub lines: Vec<Line<'a>>,
+    /// Lines dropped past the limit.
+    pub dropped: u64,
+}
+
+/// One line of a log.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Line<'a> {
+    /// When it was written.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Instant,
+    /// `trace` … `error`, `stdout` or `stderr`.
+    #[schema(value_type = String)]
+    pub level: crate::job::LogLevel,
+    /// The text.
+    pub message: &'a str,
+}
+
+impl<'a> From<&'a AttemptLog> for Log<'a> {
+    fn from(log: &'a AttemptLog) -> Self {
+        let line = |LogLine { at, level, message }: &'a LogLine| Line { at: Instant(*at), level: *level, message };
+        Self {
+            execution: log.execution,
+            attempt: log.attempt,
+            lines: log.lines.iter().map(line).collect(),
+            dropped: log.dropped,
+        }
+    }
+}
+
+/// One entry of a job's history.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Entry<'a> {
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Instant,
+    /// What.
+    #[schema(value_type = String)]
+    pub event: crate::job::EventType,
+    /// The state it left the job in.
+    #[schema(value_type = String)]
+    pub state: JobState,
+    /// Which attempt; 0 before the first.
+    pub attempt: u32,
+    /// A sentence, where there is more to say.
+    pub detail: Option<&'a str>,
+}
+
+impl<'a> From<&'a HistoryEntry> for Entry<'a> {
+    fn from(HistoryEntry { at, event_type, state, attempt, detail }: &'a HistoryEntry) -> Self {
+        Self { at: Instant(*at), event: *event_type, state: *state, attempt: *attempt, detail: detail.as_deref() }
+    }
+}
+
+impl<'a> From<&'a AttemptRow> for Attempt<'a> {
+    fn from(row: &'a AttemptRow) -> Self {
+        Self {
+            execution: row.execution,
+            attempt: row.attempt,
+            outcome: row.outcome,
+            error: row.error.as_ref().map(JobFailure::from),
+            started_at: row.started_at.map(Instant),
+            finished_at: Instant(row.finished_at),
+            module: row.module.as_ref().map(|(name, digest)| JobModule { name, digest: *digest }),
+            receipt: &row.receipt,
+            host: row.host,
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Kinds, as clients see them.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::raw::Raw;
+use super::settings::Settings;
+use crate::job::{Digest, GuestType, KindName, ModuleName};
+use crate::store::ModuleVersionEntry;
+
+/// Who serves a kind.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct KindModule<'a> {
+    /// The module.
+    #[schema(value_type = String)]
+    pub name: &'a ModuleName,
+    /// Its active version.
+    #[schema(value_type = String)]
+    pub digest: Digest,
+    /// `handler`, `component_command` or `core_command`.
+    #[serde(rename = "type")]
+    #[schema(value_type = String)]
+    pub guest: GuestType,
+}
+
+impl<'a> From<&'a ModuleVersionEntry> for KindModule<'a> {
+    fn from(version: &'a ModuleVersionEntry) -> Self {
+        Self { name: &version.module, digest: version.digest, guest: version.guest }
+    }
+}
+
+/// A kind in a list.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct KindSummary<'a> {
+    /// The kind.
+    #[schema(value_type = String)]
+    pub name: &'a KindName,
+    /// One sentence from its module.
+    pub description: Option<&'a str>,
+    /// Who serves it; `null`: nobody, its jobs wait as `no_handler`.
+    pub module: Option<KindModule<'a>>,
+}
+
+/// A kind.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Kind<'a> {
+    /// The kind.
+    #[schema(value_type = String)]
+    pub name: &'a KindName,
+    /// One sentence from its module.
+    pub description: Option<&'a str>,
+    /// Who serves it; `null`: nobody, its jobs wait as `no_handler`.
+    pub module: Option<KindModule<'a>>,
+    /// JSON Schema of the payload.
+    #[schema(value_type = serde_json::Value)]
+    pub input_schema: Raw<'a>,
+    /// JSON Schema of the output.
+    #[schema(value_type = serde_json::Value)]
+    pub output_schema: Raw<'a>,
+    /// What is in force for its jobs.
+    pub settings: Settings,
+    /// Where each of those comes from: `host`, `module` or `operator`.
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    pub settings_from: BTreeMap<&'static str, &'static str>,
+    /// What the operator set.
+    pub operator_settings: Settings,
+}
