@@ -276,7 +276,8 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match &error {
             StoreError::Unavailable(_) => {
-                tracing::warn!(%error, "a request was refused");
+                // The store says so in the log when it begins and ends; here it would say it once per request.
+                tracing::debug!(%error, "a request was refused");
                 Self::new(
                     ProblemCode::StoreUnavailable,
                     "the store cannot write now (is the disk full, or the data directory read-only?); nothing was written, try again later",

@@ -108,7 +108,7 @@ mod tests {
         let metrics = HttpMetrics::new(vec!["/a".to_owned()]);
         let a = metrics.route(Some("/a"), &Method::GET);
         metrics.record(a, StatusCode::OK, Duration::from_micros(100));
-        metrics.record(a, StatusCode::IM_A_TEAPOT, Duration::from_secs(60));
+        metrics.record(a, StatusCode::IM_A_TEAPOT, Duration::from_mins(1));
         metrics.record(metrics.route(None, &Method::PATCH), StatusCode::NOT_FOUND, Duration::ZERO);
         let counts: Vec<_> = metrics.counts().collect();
         assert_eq!(counts.len(), 2);

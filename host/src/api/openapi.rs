@@ -223,6 +223,15 @@ mod tests {
     }
 
     #[test]
+    fn the_receipt_has_the_shape_it_is_said_to_have() {
+        let document = document();
+        let described = document.base["components"]["schemas"]["JobReceipt"]["properties"].as_object().unwrap();
+        let shown = serde_json::to_value(crate::job::Receipt::default()).unwrap();
+        let names = |members: &Map<String, Value>| members.keys().cloned().collect::<std::collections::BTreeSet<_>>();
+        assert_eq!(names(described), names(shown.as_object().unwrap()));
+    }
+
+    #[test]
     fn every_reference_leads_somewhere() {
         fn references(value: &Value, found: &mut Vec<String>) {
             match value {

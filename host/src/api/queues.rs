@@ -3,23 +3,18 @@
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
-use serde::Serialize;
 
 use super::error::ApiError;
 use super::extract::NoParameters;
 use super::jobs::json;
 use super::shared::Shared;
+use super::wire::Items;
 use super::wire::queue::Queue;
-
-#[derive(Debug, Serialize)]
-struct Items<'a> {
-    items: Vec<Queue<'a>>,
-}
 
 /// List queues
 #[utoipa::path(
     get, path = "/v1/queues", tag = "queues",
-    responses((status = 200, body = inline(Vec<Queue>), description = "`{items}` with live depth and the age of the oldest ready job")),
+    responses((status = 200, body = Items<Queue>, description = "With live depth and the age of the oldest ready job")),
 )]
 pub(super) async fn list_queues(State(api): Shared, _: NoParameters) -> Result<Response, ApiError> {
     let rows = api.store.queues(api.tenant()).await?;

@@ -158,4 +158,42 @@ mod tests {
         }
         assert!(!content_type_is(&HeaderMap::new(), "application/json"));
     }
+
+    /// A client that writes everything before it reads must see the 413, not a reset connection.
+    #[tokio::test]
+    async fn a_client_that_is_still_sending_sees_the_refusal() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        const SENT_BYTES: usize = 8 << 20;
+        let router = axum::Router::new().route(
+            "/",
+            axum::routing::put(async |request: axum::extract::Request| {
+                let (parts, body) = request.into_parts();
+                read_body(&parts.headers, body, 1_000).await.map(|_| ())
+            }),
+        );
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(async move { axum::serve(listener, router).await });
+        let announced = format!("content-length: {SENT_BYTES}");
+        for framing in [announced.as_str(), "transfer-encoding: chunked"] {
+            let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
+            let head = format!("PUT / HTTP/1.1\r\nhost: localhost\r\n{framing}\r\n\r\n");
+            client.write_all(head.as_bytes()).await.unwrap();
+            let chunked = framing.starts_with("transfer");
+            if chunked {
+                client.write_all(format!("{SENT_BYTES:x}\r\n").as_bytes()).await.unwrap();
+            }
+            let piece = vec![b'x'; 1 << 16];
+            for _ in 0..SENT_BYTES >> 16 {
+                client.write_all(&piece).await.unwrap();
+            }
+            if chunked {
+                client.write_all(b"\r\n0\r\n\r\n").await.unwrap();
+            }
+            let mut answer = [0; 12];
+            client.read_exact(&mut answer).await.unwrap();
+            assert_eq!(&answer, b"HTTP/1.1 413", "{framing}");
+        }
+        server.abort();
+    }
 }

@@ -10,17 +10,12 @@ use super::view::View;
 use crate::api::error::ApiError;
 use crate::api::extract::{JobPath, NoParameters};
 use crate::api::shared::Shared;
+use crate::api::wire::Items;
 use crate::api::wire::job::{Attempt, Entry, Job, Log};
 use crate::job::JobId;
 
 /// A first guess at the length of an answer, bytes.
 const REPLY_BYTES: usize = 1_024;
-
-/// Everything of one job, in order.
-#[derive(Debug, Serialize)]
-struct Items<T> {
-    items: Vec<T>,
-}
 
 fn items<'r, Row: 'r, T: Serialize + From<&'r Row>>(
     job: JobId,
@@ -49,7 +44,7 @@ pub(in crate::api) async fn detail(
 /// A job's executions
 #[utoipa::path(
     get, path = "/v1/jobs/{id}/attempts", tag = "jobs", params(("id" = String, Path)),
-    responses((status = 200, body = inline(Vec<Attempt>), description = "`{items}`, oldest first"), (status = 404, description = "`job_not_found`")),
+    responses((status = 200, body = Items<Attempt>, description = "Oldest first"), (status = 404, description = "`job_not_found`")),
 )]
 pub(in crate::api) async fn attempts(
     State(api): Shared,
@@ -62,7 +57,7 @@ pub(in crate::api) async fn attempts(
 /// A job's logs
 #[utoipa::path(
     get, path = "/v1/jobs/{id}/logs", tag = "jobs", params(("id" = String, Path)),
-    responses((status = 200, body = inline(Vec<Log>), description = "`{items}`, one per execution, oldest first"), (status = 404, description = "`job_not_found`")),
+    responses((status = 200, body = Items<Log>, description = "One per execution, oldest first"), (status = 404, description = "`job_not_found`")),
 )]
 pub(in crate::api) async fn logs(
     State(api): Shared,
@@ -75,7 +70,7 @@ pub(in crate::api) async fn logs(
 /// What happened to a job
 #[utoipa::path(
     get, path = "/v1/jobs/{id}/history", tag = "jobs", params(("id" = String, Path)),
-    responses((status = 200, body = inline(Vec<Entry>), description = "`{items}`, oldest first"), (status = 404, description = "`job_not_found`")),
+    responses((status = 200, body = Items<Entry>, description = "Oldest first"), (status = 404, description = "`job_not_found`")),
 )]
 pub(in crate::api) async fn history(
     State(api): Shared,

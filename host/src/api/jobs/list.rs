@@ -91,7 +91,7 @@ impl ListParameters {
         ("limit" = Option<u32>, Query, description = "1 to 500, default 50"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ),
-    responses((status = 200, body = inline(Vec<Job>), description = "`{items, next_cursor}`"), (status = 422, description = "`invalid_query`")),
+    responses((status = 200, body = Listing<Job>, description = "A page"), (status = 422, description = "`invalid_query`")),
 )]
 pub(in crate::api) async fn list(
     State(api): Shared,

@@ -6,28 +6,22 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
-use serde::Serialize;
 
 use super::kind_not_found;
 use crate::api::error::ApiError;
 use crate::api::extract::{NamePath, NoParameters};
 use crate::api::jobs::json;
 use crate::api::shared::{Api, Shared};
-use crate::api::wire::Raw;
 use crate::api::wire::kind::{Kind, KindModule, KindSummary};
 use crate::api::wire::settings::Settings;
+use crate::api::wire::{Items, Raw};
 use crate::job::KindName;
 use crate::store::KindEntry;
-
-#[derive(Debug, Serialize)]
-struct Items<'a> {
-    items: Vec<KindSummary<'a>>,
-}
 
 /// List kinds
 #[utoipa::path(
     get, path = "/v1/kinds", tag = "kinds",
-    responses((status = 200, body = inline(Vec<KindSummary>), description = "`{items}`, by name")),
+    responses((status = 200, body = Items<KindSummary>, description = "By name")),
 )]
 pub(in crate::api) async fn list_kinds(State(api): Shared, _: NoParameters) -> Result<Response, ApiError> {
     let catalog = api.store.catalog();

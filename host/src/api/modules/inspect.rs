@@ -4,28 +4,23 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use serde::Serialize;
 
 use super::{module_not_found, version_not_found};
 use crate::api::error::ApiError;
 use crate::api::extract::{NamePath, NoParameters, VersionPath};
 use crate::api::jobs::json;
 use crate::api::shared::Shared;
+use crate::api::wire::Items;
 use crate::api::wire::module::ModuleVersion;
 use crate::job::ModuleName;
 
 /// A first guess at the length of one item, bytes.
 const ITEM_BYTES: usize = 512;
 
-#[derive(Debug, Serialize)]
-struct Items<'a> {
-    items: Vec<ModuleVersion<'a>>,
-}
-
 /// List modules
 #[utoipa::path(
     get, path = "/v1/modules", tag = "modules",
-    responses((status = 200, body = inline(Vec<ModuleVersion>), description = "`{items}`: the active version of each")),
+    responses((status = 200, body = Items<ModuleVersion>, description = "The active version of each")),
 )]
 pub(in crate::api) async fn list_modules(State(api): Shared, _: NoParameters) -> Result<Response, ApiError> {
     let rows = api.store.modules(api.tenant()).await?;
@@ -51,7 +46,7 @@ pub(in crate::api) async fn module_detail(
 /// A module's versions
 #[utoipa::path(
     get, path = "/v1/modules/{name}/versions", tag = "modules", params(("name" = String, Path)),
-    responses((status = 200, body = inline(Vec<ModuleVersion>), description = "`{items}`, newest first"), (status = 404, description = "`module_not_found`")),
+    responses((status = 200, body = Items<ModuleVersion>, description = "Newest first"), (status = 404, description = "`module_not_found`")),
 )]
 pub(in crate::api) async fn list_versions(
     State(api): Shared,

@@ -16,8 +16,15 @@ pub use raw::Raw;
 pub use size::ByteSize;
 pub use time::Instant;
 
+/// A list that is always given as a whole.
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+pub struct Items<T> {
+    /// The items.
+    pub items: Vec<T>,
+}
+
 /// One page of a list.
-#[derive(Debug, serde::Serialize)]
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
 pub struct Listing<T> {
     /// The items, newest first.
     pub items: Vec<T>,

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::{RefOr, Schema};
 
 const UNITS: [(&str, u32); 3] = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
 const EXPECTED: &str = "a size like \"128MiB\" (KiB, MiB, GiB), or a whole number of bytes";
@@ -12,6 +14,22 @@ const EXPECTED: &str = "a size like \"128MiB\" (KiB, MiB, GiB), or a whole numbe
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct ByteSize(pub u64);
+
+impl utoipa::PartialSchema for ByteSize {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(SchemaType::Array(vec![Type::String, Type::Integer]))
+            .description(Some("Text with units, or a whole number of bytes."))
+            .examples(["128MiB"])
+            .into()
+    }
+}
+
+impl utoipa::ToSchema for ByteSize {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "ByteSize".into()
+    }
+}
 
 impl<'de> Deserialize<'de> for ByteSize {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
