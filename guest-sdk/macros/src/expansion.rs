@@ -37,6 +37,8 @@ pub(crate) fn expand(arguments: &Arguments, function: &ItemFn) -> Result<TokenSt
         #name(context, input).map_err(::core::convert::Into::into)
     };
     Ok(quote! {
+        // The shape is the contract's, not the author's choice.
+        #[allow(clippy::needless_pass_by_value, clippy::unnecessary_wraps)]
         #function
 
         #[doc = #handles]
@@ -51,6 +53,8 @@ pub(crate) fn expand(arguments: &Arguments, function: &ItemFn) -> Result<TokenSt
             type Input = #input;
             type Output = #output;
 
+            // The error type is `Failure` already, or something that becomes one.
+            #[allow(clippy::useless_conversion)]
             fn handle(
                 context: &::stoker_sdk::Context,
                 input: Self::Input,

@@ -308,7 +308,26 @@ mod tests {
             FieldError::new("/priority", "must be 0 to 9"),
         ])
         .with("line", 3);
-        insta::assert_snapshot!(shape(&error), @"");
+        insta::assert_snapshot!(shape(&error), @r#"
+        {
+          "type": "/docs#invalid_request",
+          "title": "The request has invalid fields",
+          "status": 422,
+          "code": "invalid_request",
+          "detail": "/delay: must not be negative",
+          "errors": [
+            {
+              "pointer": "/delay",
+              "message": "must not be negative"
+            },
+            {
+              "pointer": "/priority",
+              "message": "must be 0 to 9"
+            }
+          ],
+          "line": 3
+        }
+        "#);
     }
 
     #[test]

@@ -4,11 +4,15 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Instant;
 
+use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::Method;
+use tokio::sync::SemaphorePermit;
+use tower_http::catch_panic::CatchPanicLayer;
 
+use super::auth::is_health;
 use super::error::{ApiError, ProblemCode};
 use super::shared::Api;
 
@@ -16,31 +20,107 @@ use super::shared::Api;
 pub(super) async fn front(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let route = api.http.route(request.extensions().get::<MatchedPath>().map(MatchedPath::as_str), request.method());
-    let response = match api.guard.check(request.uri(), request.headers()) {
-        Ok(()) => next.run(request).await,
+    let response = match admit(&api, &request) {
+        Ok(_permit) => next.run(request).await,
         Err(refusal) => refusal.into_response(),
     };
     api.http.record(route, response.status(), began.elapsed());
     response
 }
 
+/// Whether the request may be made now; the permit is held until it is answered.
+fn admit<'a>(api: &'a Api, request: &Request) -> Result<Option<SemaphorePermit<'a>>, ApiError> {
+    if is_health(request.uri()) {
+        return Ok(None);
+    }
+    api.guard.check(request.uri(), request.headers())?;
+    api.requests.try_acquire().map(Some).map_err(|_| {
+        ApiError::new(ProblemCode::Busy, "too many requests are under way; send fewer at once, or try again later")
+    })
+}
+
+/// Adds what answers when no route does, and the net under panics.
+pub(super) fn with_net<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
+    router.fallback(not_found).method_not_allowed_fallback(method_not_allowed).layer(CatchPanicLayer::custom(panicked))
+}
+
 /// No such path.
-pub(super) async fn not_found() -> ApiError {
+async fn not_found() -> ApiError {
     ApiError::new(ProblemCode::NotFound, "there is nothing at this path; GET /docs lists what there is")
 }
 
 /// A path that exists, but not with this method.
-pub(super) async fn method_not_allowed(method: Method) -> ApiError {
+async fn method_not_allowed(method: Method) -> ApiError {
     ApiError::new(ProblemCode::MethodNotAllowed, format!("{method} is not possible here; see the `Allow` header"))
 }
 
 /// A bug in an action: the client gets a problem document, the log gets the panic.
 #[allow(clippy::needless_pass_by_value)] // The signature is tower-http's.
-pub(super) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
     let message = panic
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message");
     ApiError::internal(&format_args!("panic: {message}")).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::api::error::PROBLEM_JSON;
+    use crate::api::extract::{JobPath, NamePath, NoParameters, VersionPath};
+    use crate::job::KindName;
+    use axum::routing::{get, post};
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
+    /// Routes that touch no state, under the same net as the real ones.
+    fn router() -> Router {
+        let router = Router::new()
+            .route("/jobs/{id}", get(async |JobPath(job): JobPath, _: NoParameters| job.to_string()))
+            .route("/kinds/{kind}", get(async |NamePath::<KindName>(kind)| kind.to_string()))
+            .route("/modules/{name}/versions/{digest}", get(async |VersionPath(_, digest)| digest.to_string()))
+            .route("/panic", post(async || -> &'static str { panic!("a secret") }));
+        with_net(router)
+    }
+
+    async fn ask(method: &str, uri: &str) -> (u16, http::HeaderMap, String) {
+        let request = http::Request::builder().method(method).uri(uri).body(axum::body::Body::empty()).unwrap();
+        let (parts, body) = router().oneshot(request).await.unwrap().into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        (parts.status.as_u16(), parts.headers, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn every_refusal_is_a_problem_document() {
+        for (method, uri, status, code) in [
+            ("GET", "/nothing", 404, "not_found"),
+            ("GET", "/jobs/", 404, "not_found"),
+            ("DELETE", "/jobs/job_01ARZ3NDEKTSV4RRFFQ69G5FAV", 405, "method_not_allowed"),
+            ("GET", "/jobs/5", 422, "invalid_id"),
+            ("GET", "/jobs/host_01ARZ3NDEKTSV4RRFFQ69G5FAV", 422, "invalid_id"),
+            ("GET", "/jobs/%ff", 422, "invalid_id"),
+            ("GET", "/jobs/job_01ARZ3NDEKTSV4RRFFQ69G5FAV?x=1", 422, "invalid_query"),
+            ("GET", "/kinds/%20", 422, "invalid_id"),
+            ("GET", "/modules/m/versions/latest", 422, "invalid_id"),
+            ("POST", "/panic", 500, "internal"),
+        ] {
+            let (found, headers, body) = ask(method, uri).await;
+            let problem: serde_json::Value = serde_json::from_str(&body).unwrap();
+            assert_eq!((found, problem["code"].as_str()), (status, Some(code)), "{method} {uri}: {body}");
+            assert_eq!(headers["content-type"], PROBLEM_JSON);
+            assert_eq!(problem["status"], status);
+            assert!(!body.contains("secret"));
+        }
+        assert_eq!(ask("DELETE", "/jobs/job_01ARZ3NDEKTSV4RRFFQ69G5FAV").await.1["allow"], "GET,HEAD");
+    }
+
+    #[tokio::test]
+    async fn names_in_paths_are_percent_decoded() {
+        assert_eq!(ask("GET", "/kinds/billing%2Finvoice:v2").await.2, "billing/invoice:v2");
+        let job = "job_01ARZ3NDEKTSV4RRFFQ69G5FAV";
+        assert_eq!(ask("GET", &format!("/jobs/{job}")).await.2, job);
+    }
 }

@@ -10,6 +10,11 @@ use super::error::{ApiError, ProblemCode};
 use super::jobs::json;
 use super::shared::Shared;
 
+#[derive(Serialize)]
+struct Ready {
+    status: &'static str,
+}
+
 /// Lives
 #[utoipa::path(get, path = "/health/live", tag = "operations", responses((status = 200, description = "The process answers")))]
 pub(super) async fn live() -> Response {
@@ -31,10 +36,6 @@ pub(super) async fn ready(State(api): Shared) -> Result<Response, ApiError> {
             "the store cannot write (is the disk full, or the data directory read-only?); reads go on, and it recovers by itself",
         )
         .with("reason", "store_unavailable"));
-    }
-    #[derive(Serialize)]
-    struct Ready {
-        status: &'static str,
     }
     json(StatusCode::OK, &Ready { status: "ready" }, 32)
 }

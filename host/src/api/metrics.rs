@@ -107,6 +107,10 @@ fn counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u
     metric(encoder, name, help, MetricType::Counter, |m| m.encode_counter::<NoLabelSet, _, u64>(&value, None))
 }
 
+fn seconds_counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, us: u64) -> fmt::Result {
+    metric(encoder, name, help, MetricType::Counter, |m| m.encode_counter::<NoLabelSet, _, u64>(&seconds(us), None))
+}
+
 fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
     metric(encoder, name, help, MetricType::Gauge, |m| m.encode_gauge(&value))
 }
@@ -149,7 +153,7 @@ impl Collector for Snapshot {
             labelled(m, dispatcher.executions.iter().map(|(word, count)| ([("outcome", *word)], *count)), true)
         })?;
         counter(e, "claimed_jobs", "Jobs claimed", dispatcher.claimed)?;
-        counter(e, "guest_run_microseconds", "Time spent in guests", dispatcher.run_us)?;
+        seconds_counter(e, "guest_run_seconds", "Time spent in guests", dispatcher.run_us)?;
         counter(e, "guest_fuel", "Fuel burnt by guests", dispatcher.fuel)?;
         gauge(e, "outcomes_waiting", "Outcomes waiting for the store", dispatcher.outcomes_waiting)?;
         gauge(e, "slots_used", "Attempts running", slots.used.into())?;
@@ -158,7 +162,7 @@ impl Collector for Snapshot {
         counter(e, "store_commits", "Transactions committed", store.commits)?;
         counter(e, "store_operations", "Operations carried out", store.operations)?;
         counter(e, "store_commit_failures", "Commits that failed", store.commit_failures)?;
-        counter(e, "store_commit_microseconds", "Time spent in commits, fsync included", store.commit_us)?;
+        seconds_counter(e, "store_commit_seconds", "Time spent in commits, fsync included", store.commit_us)?;
         gauge(e, "store_wal_bytes", "Size of the write-ahead log", store.wal_bytes)?;
         gauge(e, "store_database_bytes", "Size of the database file", store.database_bytes)?;
         gauge(e, "store_operations_waiting", "Operations waiting for the writer", store.waiting)?;

@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use axum::middleware::from_fn_with_state;
 use tokio_util::sync::CancellationToken;
-use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::front::{front, method_not_allowed, not_found, panicked};
+use super::front::{front, with_net};
 use super::openapi::Document;
 use super::shared::Api;
 use super::state::ApiState;
@@ -56,10 +55,5 @@ pub fn router(state: ApiState) -> axum::Router {
 pub(super) fn build(state: ApiState, stopping: CancellationToken) -> axum::Router {
     let (router, generated) = routes().split_for_parts();
     let api = Arc::new(Api::new(state, Document::new(generated), stopping));
-    router
-        .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed)
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(Arc::clone(&api), front))
-        .with_state(api)
+    with_net(router).layer(from_fn_with_state(Arc::clone(&api), front)).with_state(api)
 }

@@ -19,6 +19,8 @@ const UPLOADS_MAX: usize = 2;
 const BATCHES_MAX: usize = 8;
 /// Backups made at once; a further one is refused.
 const BACKUPS_MAX: usize = 1;
+/// Requests under way at once, waiting ones included; further ones get 429. (`/health/*` is always answered.)
+const REQUESTS_MAX: usize = 4_096;
 
 /// What the handlers get: one pointer, cloned per request.
 pub(super) type Shared = axum::extract::State<Arc<Api>>;
@@ -34,9 +36,10 @@ pub(super) struct Api {
     pub(super) document: Document,
     /// Raised when the host stops: waits end early.
     pub(super) stopping: CancellationToken,
-    pub(super) uploads: Semaphore,
+    pub(super) uploads: Arc<Semaphore>,
     pub(super) batches: Semaphore,
     pub(super) backups: Arc<Semaphore>,
+    pub(super) requests: Semaphore,
     /// The queue of jobs that name none; made once.
     pub(super) default_queue: QueueName,
 }
@@ -48,9 +51,10 @@ impl Api {
             http: HttpMetrics::new(document.paths()),
             document,
             stopping,
-            uploads: Semaphore::new(UPLOADS_MAX),
+            uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
             batches: Semaphore::new(BATCHES_MAX),
             backups: Arc::new(Semaphore::new(BACKUPS_MAX)),
+            requests: Semaphore::new(REQUESTS_MAX),
             default_queue: QueueName::default_queue(),
             state,
         }

@@ -64,7 +64,8 @@ pub fn format_duration(duration: Duration) -> String {
     let mut text = String::new();
     for (unit, unit_ms) in UNITS {
         if ms >= unit_ms {
-            text.push_str(&format!("{}{unit}", ms / unit_ms));
+            text += &(ms / unit_ms).to_string();
+            text += unit;
             ms %= unit_ms;
         }
     }

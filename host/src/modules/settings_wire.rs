@@ -116,7 +116,7 @@ pub enum RetryWire {
 
 /// What the default policy would do.
 const BASE_DEFAULT: Duration = Duration::from_secs(5);
-const CAP_DEFAULT: Duration = Duration::from_secs(3_600);
+const CAP_DEFAULT: Duration = Duration::from_hours(1);
 const JITTER_DEFAULT: f64 = 0.2;
 
 impl RetryWire {

@@ -40,10 +40,6 @@ impl Artifacts {
         Ok(artifacts)
     }
 
-    pub(super) fn directory(&self) -> &Path {
-        &self.directory
-    }
-
     /// The artifact of a module; `None` when it must be made anew.
     pub(super) fn read(&self, digest: Digest) -> Option<TrustedArtifact> {
         let path = self.path(digest);

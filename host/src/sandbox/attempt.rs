@@ -71,11 +71,7 @@ pub(super) async fn run(
         log_bytes_max: limits.log_bytes,
         plain: streams,
     });
-    let engine_limits = EngineLimits {
-        fuel: limits.fuel,
-        timeout: limits.timeout,
-        handover_bytes: limits.output_bytes.max(limits.log_bytes),
-    };
+    let engine_limits = EngineLimits { fuel: limits.fuel, handover_bytes: limits.output_bytes.max(limits.log_bytes) };
     let mut store = invocation::store(state, engine_limits)?;
     on_entry();
     let ending = invocation::call(ticker, &mut store, guest, call, limits.timeout).await?;
@@ -171,8 +167,7 @@ pub(super) async fn describe(
         log_bytes_max: limits.log_bytes,
         plain: None,
     });
-    let engine_limits =
-        EngineLimits { fuel: limits.fuel, timeout: limits.timeout, handover_bytes: limits.output_bytes };
+    let engine_limits = EngineLimits { fuel: limits.fuel, handover_bytes: limits.output_bytes };
     let mut store = invocation::store(state, engine_limits)?;
     let ending = invocation::call(ticker, &mut store, guest, Call::Describe, limits.timeout).await?;
     if let Ending::Returned(Returned::Described(kinds)) = ending {

@@ -184,7 +184,8 @@ fn with_detail(mut failure: Failure, error: Option<&wasmtime::Error>, facts: &Fa
     if let Some(error) = error {
         detail.push_str(&root_cause(error));
         if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
-            detail.push_str(&format!("\n{backtrace}"));
+            detail.push('\n');
+            detail.push_str(&backtrace.to_string());
         }
     }
     let stderr = facts.stderr_tail.trim_end();

@@ -8,7 +8,7 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAlloc
 
 use super::model::{SandboxError, SandboxOptions};
 
-/// Wasm stack of a guest. Deep enough for interpreters (CPython, StarlingMonkey), which recurse by design.
+/// Wasm stack of a guest. Deep enough for interpreters (`CPython`, `StarlingMonkey`), which recurse by design.
 const WASM_STACK_BYTES: usize = 1 << 20;
 /// Native stack under it: the wasm stack and as much again for host calls made at its very end.
 const FIBER_STACK_BYTES: usize = 2 << 20;

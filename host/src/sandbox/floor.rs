@@ -94,8 +94,7 @@ fn call_repeatedly(
                 log_bytes_max: limits.log_bytes,
                 plain: None,
             });
-            let engine_limits =
-                EngineLimits { fuel: limits.fuel, timeout: limits.timeout, handover_bytes: limits.output_bytes };
+            let engine_limits = EngineLimits { fuel: limits.fuel, handover_bytes: limits.output_bytes };
             let mut store = invocation::store(state, engine_limits)?;
             let instance = module.instantiate_async(&mut store).await.map_err(broken)?;
             let result = instance.stoker_handler_handler().call_run(&mut store, &context, payload).await;

@@ -54,7 +54,6 @@ pub(super) enum Ending {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct EngineLimits {
     pub(super) fuel: u64,
-    pub(super) timeout: Duration,
     /// Largest thing the guest has to hand over.
     pub(super) handover_bytes: u64,
 }

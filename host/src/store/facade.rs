@@ -141,7 +141,7 @@ impl Store {
         }
     }
 
-    /// Reads in a transaction of its own, with the catalog of that moment.
+    /// Reads in a transaction of its own, with the catalog of about that moment.
     async fn read<T: Send + 'static>(
         &self,
         body: impl FnOnce(&Connection, &Catalog) -> Result<T, StoreError> + Send + 'static,
@@ -151,7 +151,6 @@ impl Store {
             .shared
             .readers
             .read(move |sql| {
-                // After the transaction has begun, so that every name in it is known.
                 let catalog = Arc::clone(&shared.catalog.read());
                 body(sql, &catalog)
             })

@@ -20,6 +20,7 @@ mod error;
 mod event_log;
 mod facade;
 mod finish;
+pub mod floor;
 mod history;
 mod hosts;
 mod idempotency;
@@ -46,6 +47,9 @@ mod shared;
 mod store_clock;
 mod wal;
 mod writer;
+
+#[cfg(test)]
+mod tests;
 
 pub use catalog::{Catalog, KindEntry, KindId, ModuleVersionEntry, ModuleVersionId, QueueId, QueueSettings, TenantId};
 pub use error::{OpenError, StoreError};

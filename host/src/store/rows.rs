@@ -10,7 +10,7 @@ use super::counters::Lane;
 use super::error::StoreError;
 use super::model::JobRow;
 use crate::job::{
-    Failure, HostId, JobId, JobOptions, JobState, TenantName, Timestamp, WaitingReason,
+    Failure, HostId, JobId, JobOptions, JobState, NameError, TenantName, Timestamp, WaitingReason,
 };
 
 macro_rules! live_columns {
@@ -31,6 +31,8 @@ pub(super) use live_columns;
 const LIVE: &str = concat!("SELECT ", live_columns!(), " FROM live_jobs WHERE id = ?1");
 const FINISHED: &str = concat!("SELECT ", finished_columns!(), " FROM finished_jobs WHERE id = ?1");
 const LAST_EXECUTION: &str = "SELECT body, failure FROM attempts WHERE job_id = ?1 ORDER BY execution DESC LIMIT 1";
+const KIND_NAME: &str = "SELECT name FROM kinds WHERE id = ?1";
+const QUEUE_NAME: &str = "SELECT name FROM queues WHERE id = ?1";
 const HOST_ID: &str = "SELECT id FROM hosts WHERE number = ?1";
 
 /// A row of `live_jobs`.
@@ -42,7 +44,6 @@ pub(super) struct LiveRow {
     pub(super) priority: u8,
     pub(super) order_key: i64,
     pub(super) run_at: Timestamp,
-    pub(super) ready_at: Timestamp,
     pub(super) created_at: Timestamp,
     pub(super) attempt: u32,
     pub(super) max_attempts: u32,
@@ -54,7 +55,6 @@ pub(super) struct LiveRow {
     pub(super) host_losses: u32,
     pub(super) cancel_requested: bool,
     pub(super) snoozed: bool,
-    pub(super) checked_version: Option<ModuleVersionId>,
     pub(super) options: Option<String>,
     pub(super) tags: Option<String>,
     pub(super) history: Option<Vec<u8>>,
@@ -69,13 +69,11 @@ pub(super) struct FinishedRow {
     pub(super) state: JobState,
     pub(super) priority: u8,
     pub(super) run_at: Timestamp,
-    pub(super) ready_at: Timestamp,
     pub(super) created_at: Timestamp,
     pub(super) finished_at: Timestamp,
     pub(super) attempt: u32,
     pub(super) max_attempts: u32,
     pub(super) lease_number: i64,
-    pub(super) checked_version: Option<ModuleVersionId>,
     pub(super) options: Option<String>,
     pub(super) tags: Option<String>,
     pub(super) history: Option<Vec<u8>>,
@@ -109,7 +107,6 @@ impl LiveRow {
             priority: row.get(5)?,
             order_key: row.get(6)?,
             run_at: Timestamp(row.get(7)?),
-            ready_at: Timestamp(row.get(8)?),
             created_at: Timestamp(row.get(9)?),
             attempt: row.get(10)?,
             max_attempts: row.get(11)?,
@@ -121,7 +118,6 @@ impl LiveRow {
             host_losses: row.get(17)?,
             cancel_requested: row.get(18)?,
             snoozed: row.get(19)?,
-            checked_version: row.get::<_, Option<i64>>(20)?.map(ModuleVersionId),
             options: row.get(21)?,
             tags: row.get(22)?,
             history: row.get(23)?,
@@ -137,7 +133,7 @@ impl LiveRow {
             Some(number) => host_id(sql, number)?.map(|host| (host, self.lease_number)),
             None => None,
         };
-        let names = names(catalog, self.lane)?;
+        let names = names(sql, catalog, self.lane)?;
         Ok(JobRow {
             id: self.id,
             tenant: names.0,
@@ -175,13 +171,11 @@ impl FinishedRow {
             state: state(row)?,
             priority: row.get(5)?,
             run_at: Timestamp(row.get(6)?),
-            ready_at: Timestamp(row.get(7)?),
             created_at: Timestamp(row.get(8)?),
             finished_at: Timestamp(row.get(9)?),
             attempt: row.get(10)?,
             max_attempts: row.get(11)?,
             lease_number: row.get(12)?,
-            checked_version: row.get::<_, Option<i64>>(13)?.map(ModuleVersionId),
             options: row.get(14)?,
             tags: row.get(15)?,
             history: row.get(16)?,
@@ -202,7 +196,7 @@ impl FinishedRow {
             Some(execution) => Some(execution),
             None => last_execution(sql, self.id)?.map(|(execution, _)| execution),
         };
-        let names = names(catalog, self.lane)?;
+        let names = names(sql, catalog, self.lane)?;
         Ok(JobRow {
             id: self.id,
             tenant: names.0,
@@ -287,13 +281,26 @@ fn host_id(sql: &Connection, number: i64) -> Result<Option<HostId>, StoreError> 
 
 type Names = (TenantName, crate::job::KindName, crate::job::QueueName);
 
-fn names(catalog: &Catalog, lane: Lane) -> Result<Names, StoreError> {
-    let missing = || StoreError::Internal(format!("a job of {lane:?}, which the catalog does not know"));
-    Ok((
-        catalog.tenant_name(lane.tenant).cloned().ok_or_else(missing)?,
-        catalog.kind_names.get(&lane.kind).cloned().ok_or_else(missing)?,
-        catalog.queues.get(&lane.queue).cloned().ok_or_else(missing)?,
-    ))
+fn names(sql: &Connection, catalog: &Catalog, lane: Lane) -> Result<Names, StoreError> {
+    let tenant = catalog
+        .tenant_name(lane.tenant)
+        .cloned()
+        .ok_or_else(|| StoreError::Internal(format!("a job of {lane:?}, which the catalog does not know")))?;
+    // A reader may see a commit before its catalog is published; the tables know the names already.
+    let kind = match catalog.kind_names.get(&lane.kind) {
+        Some(kind) => kind.clone(),
+        None => name(sql, KIND_NAME, lane.kind.0)?,
+    };
+    let queue = match catalog.queues.get(&lane.queue) {
+        Some(queue) => queue.clone(),
+        None => name(sql, QUEUE_NAME, lane.queue.0)?,
+    };
+    Ok((tenant, kind, queue))
+}
+
+fn name<T: std::str::FromStr<Err = NameError>>(sql: &Connection, query: &str, id: i64) -> Result<T, StoreError> {
+    let name: String = sql.prepare_cached(query)?.query_row([id], |row| row.get(0))?;
+    name.parse().map_err(StoreError::internal)
 }
 
 /// What an execution ran, by name.

@@ -36,6 +36,15 @@ pub(in crate::api) fn require_json(headers: &HeaderMap) -> Result<(), ApiError> 
     }
 }
 
+fn announced_bytes(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Whether the request says itself that it is too large: such a one need not wait for its turn to be refused.
+pub(in crate::api) fn is_announced_too_large(headers: &HeaderMap, bytes_max: usize) -> bool {
+    announced_bytes(headers).is_some_and(|length| length > bytes_max as u64)
+}
+
 /// The whole body, or 413 as soon as it is known to be larger than `bytes_max`: from its announced length before
 /// anything is read, else at the piece that goes past it.
 pub(in crate::api) async fn read_body(
@@ -43,8 +52,7 @@ pub(in crate::api) async fn read_body(
     mut body: Body,
     bytes_max: usize,
 ) -> Result<Bytes, ApiError> {
-    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > bytes_max as u64) {
+    if is_announced_too_large(headers, bytes_max) {
         return Err(too_large(body, bytes_max));
     }
     let Some(first) = next_piece(&mut body).await? else { return Ok(Bytes::new()) };
@@ -52,7 +60,8 @@ pub(in crate::api) async fn read_body(
         return Err(too_large(body, bytes_max));
     }
     let Some(second) = next_piece(&mut body).await? else { return Ok(first) };
-    let expected = announced.and_then(|length| usize::try_from(length).ok()).unwrap_or(first.len() + second.len());
+    let expected = announced_bytes(headers).and_then(|length| usize::try_from(length).ok());
+    let expected = expected.unwrap_or(first.len() + second.len());
     let mut whole = BytesMut::with_capacity(expected);
     whole.extend_from_slice(&first);
     let mut piece = Some(second);

@@ -68,6 +68,7 @@ pub(in crate::api) async fn enqueue_batch(
         hash.update(&body);
         IdempotencyKey { key, request_hash: hash.finalize().into() }
     });
+    let checked_at_once = body.len() <= CHECKED_AT_ONCE_BYTES_MAX;
     let check = {
         let api: Arc<Api> = Arc::clone(&api);
         move || {
@@ -76,14 +77,7 @@ pub(in crate::api) async fn enqueue_batch(
             check_lines(&mut rules, format, &body, api.config.requests.batch_jobs_max)
         }
     };
-    let lines_are_few = parts.headers.get("content-length").is_some_and(|length| {
-        length
-            .to_str()
-            .ok()
-            .and_then(|text| text.parse().ok())
-            .is_some_and(|bytes: usize| bytes <= CHECKED_AT_ONCE_BYTES_MAX)
-    });
-    let lines = if lines_are_few {
+    let lines = if checked_at_once {
         check()?
     } else {
         tokio::task::spawn_blocking(check).await.map_err(|error| ApiError::internal(&error))??

@@ -149,7 +149,7 @@ mod tests {
         let places: Vec<Place> = [1, 2, 4, 5].map(Place::Line).to_vec();
         let refusals = vec![ApiError::field("/priority", "must be 0 to 9")];
         let response = reply(&places, items.into_iter(), refusals, false).unwrap();
-        insta::assert_snapshot!(text(response).await, @"");
+        insta::assert_snapshot!(text(response).await, @r#"{"results":[{"id":"job_00000000000000000000000001"},{"error":{"line":2,"code":"invalid_request","detail":"/priority: must be 0 to 9","errors":[{"pointer":"/priority","message":"must be 0 to 9"}]}},{"id":"job_00000000000000000000000001","replayed":true},{"error":{"line":5,"code":"kind_not_found","detail":"the kind was removed at this moment; GET /v1/kinds lists what there is"}}]}"#);
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod request;
 mod retry;
 mod view;
 mod wait;
+mod waiting;
 
 pub(super) use batch::*;
 pub(super) use cancel::*;

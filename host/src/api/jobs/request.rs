@@ -133,13 +133,12 @@ impl<'r> Rules<'r> {
 
     /// The same for one of many requests: kinds are looked up once.
     pub(super) fn check_next(&mut self, request: JobRequest<'_>, body: &Bytes) -> Result<NewJob, ApiError> {
-        let kind = match self.known.get(request.kind.as_ref()) {
-            Some(known) => known.clone(),
-            None => {
-                let found = self.kind(&request.kind);
-                self.known.insert(request.kind.clone().into_owned(), found.clone());
-                found
-            }
+        let kind = if let Some(known) = self.known.get(request.kind.as_ref()) {
+            known.clone()
+        } else {
+            let found = self.kind(&request.kind);
+            self.known.insert(request.kind.clone().into_owned(), found.clone());
+            found
         }?;
         self.check_for(&kind, request, body, None)
     }
@@ -272,7 +271,7 @@ fn due(
     errors: &mut Vec<FieldError>,
 ) -> Option<Timestamp> {
     match (delay, run_at) {
-        (None, None) => None,
+        (None | Some(Millis(0)), None) => None,
         (Some(_), Some(_)) => {
             errors.push(FieldError::new("/delay", "give `delay` or `run_at`, not both"));
             None
@@ -284,7 +283,6 @@ fn due(
             // A time that has passed already means at once.
             (at > now).then_some(at)
         }
-        (Some(Millis(0)), None) => None,
         (Some(delay), None) => {
             let longest = Timestamp::MAX.since(now);
             if delay.duration() > longest {

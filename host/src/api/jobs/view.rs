@@ -1,13 +1,12 @@
-//! How a job is shown: the stored row, with what this host knows better about attempts it is running, and the reason
-//! why a waiting one waits.
+//! How a job is shown: the stored row, with what this host knows better about attempts it is running.
 
+use super::waiting::{Facts, waiting};
 use crate::api::shared::Api;
-use crate::api::wire::duration::in_words;
 use crate::api::wire::job::{Job, JobFailure, JobModule, JobProgress, Waiting};
-use crate::api::wire::{Instant, Millis, Raw};
+use crate::api::wire::{Instant, Raw};
 use crate::dispatcher::Slots;
-use crate::job::{JobState, Timestamp, WaitingReason};
-use crate::store::{BEHIND_COUNT_MAX, Catalog, JobDetail, JobRow};
+use crate::job::{JobState, Timestamp};
+use crate::store::{Catalog, JobDetail, JobRow};
 
 /// What every job of one answer is shown with; taken once.
 pub(super) struct View<'v> {
@@ -79,86 +78,14 @@ impl<'v> View<'v> {
     }
 
     fn waiting(&self, row: &JobRow, behind: Option<u64>) -> Option<Waiting> {
-        let until = || {
-            let left = Millis::from(row.run_at.since(self.now)).0;
-            format!("{} (in {})", Instant(row.run_at), in_words(left))
+        let facts = Facts {
+            now: self.now,
+            slots: self.slots,
+            stopping: self.api.dispatcher.is_stopping(),
+            version: self.catalog.kind(self.api.tenant(), &row.kind).and_then(|kind| kind.version.as_deref()),
+            is_compiling: &|digest| self.api.modules.is_compiling(digest),
+            behind,
         };
-        let (reason, detail) = match row.state {
-            JobState::Scheduled if row.snoozed => {
-                (WaitingReason::Snoozed, format!("its handler asked to be run again at {}", until()))
-            }
-            JobState::Scheduled => (WaitingReason::Scheduled, format!("it is due at {}", until())),
-            JobState::Retrying => {
-                let failed = row.error.as_ref().map_or("failed", |failure| failure.reason.as_str());
-                let detail = format!(
-                    "attempt {} of {} ended with {failed}; the next one is at {}; POST …/retry runs it now",
-                    row.attempt,
-                    row.max_attempts,
-                    until()
-                );
-                (WaitingReason::RetryBackoff, detail)
-            }
-            JobState::Ready => self.waiting_ready(row, behind),
-            JobState::Blocked | JobState::Running | JobState::Succeeded | JobState::Failed | JobState::Cancelled => {
-                return None;
-            }
-        };
-        Some(Waiting { reason, detail })
-    }
-
-    fn waiting_ready(&self, row: &JobRow, behind: Option<u64>) -> (WaitingReason, String) {
-        let version = self.catalog.kind(self.api.tenant(), &row.kind).and_then(|kind| kind.version.as_ref());
-        let Slots { used, total } = self.slots;
-        let Some(version) = version else {
-            let detail = format!("no active module serves `{}`; upload or activate one that does", row.kind);
-            return (WaitingReason::NoHandler, detail);
-        };
-        if total == 0 {
-            let detail = "this host accepts jobs and runs none (`--workers 0`); start one with workers".to_owned();
-            return (WaitingReason::NoWorkers, detail);
-        }
-        if self.api.dispatcher.is_stopping() {
-            return (WaitingReason::NoWorkers, "this host is stopping; the next one will run it".to_owned());
-        }
-        if row.leased_by.is_none() && row.parked == Some(WaitingReason::NoHandler) {
-            let detail = format!("`{}` has a handler again; it will be claimable in a moment", row.kind);
-            return (WaitingReason::NoHandler, detail);
-        }
-        if self.api.modules.is_compiling(version.digest) {
-            let detail = format!("module `{}` is being compiled for this host", version.module);
-            return (WaitingReason::Compiling, detail);
-        }
-        if row.suspect {
-            let detail = "a host died while running it; such jobs run one at a time and fail after three losses";
-            return (WaitingReason::Suspect, detail.to_owned());
-        }
-        match behind {
-            Some(ahead) if ahead > 0 && row.leased_by.is_none() => {
-                (WaitingReason::Behind, ahead_of(ahead, used, total))
-            }
-            _ if used < total => (WaitingReason::HostSlots, format!("it is next; {used} of {total} slots are in use")),
-            _ => (
-                WaitingReason::HostSlots,
-                format!("all {total} slots of this host are in use; more `--workers` or faster jobs help"),
-            ),
-        }
-    }
-}
-
-fn ahead_of(ahead: u64, used: u32, total: u32) -> String {
-    let count = if ahead >= BEHIND_COUNT_MAX { format!("{BEHIND_COUNT_MAX}+") } else { ahead.to_string() };
-    let noun = if ahead == 1 { "job comes" } else { "jobs come" };
-    format!("{count} {noun} first; {used} of {total} slots are in use; a lower `priority` would let it pass")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_count_of_those_in_front_is_bounded() {
-        assert!(ahead_of(1, 2, 2).starts_with("1 job comes first"));
-        assert!(ahead_of(999, 2, 2).starts_with("999 jobs"));
-        assert!(ahead_of(BEHIND_COUNT_MAX, 2, 2).starts_with("1000+ jobs"));
+        waiting(row, &facts)
     }
 }

@@ -83,7 +83,7 @@ impl Retry {
         let policy = match strategy {
             Strategy::Exponential => {
                 let base = base.map_or(Duration::from_secs(5), Millis::duration);
-                let cap = cap.map_or(Duration::from_secs(3_600).max(base), Millis::duration);
+                let cap = cap.map_or(Duration::from_hours(1).max(base), Millis::duration);
                 if base > cap {
                     refuse("base", "must not be longer than cap".to_owned());
                 }

@@ -15,9 +15,9 @@ pub struct Instant(pub Timestamp);
 
 impl fmt::Display for Instant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bounds = jiff::Timestamp::MIN.as_millisecond()..=jiff::Timestamp::MAX.as_millisecond();
-        let ms = self.0.as_ms().clamp(*bounds.start(), *bounds.end());
-        let instant = jiff::Timestamp::from_millisecond(ms).map_err(|_| fmt::Error)?;
+        // Past what the library can name, the nearest instant it can: an answer must not fail for that.
+        let nearest = if self.0.as_ms() < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
+        let instant = jiff::Timestamp::from_millisecond(self.0.as_ms()).unwrap_or(nearest);
         PRINTER.print_timestamp(&instant, jiff::fmt::StdFmtWrite(f)).map_err(|_| fmt::Error)
     }
 }

@@ -9,11 +9,27 @@ use crate::sandbox::testing::{Bench, failure, output};
 use crate::sandbox::{DescribeError, sandbox_floor};
 
 /// A handler whose core functions are `describe` and `run`, with the interface around them. The core code finds its
-/// payload's address and length in the parameters 11 and 12 of `run`, and has `$log`, `$report`, `$fuel` to call.
+/// payload at `$payload`, `$length` bytes long, and has `$log`, `$report`, `$fuel` to call.
 /// Results are written at 64: discriminant, then what it holds.
 fn handler(describe: &str, run: &str) -> String {
     format!(
         r#"(component
+  (import "stoker:handler/types@1.0.0" (instance $types
+    (type $context1 (record (field "job-id" string) (field "tenant" string) (field "kind" string)
+      (field "queue" string) (field "attempt" u32) (field "max-attempts" u32) (field "created-at-ms" u64)
+      (field "run-at-ms" u64) (field "deadline-ms" u64)))
+    (export "context" (type $context0 (eq $context1)))
+    (type $retry1 (record (field "message" string) (field "after-ms" (option u64))))
+    (export "retry" (type $retry0 (eq $retry1)))
+    (type $failure1 (variant (case "retry" $retry0) (case "fatal" string) (case "snooze" u64)))
+    (export "failure" (type $failure0 (eq $failure1)))
+    (type $description1 (record (field "name" string) (field "description" (option string))
+      (field "input-schema" string) (field "output-schema" string) (field "settings" (option string))))
+    (export "kind-description" (type $description0 (eq $description1)))))
+  (alias export $types "context" (type $context'))
+  (alias export $types "retry" (type $retry'))
+  (alias export $types "failure" (type $failure'))
+  (alias export $types "kind-description" (type $description'))
   (import "stoker:handler/logging@1.0.0" (instance $logging
     (type $level (enum "trace" "debug" "info" "warn" "error"))
     (export "level" (type $l (eq $level)))
@@ -45,29 +61,25 @@ fn handler(describe: &str, run: &str) -> String {
     (data (i32.const 256) "greet") (data (i32.const 272) "true") (data (i32.const 288) "{{\22timeout\22:\225s\22}}")
     (data (i32.const 320) "\22hello\22") (data (i32.const 336) "try later")
     (func (export "describe") (result i32) {describe})
-    (func (export "run") (param i32) (result i32) (local $payload i32) (local $length i32)
-      (local.set $payload (i32.load offset=72 (local.get 0)))
-      (local.set $length (i32.load offset=76 (local.get 0)))
+    (func (export "run") (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i64 i64 i64)
+      (param $payload i32) (param $length i32) (result i32)
       {run}))
   (core instance $h (export "log" (func $log)) (export "report" (func $report)) (export "fuel" (func $fuel)))
   (core instance $c (instantiate $code (with "m" (instance $m)) (with "h" (instance $h))))
-  (type $context' (record (field "job-id" string) (field "tenant" string) (field "kind" string)
-    (field "queue" string) (field "attempt" u32) (field "max-attempts" u32) (field "created-at-ms" u64)
-    (field "run-at-ms" u64) (field "deadline-ms" u64)))
-  (type $retry' (record (field "message" string) (field "after-ms" (option u64))))
-  (type $description' (record (field "name" string) (field "description" (option string))
-    (field "input-schema" string) (field "output-schema" string) (field "settings" (option string))))
   (component $shape
-    (import "context" (type $context0 (eq (record (field "job-id" string) (field "tenant" string) (field "kind" string)
+    (type $context1 (record (field "job-id" string) (field "tenant" string) (field "kind" string)
       (field "queue" string) (field "attempt" u32) (field "max-attempts" u32) (field "created-at-ms" u64)
-      (field "run-at-ms" u64) (field "deadline-ms" u64)))))
-    (import "retry" (type $retry0 (eq (record (field "message" string) (field "after-ms" (option u64))))))
-    (import "failure" (type $failure0 (eq (variant (case "retry" $retry0) (case "fatal" string) (case "snooze" u64)))))
-    (import "kind-description" (type $description0 (eq (record (field "name" string)
-      (field "description" (option string)) (field "input-schema" string) (field "output-schema" string)
-      (field "settings" (option string))))))
-    (import "describe" (func $describe (result (list $description0))))
-    (import "run" (func $run (param "context" $context0) (param "payload" string)
+      (field "run-at-ms" u64) (field "deadline-ms" u64)))
+    (import "import-context" (type $context0 (eq $context1)))
+    (type $retry1 (record (field "message" string) (field "after-ms" (option u64))))
+    (import "import-retry" (type $retry0 (eq $retry1)))
+    (type $failure1 (variant (case "retry" $retry0) (case "fatal" string) (case "snooze" u64)))
+    (import "import-failure" (type $failure0 (eq $failure1)))
+    (type $description1 (record (field "name" string) (field "description" (option string))
+      (field "input-schema" string) (field "output-schema" string) (field "settings" (option string))))
+    (import "import-kind-description" (type $description0 (eq $description1)))
+    (import "import-describe" (func $describe (result (list $description0))))
+    (import "import-run" (func $run (param "context" $context0) (param "payload" string)
       (result (result string (error $failure0)))))
     (export $context "context" (type $context0))
     (export $retry "retry" (type $retry0))
@@ -76,14 +88,14 @@ fn handler(describe: &str, run: &str) -> String {
     (export "describe" (func $describe) (func (result (list $description))))
     (export "run" (func $run) (func (param "context" $context) (param "payload" string)
       (result (result string (error $failure))))))
-  (type $failure' (variant (case "retry" $retry') (case "fatal" string) (case "snooze" u64)))
   (func $describe (result (list $description'))
     (canon lift (core func $c "describe") (memory $mem) (realloc $realloc)))
   (func $run (param "context" $context') (param "payload" string) (result (result string (error $failure')))
     (canon lift (core func $c "run") (memory $mem) (realloc $realloc)))
   (instance $exported (instantiate $shape
-    (with "context" (type $context')) (with "retry" (type $retry')) (with "failure" (type $failure'))
-    (with "kind-description" (type $description')) (with "describe" (func $describe)) (with "run" (func $run))))
+    (with "import-context" (type $context')) (with "import-retry" (type $retry'))
+    (with "import-failure" (type $failure')) (with "import-kind-description" (type $description'))
+    (with "import-describe" (func $describe)) (with "import-run" (func $run))))
   (export "stoker:handler/handler@1.0.0" (instance $exported)))"#
     )
 }

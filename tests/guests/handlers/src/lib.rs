@@ -1,7 +1,7 @@
 //! Handlers that each do one thing, mostly wrong; the host's tests assert what becomes of them.
 //! One file per behaviour, named after its kind. Input is an object whose fields all have defaults.
 
-#![allow(missing_docs, unreachable_pub, clippy::unnecessary_wraps, clippy::needless_pass_by_value)]
+#![allow(missing_docs, unreachable_pub)]
 
 use schemars::JsonSchema;
 use serde::Deserialize;

@@ -1,0 +1,189 @@
+//! Why a job is not running: one stable word and one sentence with numbers and what to do. Pure.
+
+use crate::api::wire::duration::in_words;
+use crate::api::wire::job::Waiting;
+use crate::api::wire::{Instant, Millis};
+use crate::dispatcher::Slots;
+use crate::job::{Digest, JobState, Timestamp, WaitingReason};
+use crate::store::{BEHIND_COUNT_MAX, JobRow, ModuleVersionEntry};
+
+/// What this host knows around the job.
+pub(super) struct Facts<'f> {
+    pub(super) now: Timestamp,
+    pub(super) slots: Slots,
+    pub(super) stopping: bool,
+    /// The active version that serves the kind.
+    pub(super) version: Option<&'f ModuleVersionEntry>,
+    pub(super) is_compiling: &'f dyn Fn(Digest) -> bool,
+    /// How many jobs come first, where it was counted.
+    pub(super) behind: Option<u64>,
+}
+
+/// `None` for jobs that run, have ended, or wait for something that is told elsewhere.
+pub(super) fn waiting(row: &JobRow, facts: &Facts<'_>) -> Option<Waiting> {
+    let until = || {
+        let left = Millis::from(row.run_at.since(facts.now)).0;
+        format!("{} (in {})", Instant(row.run_at), in_words(left))
+    };
+    let (reason, detail) = match row.state {
+        JobState::Scheduled if row.snoozed => {
+            (WaitingReason::Snoozed, format!("its handler asked to be run again at {}", until()))
+        }
+        JobState::Scheduled => (WaitingReason::Scheduled, format!("it is due at {}", until())),
+        JobState::Retrying => {
+            let failed = row.error.as_ref().map_or("a failure", |failure| failure.reason.as_str());
+            let detail = format!(
+                "attempt {} of {} ended with {failed}; the next one is at {}; a retry by hand runs it now",
+                row.attempt,
+                row.max_attempts,
+                until()
+            );
+            (WaitingReason::RetryBackoff, detail)
+        }
+        JobState::Ready => ready(row, facts),
+        JobState::Blocked | JobState::Running | JobState::Succeeded | JobState::Failed | JobState::Cancelled => {
+            return None;
+        }
+    };
+    Some(Waiting { reason, detail })
+}
+
+/// The first thing that stands in the way, in the order in which they would have to go.
+fn ready(row: &JobRow, facts: &Facts<'_>) -> (WaitingReason, String) {
+    let Slots { used, total } = facts.slots;
+    let Some(version) = facts.version else {
+        let detail = format!("no active module serves `{}`; upload or activate one that does", row.kind);
+        return (WaitingReason::NoHandler, detail);
+    };
+    if total == 0 {
+        let detail = "this host accepts jobs and runs none (`--workers 0`); start one with workers";
+        return (WaitingReason::NoWorkers, detail.to_owned());
+    }
+    if facts.stopping {
+        return (WaitingReason::NoWorkers, "this host is stopping; the next one will run it".to_owned());
+    }
+    let claimed = row.leased_by.is_some();
+    if !claimed && row.parked == Some(WaitingReason::NoHandler) {
+        let detail = format!("`{}` has a handler again; it takes its turn in a moment", row.kind);
+        return (WaitingReason::NoHandler, detail);
+    }
+    if (facts.is_compiling)(version.digest) {
+        let detail = format!("module `{}` is being compiled for this host", version.module);
+        return (WaitingReason::Compiling, detail);
+    }
+    if row.suspect {
+        let detail = "a host died while running it; such jobs run one at a time and fail after three more losses";
+        return (WaitingReason::Suspect, detail.to_owned());
+    }
+    match facts.behind {
+        Some(ahead) if ahead > 0 && !claimed => {
+            let count = if ahead >= BEHIND_COUNT_MAX { format!("{BEHIND_COUNT_MAX}+") } else { ahead.to_string() };
+            let jobs = if ahead == 1 { "job comes" } else { "jobs come" };
+            let detail = format!(
+                "{count} {jobs} first; {used} of {total} slots are in use; more `--workers` or faster jobs help"
+            );
+            (WaitingReason::Behind, detail)
+        }
+        _ if used < total => {
+            (WaitingReason::HostSlots, format!("it is about to start; {used} of {total} slots are in use"))
+        }
+        _ => {
+            let detail = format!("all {total} slots of this host are in use; more `--workers` or faster jobs help");
+            (WaitingReason::HostSlots, detail)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::job::{Failure, FailureReason, GuestType, HostId, JobId, JobOptions, QueueName, TenantName};
+    use crate::store::{ModuleVersionId, TenantId};
+
+    fn row(state: JobState) -> JobRow {
+        JobRow {
+            id: JobId::from_u128(1),
+            tenant: TenantName::default_tenant(),
+            kind: "k".parse().unwrap(),
+            queue: QueueName::default_queue(),
+            state,
+            priority: 5,
+            attempt: 2,
+            max_attempts: 10,
+            run_at: Timestamp(3_600_000),
+            created_at: Timestamp(0),
+            started_at: None,
+            finished_at: None,
+            module: None,
+            error: Some(Failure::new(FailureReason::Trap, "x")),
+            progress: None,
+            tags: Vec::new(),
+            options: JobOptions::default(),
+            parked: None,
+            snoozed: false,
+            suspect: false,
+            leased_by: None,
+            cancel_requested: false,
+            receipt: None,
+        }
+    }
+
+    fn reason(change: impl FnOnce(&mut JobRow, &mut Facts<'_>), state: JobState) -> Option<(&'static str, String)> {
+        let version = ModuleVersionEntry {
+            id: ModuleVersionId(1),
+            tenant: TenantId::DEFAULT,
+            module: "m".parse().unwrap(),
+            digest: Digest([0; 32]),
+            guest: GuestType::Handler,
+        };
+        let mut row = row(state);
+        let mut facts = Facts {
+            now: Timestamp(0),
+            slots: Slots { used: 4, total: 4 },
+            stopping: false,
+            version: Some(&version),
+            is_compiling: &|_| false,
+            behind: Some(0),
+        };
+        change(&mut row, &mut facts);
+        waiting(&row, &facts).map(|waiting| (waiting.reason.as_str(), waiting.detail))
+    }
+
+    #[test]
+    fn every_waiting_job_has_its_reason() {
+        type Change = fn(&mut JobRow, &mut Facts<'_>);
+        let table: [(JobState, Change, &str, &str); 14] = [
+            (JobState::Scheduled, |_, _| {}, "scheduled", "1970-01-01T01:00:00.000Z (in 1h)"),
+            (JobState::Scheduled, |row, _| row.snoozed = true, "snoozed", "(in 1h)"),
+            (JobState::Retrying, |_, _| {}, "retry_backoff", "attempt 2 of 10 ended with trap"),
+            (JobState::Ready, |_, facts| facts.version = None, "no_handler", "`k`"),
+            (JobState::Ready, |row, _| row.parked = Some(WaitingReason::NoHandler), "no_handler", "again"),
+            (JobState::Ready, |_, facts| facts.slots.total = 0, "no_workers", "--workers 0"),
+            (JobState::Ready, |_, facts| facts.stopping = true, "no_workers", "stopping"),
+            (JobState::Ready, |_, facts| facts.is_compiling = &|_| true, "compiling", "`m`"),
+            (JobState::Ready, |row, _| row.suspect = true, "suspect", "one at a time"),
+            (JobState::Ready, |_, facts| facts.behind = Some(1), "behind", "1 job comes first"),
+            (JobState::Ready, |_, facts| facts.behind = Some(1_000), "behind", "1000+ jobs"),
+            (JobState::Ready, |_, _| {}, "host_slots", "all 4 slots"),
+            (JobState::Ready, |_, facts| facts.slots.used = 1, "host_slots", "1 of 4"),
+            (
+                JobState::Ready,
+                |row, facts| {
+                    row.leased_by = Some((HostId::from_u128(1), 1));
+                    facts.behind = Some(5);
+                },
+                "host_slots",
+                "all 4 slots",
+            ),
+        ];
+        for (state, change, word, part) in table {
+            let (found, detail) = reason(change, state).unwrap();
+            assert_eq!(found, word, "{detail}");
+            assert!(detail.contains(part), "{detail}");
+        }
+        for state in JobState::ALL.into_iter().filter(|state| !state.is_waiting()) {
+            assert_eq!(reason(|_, _| {}, state), None);
+        }
+    }
+}

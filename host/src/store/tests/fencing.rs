@@ -1,0 +1,78 @@
+//! An attempt held past its lease changes nothing.
+
+use super::*;
+use crate::job::JobState;
+
+const TTL: Duration = Duration::from_secs(30);
+
+#[tokio::test]
+async fn a_recovered_job_refuses_its_former_holder() {
+    let harness = Harness::new();
+    harness.module("m", &["k"]).await;
+    let (a, b) = (harness.store.register_host(2, "1").await.unwrap(), harness.store.register_host(2, "1").await.unwrap());
+    let id = harness.enqueue(job(harness.kind("k"))).await;
+    let old = harness.claim(a, 1).await.remove(0);
+    harness.store.note_entry(0, &old.lease);
+    harness.store.mark_running(vec![(id, old.lease.number(), harness.clock.now())]).await.unwrap();
+
+    harness.clock.advance(31_000);
+    harness.store.heartbeat(b).await.unwrap();
+    let recovered = harness.store.recover_expired(b, TTL).await.unwrap();
+    assert_eq!((recovered.hosts.as_slice(), recovered.jobs), ([a].as_slice(), 1));
+    let new = harness.claim(b, 1).await.remove(0);
+    assert!(new.suspect && new.lease.number() > old.lease.number());
+    let done = Next::Succeed(Bytes::from_static(b"2"));
+    let result = harness.store.finish(finish(new.lease, done, harness.clock.now())).await.unwrap();
+    assert_eq!(result, FinishResult::Finished(JobState::Succeeded));
+
+    let before = dump(&harness.database());
+    for next in [Next::Succeed(Bytes::from_static(b"1")), Next::Fail(failure()), Next::GiveBack(failure())] {
+        let lease = Lease::granted(old.lease.job(), old.lease.host(), old.lease.number(), old.lease.attempt());
+        let result = harness.store.finish(finish(lease, next, harness.clock.now())).await.unwrap();
+        assert_eq!(result, FinishResult::StaleLease);
+    }
+    harness.store.write_progress(vec![(id, old.lease.number(), crate::job::Progress::default())]).await.unwrap();
+    harness.store.mark_running(vec![(id, old.lease.number(), harness.clock.now())]).await.unwrap();
+    harness.store.release(vec![old.lease]).await.unwrap();
+    assert_eq!(dump(&harness.database()), before);
+    let detail = harness.store.job(TENANT, id).await.unwrap().unwrap();
+    assert_eq!(detail.output.as_deref(), Some(&b"2"[..]));
+    assert!(harness.claim(a, 1).await.is_empty(), "a host that was recovered owns nothing");
+}
+
+#[tokio::test]
+async fn a_jump_of_the_wall_clock_expires_nothing() {
+    let mut harness = Harness::new();
+    let (a, b) = (harness.store.register_host(1, "1").await.unwrap(), harness.store.register_host(1, "1").await.unwrap());
+    for jump in [86_400_000, -172_800_000] {
+        harness.clock.jump(jump);
+        assert!(harness.store.recover_expired(b, TTL).await.unwrap().hosts.is_empty());
+    }
+    harness.clock.advance(29_000);
+    harness.store.heartbeat(b).await.unwrap();
+    assert!(harness.store.recover_expired(b, TTL).await.unwrap().hosts.is_empty());
+    let ages: Vec<u64> =
+        harness.store.hosts().await.unwrap().iter().map(|host| host.heartbeat_age.as_secs()).collect();
+    assert_eq!(ages, [29, 0]);
+    // A restart is the end of both, and the store's clock goes on where it stood.
+    harness.reopen().await;
+    let c = harness.store.register_host(1, "1").await.unwrap();
+    assert_eq!(harness.store.recover_expired(c, TTL).await.unwrap().hosts, [a, b]);
+    assert_eq!(harness.store.hosts().await.unwrap().len(), 1);
+}
+
+/// Every row of the tables about jobs.
+fn dump(database: &Path) -> Vec<String> {
+    let sql = rusqlite::Connection::open(database).unwrap();
+    let mut rows = Vec::new();
+    for table in ["live_jobs", "finished_jobs", "outputs", "attempts", "attempt_logs", "counters", "events"] {
+        let mut statement = sql.prepare(&format!("SELECT * FROM {table}")).unwrap();
+        let columns = statement.column_count();
+        let mut found = statement.query([]).unwrap();
+        while let Some(row) = found.next().unwrap() {
+            let values: Vec<_> = (0..columns).map(|column| row.get_ref(column).unwrap()).collect();
+            rows.push(format!("{table} {values:?}"));
+        }
+    }
+    rows
+}

@@ -1,0 +1,211 @@
+//! The store against real SQLite in a temporary directory, with a clock that tests move.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod differential;
+mod fencing;
+mod idempotency;
+mod lifecycle;
+mod listing;
+mod opening;
+mod reference;
+mod registry;
+mod suspects;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::*;
+use crate::job::{
+    Clock, Digest, Failure, FailureReason, GuestType, HostId, JobId, JobOptions, JobSpec, KindDescription, KindSettings,
+    Lease, Receipt, Timestamp,
+};
+
+/// Where test time begins.
+pub(super) const START: i64 = 1_800_000_000_000;
+pub(super) const TENANT: TenantId = TenantId::DEFAULT;
+
+/// Stands still until moved.
+#[derive(Debug)]
+pub(super) struct TestClock {
+    wall_ms: AtomicI64,
+    monotonic_ms: AtomicU64,
+}
+
+impl TestClock {
+    pub(super) fn advance(&self, ms: u64) {
+        self.wall_ms.fetch_add(i64::try_from(ms).unwrap(), Ordering::SeqCst);
+        self.monotonic_ms.fetch_add(ms, Ordering::SeqCst);
+    }
+    /// Somebody sets the clock.
+    pub(super) fn jump(&self, ms: i64) {
+        self.wall_ms.fetch_add(ms, Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.wall_ms.load(Ordering::SeqCst))
+    }
+    fn monotonic(&self) -> Duration {
+        Duration::from_millis(self.monotonic_ms.load(Ordering::SeqCst))
+    }
+}
+
+/// A store in a directory of its own.
+pub(super) struct Harness {
+    pub(super) store: Store,
+    pub(super) clock: Arc<TestClock>,
+    pub(super) directory: tempfile::TempDir,
+    pub(super) aging: Duration,
+}
+
+impl Harness {
+    pub(super) fn new() -> Self {
+        Self::with_aging(Duration::from_secs(60))
+    }
+
+    pub(super) fn with_aging(aging: Duration) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let clock = Arc::new(TestClock { wall_ms: AtomicI64::new(START), monotonic_ms: AtomicU64::new(0) });
+        let store = open_at(directory.path(), aging, &clock).unwrap();
+        Self { store, clock, directory, aging }
+    }
+
+    pub(super) async fn reopen(&mut self) {
+        self.store.close().await.unwrap();
+        self.store = open_at(self.directory.path(), self.aging, &self.clock).unwrap();
+    }
+
+    pub(super) fn database(&self) -> PathBuf {
+        self.directory.path().join("stoker.db")
+    }
+
+    /// Registers a module that serves the kinds.
+    pub(super) async fn module(&self, module: &str, kinds: &[&str]) -> Digest {
+        let version = new_version(&self.store, module, kinds).await;
+        let digest = version.digest;
+        let result = self.store.activate_new(version, false).await.unwrap();
+        assert!(matches!(result, ActivateResult::Activated { .. }), "{result:?}");
+        digest
+    }
+
+    pub(super) fn kind(&self, name: &str) -> KindId {
+        self.store.catalog().kind(TENANT, &name.parse().unwrap()).unwrap().id
+    }
+
+    pub(super) async fn enqueue(&self, job: NewJob) -> JobId {
+        match self.store.enqueue(TENANT, job).await.unwrap() {
+            EnqueueResult::Created(row) => row.id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(super) async fn claim(&self, host: HostId, jobs_max: usize) -> Vec<ClaimedJob> {
+        self.store.claim(request(host, jobs_max)).await.unwrap().jobs
+    }
+
+    pub(super) async fn row(&self, job: JobId) -> JobRow {
+        self.store.job(TENANT, job).await.unwrap().unwrap().row
+    }
+}
+
+pub(super) fn open_at(directory: &Path, aging: Duration, clock: &Arc<TestClock>) -> Result<Store, OpenError> {
+    let options = StoreOptions { data_dir: directory.to_owned(), priority_aging: aging };
+    Store::open(&options, Arc::clone(clock) as Arc<dyn Clock>)
+}
+
+/// A version with its chunks written, not yet stored.
+pub(super) async fn new_version(store: &Store, module: &str, kinds: &[&str]) -> NewVersion {
+    let bytes = Bytes::from(format!("{module} serving {kinds:?}"));
+    let mut digest = [0u8; 32];
+    for (index, byte) in bytes.iter().enumerate() {
+        digest[index % 32] = digest[index % 32].wrapping_mul(31).wrapping_add(*byte);
+    }
+    let digest = Digest(digest);
+    store.write_module_chunk(digest, 0, bytes.slice(..4)).await.unwrap();
+    store.write_module_chunk(digest, 1, bytes.slice(4..)).await.unwrap();
+    NewVersion {
+        tenant: TENANT,
+        module: module.parse().unwrap(),
+        digest,
+        size_bytes: bytes.len() as u64,
+        guest: GuestType::Handler,
+        imports: vec!["wasi:cli/stdout@0.2.0".to_owned()],
+        kinds: kinds
+            .iter()
+            .map(|kind| KindDescription {
+                name: kind.parse().unwrap(),
+                description: None,
+                input_schema: "true".to_owned(),
+                output_schema: "true".to_owned(),
+                settings: KindSettings::default(),
+            })
+            .collect(),
+        compile_ms: 12,
+    }
+}
+
+pub(super) fn request(host: HostId, jobs_max: usize) -> ClaimRequest {
+    ClaimRequest { host, jobs_max, payload_bytes_max: 1 << 20, suspect_allowed: true }
+}
+
+pub(super) fn job(kind: KindId) -> NewJob {
+    NewJob {
+        kind,
+        checked_against: None,
+        spec: JobSpec {
+            payload: Bytes::from_static(b"{\"n\":1}"),
+            queue: "default".parse().unwrap(),
+            priority: 5,
+            run_at: None,
+            max_attempts: 3,
+            options: JobOptions::default(),
+            tags: Vec::new(),
+        },
+        idempotency: None,
+    }
+}
+
+/// The end of an execution that was entered now.
+pub(super) fn finish(lease: Lease, next: Next, now: Timestamp) -> Finish {
+    Finish {
+        lease,
+        next,
+        started_at: Some(now),
+        finished_at: now,
+        receipt: Receipt { run_us: 5, ..Receipt::default() },
+        version: None,
+        log: Vec::new(),
+        log_lines_dropped: 0,
+        progress: None,
+    }
+}
+
+pub(super) fn failure() -> Failure {
+    Failure::new(FailureReason::HandlerError, "no")
+}
+
+/// Counters recounted from the rows equal the counters kept.
+pub(super) fn assert_counters_hold(database: &Path) {
+    let sql = rusqlite::Connection::open(database).unwrap();
+    let read = |query: &str| -> Vec<(i64, i64, i64, String, i64)> {
+        let mut statement = sql.prepare(query).unwrap();
+        let rows = statement
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))
+            .unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    let kept = read("SELECT tenant_id, queue_id, kind_id, state, jobs FROM counters WHERE jobs <> 0 ORDER BY 1, 2, 3, 4");
+    let counted = read(
+        "SELECT tenant_id, queue_id, kind_id, state, count(*) FROM
+            (SELECT tenant_id, queue_id, kind_id, state FROM live_jobs
+             UNION ALL SELECT tenant_id, queue_id, kind_id, state FROM finished_jobs)
+         GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4",
+    );
+    assert_eq!(kept, counted);
+}

@@ -1,0 +1,95 @@
+//! Who may open a directory, and what is found in it.
+
+use super::*;
+
+#[tokio::test]
+async fn a_second_process_is_refused_and_told_who_has_it() {
+    let harness = Harness::new();
+    let refused = open_at(harness.directory.path(), harness.aging, &harness.clock).err();
+    let Some(OpenError::Locked { pid, .. }) = refused else { panic!("{refused:?}") };
+    assert_eq!(pid, format!(" (pid {})", std::process::id()));
+    harness.store.close().await.unwrap();
+    let again = open_at(harness.directory.path(), harness.aging, &harness.clock).unwrap();
+    again.close().await.unwrap();
+    assert!(matches!(again.heartbeat(HostId::from_u128(1)).await, Err(StoreError::Closed)));
+    assert!(again.hosts().await.is_err());
+    again.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_newer_database_is_refused() {
+    let harness = Harness::new();
+    harness.store.close().await.unwrap();
+    let sql = rusqlite::Connection::open(harness.database()).unwrap();
+    sql.pragma_update(None, "user_version", 99).unwrap();
+    drop(sql);
+    let refused = open_at(harness.directory.path(), harness.aging, &harness.clock).err();
+    assert!(matches!(refused, Some(OpenError::Newer { found: 99, known: 1, .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_change_of_aging_reorders_what_waits() {
+    let mut harness = Harness::with_aging(Duration::ZERO);
+    harness.module("m", &["k"]).await;
+    let kind = harness.kind("k");
+    let mut low = job(kind);
+    low.spec.priority = 6;
+    let low = harness.enqueue(low).await;
+    harness.clock.advance(120_000);
+    let high = harness.enqueue(job(kind)).await;
+    let host = harness.store.register_host(1, "1").await.unwrap();
+    let strict = harness.claim(host, 2).await;
+    assert_eq!([strict[0].lease.job(), strict[1].lease.job()], [high, low]);
+    harness.aging = Duration::from_secs(60);
+    harness.reopen().await;
+    let host = harness.store.register_host(1, "1").await.unwrap();
+    let aged = harness.claim(host, 2).await;
+    assert_eq!([aged[0].lease.job(), aged[1].lease.job()], [low, high], "two minutes make up for one level");
+}
+
+#[tokio::test]
+async fn a_backup_opens_and_holds_everything() {
+    let harness = Harness::new();
+    let digest = harness.module("m", &["k"]).await;
+    let host = harness.store.register_host(1, "1").await.unwrap();
+    let waiting = harness.enqueue(job(harness.kind("k"))).await;
+    let done = harness.claim(host, 1).await.remove(0);
+    let output = Next::Succeed(Bytes::from_static(b"[1]"));
+    harness.store.finish(finish(done.lease, output, harness.clock.now())).await.unwrap();
+    let second = harness.enqueue(job(harness.kind("k"))).await;
+    let copy = tempfile::tempdir().unwrap();
+    let destination = copy.path().join("stoker.db");
+    harness.store.backup(destination.clone()).await.unwrap();
+    assert!(harness.store.backup(destination).await.is_err(), "an existing file is never overwritten");
+
+    let restored = open_at(copy.path(), harness.aging, &harness.clock).unwrap();
+    let first = restored.job(TENANT, waiting).await.unwrap().unwrap();
+    assert_eq!(first.output.as_deref(), Some(&b"[1]"[..]));
+    assert!(restored.job(TENANT, second).await.unwrap().is_some());
+    assert_eq!(restored.module_bytes(digest).await.unwrap().unwrap(), &b"m serving [\"k\"]"[..]);
+    restored.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_failing_operation_leaves_its_neighbours_committed() {
+    let harness = Harness::new();
+    harness.module("m", &["k"]).await;
+    let kind = harness.kind("k");
+    // Ask for all three before the writer can answer: some or all share a transaction.
+    for _ in 0..20 {
+        let mut bad = new_version(&harness.store, "bad", &["other"]).await;
+        bad.size_bytes += 1;
+        let (before, refused, after) = tokio::join!(
+            harness.store.enqueue(TENANT, job(kind)),
+            harness.store.activate_new(bad, false),
+            harness.store.enqueue(TENANT, job(kind)),
+        );
+        assert!(matches!(refused, Err(StoreError::Internal(_))), "{refused:?}");
+        for result in [before, after] {
+            let Ok(EnqueueResult::Created(row)) = result else { panic!("{result:?}") };
+            assert!(harness.store.job(TENANT, row.id).await.unwrap().is_some());
+        }
+    }
+    assert_eq!(harness.store.counters().await.unwrap().iter().map(|counter| counter.jobs).sum::<u64>(), 40);
+    assert_counters_hold(&harness.database());
+}

@@ -1,0 +1,79 @@
+//! Modules, versions, kinds, and the jobs that wait for them.
+
+use super::*;
+
+#[tokio::test]
+async fn versions_switch_kinds_follow_and_jobs_wait_for_a_handler() {
+    let harness = Harness::new();
+    let host = harness.store.register_host(4, "1").await.unwrap();
+    let changes = harness.store.catalog_changes();
+    let first = harness.module("m", &["a", "b"]).await;
+    assert!(changes.has_changed().unwrap());
+    let (a, b) = (harness.kind("a"), harness.kind("b"));
+    let waiting = harness.enqueue(job(b)).await;
+
+    let only_a = new_version(&harness.store, "m", &["a"]).await;
+    let refused = harness.store.activate_new(only_a.clone(), false).await.unwrap();
+    assert!(matches!(&refused, ActivateResult::KindsNeeded { kinds } if kinds[0].1 == 1), "{refused:?}");
+    assert_eq!(harness.store.versions(TENANT, "m".parse().unwrap()).await.unwrap().unwrap().len(), 1);
+    let forced = harness.store.activate_new(only_a.clone(), true).await.unwrap();
+    assert!(matches!(forced, ActivateResult::Activated { created: true, .. }));
+    assert!(harness.store.catalog().kinds[&b].version.is_none());
+    let claimed = harness.store.claim(request(host, 5)).await.unwrap();
+    assert!(claimed.jobs.is_empty() && !claimed.more);
+    assert_eq!(harness.row(waiting).await.parked, Some(crate::job::WaitingReason::NoHandler));
+    assert!(!harness.store.unpark().await.unwrap());
+    assert!(harness.claim(host, 5).await.is_empty());
+
+    let taken = new_version(&harness.store, "other", &["a"]).await;
+    let owned = harness.store.activate_new(taken, false).await.unwrap();
+    assert!(matches!(owned, ActivateResult::KindOwned { module, .. } if module.as_str() == "m"));
+
+    let back = harness.store.activate(TENANT, "m".parse().unwrap(), first, false).await.unwrap();
+    assert!(matches!(back, ActivateResult::Activated { created: false, .. }));
+    assert!(!harness.store.unpark().await.unwrap());
+    let claimed = harness.claim(host, 5).await.remove(0);
+    assert_eq!(claimed.lease.job(), waiting);
+    assert_eq!(claimed.kind.version.as_ref().unwrap().digest, first);
+    let done = Next::Succeed(Bytes::from_static(b"1"));
+    harness.store.finish(finish(claimed.lease, done, harness.clock.now())).await.unwrap();
+
+    let name: crate::job::ModuleName = "m".parse().unwrap();
+    let refused = harness.store.delete_version(TENANT, name.clone(), first).await.unwrap();
+    assert_eq!(refused, DeleteModuleResult::Active);
+    let deleted = harness.store.delete_version(TENANT, name.clone(), only_a.digest).await.unwrap();
+    assert_eq!(deleted, DeleteModuleResult::Deleted);
+    assert!(harness.store.module_bytes(only_a.digest).await.unwrap().is_none());
+    let needs = harness.enqueue(job(a)).await;
+    let needed = harness.store.delete_module(TENANT, name.clone(), false).await.unwrap();
+    assert!(matches!(needed, DeleteModuleResult::Needed { kinds } if kinds.len() == 1));
+    assert_eq!(harness.store.delete_module(TENANT, name.clone(), true).await.unwrap(), DeleteModuleResult::Deleted);
+    assert!(harness.store.modules(TENANT).await.unwrap().is_empty());
+    let catalog = harness.store.catalog();
+    assert!(catalog.kinds.contains_key(&a) && !catalog.kinds.contains_key(&b), "needed kinds stay, others go");
+    assert_eq!(harness.row(waiting).await.kind.as_str(), "b", "history outlives its kind");
+    let gone = harness.store.enqueue(TENANT, job(b)).await.unwrap();
+    assert!(matches!(gone, EnqueueResult::KindGone));
+    harness.store.cancel(TENANT, needs).await.unwrap();
+
+    // The chunks go an hour after nobody needs them.
+    assert!(!harness.store.prune_module_chunks().await.unwrap());
+    harness.clock.advance(3_601_000);
+    let mut rounds = 0;
+    while harness.store.prune_module_chunks().await.unwrap() {
+        rounds += 1;
+        assert!(rounds < 20);
+    }
+    assert!(rounds > 0);
+}
+
+#[tokio::test]
+async fn settings_of_the_operator_lie_on_top() {
+    let harness = Harness::new();
+    harness.module("m", &["k"]).await;
+    let settings = KindSettings { priority: Some(2), ..KindSettings::default() };
+    assert!(harness.store.set_kind_settings(TENANT, "k".parse().unwrap(), settings.clone()).await.unwrap());
+    assert!(!harness.store.set_kind_settings(TENANT, "nope".parse().unwrap(), settings).await.unwrap());
+    let catalog = harness.store.catalog();
+    assert_eq!(catalog.kinds[&harness.kind("k")].settings.priority, Some(2));
+}

@@ -1,0 +1,99 @@
+//! Jobs that were running when their host died.
+
+use super::*;
+use crate::job::{EventType, JobState};
+
+/// The process dies and another one begins.
+async fn crash(harness: &mut Harness) -> HostId {
+    harness.reopen().await;
+    let host = harness.store.register_host(4, "1").await.unwrap();
+    harness.clock.advance(1_000);
+    host
+}
+
+#[tokio::test]
+async fn three_counted_losses_fail_a_job_and_its_neighbours_pay_nothing() {
+    let mut harness = Harness::new();
+    harness.module("m", &["k"]).await;
+    let mut host = harness.store.register_host(4, "1").await.unwrap();
+    let bad = harness.enqueue(job(harness.kind("k"))).await;
+    let claimed_only = harness.enqueue(job(harness.kind("k"))).await;
+
+    for loss in 0..4 {
+        let claimed = harness.claim(host, 10).await;
+        assert_eq!(claimed.len(), 2);
+        let entered = claimed.iter().find(|claimed| claimed.lease.job() == bad).unwrap();
+        assert_eq!(entered.suspect, loss > 0);
+        assert_eq!(entered.lease.attempt(), 1, "a loss uses no attempt");
+        harness.store.note_entry(1, &entered.lease);
+        host = crash(&mut harness).await;
+        let recovered = harness.store.recover_expired(host, Duration::from_secs(30)).await.unwrap();
+        assert_eq!((recovered.jobs, recovered.failed), if loss == 3 { (1, 1) } else { (2, 0) });
+        let row = harness.row(claimed_only).await;
+        assert!(!row.suspect && row.attempt == 0);
+    }
+    let row = harness.row(bad).await;
+    assert_eq!((row.state, row.error.unwrap().reason), (JobState::Failed, FailureReason::HostLost));
+    let attempts = harness.store.attempts(TENANT, bad).await.unwrap().unwrap();
+    assert_eq!(attempts.len(), 4);
+    assert!(attempts.iter().all(|attempt| attempt.outcome == AttemptOutcome::Lost && attempt.started_at.is_some()));
+    assert!(harness.store.attempts(TENANT, claimed_only).await.unwrap().unwrap().is_empty());
+    assert_counters_hold(&harness.database());
+}
+
+#[tokio::test]
+async fn a_normal_end_clears_the_suspicion_and_the_history_shows_both_runs() {
+    let mut harness = Harness::new();
+    harness.module("m", &["k"]).await;
+    let host = harness.store.register_host(4, "1").await.unwrap();
+    let id = harness.enqueue(job(harness.kind("k"))).await;
+    let claimed = harness.claim(host, 1).await.remove(0);
+    harness.store.mark_running(vec![(id, claimed.lease.number(), harness.clock.now())]).await.unwrap();
+    assert_eq!(harness.row(id).await.state, JobState::Running);
+    let host = crash(&mut harness).await;
+    assert!(harness.row(id).await.suspect);
+    let mut without = request(host, 5);
+    without.suspect_allowed = false;
+    let nothing = harness.store.claim(without).await.unwrap();
+    assert!(nothing.jobs.is_empty() && !nothing.more);
+    let claimed = harness.claim(host, 5).await.remove(0);
+    harness.clock.advance(10);
+    let again = Next::Retry(failure(), harness.clock.now());
+    harness.store.finish(finish(claimed.lease, again, harness.clock.now())).await.unwrap();
+    assert!(!harness.row(id).await.suspect);
+    harness.store.promote_due(10).await.unwrap();
+    let claimed = harness.claim(host, 5).await.remove(0);
+    assert!(!claimed.suspect);
+    harness.clock.advance(10);
+    let done = Next::Succeed(Bytes::from_static(b"null"));
+    harness.store.finish(finish(claimed.lease, done, harness.clock.now())).await.unwrap();
+    let history = harness.store.history(TENANT, id).await.unwrap().unwrap();
+    let words: Vec<EventType> = history.iter().map(|entry| entry.event_type).collect();
+    assert_eq!(
+        words,
+        [
+            EventType::Enqueued,
+            EventType::Started,
+            EventType::Recovered,
+            EventType::Started,
+            EventType::Retrying,
+            EventType::Started,
+            EventType::Succeeded,
+        ]
+    );
+    let detail = harness.store.job(TENANT, id).await.unwrap().unwrap();
+    assert_eq!(detail.output.as_deref(), Some(&b"null"[..]), "a null output is an output");
+}
+
+#[tokio::test]
+async fn a_cancel_outlives_the_host_that_should_have_heard_it() {
+    let mut harness = Harness::new();
+    harness.module("m", &["k"]).await;
+    let host = harness.store.register_host(4, "1").await.unwrap();
+    let id = harness.enqueue(job(harness.kind("k"))).await;
+    harness.claim(host, 1).await;
+    assert!(matches!(harness.store.cancel(TENANT, id).await.unwrap(), CancelResult::Requested(_)));
+    crash(&mut harness).await;
+    assert_eq!(harness.row(id).await.state, JobState::Cancelled);
+    assert_counters_hold(&harness.database());
+}
