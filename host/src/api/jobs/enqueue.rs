@@ -57,8 +57,11 @@ pub(in crate::api) async fn enqueue(
     let body_bytes_max = api.config.requests.payload_bytes_max.saturating_add(REQUEST_FIELDS_BYTES_MAX);
     let body = read_body(&parts.headers, body, body_bytes_max).await?;
     let header_key = header_key(&parts.headers)?;
-    let catalog = api.store.catalog();
-    let new = Rules::new(&api, &catalog).check(parse_json::<JobRequest>(&body)?, &body, header_key)?;
+    let new = {
+        // Not held longer than this: a wait must not keep an old catalog alive.
+        let catalog = api.store.catalog();
+        Rules::new(&api, &catalog).check(parse_json::<JobRequest>(&body)?, &body, header_key)?
+    };
     let payload = new.spec.payload.clone();
     let wait = preferred_wait(&parts.headers);
 
@@ -74,7 +77,6 @@ pub(in crate::api) async fn enqueue(
         None if replayed => api.store.job(api.tenant(), row.id).await?,
         None => None,
     };
-    // After a wait the catalog may be another one.
     let catalog = api.store.catalog();
     let view = View::new(&api, &catalog);
     let job = match &detail {
