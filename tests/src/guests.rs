@@ -31,6 +31,14 @@ pub enum Guest {
     Sleep,
     /// Aborts.
     Abort,
+    /// Prints bytes that are no text.
+    NotUtf8,
+    /// Allocates without end.
+    EatMemory,
+    /// Tries to read a file and to reach the network.
+    ReadFile,
+    /// `tests/guests/liar`: a handler whose `describe` lies in the way the name says.
+    Liar(&'static str),
     /// `ExitCode` as a component.
     ExitCodeComponent,
     /// `Cat` as a component.
@@ -57,6 +65,10 @@ impl Guest {
             Guest::Busy => "busy",
             Guest::Sleep => "sleep",
             Guest::Abort => "abort",
+            Guest::NotUtf8 => "not-utf8",
+            Guest::EatMemory => "eat-memory",
+            Guest::ReadFile => "read-file",
+            Guest::Liar(lie) => lie,
             Guest::ExitCodeComponent => "exit-code-component",
             Guest::CatComponent => "cat-component",
             Guest::Jaq => "jaq",
