@@ -223,7 +223,19 @@ static int synced(int fd, int (*sync)(int)) {
     return result;
 }
 
+/* Sockets and pipes must not wait for the lock. */
+static int is_file(int fd) {
+    struct stat status;
+    int saved = errno;
+    int result = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+    errno = saved;
+    return result;
+}
+
 ssize_t write(int fd, const void *bytes, size_t length) {
+    if (!is_file(fd)) {
+        return real_write(fd, bytes, length);
+    }
     pthread_mutex_lock(&lock);
     remember_write(fd, -1, length);
     ssize_t result = real_write(fd, bytes, length);
@@ -232,14 +244,12 @@ ssize_t write(int fd, const void *bytes, size_t length) {
 }
 
 ssize_t writev(int fd, const struct iovec *pieces, int count) {
-    struct stat status;
     size_t length = 0;
+    if (!is_file(fd)) {
+        return real_writev(fd, pieces, count);
+    }
     for (int i = 0; i < count; i++) {
         length += pieces[i].iov_len;
-    }
-    /* Sockets come this way: they must not wait for the lock. */
-    if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
-        return real_writev(fd, pieces, count);
     }
     pthread_mutex_lock(&lock);
     remember_write(fd, -1, length);

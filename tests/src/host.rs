@@ -88,7 +88,8 @@ impl HostBuilder {
     #[track_caller]
     pub fn try_start(self) -> Result<TestHost, (ExitStatus, String)> {
         let home = Arc::new(tempfile::tempdir().expect("a temporary directory"));
-        let mut host = TestHost { child: None, api: Api::new("http://127.0.0.1:9", None), starts: 0, home, builder: self };
+        let mut host =
+            TestHost { child: None, api: Api::new("http://127.0.0.1:9", None), starts: 0, home, builder: self };
         host.start_child().map(|()| host)
     }
 }
@@ -269,8 +270,7 @@ impl Drop for TestHost {
             }
             return;
         }
-        let unfinished =
-            if self.is_running() && !self.builder.may_leave_work { self.unfinished() } else { Vec::new() };
+        let unfinished = if self.is_running() && !self.builder.may_leave_work { self.unfinished() } else { Vec::new() };
         self.kill9();
         self.check_log();
         assert!(unfinished.is_empty(), "the test left work behind: {unfinished:?}");

@@ -27,7 +27,7 @@ pub use host::{HostBuilder, TestHost};
 pub use jobs::{UNFINISHED_STATES, is_terminal, job_id, reason_of, state_of};
 pub use raw_http::{RawReply, raw_request};
 pub use small_disk::SmallDisk;
-pub use wait::{DEADLINE, eventually, eventually_within};
+pub use wait::{DEADLINE, eventually, eventually_within, pace};
 
 /// The seed of a test's randomness: `STOKER_SEED`, or a fresh one; printed, so that a failure can be replayed.
 pub fn seed() -> u64 {

@@ -21,8 +21,7 @@ impl SmallDisk {
     pub fn mount(size_bytes: u64) -> Option<SmallDisk> {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let options = format!("size={size_bytes},mode=0700");
-        let mounted =
-            Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(dir.path()).output();
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(dir.path()).output();
         match mounted {
             Ok(output) if output.status.success() => Some(SmallDisk { dir }),
             Ok(output) => {

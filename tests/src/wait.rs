@@ -31,6 +31,14 @@ pub fn eventually_within<T>(deadline: Duration, what: &str, mut condition: impl 
     }
 }
 
+/// The pause of a probe that measures: asking as fast as possible would measure the asker.
+const PACE: Duration = Duration::from_millis(5);
+
+/// Keeps a measuring loop from taking a core of its own.
+pub fn pace() {
+    std::thread::sleep(PACE);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

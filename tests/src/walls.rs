@@ -16,9 +16,9 @@ pub struct Source {
 impl Source {
     /// Whether it lies in one of these folders (or is one of these files) of `host/src`.
     pub fn is_in(&self, places: &[&str]) -> bool {
-        places.iter().any(|place| {
-            self.path == *place || self.path.strip_prefix(place).is_some_and(|rest| rest.starts_with('/'))
-        })
+        places
+            .iter()
+            .any(|place| self.path == *place || self.path.strip_prefix(place).is_some_and(|rest| rest.starts_with('/')))
     }
 
     /// Lines (numbered from 1) that name one of `names` as a path's beginning or part: `tokio::…`, `use tokio;`,

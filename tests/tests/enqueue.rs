@@ -53,7 +53,11 @@ fn malformed_requests_are_told_what_is_wrong() {
         (r#"{"kind":"any","timeout":"2h"}"#, 422, &["/timeout", "ceiling"]),
         (r#"{"kind":"any","queue":""}"#, 422, &["queue"]),
         (r#"{"kind":"any","tags":[""]}"#, 422, &["/tags/0"]),
-        (r#"{"kind":"any","tags":["1","2","3","4","5","6","7","8","9","a","b","c","d","e","f","g","h"]}"#, 422, &["tags"]),
+        (
+            r#"{"kind":"any","tags":["1","2","3","4","5","6","7","8","9","a","b","c","d","e","f","g","h"]}"#,
+            422,
+            &["tags"],
+        ),
         (r#"{"kind":"any","retry":{"strategy":"exponential","jitter":2}}"#, 422, &["jitter"]),
         (r#"{"kind":"any","retry":{"strategy":"fixed"}}"#, 422, &["delay"]),
         (r#"{"kind":"any","idempotency_key":""}"#, 422, &["idempotency_key"]),
@@ -68,7 +72,8 @@ fn other_refusals_have_their_status() {
     let host = with_mail();
     let problem = host.post("/v1/jobs", &json!({"kind": "email.sned"})).expect_problem_saying(404, &["email.send"]);
     assert_eq!(problem["code"], "kind_not_found");
-    host.request("POST", "/v1/jobs", &[("content-type", "text/plain")], Some(b"{\"kind\":\"any\"}")).expect_problem(415);
+    host.request("POST", "/v1/jobs", &[("content-type", "text/plain")], Some(b"{\"kind\":\"any\"}"))
+        .expect_problem(415);
     host.request("POST", "/v1/jobs", &[], Some(b"{\"kind\":\"any\"}")).expect_problem(415);
     host.get("/v1/nothing").expect_problem(404);
     host.request("PUT", "/v1/jobs", &[], Some(b"")).expect_problem(405);
@@ -109,8 +114,7 @@ fn bodies_over_the_cap_are_refused() {
     assert_eq!(host.run_kind("any", &json!(largest)), Value::Null);
     let authority = host.authority().to_owned();
     let host_line = format!("host: {authority}");
-    let head =
-        ["POST /v1/jobs HTTP/1.1", &host_line, "content-type: application/json", "content-length: 999999999999"];
+    let head = ["POST /v1/jobs HTTP/1.1", &host_line, "content-type: application/json", "content-length: 999999999999"];
     let reply = raw_request(&authority, &head, []);
     assert_eq!(reply.status, 413, "{}", reply.text);
 }

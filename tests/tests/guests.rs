@@ -214,9 +214,7 @@ fn every_guest_has_a_test() {
         }
     }
     assert!(guests.len() > 20, "tests/guests has moved: {guests:?}");
-    let camel = |name: &str| -> String {
-        name.split('-').map(|word| word[..1].to_uppercase() + &word[1..]).collect()
-    };
+    let camel = |name: &str| -> String { name.split('-').map(|word| word[..1].to_uppercase() + &word[1..]).collect() };
     let untested: Vec<_> = guests
         .iter()
         .filter(|(folder, name)| {

@@ -54,9 +54,7 @@ fn a_waiting_retry_says_so_and_can_be_cut_short() {
     assert_eq!(job["waiting"]["reason"], "retry_backoff", "{job:#}");
     assert_eq!(reason_of(&job), "handler_error", "{job:#}");
     host.act(&format!("/v1/jobs/{id}/retry")).expect(200);
-    host.wait_until(&id, "retrying again", |job| {
-        state_of(job) == "retrying" && host.attempts(&id).len() == 2
-    });
+    host.wait_until(&id, "retrying again", |job| state_of(job) == "retrying" && host.attempts(&id).len() == 2);
     host.act(&format!("/v1/jobs/{id}/cancel")).expect(200);
     host.wait_for(&id, "cancelled");
 }
