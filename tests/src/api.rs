@@ -57,6 +57,7 @@ impl Api {
     }
 
     /// The same host, asked with another key or none.
+    #[must_use]
     pub fn with_key(&self, key: Option<&str>) -> Self {
         Self { key: key.map(str::to_owned), ..self.clone() }
     }
@@ -158,6 +159,7 @@ impl Reply {
 
     /// The status must be this one; gives the reply back.
     #[track_caller]
+    #[allow(clippy::return_self_not_must_use)] // The check is the point.
     pub fn expect_status(self, status: u16) -> Self {
         assert!(self.status == status, "wanted {status}, got {self}");
         self

@@ -179,7 +179,7 @@ fn component(core: &str) -> Vec<u8> {
     let world = resolve.select_world(&[package], Some("module")).expect("it has the world `module`");
     let mut module = core_module(core);
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).expect("metadata fits");
-    let encoded = ComponentEncoder::default().validate(true).module(&module).and_then(|encoder| encoder.encode());
+    let encoded = ComponentEncoder::default().validate(true).module(&module).and_then(ComponentEncoder::encode);
     encoded.unwrap_or_else(|error| panic!("the test's own component is wrong: {error:?}"))
 }
 

@@ -43,8 +43,8 @@ impl HostBuilder {
 
     /// A flag of `stoker serve` with its value.
     #[must_use]
-    pub fn flag(self, flag: &str, value: impl ToString) -> Self {
-        self.arg(flag).arg(value.to_string())
+    pub fn flag(self, flag: &str, value: impl std::fmt::Display) -> Self {
+        self.arg(flag).arg(format!("{value}"))
     }
 
     /// An environment variable of the host.

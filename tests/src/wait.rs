@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// How long anything may take on a slow, shared machine. A passing test never waits for it.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub const DEADLINE: Duration = Duration::from_mins(1);
 
 /// Pause after the first look, doubled up to `PAUSE_MAX`.
 const PAUSE_FIRST: Duration = Duration::from_millis(2);

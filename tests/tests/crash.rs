@@ -22,7 +22,7 @@ const BATCH_JOBS: usize = 40;
 /// The kill comes after at most so many acknowledged jobs of the round; which one is random.
 const KILL_AFTER_JOBS_MAX: usize = 600;
 /// How long everything may take to finish after the last restart.
-const DRAIN_DEADLINE: Duration = Duration::from_secs(240);
+const DRAIN_DEADLINE: Duration = Duration::from_mins(4);
 
 fn rounds() -> usize {
     std::env::var("STOKER_CRASH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(ROUNDS_DEFAULT)
@@ -52,8 +52,9 @@ fn load(api: &Api, seed: u64, acknowledged: &AtomicUsize, stop: &AtomicBool) -> 
             let body = request(&mut random, &format!("single {}", ids.len())).to_string();
             api.try_request("POST", "/v1/jobs", &[("content-type", "application/json")], Some(body.as_bytes()))
         } else {
-            let lines: String =
-                (0..BATCH_JOBS).map(|index| format!("{}\n", request(&mut random, &format!("line {index}")))).collect();
+            let lines: Vec<String> =
+                (0..BATCH_JOBS).map(|index| request(&mut random, &format!("line {index}")).to_string()).collect();
+            let lines = lines.join("\n");
             let headers = [("content-type", "application/x-ndjson")];
             api.try_request("POST", "/v1/jobs/batch", &headers, Some(lines.as_bytes()))
         };

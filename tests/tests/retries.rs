@@ -82,7 +82,7 @@ fn the_last_attempt_is_the_last_and_retry_brings_the_job_back() {
     assert_eq!((state_of(&job), &job["attempt"]), ("failed", &json!(3)), "{job:#}");
     assert_eq!(host.attempts(&id).len(), 3);
     let dead: Vec<_> = host.list("state=failed").iter().map(job_id).collect();
-    assert_eq!(dead, [id.clone()], "the dead-letter list");
+    assert_eq!(dead, std::slice::from_ref(&id), "the dead-letter list");
 
     let reopened = host.act(&format!("/v1/jobs/{id}/retry")).expect(200);
     assert!(!reopened["finished_at"].is_string() || state_of(&reopened) != "failed", "{reopened:#}");
