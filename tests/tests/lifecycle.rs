@@ -109,7 +109,7 @@ fn addresses_others_can_reach_need_a_key() {
     let exited = run_stoker(&args, &[], home.path(), b"");
     exited.expect_failure(&["STOKER_ADMIN_KEY"]);
     let exited = run_stoker(&args, &[("STOKER_ADMIN_KEY", "short")], home.path(), b"");
-    let said = exited.expect_failure(&["STOKER_ADMIN_KEY", "16"]);
+    let said = exited.expect_failure(&["admin_key", "16"]);
     assert!(!said.contains("\"short\"") && !said.contains("=short"), "the key is shown: {said}");
 }
 
