@@ -1,0 +1,37 @@
+//! The harness of the end-to-end tests: starts the real `stoker` binary on a directory and a port of its own, speaks
+//! HTTP to it, kills it, starts it again. It knows nothing of the host's code, only of its contract.
+//!
+//! A test never sleeps: it waits on a condition with a deadline ([`eventually`], the only place that pauses).
+// A harness fails its test by panicking, with a sentence that says what was seen.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
+
+mod api;
+mod child;
+mod command_module;
+mod guests;
+mod handler_module;
+mod host;
+mod jobs;
+pub mod power_cut;
+mod raw_http;
+mod small_disk;
+mod wait;
+pub mod walls;
+
+pub use api::{Api, Reply};
+pub use child::{Exited, run_stoker, stoker_binary, workspace_root};
+pub use command_module::{CommandModule, core_module};
+pub use guests::{Guest, kept_guests};
+pub use handler_module::{HandlerModule, KindOf};
+pub use host::{HostBuilder, TestHost};
+pub use jobs::{UNFINISHED_STATES, is_terminal, job_id, reason_of, state_of};
+pub use raw_http::{RawReply, raw_request};
+pub use small_disk::SmallDisk;
+pub use wait::{DEADLINE, eventually, eventually_within, pace};
+
+/// The seed of a test's randomness: `STOKER_SEED`, or a fresh one; printed, so that a failure can be replayed.
+pub fn seed() -> u64 {
+    let seed = std::env::var("STOKER_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(rand::random);
+    println!("seed {seed}: replay with STOKER_SEED={seed}");
+    seed
+}

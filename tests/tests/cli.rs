@@ -1,0 +1,142 @@
+//! The command line against a real host: what it prints, what it exits with.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use serde_json::{Value, json};
+use stoker_tests::{Exited, Guest, TestHost, job_id, run_stoker};
+
+/// Runs a subcommand against the host.
+fn stoker(host: &TestHost, args: &[&str], stdin: &str) -> Exited {
+    run_stoker(args, &[("STOKER_URL", host.url())], host.home(), stdin.as_bytes())
+}
+
+fn json_of(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("not JSON ({error}): {text}"))
+}
+
+#[test]
+fn deploy_enqueue_and_look() {
+    let host = TestHost::start();
+    let file = Guest::Hello.path().display().to_string();
+    let said = stoker(&host, &["deploy", &file], "").expect_success();
+    assert!(said.contains("hello") && said.contains("sha256:"), "{said}");
+    let again = json_of(&stoker(&host, &["deploy", &file, "--json"], "").expect_success());
+    assert_eq!(again["name"], "hello", "{again:#}");
+
+    let output = stoker(&host, &["enqueue", "hello", r#"{"name":"Ada"}"#, "--wait"], "").expect_success();
+    assert!(output.contains("Ada"), "{output}");
+    // The payload from standard input and from a file.
+    let output = stoker(&host, &["enqueue", "hello", "-", "--wait"], r#"{"name":"Bob"}"#).expect_success();
+    assert!(output.contains("Bob"), "{output}");
+    std::fs::write(host.home().join("payload.json"), r#"{"name":"Eve"}"#).unwrap();
+    let output = stoker(&host, &["enqueue", "hello", "@payload.json", "--wait=50"], "").expect_success();
+    assert!(output.contains("Eve"), "{output}");
+
+    let args = ["enqueue", "hello", r#"{"name":"Zoe"}"#, "--queue", "side", "--priority", "3", "--tag", "t", "--json"];
+    let job = json_of(&stoker(&host, &args, "").expect_success());
+    let id = job_id(&job);
+    assert_eq!((&job["queue"], &job["priority"], &job["tags"]), (&json!("side"), &json!(3), &json!(["t"])));
+    host.wait_for(&id, "succeeded");
+
+    let table = stoker(&host, &["jobs", "--queue", "side"], "").expect_success();
+    assert!(table.contains(&id) && table.contains("succeeded"), "{table}");
+    let listing = json_of(&stoker(&host, &["jobs", "--tag", "t", "--json"], "").expect_success());
+    assert!(listing.to_string().contains(&id), "{listing:#}");
+    let shown = stoker(&host, &["job", &id], "").expect_success();
+    assert!(shown.contains(&id) && shown.contains("succeeded") && shown.contains("side"), "{shown}");
+    assert_eq!(json_of(&stoker(&host, &["job", &id, "--json"], "").expect_success())["id"], json!(id));
+}
+
+#[test]
+fn a_failure_is_told_and_exits_with_another_code() {
+    let host = TestHost::start();
+    host.upload(Guest::Handlers);
+    let exited = stoker(&host, &["enqueue", "fail-fatal", "{}", "--wait"], "");
+    let said = format!("{}{}", exited.stdout, exited.stderr);
+    assert!(exited.status.code().is_some_and(|code| code != 0), "{said}");
+    assert!(said.contains("handler_error") && said.contains("pointless on purpose"), "{said}");
+
+    stoker(&host, &["enqueue", "fail-fatall", "{}"], "").expect_failure(&["fail-fatal"]);
+    stoker(&host, &["enqueue", "fail-retry", r#"{"succeed_on_attempt":"x"}"#], "")
+        .expect_failure(&["succeed_on_attempt"]);
+    stoker(&host, &["enqueue", "echo", "{not json"], "").expect_failure(&[]);
+    stoker(&host, &["enqueue", "echo", "@missing.json"], "").expect_failure(&["missing.json"]);
+    stoker(&host, &["job", "job_01ARZ3NDEKTSV4RRFFQ69G5FAV"], "").expect_failure(&["no job"]);
+    stoker(&host, &["job", "17"], "").expect_failure(&["17"]);
+    stoker(&host, &["deploy", "missing.wasm"], "").expect_failure(&["missing.wasm"]);
+    std::fs::write(host.home().join("text.wasm"), "no module").unwrap();
+    stoker(&host, &["deploy", "text.wasm"], "").expect_failure(&["byte"]);
+
+    let id = job_id(&host.list("kind=fail-fatal")[0]);
+    let said = stoker(&host, &["retry", &id], "").expect_success();
+    assert!(said.contains(&id), "{said}");
+    host.wait_end(&id);
+    stoker(&host, &["cancel", &id], "").expect_failure(&["failed"]);
+}
+
+#[test]
+fn logs_show_what_the_guest_wrote() {
+    let host = TestHost::start();
+    host.upload(Guest::Handlers);
+    let id = host.enqueue_kind("log-lines", &json!({}));
+    host.wait_for(&id, "succeeded");
+    let said = stoker(&host, &["logs", &id], "").expect_success();
+    for line in ["an info line", "an error line", "a stdout line", "a stderr line"] {
+        assert!(said.contains(line), "no `{line}` in {said}");
+    }
+    let logs = json_of(&stoker(&host, &["logs", &id, "--json"], "").expect_success());
+    assert!(logs.to_string().contains("an info line"), "{logs:#}");
+}
+
+#[test]
+fn a_backup_is_a_whole_file_or_none() {
+    let host = TestHost::start();
+    host.upload(Guest::Hello);
+    let done = job_id(&host.run(&json!({"kind": "hello", "payload": {"name": "Ada"}})));
+    stoker(&host, &["backup", "copy.db"], "").expect_success();
+    let copy = std::fs::read(host.home().join("copy.db")).unwrap();
+    assert!(copy.starts_with(b"SQLite format 3\0"), "{} bytes", copy.len());
+    // It overwrites nothing and leaves nothing half done.
+    stoker(&host, &["backup", "copy.db"], "").expect_failure(&["copy.db"]);
+    assert_eq!(std::fs::read(host.home().join("copy.db")).unwrap().len(), copy.len());
+    let halves = std::fs::read_dir(host.home()).unwrap().flatten();
+    let halves: Vec<_> =
+        halves.map(|entry| entry.file_name()).filter(|name| name.to_string_lossy().contains("tmp")).collect();
+    assert!(halves.is_empty(), "{halves:?}");
+
+    let restored = host.home().join("restored");
+    std::fs::create_dir(&restored).unwrap();
+    std::fs::copy(host.home().join("copy.db"), restored.join("stoker.db")).unwrap();
+    let again = TestHost::builder().data_dir(restored).start();
+    assert_eq!(again.job(&done)["output"], host.job(&done)["output"]);
+}
+
+#[test]
+fn without_a_server_or_a_key_it_says_what_to_do() {
+    let home = tempfile::tempdir().unwrap();
+    // Nothing listens on the discard port of the loopback interface.
+    let nobody = [("STOKER_URL", "http://127.0.0.1:9")];
+    run_stoker(&["jobs"], &nobody, home.path(), b"").expect_failure(&["127.0.0.1:9", "stoker serve"]);
+
+    let key = "a-key-of-more-than-sixteen-characters";
+    let host = TestHost::builder().admin_key(key).start();
+    stoker(&host, &["jobs"], "").expect_failure(&["key"]);
+    let env = [("STOKER_URL", host.url()), ("STOKER_KEY", key)];
+    run_stoker(&["jobs"], &env, home.path(), b"").expect_success();
+    let env = [("STOKER_URL", host.url()), ("STOKER_ADMIN_KEY", key)];
+    run_stoker(&["jobs"], &env, home.path(), b"").expect_success();
+}
+
+#[test]
+fn every_subcommand_explains_itself() {
+    let home = tempfile::tempdir().unwrap();
+    let commands = ["serve", "deploy", "enqueue", "jobs", "job", "logs", "backup", "retry", "cancel"];
+    for command in commands {
+        let help = run_stoker(&[command, "--help"], &[], home.path(), b"").expect_success();
+        assert!(help.contains("Usage") && help.contains("--json"), "{command}: {help}");
+    }
+    let help = run_stoker(&["--help"], &[], home.path(), b"").expect_success();
+    assert!(commands.iter().all(|command| help.contains(command)), "{help}");
+    assert!(!help.contains("compile-child"), "the compiler's own process is nobody's business: {help}");
+    assert!(run_stoker(&["--version"], &[], home.path(), b"").expect_success().contains("stoker"));
+    assert!(!run_stoker(&["no-such-command"], &[], home.path(), b"").status.success());
+}
