@@ -38,8 +38,7 @@ fn sandbox(directory: &std::path::Path, wasm: Vec<u8>, memory_bytes: u64, timeou
 fn large(functions: usize) -> Vec<u8> {
     let body = "(local.set 0 (i32.mul (i32.add (local.get 0) (i32.const 7)) (i32.xor (local.get 0) (i32.const 9))))"
         .repeat(400);
-    let functions: String =
-        (0..functions).map(|_| format!("(func (param i32) (result i32) {body} (local.get 0))")).collect();
+    let functions = format!("(func (param i32) (result i32) {body} (local.get 0))").repeat(functions);
     wat::parse_str(format!(r#"(module (memory (export "memory") 1) {functions} (func (export "_start")))"#)).unwrap()
 }
 
@@ -51,18 +50,18 @@ fn left_behind(directory: &std::path::Path) -> Vec<String> {
 #[tokio::test]
 async fn the_real_binary_compiles_what_the_host_then_runs() {
     let directory = tempfile::tempdir().unwrap();
-    let sandbox = sandbox(directory.path(), large(50), 1 << 30, Duration::from_secs(120));
+    let sandbox = sandbox(directory.path(), large(50), 1 << 30, Duration::from_mins(2));
     let (_, from) = sandbox.guest(Digest([1; 32]), GuestType::CoreCommand).await.expect("compiles");
     assert_eq!(from, CompiledFrom::Miss);
     let left = left_behind(directory.path());
-    assert!(left.len() == 1 && left[0].ends_with(".cwasm"), "{left:?}");
+    assert!(left.len() == 1 && left[0].contains(".cwasm"), "{left:?}");
 }
 
 #[tokio::test]
 async fn what_the_compiler_refuses_is_told() {
     let directory = tempfile::tempdir().unwrap();
     let wasm = wat::parse_str("(module (func (result i32)))").unwrap();
-    let sandbox = sandbox(directory.path(), wasm, 1 << 30, Duration::from_secs(120));
+    let sandbox = sandbox(directory.path(), wasm, 1 << 30, Duration::from_mins(2));
     let error = sandbox.guest(Digest([1; 32]), GuestType::CoreCommand).await.expect_err("is not valid");
     let SandboxError::Compile(CompileError::Refused(message)) = error else { panic!("{error:?}") };
     assert!(message.contains("type mismatch"), "{message}");
@@ -77,12 +76,12 @@ async fn time_and_memory_are_bounded_and_nothing_is_left() {
     let slow = sandbox(directory.path(), wasm.clone(), 4 << 30, Duration::from_millis(300));
     let error = slow.guest(Digest([1; 32]), GuestType::CoreCommand).await.expect_err("takes longer");
     assert!(matches!(error, SandboxError::Compile(CompileError::TimedOut(_))), "{error:?}");
-    let tight = sandbox(directory.path(), wasm, 48 << 20, Duration::from_secs(120));
+    let tight = sandbox(directory.path(), wasm, 48 << 20, Duration::from_mins(2));
     let error = tight.guest(Digest([2; 32]), GuestType::CoreCommand).await.expect_err("needs more");
     assert!(matches!(error, SandboxError::Compile(CompileError::OutOfMemory(_))), "{error:?}");
     assert!(left_behind(directory.path()).is_empty());
     // A caller that goes away takes its compiler with it.
-    let patient = sandbox(directory.path(), large(2_000), 4 << 30, Duration::from_secs(120));
+    let patient = sandbox(directory.path(), large(2_000), 4 << 30, Duration::from_mins(2));
     let gone = tokio::time::timeout(Duration::from_millis(200), patient.guest(Digest([3; 32]), GuestType::CoreCommand));
     assert!(gone.await.is_err());
     assert!(!patient.is_compiling(Digest([3; 32])));

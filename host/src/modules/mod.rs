@@ -1,5 +1,7 @@
 //! The upload pipeline: inspect → compile (isolated) → describe → activate.
 
+#![cfg_attr(test, allow(clippy::expect_used, clippy::unwrap_used))]
+
 mod facade;
 mod imports;
 mod inspect;

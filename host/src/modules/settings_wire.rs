@@ -20,12 +20,16 @@ pub const ARGUMENT_BYTES_MAX: usize = 32 << 10;
 
 /// A setting that makes no sense.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{pointer}: {message}")]
+#[error("{}{message}", place(.pointer))]
 pub struct SettingsError {
     /// JSON pointer to the field.
     pub pointer: String,
     /// What to change.
     pub message: String,
+}
+
+fn place(pointer: &str) -> String {
+    if pointer.is_empty() { String::new() } else { format!("{pointer}: ") }
 }
 
 fn refuse(pointer: &str, message: impl Into<String>) -> SettingsError {

@@ -15,6 +15,9 @@ pub const SUBCOMMAND: &str = "compile-child";
 pub(super) const REFUSED: u8 = 3;
 /// Exit code: wrong arguments, or a pipe that broke.
 pub(super) const BROKEN: u8 = 4;
+/// How often the process looks whether its host is still there.
+#[cfg(unix)]
+const PARENT_WATCH_PERIOD: std::time::Duration = std::time::Duration::from_millis(500);
 /// Steps of niceness below the host.
 const NICENESS: i32 = 10;
 /// The parent watches resident memory; what is only reserved may be so many times more.
@@ -49,14 +52,12 @@ impl ChildLimits {
 
     #[cfg(target_os = "linux")]
     fn impose(self) -> std::io::Result<()> {
-        use rustix::process::{Resource, Rlimit, Signal};
+        use rustix::process::{Resource, Rlimit};
         let at_most = |bound: u64| Rlimit { current: Some(bound), maximum: Some(bound) };
         rustix::process::setrlimit(Resource::Cpu, at_most(self.cpu_seconds))?;
         rustix::process::setrlimit(Resource::Fsize, at_most(self.artifact_bytes))?;
         rustix::process::setrlimit(Resource::Data, at_most(self.memory_bytes.saturating_mul(RESERVED_PER_RESIDENT)))?;
         rustix::process::setrlimit(Resource::Core, at_most(0))?;
-        // A killed host leaves no compiler behind.
-        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
         // Work of people who wait comes first; being refused this does no harm.
         let _refused = rustix::process::nice(NICENESS);
         Ok(())
@@ -88,11 +89,31 @@ fn serve(arguments: &[String]) -> Result<(), (u8, String)> {
         return Err((BROKEN, "compile-child is run by the host itself, not by people".to_owned()));
     };
     limits.impose().map_err(broken)?;
+    end_with_parent().map_err(broken)?;
     let mut wasm = Vec::new();
     std::io::stdin().lock().read_to_end(&mut wasm).map_err(broken)?;
     let artifact = compile(guest, &wasm).map_err(|message| (REFUSED, message))?;
     let mut out = std::io::stdout().lock();
     out.write_all(&artifact).and_then(|()| out.flush()).map_err(broken)
+}
+
+/// A killed host leaves no compiler behind. The kernel's own death signal would not do: it follows the thread that
+/// started us, which lives shorter than the host.
+#[cfg(unix)]
+fn end_with_parent() -> std::io::Result<()> {
+    let parent = rustix::process::getppid();
+    std::thread::Builder::new().name("parent-watch".to_owned()).spawn(move || {
+        while rustix::process::getppid() == parent {
+            std::thread::sleep(PARENT_WATCH_PERIOD);
+        }
+        std::process::exit(i32::from(BROKEN));
+    })?;
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn end_with_parent() -> std::io::Result<()> {
+    Ok(())
 }
 
 /// Compiles with the engine's settings. The error is the compiler's, for the author.

@@ -13,7 +13,7 @@ use super::epoch::Ticker;
 use super::guest::{Entry, Guest};
 use super::interrupt::Interrupt;
 use super::model::SandboxError;
-use super::state::{AttemptState, Ended};
+use super::state::{AttemptState, Ended, INTERRUPT_GRACE};
 use crate::job::AttemptContext;
 
 /// What the guest may hand over in one call, beside what its output and log limits allow: room for messages.
@@ -72,9 +72,8 @@ pub(super) fn store(state: AttemptState, limits: EngineLimits) -> Result<Store<A
 }
 
 /// At every tick a busy guest is ended, or makes room for others on its thread.
-#[allow(clippy::needless_pass_by_value)]
-fn at_tick(store: StoreContextMut<'_, AttemptState>) -> wasmtime::Result<UpdateDeadline> {
-    match store.data().why_end() {
+fn at_tick(mut store: StoreContextMut<'_, AttemptState>) -> wasmtime::Result<UpdateDeadline> {
+    match store.data_mut().why_end() {
         Some(ended) => Err(ended.into()),
         // tokio's own yield: timers and sockets get a look-in as well, not only other tasks.
         None => Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))),
@@ -109,10 +108,15 @@ async fn watch<T>(call: impl Future<Output = T>, timeout: Duration, interrupt: &
     if let Poll::Ready(result) = std::future::poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await {
         return Ok(result);
     }
+    let interrupted = async {
+        let reason = interrupt.wait().await;
+        tokio::time::sleep(INTERRUPT_GRACE).await;
+        reason
+    };
     tokio::select! {
         biased;
         result = call => Ok(result),
-        reason = interrupt.wait() => Err(Ended::Interrupted(reason)),
+        reason = interrupted => Err(Ended::Interrupted(reason)),
         () = tokio::time::sleep(timeout) => Err(Ended::TimedOut),
     }
 }

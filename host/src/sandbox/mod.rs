@@ -3,6 +3,8 @@
 //! A fresh store and instance for every attempt; whatever a guest does is an `Outcome`, a value. Errors are the
 //! host's own faults.
 
+#![cfg_attr(test, allow(clippy::expect_used, clippy::unwrap_used))]
+
 mod artifacts;
 mod attempt;
 mod attempt_log;

@@ -117,8 +117,8 @@ mod tests {
 
     #[test]
     fn standard_output_becomes_json() {
-        let limits = Limits { output_bytes: 20, ..Limits::default() };
         use FailureReason::{InvalidOutput, OutputTooLarge};
+        let limits = Limits { output_bytes: 20, ..Limits::default() };
         for (stdout, format, expected) in [
             (&b"{\"a\":1}\n"[..], StdoutFormat::Json, Ok("{\"a\":1}\n")),
             (b"hello \"you\"\n", StdoutFormat::Text, Ok("\"hello \\\"you\\\"\\n\"")),

@@ -23,6 +23,9 @@ use crate::job::{Clock, FailureReason, LogLevel};
 /// Most random bytes a guest gets from one call.
 const RANDOM_BYTES_MAX: u64 = 1 << 20;
 
+/// A guest that asks `is-cancelled` has this long to end by itself.
+pub(super) const INTERRUPT_GRACE: Duration = Duration::from_millis(50);
+
 /// Why the host ended a guest in the middle of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Ended {
@@ -51,6 +54,8 @@ pub(super) struct AttemptState {
     /// By the monotonic clock.
     pub(super) deadline: Duration,
     pub(super) interrupt: Interrupt,
+    /// By the monotonic clock: when the guest was first found interrupted.
+    interrupted_at: Option<Duration>,
     pub(super) progress: ProgressCell,
     pub(super) memory: MemoryMeter,
     pub(super) host_calls: u64,
@@ -104,6 +109,7 @@ impl AttemptState {
             clock,
             deadline,
             interrupt,
+            interrupted_at: None,
             progress,
             memory: MemoryMeter::new(memory_bytes_max),
             host_calls: 0,
@@ -134,14 +140,18 @@ impl AttemptState {
     }
 
     /// Asked at every tick of the epoch: whether the guest must end, and why.
-    pub(super) fn why_end(&self) -> Option<Ended> {
+    pub(super) fn why_end(&mut self) -> Option<Ended> {
         if self.host_calls > self.host_calls_max {
             return Some(Ended::HostCalls);
         }
+        let now = self.clock.monotonic();
         if let Some(reason) = self.interrupt.raised() {
-            return Some(Ended::Interrupted(reason));
+            let since = *self.interrupted_at.get_or_insert(now);
+            if now.saturating_sub(since) >= INTERRUPT_GRACE {
+                return Some(Ended::Interrupted(reason));
+            }
         }
-        (self.clock.monotonic() >= self.deadline).then_some(Ended::TimedOut)
+        (now >= self.deadline).then_some(Ended::TimedOut)
     }
 
     /// Adds a line to the attempt's log.

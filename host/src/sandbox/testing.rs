@@ -24,7 +24,7 @@ pub(crate) fn options(directory: &Path) -> SandboxOptions {
         memory_bytes_max: 256 << 20,
         guest_threads: 2,
         cached_modules_max: 8,
-        compile_timeout: Duration::from_secs(60),
+        compile_timeout: Duration::from_mins(1),
         compile_memory_bytes: 1 << 30,
         compiler: CompilerProcess::InProcess,
     }
@@ -83,7 +83,7 @@ impl Bench {
             let execution = sandbox.run(&guest, invocation, || {}).await;
             let _gone = sender.send(execution);
         });
-        let execution = tokio::time::timeout(Duration::from_secs(60), receiver).await.expect("ends in time");
+        let execution = tokio::time::timeout(Duration::from_mins(1), receiver).await.expect("ends in time");
         execution.expect("comes back").expect("the host is sound")
     }
 

@@ -8,11 +8,14 @@ use crate::job::{ExitFailure, FailureReason, GuestType, HandlerVerdict, LogLevel
 use crate::sandbox::Invocation;
 use crate::sandbox::testing::{Bench, failure, output};
 
+/// What a case does to the invocation, given a short time.
+type Change = fn(&mut Invocation, Duration);
+
 const EXIT_0: &str = r#"(module (memory (export "memory") 1) (func (export "_start")))"#;
 
 /// A program that writes `text` to `fd`, `times` times, then does `rest`.
 fn printer(fd: u32, text: &str, times: u32, rest: &str) -> String {
-    let escaped: String = text.bytes().map(|byte| format!("\\{byte:02x}")).collect();
+    let escaped = text.bytes().fold(String::new(), |escaped, byte| escaped + &format!("\\{byte:02x}"));
     let length = text.len();
     format!(
         r#"(module
@@ -60,7 +63,7 @@ async fn every_limit_has_its_own_reason_and_the_next_job_runs() {
         (import "wasi_snapshot_preview1" "sched_yield" (func $yield (result i32)))
         (memory (export "memory") 1) (func (export "_start") (loop $l (drop (call $yield)) (br $l))))"#;
     let short = Duration::from_millis(200);
-    let changes: [(&str, &str, fn(&mut Invocation, Duration), FailureReason); 9] = [
+    let changes: [(&str, &str, Change, FailureReason); 9] = [
         ("loop, fuel", looping, |i, _| i.limits.fuel = 1_000_000, FailureReason::FuelExhausted),
         (
             "loop, time",

@@ -211,6 +211,15 @@ async fn limits_hold_for_handlers_too() {
     let calls = bench.run_with(GuestType::Handler, &chatty, |_| {}).await;
     assert_eq!(failure(&calls).reason, FailureReason::HostCallsExceeded);
     assert_eq!(calls.receipt.host_calls, 10_001);
+    // Returns, and logs, eight million bytes.
+    let grow = "(drop (memory.grow (i32.const 200)))";
+    let vast = format!("{grow} (i32.store (i32.const 76) (i32.const 8000000)) (i32.const 64)");
+    let vast = bench.run_with(GuestType::Handler, &handler(GREET, &vast), |_| {}).await;
+    assert_eq!(failure(&vast).reason, FailureReason::OutputTooLarge);
+    let shout = format!("{grow} (call $log (i32.const 2) (i32.const 0) (i32.const 8000000)) {ECHO}");
+    let shout = bench.run_with(GuestType::Handler, &handler(GREET, &shout), |_| {}).await;
+    assert_eq!(failure(&shout).reason, FailureReason::Trap);
+    assert!(failure(&shout).message.contains("too much data"), "{shout:?}");
     let next = bench.run_with(GuestType::Handler, &handler(GREET, ECHO), |_| {}).await;
     assert_eq!(output(&next), "{}");
 }

@@ -1,0 +1,128 @@
+//! The upload pipeline over a real store: what is taken, what is refused, and that a refusal leaves nothing.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use stoker::job::{Clock, Digest, GuestType};
+use stoker::modules::{Modules, ModulesOptions, Upload, UploadError, Uploaded};
+use stoker::sandbox::{ArtifactSource, CompilerProcess, Sandbox, SandboxError, SandboxOptions};
+use stoker::store::{Store, StoreOptions, TenantId};
+use stoker::system_clock::SystemClock;
+use tempfile::TempDir;
+
+struct FromStore(Store);
+
+impl ArtifactSource for FromStore {
+    fn wasm(&self, digest: Digest) -> Pin<Box<dyn Future<Output = Result<Bytes, SandboxError>> + Send + '_>> {
+        Box::pin(async move {
+            let bytes = self.0.module_bytes(digest).await.map_err(|error| SandboxError::Engine(error.to_string()))?;
+            bytes.ok_or(SandboxError::Missing(digest))
+        })
+    }
+}
+
+struct Host {
+    modules: Modules,
+    store: Store,
+    sandbox: Sandbox,
+    directory: TempDir,
+}
+
+impl Host {
+    fn start() -> Host {
+        let directory = tempfile::tempdir().unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let options = StoreOptions { data_dir: directory.path().join("data"), priority_aging: Duration::ZERO };
+        let store = Store::open(&options, Arc::clone(&clock)).expect("a store");
+        let options = SandboxOptions {
+            artifact_dir: directory.path().join("artifacts"),
+            instances_max: 2,
+            memory_bytes_max: 64 << 20,
+            guest_threads: 1,
+            cached_modules_max: 4,
+            compile_timeout: Duration::from_mins(1),
+            compile_memory_bytes: 1 << 30,
+            compiler: CompilerProcess::InProcess,
+        };
+        let sandbox = Sandbox::new(&options, clock, Arc::new(FromStore(store.clone()))).expect("a sandbox");
+        let modules = Modules::new(store.clone(), sandbox.clone(), ModulesOptions { module_bytes_max: 64 << 20 });
+        Host { modules, store, sandbox, directory }
+    }
+
+    async fn upload(&self, module: &str, wasm: impl Into<Bytes>) -> Result<Uploaded, UploadError> {
+        let module = module.parse().unwrap();
+        self.modules.upload(Upload { tenant: TenantId::DEFAULT, module, wasm: wasm.into(), force: false }).await
+    }
+
+    fn artifacts(&self) -> usize {
+        let entries = std::fs::read_dir(self.directory.path().join("artifacts")).unwrap();
+        entries.filter(|entry| entry.as_ref().unwrap().file_name() != "artifact.key").count()
+    }
+}
+
+fn text(wat: &str) -> Vec<u8> {
+    wat::parse_str(wat).unwrap()
+}
+
+/// Larger than one chunk of the store.
+fn large_command() -> Vec<u8> {
+    let data = "0123456789abcdef".repeat(50_000);
+    text(&format!(r#"(module (memory (export "memory") 20) (data (i32.const 0) "{data}") (func (export "_start")))"#))
+}
+
+#[tokio::test]
+async fn a_command_is_taken_served_and_kept_whole() {
+    let host = Host::start();
+    let wasm = large_command();
+    let uploaded = host.upload("echo", wasm.clone()).await.expect("is taken");
+    assert!(uploaded.created && uploaded.version.active);
+    assert_eq!(uploaded.version.guest, GuestType::CoreCommand);
+    assert_eq!(uploaded.version.kinds[0].name.as_str(), "echo");
+    let digest = uploaded.version.digest;
+    assert_eq!(host.store.module_bytes(digest).await.unwrap().as_deref(), Some(&wasm[..]));
+    assert!(host.store.catalog().kind(TenantId::DEFAULT, &"echo".parse().unwrap()).is_some());
+    assert!(host.sandbox.cached_guest(digest).is_some());
+
+    let again = host.upload("echo", wasm.clone()).await.expect("is known");
+    assert!(!again.created && again.version.active && again.version.digest == digest);
+    let elsewhere = host.upload("echo2", wasm).await.expect("is taken under another name");
+    assert!(elsewhere.created);
+    assert_eq!(host.artifacts(), 1, "compiled once");
+
+    host.sandbox.forget(digest);
+    host.modules.warm_up().await.expect("loads what is active");
+    assert!(host.sandbox.cached_guest(digest).is_some(), "compiled anew from the store's bytes");
+    host.store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_refused_leaves_nothing() {
+    let host = Host::start();
+    let refused = host.upload("m", &b"not wasm"[..]).await.expect_err("is no module");
+    assert!(matches!(refused, UploadError::Malformed { offset: 0, .. }), "{refused}");
+    let refused = host.upload("m", text(r#"(module (func (export "add")))"#)).await.expect_err("has no entry");
+    assert!(matches!(refused, UploadError::NoEntry(_)), "{refused}");
+    let core = r#"(module (import "env" "now" (func)) (memory (export "memory") 1) (func (export "_start")))"#;
+    let component = r#"(component (import "acme:db/query@1.0.0" (instance)) (instance $i)
+        (export "wasi:cli/run@0.2.0" (instance $i)))"#;
+    for (wat, name) in [(core, "env.now"), (component, "acme:db/query@1.0.0")] {
+        let refused = host.upload("m", text(wat)).await.expect_err("asks for too much");
+        assert!(matches!(&refused, UploadError::UnknownImports(names) if names == &[name]), "{refused}");
+    }
+    // Known by name, of another type: found when it is linked.
+    let odd = r#"(module (import "wasi_snapshot_preview1" "fd_write" (func)) (memory (export "memory") 1)
+        (func (export "_start")))"#;
+    let refused = host.upload("m", text(odd)).await.expect_err("does not fit");
+    assert!(matches!(&refused, UploadError::UnknownImports(names) if names[0].contains("fd_write")), "{refused}");
+    // Says it is a handler and is none.
+    let liar = r#"(component (instance $i) (export "stoker:handler/handler@1.0.0" (instance $i)))"#;
+    let refused = host.upload("m", text(liar)).await.expect_err("is no handler");
+    assert!(matches!(refused, UploadError::NoEntry(_)), "{refused}");
+    assert_eq!(host.artifacts(), 0);
+    assert!(host.store.versions(TenantId::DEFAULT, "m".parse().unwrap()).await.unwrap().is_none());
+    host.store.close().await.unwrap();
+}
