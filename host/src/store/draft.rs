@@ -75,6 +75,8 @@ impl Draft {
     ) -> Result<Self, StoreError> {
         let last: Option<[u8; 16]> = sql.query_row(LAST_JOB, [], |row| row.get(0)).optional()?.flatten();
         let hosts = load_hosts(sql)?;
+        let mut dead_hosts: Vec<i64> = hosts.values().copied().collect();
+        dead_hosts.sort_unstable();
         Ok(Self {
             now: clock.now(),
             clock,
@@ -83,7 +85,7 @@ impl Draft {
             committed_catalog: Arc::clone(&catalog),
             settled_catalog: Arc::clone(&catalog),
             catalog,
-            dead_hosts: hosts.values().copied().collect(),
+            dead_hosts,
             hosts,
             ids: IdSequence::after(last.map_or(0, u128::from_be_bytes)),
             suspects_waiting: true,

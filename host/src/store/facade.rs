@@ -66,7 +66,7 @@ pub(super) const WAITING_MAX: usize = 10_000;
 
 /// Whether a commit must reach the disk before its callers are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Durability {
+pub(super) enum Durability {
     /// Answered after the fsync.
     Synced,
     /// Losing it to a power cut only repeats work.
@@ -133,7 +133,7 @@ impl Store {
     }
 
     /// Hands an operation to the writer and waits for its commit.
-    async fn write<T: Send + 'static>(
+    pub(super) async fn write<T: Send + 'static>(
         &self,
         durability: Durability,
         body: impl FnMut(&Connection, &mut Draft) -> Result<T, StoreError> + Send + 'static,

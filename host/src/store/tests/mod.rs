@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod adversity;
 mod differential;
 mod fencing;
 mod idempotency;
