@@ -47,10 +47,7 @@ pub(super) fn state_code(state: JobState) -> u8 {
 
 /// A state from its number.
 pub(super) fn state_from_code(code: u8) -> Result<JobState, StoreError> {
-    JobState::ALL
-        .get(usize::from(code))
-        .copied()
-        .ok_or_else(|| StoreError::Internal(format!("{code} is no state")))
+    JobState::ALL.get(usize::from(code)).copied().ok_or_else(|| StoreError::Internal(format!("{code} is no state")))
 }
 
 /// A state from its word in a column.
@@ -380,8 +377,7 @@ mod tests {
         assert_eq!(unpack_log(&pack_log(&lines).unwrap()).unwrap(), lines);
         let progress = Progress { done: 1, total: Some(2), message: Some("half".into()) };
         assert_eq!(unpack_progress(&pack_progress(&progress).unwrap()).unwrap(), progress);
-        let event =
-            StoredEvent { at: -1, event_type: 4, job: [7; 16], kind: 1, queue: 2, state: 5, attempt: u32::MAX };
+        let event = StoredEvent { at: -1, event_type: 4, job: [7; 16], kind: 1, queue: 2, state: 5, attempt: u32::MAX };
         assert_eq!(unpack_events(&pack_events(&[event, event]).unwrap()).unwrap(), [event, event]);
     }
 
@@ -389,8 +385,7 @@ mod tests {
     fn history_is_bounded_and_keeps_its_beginning() {
         let mut bytes = None;
         for attempt in 0..300 {
-            let note =
-                HistoryNote { at: Timestamp(1), event_type: EventType::Due, state: JobState::Ready, attempt };
+            let note = HistoryNote { at: Timestamp(1), event_type: EventType::Due, state: JobState::Ready, attempt };
             bytes = Some(append_history(bytes.as_deref(), note).unwrap());
         }
         let notes = unpack_history(bytes.as_deref()).unwrap();

@@ -62,7 +62,7 @@ impl StoreError {
 }
 
 impl From<rusqlite::Error> for StoreError {
-    /// The one place where SQLite's codes are judged: want of disk is for waiting, all else is not expected.
+    /// The one place where `SQLite`'s codes are judged: want of disk is for waiting, all else is not expected.
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode;
         match error.sqlite_error_code() {

@@ -1,4 +1,4 @@
-//! Floors for the bench: what the disk and SQLite give when nothing of Stoker is in the way. They use the production
+//! Floors for the bench: what the disk and `SQLite` give when nothing of Stoker is in the way. They use the production
 //! tables, indexes, statements and pragmas, and nothing else; the directory must be empty or new.
 
 use std::fs::OpenOptions;
@@ -40,7 +40,7 @@ pub enum FloorError {
     /// The directory could not be used.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// SQLite refused.
+    /// `SQLite` refused.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The file system refused.
@@ -86,7 +86,7 @@ fn insert(directory: &Path, rows: usize, rows_per_commit: usize) -> Result<Durat
 fn timed(sql: &Connection, rows: usize, rows_per_commit: usize) -> Result<Duration, StoreError> {
     let clock = StoreClock::resume(sql, Arc::new(SystemClock::default()))?;
     let catalog = Arc::new(load_catalog(sql, 0)?);
-    let order = Order::new(Duration::from_secs(60));
+    let order = Order::new(Duration::from_mins(1));
     let mut draft = Draft::load(sql, clock, order, catalog, FxHashMap::default())?;
     let queue = QueueName::default_queue();
     let job = NewJob {

@@ -6,7 +6,8 @@ use super::codec::{StoredExecution, pack_execution, pack_failure, pack_log};
 use super::error::StoreError;
 use crate::job::{Failure, JobId, JobState, LogLine, Timestamp};
 
-const COPY_TO_HISTORY: &str = "INSERT INTO finished_jobs (id, tenant_id, kind_id, queue_id, state, priority, run_at, ready_at,
+// OR FAIL: the default needs a journal of its own for each statement, and a failure rolls back the operation anyway.
+const COPY_TO_HISTORY: &str = "INSERT OR FAIL INTO finished_jobs (id, tenant_id, kind_id, queue_id, state, priority, run_at, ready_at,
         created_at, finished_at, attempt, max_attempts, lease_number, checked_version, options, tags, history, progress,
         failure, execution)
     SELECT id, tenant_id, kind_id, queue_id, ?2, priority, run_at, ready_at, created_at, ?3, ?4, max_attempts, lease_number,

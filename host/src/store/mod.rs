@@ -1,7 +1,7 @@
 //! Everything durable. The only code that names rusqlite.
 //!
 //! One writer thread owns the write connection and commits in groups; readers never wait for it. Operations take and
-//! return domain types; nothing above this folder knows that there is SQLite below, or only one host.
+//! return domain types; nothing above this folder knows that there is `SQLite` below, or only one host.
 
 mod backup;
 mod cancel;

@@ -30,8 +30,10 @@ const INSERT_VERSION: &str = "INSERT INTO module_versions
     (tenant_id, module_id, digest, size_bytes, guest, imports, kinds, compile_ms, created_at)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 const FIND_VERSION: &str = concat!(version_columns!(), " AND modules.id = ?1 AND digest = ?2");
-const ACTIVE_VERSIONS: &str =
-    concat!(version_columns!(), " AND modules.tenant_id = ?1 AND module_versions.id = modules.active_version ORDER BY modules.name");
+const ACTIVE_VERSIONS: &str = concat!(
+    version_columns!(),
+    " AND modules.tenant_id = ?1 AND module_versions.id = modules.active_version ORDER BY modules.name"
+);
 const VERSIONS: &str = concat!(version_columns!(), " AND modules.id = ?1 ORDER BY module_versions.id DESC LIMIT ?2");
 const SET_ACTIVE: &str = "UPDATE modules SET active_version = ?2 WHERE id = ?1";
 const DELETE_VERSION: &str = "UPDATE module_versions SET deleted_at = ?2 WHERE id = ?1";

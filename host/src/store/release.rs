@@ -57,8 +57,7 @@ pub(super) fn mark_running(
     jobs: &[(JobId, i64, Timestamp)],
 ) -> Result<(), StoreError> {
     for (job, number, started_at) in jobs {
-        let changed =
-            sql.prepare_cached(MARK_RUNNING)?.execute(params![job.to_bytes(), number, started_at.as_ms()])?;
+        let changed = sql.prepare_cached(MARK_RUNNING)?.execute(params![job.to_bytes(), number, started_at.as_ms()])?;
         if changed == 1
             && let Some(row) = live_row(sql, *job)?
         {

@@ -19,7 +19,7 @@ const WAL_CHECKPOINT_BYTES: u64 = 32 << 20;
 const WAL_BYTES_MAX: u64 = 256 << 20;
 /// After a failed attempt the writer tries again only this much later, bytes of log.
 const WAL_RETRY_BYTES: u64 = 16 << 20;
-/// SQLite's page, with the log's frame header.
+/// `SQLite`'s page, with the log's frame header.
 const FRAME_BYTES: u64 = 4_096 + 24;
 
 /// The writer's side.
@@ -93,9 +93,8 @@ fn copy_when_woken(connection: &Connection, woken: &Receiver<()>, copied: &Atomi
 
 /// Whether the log was copied as far as it went when this began.
 fn fold(connection: &Connection, pragma: &str) -> bool {
-    let result = connection.query_row(pragma, [], |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
-    });
+    let result = connection
+        .query_row(pragma, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)));
     match result {
         Ok((busy, in_log, folded)) => {
             tracing::debug!(pragma, busy, in_log, folded, "checkpoint");

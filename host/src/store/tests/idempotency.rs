@@ -2,6 +2,7 @@
 
 use super::*;
 
+#[allow(clippy::unnecessary_wraps, reason = "it is always put where a key is optional")]
 fn key(key: &str, request: u8) -> Option<IdempotencyKey> {
     Some(IdempotencyKey { key: key.to_owned(), request_hash: [request; 32] })
 }
