@@ -68,6 +68,7 @@ async fn serve(config: Arc<Config>, cores: usize) -> anyhow::Result<()> {
         validators.clone(),
         Arc::clone(&clock),
         wakeup,
+        signals.unpark(),
         DispatcherOptions {
             host,
             slots: config.workers,
@@ -78,6 +79,7 @@ async fn serve(config: Arc<Config>, cores: usize) -> anyhow::Result<()> {
     );
     let (maintenance, maintenance_status) = Maintenance::new(
         store.clone(),
+        dispatcher_handle.clone(),
         Arc::clone(&clock),
         signals.clone(),
         MaintenanceOptions {
@@ -169,7 +171,7 @@ fn publisher(
 async fn watch_catalog(store: Store, signals: MaintenanceSignals) {
     let mut changes = store.catalog_changes();
     while changes.changed().await.is_ok() {
-        signals.catalog_changed();
+        signals.unpark().notify_one();
     }
 }
 

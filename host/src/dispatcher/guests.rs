@@ -1,25 +1,44 @@
-//! Claimed jobs whose compiled module is not in memory yet. They are held here, outside the slots, so that a long
-//! compile keeps nobody else waiting.
+//! Claimed jobs whose compiled module is not in memory yet. A few are held here, outside the slots, the others are
+//! parked in the store, so that a long compile keeps nobody else waiting.
 
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
+use tokio::sync::Notify;
 
 use super::feed::{Feed, FeedItem};
-use crate::job::Digest;
+use crate::job::{Digest, GuestType};
 use crate::sandbox::{Sandbox, SandboxError};
+use crate::store::KindId;
 
-/// Jobs held for all loading modules together; more are given back.
-pub const HELD_JOBS_MAX: usize = 1_000;
+/// Jobs held for one module that is being loaded; the others are parked.
+const HELD_JOBS_MAX: usize = 32;
 
 /// Modules being loaded and the jobs that wait for them. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Guests {
     sandbox: Sandbox,
     feed: Arc<Feed>,
-    loading: Arc<Mutex<FxHashMap<Digest, Vec<FeedItem>>>>,
+    loading: Arc<Mutex<FxHashMap<Digest, Loading>>>,
     failed: Arc<dyn FailedLoad>,
+    unpark: Arc<Notify>,
+}
+
+/// A module on its way into memory.
+#[derive(Debug, Default)]
+struct Loading {
+    kinds: Vec<KindId>,
+    held: Vec<FeedItem>,
+}
+
+/// Freshly claimed jobs by what is to be done with them.
+#[derive(Debug, Default)]
+pub struct Sorted {
+    /// Their module is in memory.
+    pub runnable: Vec<FeedItem>,
+    /// To be parked until it is.
+    pub parked: Vec<FeedItem>,
 }
 
 /// Called with the jobs of a module that could not be loaded.
@@ -29,47 +48,58 @@ pub trait FailedLoad: Send + Sync + std::fmt::Debug {
 }
 
 impl Guests {
-    /// Loaded jobs go to `feed`, those that can't be loaded to `failed`.
-    pub fn new(sandbox: Sandbox, feed: Arc<Feed>, failed: Arc<dyn FailedLoad>) -> Self {
-        Self { sandbox, feed, loading: Arc::default(), failed }
+    /// Loaded jobs go to `feed`, those that can't be loaded to `failed`; after each load `unpark` is signalled.
+    pub fn new(sandbox: Sandbox, feed: Arc<Feed>, failed: Arc<dyn FailedLoad>, unpark: Arc<Notify>) -> Self {
+        Self { sandbox, feed, loading: Arc::default(), failed, unpark }
     }
 
-    /// Jobs held.
-    pub fn held(&self) -> usize {
-        self.loading.lock().values().map(Vec::len).sum()
+    /// Kinds whose jobs should not be claimed now.
+    pub fn loading(&self) -> Vec<KindId> {
+        self.loading.lock().values().flat_map(|loading| loading.kinds.iter().copied()).collect()
     }
 
-    /// Splits freshly claimed jobs: those that can run are returned, the others are held while their module loads.
-    pub fn sort(&self, items: Vec<FeedItem>) -> Vec<FeedItem> {
-        let mut runnable = Vec::with_capacity(items.len());
+    /// Splits freshly claimed jobs. Of those whose module is not in memory a few are held here while it loads.
+    pub fn sort(&self, items: Vec<FeedItem>) -> Sorted {
+        let mut sorted = Sorted { runnable: Vec::with_capacity(items.len()), parked: Vec::new() };
         let mut known: Option<Digest> = None;
         for item in items {
             let Some(version) = item.job.kind.version.clone() else {
-                runnable.push(item);
+                sorted.runnable.push(item);
                 continue;
             };
             if known == Some(version.digest) || self.sandbox.cached_guest(version.digest).is_some() {
                 known = Some(version.digest);
-                runnable.push(item);
+                sorted.runnable.push(item);
                 continue;
             }
-            let first = {
-                let mut loading = self.loading.lock();
-                let first = !loading.contains_key(&version.digest);
-                loading.entry(version.digest).or_default().push(item);
-                first
-            };
-            if first {
+            let is_first = self.hold(version.digest, item, &mut sorted.parked);
+            if is_first {
                 let guests = self.clone();
                 tokio::spawn(async move { guests.load(version.digest, version.guest).await });
             }
         }
-        runnable
+        sorted
     }
 
-    async fn load(self, digest: Digest, guest: crate::job::GuestType) {
+    /// Holds the job, or adds it to those to be parked. `true`: nobody loads its module yet.
+    fn hold(&self, digest: Digest, item: FeedItem, parked: &mut Vec<FeedItem>) -> bool {
+        let mut all = self.loading.lock();
+        let is_first = !all.contains_key(&digest);
+        let loading = all.entry(digest).or_default();
+        if !loading.kinds.contains(&item.job.kind.id) {
+            loading.kinds.push(item.job.kind.id);
+        }
+        if loading.held.len() < HELD_JOBS_MAX {
+            loading.held.push(item);
+        } else {
+            parked.push(item);
+        }
+        is_first
+    }
+
+    async fn load(self, digest: Digest, guest: GuestType) {
         let loaded = self.sandbox.guest(digest, guest).await;
-        let mut items = self.loading.lock().remove(&digest).unwrap_or_default();
+        let mut items = self.loading.lock().remove(&digest).unwrap_or_default().held;
         match loaded {
             Ok((_, compiled)) => {
                 // The first job pays for the load in its receipt, the others hit the cache.
@@ -83,10 +113,18 @@ impl Guests {
                 self.failed.load_failed(items, &error);
             }
         }
+        self.unpark.notify_one();
+    }
+
+    /// Signals again what a load that has ended meanwhile signalled too early.
+    pub fn unpark_if_loaded(&self) {
+        if self.loading.lock().is_empty() {
+            self.unpark.notify_one();
+        }
     }
 
     /// Takes back every held job.
     pub fn take_all(&self) -> Vec<FeedItem> {
-        self.loading.lock().values_mut().flat_map(std::mem::take).collect()
+        self.loading.lock().values_mut().flat_map(|loading| std::mem::take(&mut loading.held)).collect()
     }
 }

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::guests::Guests;
 use super::slot::SlotParts;
 use crate::job::{FailureReason, JobId, Progress, Timestamp};
+use crate::store::KindId;
 
 /// An attempt whose guest has been entered on this host.
 #[derive(Clone, Debug)]
@@ -47,6 +49,7 @@ pub struct DispatcherMetrics {
 #[derive(Clone, Debug)]
 pub struct DispatcherHandle {
     pub(super) parts: Arc<SlotParts>,
+    pub(super) guests: Guests,
     pub(super) slots_total: u32,
     pub(super) stopping: Arc<AtomicBool>,
 }
@@ -60,6 +63,16 @@ impl DispatcherHandle {
     /// Interrupts the job if this host holds it. Idempotent; nothing happens when it is not here.
     pub fn interrupt(&self, job: JobId, reason: FailureReason) {
         self.parts.active.interrupt(job, reason);
+    }
+
+    /// Interrupts every job this host holds: it was taken for dead and they are others' now.
+    pub fn interrupt_all(&self, reason: FailureReason) {
+        self.parts.active.interrupt_all(reason);
+    }
+
+    /// Kinds whose module is being loaded: their jobs stay parked.
+    pub fn loading(&self) -> Vec<KindId> {
+        self.guests.loading()
     }
 
     /// Slots in use and in all.

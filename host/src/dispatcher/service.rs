@@ -4,19 +4,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::active::Active;
 use super::attempt::AttemptRunner;
 use super::estimate::{Estimates, jobs_to_claim};
 use super::feed::{Feed, FeedItem};
-use super::guests::{FailedLoad, Guests, HELD_JOBS_MAX};
+use super::guests::{FailedLoad, Guests, Sorted};
 use super::handle::DispatcherHandle;
 use super::outcomes::{OutcomeWriter, Outcomes};
 use super::slot::{self, SlotParts};
 use super::tally::Tally;
 use super::wakeup::Wakeup;
-use crate::job::{Clock, CompiledFrom, FailureReason, HostId, LimitBounds};
+use crate::job::{Clock, CompiledFrom, FailureReason, HostId, LimitBounds, WaitingReason};
 use crate::modules::Validators;
 use crate::sandbox::{Interrupt, ProgressCell, Sandbox, SandboxError};
 use crate::store::{ClaimRequest, ClaimedJob, Store};
@@ -75,13 +76,15 @@ impl FailedLoad for SlotParts {
 }
 
 impl Dispatcher {
-    /// The service and its handle. `wakeup` is signalled when jobs become ready.
+    /// The service and its handle. `wakeup` is signalled when jobs become ready; the dispatcher signals `unpark` when
+    /// a module has been loaded whose jobs were parked.
     pub fn new(
         store: Store,
         sandbox: Sandbox,
         validators: Validators,
         clock: Arc<dyn Clock>,
         wakeup: Wakeup,
+        unpark: Arc<Notify>,
         options: DispatcherOptions,
     ) -> (Dispatcher, DispatcherHandle) {
         let active = Arc::new(Active::default());
@@ -100,10 +103,14 @@ impl Dispatcher {
             wakeup,
             suspect_runs: AtomicBool::new(false),
         });
-        let guests = Guests::new(sandbox.clone(), feed, Arc::clone(&parts) as Arc<dyn FailedLoad>);
+        let guests = Guests::new(sandbox.clone(), feed, Arc::clone(&parts) as Arc<dyn FailedLoad>, unpark);
         let stopping = Arc::new(AtomicBool::new(false));
-        let handle =
-            DispatcherHandle { parts: Arc::clone(&parts), slots_total: options.slots, stopping: Arc::clone(&stopping) };
+        let handle = DispatcherHandle {
+            parts: Arc::clone(&parts),
+            guests: guests.clone(),
+            slots_total: options.slots,
+            stopping: Arc::clone(&stopping),
+        };
         (Dispatcher { options, parts, guests, outcome_writer, stopping, sandbox, clock }, handle)
     }
 
@@ -153,7 +160,7 @@ impl ClaimLoop<'_> {
     }
 
     fn wanted(&self) -> usize {
-        if !self.parts.store.is_writable() || self.guests.held() >= HELD_JOBS_MAX {
+        if !self.parts.store.is_writable() {
             return 0;
         }
         let level = self.parts.feed.level();
@@ -170,6 +177,7 @@ impl ClaimLoop<'_> {
             jobs_max,
             payload_bytes_max: CLAIM_PAYLOAD_BYTES_MAX,
             suspect_allowed,
+            loading: self.guests.loading(),
         };
         self.parts.active.claim_begins();
         let claimed = match self.parts.store.claim(request).await {
@@ -194,15 +202,20 @@ impl ClaimLoop<'_> {
             let lease = &item.job.lease;
             (lease.job(), lease.number(), lease.attempt(), item.interrupt.clone(), item.progress.clone())
         }));
-        let runnable = self.guests.sort(items);
+        let Sorted { runnable, parked } = self.guests.sort(items);
         if !runnable.is_empty() {
             self.parts.feed.push(runnable);
+        }
+        if !parked.is_empty() {
+            release(self.parts, parked, Some(WaitingReason::Compiling)).await;
+            // The load may have ended in between, and with it the signal to unpark.
+            self.guests.unpark_if_loaded();
         }
         // The mix changed to longer jobs: what now waits too long in front of busy slots goes back, for other hosts
         // and for jobs of higher priority.
         let excess = self.parts.feed.take_excess(self.options.slots as usize, self.budget_us() * 4);
         if !excess.is_empty() {
-            release(self.parts, excess).await;
+            release(self.parts, excess, None).await;
         }
         more
     }
@@ -219,14 +232,14 @@ fn feed_item(job: ClaimedJob, estimates: &mut Estimates) -> FeedItem {
     }
 }
 
-/// Gives jobs back whose guests were not entered.
-async fn release(parts: &SlotParts, items: Vec<FeedItem>) {
+/// Gives jobs back whose guests were not entered; with a reason they are parked under it.
+async fn release(parts: &SlotParts, items: Vec<FeedItem>, parked: Option<WaitingReason>) {
     let held: Vec<_> = items.iter().map(|item| (item.job.lease.job(), item.job.lease.number())).collect();
     if items.iter().any(|item| item.job.suspect) {
         parts.suspect_runs.store(false, Ordering::Release);
     }
     let leases = items.into_iter().map(|item| item.job.lease).collect();
-    if let Err(error) = parts.store.release(leases).await {
+    if let Err(error) = parts.store.release(leases, parked).await {
         tracing::warn!(%error, jobs = held.len(), "could not give jobs back; they are recovered with this host");
     }
     for (job, number) in held {
@@ -280,7 +293,7 @@ async fn stop_in_order(
     let mut unstarted = parts.feed.close();
     unstarted.extend(guests.take_all());
     if !unstarted.is_empty() {
-        release(parts, unstarted).await;
+        release(parts, unstarted, None).await;
     }
     let drained = wait_for_slots(parts, options.shutdown_grace, hurry).await;
     if !drained {

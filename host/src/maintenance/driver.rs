@@ -11,6 +11,7 @@ use super::status::MaintenanceStatus;
 use super::tasks::{
     Heartbeat, PromoteDue, PruneEvents, PruneIdempotencyKeys, PruneModuleChunks, RecoverExpired, Unpark,
 };
+use crate::dispatcher::DispatcherHandle;
 use crate::job::{Clock, HostId};
 use crate::store::{Store, StoreError};
 
@@ -57,9 +58,9 @@ impl MaintenanceSignals {
         self.promote_due.notify_one();
     }
 
-    /// Modules or kinds changed.
-    pub fn catalog_changed(&self) {
-        self.unpark.notify_one();
+    /// Modules or kinds changed, or a module was loaded.
+    pub fn unpark(&self) -> Arc<Notify> {
+        Arc::clone(&self.unpark)
     }
 }
 
@@ -79,6 +80,7 @@ pub struct MaintenanceOptions {
 /// All tasks.
 pub struct Maintenance {
     store: Store,
+    dispatcher: DispatcherHandle,
     clock: Arc<dyn Clock>,
     signals: MaintenanceSignals,
     status: MaintenanceStatus,
@@ -89,25 +91,29 @@ impl Maintenance {
     /// The service and the view of it.
     pub fn new(
         store: Store,
+        dispatcher: DispatcherHandle,
         clock: Arc<dyn Clock>,
         signals: MaintenanceSignals,
         options: MaintenanceOptions,
     ) -> (Maintenance, MaintenanceStatus) {
         let status = MaintenanceStatus::default();
-        (Maintenance { store, clock, signals, status: status.clone(), options }, status)
+        (Maintenance { store, dispatcher, clock, signals, status: status.clone(), options }, status)
     }
 
     /// Runs until `stop`; a task that is at work finishes its turn.
     pub async fn run(self, stop: CancellationToken) {
-        let Maintenance { store, clock, signals, status, options } = self;
+        let Maintenance { store, dispatcher, clock, signals, status, options } = self;
         let tasks = TaskTracker::new();
         let start = Start { clock: Arc::clone(&clock), status, stop, tasks: tasks.clone() };
         let MaintenanceOptions { host, lease_ttl, events_keep, events_keep_bytes } = options;
         let unsignalled = || Arc::new(Notify::new());
-        start.task(Heartbeat { store: store.clone(), host, period: lease_ttl / 6 }, unsignalled());
+        start.task(
+            Heartbeat { store: store.clone(), dispatcher: dispatcher.clone(), host, period: lease_ttl / 6 },
+            unsignalled(),
+        );
         start.task(PromoteDue { store: store.clone(), clock }, signals.promote_due);
         start.task(RecoverExpired { store: store.clone(), host, lease_ttl }, unsignalled());
-        start.task(Unpark { store: store.clone() }, signals.unpark);
+        start.task(Unpark { store: store.clone(), dispatcher }, signals.unpark);
         let prune_events = PruneEvents { store: store.clone(), keep_age: events_keep, keep_bytes: events_keep_bytes };
         start.task(prune_events, unsignalled());
         start.task(PruneIdempotencyKeys { store: store.clone() }, unsignalled());

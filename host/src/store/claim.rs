@@ -54,7 +54,7 @@ struct Gathering<'a> {
     host: i64,
     jobs: Vec<ClaimedJob>,
     payload_bytes: usize,
-    parked: Vec<[u8; 16]>,
+    parked: Vec<([u8; 16], WaitingReason)>,
     more: bool,
 }
 
@@ -74,9 +74,13 @@ impl Gathering<'_> {
         let id: [u8; 16] = row.get(0)?;
         let kind = draft.catalog.kinds.get(&KindId(row.get(3)?)).filter(|kind| kind.version.is_some());
         let Some(kind) = kind else {
-            self.parked.push(id);
+            self.parked.push((id, WaitingReason::NoHandler));
             return Ok(());
         };
+        if self.request.loading.contains(&kind.id) {
+            self.parked.push((id, WaitingReason::Compiling));
+            return Ok(());
+        }
         let queue = QueueId(row.get(2)?);
         let queue =
             draft.catalog.queues.get(&queue).ok_or_else(|| StoreError::internal("a job of an unknown queue"))?;
@@ -205,8 +209,8 @@ fn give(sql: &Connection, gathering: &Gathering<'_>) -> Result<(), StoreError> {
     }
     if !gathering.parked.is_empty() {
         let mut park = sql.prepare_cached(PARK)?;
-        for id in &gathering.parked {
-            park.execute(params![id, WaitingReason::NoHandler.code()])?;
+        for (id, reason) in &gathering.parked {
+            park.execute(params![id, reason.code()])?;
         }
     }
     Ok(())

@@ -13,15 +13,15 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::backup::back_up;
-use super::catalog::{Catalog, TenantId};
+use super::catalog::{Catalog, KindId, TenantId};
 use super::draft::Draft;
 use super::enqueue_batch::{Batch, enqueue_batch};
 use super::error::{OpenError, StoreError};
 use super::model::{
     ActivateResult, AttemptLog, AttemptRow, BatchResult, CancelResult, ClaimRequest, Claimed, CounterRow,
-    DeleteModuleResult, DeleteResult, EnqueueResult, Finish, FinishResult, HistoryEntry, HostRow, IdempotencyKey,
-    JobDetail, JobFilter, JobRow, NewJob, NewVersion, Page, Promoted, QueueRow, Recovered, RetryResult, StoreMetrics,
-    VersionRow,
+    DeleteModuleResult, DeleteResult, EnqueueResult, Finish, FinishResult, Heartbeat, HistoryEntry, HostRow,
+    IdempotencyKey, JobDetail, JobFilter, JobRow, NewJob, NewVersion, Page, Promoted, QueueRow, Recovered, RetryResult,
+    StoreMetrics, VersionRow,
 };
 use super::open::open;
 use super::operation::{Pending, PendingFinish, Queued};
@@ -32,7 +32,9 @@ use super::{
     cancel, claim, delete, enqueue, event_log, history, hosts, idempotency, job_detail, job_list, kinds, module_bytes,
     modules, promote, queues, recover, release, retry,
 };
-use crate::job::{Clock, Digest, Event, HostId, JobId, KindName, KindSettings, Lease, ModuleName, Timestamp};
+use crate::job::{
+    Clock, Digest, Event, HostId, JobId, KindName, KindSettings, Lease, ModuleName, Timestamp, WaitingReason,
+};
 
 /// How the store is opened.
 #[derive(Clone, Debug)]
@@ -171,7 +173,7 @@ impl Store {
     }
 
     /// Renews all leases of the host.
-    pub async fn heartbeat(&self, host: HostId) -> Result<(), StoreError> {
+    pub async fn heartbeat(&self, host: HostId) -> Result<Heartbeat, StoreError> {
         self.write(Durability::Relaxed, move |sql, draft| hosts::heartbeat(sql, draft, host)).await
     }
 
@@ -257,8 +259,9 @@ impl Store {
     }
 
     /// Gives back claimed jobs whose guests were not entered; at no cost, no history.
-    pub async fn release(&self, leases: Vec<Lease>) -> Result<(), StoreError> {
-        self.write(Durability::Relaxed, move |sql, draft| release::release(sql, draft, &leases)).await
+    /// With a reason they are parked under it, until `unpark`.
+    pub async fn release(&self, leases: Vec<Lease>, parked: Option<WaitingReason>) -> Result<(), StoreError> {
+        self.write(Durability::Relaxed, move |sql, draft| release::release(sql, draft, &leases, parked)).await
     }
 
     /// Makes due jobs ready, at most `jobs_max`.
@@ -424,9 +427,9 @@ impl Store {
         self.write(Durability::Relaxed, move |sql, draft| module_bytes::prune_chunks(sql, draft.now)).await
     }
 
-    /// Makes jobs claimable again that were parked for want of a handler their kind has again.
-    pub async fn unpark(&self) -> Result<bool, StoreError> {
-        self.write(Durability::Relaxed, promote::unpark).await
+    /// Makes parked jobs claimable again whose kind has a handler, except kinds this host is still `loading`.
+    pub async fn unpark(&self, loading: Vec<KindId>) -> Result<bool, StoreError> {
+        self.write(Durability::Relaxed, move |sql, draft| promote::unpark(sql, draft, &loading)).await
     }
 
     /// A consistent copy of the database into `destination` (must not exist), in one step from a read connection.

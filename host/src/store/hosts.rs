@@ -6,13 +6,15 @@ use rusqlite::{Connection, params};
 
 use super::draft::Draft;
 use super::error::StoreError;
-use super::model::HostRow;
+use super::model::{Heartbeat, HostRow};
 use super::recover::recover_hosts;
-use crate::job::{HostId, Timestamp};
+use crate::job::{HostId, JobId, Timestamp};
 
 const INSERT: &str = "INSERT INTO hosts (id, started_at, heartbeat_ms, version, slots) VALUES (?1, ?2, ?3, ?4, ?5)
     RETURNING number";
 const BEAT: &str = "UPDATE hosts SET heartbeat_ms = ?2 WHERE id = ?1";
+const CANCEL_REQUESTED: &str =
+    "SELECT id FROM live_jobs INDEXED BY live_leased WHERE lease_host = ?1 AND cancel_requested = 1";
 const DELETE: &str = "DELETE FROM hosts WHERE id = ?1";
 const LIST: &str = "SELECT id, started_at, version, slots, heartbeat_ms FROM hosts ORDER BY number";
 
@@ -35,9 +37,13 @@ pub(super) fn register(sql: &Connection, draft: &mut Draft, slots: u32, version:
 }
 
 /// The process lives: one row renews all its leases.
-pub(super) fn heartbeat(sql: &Connection, draft: &mut Draft, host: HostId) -> Result<(), StoreError> {
-    sql.prepare_cached(BEAT)?.execute(params![host.to_bytes(), draft.clock.now_ms()])?;
-    draft.clock.save(sql)
+pub(super) fn heartbeat(sql: &Connection, draft: &mut Draft, host: HostId) -> Result<Heartbeat, StoreError> {
+    let registered = sql.prepare_cached(BEAT)?.execute(params![host.to_bytes(), draft.clock.now_ms()])? == 1;
+    draft.clock.save(sql)?;
+    let Some(number) = draft.hosts.get(&host) else { return Ok(Heartbeat { registered, ..Heartbeat::default() }) };
+    let mut statement = sql.prepare_cached(CANCEL_REQUESTED)?;
+    let ids = statement.query_map([number], |row| row.get(0).map(JobId::from_bytes))?;
+    Ok(Heartbeat { registered, cancel_requested: ids.collect::<Result<_, _>>()? })
 }
 
 /// The process has ended in good order.

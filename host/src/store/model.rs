@@ -93,6 +93,17 @@ pub struct ClaimRequest {
     pub payload_bytes_max: usize,
     /// Whether a suspect may be given (at most one).
     pub suspect_allowed: bool,
+    /// Kinds whose module this host is still loading: their jobs are parked as `compiling`, not given.
+    pub loading: Vec<KindId>,
+}
+
+/// What a host learns when it says that it lives.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// `false`: it was taken for dead; what it held is others' now.
+    pub registered: bool,
+    /// Held jobs somebody asked to cancel. The signal that says so at once is a hint; this is the truth.
+    pub cancel_requested: Vec<JobId>,
 }
 
 /// A job the host now holds.

@@ -2,12 +2,13 @@
 
 use rusqlite::{Connection, params};
 
+use super::catalog::KindId;
 use super::codec::{HistoryNote, append_history};
 use super::draft::Draft;
 use super::error::StoreError;
 use super::model::Promoted;
 use super::rows::{LiveRow, live_columns};
-use crate::job::{EventType, JobState, Timestamp, WaitingReason};
+use crate::job::{EventType, JobState, Timestamp};
 
 /// Jobs promoted by one operation, whatever the caller asks for.
 const PROMOTED_JOBS_MAX: usize = 10_000;
@@ -24,7 +25,7 @@ const MAKE_READY: &str = "UPDATE live_jobs SET state = 'ready', ready_at = ?2, s
 const PARKED: &str = concat!(
     "SELECT ",
     live_columns!(),
-    " FROM live_jobs INDEXED BY live_parked WHERE kind_id = ?1 AND parked = ?2 LIMIT ?3"
+    " FROM live_jobs INDEXED BY live_parked WHERE kind_id = ?1 AND parked IS NOT NULL LIMIT ?2"
 );
 const UNPARK: &str = "UPDATE live_jobs SET parked = NULL WHERE id = ?1";
 
@@ -50,13 +51,14 @@ pub(super) fn promote_due(sql: &Connection, draft: &mut Draft, jobs_max: usize) 
     Ok(Promoted { jobs: due.len(), next_due: next_due.map(Timestamp) })
 }
 
-/// Makes parked jobs claimable whose kinds are served again; `true` when more are left.
-pub(super) fn unpark(sql: &Connection, draft: &mut Draft) -> Result<bool, StoreError> {
-    let served: Vec<_> =
-        draft.catalog.kinds.values().filter(|kind| kind.version.is_some()).map(|kind| kind.id).collect();
+/// Makes parked jobs claimable whose kinds are served, except those still `loading`; `true` when more are left.
+pub(super) fn unpark(sql: &Connection, draft: &mut Draft, loading: &[KindId]) -> Result<bool, StoreError> {
+    let kinds = draft.catalog.kinds.values();
+    let served = kinds.filter(|kind| kind.version.is_some() && !loading.contains(&kind.id)).map(|kind| kind.id);
+    let served: Vec<_> = served.collect();
     let mut left = UNPARKED_JOBS_MAX;
     for kind in served {
-        let parked = read(sql, PARKED, params![kind.0, WaitingReason::NoHandler.code(), left])?;
+        let parked = read(sql, PARKED, params![kind.0, left])?;
         left -= parked.len();
         for job in &parked {
             sql.prepare_cached(UNPARK)?.execute(params![job.id.to_bytes()])?;

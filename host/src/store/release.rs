@@ -8,15 +8,22 @@ use super::error::StoreError;
 use super::finish::{cancelled_on_request, held, make_ready_again};
 use super::job_writes::{Ending, move_to_history};
 use super::rows::live_row;
-use crate::job::{EventType, JobId, JobState, Lease, Progress, Timestamp};
+use crate::job::{EventType, JobId, JobState, Lease, Progress, Timestamp, WaitingReason};
 
 const MARK_RUNNING: &str = "UPDATE live_jobs SET state = 'running', started_at = ?3
     WHERE id = ?1 AND lease_number = ?2 AND state = 'ready' AND lease_host IS NOT NULL";
+const PARK: &str = "UPDATE live_jobs SET parked = ?2 WHERE id = ?1";
 const WRITE_PROGRESS: &str =
     "UPDATE live_jobs SET progress = ?3 WHERE id = ?1 AND lease_number = ?2 AND lease_host IS NOT NULL";
 
 /// Gives back claimed jobs whose guests were not entered, at no cost. Stale leases are skipped.
-pub(super) fn release(sql: &Connection, draft: &mut Draft, leases: &[Lease]) -> Result<(), StoreError> {
+/// With a reason they are parked under it.
+pub(super) fn release(
+    sql: &Connection,
+    draft: &mut Draft,
+    leases: &[Lease],
+    parked: Option<WaitingReason>,
+) -> Result<(), StoreError> {
     for lease in leases {
         let job = lease.job();
         let Some(held) = held(sql, draft, lease)? else { continue };
@@ -24,6 +31,9 @@ pub(super) fn release(sql: &Connection, draft: &mut Draft, leases: &[Lease]) -> 
             cancel_unentered(sql, draft, job)?;
         } else {
             make_ready_again(sql, draft, job, &held, None)?;
+            if let Some(reason) = parked {
+                sql.prepare_cached(PARK)?.execute(params![job.to_bytes(), reason.code()])?;
+            }
         }
     }
     Ok(())

@@ -1,9 +1,11 @@
-//! Renews every lease of this host through its one row. While the disk is full it is also the probe that finds out
+//! Renews every lease of this host through its one row, and learns what its holder must know: jobs to be cancelled
+//! (should the signal have been lost), or that it was taken for dead. While the disk is full it is also the probe that finds out
 //! when it no longer is.
 
 use std::time::Duration;
 
-use crate::job::HostId;
+use crate::dispatcher::DispatcherHandle;
+use crate::job::{FailureReason, HostId};
 use crate::maintenance::driver::{Task, Turn};
 use crate::store::{Store, StoreError};
 
@@ -12,6 +14,7 @@ const PROBE_PERIOD: Duration = Duration::from_millis(250);
 
 pub(in crate::maintenance) struct Heartbeat {
     pub(in crate::maintenance) store: Store,
+    pub(in crate::maintenance) dispatcher: DispatcherHandle,
     pub(in crate::maintenance) host: HostId,
     pub(in crate::maintenance) period: Duration,
 }
@@ -26,7 +29,14 @@ impl Task for Heartbeat {
     }
 
     async fn run(&self) -> Result<Turn, StoreError> {
-        self.store.heartbeat(self.host).await?;
+        let heartbeat = self.store.heartbeat(self.host).await?;
+        if !heartbeat.registered {
+            tracing::error!(host = %self.host, "this host was taken for dead; interrupting what it still runs");
+            self.dispatcher.interrupt_all(FailureReason::HostLost);
+        }
+        for job in heartbeat.cancel_requested {
+            self.dispatcher.interrupt(job, FailureReason::Cancelled);
+        }
         Ok(Turn::Done)
     }
 }

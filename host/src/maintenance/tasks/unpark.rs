@@ -1,7 +1,9 @@
-//! Makes jobs claimable again whose kind has a handler again. Signalled by every change of the catalog.
+//! Makes jobs claimable again whose kind has a handler again, in memory. Signalled by every change of the catalog and
+//! every module loaded.
 
 use std::time::Duration;
 
+use crate::dispatcher::DispatcherHandle;
 use crate::maintenance::driver::{Task, Turn};
 use crate::store::{Store, StoreError};
 
@@ -9,6 +11,7 @@ const SCAN_PERIOD: Duration = Duration::from_secs(60);
 
 pub(in crate::maintenance) struct Unpark {
     pub(in crate::maintenance) store: Store,
+    pub(in crate::maintenance) dispatcher: DispatcherHandle,
 }
 
 impl Task for Unpark {
@@ -21,6 +24,6 @@ impl Task for Unpark {
     }
 
     async fn run(&self) -> Result<Turn, StoreError> {
-        Ok(Turn::from_more(self.store.unpark().await?))
+        Ok(Turn::from_more(self.store.unpark(self.dispatcher.loading()).await?))
     }
 }

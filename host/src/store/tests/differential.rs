@@ -205,7 +205,7 @@ impl Run {
         self.model.release(lease.job());
         self.stale.push(copy(&lease));
         let what = format!("release {}", lease.job());
-        self.harness.store.release(vec![lease]).await.unwrap();
+        self.harness.store.release(vec![lease], None).await.unwrap();
         what
     }
 

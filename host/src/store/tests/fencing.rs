@@ -34,7 +34,7 @@ async fn a_recovered_job_refuses_its_former_holder() {
     }
     harness.store.write_progress(vec![(id, old.lease.number(), crate::job::Progress::default())]).await.unwrap();
     harness.store.mark_running(vec![(id, old.lease.number(), harness.clock.now())]).await.unwrap();
-    harness.store.release(vec![old.lease]).await.unwrap();
+    harness.store.release(vec![old.lease], None).await.unwrap();
     assert_eq!(dump(&harness.database()), before);
     let detail = harness.store.job(TENANT, id).await.unwrap().unwrap();
     assert_eq!(detail.output.as_deref(), Some(&b"2"[..]));

@@ -70,7 +70,7 @@ async fn every_end_of_an_execution_and_the_attempt_it_uses() {
         if state == JobState::Ready {
             let claimed = harness.claim(host, 1).await.remove(0);
             assert_eq!((claimed.lease.number(), claimed.lease.attempt()), (2, 1));
-            harness.store.release(vec![claimed.lease]).await.unwrap();
+            harness.store.release(vec![claimed.lease], None).await.unwrap();
         }
     }
     assert_counters_hold(&harness.database());
@@ -102,7 +102,7 @@ async fn a_cancel_asked_for_meanwhile_wins_over_all_but_an_end() {
     let id = harness.enqueue(job(harness.kind("k"))).await;
     let claimed = harness.claim(host, 1).await.remove(0);
     harness.store.cancel(TENANT, id).await.unwrap();
-    harness.store.release(vec![claimed.lease]).await.unwrap();
+    harness.store.release(vec![claimed.lease], None).await.unwrap();
     assert_eq!(harness.row(id).await.state, JobState::Cancelled);
     assert_counters_hold(&harness.database());
 }

@@ -152,7 +152,7 @@ pub(super) async fn new_version(store: &Store, module: &str, kinds: &[&str]) -> 
 }
 
 pub(super) fn request(host: HostId, jobs_max: usize) -> ClaimRequest {
-    ClaimRequest { host, jobs_max, payload_bytes_max: 1 << 20, suspect_allowed: true }
+    ClaimRequest { host, jobs_max, payload_bytes_max: 1 << 20, suspect_allowed: true, loading: Vec::new() }
 }
 
 pub(super) fn job(kind: KindId) -> NewJob {

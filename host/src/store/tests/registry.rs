@@ -22,7 +22,7 @@ async fn versions_switch_kinds_follow_and_jobs_wait_for_a_handler() {
     let claimed = harness.store.claim(request(host, 5)).await.unwrap();
     assert!(claimed.jobs.is_empty() && !claimed.more);
     assert_eq!(harness.row(waiting).await.parked, Some(crate::job::WaitingReason::NoHandler));
-    assert!(!harness.store.unpark().await.unwrap());
+    assert!(!harness.store.unpark(Vec::new()).await.unwrap());
     assert!(harness.claim(host, 5).await.is_empty());
 
     let taken = new_version(&harness.store, "other", &["a"]).await;
@@ -31,7 +31,7 @@ async fn versions_switch_kinds_follow_and_jobs_wait_for_a_handler() {
 
     let back = harness.store.activate(TENANT, "m".parse().unwrap(), first, false).await.unwrap();
     assert!(matches!(back, ActivateResult::Activated { created: false, .. }));
-    assert!(!harness.store.unpark().await.unwrap());
+    assert!(!harness.store.unpark(Vec::new()).await.unwrap());
     let claimed = harness.claim(host, 5).await.remove(0);
     assert_eq!(claimed.lease.job(), waiting);
     assert_eq!(claimed.kind.version.as_ref().unwrap().digest, first);
