@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use crossbeam_channel::{Sender, TrySendError};
+use parking_lot::RwLock;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
@@ -50,7 +51,8 @@ pub struct StoreOptions {
 pub struct Store(Arc<Handle>);
 
 struct Handle {
-    queue: Sender<Queued>,
+    /// `None` once closing: taken out under the lock, so that nothing can slip in behind the wish to close.
+    queue: RwLock<Option<Sender<Queued>>>,
     shared: Arc<Shared>,
     clock: StoreClock,
     order: Order,
@@ -80,7 +82,7 @@ impl Store {
     pub fn open(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Store, OpenError> {
         let opened = open(options, clock)?;
         Ok(Store(Arc::new(Handle {
-            queue: opened.queue,
+            queue: RwLock::new(Some(opened.queue)),
             shared: opened.shared,
             clock: opened.clock,
             order: opened.order,
@@ -91,10 +93,12 @@ impl Store {
     /// Refuses new operations, finishes the queued ones, checkpoints, closes, unlocks.
     pub async fn close(&self) -> Result<(), StoreError> {
         let (reply, closed) = oneshot::channel();
+        let Some(queue) = self.0.queue.write().take() else { return Ok(()) };
         // Blocks only while the queue is full, and the writer is emptying it.
-        if self.0.queue.send(Queued::Close(reply)).is_err() {
+        if queue.send(Queued::Close(reply)).is_err() {
             return Ok(());
         }
+        drop(queue);
         closed.await.unwrap_or(Ok(()))
     }
 
@@ -125,13 +129,20 @@ impl Store {
             commit_us: tally.commit_us.load(Ordering::Relaxed),
             wal_bytes: tally.wal_bytes.load(Ordering::Relaxed),
             database_bytes: std::fs::metadata(&self.0.database).map_or(0, |file| file.len()),
-            waiting: self.0.queue.len() as u64,
+            waiting: self.0.queue.read().as_ref().map_or(0, |queue| queue.len() as u64),
         }
     }
 
     /// Whether the last write failed for want of disk (or the like): claims should stop, `/health/ready` say so.
     pub fn is_writable(&self) -> bool {
         self.0.shared.is_writable()
+    }
+
+    fn hand_in(&self, queued: Queued) -> Result<(), TrySendError<Queued>> {
+        match self.0.queue.read().as_ref() {
+            Some(queue) => queue.try_send(queued),
+            None => Err(TrySendError::Disconnected(queued)),
+        }
     }
 
     /// Hands an operation to the writer and waits for its commit.
@@ -141,7 +152,7 @@ impl Store {
         body: impl FnMut(&Connection, &mut Draft) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (pending, answer) = Pending::new(durability == Durability::Synced, body);
-        match self.0.queue.try_send(Queued::Operation(Box::new(pending))) {
+        match self.hand_in(Queued::Operation(Box::new(pending))) {
             Ok(()) => answer.await.unwrap_or(Err(StoreError::Closed)),
             Err(TrySendError::Full(_)) => Err(StoreError::Busy { waiting_max: WAITING_MAX }),
             Err(TrySendError::Disconnected(_)) => Err(StoreError::Closed),
@@ -244,9 +255,7 @@ impl Store {
         finish: Finish,
     ) -> impl Future<Output = Result<FinishResult, (Finish, StoreError)>> + Send + 'static {
         let (pending, answer) = PendingFinish::new(finish);
-        if let Err(TrySendError::Full(Queued::Finish(mut refused))) =
-            self.0.queue.try_send(Queued::Finish(Box::new(pending)))
-        {
+        if let Err(TrySendError::Full(Queued::Finish(mut refused))) = self.hand_in(Queued::Finish(Box::new(pending))) {
             refused.answer(Err(StoreError::Busy { waiting_max: WAITING_MAX }));
         }
         async move {

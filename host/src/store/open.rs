@@ -1,9 +1,10 @@
 //! Opening: lock, migrate, remember, start the threads. In this order, so that whatever fails leaves nothing running.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::catalog_rows::load_catalog;
@@ -61,12 +62,20 @@ pub(super) fn open(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Open
         let writer = Writer::new(sql, draft, Arc::clone(&shared), checkpointing, lock)?;
         std::thread::Builder::new()
             .name("store-write".to_owned())
-            .spawn(move || writer.run(&queued))
+            .spawn(move || run(writer, &queued))
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
         Ok((queue, shared, clock))
     });
     let (queue, shared, clock) = started.map_err(|error: StoreError| failed(&database, error.to_string()))?;
     Ok(Opened { queue, shared, clock, order, database })
+}
+
+/// The writer's thread. Should the writer itself break, everybody who asks is told at once instead of never.
+fn run(writer: Writer, queued: &Receiver<Queued>) {
+    if catch_unwind(AssertUnwindSafe(|| writer.run(queued))).is_err() {
+        tracing::error!("the writer panicked; the store is closed");
+    }
+    while queued.recv().is_ok() {}
 }
 
 /// Makes the keys on disk those of the configured aging; a change of the configuration rewrites them.

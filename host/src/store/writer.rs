@@ -81,7 +81,7 @@ impl Writer {
             }
             self.carry_out(batch);
         }
-        self.stop(queue, closing);
+        self.stop(closing);
     }
 
     /// Carries out the batch in as few transactions as its size allows.
@@ -245,9 +245,7 @@ impl Writer {
         Ok(())
     }
 
-    fn stop(self, queue: &Receiver<Queued>, closing: Option<oneshot::Sender<Result<(), StoreError>>>) {
-        // Whoever slipped in behind the close is told so by the drop of what they handed in.
-        while queue.try_recv().is_ok() {}
+    fn stop(self, closing: Option<oneshot::Sender<Result<(), StoreError>>>) {
         self.checkpointing.stop();
         let result = self.sql.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(StoreError::from);
         if let Err(error) = &result {

@@ -22,6 +22,11 @@ async fn a_recovered_job_refuses_its_former_holder() {
     assert_eq!((recovered.hosts.as_slice(), recovered.jobs), ([a].as_slice(), 1));
     let new = harness.claim(b, 1).await.remove(0);
     assert!(new.suspect && new.lease.number() > old.lease.number());
+    // While the new holder runs it, and after.
+    let lease = Lease::granted(id, a, old.lease.number(), old.lease.attempt());
+    let early = Next::Succeed(Bytes::from_static(b"1"));
+    let result = harness.store.finish(finish(lease, early, harness.clock.now())).await.unwrap();
+    assert_eq!(result, FinishResult::StaleLease);
     let done = Next::Succeed(Bytes::from_static(b"2"));
     let result = harness.store.finish(finish(new.lease, done, harness.clock.now())).await.unwrap();
     assert_eq!(result, FinishResult::Finished(JobState::Succeeded));
