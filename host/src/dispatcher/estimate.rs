@@ -62,8 +62,12 @@ impl Estimates {
 /// How many more jobs to ask for.
 ///
 /// `budget_us` is the run time that may wait in front of the slots, `queued_us` what waits there now, `typical_us`
-/// what one more job is expected to add. A free slot is always worth a job.
+/// what one more job is expected to add. A free slot is always worth a job; else asking waits until a good part of the
+/// budget is used up, so that each claim is worth its transaction.
 pub fn jobs_to_claim(free_slots: usize, queued: usize, queued_us: u64, typical_us: u64, budget_us: u64) -> usize {
+    if free_slots <= queued && queued_us > budget_us / 8 * 5 {
+        return 0;
+    }
     let ahead = budget_us.saturating_sub(queued_us) / typical_us.max(1);
     let wanted = free_slots.saturating_sub(queued).saturating_add(usize::try_from(ahead).unwrap_or(usize::MAX));
     wanted.min(super::service::CLAIM_JOBS_MAX)
@@ -93,7 +97,8 @@ mod tests {
             (4, 4, 4_000_000, 1_000_000, 0),
             (0, 0, 0, 1_000_000, 0),
             (0, 0, 0, 25, 400),
-            (0, 300, 7_500, 25, 100),
+            (0, 300, 7_500, 25, 0),
+            (0, 200, 5_000, 25, 200),
             (2, 0, 0, 25, 402),
         ] {
             assert_eq!(jobs_to_claim(free, queued, queued_us, typical_us, 10_000), expected);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 
 use super::active::Active;
@@ -21,18 +22,34 @@ const OUTCOMES_WAITING_BYTES_MAX: u64 = 128 << 20;
 /// Between two tries of an outcome that could not be written.
 const RETRY_DELAY: Duration = Duration::from_millis(200);
 
-type Written = (JobId, i64, u64, Result<FinishResult, (Finish, StoreError)>);
+/// Outcomes written together while slots are busy; their jobs wait for nobody.
+const GROUP_OUTCOMES_MAX: usize = 128;
+/// Longest time an outcome waits for company.
+const GROUP_DELAY: Duration = Duration::from_millis(2);
+
+type Written = Result<Vec<FinishResult>, (Vec<Finish>, StoreError)>;
+
+/// What is remembered of a group while it is written: each job and lease number, and the bytes of all.
+#[derive(Debug)]
+struct Group {
+    leases: Vec<(JobId, i64)>,
+    bytes: u64,
+}
+
+type UnderWay = BoxFuture<'static, (Group, Written)>;
 
 /// Hands outcomes in. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Outcomes {
     store: Store,
     shared: Arc<Shared>,
-    under_way: mpsc::UnboundedSender<BoxFuture<'static, Written>>,
+    under_way: mpsc::UnboundedSender<UnderWay>,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
+    gathering: Mutex<Vec<Finish>>,
+    gathering_began: Notify,
     waiting: AtomicU64,
     waiting_bytes: AtomicU64,
     fewer: Notify,
@@ -42,7 +59,7 @@ struct Shared {
 pub struct OutcomeWriter {
     outcomes: Outcomes,
     active: Arc<Active>,
-    under_way: mpsc::UnboundedReceiver<BoxFuture<'static, Written>>,
+    under_way: mpsc::UnboundedReceiver<UnderWay>,
 }
 
 impl Outcomes {
@@ -53,15 +70,48 @@ impl Outcomes {
         (outcomes.clone(), OutcomeWriter { outcomes, active, under_way })
     }
 
-    /// Hands an outcome to the store at once; the writer sees it through.
-    pub fn submit(&self, finish: Finish) {
-        let bytes = size_bytes(&finish);
+    /// Takes an outcome. `more_follow`: the slots have work, so others will come within moments and can share its
+    /// commit; else it goes to the store at once.
+    pub fn submit(&self, finish: Finish, more_follow: bool) {
         self.shared.waiting.fetch_add(1, Ordering::Relaxed);
-        self.shared.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
-        let (job, number) = (finish.lease.job(), finish.lease.number());
-        let written = self.store.finish(finish);
-        // The receiver lives as long as the service; after that nothing is submitted.
-        let _closed = self.under_way.send(Box::pin(async move { (job, number, bytes, written.await) }));
+        self.shared.waiting_bytes.fetch_add(size_bytes(&finish), Ordering::Relaxed);
+        let gathered = {
+            let mut gathering = self.shared.gathering.lock();
+            gathering.push(finish);
+            gathering.len()
+        };
+        if !more_follow || gathered >= GROUP_OUTCOMES_MAX {
+            self.hand_in_gathered();
+        } else if gathered == 1 {
+            self.shared.gathering_began.notify_one();
+        }
+    }
+
+    /// Hands what has gathered to the store.
+    pub fn hand_in_gathered(&self) {
+        let finishes = std::mem::take(&mut *self.shared.gathering.lock());
+        if !finishes.is_empty() {
+            self.hand_in(finishes, Duration::ZERO);
+        }
+    }
+
+    fn hand_in(&self, finishes: Vec<Finish>, delay: Duration) {
+        let group = Group {
+            leases: finishes.iter().map(|finish| (finish.lease.job(), finish.lease.number())).collect(),
+            bytes: finishes.iter().map(size_bytes).sum(),
+        };
+        let future: UnderWay = if delay.is_zero() {
+            let written = self.store.finish_all(finishes);
+            Box::pin(async move { (group, written.await) })
+        } else {
+            let store = self.store.clone();
+            Box::pin(async move {
+                tokio::time::sleep(delay).await;
+                (group, store.finish_all(finishes).await)
+            })
+        };
+        // The receiver lives as long as the service; after that nothing is handed in.
+        let _closed = self.under_way.send(future);
     }
 
     /// Until there is room for one more. The bound is soft: every slot may add one.
@@ -102,46 +152,53 @@ impl Outcomes {
 }
 
 impl OutcomeWriter {
-    /// Runs until every `Outcomes` but its own is gone; the app aborts it after the drain.
+    /// Runs until the app aborts it after the drain.
     pub async fn run(mut self) {
-        let mut writing: FuturesUnordered<BoxFuture<'static, Written>> = FuturesUnordered::new();
+        let mut writing: FuturesUnordered<UnderWay> = FuturesUnordered::new();
+        let outcomes = self.outcomes.clone();
+        let mut gathered = std::pin::pin!(async move {
+            loop {
+                outcomes.shared.gathering_began.notified().await;
+                tokio::time::sleep(GROUP_DELAY).await;
+                outcomes.hand_in_gathered();
+            }
+        });
         loop {
             tokio::select! {
                 biased;
-                Some((job, number, bytes, result)) = writing.next(), if !writing.is_empty() => {
-                    self.written(job, number, bytes, result);
-                }
-                handed_in = self.under_way.recv() => match handed_in {
-                    Some(future) => writing.push(future),
-                    None => return,
-                },
+                Some((group, written)) = writing.next(), if !writing.is_empty() => self.written(group, written),
+                Some(future) = self.under_way.recv() => writing.push(future),
+                () = &mut gathered => return,
             }
         }
     }
 
-    fn written(&self, job: JobId, number: i64, bytes: u64, result: Result<FinishResult, (Finish, StoreError)>) {
-        match result {
-            Ok(FinishResult::Finished(_)) => {}
-            Ok(FinishResult::StaleLease) => {
-                tracing::warn!(%job, lease = number, "the lease was lost before the outcome was written; dropped");
+    fn written(&self, group: Group, written: Written) {
+        match written {
+            Ok(results) => {
+                for ((job, number), result) in group.leases.iter().zip(results) {
+                    if result == FinishResult::StaleLease {
+                        tracing::warn!(%job, lease = number, "the lease was lost before the outcome was written; dropped");
+                    }
+                }
             }
-            Err((_, StoreError::Closed)) => {
-                tracing::warn!(%job, "the store closed before the outcome was written; the job will run again");
+            Err((finishes, StoreError::Closed)) => {
+                tracing::warn!(jobs = finishes.len(), "the store closed before outcomes were written; they run again");
             }
-            Err((finish, error)) => {
-                tracing::warn!(%job, %error, "an outcome could not be written; trying again");
-                let store = self.outcomes.store.clone();
-                let again = async move {
-                    tokio::time::sleep(RETRY_DELAY).await;
-                    (job, number, bytes, store.finish(finish).await)
-                };
-                let _closed = self.outcomes.under_way.send(Box::pin(again));
+            Err((finishes, error)) => {
+                tracing::warn!(jobs = finishes.len(), %error, "outcomes could not be written; trying again");
+                // A bad one must not hold the others back: from now on each goes alone.
+                for finish in finishes {
+                    self.outcomes.hand_in(vec![finish], RETRY_DELAY);
+                }
                 return;
             }
         }
-        self.active.remove(job, number);
-        self.outcomes.shared.waiting.fetch_sub(1, Ordering::Relaxed);
-        self.outcomes.shared.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        for (job, number) in &group.leases {
+            self.active.remove(*job, *number);
+        }
+        self.outcomes.shared.waiting.fetch_sub(group.leases.len() as u64, Ordering::Relaxed);
+        self.outcomes.shared.waiting_bytes.fetch_sub(group.bytes, Ordering::Relaxed);
         self.outcomes.shared.fewer.notify_waiters();
     }
 }

@@ -25,7 +25,7 @@ use super::model::{
     StoreMetrics, VersionRow,
 };
 use super::open::open;
-use super::operation::{Pending, PendingFinish, Queued};
+use super::operation::{Pending, PendingFinishes, Queued};
 use super::order::Order;
 use super::shared::Shared;
 use super::store_clock::StoreClock;
@@ -248,20 +248,21 @@ impl Store {
         self.write(Durability::Relaxed, move |sql, draft| release::mark_running(sql, draft, &jobs)).await
     }
 
-    /// The future resolves once committed and fsynced. Handing it in is immediate, so that one caller can have
-    /// many under way: group commit.
-    pub fn finish(
+    /// Writes what became of executions, all in one operation: results in their order, or all of them back with the
+    /// error. The future resolves once committed and fsynced; handing them in is immediate, so that one caller can
+    /// have many under way.
+    pub fn finish_all(
         &self,
-        finish: Finish,
-    ) -> impl Future<Output = Result<FinishResult, (Finish, StoreError)>> + Send + 'static {
-        let (pending, answer) = PendingFinish::new(finish);
+        finishes: Vec<Finish>,
+    ) -> impl Future<Output = Result<Vec<FinishResult>, (Vec<Finish>, StoreError)>> + Send + 'static {
+        let (pending, answer) = PendingFinishes::new(finishes);
         if let Err(TrySendError::Full(Queued::Finish(mut refused))) = self.hand_in(Queued::Finish(Box::new(pending))) {
             refused.answer(Err(StoreError::Busy { waiting_max: WAITING_MAX }));
         }
         async move {
             match answer.await {
                 Ok(answer) => answer,
-                // Every pending finish is answered, at the latest when it is dropped.
+                // Pending finishes are always answered, at the latest when they are dropped.
                 Err(_) => std::future::pending().await,
             }
         }

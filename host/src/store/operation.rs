@@ -24,7 +24,7 @@ pub(super) enum Queued {
     /// Carry this out.
     Operation(Box<dyn Operation>),
     /// The commonest one, apart, so that a full queue can give it back.
-    Finish(Box<PendingFinish>),
+    Finish(Box<PendingFinishes>),
     /// Carry out what came before, then stop.
     Close(oneshot::Sender<Result<(), StoreError>>),
 }
@@ -70,40 +70,43 @@ where
     }
 }
 
-/// What the caller of `finish` waits for; on error the finish comes back to be handed in again.
-pub(super) type FinishAnswer = Result<FinishResult, (Finish, StoreError)>;
+/// What the caller of `finish_all` waits for; on error the finishes come back to be handed in again.
+pub(super) type FinishAnswer = Result<Vec<FinishResult>, (Vec<Finish>, StoreError)>;
 
-/// A finish on its way. It is always answered: even when dropped it goes back to its caller.
-pub(super) struct PendingFinish {
-    finish: Option<Finish>,
-    output: Option<FinishResult>,
+/// Finishes on their way. They are always answered: even when dropped they go back to their caller.
+pub(super) struct PendingFinishes {
+    finishes: Vec<Finish>,
+    results: Vec<FinishResult>,
     reply: Option<oneshot::Sender<FinishAnswer>>,
 }
 
-impl PendingFinish {
-    pub(super) fn new(finish: Finish) -> (Self, oneshot::Receiver<FinishAnswer>) {
+impl PendingFinishes {
+    pub(super) fn new(finishes: Vec<Finish>) -> (Self, oneshot::Receiver<FinishAnswer>) {
         let (reply, answer) = oneshot::channel();
-        (Self { finish: Some(finish), output: None, reply: Some(reply) }, answer)
+        (Self { results: Vec::with_capacity(finishes.len()), finishes, reply: Some(reply) }, answer)
     }
 
     pub(super) fn run(&mut self, sql: &Connection, draft: &mut Draft) -> Result<(), StoreError> {
-        let finish = self.finish.as_ref().ok_or_else(|| StoreError::internal("a finish was answered before it ran"))?;
-        self.output = Some(write_finish(sql, draft, finish)?);
+        // It may have run before, in a transaction that was taken back.
+        self.results.clear();
+        for finish in &self.finishes {
+            self.results.push(write_finish(sql, draft, finish)?);
+        }
         Ok(())
     }
 
     pub(super) fn answer(&mut self, outcome: Result<(), StoreError>) {
-        let (Some(reply), Some(finish)) = (self.reply.take(), self.finish.take()) else { return };
-        let output = self.output.take();
-        let result = match outcome.and_then(|()| output.ok_or_else(|| StoreError::internal("a finish was skipped"))) {
-            Ok(result) => Ok(result),
-            Err(error) => Err((finish, error)),
+        let Some(reply) = self.reply.take() else { return };
+        let finishes = std::mem::take(&mut self.finishes);
+        let result = match outcome {
+            Ok(()) => Ok(std::mem::take(&mut self.results)),
+            Err(error) => Err((finishes, error)),
         };
         let _gone = reply.send(result);
     }
 }
 
-impl Drop for PendingFinish {
+impl Drop for PendingFinishes {
     fn drop(&mut self) {
         self.answer(Err(StoreError::Closed));
     }

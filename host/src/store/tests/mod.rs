@@ -211,3 +211,13 @@ pub(super) fn assert_counters_hold(database: &Path) {
     );
     assert_eq!(kept, counted);
 }
+
+impl crate::store::Store {
+    /// One finish, alone in its operation.
+    pub(super) async fn finish(&self, finish: Finish) -> Result<FinishResult, (Finish, StoreError)> {
+        match self.finish_all(vec![finish]).await {
+            Ok(results) => Ok(results[0]),
+            Err((mut finishes, error)) => Err((finishes.remove(0), error)),
+        }
+    }
+}
