@@ -5,11 +5,9 @@
 mod facade;
 mod imports;
 mod inspect;
-mod settings_wire;
 mod upload;
 mod validators;
 mod warm_up;
 
 pub use facade::{Modules, ModulesOptions, Upload, UploadError, Uploaded};
-pub use settings_wire::{ARGUMENT_BYTES_MAX, ARGUMENTS_MAX, RetryWire, SettingsError, SettingsWire};
 pub use validators::{KindValidators, SchemaError, Validators};

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::catalog::ModuleVersionId;
 use super::error::StoreError;
 use super::model::AttemptOutcome;
+use crate::job::duration::whole_us;
 use crate::job::{
     CompiledFrom, EventType, Failure, FailureReason, GuestType, HandlerVerdict, HostId, JobState, LogLevel, LogLine,
     Progress, Receipt, Timestamp,
@@ -34,10 +35,6 @@ fn unpack<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, StoreError
     }
 }
 
-fn whole_us(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
-}
-
 // ---- words ------------------------------------------------------------------------------------------------------
 
 /// A state's number inside packed rows; columns hold the word.
@@ -47,10 +44,7 @@ pub(super) fn state_code(state: JobState) -> u8 {
 
 /// A state from its number.
 pub(super) fn state_from_code(code: u8) -> Result<JobState, StoreError> {
-    JobState::ALL
-        .get(usize::from(code))
-        .copied()
-        .ok_or_else(|| StoreError::Internal(format!("{code} is no state")))
+    JobState::ALL.get(usize::from(code)).copied().ok_or_else(|| StoreError::Internal(format!("{code} is no state")))
 }
 
 /// A state from its word in a column.
@@ -380,8 +374,7 @@ mod tests {
         assert_eq!(unpack_log(&pack_log(&lines).unwrap()).unwrap(), lines);
         let progress = Progress { done: 1, total: Some(2), message: Some("half".into()) };
         assert_eq!(unpack_progress(&pack_progress(&progress).unwrap()).unwrap(), progress);
-        let event =
-            StoredEvent { at: -1, event_type: 4, job: [7; 16], kind: 1, queue: 2, state: 5, attempt: u32::MAX };
+        let event = StoredEvent { at: -1, event_type: 4, job: [7; 16], kind: 1, queue: 2, state: 5, attempt: u32::MAX };
         assert_eq!(unpack_events(&pack_events(&[event, event]).unwrap()).unwrap(), [event, event]);
     }
 
@@ -389,8 +382,7 @@ mod tests {
     fn history_is_bounded_and_keeps_its_beginning() {
         let mut bytes = None;
         for attempt in 0..300 {
-            let note =
-                HistoryNote { at: Timestamp(1), event_type: EventType::Due, state: JobState::Ready, attempt };
+            let note = HistoryNote { at: Timestamp(1), event_type: EventType::Due, state: JobState::Ready, attempt };
             bytes = Some(append_history(bytes.as_deref(), note).unwrap());
         }
         let notes = unpack_history(bytes.as_deref()).unwrap();

@@ -22,6 +22,7 @@ use super::lock::DirectoryLock;
 use super::operation::Queued;
 use super::shared::Shared;
 use super::wal::Checkpointing;
+use crate::job::duration::whole_us;
 use crate::job::{Event, EventType, JobId, Timestamp};
 
 /// Operations carried out in one transaction.
@@ -42,7 +43,7 @@ pub(super) struct Writer {
     event_bytes: i64,
     is_full_sync: Option<bool>,
     /// Held for as long as the thread lives.
-    _lock: DirectoryLock,
+    lock: DirectoryLock,
 }
 
 /// Why a transaction came to nothing.
@@ -61,10 +62,11 @@ impl Writer {
         checkpointing: Checkpointing,
         lock: DirectoryLock,
     ) -> Result<Self, StoreError> {
-        let last: Option<(i64, i64)> =
-            rusqlite::OptionalExtension::optional(sql.query_row(LAST_COMMIT, [], |row| Ok((row.get(0)?, row.get(1)?))))?;
+        let last: Option<(i64, i64)> = rusqlite::OptionalExtension::optional(
+            sql.query_row(LAST_COMMIT, [], |row| Ok((row.get(0)?, row.get(1)?))),
+        )?;
         let (last_commit, event_bytes) = last.unwrap_or((0, 0));
-        Ok(Self { sql, draft, shared, checkpointing, last_commit, event_bytes, is_full_sync: None, _lock: lock })
+        Ok(Self { sql, draft, shared, checkpointing, last_commit, event_bytes, is_full_sync: None, lock })
     }
 
     /// Until told to close, or until nobody is left who could ask for anything.
@@ -164,7 +166,11 @@ impl Writer {
     fn begin(&mut self, durable: bool) -> Result<(), StoreError> {
         if self.is_full_sync != Some(durable) {
             // Between transactions only; the level decides whether the commit waits for the disk.
-            self.sql.execute_batch(if durable { "PRAGMA synchronous = FULL" } else { "PRAGMA synchronous = NORMAL" })?;
+            self.sql.execute_batch(if durable {
+                "PRAGMA synchronous = FULL"
+            } else {
+                "PRAGMA synchronous = NORMAL"
+            })?;
             self.is_full_sync = Some(durable);
         }
         self.execute("BEGIN IMMEDIATE")
@@ -182,7 +188,7 @@ impl Writer {
         }
         let started = Instant::now();
         self.execute("COMMIT")?;
-        let commit_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let commit_us = whole_us(started.elapsed());
         (self.last_commit, self.event_bytes) = (last_commit, event_bytes);
         self.shared.metrics.commits.fetch_add(1, Ordering::Relaxed);
         self.shared.metrics.commit_us.fetch_add(commit_us, Ordering::Relaxed);
@@ -195,7 +201,8 @@ impl Writer {
     /// Tells this process what the commit did, before its callers are answered.
     fn publish(&mut self) {
         let listener = self.shared.on_commit.get();
-        let tell = listener.is_some() && (!self.draft.events().is_empty() || self.draft.ready || self.draft.next_due.is_some());
+        let tell = listener.is_some()
+            && (!self.draft.events().is_empty() || self.draft.ready || self.draft.next_due.is_some());
         let notice = tell.then(|| CommitNotice {
             commit: self.last_commit,
             events: self.draft.events().iter().filter_map(|event| named(event, &self.draft.catalog)).collect(),
@@ -248,9 +255,9 @@ impl Writer {
             tracing::warn!(%error, "the write-ahead log could not be folded in; the next start does it");
         }
         self.shared.readers.close();
-        let Self { sql, _lock, .. } = self;
+        let Self { sql, lock, .. } = self;
         drop(sql);
-        drop(_lock);
+        drop(lock);
         if let Some(reply) = closing {
             let _gone = reply.send(result);
         }
