@@ -1,7 +1,8 @@
-//! The upload pipeline: inspect → compile (isolated) → describe → activate.
+//! The upload pipeline: inspect → compile (isolated) → describe → activate; and its reverse, delete.
 
 #![cfg_attr(test, allow(clippy::expect_used, clippy::unwrap_used))]
 
+mod delete;
 mod facade;
 mod imports;
 mod inspect;
