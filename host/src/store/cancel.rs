@@ -23,15 +23,13 @@ pub(super) fn cancel(
 ) -> Result<CancelResult, StoreError> {
     let result = match any_row(sql, tenant, job)? {
         None => return Ok(CancelResult::NotFound),
-        Some(AnyRow::Finished(row)) => {
-            CancelResult::AlreadyTerminal(Box::new(row.to_job_row(sql, &draft.catalog)?))
-        }
+        Some(AnyRow::Finished(row)) => CancelResult::AlreadyTerminal(Box::new(row.to_job_row(sql, &draft.catalog)?)),
         Some(AnyRow::Live(row)) if row.lease_host.is_some() => {
             request(sql, draft, &row)?;
             CancelResult::Requested(reread(sql, draft, tenant, job)?)
         }
         Some(AnyRow::Live(row)) => {
-            cancel_waiting(sql, draft, &row)?;
+            cancel_unentered(sql, draft, &row)?;
             CancelResult::Cancelled(reread(sql, draft, tenant, job)?)
         }
     };
@@ -39,13 +37,9 @@ pub(super) fn cancel(
 }
 
 /// The job as it is after an action.
-pub(super) fn reread(
-    sql: &Connection,
-    draft: &Draft,
-    tenant: TenantId,
-    job: JobId,
-) -> Result<Box<JobRow>, StoreError> {
-    let row = any_row(sql, tenant, job)?.ok_or_else(|| StoreError::internal("a job vanished in its own transaction"))?;
+pub(super) fn reread(sql: &Connection, draft: &Draft, tenant: TenantId, job: JobId) -> Result<Box<JobRow>, StoreError> {
+    let row =
+        any_row(sql, tenant, job)?.ok_or_else(|| StoreError::internal("a job vanished in its own transaction"))?;
     Ok(Box::new(row.to_job_row(sql, &draft.catalog)?))
 }
 
@@ -61,7 +55,8 @@ fn request(sql: &Connection, draft: &mut Draft, row: &LiveRow) -> Result<(), Sto
     Ok(())
 }
 
-fn cancel_waiting(sql: &Connection, draft: &mut Draft, row: &LiveRow) -> Result<(), StoreError> {
+/// Ends a job whose guest was not entered, at once.
+pub(super) fn cancel_unentered(sql: &Connection, draft: &mut Draft, row: &LiveRow) -> Result<(), StoreError> {
     let state = JobState::Cancelled;
     let note = HistoryNote { at: draft.now, event_type: EventType::Cancelled, state, attempt: row.attempt };
     let ending = Ending {

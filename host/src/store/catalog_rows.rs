@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
-use super::catalog::{
-    Catalog, KindEntry, KindId, ModuleVersionEntry, ModuleVersionId, QueueId, TenantId,
-};
+use super::catalog::{Catalog, KindEntry, KindId, ModuleVersionEntry, ModuleVersionId, QueueId, TenantId};
 use super::codec::guest_from_word;
 use super::error::StoreError;
 use crate::job::{Digest, KindDescription, KindSettings};

@@ -24,13 +24,15 @@ const SUSPECTS_LOOKED_AT_MAX: usize = 100;
 const HEAD: &str = "SELECT order_key, id FROM live_jobs INDEXED BY live_ready
     WHERE queue_id = ?1 AND state = 'ready' AND lease_host IS NULL AND parked IS NULL AND suspect = 0
     ORDER BY order_key, id LIMIT 1";
-const FROM_HEAD: &str = "SELECT id, order_key, queue_id, kind_id, lease_number, attempt, max_attempts, created_at, run_at,
+const FROM_HEAD: &str =
+    "SELECT id, order_key, queue_id, kind_id, lease_number, attempt, max_attempts, created_at, run_at,
         ready_at, checked_version, options, body
     FROM live_jobs INDEXED BY live_ready CROSS JOIN payloads ON payloads.job_id = live_jobs.id
     WHERE queue_id = ?1 AND state = 'ready' AND lease_host IS NULL AND parked IS NULL AND suspect = 0
         AND (order_key, id) >= (?2, ?3)
     ORDER BY order_key, id";
-const SUSPECTS: &str = "SELECT id, order_key, queue_id, kind_id, lease_number, attempt, max_attempts, created_at, run_at,
+const SUSPECTS: &str =
+    "SELECT id, order_key, queue_id, kind_id, lease_number, attempt, max_attempts, created_at, run_at,
         ready_at, checked_version, options, body
     FROM live_jobs INDEXED BY live_suspects CROSS JOIN payloads ON payloads.job_id = live_jobs.id
     WHERE suspect = 1 AND state = 'ready' AND lease_host IS NULL AND parked IS NULL
@@ -76,7 +78,8 @@ impl Gathering<'_> {
             return Ok(());
         };
         let queue = QueueId(row.get(2)?);
-        let queue = draft.catalog.queues.get(&queue).ok_or_else(|| StoreError::internal("a job of an unknown queue"))?;
+        let queue =
+            draft.catalog.queues.get(&queue).ok_or_else(|| StoreError::internal("a job of an unknown queue"))?;
         let job = claimed_job(row, self.request, JobId::from_bytes(id), kind, queue, suspect)?;
         self.payload_bytes += job.payload.len();
         self.jobs.push(job);
@@ -94,7 +97,8 @@ fn claimed_job(
 ) -> Result<ClaimedJob, StoreError> {
     let (number, attempt): (i64, u32) = (row.get(4)?, row.get(5)?);
     let options = row.get_ref(11)?.as_str_or_null().map_err(StoreError::internal)?;
-    let options: Option<Box<JobOptions>> = options.map(serde_json::from_str).transpose().map_err(StoreError::internal)?;
+    let options: Option<Box<JobOptions>> =
+        options.map(serde_json::from_str).transpose().map_err(StoreError::internal)?;
     Ok(ClaimedJob {
         lease: Lease::granted(id, request.host, number + 1, attempt + 1),
         kind: Arc::clone(kind),

@@ -19,13 +19,17 @@ use crate::job::{EventType, HostId, IdSequence, JobId, JobState, QueueName, Time
 
 const INSERT_QUEUE: &str = "INSERT INTO queues (tenant_id, name, priority) VALUES (?1, ?2, ?3) RETURNING id";
 const HOSTS: &str = "SELECT id, number FROM hosts";
-const LAST_JOB: &str = "SELECT max(id) FROM (SELECT max(id) AS id FROM live_jobs UNION ALL SELECT max(id) FROM finished_jobs)";
+const LAST_JOB: &str =
+    "SELECT max(id) FROM (SELECT max(id) AS id FROM live_jobs UNION ALL SELECT max(id) FROM finished_jobs)";
 
 /// Where an entered guest of a previous process stood when it died.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LostEntry {
     pub(super) entered_at: Timestamp,
 }
+
+/// By job and lease number.
+pub(super) type LostEntries = FxHashMap<(JobId, i64), LostEntry>;
 
 /// See the file's head. One per writer.
 #[derive(Debug)]
@@ -55,7 +59,7 @@ pub(super) struct Draft {
     /// Numbers of hosts that were registered when the directory was opened: dead, since the lock is ours.
     pub(super) dead_hosts: Vec<i64>,
     /// Guests those hosts had entered.
-    pub(super) lost_entries: FxHashMap<(JobId, i64), LostEntry>,
+    pub(super) lost_entries: LostEntries,
     /// What recovery did before anybody asked.
     pub(super) recovered: Option<Recovered>,
 }
@@ -67,7 +71,7 @@ impl Draft {
         clock: StoreClock,
         order: Order,
         catalog: Arc<Catalog>,
-        lost_entries: FxHashMap<(JobId, i64), LostEntry>,
+        lost_entries: LostEntries,
     ) -> Result<Self, StoreError> {
         let last: Option<[u8; 16]> = sql.query_row(LAST_JOB, [], |row| row.get(0)).optional()?.flatten();
         let hosts = load_hosts(sql)?;
@@ -152,7 +156,12 @@ impl Draft {
     }
 
     /// The queue's short name; the first job that names a queue creates it.
-    pub(super) fn queue(&mut self, sql: &Connection, tenant: TenantId, name: &QueueName) -> Result<QueueId, StoreError> {
+    pub(super) fn queue(
+        &mut self,
+        sql: &Connection,
+        tenant: TenantId,
+        name: &QueueName,
+    ) -> Result<QueueId, StoreError> {
         if let Some(id) = self.catalog.queue(tenant, name) {
             return Ok(id);
         }

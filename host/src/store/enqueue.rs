@@ -12,7 +12,8 @@ use super::model::{EnqueueResult, JobRow, NewJob};
 use super::rows::any_row;
 use crate::job::{EventType, JobId, JobState};
 
-const INSERT_LIVE: &str = "INSERT INTO live_jobs (id, tenant_id, kind_id, queue_id, state, priority, order_key, run_at, ready_at,
+const INSERT_LIVE: &str =
+    "INSERT INTO live_jobs (id, tenant_id, kind_id, queue_id, state, priority, order_key, run_at, ready_at,
         created_at, attempt, max_attempts, lease_number, checked_version, options, tags, history)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, 0, ?10, 0, ?11, ?12, ?13, ?14)";
 const INSERT_PAYLOAD: &str = "INSERT INTO payloads (job_id, body) VALUES (?1, ?2)";
@@ -120,7 +121,11 @@ pub(super) fn insert_job(
 
 /// The row as it was just written, without reading it again.
 fn created_row(draft: &Draft, job: &NewJob, id: JobId, inserted: Inserted) -> Result<JobRow, StoreError> {
-    let kind = draft.catalog.kinds.get(&job.kind).ok_or_else(|| StoreError::internal("the kind vanished in its own transaction"))?;
+    let kind = draft
+        .catalog
+        .kinds
+        .get(&job.kind)
+        .ok_or_else(|| StoreError::internal("the kind vanished in its own transaction"))?;
     let queue = draft.catalog.queues.get(&inserted.lane.queue);
     Ok(JobRow {
         id,

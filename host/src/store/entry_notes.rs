@@ -8,9 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustc_hash::FxHashMap;
-
-use super::draft::LostEntry;
+use super::draft::{LostEntries, LostEntry};
 use crate::job::{JobId, Lease, Timestamp};
 
 /// Stands in the data directory.
@@ -31,14 +29,10 @@ pub(super) struct EntryNotes {
 
 impl EntryNotes {
     /// Opens the file and reads what the previous process left in it.
-    pub(super) fn open(data_dir: &Path) -> std::io::Result<(Self, FxHashMap<(JobId, i64), LostEntry>)> {
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(data_dir.join(ENTRIES_FILE))?;
-        let mut lost = FxHashMap::default();
+    pub(super) fn open(data_dir: &Path) -> std::io::Result<(Self, LostEntries)> {
+        let file =
+            OpenOptions::new().create(true).truncate(false).read(true).write(true).open(data_dir.join(ENTRIES_FILE))?;
+        let mut lost = LostEntries::default();
         let mut record = [0; RECORD_BYTES];
         for slot in 0..SLOTS_MAX {
             match file.read_exact_at(&mut record, offset(slot)) {
@@ -104,8 +98,10 @@ fn decode(record: &[u8; RECORD_BYTES]) -> Option<(JobId, i64, Timestamp)> {
 
 /// Sixteen bits that a torn record is unlikely to carry.
 fn check(job: JobId, number: i64, time: u64) -> u64 {
-    let [high, low] = [job.as_u128() >> 64, job.as_u128()].map(|half| u64::try_from(half & u128::from(u64::MAX)).unwrap_or(0));
-    let mixed = (high ^ low.rotate_left(23) ^ number.cast_unsigned().rotate_left(41) ^ time).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let [high, low] =
+        [job.as_u128() >> 64, job.as_u128()].map(|half| u64::try_from(half & u128::from(u64::MAX)).unwrap_or(0));
+    let mixed = (high ^ low.rotate_left(23) ^ number.cast_unsigned().rotate_left(41) ^ time)
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed >> 48) | 1
 }
 

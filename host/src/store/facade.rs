@@ -17,7 +17,12 @@ use super::catalog::{Catalog, TenantId};
 use super::draft::Draft;
 use super::enqueue_batch::{Batch, enqueue_batch};
 use super::error::{OpenError, StoreError};
-use super::model::*;
+use super::model::{
+    ActivateResult, AttemptLog, AttemptRow, BatchResult, CancelResult, ClaimRequest, Claimed, CounterRow,
+    DeleteModuleResult, DeleteResult, EnqueueResult, Finish, FinishResult, HistoryEntry, HostRow, IdempotencyKey,
+    JobDetail, JobFilter, JobRow, NewJob, NewVersion, Page, Promoted, QueueRow, Recovered, RetryResult, StoreMetrics,
+    VersionRow,
+};
 use super::open::open;
 use super::operation::{Pending, PendingFinish, Queued};
 use super::order::Order;
@@ -405,10 +410,8 @@ impl Store {
 
     /// Removes events that are too old or too many.
     pub async fn prune_events(&self, keep_age: Duration, keep_bytes: u64) -> Result<bool, StoreError> {
-        self.write(Durability::Relaxed, move |sql, draft| {
-            event_log::prune_events(sql, draft.now, keep_age, keep_bytes)
-        })
-        .await
+        self.write(Durability::Relaxed, move |sql, draft| event_log::prune_events(sql, draft.now, keep_age, keep_bytes))
+            .await
     }
 
     /// Forgets idempotency keys that have expired.

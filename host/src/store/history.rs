@@ -13,8 +13,10 @@ use crate::job::{EventType, Failure, JobId, JobState, Timestamp};
 /// Executions shown of one job; a job may be retried and snoozed without end.
 const EXECUTIONS_MAX: usize = 2_000;
 
-const EXECUTIONS: &str = "SELECT execution, body, failure FROM attempts WHERE job_id = ?1 ORDER BY execution DESC LIMIT ?2";
-const LOGS: &str = "SELECT execution, attempt, dropped, lines FROM attempt_logs WHERE job_id = ?1 ORDER BY execution LIMIT ?2";
+const EXECUTIONS: &str =
+    "SELECT execution, body, failure FROM attempts WHERE job_id = ?1 ORDER BY execution DESC LIMIT ?2";
+const LOGS: &str =
+    "SELECT execution, attempt, dropped, lines FROM attempt_logs WHERE job_id = ?1 ORDER BY execution LIMIT ?2";
 
 struct Executed {
     number: i64,
@@ -88,11 +90,7 @@ pub(super) fn logs(sql: &Connection, tenant: TenantId, job: JobId) -> Result<Opt
 }
 
 /// The history of a tenant's job, in order.
-pub(super) fn history(
-    sql: &Connection,
-    tenant: TenantId,
-    job: JobId,
-) -> Result<Option<Vec<HistoryEntry>>, StoreError> {
+pub(super) fn history(sql: &Connection, tenant: TenantId, job: JobId) -> Result<Option<Vec<HistoryEntry>>, StoreError> {
     let Some(row) = any_row(sql, tenant, job)? else { return Ok(None) };
     let (created_at, notes) = match &row {
         AnyRow::Live(row) => (row.created_at, &row.history),

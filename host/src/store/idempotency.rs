@@ -12,8 +12,10 @@ pub(super) const KEY_KEEP_MS: i64 = 24 * 3_600 * 1_000;
 /// Keys forgotten by one prune.
 const PRUNED_KEYS_MAX: usize = 1_000;
 
-const FIND: &str = "SELECT request_hash, jobs FROM idempotency_keys WHERE tenant_id = ?1 AND key = ?2 AND expires_at > ?3";
-const REMEMBER: &str = "INSERT INTO idempotency_keys (tenant_id, key, request_hash, jobs, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)
+const FIND: &str =
+    "SELECT request_hash, jobs FROM idempotency_keys WHERE tenant_id = ?1 AND key = ?2 AND expires_at > ?3";
+const REMEMBER: &str =
+    "INSERT INTO idempotency_keys (tenant_id, key, request_hash, jobs, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)
     ON CONFLICT (tenant_id, key) DO UPDATE
     SET request_hash = excluded.request_hash, jobs = excluded.jobs, expires_at = excluded.expires_at";
 const PRUNE: &str = "DELETE FROM idempotency_keys WHERE (tenant_id, key) IN

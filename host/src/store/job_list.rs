@@ -9,8 +9,7 @@ use rustc_hash::FxHashSet;
 use super::catalog::{Catalog, KindId, QueueId, TenantId};
 use super::codec::state_from_word;
 use super::error::StoreError;
-use super::model::{JobFilter, Page};
-use super::model::JobRow;
+use super::model::{JobFilter, JobRow, Page};
 use super::rows::any_row;
 use crate::job::{JobId, JobState, Timestamp};
 
@@ -25,9 +24,11 @@ const LIVE: &str = "SELECT id, tenant_id, kind_id, queue_id, state FROM live_job
     WHERE id >= ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
 const FINISHED: &str = "SELECT id, tenant_id, kind_id, queue_id, state FROM finished_jobs
     WHERE id >= ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
-const FINISHED_BADLY: &str = "SELECT id, tenant_id, kind_id, queue_id, state FROM finished_jobs INDEXED BY finished_badly
+const FINISHED_BADLY: &str =
+    "SELECT id, tenant_id, kind_id, queue_id, state FROM finished_jobs INDEXED BY finished_badly
     WHERE id >= ?1 AND id < ?2 AND tenant_id = ?4 AND state = ?5 AND state <> 'succeeded' ORDER BY id DESC LIMIT ?3";
-const FINISHED_LANE: &str = "SELECT id, tenant_id, kind_id, queue_id, state FROM finished_jobs INDEXED BY finished_by_lane
+const FINISHED_LANE: &str =
+    "SELECT id, tenant_id, kind_id, queue_id, state FROM finished_jobs INDEXED BY finished_by_lane
     WHERE id >= ?1 AND id < ?2 AND kind_id = ?4 AND queue_id = ?5 ORDER BY id DESC LIMIT ?3";
 const LANES: &str = "SELECT DISTINCT kind_id, queue_id FROM counters
     WHERE tenant_id = ?1 AND state IN ('succeeded', 'failed', 'cancelled') AND jobs > 0";
@@ -105,8 +106,8 @@ fn resolve<'a>(
             let version = catalog.kinds.get(id).and_then(|kind| kind.version.as_ref());
             version.is_some_and(|version| version.tenant == tenant && version.module == *module)
         };
-        let served: FxHashSet<KindId> = catalog.kinds.keys().copied().filter(serves).collect();
-        kinds = Some(kinds.map_or(served.clone(), |kinds| kinds.intersection(&served).copied().collect()));
+        let of_module: FxHashSet<KindId> = catalog.kinds.keys().copied().filter(serves).collect();
+        kinds = Some(kinds.map_or(of_module.clone(), |kinds| kinds.intersection(&of_module).copied().collect()));
     }
     if kinds.as_ref().is_some_and(FxHashSet::is_empty) {
         return None;

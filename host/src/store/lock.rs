@@ -21,10 +21,8 @@ impl DirectoryLock {
     /// Takes the lock or says who has it.
     pub(super) fn acquire(data_dir: &Path) -> Result<Self, OpenError> {
         let path = data_dir.join(LOCK_FILE);
-        let fail = |error: std::io::Error| OpenError::Failed {
-            path: path.display().to_string(),
-            message: error.to_string(),
-        };
+        let fail =
+            |error: std::io::Error| OpenError::Failed { path: path.display().to_string(), message: error.to_string() };
         let mut file =
             OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path).map_err(fail)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
@@ -39,10 +37,8 @@ impl DirectoryLock {
             Err(error) => return Err(fail(error.into())),
         }
         // A full disk must not keep a host from starting for want of a courtesy.
-        let _unwritten = file
-            .set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| writeln!(file, "{}", std::process::id()));
+        let _unwritten =
+            file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
         Ok(Self { _file: file })
     }
 }

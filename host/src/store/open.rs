@@ -41,7 +41,8 @@ pub(super) struct Opened {
 /// Opens the store in `options.data_dir`, which is created when missing.
 pub(super) fn open(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Opened, OpenError> {
     let directory = &options.data_dir;
-    let failed = |path: &std::path::Path, message: String| OpenError::Failed { path: path.display().to_string(), message };
+    let failed =
+        |path: &std::path::Path, message: String| OpenError::Failed { path: path.display().to_string(), message };
     std::fs::create_dir_all(directory).map_err(|error| failed(directory, error.to_string()))?;
     let lock = DirectoryLock::acquire(directory)?;
     let database = directory.join(DATABASE_FILE);

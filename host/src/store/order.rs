@@ -62,12 +62,14 @@ mod tests {
         let order = Order::new(Duration::ZERO);
         assert!(order.key(4, Timestamp::MAX) < order.key(5, Timestamp(0)));
         assert!(order.key(5, Timestamp(1)) < order.key(5, Timestamp(2)));
-        assert!(order.queue_offset(4) + order.key(9, Timestamp::MAX) < order.queue_offset(5) + order.key(0, Timestamp(0)));
+        assert!(
+            order.queue_offset(4) + order.key(9, Timestamp::MAX) < order.queue_offset(5) + order.key(0, Timestamp(0))
+        );
     }
 
     #[test]
     fn a_job_rises_one_level_per_period() {
-        let order = Order::new(Duration::from_secs(60));
+        let order = Order::new(Duration::from_mins(1));
         let (late, early) = (Timestamp(1_000_060_001), Timestamp(1_000_000_000));
         assert!(order.key(6, early) < order.key(5, late), "a minute older makes up for one level");
         assert!(order.key(6, early) > order.key(5, Timestamp(1_000_059_999)));

@@ -19,8 +19,7 @@ const DUE: &str = concat!(
     live_columns!(),
     " FROM live_jobs INDEXED BY live_due WHERE state IN ('scheduled', 'retrying') AND run_at <= ?1 ORDER BY run_at, id LIMIT ?2"
 );
-const NEXT_DUE: &str =
-    "SELECT min(run_at) FROM live_jobs INDEXED BY live_due WHERE state IN ('scheduled', 'retrying')";
+const NEXT_DUE: &str = "SELECT min(run_at) FROM live_jobs INDEXED BY live_due WHERE state IN ('scheduled', 'retrying')";
 const MAKE_READY: &str = "UPDATE live_jobs SET state = 'ready', ready_at = ?2, snoozed = 0, history = ?3 WHERE id = ?1";
 const PARKED: &str = concat!(
     "SELECT ",
@@ -35,12 +34,8 @@ pub(super) fn promote_due(sql: &Connection, draft: &mut Draft, jobs_max: usize) 
     for job in &due {
         // A retry needs no note: the attempt that follows tells of it.
         let history = if job.state == JobState::Scheduled {
-            let note = HistoryNote {
-                at: draft.now,
-                event_type: EventType::Due,
-                state: JobState::Ready,
-                attempt: job.attempt,
-            };
+            let note =
+                HistoryNote { at: draft.now, event_type: EventType::Due, state: JobState::Ready, attempt: job.attempt };
             Some(append_history(job.history.as_deref(), note)?)
         } else {
             job.history.clone()
@@ -57,7 +52,8 @@ pub(super) fn promote_due(sql: &Connection, draft: &mut Draft, jobs_max: usize) 
 
 /// Makes parked jobs claimable whose kinds are served again; `true` when more are left.
 pub(super) fn unpark(sql: &Connection, draft: &mut Draft) -> Result<bool, StoreError> {
-    let served: Vec<_> = draft.catalog.kinds.values().filter(|kind| kind.version.is_some()).map(|kind| kind.id).collect();
+    let served: Vec<_> =
+        draft.catalog.kinds.values().filter(|kind| kind.version.is_some()).map(|kind| kind.id).collect();
     let mut left = UNPARKED_JOBS_MAX;
     for kind in served {
         let parked = read(sql, PARKED, params![kind.0, WaitingReason::NoHandler.code(), left])?;

@@ -26,7 +26,8 @@ const LEASED: &str = concat!(
     live_columns!(),
     " FROM live_jobs INDEXED BY live_leased WHERE lease_host = ?1 ORDER BY order_key, id LIMIT ?2"
 );
-const FREE: &str = "UPDATE live_jobs SET state = 'ready', lease_host = NULL, started_at = NULL, progress = NULL, suspect = ?2,
+const FREE: &str =
+    "UPDATE live_jobs SET state = 'ready', lease_host = NULL, started_at = NULL, progress = NULL, suspect = ?2,
     host_losses = ?3, ready_at = coalesce(?4, ready_at) WHERE id = ?1";
 const DELETE_HOST: &str = "DELETE FROM hosts WHERE number = ?1";
 
@@ -152,12 +153,12 @@ fn end(
     failure: &Failure,
     event_type: EventType,
 ) -> Result<(), StoreError> {
-    let history = match execution {
-        Some(_) => None,
-        None => {
-            let note = HistoryNote { at: draft.now, event_type, state, attempt: job.attempt };
-            Some(append_history(job.history.as_deref(), note)?)
-        }
+    // An execution is part of the history by itself.
+    let history = if execution.is_some() {
+        None
+    } else {
+        let note = HistoryNote { at: draft.now, event_type, state, attempt: job.attempt };
+        Some(append_history(job.history.as_deref(), note)?)
     };
     let ending = Ending {
         state,

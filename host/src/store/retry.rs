@@ -11,7 +11,8 @@ use super::model::RetryResult;
 use super::rows::{AnyRow, FinishedRow, LiveRow, any_row};
 use crate::job::{EventType, JobId, JobState};
 
-const REOPEN: &str = "INSERT INTO live_jobs (id, tenant_id, kind_id, queue_id, state, priority, order_key, run_at, ready_at,
+const REOPEN: &str =
+    "INSERT INTO live_jobs (id, tenant_id, kind_id, queue_id, state, priority, order_key, run_at, ready_at,
         created_at, attempt, max_attempts, lease_number, checked_version, options, tags, history)
     SELECT id, tenant_id, kind_id, queue_id, 'ready', priority, ?2, ?3, ?3, created_at, 0, max_attempts, lease_number,
         checked_version, options, tags, ?4
@@ -19,7 +20,8 @@ const REOPEN: &str = "INSERT INTO live_jobs (id, tenant_id, kind_id, queue_id, s
 const KEEP_EXECUTION: &str = "INSERT INTO attempts (job_id, execution, body, failure)
     SELECT id, lease_number, execution, failure FROM finished_jobs WHERE id = ?1 AND execution IS NOT NULL";
 const DELETE_FINISHED: &str = "DELETE FROM finished_jobs WHERE id = ?1";
-const HURRY: &str = "UPDATE live_jobs SET state = 'ready', run_at = ?2, ready_at = ?2, order_key = ?3, attempt = 0, history = ?4
+const HURRY: &str =
+    "UPDATE live_jobs SET state = 'ready', run_at = ?2, ready_at = ?2, order_key = ?3, attempt = 0, history = ?4
     WHERE id = ?1";
 
 /// Makes the job ready; its attempts count from 0 again.
@@ -52,8 +54,7 @@ pub(super) fn retry(
 }
 
 fn note(draft: &Draft, history: Option<&[u8]>) -> Result<Vec<u8>, StoreError> {
-    let note =
-        HistoryNote { at: draft.now, event_type: EventType::Reopened, state: JobState::Ready, attempt: 0 };
+    let note = HistoryNote { at: draft.now, event_type: EventType::Reopened, state: JobState::Ready, attempt: 0 };
     append_history(history, note)
 }
 

@@ -3,15 +3,11 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::catalog::{Catalog, KindId, ModuleVersionId, QueueId, TenantId};
-use super::codec::{
-    StoredExecution, state_from_word, unpack_execution, unpack_failure, unpack_progress,
-};
+use super::codec::{StoredExecution, state_from_word, unpack_execution, unpack_failure, unpack_progress};
 use super::counters::Lane;
 use super::error::StoreError;
 use super::model::JobRow;
-use crate::job::{
-    Failure, HostId, JobId, JobOptions, JobState, NameError, TenantName, Timestamp, WaitingReason,
-};
+use crate::job::{Failure, HostId, JobId, JobOptions, JobState, NameError, TenantName, Timestamp, WaitingReason};
 
 macro_rules! live_columns {
     () => {

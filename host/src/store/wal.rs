@@ -93,9 +93,8 @@ fn copy_when_woken(connection: &Connection, woken: &Receiver<()>, copied: &Atomi
 
 /// Whether the log was copied as far as it went when this began.
 fn fold(connection: &Connection, pragma: &str) -> bool {
-    let result = connection.query_row(pragma, [], |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
-    });
+    let result = connection
+        .query_row(pragma, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)));
     match result {
         Ok((busy, in_log, folded)) => {
             tracing::debug!(pragma, busy, in_log, folded, "checkpoint");

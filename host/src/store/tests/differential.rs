@@ -66,10 +66,8 @@ impl Run {
     async fn new(seed: u64) -> Self {
         let harness = Harness::with_aging(Duration::from_millis(AGING_MS.unsigned_abs()));
         harness.module("m", &["k", "l"]).await;
-        let hosts = [
-            harness.store.register_host(8, "1").await.unwrap(),
-            harness.store.register_host(8, "1").await.unwrap(),
-        ];
+        let hosts =
+            [harness.store.register_host(8, "1").await.unwrap(), harness.store.register_host(8, "1").await.unwrap()];
         let chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         Self { harness, model: Reference::default(), chance, hosts, leases: vec![], stale: vec![], keys: vec![] }
     }
@@ -262,9 +260,8 @@ impl Run {
         let jobs_max = usize::try_from(self.chance.below(10) + 1).unwrap();
         let promoted = self.harness.store.promote_due(jobs_max).await.unwrap();
         assert_eq!(promoted.jobs, self.model.promote(self.now().as_ms(), jobs_max));
-        let waiting = self.model.jobs.values().filter(|job| {
-            matches!(job.state, JobState::Scheduled | JobState::Retrying)
-        });
+        let waiting =
+            self.model.jobs.values().filter(|job| matches!(job.state, JobState::Scheduled | JobState::Retrying));
         assert_eq!(promoted.next_due.map(Timestamp::as_ms), waiting.map(|job| job.run_at).min());
         "promote".to_owned()
     }

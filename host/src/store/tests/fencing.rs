@@ -9,7 +9,8 @@ const TTL: Duration = Duration::from_secs(30);
 async fn a_recovered_job_refuses_its_former_holder() {
     let harness = Harness::new();
     harness.module("m", &["k"]).await;
-    let (a, b) = (harness.store.register_host(2, "1").await.unwrap(), harness.store.register_host(2, "1").await.unwrap());
+    let (a, b) =
+        (harness.store.register_host(2, "1").await.unwrap(), harness.store.register_host(2, "1").await.unwrap());
     let id = harness.enqueue(job(harness.kind("k"))).await;
     let old = harness.claim(a, 1).await.remove(0);
     harness.store.note_entry(0, &old.lease);
@@ -43,7 +44,8 @@ async fn a_recovered_job_refuses_its_former_holder() {
 #[tokio::test]
 async fn a_jump_of_the_wall_clock_expires_nothing() {
     let mut harness = Harness::new();
-    let (a, b) = (harness.store.register_host(1, "1").await.unwrap(), harness.store.register_host(1, "1").await.unwrap());
+    let (a, b) =
+        (harness.store.register_host(1, "1").await.unwrap(), harness.store.register_host(1, "1").await.unwrap());
     for jump in [86_400_000, -172_800_000] {
         harness.clock.jump(jump);
         assert!(harness.store.recover_expired(b, TTL).await.unwrap().hosts.is_empty());
@@ -51,8 +53,7 @@ async fn a_jump_of_the_wall_clock_expires_nothing() {
     harness.clock.advance(29_000);
     harness.store.heartbeat(b).await.unwrap();
     assert!(harness.store.recover_expired(b, TTL).await.unwrap().hosts.is_empty());
-    let ages: Vec<u64> =
-        harness.store.hosts().await.unwrap().iter().map(|host| host.heartbeat_age.as_secs()).collect();
+    let ages: Vec<u64> = harness.store.hosts().await.unwrap().iter().map(|host| host.heartbeat_age.as_secs()).collect();
     assert_eq!(ages, [29, 0]);
     // A restart is the end of both, and the store's clock goes on where it stood.
     harness.reopen().await;

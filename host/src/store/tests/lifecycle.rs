@@ -1,6 +1,7 @@
 //! The words of states, and what the ends of executions make of a job.
 
 use super::*;
+use crate::job::EventType::{Due, Enqueued, Failed, Reopened, Started, Succeeded};
 use crate::job::{EventType, JobState, LogLevel, LogLine, Progress};
 
 const LIFECYCLE: &str = include_str!("../../../../docs/job-lifecycle.md");
@@ -16,11 +17,8 @@ fn the_same_states_stand_in_code_in_sql_and_in_the_docs() {
         .collect();
     sql.sort_by_key(|word| code.iter().position(|state| state == word));
     assert_eq!(sql, code);
-    let docs: Vec<&str> = LIFECYCLE
-        .lines()
-        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
-        .map(|(word, _)| word)
-        .collect();
+    let docs: Vec<&str> =
+        LIFECYCLE.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`')).map(|(word, _)| word).collect();
     assert_eq!(docs, code);
 }
 
@@ -44,7 +42,7 @@ async fn every_end_of_an_execution_and_the_attempt_it_uses() {
     let harness = Harness::new();
     harness.module("m", &["k"]).await;
     let host = harness.store.register_host(4, "1").await.unwrap();
-    let later = harness.clock.now().plus(Duration::from_secs(60));
+    let later = harness.clock.now().plus(Duration::from_mins(1));
     for (next, state, attempt) in [
         (Next::Succeed(Bytes::from_static(b"1")), JobState::Succeeded, 1),
         (Next::Fail(failure()), JobState::Failed, 1),
@@ -84,7 +82,7 @@ async fn a_cancel_asked_for_meanwhile_wins_over_all_but_an_end() {
     let harness = Harness::new();
     harness.module("m", &["k"]).await;
     let host = harness.store.register_host(4, "1").await.unwrap();
-    let later = harness.clock.now().plus(Duration::from_secs(60));
+    let later = harness.clock.now().plus(Duration::from_mins(1));
     for (next, state) in [
         (Next::Succeed(Bytes::from_static(b"1")), JobState::Succeeded),
         (Next::Fail(failure()), JobState::Failed),
@@ -137,7 +135,6 @@ async fn a_failed_job_comes_back_with_its_past_and_can_be_deleted_in_the_end() {
     harness.store.finish(finish(claimed.lease, done, harness.clock.now())).await.unwrap();
     let history = harness.store.history(TENANT, id).await.unwrap().unwrap();
     let words: Vec<EventType> = history.iter().map(|entry| entry.event_type).collect();
-    use EventType::{Due, Enqueued, Failed, Reopened, Started, Succeeded};
     assert_eq!(words, [Enqueued, Due, Started, Failed, Reopened, Started, Succeeded]);
     assert_eq!(harness.row(id).await.tags, ["red", "blue"]);
     assert_eq!(harness.store.delete(TENANT, id).await.unwrap(), DeleteResult::Deleted);

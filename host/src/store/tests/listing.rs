@@ -87,7 +87,7 @@ async fn every_filter_finds_exactly_its_jobs() {
 
 #[tokio::test]
 async fn claims_keep_order_bounds_and_tell_of_more() {
-    let harness = Harness::with_aging(Duration::from_secs(60));
+    let harness = Harness::with_aging(Duration::from_mins(1));
     harness.module("m", &["k"]).await;
     let host = harness.store.register_host(4, "1").await.unwrap();
     let mut expected = Vec::new();

@@ -21,8 +21,8 @@ use bytes::Bytes;
 
 use super::*;
 use crate::job::{
-    Clock, Digest, Failure, FailureReason, GuestType, HostId, JobId, JobOptions, JobSpec, KindDescription, KindSettings,
-    Lease, Receipt, Timestamp,
+    Clock, Digest, Failure, FailureReason, GuestType, HostId, JobId, JobOptions, JobSpec, KindDescription,
+    KindSettings, Lease, Receipt, Timestamp,
 };
 
 /// Where test time begins.
@@ -66,7 +66,7 @@ pub(super) struct Harness {
 
 impl Harness {
     pub(super) fn new() -> Self {
-        Self::with_aging(Duration::from_secs(60))
+        Self::with_aging(Duration::from_mins(1))
     }
 
     pub(super) fn with_aging(aging: Duration) -> Self {
@@ -200,7 +200,8 @@ pub(super) fn assert_counters_hold(database: &Path) {
             .unwrap();
         rows.map(Result::unwrap).collect()
     };
-    let kept = read("SELECT tenant_id, queue_id, kind_id, state, jobs FROM counters WHERE jobs <> 0 ORDER BY 1, 2, 3, 4");
+    let kept =
+        read("SELECT tenant_id, queue_id, kind_id, state, jobs FROM counters WHERE jobs <> 0 ORDER BY 1, 2, 3, 4");
     let counted = read(
         "SELECT tenant_id, queue_id, kind_id, state, count(*) FROM
             (SELECT tenant_id, queue_id, kind_id, state FROM live_jobs

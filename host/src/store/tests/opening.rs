@@ -40,7 +40,7 @@ async fn a_change_of_aging_reorders_what_waits() {
     let host = harness.store.register_host(1, "1").await.unwrap();
     let strict = harness.claim(host, 2).await;
     assert_eq!([strict[0].lease.job(), strict[1].lease.job()], [high, low]);
-    harness.aging = Duration::from_secs(60);
+    harness.aging = Duration::from_mins(1);
     harness.reopen().await;
     let host = harness.store.register_host(1, "1").await.unwrap();
     let aged = harness.claim(host, 2).await;
