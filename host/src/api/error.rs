@@ -161,7 +161,7 @@ impl ApiError {
         Self(Box::new(Problem { code, detail: detail.into(), errors: Vec::new(), extensions: Vec::new(), headers }))
     }
 
-    /// `invalid_request` with what is wrong, cut to [`FIELD_ERRORS_MAX`] entries.
+    /// `invalid_request` with what is wrong, cut to `FIELD_ERRORS_MAX` entries.
     pub fn invalid(errors: Vec<FieldError>) -> Self {
         Self::fields(ProblemCode::InvalidRequest, errors)
     }
