@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use stoker::job::{Clock, Digest, GuestType};
+use stoker::job::{Clock, Digest, GuestType, ModuleName};
 use stoker::modules::{Modules, ModulesOptions, Upload, UploadError, Uploaded};
 use stoker::sandbox::{ArtifactSource, CompilerProcess, Sandbox, SandboxError, SandboxOptions};
-use stoker::store::{Store, StoreOptions, TenantId};
+use stoker::store::{DeleteModuleResult, Store, StoreOptions, TenantId};
 use stoker::system_clock::SystemClock;
 use tempfile::TempDir;
 
@@ -96,6 +96,30 @@ async fn a_command_is_taken_served_and_kept_whole() {
     host.sandbox.forget(digest);
     host.modules.warm_up().await.expect("loads what is active");
     assert!(host.sandbox.cached_guest(digest).is_some(), "compiled anew from the store's bytes");
+    host.store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_compiled_goes_with_the_last_version_that_has_it() {
+    let host = Host::start();
+    let first = host.upload("a", large_command()).await.expect("is taken").version.digest;
+    host.upload("b", large_command()).await.expect("is taken under another name");
+    let second = text(r#"(module (memory (export "memory") 1) (func (export "_start")))"#);
+    host.upload("a", second).await.expect("a second version");
+    assert_eq!(host.artifacts(), 2);
+
+    let (a, b): (ModuleName, ModuleName) = ("a".parse().unwrap(), "b".parse().unwrap());
+    let deleted = host.modules.delete_version(TenantId::DEFAULT, a.clone(), first).await.unwrap();
+    assert_eq!(deleted, DeleteModuleResult::Deleted { unused: Vec::new() });
+    assert!(host.sandbox.cached_guest(first).is_some(), "`b` still serves these bytes");
+    let deleted = host.modules.delete_module(TenantId::DEFAULT, b, false).await.unwrap();
+    assert_eq!(deleted, DeleteModuleResult::Deleted { unused: vec![first] });
+    assert!(host.sandbox.cached_guest(first).is_none());
+    assert_eq!(host.artifacts(), 1);
+    host.modules.delete_module(TenantId::DEFAULT, a.clone(), false).await.unwrap();
+    assert_eq!(host.artifacts(), 0);
+    let again = host.modules.delete_module(TenantId::DEFAULT, a, false).await.unwrap();
+    assert_eq!(again, DeleteModuleResult::NotFound);
     host.store.close().await.unwrap();
 }
 

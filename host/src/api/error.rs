@@ -13,14 +13,15 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+use crate::job::cut;
+use crate::job::field::FIELD_ERROR_BYTES_MAX;
+pub use crate::job::field::FieldError;
 use crate::store::StoreError;
 
 /// The media type of every refusal.
 pub(super) const PROBLEM_JSON: &str = "application/problem+json";
 /// Most entries of `errors` in one problem document.
 pub(super) const FIELD_ERRORS_MAX: usize = 20;
-/// Longest pointer or message of one entry, bytes.
-const FIELD_ERROR_BYTES_MAX: usize = 512;
 /// When to try again after a refusal that time heals, seconds.
 const RETRY_AFTER_S: u64 = 1;
 
@@ -131,30 +132,9 @@ problem_codes! {
     CompilerUnavailable = 503 "compiler_unavailable" "The compiler could not be run",
 }
 
-/// What is wrong with one field.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-pub struct FieldError {
-    /// JSON pointer into the request.
-    pub pointer: String,
-    /// What is wrong there.
-    pub message: String,
-}
-
-impl FieldError {
-    /// Cut to a bounded length, since both parts may quote the request.
-    pub fn new(pointer: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { pointer: cut(pointer.into()), message: cut(message.into()) }
-    }
-}
-
 /// Shortens text that quotes a request.
-pub(super) fn cut(mut text: String) -> String {
-    if text.len() > FIELD_ERROR_BYTES_MAX {
-        let end = (0..=FIELD_ERROR_BYTES_MAX).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-        text.truncate(end);
-        text.push('…');
-    }
-    text
+pub(super) fn quoted(text: String) -> String {
+    cut(text, FIELD_ERROR_BYTES_MAX)
 }
 
 /// A refusal. Boxed, so that results stay small on the path that succeeds.
@@ -181,7 +161,7 @@ impl ApiError {
         Self(Box::new(Problem { code, detail: detail.into(), errors: Vec::new(), extensions: Vec::new(), headers }))
     }
 
-    /// `invalid_request` with what is wrong, cut to [`FIELD_ERRORS_MAX`] entries.
+    /// `invalid_request` with what is wrong, cut to `FIELD_ERRORS_MAX` entries.
     pub fn invalid(errors: Vec<FieldError>) -> Self {
         Self::fields(ProblemCode::InvalidRequest, errors)
     }
@@ -352,11 +332,5 @@ mod tests {
     fn codes_are_unique() {
         let words: std::collections::BTreeSet<_> = ProblemCode::ALL.iter().map(|code| code.as_str()).collect();
         assert_eq!(words.len(), ProblemCode::ALL.len());
-    }
-
-    #[test]
-    fn quotes_of_the_request_are_cut_at_a_character() {
-        let error = FieldError::new("", "ü".repeat(10_000));
-        assert!(error.message.len() < 600 && error.message.ends_with('…'));
     }
 }

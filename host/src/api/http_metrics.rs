@@ -7,6 +7,8 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use rustc_hash::FxHashMap;
 
+use crate::job::duration::whole_us;
+
 /// Statuses the API answers with; anything else is counted as `0`.
 const STATUSES: [u16; 20] =
     [200, 201, 202, 204, 307, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429, 500, 503, 499, 0];
@@ -69,7 +71,7 @@ impl HttpMetrics {
 
     pub(super) fn record(&self, route: Route, status: StatusCode, took: Duration) {
         let Some(cell) = self.cells.get(route.path).and_then(|methods| methods.get(route.method)) else { return };
-        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let took_us = whole_us(took);
         let status = STATUSES.iter().position(|known| *known == status.as_u16()).unwrap_or(STATUSES.len() - 1);
         let bucket = BUCKETS_US.iter().position(|bound| took_us <= *bound).unwrap_or(BUCKETS_US.len());
         cell.statuses[status].fetch_add(1, Ordering::Relaxed);
@@ -108,7 +110,7 @@ mod tests {
         let metrics = HttpMetrics::new(vec!["/a".to_owned()]);
         let a = metrics.route(Some("/a"), &Method::GET);
         metrics.record(a, StatusCode::OK, Duration::from_micros(100));
-        metrics.record(a, StatusCode::IM_A_TEAPOT, Duration::from_secs(60));
+        metrics.record(a, StatusCode::IM_A_TEAPOT, Duration::from_mins(1));
         metrics.record(metrics.route(None, &Method::PATCH), StatusCode::NOT_FOUND, Duration::ZERO);
         let counts: Vec<_> = metrics.counts().collect();
         assert_eq!(counts.len(), 2);

@@ -16,6 +16,7 @@ use super::extract::NoParameters;
 use super::http_metrics::BUCKETS_US;
 use super::shared::{Api, Shared};
 use crate::dispatcher::{DispatcherMetrics, Slots};
+use crate::job::duration::whole_ms;
 use crate::store::{CounterRow, StoreMetrics};
 
 const CONTENT_TYPE_TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -75,7 +76,7 @@ impl Snapshot {
             writable: api.store.is_writable(),
             requests: requests.collect(),
             resident_bytes: resident_bytes().unwrap_or(0),
-            uptime_ms: u64::try_from(api.clock.now().since(api.started_at).as_millis()).unwrap_or(u64::MAX),
+            uptime_ms: whole_ms(api.clock.now().since(api.started_at)),
         }
     }
 }

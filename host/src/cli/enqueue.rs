@@ -12,8 +12,7 @@ use super::client::{Answer, Client, ClientError, Connection};
 use super::quantities;
 use super::terminal::{self, Colours, Tone, line};
 use super::wire::Job;
-use crate::config::Span;
-use crate::job::{KindName, QueueName};
+use crate::job::{KindName, QueueName, Span};
 
 /// Largest payload that is read at all, bytes; the host has its own, lower limit.
 const PAYLOAD_BYTES_MAX: u64 = 256 << 20;
@@ -114,7 +113,7 @@ fn body(arguments: &Arguments) -> anyhow::Result<Vec<u8>> {
         payload,
         queue: arguments.queue.as_ref(),
         priority: arguments.priority,
-        delay: arguments.delay.map(|span| u64::try_from(span.0.as_millis())).transpose()?,
+        delay: arguments.delay.map(Span::as_ms),
         tags: &arguments.tags,
     })?)
 }

@@ -226,7 +226,7 @@ mod tests {
             (r#"{"state":"blocked"}"#, "waits"),
             (
                 r#"{"state":"scheduled","run_at":"2026-11-21T09:06:00Z","waiting":{"reason":"scheduled"}}"#,
-                "scheduled; due in 5m 0s",
+                "scheduled; due in 5m",
             ),
             (
                 r#"{"state":"retrying","attempt":2,"max_attempts":10,"run_at":"2026-11-21T09:01:10Z",

@@ -1,7 +1,11 @@
 //! Measured numbers as people read them, and moments relative to others. Instants stay as the API writes them:
 //! RFC 3339, UTC.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
+
+use crate::job::duration::in_words;
 
 /// `850 µs`, `3.1 ms`, `4.20 s`, `3m 5s`.
 pub(super) fn micros(us: u64) -> String {
@@ -9,11 +13,7 @@ pub(super) fn micros(us: u64) -> String {
         0..1_000 => format!("{us} µs"),
         1_000..1_000_000 => format!("{}.{} ms", us / 1_000, us % 1_000 / 100),
         1_000_000..60_000_000 => format!("{}.{:02} s", us / 1_000_000, us % 1_000_000 / 10_000),
-        _ => {
-            let seconds = us / 1_000_000;
-            let (hours, minutes) = (seconds / 3_600, seconds / 60 % 60);
-            if hours > 0 { format!("{hours}h {minutes}m") } else { format!("{minutes}m {}s", seconds % 60) }
-        }
+        _ => in_words(Duration::from_micros(us)),
     }
 }
 

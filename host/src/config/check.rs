@@ -5,10 +5,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::quantity::{ByteSize, Span};
 use super::sources::Settings;
 use super::{AdminKey, CompileLimits, Config, RequestLimits};
-use crate::job::{LimitBounds, Limits};
+use crate::job::{ByteSize, LimitBounds, Limits, Span};
 
 /// Most attempts that may run at once.
 pub const WORKERS_MAX: u32 = 256;

@@ -3,12 +3,10 @@
 //! `check.rs` is complete and consistent: nobody downstream checks it again.
 
 mod check;
-mod quantity;
 mod report;
 mod sources;
 
 pub use check::{ADMIN_KEY_CHARS_MIN, ConfigError, WORKERS_MAX, resolve};
-pub use quantity::{ByteSize, QuantityError, Span};
 pub use sources::{CONFIG_FILE_DEFAULT, Settings, read_file};
 
 use std::net::SocketAddr;

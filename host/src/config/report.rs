@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use super::quantity::{ByteSize, Span};
 use super::{CompileLimits, Config, RequestLimits};
-use crate::job::{LimitBounds, Limits};
+use crate::job::{ByteSize, LimitBounds, Limits, Span};
 
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

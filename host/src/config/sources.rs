@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::check::ConfigError;
-use super::quantity::{ByteSize, Span};
+use crate::job::{ByteSize, Span};
 use crate::telemetry::LogFormat;
 
 /// Read when it exists and no other file is named.
@@ -228,7 +228,7 @@ mod tests {
             ("workers = 1\nworkers = 2\n", 2, "duplicate"),
             ("listen = \"here\"\n", 1, "address"),
             ("workers = \n", 1, ""),
-            ("events_keep = 99999999999999\n", 1, "366 days"),
+            ("events_keep = 99999999999999\n", 1, "3650d"),
         ] {
             match toml(text) {
                 Err(ConfigError::Syntax { line: found, message, .. }) => {

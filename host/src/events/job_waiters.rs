@@ -65,6 +65,7 @@ impl Drop for JobWait {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used)]
 mod tests {
     use super::*;
     use crate::job::{EventType, JobState, Timestamp};

@@ -1,22 +1,25 @@
-//! Lengths of time as people write them: `"30s"`, `"1h30m"`, or a whole number of milliseconds.
-//! Owns the text form only; which lengths make sense somewhere is decided there.
+//! Lengths of time as people write and read them: `"30s"`, `"1h30m"`, or a whole number of milliseconds.
+//! Owns the text forms only; which lengths make sense somewhere is decided there.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::quantity::{self, Quantity, TEXT_BYTES_MAX, next_part, shown};
 
 /// Longest length of time accepted anywhere: 3,650 days.
 pub const DURATION_MS_MAX: u64 = 3_650 * DAY_MS;
-/// Longest text read as a length of time, bytes.
-const TEXT_BYTES_MAX: usize = 64;
 const DAY_MS: u64 = 24 * 3_600 * 1_000;
 /// Largest first: that is also the order the parts must come in.
-const UNITS: [(&str, u64); 5] = [("d", DAY_MS), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+const UNITS_MS: [(&str, u64); 5] = [("d", DAY_MS), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
-/// Text that is not a length of time.
+/// A length of time in whole milliseconds, read from text or a number, written as text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span(pub Duration);
+
+/// What is not a length of time.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum DurationError {
     /// Not of the form.
@@ -30,106 +33,110 @@ pub enum DurationError {
     TooLong,
 }
 
-/// Reads `"30s"`, `"5m"`, `"1h30m"`, `"250ms"`.
-pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
-    let malformed = || DurationError::Malformed(text.chars().take(TEXT_BYTES_MAX).collect());
-    if text.is_empty() || text.len() > TEXT_BYTES_MAX {
-        return Err(malformed());
+impl Span {
+    /// From milliseconds, unchecked: for lengths the host made itself.
+    pub const fn from_ms(ms: u64) -> Self {
+        Self(Duration::from_millis(ms))
     }
-    let (mut rest, mut total_ms, mut units) = (text, 0_u64, &UNITS[..]);
-    while !rest.is_empty() {
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let (number, after) = rest.split_at(digits);
-        let letters = after.bytes().take_while(u8::is_ascii_alphabetic).count();
-        let (unit, after) = after.split_at(letters);
-        let index = units.iter().position(|(name, _)| *name == unit).ok_or_else(malformed)?;
-        if digits == 0 {
+
+    /// In milliseconds.
+    pub fn as_ms(self) -> u64 {
+        whole_ms(self.0)
+    }
+}
+
+impl Quantity for Span {
+    type Error = DurationError;
+    const EXPECTED: &'static str = "a duration such as \"30s\" or \"1h30m\", or a whole number of milliseconds";
+    const TOO_LARGE: DurationError = DurationError::TooLong;
+
+    fn from_text(text: &str) -> Result<Self, DurationError> {
+        let malformed = || DurationError::Malformed(shown(text));
+        if text.is_empty() || text.len() > TEXT_BYTES_MAX {
             return Err(malformed());
         }
-        let number: u64 = number.parse().map_err(|_| DurationError::TooLong)?;
-        total_ms = number
-            .checked_mul(units[index].1)
-            .and_then(|ms| total_ms.checked_add(ms))
-            .filter(|ms| *ms <= DURATION_MS_MAX)
-            .ok_or(DurationError::TooLong)?;
-        units = &units[index + 1..];
-        rest = after;
-    }
-    Ok(Duration::from_millis(total_ms))
-}
-
-/// Writes a length of time the way [`parse_duration`] reads it; what is below a millisecond is cut off.
-pub fn format_duration(duration: Duration) -> String {
-    let mut ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    let mut text = String::new();
-    for (unit, unit_ms) in UNITS {
-        if ms >= unit_ms {
-            text += &(ms / unit_ms).to_string();
-            text += unit;
-            ms %= unit_ms;
+        let (mut rest, mut total_ms, mut units) = (text, 0_u64, &UNITS_MS[..]);
+        while !rest.is_empty() {
+            let (number, unit, after) = next_part(rest).ok_or_else(malformed)?;
+            let index = units.iter().position(|(name, _)| *name == unit).ok_or_else(malformed)?;
+            let number: u64 = number.parse().map_err(|_| DurationError::TooLong)?;
+            total_ms = number
+                .checked_mul(units[index].1)
+                .and_then(|ms| total_ms.checked_add(ms))
+                .ok_or(DurationError::TooLong)?;
+            units = &units[index + 1..];
+            rest = after;
         }
+        Self::from_number(total_ms)
     }
-    if text.is_empty() { "0s".to_owned() } else { text }
+
+    fn from_number(ms: u64) -> Result<Self, DurationError> {
+        if ms > DURATION_MS_MAX { Err(DurationError::TooLong) } else { Ok(Self::from_ms(ms)) }
+    }
 }
 
-/// A length of time on the wire: read from text or a whole number of milliseconds, written as text.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct WireDuration(pub Duration);
-
-impl FromStr for WireDuration {
+impl FromStr for Span {
     type Err = DurationError;
-    /// Digits alone are milliseconds, as on the wire.
+    /// Digits alone are milliseconds.
     fn from_str(text: &str) -> Result<Self, DurationError> {
-        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-            let ms = text.parse().ok().filter(|ms| *ms <= DURATION_MS_MAX).ok_or(DurationError::TooLong)?;
-            return Ok(Self(Duration::from_millis(ms)));
-        }
-        parse_duration(text).map(Self)
+        quantity::from_argument(text)
     }
 }
 
-impl fmt::Display for WireDuration {
+impl fmt::Display for Span {
+    /// The way it is read; what is below a millisecond is cut off.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&format_duration(self.0))
+        let mut left_ms = self.as_ms();
+        if left_ms == 0 {
+            return f.write_str("0s");
+        }
+        for (unit, unit_ms) in UNITS_MS {
+            if left_ms >= unit_ms {
+                write!(f, "{}{unit}", left_ms / unit_ms)?;
+                left_ms %= unit_ms;
+            }
+        }
+        Ok(())
     }
 }
 
-impl Serialize for WireDuration {
+impl Serialize for Span {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl<'de> Deserialize<'de> for WireDuration {
+impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(DurationVisitor)
+        quantity::deserialize(deserializer)
     }
 }
 
-struct DurationVisitor;
-
-impl Visitor<'_> for DurationVisitor {
-    type Value = WireDuration;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a duration such as \"30s\" or \"1h30m\", or a whole number of milliseconds")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<WireDuration, E> {
-        parse_duration(text).map(WireDuration).map_err(E::custom)
-    }
-
-    fn visit_u64<E: de::Error>(self, ms: u64) -> Result<WireDuration, E> {
-        if ms > DURATION_MS_MAX {
-            return Err(E::custom(DurationError::TooLong));
+/// For people: the two largest units that count, e.g. `2h 5m`, `41s`, `120ms`.
+pub fn in_words(duration: Duration) -> String {
+    let mut text = String::new();
+    let mut left_ms = whole_ms(duration);
+    for (unit, unit_ms) in UNITS_MS {
+        // Milliseconds mean nothing to people once there are seconds.
+        let worth_saying = !(text.contains(' ') || (unit == "ms" && !text.is_empty()));
+        if left_ms >= unit_ms && worth_saying {
+            let separator = if text.is_empty() { "" } else { " " };
+            // Writing to a string cannot fail.
+            let _never = write!(text, "{separator}{}{unit}", left_ms / unit_ms);
+            left_ms %= unit_ms;
         }
-        Ok(WireDuration(Duration::from_millis(ms)))
     }
+    if text.is_empty() { "0s".to_owned() } else { text }
+}
 
-    fn visit_i64<E: de::Error>(self, ms: i64) -> Result<WireDuration, E> {
-        let ms = u64::try_from(ms).map_err(|_| E::custom("a duration cannot be negative"))?;
-        self.visit_u64(ms)
-    }
+/// In milliseconds; what is below one is cut off.
+pub fn whole_ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// In microseconds; what is below one is cut off.
+pub fn whole_us(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -148,33 +155,53 @@ mod tests {
             ("1d2h3m4s5ms", 93_784_005),
             ("0s", 0),
         ] {
-            assert_eq!(parse_duration(text), Ok(Duration::from_millis(ms)), "{text}");
+            assert_eq!(Span::from_text(text), Ok(Span::from_ms(ms)), "{text}");
         }
-        for text in ["", "s", "30", "1.5s", "-3s", "30 s", "3x", "1m1h", "1s1s", "30S", "٣s"] {
-            assert!(matches!(parse_duration(text), Err(DurationError::Malformed(_))), "{text}");
+        let refused = [
+            "", "s", "30", "1.5s", "-3s", "30 s", " 30s", "30s!", "3x", "1y", "1m1h", "30m1h", "1s1s", "30S", "٣s",
+            "5ß",
+        ];
+        for text in refused {
+            assert!(matches!(Span::from_text(text), Err(DurationError::Malformed(_))), "{text}");
         }
         for text in ["3651d", "99999999999999999999s", "18446744073709551615d"] {
-            assert_eq!(parse_duration(text), Err(DurationError::TooLong), "{text}");
+            assert_eq!(Span::from_text(text), Err(DurationError::TooLong), "{text}");
         }
     }
 
     #[test]
     fn the_wire_takes_text_and_milliseconds() {
         for (json, ms) in [("\"2s\"", 2_000), ("1500", 1_500), ("0", 0)] {
-            let read: WireDuration = serde_json::from_str(json).expect(json);
-            assert_eq!(read.0, Duration::from_millis(ms), "{json}");
+            assert_eq!(serde_json::from_str::<Span>(json).expect(json), Span::from_ms(ms), "{json}");
         }
-        for json in ["-1", "1.5", "\"x\"", "null", "true", "999999999999999999"] {
-            assert!(serde_json::from_str::<WireDuration>(json).is_err(), "{json}");
+        for json in ["-1", "1.5", "\"x\"", "\"5\"", "\"\"", "null", "true", "999999999999999999"] {
+            assert!(serde_json::from_str::<Span>(json).is_err(), "{json}");
         }
-        assert_eq!("1500".parse(), Ok(WireDuration(Duration::from_millis(1_500))));
+        assert_eq!(serde_json::to_string(&Span::from_ms(90_000)).expect("text"), "\"1m30s\"");
+    }
+
+    #[test]
+    fn arguments_may_be_digits_alone() {
+        assert_eq!("1500".parse(), Ok(Span::from_ms(1_500)));
+        assert_eq!("99999999999999999999".parse::<Span>(), Err(DurationError::TooLong));
+        assert!("-1".parse::<Span>().is_err());
+    }
+
+    #[test]
+    fn words() {
+        for (ms, text) in [(0, "0s"), (120, "120ms"), (41_300, "41s"), (7_500_000, "2h 5m"), (90_061_000, "1d 1h")] {
+            assert_eq!(in_words(Duration::from_millis(ms)), text);
+        }
     }
 
     proptest! {
         #[test]
         fn written_text_reads_back(ms in 0..=DURATION_MS_MAX) {
-            let duration = Duration::from_millis(ms);
-            prop_assert_eq!(parse_duration(&format_duration(duration)), Ok(duration));
+            prop_assert_eq!(Span::from_ms(ms).to_string().parse(), Ok(Span::from_ms(ms)));
+        }
+        #[test]
+        fn nothing_panics(text: String) {
+            let _parsed = text.parse::<Span>();
         }
     }
 }

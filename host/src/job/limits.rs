@@ -93,7 +93,7 @@ impl Default for LimitBounds {
             defaults: Limits::default(),
             ceilings: Limits {
                 fuel: 1_000_000_000_000,
-                timeout: Duration::from_secs(3_600),
+                timeout: Duration::from_hours(1),
                 memory_bytes: 1 << 30,
                 output_bytes: 16 << 20,
                 log_bytes: 16 << 20,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::duration::whole_ms;
 use super::outcome::{Failure, FailureReason, HandlerVerdict};
 
 /// How long to wait between attempts.
@@ -32,12 +33,18 @@ pub enum RetryPolicy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        RetryPolicy::Exponential { base: Duration::from_secs(5), cap: Duration::from_secs(3_600), jitter: 0.2 }
+        RetryPolicy::Exponential { base: RETRY_BASE_DEFAULT, cap: RETRY_CAP_DEFAULT, jitter: RETRY_JITTER_DEFAULT }
     }
 }
 
+/// Delay after the first attempt when nobody says otherwise.
+pub const RETRY_BASE_DEFAULT: Duration = Duration::from_secs(5);
+/// Longest delay when nobody says otherwise.
+pub const RETRY_CAP_DEFAULT: Duration = Duration::from_hours(1);
+/// Share of the delay that chance may take off when nobody says otherwise.
+pub const RETRY_JITTER_DEFAULT: f64 = 0.2;
 /// Longest delay any policy may ask for.
-pub const RETRY_DELAY_MAX: Duration = Duration::from_secs(30 * 24 * 3_600);
+pub const RETRY_DELAY_MAX: Duration = Duration::from_hours(30 * 24);
 /// Most delays a list may hold.
 pub const RETRY_DELAYS_MAX: usize = 100;
 
@@ -118,10 +125,6 @@ enum StoredPolicy {
     Exponential { base: u64, cap: u64, jitter: f64 },
     Fixed { delay: u64 },
     List { delays: Vec<u64> },
-}
-
-fn whole_ms(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Serialize for RetryPolicy {

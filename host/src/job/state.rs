@@ -79,9 +79,8 @@ impl JobState {
                 Running => matches!(self, Ready),
             },
             // Reopened by an operator's recorded retry or redrive.
-            Failed => matches!(next, Ready),
+            Failed | Succeeded => matches!(next, Ready),
             Cancelled => matches!(next, Ready | Blocked),
-            Succeeded => matches!(next, Ready),
         }
     }
 }

@@ -177,7 +177,7 @@ mod tests {
             "counting"
         }
         fn period(&self) -> Duration {
-            Duration::from_secs(3_600)
+            Duration::from_hours(1)
         }
         async fn run(&self) -> Result<Turn, StoreError> {
             let runs = self.runs.fetch_add(1, Ordering::SeqCst);

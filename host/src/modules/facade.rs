@@ -2,7 +2,7 @@
 
 use crate::job::{Digest, KindName, ModuleName};
 use crate::sandbox::{CompileError, DescribeError, Sandbox, SandboxError};
-use crate::store::{Store, StoreError, TenantId, VersionRow};
+use crate::store::{DeleteModuleResult, Store, StoreError, TenantId, VersionRow};
 use bytes::Bytes;
 
 /// Bounds of an upload.
@@ -103,6 +103,26 @@ impl Modules {
     /// Takes an upload through the whole pipeline. The same bytes again are only activated.
     pub async fn upload(&self, upload: Upload) -> Result<Uploaded, UploadError> {
         self.upload_checked(upload).await
+    }
+
+    /// Deletes a version that is not active, and what was compiled of it.
+    pub async fn delete_version(
+        &self,
+        tenant: TenantId,
+        module: ModuleName,
+        digest: Digest,
+    ) -> Result<DeleteModuleResult, StoreError> {
+        self.delete_version_and_artifact(tenant, module, digest).await
+    }
+
+    /// Deletes a module with all its versions, and what was compiled of them.
+    pub async fn delete_module(
+        &self,
+        tenant: TenantId,
+        module: ModuleName,
+        force: bool,
+    ) -> Result<DeleteModuleResult, StoreError> {
+        self.delete_module_and_artifacts(tenant, module, force).await
     }
 
     /// Loads (and compiles, where this engine never did) every active version, those with waiting jobs first.

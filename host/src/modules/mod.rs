@@ -1,15 +1,14 @@
-//! The upload pipeline: inspect → compile (isolated) → describe → activate.
+//! The upload pipeline: inspect → compile (isolated) → describe → activate; and its reverse, delete.
 
 #![cfg_attr(test, allow(clippy::expect_used, clippy::unwrap_used))]
 
+mod delete;
 mod facade;
 mod imports;
 mod inspect;
-mod settings_wire;
 mod upload;
 mod validators;
 mod warm_up;
 
 pub use facade::{Modules, ModulesOptions, Upload, UploadError, Uploaded};
-pub use settings_wire::{ARGUMENT_BYTES_MAX, ARGUMENTS_MAX, RetryWire, SettingsError, SettingsWire};
 pub use validators::{KindValidators, SchemaError, Validators};

@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 use super::facade::{Modules, Upload, UploadError, Uploaded};
 use super::imports;
 use super::inspect::{Inspected, inspect};
+use crate::job::duration::whole_ms;
 use crate::job::{Digest, GuestType, KindDescription, KindName, KindSettings, ModuleName};
 use crate::sandbox::{LinkError, SandboxError};
 use crate::store::{ActivateResult, MODULE_CHUNK_BYTES, NewVersion, StoreError, VersionRow};
@@ -57,7 +58,7 @@ impl Modules {
             guest,
             imports: imports.iter().map(ToString::to_string).collect(),
             kinds,
-            compile_ms: u64::try_from(compiled_in.as_millis()).unwrap_or(u64::MAX),
+            compile_ms: whole_ms(compiled_in),
         };
         match activated(self.store().activate_new(version, force).await?)? {
             Some((created, version)) => Ok(Uploaded { created, version }),

@@ -1,7 +1,6 @@
 //! One attempt from invocation to execution: prepares streams and state, calls the guest, reads the meters.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use wasmtime::{Engine, Store};
@@ -14,6 +13,7 @@ use super::model::{Execution, Invocation, PlainSettings, SandboxError};
 use super::output;
 use super::state::{AttemptParts, AttemptState, PlainStreams};
 use super::streams::{Capture, SharedCapture};
+use crate::job::duration::whole_us;
 use crate::job::{AttemptContext, Clock, Failure, FailureReason, Limits, Outcome, Receipt};
 
 /// Runs one attempt to its end.
@@ -29,7 +29,7 @@ pub(super) async fn run(
         invocation;
     let started_at = clock.now();
     let began = clock.monotonic();
-    let mut receipt = Receipt { queue_wait_us: micros(started_at.since(ready_at)), compiled, ..Receipt::default() };
+    let mut receipt = Receipt { queue_wait_us: whole_us(started_at.since(ready_at)), compiled, ..Receipt::default() };
 
     let refused = |failure: Failure| Execution {
         outcome: Outcome::Failed(failure),
@@ -79,8 +79,8 @@ pub(super) async fn run(
 
     let state = store.data();
     let instantiated = state.instantiated_at.unwrap_or(ended);
-    receipt.instantiate_us = micros(instantiated.saturating_sub(began));
-    receipt.run_us = micros(ended.saturating_sub(instantiated));
+    receipt.instantiate_us = whole_us(instantiated.saturating_sub(began));
+    receipt.run_us = whole_us(ended.saturating_sub(instantiated));
     receipt.fuel_used = limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
     receipt.memory_peak_bytes = state.memory.peak_bytes();
     receipt.host_calls = state.host_calls;
@@ -196,8 +196,4 @@ fn environment(context: &AttemptContext, plain: &PlainSettings) -> Vec<(String, 
     ];
     let facts = facts.into_iter().map(|(name, value)| (name.to_owned(), value));
     plain.env.iter().cloned().chain(facts).collect()
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

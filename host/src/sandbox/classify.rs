@@ -9,9 +9,8 @@ use wasmtime_wasi::I32Exit;
 
 use super::bindings::stoker::handler::types as wit;
 use super::state::Ended;
-use super::text::cut;
 use crate::job::duration::DURATION_MS_MAX;
-use crate::job::{ExitFailure, Failure, FailureReason, HandlerVerdict, Limits, Outcome};
+use crate::job::{ExitFailure, Failure, FailureReason, HandlerVerdict, Limits, Outcome, Span, cut};
 
 /// Of a failure's one sentence.
 const MESSAGE_BYTES_MAX: usize = 4 << 10;
@@ -179,7 +178,7 @@ fn ended_by_host(ended: Ended, limits: &Limits) -> Failure {
             FailureReason::Timeout,
             format!(
                 "did not end within {}; do less in one job, or raise `timeout` in the kind's settings",
-                crate::job::format_duration(limits.timeout)
+                Span(limits.timeout)
             ),
         ),
         Ended::Interrupted(reason) => Failure::new(

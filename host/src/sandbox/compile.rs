@@ -14,8 +14,7 @@ use super::artifacts::TEMPORARY_PREFIX;
 use super::compile_child::{self, ChildLimits, REFUSED, SUBCOMMAND};
 use super::guest::TrustedArtifact;
 use super::model::{CompileError, CompilerProcess, SandboxOptions};
-use super::text::cut;
-use crate::job::GuestType;
+use crate::job::{GuestType, cut};
 
 /// How often the process is looked at. Memory cannot grow by much in between.
 const WATCH_PERIOD_MS: u64 = 5;

@@ -5,9 +5,7 @@ use serde_json::Value;
 
 use super::bindings::exports::stoker::handler::handler as wit;
 use super::model::DescribeError;
-use super::text::cut;
-use crate::job::{KindDescription, KindName, KindSettings};
-use crate::modules::SettingsWire;
+use crate::job::{FieldError, KindDescription, KindName, KindSettings, SettingsWire, cut};
 
 /// Most kinds one module may serve.
 const KINDS_MAX: usize = 256;
@@ -48,12 +46,15 @@ fn check(kind: wit::KindDescription) -> Result<KindDescription, DescribeError> {
     }
     let settings = match settings {
         None => KindSettings::default(),
-        Some(text) => SettingsWire::from_json(&text)
-            .and_then(KindSettings::try_from)
-            .map_err(|error| invalid(format!("the settings of kind `{name}`: {error}")))?,
+        Some(text) => SettingsWire::domain_from_json(&text)
+            .map_err(|errors| invalid(format!("the settings of kind `{name}`: {}", all(&errors))))?,
     };
     let description = description.map(|text| cut(text, DESCRIPTION_BYTES_MAX));
     Ok(KindDescription { name, description, input_schema, output_schema, settings })
+}
+
+fn all(errors: &[FieldError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// Compiles a schema with nothing fetched from anywhere.

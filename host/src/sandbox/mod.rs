@@ -32,7 +32,6 @@ mod streams;
 mod testing;
 #[cfg(test)]
 mod tests;
-mod text;
 mod threads;
 
 pub use compile_child::{SUBCOMMAND as COMPILE_CHILD_SUBCOMMAND, main_of_child};

@@ -8,8 +8,7 @@ use jsonschema::Validator;
 use serde::de::IgnoredAny;
 
 use super::classify::output_too_large;
-use super::text::cut;
-use crate::job::{Failure, FailureReason, Limits, StdinFormat, StdoutFormat};
+use crate::job::{Failure, FailureReason, Limits, StdinFormat, StdoutFormat, cut};
 
 /// Schema errors that are listed.
 const SCHEMA_ERRORS_MAX: usize = 20;

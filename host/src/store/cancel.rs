@@ -29,7 +29,7 @@ pub(super) fn cancel(
             CancelResult::Requested(reread(sql, draft, tenant, job)?)
         }
         Some(AnyRow::Live(row)) => {
-            cancel_waiting(sql, draft, &row)?;
+            cancel_unentered(sql, draft, &row)?;
             CancelResult::Cancelled(reread(sql, draft, tenant, job)?)
         }
     };
@@ -55,7 +55,8 @@ fn request(sql: &Connection, draft: &mut Draft, row: &LiveRow) -> Result<(), Sto
     Ok(())
 }
 
-fn cancel_waiting(sql: &Connection, draft: &mut Draft, row: &LiveRow) -> Result<(), StoreError> {
+/// Ends a job whose guest was not entered, at once.
+pub(super) fn cancel_unentered(sql: &Connection, draft: &mut Draft, row: &LiveRow) -> Result<(), StoreError> {
     let state = JobState::Cancelled;
     let note = HistoryNote { at: draft.now, event_type: EventType::Cancelled, state, attempt: row.attempt };
     let ending = Ending {

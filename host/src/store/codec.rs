@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::catalog::ModuleVersionId;
 use super::error::StoreError;
 use super::model::AttemptOutcome;
+use crate::job::duration::whole_us;
 use crate::job::{
     CompiledFrom, EventType, Failure, FailureReason, GuestType, HandlerVerdict, HostId, JobState, LogLevel, LogLine,
     Progress, Receipt, Timestamp,
@@ -32,10 +33,6 @@ fn unpack<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, StoreError
         Some((format, _)) => Err(StoreError::Internal(format!("a packed {what} of unknown format {format}"))),
         None => Err(StoreError::Internal(format!("an empty {what}"))),
     }
-}
-
-fn whole_us(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 // ---- words ------------------------------------------------------------------------------------------------------

@@ -1,8 +1,6 @@
-//! Floors for the bench: what the disk and `SQLite` give when nothing of Stoker is in the way. They use the production
+//! Floors for the bench: what SQLite gives when nothing of Stoker is in the way. They use the production
 //! tables, indexes, statements and pragmas, and nothing else; the directory must be empty or new.
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -56,23 +54,6 @@ pub fn enqueue_floor(directory: &Path, rows: usize) -> Result<Duration, FloorErr
 /// Time to insert `rows` jobs in transactions of 32, each fsynced.
 pub fn commit_floor(directory: &Path, rows: usize) -> Result<Duration, FloorError> {
     insert(directory, rows, COMMIT_ROWS)
-}
-
-/// The median time of writing 4 KiB and waiting for the disk, over `writes` writes one after the other.
-pub fn fsync_floor(directory: &Path, writes: usize) -> Result<Duration, FloorError> {
-    std::fs::create_dir_all(directory)?;
-    let file = OpenOptions::new().create(true).truncate(true).write(true).open(directory.join("fsync.floor"))?;
-    let page = [7; 4_096];
-    let mut times = Vec::with_capacity(writes.max(1));
-    for number in 0..writes.max(1) {
-        let started = Instant::now();
-        // A growing file, like the log.
-        file.write_all_at(&page, number as u64 * page.len() as u64)?;
-        file.sync_data()?;
-        times.push(started.elapsed());
-    }
-    times.sort_unstable();
-    Ok(times[times.len() / 2])
 }
 
 fn insert(directory: &Path, rows: usize, rows_per_commit: usize) -> Result<Duration, FloorError> {

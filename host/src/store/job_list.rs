@@ -9,8 +9,7 @@ use rustc_hash::FxHashSet;
 use super::catalog::{Catalog, KindId, QueueId, TenantId};
 use super::codec::state_from_word;
 use super::error::StoreError;
-use super::model::JobRow;
-use super::model::{JobFilter, Page};
+use super::model::{JobFilter, JobRow, Page};
 use super::rows::any_row;
 use crate::job::{JobId, JobState, Timestamp};
 

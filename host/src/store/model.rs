@@ -496,7 +496,10 @@ pub enum ActivateResult {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeleteModuleResult {
     /// Gone.
-    Deleted,
+    Deleted {
+        /// The bytes no stored version has any more: what was made of them can go, too.
+        unused: Vec<Digest>,
+    },
     /// Unfinished jobs need it.
     Needed {
         /// The kinds and how many unfinished jobs each has.

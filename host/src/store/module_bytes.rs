@@ -37,7 +37,7 @@ pub(super) fn write_chunk(
 
 /// All bytes of a kept version.
 pub(super) fn module_bytes(sql: &Connection, digest: Digest) -> Result<Option<Bytes>, StoreError> {
-    if !is_kept(sql, digest.0)? {
+    if !is_kept(sql, digest)? {
         return Ok(None);
     }
     let mut all = BytesMut::new();
@@ -55,8 +55,9 @@ pub(super) fn size(sql: &Connection, digest: Digest) -> Result<u64, StoreError> 
     Ok(size.unsigned_abs())
 }
 
-fn is_kept(sql: &Connection, digest: [u8; 32]) -> Result<bool, StoreError> {
-    Ok(sql.prepare_cached(IS_KEPT)?.exists([digest])?)
+/// Whether a stored version has these bytes.
+pub(super) fn is_kept(sql: &Connection, digest: Digest) -> Result<bool, StoreError> {
+    Ok(sql.prepare_cached(IS_KEPT)?.exists([digest.0])?)
 }
 
 /// Removes chunks of uploads that never became a version, and of deleted versions; `true` when more are left.
@@ -67,7 +68,7 @@ pub(super) fn prune_chunks(sql: &Connection, now: Timestamp) -> Result<bool, Sto
             sql.prepare_cached(NEXT_DIGEST)?.query_row([&digest], |row| row.get(0)).optional()?;
         let Some(next) = next else { return Ok(false) };
         digest = next.to_vec();
-        if is_kept(sql, next)? {
+        if is_kept(sql, Digest(next))? {
             continue;
         }
         let last_write: i64 = sql.prepare_cached(LAST_WRITE)?.query_row([next], |row| row.get(0))?;

@@ -36,6 +36,7 @@ const ACTIVE_VERSIONS: &str = concat!(
 );
 const VERSIONS: &str = concat!(version_columns!(), " AND modules.id = ?1 ORDER BY module_versions.id DESC LIMIT ?2");
 const SET_ACTIVE: &str = "UPDATE modules SET active_version = ?2 WHERE id = ?1";
+const DIGESTS: &str = "SELECT digest FROM module_versions WHERE module_id = ?1 AND deleted_at IS NULL";
 const DELETE_VERSION: &str = "UPDATE module_versions SET deleted_at = ?2 WHERE id = ?1";
 const DELETE_VERSIONS: &str = "UPDATE module_versions SET deleted_at = ?2 WHERE module_id = ?1 AND deleted_at IS NULL";
 const KIND_OWNER: &str = "SELECT modules.id, modules.name FROM kinds JOIN modules ON modules.id = kinds.module_id
@@ -227,7 +228,7 @@ pub(super) fn delete_version(
     }
     sql.prepare_cached(DELETE_VERSION)?.execute(params![version.id.0, draft.now.as_ms()])?;
     reload(sql, draft)?;
-    Ok(DeleteModuleResult::Deleted)
+    Ok(DeleteModuleResult::Deleted { unused: unused(sql, vec![digest])? })
 }
 
 /// Deletes a module with all its versions.
@@ -239,7 +240,8 @@ pub(super) fn delete_module(
     force: bool,
 ) -> Result<DeleteModuleResult, StoreError> {
     let Some(module_id) = find_module(sql, tenant, module)? else { return Ok(DeleteModuleResult::NotFound) };
-    if versions_of(sql, module_id)?.is_empty() {
+    let digests = digests_of(sql, module_id)?;
+    if digests.is_empty() {
         return Ok(DeleteModuleResult::NotFound);
     }
     let kinds = dropped_kinds(sql, module_id, &[])?;
@@ -253,7 +255,25 @@ pub(super) fn delete_module(
     sql.prepare_cached(DELETE_VERSIONS)?.execute(params![module_id, draft.now.as_ms()])?;
     sql.prepare_cached(SET_ACTIVE)?.execute(params![module_id, None::<i64>])?;
     reload(sql, draft)?;
-    Ok(DeleteModuleResult::Deleted)
+    Ok(DeleteModuleResult::Deleted { unused: unused(sql, digests)? })
+}
+
+/// The bytes of a module's stored versions, all of them.
+fn digests_of(sql: &Connection, module_id: i64) -> Result<Vec<Digest>, StoreError> {
+    let mut statement = sql.prepare_cached(DIGESTS)?;
+    let digests = statement.query_map([module_id], |row| row.get(0).map(Digest))?;
+    Ok(digests.collect::<Result<_, _>>()?)
+}
+
+/// Those that no version of any module has any more.
+fn unused(sql: &Connection, digests: Vec<Digest>) -> Result<Vec<Digest>, StoreError> {
+    let mut unused = Vec::new();
+    for digest in digests {
+        if !module_bytes::is_kept(sql, digest)? {
+            unused.push(digest);
+        }
+    }
+    Ok(unused)
 }
 
 /// The active version of each module.

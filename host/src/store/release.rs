@@ -2,11 +2,11 @@
 
 use rusqlite::{Connection, params};
 
-use super::codec::{HistoryNote, append_history, pack_progress};
+use super::cancel::cancel_unentered;
+use super::codec::pack_progress;
 use super::draft::Draft;
 use super::error::StoreError;
-use super::finish::{cancelled_on_request, held, make_ready_again};
-use super::job_writes::{Ending, move_to_history};
+use super::finish::{held, make_ready_again};
 use super::rows::live_row;
 use crate::job::{EventType, JobId, JobState, Lease, Progress, Timestamp, WaitingReason};
 
@@ -28,7 +28,10 @@ pub(super) fn release(
         let job = lease.job();
         let Some(held) = held(sql, draft, lease)? else { continue };
         if held.cancel_requested {
-            cancel_unentered(sql, draft, job)?;
+            // The cancel that waited for this lease is carried out.
+            if let Some(row) = live_row(sql, job)? {
+                cancel_unentered(sql, draft, &row)?;
+            }
         } else {
             make_ready_again(sql, draft, job, &held, None)?;
             if let Some(reason) = parked {
@@ -36,27 +39,6 @@ pub(super) fn release(
             }
         }
     }
-    Ok(())
-}
-
-/// The cancel that waited for this lease is carried out.
-fn cancel_unentered(sql: &Connection, draft: &mut Draft, job: JobId) -> Result<(), StoreError> {
-    let Some(row) = live_row(sql, job)? else { return Ok(()) };
-    let state = JobState::Cancelled;
-    let note = HistoryNote { at: draft.now, event_type: EventType::Cancelled, state, attempt: row.attempt };
-    let ending = Ending {
-        state,
-        finished_at: draft.now,
-        attempt: row.attempt,
-        failure: Some(&cancelled_on_request()),
-        execution: None,
-        output: None,
-        history: Some(append_history(row.history.as_deref(), note)?),
-        progress: None,
-    };
-    move_to_history(sql, job, &ending)?;
-    draft.move_count(row.lane, row.state, state);
-    draft.event(EventType::Cancelled, job, row.lane, state, row.attempt);
     Ok(())
 }
 

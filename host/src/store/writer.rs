@@ -22,6 +22,7 @@ use super::lock::DirectoryLock;
 use super::operation::Queued;
 use super::shared::Shared;
 use super::wal::Checkpointing;
+use crate::job::duration::whole_us;
 use crate::job::{Event, EventType, JobId, Timestamp};
 
 /// Operations carried out in one transaction.
@@ -187,7 +188,7 @@ impl Writer {
         }
         let started = Instant::now();
         self.execute("COMMIT")?;
-        let commit_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let commit_us = whole_us(started.elapsed());
         (self.last_commit, self.event_bytes) = (last_commit, event_bytes);
         self.shared.metrics.commits.fetch_add(1, Ordering::Relaxed);
         self.shared.metrics.commit_us.fetch_add(commit_us, Ordering::Relaxed);

@@ -5,7 +5,7 @@ use http::request::Parts;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::api::error::{ApiError, ProblemCode, cut};
+use crate::api::error::{ApiError, ProblemCode, quoted};
 
 /// The query string as `T`, which must deny unknown fields.
 pub(in crate::api) struct Parameters<T>(pub(in crate::api) T);
@@ -19,7 +19,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Parameters<T> {
             Err(rejection) => {
                 let text = rejection.body_text();
                 let text = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
-                Err(ApiError::new(ProblemCode::InvalidQuery, cut(text.to_owned())))
+                Err(ApiError::new(ProblemCode::InvalidQuery, quoted(text.to_owned())))
             }
         }
     }

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
@@ -11,13 +12,14 @@ use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
 use super::payload;
-use crate::api::error::{ApiError, FieldError, ProblemCode, cut};
-use crate::api::wire::retry::Retry;
-use crate::api::wire::settings::{ceiling_ms, limited, ranged};
-use crate::api::wire::{ByteSize, Instant, Millis};
+use crate::api::error::{ApiError, FieldError, ProblemCode, quoted};
+use crate::api::wire::{Instant, ceilings};
+use crate::job::field::{positive, ranged};
 use crate::job::kind::{MAX_ATTEMPTS_DEFAULT, MAX_ATTEMPTS_LIMIT, PRIORITY_DEFAULT, PRIORITY_MAX};
 use crate::job::spec::{TAG_BYTES_MAX, TAGS_MAX};
-use crate::job::{JobOptions, JobSpec, KindName, LimitBounds, LimitRequest, QueueName, Timestamp};
+use crate::job::{
+    ByteSize, JobOptions, JobSpec, KindName, LimitBounds, LimitRequest, QueueName, RetryWire, Span, Timestamp,
+};
 use crate::modules::{KindValidators, Validators};
 use crate::store::{Catalog, IdempotencyKey, KindEntry, NewJob, TenantId};
 
@@ -55,7 +57,7 @@ pub(in crate::api) struct JobRequest<'a> {
     /// How long to wait before it may run: `"30s"`, `"1h30m"` or milliseconds. Not together with `run_at`.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
-    delay: Option<Millis>,
+    delay: Option<Span>,
     /// When it may run, RFC 3339. Not together with `delay`.
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -66,11 +68,11 @@ pub(in crate::api) struct JobRequest<'a> {
     max_attempts: Option<i64>,
     /// Delays between attempts; by default the kind's.
     #[serde(default)]
-    retry: Option<Retry>,
+    retry: Option<RetryWire>,
     /// Wall time of an attempt: `"30s"` or milliseconds.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
-    timeout: Option<Millis>,
+    timeout: Option<Span>,
     /// Units of fuel of an attempt.
     #[serde(default)]
     fuel: Option<u64>,
@@ -196,7 +198,13 @@ impl<'r> Rules<'r> {
             idempotency_key: _,
         } = request;
         let KindEntry { settings, .. } = kind.entry;
-        let ceilings = &self.bounds.ceilings;
+        let limits = LimitRequest {
+            fuel: positive("/fuel", fuel, &mut errors),
+            timeout_ms: positive("/timeout", timeout.map(Span::as_ms), &mut errors),
+            memory_bytes: positive("/memory", memory.map(|size| size.0), &mut errors),
+            ..LimitRequest::default()
+        };
+        ceilings::check(&limits, &self.bounds.ceilings, &mut errors);
         let spec = JobSpec {
             queue: queue.or_else(|| settings.queue.clone()).unwrap_or_else(|| self.default_queue.clone()),
             priority: ranged("/priority", priority, 0, i64::from(PRIORITY_MAX), &mut errors)
@@ -206,27 +214,7 @@ impl<'r> Rules<'r> {
             max_attempts: ranged("/max_attempts", max_attempts, 1, i64::from(MAX_ATTEMPTS_LIMIT), &mut errors)
                 .or(settings.max_attempts)
                 .unwrap_or(MAX_ATTEMPTS_DEFAULT),
-            options: JobOptions {
-                retry: retry.and_then(|retry| retry.policy("/retry", &mut errors)),
-                limits: LimitRequest {
-                    fuel: limited("/fuel", fuel, ceilings.fuel, |fuel| fuel.to_string(), &mut errors),
-                    timeout_ms: limited(
-                        "/timeout",
-                        timeout.map(|timeout| timeout.0),
-                        ceiling_ms(ceilings),
-                        |ms| Millis(ms).to_string(),
-                        &mut errors,
-                    ),
-                    memory_bytes: limited(
-                        "/memory",
-                        memory.map(|memory| memory.0),
-                        ceilings.memory_bytes,
-                        |bytes| format!("{bytes} bytes"),
-                        &mut errors,
-                    ),
-                    ..LimitRequest::default()
-                },
-            },
+            options: JobOptions { retry: retry.and_then(|retry| retry.policy("/retry", &mut errors)), limits },
             tags: labels(tags, &mut errors),
             payload,
         };
@@ -259,19 +247,19 @@ pub(in crate::api) fn unknown_kind<'n>(name: &str, known: impl Iterator<Item = &
         [] => "GET /v1/kinds lists what there is; upload a module that serves it".to_owned(),
         names => format!("did you mean {}?", names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ")),
     };
-    ApiError::new(ProblemCode::KindNotFound, format!("there is no kind `{}`; {hint}", cut(name.to_owned())))
+    ApiError::new(ProblemCode::KindNotFound, format!("there is no kind `{}`; {hint}", quoted(name.to_owned())))
         .with("nearest", serde_json::json!(names))
 }
 
 /// When the job may run; `None` at once.
 fn due(
     now: Timestamp,
-    delay: Option<Millis>,
+    delay: Option<Span>,
     run_at: Option<Instant>,
     errors: &mut Vec<FieldError>,
 ) -> Option<Timestamp> {
     match (delay, run_at) {
-        (None | Some(Millis(0)), None) => None,
+        (None | Some(Span(Duration::ZERO)), None) => None,
         (Some(_), Some(_)) => {
             errors.push(FieldError::new("/delay", "give `delay` or `run_at`, not both"));
             None
@@ -283,13 +271,7 @@ fn due(
             // A time that has passed already means at once.
             (at > now).then_some(at)
         }
-        (Some(delay), None) => {
-            let longest = Timestamp::MAX.since(now);
-            if delay.duration() > longest {
-                errors.push(FieldError::new("/delay", "reaches past the year 9999"));
-            }
-            Some(now.plus(delay.duration()))
-        }
+        (Some(delay), None) => Some(now.plus(delay.0)),
     }
 }
 
@@ -349,7 +331,7 @@ fn request_hash(request: &JobRequest<'_>, payload: &[u8]) -> [u8; 32] {
         delay_ms: Option<u64>,
         run_at_ms: Option<i64>,
         max_attempts: Option<i64>,
-        retry: Option<&'c Retry>,
+        retry: Option<&'c RetryWire>,
         timeout_ms: Option<u64>,
         fuel: Option<u64>,
         memory_bytes: Option<u64>,
@@ -360,11 +342,11 @@ fn request_hash(request: &JobRequest<'_>, payload: &[u8]) -> [u8; 32] {
         kind: &request.kind,
         queue: request.queue.as_ref(),
         priority: request.priority,
-        delay_ms: request.delay.map(|delay| delay.0),
+        delay_ms: request.delay.map(Span::as_ms),
         run_at_ms: request.run_at.map(|at| at.0.as_ms()),
         max_attempts: request.max_attempts,
         retry: request.retry.as_ref(),
-        timeout_ms: request.timeout.map(|timeout| timeout.0),
+        timeout_ms: request.timeout.map(Span::as_ms),
         fuel: request.fuel,
         memory_bytes: request.memory.map(|memory| memory.0),
         tags: request.tags.as_deref(),

@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::time::Duration;
-
 use super::*;
 use crate::api::extract::parse_json;
 use crate::job::{KindSettings, RetryPolicy, TenantName};
@@ -86,7 +84,7 @@ fn what_is_said_wins() {
     .unwrap();
     let JobSpec { queue, priority, run_at, max_attempts, options, tags, .. } = job.spec;
     assert_eq!((queue.as_str(), priority, max_attempts), ("q", 9, 1));
-    assert_eq!(run_at, Some(NOW.plus(Duration::from_secs(5_400))));
+    assert_eq!(run_at, Some(NOW.plus(Duration::from_mins(90))));
     assert_eq!(options.retry, Some(RetryPolicy::Fixed { delay: Duration::from_millis(5) }));
     let LimitRequest { timeout_ms, fuel, memory_bytes, .. } = options.limits;
     assert_eq!((timeout_ms, fuel, memory_bytes), (Some(2_000), Some(7), Some(1 << 20)));

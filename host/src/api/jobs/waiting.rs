@@ -1,9 +1,9 @@
 //! Why a job is not running: one stable word and one sentence with numbers and what to do. Pure.
 
-use crate::api::wire::duration::in_words;
+use crate::api::wire::Instant;
 use crate::api::wire::job::Waiting;
-use crate::api::wire::{Instant, Millis};
 use crate::dispatcher::Slots;
+use crate::job::duration::in_words;
 use crate::job::{Digest, JobState, Timestamp, WaitingReason};
 use crate::store::{BEHIND_COUNT_MAX, JobRow, ModuleVersionEntry};
 
@@ -21,10 +21,7 @@ pub(super) struct Facts<'f> {
 
 /// `None` for jobs that run, have ended, or wait for something that is told elsewhere.
 pub(super) fn waiting(row: &JobRow, facts: &Facts<'_>) -> Option<Waiting> {
-    let until = || {
-        let left = Millis::from(row.run_at.since(facts.now)).0;
-        format!("{} (in {})", Instant(row.run_at), in_words(left))
-    };
+    let until = || format!("{} (in {})", Instant(row.run_at), in_words(row.run_at.since(facts.now)));
     let (reason, detail) = match row.state {
         JobState::Scheduled if row.snoozed => {
             (WaitingReason::Snoozed, format!("its handler asked to be run again at {}", until()))

@@ -15,8 +15,7 @@ use crate::api::jobs::json;
 use crate::api::shared::{Api, Shared};
 use crate::api::wire::Raw;
 use crate::api::wire::kind::{Kind, KindModule, KindSummary};
-use crate::api::wire::settings::Settings;
-use crate::job::KindName;
+use crate::job::{KindName, SettingsWire};
 use crate::store::KindEntry;
 
 #[derive(Debug, Serialize)]
@@ -64,15 +63,15 @@ pub(super) fn show_kind(api: &Api, kind: &KindName) -> Result<Response, ApiError
     let catalog = api.store.catalog();
     let entry = catalog.kind(api.tenant(), kind).ok_or_else(|| kind_not_found(api, &catalog, kind))?;
     let limits = api.config.limits.resolve(&entry.settings.limits);
-    let settings = Settings::effective(&entry.settings, &limits, &api.default_queue);
-    let operator_settings = Settings::from(&entry.operator_settings);
+    let settings = SettingsWire::effective(&entry.settings, &limits, &api.default_queue);
+    let operator_settings = SettingsWire::from(&entry.operator_settings);
     let shown = Kind {
         name: &entry.name,
         description: entry.description.as_deref(),
         module: entry.version.as_deref().map(KindModule::from),
         input_schema: Raw(entry.input_schema.as_bytes()),
         output_schema: Raw(entry.output_schema.as_bytes()),
-        settings_from: sources(&settings, &Settings::from(&entry.module_settings), &operator_settings),
+        settings_from: sources(&settings, &SettingsWire::from(&entry.module_settings), &operator_settings),
         settings,
         operator_settings,
     };
@@ -80,7 +79,11 @@ pub(super) fn show_kind(api: &Api, kind: &KindName) -> Result<Response, ApiError
 }
 
 /// Who had the last word on each setting.
-fn sources(effective: &Settings, module: &Settings, operator: &Settings) -> BTreeMap<&'static str, &'static str> {
+fn sources(
+    effective: &SettingsWire,
+    module: &SettingsWire,
+    operator: &SettingsWire,
+) -> BTreeMap<&'static str, &'static str> {
     let mut sources: BTreeMap<_, _> = effective.fields().into_iter().map(|field| (field, "host")).collect();
     sources.extend(module.fields().into_iter().map(|field| (field, "module")));
     sources.extend(operator.fields().into_iter().map(|field| (field, "operator")));
@@ -93,8 +96,8 @@ mod tests {
 
     #[test]
     fn the_operator_has_the_last_word() {
-        let settings = |priority, fuel| Settings { priority, fuel, ..Settings::default() };
-        let effective = Settings { host_calls: Some(1), ..settings(Some(1), Some(2)) };
+        let settings = |priority, fuel| SettingsWire { priority, fuel, ..SettingsWire::default() };
+        let effective = SettingsWire { host_calls: Some(1), ..settings(Some(1), Some(2)) };
         let sources = sources(&effective, &settings(Some(5), Some(2)), &settings(Some(1), None));
         assert_eq!(
             sources.into_iter().collect::<Vec<_>>(),

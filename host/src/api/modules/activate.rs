@@ -5,8 +5,8 @@ use axum::response::Response;
 use http::StatusCode;
 use serde::Deserialize;
 
-use super::{FORCE_HINT, kinds_needed, module_not_found, version_not_found};
-use crate::api::error::{ApiError, ProblemCode};
+use super::{FORCE_HINT, kind_owned, kinds_needed, module_not_found, version_not_found};
+use crate::api::error::ApiError;
 use crate::api::extract::{Force, NamePath, Parameters, parse_json, read_body, require_json};
 use crate::api::jobs::json;
 use crate::api::shared::Shared;
@@ -48,12 +48,7 @@ pub(in crate::api) async fn activate(
     let ActivateRequest { digest } = parse_json(&body)?;
     match api.store.activate(api.tenant(), module.clone(), digest, force).await? {
         ActivateResult::Activated { version, .. } => json(StatusCode::OK, &ModuleVersion::from(&*version), 1_024),
-        ActivateResult::KindOwned { kind, module } => Err(ApiError::new(
-            ProblemCode::KindOwned,
-            format!("kind `{kind}` is served by module `{module}`; delete that module first"),
-        )
-        .with("kind", kind.as_str())
-        .with("module", module.as_str())),
+        ActivateResult::KindOwned { kind, module } => Err(kind_owned(&kind, &module)),
         ActivateResult::KindsNeeded { kinds } => {
             Err(kinds_needed(&kinds, &format!("kinds this version does not serve ({FORCE_HINT})")))
         }

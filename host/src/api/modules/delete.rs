@@ -25,8 +25,8 @@ pub(in crate::api) async fn delete_module(
     NamePath(module): NamePath<ModuleName>,
     Parameters(Force { force }): Parameters<Force>,
 ) -> Result<StatusCode, ApiError> {
-    match api.store.delete_module(api.tenant(), module.clone(), force).await? {
-        DeleteModuleResult::Deleted => Ok(StatusCode::NO_CONTENT),
+    match api.modules.delete_module(api.tenant(), module.clone(), force).await? {
+        DeleteModuleResult::Deleted { .. } => Ok(StatusCode::NO_CONTENT),
         DeleteModuleResult::Needed { kinds } => {
             Err(kinds_needed(&kinds, &format!("kinds of module `{module}` ({FORCE_HINT})")))
         }
@@ -50,8 +50,8 @@ pub(in crate::api) async fn delete_version(
     VersionPath(module, digest): VersionPath,
     _: NoParameters,
 ) -> Result<StatusCode, ApiError> {
-    match api.store.delete_version(api.tenant(), module.clone(), digest).await? {
-        DeleteModuleResult::Deleted => Ok(StatusCode::NO_CONTENT),
+    match api.modules.delete_version(api.tenant(), module.clone(), digest).await? {
+        DeleteModuleResult::Deleted { .. } => Ok(StatusCode::NO_CONTENT),
         DeleteModuleResult::Needed { kinds } => Err(kinds_needed(&kinds, "this version")),
         DeleteModuleResult::Active => Err(active()),
         DeleteModuleResult::NotFound => {

@@ -27,6 +27,16 @@ fn version_not_found(module: &ModuleName, digest: Digest) -> ApiError {
     )
 }
 
+/// 409 with who serves the kind.
+fn kind_owned(kind: &KindName, module: &ModuleName) -> ApiError {
+    ApiError::new(
+        ProblemCode::KindOwned,
+        format!("kind `{kind}` is served by module `{module}`; delete that module first, or rename the kind"),
+    )
+    .with("kind", kind.as_str())
+    .with("module", module.as_str())
+}
+
 /// 409 with the kinds and how many unfinished jobs each has.
 fn kinds_needed(kinds: &[(KindName, u64)], what: &str) -> ApiError {
     let named: Vec<String> =

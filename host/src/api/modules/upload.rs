@@ -6,8 +6,8 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use http::StatusCode;
 
-use super::{FORCE_HINT, kinds_needed};
-use crate::api::error::{ApiError, FieldError, ProblemCode, cut};
+use super::{FORCE_HINT, kind_owned, kinds_needed};
+use crate::api::error::{ApiError, FieldError, ProblemCode, quoted};
 use crate::api::extract::{Force, NamePath, Parameters, is_announced_too_large, read_body};
 use crate::api::jobs::json;
 use crate::api::shared::Shared;
@@ -64,7 +64,7 @@ pub(in crate::api) async fn upload(
 }
 
 fn refuse(error: UploadError) -> ApiError {
-    let sentence = cut(error.to_string());
+    let sentence = quoted(error.to_string());
     match error {
         UploadError::Malformed { offset, .. } => {
             ApiError::new(ProblemCode::MalformedModule, sentence).with("offset", offset)
@@ -72,14 +72,14 @@ fn refuse(error: UploadError) -> ApiError {
         UploadError::NoEntry(_) => ApiError::new(ProblemCode::NoEntry, sentence),
         UploadError::UnknownImports(mut imports) => {
             imports.truncate(IMPORTS_NAMED_MAX);
-            let imports: Vec<String> = imports.into_iter().map(cut).collect();
+            let imports: Vec<String> = imports.into_iter().map(quoted).collect();
             ApiError::new(ProblemCode::UnknownImports, sentence).with("imports", imports)
         }
         UploadError::Compile(error) => refuse_compile(&error, sentence),
         UploadError::Describe(DescribeError::Failed { detail, .. }) => {
             let error = ApiError::new(ProblemCode::DescribeFailed, sentence);
             match detail {
-                Some(detail) => error.with("guest", cut(detail)),
+                Some(detail) => error.with("guest", quoted(detail)),
                 None => error,
             }
         }
@@ -90,9 +90,7 @@ fn refuse(error: UploadError) -> ApiError {
                 ApiError::internal(&error)
             }
         },
-        UploadError::KindOwned { kind, module } => {
-            ApiError::new(ProblemCode::KindOwned, sentence).with("kind", kind.as_str()).with("module", module.as_str())
-        }
+        UploadError::KindOwned { kind, module } => kind_owned(&kind, &module),
         UploadError::KindsNeeded(kinds) => {
             kinds_needed(&kinds, &format!("kinds this version does not serve ({FORCE_HINT})"))
         }

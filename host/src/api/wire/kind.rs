@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::raw::Raw;
-use super::settings::Settings;
-use crate::job::{Digest, GuestType, KindName, ModuleName};
+use crate::job::{Digest, GuestType, KindName, ModuleName, SettingsWire};
 use crate::store::ModuleVersionEntry;
 
 /// Who serves a kind.
@@ -59,10 +58,10 @@ pub struct Kind<'a> {
     #[schema(value_type = serde_json::Value)]
     pub output_schema: Raw<'a>,
     /// What is in force for its jobs.
-    pub settings: Settings,
+    pub settings: SettingsWire,
     /// Where each of those comes from: `host`, `module` or `operator`.
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
     pub settings_from: BTreeMap<&'static str, &'static str>,
     /// What the operator set.
-    pub operator_settings: Settings,
+    pub operator_settings: SettingsWire,
 }

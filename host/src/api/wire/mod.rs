@@ -1,19 +1,14 @@
 //! The shapes of requests and answers. Wire types only: converted to and from domain types in one place each.
 
-pub mod duration;
+pub(in crate::api) mod ceilings;
 pub mod job;
 pub mod kind;
 pub mod module;
 pub mod queue;
 mod raw;
-pub mod retry;
-pub mod settings;
-pub mod size;
 pub mod time;
 
-pub use duration::Millis;
 pub use raw::Raw;
-pub use size::ByteSize;
 pub use time::Instant;
 
 /// One page of a list.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::time::Instant;
+use crate::job::duration::whole_ms;
 use crate::job::{JobState, QueueName};
 use crate::store::QueueRow;
 
@@ -40,9 +41,7 @@ impl<'a> Queue<'a> {
             depth: counted(JobState::Ready),
             counts: JobState::ALL.into_iter().map(|state| (state.as_str(), counted(state))).collect(),
             oldest_ready_at: row.oldest_ready_at.map(Instant),
-            oldest_ready_age_ms: row
-                .oldest_ready_at
-                .map(|at| u64::try_from(now.since(at).as_millis()).unwrap_or(u64::MAX)),
+            oldest_ready_age_ms: row.oldest_ready_at.map(|at| whole_ms(now.since(at))),
         }
     }
 }

@@ -6,8 +6,8 @@ use crate::maintenance::driver::{Task, Turn};
 use crate::store::{Store, StoreError};
 
 const EVENTS_PERIOD: Duration = Duration::from_secs(30);
-const IDEMPOTENCY_KEYS_PERIOD: Duration = Duration::from_secs(60);
-const MODULE_CHUNKS_PERIOD: Duration = Duration::from_secs(600);
+const IDEMPOTENCY_KEYS_PERIOD: Duration = Duration::from_mins(1);
+const MODULE_CHUNKS_PERIOD: Duration = Duration::from_mins(10);
 
 pub(in crate::maintenance) struct PruneEvents {
     pub(in crate::maintenance) store: Store,

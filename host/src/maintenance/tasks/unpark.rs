@@ -7,7 +7,7 @@ use crate::dispatcher::DispatcherHandle;
 use crate::maintenance::driver::{Task, Turn};
 use crate::store::{Store, StoreError};
 
-const SCAN_PERIOD: Duration = Duration::from_secs(60);
+const SCAN_PERIOD: Duration = Duration::from_mins(1);
 
 pub(in crate::maintenance) struct Unpark {
     pub(in crate::maintenance) store: Store,

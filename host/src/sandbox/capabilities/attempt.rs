@@ -3,6 +3,7 @@
 use wasmtime::StoreContextMut;
 use wasmtime::component::Linker;
 
+use crate::job::duration::whole_ms;
 use crate::sandbox::state::AttemptState;
 
 pub(in crate::sandbox) fn link(linker: &mut Linker<AttemptState>) -> wasmtime::Result<()> {
@@ -16,7 +17,7 @@ pub(in crate::sandbox) fn link(linker: &mut Linker<AttemptState>) -> wasmtime::R
         let state = store.data_mut();
         state.count_host_call()?;
         let left = state.deadline.saturating_sub(state.clock.monotonic());
-        Ok((u64::try_from(left.as_millis()).unwrap_or(u64::MAX),))
+        Ok((whole_ms(left),))
     })?;
     interface.func_wrap("remaining-fuel", |mut store: StoreContextMut<'_, AttemptState>, (): ()| {
         store.data_mut().count_host_call()?;

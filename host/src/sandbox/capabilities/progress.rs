@@ -3,9 +3,8 @@
 use wasmtime::StoreContextMut;
 use wasmtime::component::Linker;
 
-use crate::job::Progress;
+use crate::job::{Progress, cut};
 use crate::sandbox::state::AttemptState;
-use crate::sandbox::text::cut;
 
 /// A longer message is cut.
 const MESSAGE_BYTES_MAX: usize = 1 << 10;

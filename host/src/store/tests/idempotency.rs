@@ -2,9 +2,8 @@
 
 use super::*;
 
-#[allow(clippy::unnecessary_wraps, reason = "it is always put where a key is optional")]
-fn key(key: &str, request: u8) -> Option<IdempotencyKey> {
-    Some(IdempotencyKey { key: key.to_owned(), request_hash: [request; 32] })
+fn key(key: &str, request: u8) -> IdempotencyKey {
+    IdempotencyKey { key: key.to_owned(), request_hash: [request; 32] }
 }
 
 #[tokio::test]
@@ -12,18 +11,18 @@ async fn a_key_is_remembered_for_a_day_and_over_a_restart() {
     let mut harness = Harness::new();
     harness.module("m", &["k"]).await;
     let kind = harness.kind("k");
-    let first = harness.enqueue(NewJob { idempotency: key("a", 1), ..job(kind) }).await;
+    let first = harness.enqueue(NewJob { idempotency: Some(key("a", 1)), ..job(kind) }).await;
     harness.reopen().await;
     harness.clock.advance(86_000_000);
-    match harness.store.enqueue(TENANT, NewJob { idempotency: key("a", 1), ..job(kind) }).await.unwrap() {
+    match harness.store.enqueue(TENANT, NewJob { idempotency: Some(key("a", 1)), ..job(kind) }).await.unwrap() {
         EnqueueResult::Replayed(row) => assert_eq!(row.id, first),
         other => panic!("{other:?}"),
     }
-    let other = harness.store.enqueue(TENANT, NewJob { idempotency: key("a", 2), ..job(kind) }).await.unwrap();
+    let other = harness.store.enqueue(TENANT, NewJob { idempotency: Some(key("a", 2)), ..job(kind) }).await.unwrap();
     assert!(matches!(other, EnqueueResult::KeyConflict));
     assert!(!harness.store.prune_idempotency_keys().await.unwrap());
     harness.clock.advance(500_000);
-    let second = harness.enqueue(NewJob { idempotency: key("a", 2), ..job(kind) }).await;
+    let second = harness.enqueue(NewJob { idempotency: Some(key("a", 2)), ..job(kind) }).await;
     assert_ne!(first, second);
 }
 
@@ -34,9 +33,9 @@ async fn batches_replay_refuse_and_reject() {
     let kind = harness.kind("k");
     let jobs = || {
         vec![
-            NewJob { idempotency: key("x", 1), ..job(kind) },
-            NewJob { idempotency: key("x", 1), ..job(kind) },
-            NewJob { idempotency: key("x", 2), ..job(kind) },
+            NewJob { idempotency: Some(key("x", 1)), ..job(kind) },
+            NewJob { idempotency: Some(key("x", 1)), ..job(kind) },
+            NewJob { idempotency: Some(key("x", 2)), ..job(kind) },
             job(KindId(999)),
         ]
     };
@@ -44,14 +43,14 @@ async fn batches_replay_refuse_and_reject() {
     assert!(matches!(rejected, BatchResult::Rejected { index: 2, result: BatchItem::KeyConflict }), "{rejected:?}");
     assert!(harness.store.counters().await.unwrap().is_empty(), "nothing was written");
 
-    let done = harness.store.enqueue_batch(TENANT, jobs(), false, key("batch", 9), vec![1]).await.unwrap();
+    let done = harness.store.enqueue_batch(TENANT, jobs(), false, Some(key("batch", 9)), vec![1]).await.unwrap();
     let BatchResult::Done(items) = done else { panic!("{done:?}") };
     let BatchItem::Created(id) = items[0] else { panic!("{items:?}") };
     assert_eq!(items[1..], [BatchItem::Replayed(id), BatchItem::KeyConflict, BatchItem::KindGone]);
-    let replayed = harness.store.enqueue_batch(TENANT, jobs(), false, key("batch", 9), vec![1]).await.unwrap();
+    let replayed = harness.store.enqueue_batch(TENANT, jobs(), false, Some(key("batch", 9)), vec![1]).await.unwrap();
     let BatchResult::Replayed(ids) = replayed else { panic!("{replayed:?}") };
     assert_eq!(ids, [Some(id), None, Some(id), None, None]);
-    let conflict = harness.store.enqueue_batch(TENANT, jobs(), false, key("batch", 8), vec![]).await.unwrap();
+    let conflict = harness.store.enqueue_batch(TENANT, jobs(), false, Some(key("batch", 8)), vec![]).await.unwrap();
     assert!(matches!(conflict, BatchResult::KeyConflict));
     assert_counters_hold(&harness.database());
 }

@@ -1,6 +1,7 @@
 //! The words of states, and what the ends of executions make of a job.
 
 use super::*;
+use crate::job::EventType::{Due, Enqueued, Failed, Reopened, Started, Succeeded};
 use crate::job::{EventType, JobState, LogLevel, LogLine, Progress};
 
 const LIFECYCLE: &str = include_str!("../../../../docs/job-lifecycle.md");
@@ -134,18 +135,7 @@ async fn a_failed_job_comes_back_with_its_past_and_can_be_deleted_in_the_end() {
     harness.store.finish(finish(claimed.lease, done, harness.clock.now())).await.unwrap();
     let history = harness.store.history(TENANT, id).await.unwrap().unwrap();
     let words: Vec<EventType> = history.iter().map(|entry| entry.event_type).collect();
-    assert_eq!(
-        words,
-        [
-            EventType::Enqueued,
-            EventType::Due,
-            EventType::Started,
-            EventType::Failed,
-            EventType::Reopened,
-            EventType::Started,
-            EventType::Succeeded,
-        ]
-    );
+    assert_eq!(words, [Enqueued, Due, Started, Failed, Reopened, Started, Succeeded]);
     assert_eq!(harness.row(id).await.tags, ["red", "blue"]);
     assert_eq!(harness.store.delete(TENANT, id).await.unwrap(), DeleteResult::Deleted);
     assert!(harness.store.job(TENANT, id).await.unwrap().is_none());

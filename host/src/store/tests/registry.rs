@@ -42,12 +42,13 @@ async fn versions_switch_kinds_follow_and_jobs_wait_for_a_handler() {
     let refused = harness.store.delete_version(TENANT, name.clone(), first).await.unwrap();
     assert_eq!(refused, DeleteModuleResult::Active);
     let deleted = harness.store.delete_version(TENANT, name.clone(), only_a.digest).await.unwrap();
-    assert_eq!(deleted, DeleteModuleResult::Deleted);
+    assert_eq!(deleted, DeleteModuleResult::Deleted { unused: vec![only_a.digest] });
     assert!(harness.store.module_bytes(only_a.digest).await.unwrap().is_none());
     let needs = harness.enqueue(job(a)).await;
     let needed = harness.store.delete_module(TENANT, name.clone(), false).await.unwrap();
     assert!(matches!(needed, DeleteModuleResult::Needed { kinds } if kinds.len() == 1));
-    assert_eq!(harness.store.delete_module(TENANT, name.clone(), true).await.unwrap(), DeleteModuleResult::Deleted);
+    let deleted = harness.store.delete_module(TENANT, name.clone(), true).await.unwrap();
+    assert_eq!(deleted, DeleteModuleResult::Deleted { unused: vec![first] });
     assert!(harness.store.modules(TENANT).await.unwrap().is_empty());
     let catalog = harness.store.catalog();
     assert!(catalog.kinds.contains_key(&a) && !catalog.kinds.contains_key(&b), "needed kinds stay, others go");

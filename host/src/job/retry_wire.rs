@@ -1,14 +1,13 @@
-//! Retry policies on the wire: `{strategy: "exponential", base, cap, jitter}`, `{strategy: "fixed", delay}` or
-//! `{strategy: "list", delays: […]}`.
-
-use std::time::Duration;
+//! Retry policies on the wire, of kinds and of jobs: `{strategy: "exponential", base, cap, jitter}`,
+//! `{strategy: "fixed", delay}` or `{strategy: "list", delays: […]}`.
 
 use serde::{Deserialize, Serialize};
 
-use super::duration::Millis;
-use crate::api::error::FieldError;
-use crate::job::RetryPolicy;
-use crate::job::retry::{RETRY_DELAY_MAX, RETRY_DELAYS_MAX};
+use super::duration::Span;
+use super::field::FieldError;
+use super::retry::{
+    RETRY_BASE_DEFAULT, RETRY_CAP_DEFAULT, RETRY_DELAY_MAX, RETRY_DELAYS_MAX, RETRY_JITTER_DEFAULT, RetryPolicy,
+};
 
 /// The names of the strategies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -25,37 +24,38 @@ pub enum Strategy {
 /// Delays between attempts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Retry {
+#[schema(as = Retry)]
+pub struct RetryWire {
     /// Which form.
     pub strategy: Strategy,
     /// `exponential`: after the first attempt. Default 5s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
-    pub base: Option<Millis>,
+    pub base: Option<Span>,
     /// `exponential`: the longest. Default 1h.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
-    pub cap: Option<Millis>,
+    pub cap: Option<Span>,
     /// `exponential`: the share chance may take off, 0 to 1. Default 0.2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jitter: Option<f64>,
     /// `fixed`: the delay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
-    pub delay: Option<Millis>,
+    pub delay: Option<Span>,
     /// `list`: the delays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<String>>)]
-    pub delays: Option<Vec<Millis>>,
+    pub delays: Option<Vec<Span>>,
 }
 
-impl Retry {
+impl RetryWire {
     /// As the domain's policy; what is wrong goes to `errors` under `pointer`.
     pub fn policy(self, pointer: &str, errors: &mut Vec<FieldError>) -> Option<RetryPolicy> {
         let errors_before = errors.len();
         let mut refuse =
             |field: &str, message: String| errors.push(FieldError::new(format!("{pointer}/{field}"), message));
-        let Retry { strategy, base, cap, jitter, delay, delays } = self;
+        let RetryWire { strategy, base, cap, jitter, delay, delays } = self;
         let allowed: &[&str] = match strategy {
             Strategy::Exponential => &["base", "cap", "jitter"],
             Strategy::Fixed => &["delay"],
@@ -73,8 +73,8 @@ impl Retry {
             }
         }
         for (field, value) in [("base", base), ("cap", cap), ("delay", delay)] {
-            if value.is_some_and(|value| value.duration() > RETRY_DELAY_MAX) {
-                refuse(field, format!("must be at most {}", Millis::from(RETRY_DELAY_MAX)));
+            if value.is_some_and(|value| value.0 > RETRY_DELAY_MAX) {
+                refuse(field, format!("must be at most {}", Span(RETRY_DELAY_MAX)));
             }
         }
         if jitter.is_some_and(|jitter| !(0.0..=1.0).contains(&jitter)) {
@@ -82,46 +82,46 @@ impl Retry {
         }
         let policy = match strategy {
             Strategy::Exponential => {
-                let base = base.map_or(Duration::from_secs(5), Millis::duration);
-                let cap = cap.map_or(Duration::from_hours(1).max(base), Millis::duration);
+                let base = base.map_or(RETRY_BASE_DEFAULT, |base| base.0);
+                let cap = cap.map_or(RETRY_CAP_DEFAULT.max(base), |cap| cap.0);
                 if base > cap {
                     refuse("base", "must not be longer than cap".to_owned());
                 }
-                Some(RetryPolicy::Exponential { base, cap, jitter: jitter.unwrap_or(0.2) })
+                Some(RetryPolicy::Exponential { base, cap, jitter: jitter.unwrap_or(RETRY_JITTER_DEFAULT) })
             }
             Strategy::Fixed => {
                 if delay.is_none() {
                     refuse("delay", "is needed by the strategy `fixed`".to_owned());
                 }
-                delay.map(|delay| RetryPolicy::Fixed { delay: delay.duration() })
+                delay.map(|delay| RetryPolicy::Fixed { delay: delay.0 })
             }
             Strategy::List => {
                 let delays = delays.unwrap_or_default();
                 if delays.is_empty() || delays.len() > RETRY_DELAYS_MAX {
                     refuse("delays", format!("must hold 1 to {RETRY_DELAYS_MAX} delays"));
-                } else if delays.iter().any(|delay| delay.duration() > RETRY_DELAY_MAX) {
-                    refuse("delays", format!("each must be at most {}", Millis::from(RETRY_DELAY_MAX)));
+                } else if delays.iter().any(|delay| delay.0 > RETRY_DELAY_MAX) {
+                    refuse("delays", format!("each must be at most {}", Span(RETRY_DELAY_MAX)));
                 }
-                Some(RetryPolicy::List { delays: delays.into_iter().map(Millis::duration).collect() })
+                Some(RetryPolicy::List { delays: delays.into_iter().map(|delay| delay.0).collect() })
             }
         };
         if errors.len() == errors_before { policy } else { None }
     }
 }
 
-impl From<&RetryPolicy> for Retry {
+impl From<&RetryPolicy> for RetryWire {
     fn from(policy: &RetryPolicy) -> Self {
-        let empty = |strategy| Retry { strategy, base: None, cap: None, jitter: None, delay: None, delays: None };
+        let empty = |strategy| RetryWire { strategy, base: None, cap: None, jitter: None, delay: None, delays: None };
         match policy {
-            RetryPolicy::Exponential { base, cap, jitter } => Retry {
-                base: Some((*base).into()),
-                cap: Some((*cap).into()),
+            RetryPolicy::Exponential { base, cap, jitter } => RetryWire {
+                base: Some(Span(*base)),
+                cap: Some(Span(*cap)),
                 jitter: Some(*jitter),
                 ..empty(Strategy::Exponential)
             },
-            RetryPolicy::Fixed { delay } => Retry { delay: Some((*delay).into()), ..empty(Strategy::Fixed) },
+            RetryPolicy::Fixed { delay } => RetryWire { delay: Some(Span(*delay)), ..empty(Strategy::Fixed) },
             RetryPolicy::List { delays } => {
-                Retry { delays: Some(delays.iter().copied().map(Millis::from).collect()), ..empty(Strategy::List) }
+                RetryWire { delays: Some(delays.iter().copied().map(Span).collect()), ..empty(Strategy::List) }
             }
         }
     }
@@ -131,9 +131,10 @@ impl From<&RetryPolicy> for Retry {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use std::time::Duration;
 
     fn policy(text: &str) -> Result<RetryPolicy, String> {
-        let retry: Retry = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let retry: RetryWire = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let mut errors = Vec::new();
         let policy = retry.policy("/retry", &mut errors);
         match errors.first() {
@@ -152,7 +153,7 @@ mod tests {
         ] {
             let policy = policy(text).unwrap();
             assert_eq!(policy, expected);
-            let shown = serde_json::to_string(&Retry::from(&policy)).unwrap();
+            let shown = serde_json::to_string(&RetryWire::from(&policy)).unwrap();
             assert_eq!(self::policy(&shown).unwrap(), policy, "{shown}");
         }
     }

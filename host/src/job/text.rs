@@ -1,7 +1,7 @@
-//! Text that came from a guest, cut to a size that can be stored and shown.
+//! Text that came from a guest or a client, cut to a size that can be stored and shown.
 
 /// At most `bytes_max` bytes, cut between characters, with a mark where it was cut.
-pub(super) fn cut(mut text: String, bytes_max: usize) -> String {
+pub fn cut(mut text: String, bytes_max: usize) -> String {
     const MARK: &str = "…";
     if text.len() > bytes_max {
         let end = text.floor_char_boundary(bytes_max.saturating_sub(MARK.len()));

@@ -1,27 +1,33 @@
-//! Settings of a kind on the wire, as operators write them and as they are shown.
+//! Settings of a kind in JSON: as modules describe them, as operators write them and as they are shown.
+//! Owns the form and the checks that hold for everybody; the host's ceilings are the API's to say.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::duration::Millis;
-use super::retry::Retry;
-use super::size::ByteSize;
-use crate::api::error::FieldError;
-use crate::job::kind::{MAX_ATTEMPTS_LIMIT, PRIORITY_MAX};
-use crate::job::{
-    ExitFailure, FailureReason, KindSettings, LimitRequest, Limits, QueueName, RetryPolicy, StdinFormat, StdoutFormat,
+use super::duration::Span;
+use super::field::{FieldError, positive, ranged};
+use super::kind::{
+    ExitFailure, KindSettings, MAX_ATTEMPTS_DEFAULT, MAX_ATTEMPTS_LIMIT, PRIORITY_DEFAULT, PRIORITY_MAX, StdinFormat,
+    StdoutFormat,
 };
+use super::limits::{LimitRequest, Limits};
+use super::name::QueueName;
+use super::outcome::FailureReason;
+use super::retry::RetryPolicy;
+use super::retry_wire::RetryWire;
+use super::size::ByteSize;
 
 /// Most arguments and environment variables of a plain command.
-const ARGS_MAX: usize = 256;
+const ARGUMENTS_MAX: usize = 256;
 /// All arguments together, and all environment variables together, bytes.
-const ARGS_BYTES_MAX: usize = 64 << 10;
+const ARGUMENTS_BYTES_MAX: usize = 64 << 10;
 
 /// Settings of a kind. What is absent is left to the layer below: host, then module, then operator.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Settings {
+#[schema(as = Settings)]
+pub struct SettingsWire {
     /// Lane of jobs that name none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -34,7 +40,7 @@ pub struct Settings {
     pub max_attempts: Option<i64>,
     /// Delays between attempts.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub retry: Option<Retry>,
+    pub retry: Option<RetryWire>,
     /// Which reasons are tried again; replaces the default set.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<String>>)]
@@ -42,7 +48,7 @@ pub struct Settings {
     /// Wall time of an attempt: `"30s"` or milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
-    pub timeout: Option<Millis>,
+    pub timeout: Option<Span>,
     /// Units of fuel.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fuel: Option<u64>,
@@ -81,52 +87,17 @@ pub struct Settings {
     pub exit_failure: Option<ExitFailure>,
 }
 
-/// `value`, where it is between `first` and `last`.
-pub(in crate::api) fn ranged<T: TryFrom<i64>>(
-    pointer: &str,
-    value: Option<i64>,
-    first: i64,
-    last: i64,
-    errors: &mut Vec<FieldError>,
-) -> Option<T> {
-    let value = value?;
-    if (first..=last).contains(&value) {
-        T::try_from(value).ok()
-    } else {
-        errors.push(FieldError::new(pointer, format!("must be {first} to {last}")));
-        None
+impl SettingsWire {
+    /// Reads JSON text and checks it; what is not of the form is an error at the root.
+    pub fn domain_from_json(text: &str) -> Result<KindSettings, Vec<FieldError>> {
+        let wire: Self = serde_json::from_str(text).map_err(|error| vec![FieldError::new("", error.to_string())])?;
+        wire.into_domain()
     }
-}
 
-/// A limit that was asked for: more than nothing, at most the host's ceiling.
-pub(in crate::api) fn limited(
-    pointer: &str,
-    value: Option<u64>,
-    ceiling: u64,
-    shown: impl Fn(u64) -> String,
-    errors: &mut Vec<FieldError>,
-) -> Option<u64> {
-    let value = value?;
-    if value == 0 {
-        errors.push(FieldError::new(pointer, "must be more than 0"));
-    } else if value > ceiling {
-        errors.push(FieldError::new(pointer, format!("must be at most {}, the host's ceiling", shown(ceiling))));
-    } else {
-        return Some(value);
-    }
-    None
-}
-
-/// Milliseconds of a ceiling.
-pub(in crate::api) fn ceiling_ms(limits: &Limits) -> u64 {
-    Millis::from(limits.timeout).0
-}
-
-impl Settings {
     /// As the domain's settings, or everything that is wrong with them.
-    pub fn into_domain(self, ceilings: &Limits) -> Result<KindSettings, Vec<FieldError>> {
+    pub fn into_domain(self) -> Result<KindSettings, Vec<FieldError>> {
         let mut errors = Vec::new();
-        let Settings {
+        let SettingsWire {
             queue,
             priority,
             max_attempts,
@@ -147,22 +118,10 @@ impl Settings {
         if let Some(reason) = retry_on.iter().flatten().find(|reason| !reason.is_guests()) {
             errors.push(FieldError::new("/retry_on", format!("`{reason}` is the host's to decide; leave it out")));
         }
-        if let Some(args) = &args {
-            check_strings("/args", args.iter(), &mut errors);
-        }
+        check_arguments(args.as_deref().unwrap_or_default(), &mut errors);
         if let Some(env) = &env {
-            check_strings("/env", env.values(), &mut errors);
-            check_strings("/env", env.keys(), &mut errors);
-            if env.keys().any(|name| name.is_empty() || name.contains('=') || name.starts_with("STOKER_")) {
-                errors.push(FieldError::new(
-                    "/env",
-                    "names must not be empty, hold `=` or begin with STOKER_, which the host sets",
-                ));
-            }
+            check_environment(env, &mut errors);
         }
-        let number = |ceiling: u64| ceiling.to_string();
-        let bytes = |ceiling: u64| format!("{ceiling} bytes");
-        let duration = |ceiling: u64| Millis(ceiling).to_string();
         let settings = KindSettings {
             queue,
             priority: ranged("/priority", priority, 0, i64::from(PRIORITY_MAX), &mut errors),
@@ -170,12 +129,12 @@ impl Settings {
             retry: retry.and_then(|retry| retry.policy("/retry", &mut errors)),
             retry_on,
             limits: LimitRequest {
-                fuel: limited("/fuel", fuel, ceilings.fuel, number, &mut errors),
-                timeout_ms: limited("/timeout", timeout.map(|t| t.0), ceiling_ms(ceilings), duration, &mut errors),
-                memory_bytes: limited("/memory", memory.map(|m| m.0), ceilings.memory_bytes, bytes, &mut errors),
-                output_bytes: limited("/output", output.map(|o| o.0), ceilings.output_bytes, bytes, &mut errors),
-                log_bytes: limited("/logs", logs.map(|l| l.0), ceilings.log_bytes, bytes, &mut errors),
-                host_calls: limited("/host_calls", host_calls, ceilings.host_calls, number, &mut errors),
+                fuel: positive("/fuel", fuel, &mut errors),
+                timeout_ms: positive("/timeout", timeout.map(Span::as_ms), &mut errors),
+                memory_bytes: positive("/memory", memory.map(|size| size.0), &mut errors),
+                output_bytes: positive("/output", output.map(|size| size.0), &mut errors),
+                log_bytes: positive("/logs", logs.map(|size| size.0), &mut errors),
+                host_calls: positive("/host_calls", host_calls, &mut errors),
             },
             stdin,
             stdout,
@@ -188,27 +147,27 @@ impl Settings {
 
     /// What is in force: every field that has a value for the kind, the host's defaults included.
     pub fn effective(settings: &KindSettings, limits: &Limits, default_queue: &QueueName) -> Self {
-        Settings {
+        SettingsWire {
             queue: Some(settings.queue.clone().unwrap_or_else(|| default_queue.clone())),
-            priority: Some(settings.priority.unwrap_or(crate::job::kind::PRIORITY_DEFAULT).into()),
-            max_attempts: Some(settings.max_attempts.unwrap_or(crate::job::kind::MAX_ATTEMPTS_DEFAULT).into()),
-            retry: Some(Retry::from(settings.retry.as_ref().unwrap_or(&RetryPolicy::default()))),
+            priority: Some(settings.priority.unwrap_or(PRIORITY_DEFAULT).into()),
+            max_attempts: Some(settings.max_attempts.unwrap_or(MAX_ATTEMPTS_DEFAULT).into()),
+            retry: Some(RetryWire::from(settings.retry.as_ref().unwrap_or(&RetryPolicy::default()))),
             retry_on: Some(settings.retry_on.clone().unwrap_or_else(|| {
                 FailureReason::ALL.iter().copied().filter(|reason| reason.retried_by_default()).collect()
             })),
-            timeout: Some(limits.timeout.into()),
+            timeout: Some(Span(limits.timeout)),
             fuel: Some(limits.fuel),
             memory: Some(ByteSize(limits.memory_bytes)),
             output: Some(ByteSize(limits.output_bytes)),
             logs: Some(ByteSize(limits.log_bytes)),
             host_calls: Some(limits.host_calls),
-            ..Settings::from(settings)
+            ..SettingsWire::from(settings)
         }
     }
 
     /// The names of the fields that say something.
     pub fn fields(&self) -> Vec<&'static str> {
-        let Settings {
+        let SettingsWire {
             queue,
             priority,
             max_attempts,
@@ -250,22 +209,32 @@ impl Settings {
     }
 }
 
-fn check_strings<'a>(pointer: &str, strings: impl Iterator<Item = &'a String>, errors: &mut Vec<FieldError>) {
-    let (mut count, mut bytes) = (0, 0);
-    for text in strings {
-        count += 1;
-        bytes += text.len();
-        if text.contains('\0') {
-            errors.push(FieldError::new(pointer, "must not hold NUL characters"));
-            return;
-        }
+fn check_arguments(args: &[String], errors: &mut Vec<FieldError>) {
+    if let Some(index) = args.iter().position(|arg| arg.contains('\0')) {
+        errors.push(FieldError::new(format!("/args/{index}"), "must not hold NUL characters"));
     }
-    if count > ARGS_MAX || bytes > ARGS_BYTES_MAX {
-        errors.push(FieldError::new(pointer, format!("at most {ARGS_MAX} entries and {ARGS_BYTES_MAX} bytes in all")));
+    check_amount("/args", args.len(), args.iter().map(String::len).sum(), errors);
+}
+
+fn check_environment(env: &BTreeMap<String, String>, errors: &mut Vec<FieldError>) {
+    let mut refuse = |message: &str| errors.push(FieldError::new("/env", message));
+    if env.iter().flat_map(|(name, value)| [name, value]).any(|text| text.contains('\0')) {
+        refuse("must not hold NUL characters");
+    }
+    if env.keys().any(|name| name.is_empty() || name.contains('=') || name.starts_with("STOKER_")) {
+        refuse("names must not be empty, hold `=` or begin with STOKER_, which the host sets");
+    }
+    check_amount("/env", env.len(), env.iter().map(|(name, value)| name.len() + value.len()).sum(), errors);
+}
+
+fn check_amount(pointer: &str, count: usize, bytes: usize, errors: &mut Vec<FieldError>) {
+    if count > ARGUMENTS_MAX || bytes > ARGUMENTS_BYTES_MAX {
+        let message = format!("can hold at most {ARGUMENTS_MAX} entries and {ARGUMENTS_BYTES_MAX} bytes in all");
+        errors.push(FieldError::new(pointer, message));
     }
 }
 
-impl From<&KindSettings> for Settings {
+impl From<&KindSettings> for SettingsWire {
     fn from(settings: &KindSettings) -> Self {
         let KindSettings {
             queue,
@@ -281,13 +250,13 @@ impl From<&KindSettings> for Settings {
             exit_failure,
         } = settings;
         let LimitRequest { fuel, timeout_ms, memory_bytes, output_bytes, log_bytes, host_calls } = *limits;
-        Settings {
+        SettingsWire {
             queue: queue.clone(),
             priority: priority.map(i64::from),
             max_attempts: max_attempts.map(i64::from),
-            retry: retry.as_ref().map(Retry::from),
+            retry: retry.as_ref().map(RetryWire::from),
             retry_on: retry_on.clone(),
-            timeout: timeout_ms.map(Millis),
+            timeout: timeout_ms.map(Span::from_ms),
             fuel,
             memory: memory_bytes.map(ByteSize),
             output: output_bytes.map(ByteSize),
@@ -306,38 +275,55 @@ impl From<&KindSettings> for Settings {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::job::LimitBounds;
-
-    fn refused(text: &str) -> Vec<String> {
-        let settings: Settings = serde_json::from_str(text).unwrap();
-        let errors = settings.into_domain(&LimitBounds::default().ceilings).unwrap_err();
-        errors.into_iter().map(|error| error.pointer).collect()
-    }
 
     #[test]
     fn settings_round_trip() {
-        let text = r#"{"queue":"q","priority":3,"max_attempts":2,"retry":{"strategy":"fixed","delay":"1m"},"retry_on":["trap"],"timeout":"2s","fuel":5,"memory":1048576,"output":1,"logs":2,"host_calls":3,"stdin":"text","stdout":"bytes","args":["-x"],"env":{"A":"b"},"exit_failure":"fatal"}"#;
-        let settings: Settings = serde_json::from_str(text).unwrap();
+        let text = concat!(
+            r#"{"queue":"q","priority":3,"max_attempts":2,"retry":{"strategy":"fixed","delay":"1m"},"#,
+            r#""retry_on":["trap"],"timeout":"2s","fuel":5,"memory":1048576,"output":1,"logs":2,"host_calls":3,"#,
+            r#""stdin":"text","stdout":"bytes","args":["-x"],"env":{"A":"b"},"exit_failure":"fatal"}"#,
+        );
+        let settings: SettingsWire = serde_json::from_str(text).unwrap();
         assert_eq!(settings.fields().len(), 16);
-        let domain = settings.into_domain(&LimitBounds::default().ceilings).unwrap();
-        assert_eq!(serde_json::to_string(&Settings::from(&domain)).unwrap(), text);
+        let domain = settings.into_domain().unwrap();
+        assert_eq!(serde_json::to_string(&SettingsWire::from(&domain)).unwrap(), text);
+        assert_eq!(SettingsWire::domain_from_json("{}"), Ok(KindSettings::default()));
     }
 
     #[test]
-    fn values_out_of_range_and_over_the_ceiling_are_named() {
+    fn nonsense_is_refused_where_it_stands() {
+        let many = format!(r#"{{"args":[{}]}}"#, ["\"x\""; ARGUMENTS_MAX + 1].join(","));
+        let large = format!(r#"{{"env":{{"A":"{}"}}}}"#, "x".repeat(ARGUMENTS_BYTES_MAX));
         for (text, pointer) in [
+            (r#"{"surprise":1}"#, ""),
+            (r#"{"retry":{"strategy":"fixed","delay":"1s","more":1}}"#, ""),
+            (r#"{"queue":"no spaces"}"#, ""),
+            (r#"{"timeout":"-1s"}"#, ""),
+            (r#"{"timeout":0}"#, "/timeout"),
             (r#"{"priority":10}"#, "/priority"),
             (r#"{"priority":-1}"#, "/priority"),
             (r#"{"max_attempts":0}"#, "/max_attempts"),
-            (r#"{"timeout":"2h"}"#, "/timeout"),
-            (r#"{"timeout":0}"#, "/timeout"),
-            (r#"{"memory":"64GiB"}"#, "/memory"),
+            (r#"{"max_attempts":1001}"#, "/max_attempts"),
+            (r#"{"retry":{"strategy":"list","delays":[]}}"#, "/retry/delays"),
             (r#"{"retry_on":["host_lost"]}"#, "/retry_on"),
-            (r#"{"env":{"STOKER_X":"1"}}"#, "/env"),
-            (r#"{"args":["\u0000"]}"#, "/args"),
+            (r#"{"memory":0}"#, "/memory"),
+            (r#"{"args":["a","b\u0000"]}"#, "/args/1"),
+            (&many, "/args"),
+            (r#"{"env":{"A=B":""}}"#, "/env"),
+            (r#"{"env":{"":""}}"#, "/env"),
+            (r#"{"env":{"A":"\u0000"}}"#, "/env"),
+            (r#"{"env":{"STOKER_JOB_ID":"x"}}"#, "/env"),
+            (&large, "/env"),
         ] {
-            assert_eq!(refused(text), [pointer], "{text}");
+            let errors = SettingsWire::domain_from_json(text).unwrap_err();
+            let pointers: Vec<&str> = errors.iter().map(|error| error.pointer.as_str()).collect();
+            assert_eq!(pointers, [pointer], "{text}: {errors:?}");
         }
-        assert!(serde_json::from_str::<Settings>(r#"{"retries":1}"#).is_err());
+    }
+
+    #[test]
+    fn everything_wrong_is_said_at_once() {
+        let errors = SettingsWire::domain_from_json(r#"{"priority":10,"fuel":0,"env":{"A=B":""}}"#).unwrap_err();
+        assert_eq!(errors.len(), 3);
     }
 }
