@@ -56,7 +56,7 @@ pub(super) struct Draft {
     pub(super) ready: bool,
     /// The earliest `run_at` written.
     pub(super) next_due: Option<Timestamp>,
-    /// Numbers of hosts that were registered when the directory was opened: dead, since the lock is ours.
+    /// Numbers of hosts that were registered when the directory was opened, oldest first: dead, since the lock is ours.
     pub(super) dead_hosts: Vec<i64>,
     /// Guests those hosts had entered.
     pub(super) lost_entries: LostEntries,
@@ -75,6 +75,7 @@ impl Draft {
     ) -> Result<Self, StoreError> {
         let last: Option<[u8; 16]> = sql.query_row(LAST_JOB, [], |row| row.get(0)).optional()?.flatten();
         let hosts = load_hosts(sql)?;
+        // By age, not as the map has them: recovery reports hosts in the order they came.
         let mut dead_hosts: Vec<i64> = hosts.values().copied().collect();
         dead_hosts.sort_unstable();
         Ok(Self {
