@@ -8,8 +8,11 @@ use crate::store::KindId;
 
 /// What an unknown kind is taken to need, µs: so much that nothing is claimed ahead of it.
 const UNKNOWN_US: u64 = 5_000;
-/// One part in so many is taken from a shorter run; a longer one counts at once by half.
-const FALL_DIVISOR: u64 = 8;
+/// One execution counts one part in so many.
+const WEIGHT: u64 = 8;
+/// And at most so many times the estimate, and so much more.
+const RISE_FACTOR: u64 = 4;
+const RISE_US: u64 = 100;
 
 /// Estimates by kind, and what the jobs claimed lately were expected to need.
 #[derive(Debug)]
@@ -42,17 +45,18 @@ impl Estimates {
         self.typical_us
     }
 
-    /// Learns from one execution. Rises fast and falls slowly: claiming too much delays others, too little only costs
-    /// a round trip.
+    /// Learns from one execution. One that took very much longer (a guest thread was preempted) counts only as several
+    /// times longer; a kind that has really become slow is followed within some tens of executions.
     pub fn learn(&mut self, kind: KindId, took: Duration) {
         let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.by_kind
             .entry(kind)
             .and_modify(|estimate| {
-                *estimate = if took_us > *estimate {
-                    *estimate / 2 + took_us / 2
+                let counted_us = took_us.min(estimate.saturating_mul(RISE_FACTOR).saturating_add(RISE_US));
+                *estimate = if counted_us > *estimate {
+                    *estimate + (counted_us - *estimate) / WEIGHT
                 } else {
-                    *estimate - (*estimate - took_us) / FALL_DIVISOR
+                    *estimate - (*estimate - counted_us) / WEIGHT
                 };
             })
             .or_insert(took_us);
@@ -78,16 +82,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn estimates_rise_fast_and_fall_slowly() {
+    fn an_outlier_moves_an_estimate_little_and_a_slow_kind_is_followed() {
         let mut estimates = Estimates::default();
         let kind = KindId(1);
         assert_eq!(estimates.of(kind), UNKNOWN_US);
         estimates.learn(kind, Duration::from_micros(100));
         assert_eq!(estimates.of(kind), 100);
-        estimates.learn(kind, Duration::from_micros(1_100));
-        assert_eq!(estimates.of(kind), 600);
-        estimates.learn(kind, Duration::from_micros(200));
-        assert_eq!(estimates.of(kind), 550);
+        estimates.learn(kind, Duration::from_secs(1));
+        assert_eq!(estimates.of(kind), 150);
+        estimates.learn(kind, Duration::from_micros(70));
+        assert_eq!(estimates.of(kind), 140);
+        for _ in 0..40 {
+            estimates.learn(kind, Duration::from_secs(1));
+        }
+        assert!(estimates.of(kind) > 500_000, "{}", estimates.of(kind));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! wait in bounded memory and are tried again, and the slots stop taking new jobs once that is full.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -22,10 +22,10 @@ const OUTCOMES_WAITING_BYTES_MAX: u64 = 128 << 20;
 /// Between two tries of an outcome that could not be written.
 const RETRY_DELAY: Duration = Duration::from_millis(200);
 
-/// Outcomes written together while slots are busy; their jobs wait for nobody.
-const GROUP_OUTCOMES_MAX: usize = 128;
-/// Longest time an outcome waits for company.
-const GROUP_DELAY: Duration = Duration::from_millis(2);
+/// Outcomes written together at most.
+const GROUP_OUTCOMES_MAX: usize = 256;
+/// Groups being written before outcomes gather into the next one.
+const GROUPS_UNDER_WAY_MAX: usize = 1;
 
 type Written = Result<Vec<FinishResult>, (Vec<Finish>, StoreError)>;
 
@@ -49,7 +49,7 @@ pub struct Outcomes {
 #[derive(Debug, Default)]
 struct Shared {
     gathering: Mutex<Vec<Finish>>,
-    gathering_began: Notify,
+    groups_under_way: AtomicUsize,
     waiting: AtomicU64,
     waiting_bytes: AtomicU64,
     fewer: Notify,
@@ -70,9 +70,9 @@ impl Outcomes {
         (outcomes.clone(), OutcomeWriter { outcomes, active, under_way })
     }
 
-    /// Takes an outcome. `more_follow`: the slots have work, so others will come within moments and can share its
-    /// commit; else it goes to the store at once.
-    pub fn submit(&self, finish: Finish, more_follow: bool) {
+    /// Takes an outcome. It goes to the store at once, unless a group is being written: then it gathers with others
+    /// into the next one, so that the busier the store is, the more share a commit.
+    pub fn submit(&self, finish: Finish) {
         self.shared.waiting.fetch_add(1, Ordering::Relaxed);
         self.shared.waiting_bytes.fetch_add(size_bytes(&finish), Ordering::Relaxed);
         let gathered = {
@@ -80,10 +80,11 @@ impl Outcomes {
             gathering.push(finish);
             gathering.len()
         };
-        if !more_follow || gathered >= GROUP_OUTCOMES_MAX {
+        // Sequentially consistent against the decrement in `written`: one of the two sees the other, so that what
+        // gathered is never left behind.
+        if gathered >= GROUP_OUTCOMES_MAX || self.shared.groups_under_way.load(Ordering::SeqCst) < GROUPS_UNDER_WAY_MAX
+        {
             self.hand_in_gathered();
-        } else if gathered == 1 {
-            self.shared.gathering_began.notify_one();
         }
     }
 
@@ -100,6 +101,7 @@ impl Outcomes {
             leases: finishes.iter().map(|finish| (finish.lease.job(), finish.lease.number())).collect(),
             bytes: finishes.iter().map(size_bytes).sum(),
         };
+        self.shared.groups_under_way.fetch_add(1, Ordering::SeqCst);
         let future: UnderWay = if delay.is_zero() {
             let written = self.store.finish_all(finishes);
             Box::pin(async move { (group, written.await) })
@@ -155,25 +157,19 @@ impl OutcomeWriter {
     /// Runs until the app aborts it after the drain.
     pub async fn run(mut self) {
         let mut writing: FuturesUnordered<UnderWay> = FuturesUnordered::new();
-        let outcomes = self.outcomes.clone();
-        let mut gathered = std::pin::pin!(async move {
-            loop {
-                outcomes.shared.gathering_began.notified().await;
-                tokio::time::sleep(GROUP_DELAY).await;
-                outcomes.hand_in_gathered();
-            }
-        });
         loop {
             tokio::select! {
                 biased;
                 Some((group, written)) = writing.next(), if !writing.is_empty() => self.written(group, written),
                 Some(future) = self.under_way.recv() => writing.push(future),
-                () = &mut gathered => return,
+                else => return,
             }
         }
     }
 
     fn written(&self, group: Group, written: Written) {
+        self.outcomes.shared.groups_under_way.fetch_sub(1, Ordering::SeqCst);
+        self.outcomes.hand_in_gathered();
         match written {
             Ok(results) => {
                 for ((job, number), result) in group.leases.iter().zip(results) {

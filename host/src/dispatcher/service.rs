@@ -70,7 +70,7 @@ impl FailedLoad for SlotParts {
         for item in items {
             let (finish, outcome) = self.runner.not_loaded(item.job, error);
             self.tally.ended(&outcome, &finish.receipt);
-            self.outcomes.submit(finish, false);
+            self.outcomes.submit(finish);
         }
     }
 }
@@ -304,7 +304,6 @@ async fn stop_in_order(
             tracing::error!(running = parts.tally.slots_used(), "guests did not end; their jobs are recovered later");
         }
     }
-    parts.outcomes.hand_in_gathered();
     if tokio::time::timeout(STOP_TIMEOUT, parts.outcomes.drained()).await.is_err() {
         tracing::error!(outcomes = parts.outcomes.waiting(), "outcomes could not be written; their jobs run again");
     }

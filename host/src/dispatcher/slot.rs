@@ -49,7 +49,7 @@ pub async fn run(slot: u32, parts: Arc<SlotParts>) {
         parts.store.note_exit(slot);
         let took = taken_up.elapsed();
         parts.tally.ended(&outcome, &finish.receipt);
-        parts.outcomes.submit(finish, parts.feed.level().queued > 0);
+        parts.outcomes.submit(finish);
         drop(in_use);
         parts.estimates.lock().learn(kind, took);
         if suspect {
