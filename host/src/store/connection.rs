@@ -7,9 +7,9 @@ use rusqlite::{Connection, OpenFlags};
 /// The database file inside the data directory.
 pub(super) const DATABASE_FILE: &str = "stoker.db";
 /// Page cache of the writer, KiB: the hot ends of every table and index.
-const WRITER_CACHE_KIB: i64 = 32 << 10;
+const WRITER_CACHE_KIB: i64 = 16 << 10;
 /// Page cache of each reader, KiB.
-const READER_CACHE_KIB: i64 = 4 << 10;
+const READER_CACHE_KIB: i64 = 2 << 10;
 /// Statements kept prepared per connection.
 const STATEMENTS_MAX: usize = 160;
 /// The log is cut back to this after it was larger, bytes.
