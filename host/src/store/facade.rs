@@ -188,7 +188,7 @@ impl Store {
         self.write(Durability::Relaxed, move |sql, draft| hosts::heartbeat(sql, draft, host)).await
     }
 
-    /// Removes the host's row; its leases must have been given back.
+    /// Removes the host's row and gives back what it still holds.
     pub async fn retire_host(&self, host: HostId) -> Result<(), StoreError> {
         self.write(Durability::Synced, move |sql, draft| hosts::retire(sql, draft, host)).await
     }
@@ -270,7 +270,12 @@ impl Store {
 
     /// Gives back claimed jobs whose guests were not entered; at no cost, no history.
     /// With a reason they are parked under it, until `unpark`.
-    pub async fn release(&self, leases: Vec<Lease>, parked: Option<WaitingReason>) -> Result<(), StoreError> {
+    pub async fn release(
+        &self,
+        leases: impl Into<Arc<[Lease]>>,
+        parked: Option<WaitingReason>,
+    ) -> Result<(), StoreError> {
+        let leases = leases.into();
         self.write(Durability::Relaxed, move |sql, draft| release::release(sql, draft, &leases, parked)).await
     }
 

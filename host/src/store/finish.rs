@@ -9,6 +9,7 @@ use super::draft::Draft;
 use super::error::StoreError;
 use super::job_writes::{Ending, move_to_history, record_execution, record_log};
 use super::model::{AttemptOutcome, Finish, FinishResult, Next};
+use super::rows::LiveRow;
 use crate::job::{EventType, Failure, FailureReason, JobId, JobState, Lease, Timestamp};
 
 const HELD: &str = "SELECT tenant_id, kind_id, queue_id, state, attempt, priority, cancel_requested, suspect
@@ -29,6 +30,20 @@ pub(super) struct Held {
     pub(super) priority: u8,
     pub(super) cancel_requested: bool,
     pub(super) suspect: bool,
+}
+
+impl Held {
+    /// Of a job known to be leased.
+    pub(super) fn of(row: &LiveRow) -> Self {
+        Self {
+            lane: row.lane,
+            state: row.state,
+            attempt: row.attempt,
+            priority: row.priority,
+            cancel_requested: row.cancel_requested,
+            suspect: row.suspect,
+        }
+    }
 }
 
 /// The job, if the lease is still its.

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
+use super::cancel::cancel_unentered;
 use super::draft::Draft;
 use super::error::StoreError;
+use super::finish::{Held, make_ready_again};
 use super::model::{Heartbeat, HostRow};
-use super::recover::recover_hosts;
+use super::recover::{RECOVERED_JOBS_MAX, leased, recover_hosts};
 use crate::job::{HostId, JobId, Timestamp};
 
 const INSERT: &str = "INSERT INTO hosts (id, started_at, heartbeat_ms, version, slots) VALUES (?1, ?2, ?3, ?4, ?5)
@@ -46,10 +48,22 @@ pub(super) fn heartbeat(sql: &Connection, draft: &mut Draft, host: HostId) -> Re
     Ok(Heartbeat { registered, cancel_requested: ids.collect::<Result<_, _>>()? })
 }
 
-/// The process has ended in good order.
+/// The process has ended in good order. What it still holds (a guest that would not end, an outcome that could not be
+/// written) is given back at no cost: once the row is gone nobody would look for those leases.
 pub(super) fn retire(sql: &Connection, draft: &mut Draft, host: HostId) -> Result<(), StoreError> {
-    sql.prepare_cached(DELETE)?.execute(params![host.to_bytes()])?;
-    draft.hosts.remove(&host);
+    let Some(&number) = draft.hosts.get(&host) else { return Ok(()) };
+    let jobs = leased(sql, number)?;
+    for job in &jobs {
+        if job.cancel_requested {
+            cancel_unentered(sql, draft, job)?;
+        } else {
+            make_ready_again(sql, draft, job.id, &Held::of(job), None)?;
+        }
+    }
+    if jobs.len() < RECOVERED_JOBS_MAX {
+        sql.prepare_cached(DELETE)?.execute(params![host.to_bytes()])?;
+        draft.hosts.remove(&host);
+    }
     Ok(())
 }
 

@@ -17,7 +17,7 @@ use crate::job::{EventType, Failure, FailureReason, HostId, JobState, Receipt, T
 /// Losses that count after which a job is kept from taking down more hosts.
 pub(super) const HOST_LOSSES_MAX: u32 = 3;
 /// Jobs freed by one operation; a host holds fewer, so this bounds only damage.
-const RECOVERED_JOBS_MAX: usize = 20_000;
+pub(super) const RECOVERED_JOBS_MAX: usize = 20_000;
 
 const EXPIRED: &str = "SELECT number FROM hosts WHERE id <> ?1 AND heartbeat_ms < ?2";
 const HOST_ID: &str = "SELECT id FROM hosts WHERE number = ?1";
@@ -77,7 +77,8 @@ pub(super) fn recover_hosts(sql: &Connection, draft: &mut Draft, numbers: &[i64]
     Ok(recovered)
 }
 
-fn leased(sql: &Connection, number: i64) -> Result<Vec<LiveRow>, StoreError> {
+/// What a host holds.
+pub(super) fn leased(sql: &Connection, number: i64) -> Result<Vec<LiveRow>, StoreError> {
     let mut statement = sql.prepare_cached(LEASED)?;
     let mut rows = statement.query(params![number, RECOVERED_JOBS_MAX])?;
     let mut jobs = Vec::new();

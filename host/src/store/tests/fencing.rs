@@ -82,3 +82,22 @@ fn dump(database: &Path) -> Vec<String> {
     }
     rows
 }
+
+#[tokio::test]
+async fn what_a_host_still_holds_when_it_signs_off_is_ready_again() {
+    let mut harness = Harness::new();
+    harness.module("m", &["k"]).await;
+    let host = harness.store.register_host(2, "1").await.unwrap();
+    let (held, cancelled) =
+        (harness.enqueue(job(harness.kind("k"))).await, harness.enqueue(job(harness.kind("k"))).await);
+    assert_eq!(harness.claim(host, 2).await.len(), 2);
+    harness.store.cancel(TENANT, cancelled).await.unwrap();
+    harness.store.retire_host(host).await.unwrap();
+    harness.reopen().await;
+    let host = harness.store.register_host(2, "1").await.unwrap();
+    let claimed = harness.claim(host, 2).await;
+    assert_eq!(claimed.iter().map(|job| job.lease.job()).collect::<Vec<_>>(), [held]);
+    assert!(!claimed[0].suspect && claimed[0].lease.attempt() == 1, "a stop costs nothing");
+    assert_eq!(harness.row(cancelled).await.state, JobState::Cancelled);
+    assert_counters_hold(&harness.database());
+}
