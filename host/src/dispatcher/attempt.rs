@@ -3,7 +3,7 @@
 
 use crate::job::kind::MAX_ATTEMPTS_LIMIT;
 use crate::job::retry::{self, RetryDecision, RetryPolicy};
-use crate::job::{AttemptContext, Clock, Failure, FailureReason, LimitBounds, Outcome, Receipt, Timestamp};
+use crate::job::{AttemptContext, Clock, Failure, FailureReason, Lease, LimitBounds, Outcome, Receipt, Timestamp};
 use crate::modules::Validators;
 use crate::sandbox::{Execution, Invocation, PlainSettings, Sandbox, SandboxError};
 use crate::store::{ClaimedJob, Finish, Next};
@@ -92,6 +92,24 @@ impl AttemptRunner {
     /// Ends an attempt because its module could not be loaded.
     pub fn not_loaded(&self, job: ClaimedJob, error: &SandboxError) -> (Finish, Outcome) {
         self.not_entered(job, unavailable(error))
+    }
+
+    /// Ends an attempt during which the host itself broke. The job is not tried again by itself: it would break again.
+    pub fn broken(&self, lease: Lease) -> (Finish, Outcome) {
+        let message = "the host failed while running this job; that is a bug of the host, see its log";
+        let failure = Failure::new(FailureReason::ModuleUnavailable, message);
+        let finish = Finish {
+            next: Next::Fail(failure.clone()),
+            lease,
+            started_at: None,
+            finished_at: self.clock.now(),
+            receipt: Receipt::default(),
+            version: None,
+            log: Vec::new(),
+            log_lines_dropped: 0,
+            progress: None,
+        };
+        (finish, Outcome::Failed(failure))
     }
 
     fn limits(&self, job: &ClaimedJob) -> crate::job::Limits {

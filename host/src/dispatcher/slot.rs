@@ -1,9 +1,12 @@
 //! One slot: takes the next job from the feed, runs it, hands its outcome in, takes the next. Lives on the guest
 //! threads and never waits for a commit, only for room among the outcomes.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use parking_lot::Mutex;
 
 use super::active::Active;
@@ -13,6 +16,7 @@ use super::feed::Feed;
 use super::outcomes::Outcomes;
 use super::tally::Tally;
 use super::wakeup::Wakeup;
+use crate::job::Lease;
 use crate::store::Store;
 
 /// A slot that finds work without waiting lets the other tasks of its thread run at least this often.
@@ -30,22 +34,33 @@ pub struct SlotParts {
     pub(super) tally: Tally,
     pub(super) wakeup: Wakeup,
     /// A suspect runs; at most one does.
-    pub(super) suspect_runs: std::sync::atomic::AtomicBool,
+    pub(super) suspect_runs: AtomicBool,
+}
+
+impl SlotParts {
+    /// The suspect this host held has ended or went back: the next one may come.
+    pub(super) fn suspect_ended(&self) {
+        self.suspect_runs.store(false, Ordering::Release);
+        self.wakeup.jobs_ready();
+    }
 }
 
 /// Runs until the feed is closed.
 pub async fn run(slot: u32, parts: Arc<SlotParts>) {
     let mut yielded_at = Instant::now();
-    while let Some(item) = parts.feed.next().await {
-        let in_use = parts.tally.slot();
+    // A slot is in use from the moment its job leaves the feed: a stop finds the job in one or the other.
+    while let Some((item, in_use)) = parts.feed.next(|| parts.tally.slot()).await {
         let (job, number, kind, suspect) =
             (item.job.lease.job(), item.job.lease.number(), item.job.kind.id, item.job.suspect);
+        let (host, attempt) = (item.job.lease.host(), item.job.lease.attempt());
         let taken_up = Instant::now();
         let entered = |claimed: &crate::store::ClaimedJob, at| {
             parts.store.note_entry(slot, &claimed.lease);
             parts.active.entered(job, number, at);
         };
-        let (finish, outcome) = parts.runner.run(item, entered).await;
+        // A bug of the host's must not take the slot along, nor leave the job held for ever.
+        let ran = AssertUnwindSafe(parts.runner.run(item, entered)).catch_unwind().await;
+        let (finish, outcome) = ran.unwrap_or_else(|_| parts.runner.broken(Lease::granted(job, host, number, attempt)));
         parts.store.note_exit(slot);
         let took = taken_up.elapsed();
         parts.tally.ended(&outcome, &finish.receipt);
@@ -53,8 +68,7 @@ pub async fn run(slot: u32, parts: Arc<SlotParts>) {
         drop(in_use);
         parts.estimates.lock().learn(kind, took);
         if suspect {
-            parts.suspect_runs.store(false, std::sync::atomic::Ordering::Release);
-            parts.wakeup.jobs_ready();
+            parts.suspect_ended();
         }
         parts.outcomes.room().await;
         if yielded_at.elapsed() >= YIELD_PERIOD {
