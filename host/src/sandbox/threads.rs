@@ -1,6 +1,8 @@
 //! The threads guests run on: their own, as many as told, with a lower priority than everything else in the process,
 //! so that a host full of busy guests still answers its API.
 
+use std::time::Duration;
+
 use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle, Runtime};
 
@@ -11,6 +13,8 @@ const NICENESS: i32 = 10;
 /// Tasks a thread runs before it looks at timers: a guest's slice is up to a tick long, so the usual 61 would let a
 /// timer wait for a tenth of a second.
 const TASKS_BETWEEN_TIMERS: u32 = 8;
+/// A thread that does not come back within this time is left behind: the process is about to end.
+const JOIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub(super) struct GuestThreads {
@@ -35,9 +39,11 @@ impl GuestThreads {
         &self.handle
     }
 
-    /// Drops what still runs and joins the threads. Blocking.
+    /// Drops what still runs and joins the threads, except those stuck past the timeout. Blocking.
     pub(super) fn join(&self) {
-        drop(self.runtime.lock().take());
+        if let Some(runtime) = self.runtime.lock().take() {
+            runtime.shutdown_timeout(JOIN_TIMEOUT);
+        }
     }
 }
 
