@@ -1,6 +1,7 @@
 //! Outcomes on their way into the store. None is dropped while the process lives: when the store cannot write they
 //! wait in bounded memory and are tried again, and the slots stop taking new jobs once that is full.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
 
 use super::active::Active;
 use crate::job::JobId;
@@ -19,8 +21,10 @@ use crate::store::{Finish, FinishResult, Next, Store, StoreError};
 const OUTCOMES_WAITING_MAX: u64 = 10_000;
 /// Their outputs and logs, bytes.
 const OUTCOMES_WAITING_BYTES_MAX: u64 = 128 << 20;
-/// Between two tries of an outcome that could not be written.
+/// Between two tries of outcomes that could not be written.
 const RETRY_DELAY: Duration = Duration::from_millis(200);
+/// Between two tries of one outcome that fails by itself, while others can be written.
+const RETRY_ALONE_DELAY: Duration = Duration::from_secs(5);
 
 /// Outcomes written together at most.
 const GROUP_OUTCOMES_MAX: usize = 256;
@@ -60,6 +64,11 @@ pub struct OutcomeWriter {
     outcomes: Outcomes,
     active: Arc<Active>,
     under_way: mpsc::UnboundedReceiver<UnderWay>,
+    /// Not written because the store could write nothing; tried again together.
+    postponed: Vec<Finish>,
+    retry_at: Instant,
+    /// Outcomes that fail by themselves, each with the time of its next try.
+    refused: VecDeque<(Instant, Finish)>,
 }
 
 impl Outcomes {
@@ -67,7 +76,15 @@ impl Outcomes {
     pub fn new(store: Store, active: Arc<Active>) -> (Outcomes, OutcomeWriter) {
         let (sender, under_way) = mpsc::unbounded_channel();
         let outcomes = Outcomes { store, shared: Arc::default(), under_way: sender };
-        (outcomes.clone(), OutcomeWriter { outcomes, active, under_way })
+        let writer = OutcomeWriter {
+            outcomes: outcomes.clone(),
+            active,
+            under_way,
+            postponed: Vec::new(),
+            retry_at: Instant::now(),
+            refused: VecDeque::new(),
+        };
+        (outcomes, writer)
     }
 
     /// Takes an outcome. It goes to the store at once, unless a group is being written: then it gathers with others
@@ -92,26 +109,18 @@ impl Outcomes {
     pub fn hand_in_gathered(&self) {
         let finishes = std::mem::take(&mut *self.shared.gathering.lock());
         if !finishes.is_empty() {
-            self.hand_in(finishes, Duration::ZERO);
+            self.hand_in(finishes);
         }
     }
 
-    fn hand_in(&self, finishes: Vec<Finish>, delay: Duration) {
+    fn hand_in(&self, finishes: Vec<Finish>) {
         let group = Group {
             leases: finishes.iter().map(|finish| (finish.lease.job(), finish.lease.number())).collect(),
             bytes: finishes.iter().map(size_bytes).sum(),
         };
         self.shared.groups_under_way.fetch_add(1, Ordering::SeqCst);
-        let future: UnderWay = if delay.is_zero() {
-            let written = self.store.finish_all(finishes);
-            Box::pin(async move { (group, written.await) })
-        } else {
-            let store = self.store.clone();
-            Box::pin(async move {
-                tokio::time::sleep(delay).await;
-                (group, store.finish_all(finishes).await)
-            })
-        };
+        let written = self.store.finish_all(finishes);
+        let future: UnderWay = Box::pin(async move { (group, written.await) });
         // The receiver lives as long as the service; after that nothing is handed in.
         let _closed = self.under_way.send(future);
     }
@@ -147,8 +156,8 @@ impl Outcomes {
             if self.waiting() == 0 {
                 return;
             }
-            // `notified` is registered at its first poll; the short timeout covers a signal given before that.
-            let _timeout = tokio::time::timeout(Duration::from_millis(20), fewer).await;
+            // From its creation on it hears `notify_waiters`.
+            fewer.await;
         }
     }
 }
@@ -158,16 +167,41 @@ impl OutcomeWriter {
     pub async fn run(mut self) {
         let mut writing: FuturesUnordered<UnderWay> = FuturesUnordered::new();
         loop {
+            let retry_at = self.retry_at();
             tokio::select! {
                 biased;
-                Some((group, written)) = writing.next(), if !writing.is_empty() => self.written(group, written),
+                Some((group, written)) = writing.next(), if !writing.is_empty() => self.written(&group, written),
                 Some(future) = self.under_way.recv() => writing.push(future),
+                () = tokio::time::sleep_until(retry_at.unwrap_or_else(Instant::now)), if retry_at.is_some() => self.retry(),
                 else => return,
             }
         }
     }
 
-    fn written(&self, group: Group, written: Written) {
+    fn retry_at(&self) -> Option<Instant> {
+        let together = (!self.postponed.is_empty()).then_some(self.retry_at);
+        let alone = self.refused.front().map(|(at, _)| *at);
+        together.into_iter().chain(alone).min()
+    }
+
+    fn retry(&mut self) {
+        let now = Instant::now();
+        if now >= self.retry_at {
+            // While the disk is full the heartbeat finds out when it no longer is; a try each would only fill the log.
+            if self.outcomes.store.is_writable() {
+                let mut postponed = std::mem::take(&mut self.postponed).into_iter().peekable();
+                while postponed.peek().is_some() {
+                    self.outcomes.hand_in(postponed.by_ref().take(GROUP_OUTCOMES_MAX).collect());
+                }
+            }
+            self.retry_at = now + RETRY_DELAY;
+        }
+        while let Some((_, finish)) = self.refused.pop_front_if(|(at, _)| *at <= now) {
+            self.outcomes.hand_in(vec![finish]);
+        }
+    }
+
+    fn written(&mut self, group: &Group, written: Written) {
         self.outcomes.shared.groups_under_way.fetch_sub(1, Ordering::SeqCst);
         self.outcomes.hand_in_gathered();
         match written {
@@ -181,11 +215,26 @@ impl OutcomeWriter {
             Err((finishes, StoreError::Closed)) => {
                 tracing::warn!(jobs = finishes.len(), "the store closed before outcomes were written; they run again");
             }
-            Err((finishes, error)) => {
-                tracing::warn!(jobs = finishes.len(), %error, "outcomes could not be written; trying again");
-                // A bad one must not hold the others back: from now on each goes alone.
+            Err((finishes, error @ (StoreError::Unavailable(_) | StoreError::Busy { .. }))) => {
+                if self.postponed.is_empty() {
+                    tracing::warn!(jobs = finishes.len(), %error, "outcomes could not be written; they wait");
+                    self.retry_at = Instant::now() + RETRY_DELAY;
+                }
+                self.postponed.extend(finishes);
+                return;
+            }
+            Err((finishes, StoreError::Internal(_))) if finishes.len() > 1 => {
+                // A bad one must not hold the others back: each goes alone.
                 for finish in finishes {
-                    self.outcomes.hand_in(vec![finish], RETRY_DELAY);
+                    self.outcomes.hand_in(vec![finish]);
+                }
+                return;
+            }
+            Err((finishes, error)) => {
+                for finish in finishes {
+                    let job = finish.lease.job();
+                    tracing::error!(%job, %error, "an outcome could not be written; trying again");
+                    self.refused.push_back((Instant::now() + RETRY_ALONE_DELAY, finish));
                 }
                 return;
             }
