@@ -51,6 +51,28 @@ fn what_does_not_finish_in_the_grace_is_given_back_at_no_cost() {
 }
 
 #[test]
+fn a_stop_in_full_flow_strands_no_job() {
+    const JOBS: usize = 2_000;
+    let mut host = TestHost::builder().workers(2).start();
+    host.upload(Guest::Hello);
+    let lines = "{\"kind\":\"hello\",\"payload\":{\"name\":\"Ada\"}}\n".repeat(JOBS);
+    let ndjson = [("content-type", "application/x-ndjson")];
+    // A claim is under way at most moments of a drain; the stop must not lose what it gives.
+    for _ in 0..4 {
+        host.request("POST", "/v1/jobs/batch", &ndjson, Some(lines.as_bytes())).expect_status(200);
+        let status = host.terminate();
+        assert!(status.success(), "{status}: {}", host.log());
+        host.restart();
+    }
+    stoker_tests::eventually("every job has run", || {
+        host.get("/v1/jobs?state=ready&limit=1").expect(200)["items"]
+            .as_array()
+            .is_some_and(Vec::is_empty)
+            .then_some(())
+    });
+}
+
+#[test]
 fn a_second_signal_skips_the_drain() {
     let mut host = TestHost::builder().workers(1).flag("--shutdown-grace", "10m").leaves_work_behind().start();
     host.upload(Guest::Handlers);

@@ -75,12 +75,11 @@ impl Feed {
         }
     }
 
-    /// The next job; `None` once closed.
-    pub async fn next(&self) -> Option<FeedItem> {
+    /// The next job; `None` once closed. `taken` is called in the moment the job leaves the feed.
+    pub async fn next<T>(&self, taken: impl Fn() -> T) -> Option<(FeedItem, T)> {
         let mut counted_idle = false;
         loop {
-            // Armed before the look, so that a push in between is not missed.
-            let pushed = self.item.notified();
+            let mut pushed = std::pin::pin!(self.item.notified());
             {
                 let mut state = self.state.lock();
                 if counted_idle {
@@ -94,8 +93,11 @@ impl Feed {
                     if state.items.len() == state.low_at {
                         self.low.wants_jobs();
                     }
-                    return Some(item);
+                    return Some((item, taken()));
                 }
+                // Listens before it counts as idle: signals to slots that don't listen yet would fall together into
+                // one, and a job would wait beside an idle slot.
+                pushed.as_mut().enable();
                 state.idle_slots += 1;
                 counted_idle = true;
             }

@@ -116,9 +116,10 @@ impl Guests {
         self.unpark.notify_one();
     }
 
-    /// Signals again what a load that has ended meanwhile signalled too early.
-    pub fn unpark_if_loaded(&self) {
-        if self.loading.lock().is_empty() {
+    /// Signals again what a load of one of these kinds that has ended meanwhile signalled too early.
+    pub fn unpark_if_loaded(&self, kinds: &[KindId]) {
+        let loading = self.loading();
+        if kinds.iter().any(|kind| !loading.contains(kind)) {
             self.unpark.notify_one();
         }
     }

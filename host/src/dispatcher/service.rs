@@ -20,7 +20,7 @@ use super::wakeup::Wakeup;
 use crate::job::{Clock, CompiledFrom, FailureReason, HostId, LimitBounds, WaitingReason};
 use crate::modules::Validators;
 use crate::sandbox::{Interrupt, ProgressCell, Sandbox, SandboxError};
-use crate::store::{ClaimRequest, ClaimedJob, Store};
+use crate::store::{ClaimRequest, ClaimedJob, Store, StoreError};
 
 /// Jobs asked for at once.
 pub const CLAIM_JOBS_MAX: usize = 512;
@@ -68,9 +68,13 @@ pub struct Dispatcher {
 impl FailedLoad for SlotParts {
     fn load_failed(&self, items: Vec<FeedItem>, error: &SandboxError) {
         for item in items {
+            let suspect = item.job.suspect;
             let (finish, outcome) = self.runner.not_loaded(item.job, error);
             self.tally.ended(&outcome, &finish.receipt);
             self.outcomes.submit(finish);
+            if suspect {
+                self.suspect_ended();
+            }
         }
     }
 }
@@ -121,15 +125,15 @@ impl Dispatcher {
         for slot in 0..options.slots {
             sandbox.spawn(slot::run(slot, Arc::clone(&parts)));
         }
-        let claims = ClaimLoop { options: &options, parts: &parts, guests: &guests };
+        let claims = ClaimLoop { options: &options, parts: &parts, guests: &guests, stop: &stop };
         let shower = Shower { parts: Arc::clone(&parts), clock };
+        // The claim loop ends by itself: a claim under way is answered first, and what it gave is given back.
         tokio::select! {
-            () = claims.run(), if options.slots > 0 => {}
+            () = claims.run() => {}
             () = shower.run() => {}
-            () = stop.cancelled() => {}
         }
         stopping.store(true, Ordering::Relaxed);
-        stop_in_order(&options, &parts, &guests, &hurry).await;
+        stop_in_order(&options, &parts, &guests, &stop, &hurry).await;
         writer.abort();
     }
 }
@@ -138,17 +142,25 @@ struct ClaimLoop<'a> {
     options: &'a DispatcherOptions,
     parts: &'a SlotParts,
     guests: &'a Guests,
+    stop: &'a CancellationToken,
 }
 
 impl ClaimLoop<'_> {
+    /// Until `stop`, between two claims and never within one.
     async fn run(&self) {
+        if self.options.slots == 0 {
+            return self.stop.cancelled().await;
+        }
         let mut more = true;
-        loop {
+        while !self.stop.is_cancelled() {
             more |= self.parts.wakeup.take_jobs_ready();
             if !more || self.wanted() == 0 {
                 // A signal given since the last wait counts, so nothing between the claim and here is missed.
-                let signal = tokio::time::timeout(SCAN_PERIOD, self.parts.wakeup.signalled()).await;
-                more |= signal.is_err();
+                tokio::select! {
+                    () = self.parts.wakeup.signalled() => {}
+                    () = tokio::time::sleep(SCAN_PERIOD) => more = true,
+                    () = self.stop.cancelled() => {}
+                }
                 continue;
             }
             more = self.claim().await;
@@ -203,19 +215,18 @@ impl ClaimLoop<'_> {
             (lease.job(), lease.number(), lease.attempt(), item.interrupt.clone(), item.progress.clone())
         }));
         let Sorted { runnable, parked } = self.guests.sort(items);
-        if !runnable.is_empty() {
-            self.parts.feed.push(runnable);
-        }
+        self.parts.feed.push(runnable);
         if !parked.is_empty() {
-            release(self.parts, parked, Some(WaitingReason::Compiling)).await;
-            // The load may have ended in between, and with it the signal to unpark.
-            self.guests.unpark_if_loaded();
+            let kinds: Vec<_> = parked.iter().map(|item| item.job.kind.id).collect();
+            release(self.parts, parked, Some(WaitingReason::Compiling), self.stop).await;
+            // A load may have ended in between, and with it the signal to unpark.
+            self.guests.unpark_if_loaded(&kinds);
         }
         // The mix changed to longer jobs: what now waits too long in front of busy slots goes back, for other hosts
         // and for jobs of higher priority.
         let excess = self.parts.feed.take_excess(self.options.slots as usize, self.budget_us() * 4);
         if !excess.is_empty() {
-            release(self.parts, excess, None).await;
+            release(self.parts, excess, None, self.stop).await;
         }
         more
     }
@@ -232,18 +243,25 @@ fn feed_item(job: ClaimedJob, estimates: &mut Estimates) -> FeedItem {
     }
 }
 
-/// Gives jobs back whose guests were not entered; with a reason they are parked under it.
-async fn release(parts: &SlotParts, items: Vec<FeedItem>, parked: Option<WaitingReason>) {
+/// Gives jobs back whose guests were not entered; with a reason they are parked under it. Tries until it succeeds,
+/// since a live host's leases are never recovered; when stopping once, since signing off frees what is left.
+async fn release(parts: &SlotParts, items: Vec<FeedItem>, parked: Option<WaitingReason>, stop: &CancellationToken) {
     let held: Vec<_> = items.iter().map(|item| (item.job.lease.job(), item.job.lease.number())).collect();
-    if items.iter().any(|item| item.job.suspect) {
-        parts.suspect_runs.store(false, Ordering::Release);
-    }
-    let leases = items.into_iter().map(|item| item.job.lease).collect();
-    if let Err(error) = parts.store.release(leases, parked).await {
-        tracing::warn!(%error, jobs = held.len(), "could not give jobs back; they are recovered with this host");
+    let suspect = items.iter().any(|item| item.job.suspect);
+    let leases: Arc<[_]> = items.into_iter().map(|item| item.job.lease).collect();
+    while let Err(error) = parts.store.release(Arc::clone(&leases), parked).await {
+        if stop.is_cancelled() || matches!(error, StoreError::Closed) {
+            tracing::warn!(%error, jobs = held.len(), "could not give jobs back; they are freed with this host");
+            break;
+        }
+        tracing::warn!(%error, jobs = held.len(), "could not give jobs back; trying again");
+        tokio::time::sleep(SCAN_PERIOD).await;
     }
     for (job, number) in held {
         parts.active.remove(job, number);
+    }
+    if suspect {
+        parts.suspect_ended();
     }
 }
 
@@ -288,12 +306,13 @@ async fn stop_in_order(
     options: &DispatcherOptions,
     parts: &Arc<SlotParts>,
     guests: &Guests,
+    stop: &CancellationToken,
     hurry: &CancellationToken,
 ) {
     let mut unstarted = parts.feed.close();
     unstarted.extend(guests.take_all());
     if !unstarted.is_empty() {
-        release(parts, unstarted, None).await;
+        release(parts, unstarted, None, stop).await;
     }
     let drained = wait_for_slots(parts, options.shutdown_grace, hurry).await;
     if !drained {

@@ -2,6 +2,7 @@
 //! threads and never waits for a commit, only for room among the outcomes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -30,14 +31,22 @@ pub struct SlotParts {
     pub(super) tally: Tally,
     pub(super) wakeup: Wakeup,
     /// A suspect runs; at most one does.
-    pub(super) suspect_runs: std::sync::atomic::AtomicBool,
+    pub(super) suspect_runs: AtomicBool,
+}
+
+impl SlotParts {
+    /// The suspect this host held has ended or went back: the next one may come.
+    pub(super) fn suspect_ended(&self) {
+        self.suspect_runs.store(false, Ordering::Release);
+        self.wakeup.jobs_ready();
+    }
 }
 
 /// Runs until the feed is closed.
 pub async fn run(slot: u32, parts: Arc<SlotParts>) {
     let mut yielded_at = Instant::now();
-    while let Some(item) = parts.feed.next().await {
-        let in_use = parts.tally.slot();
+    // A slot is in use from the moment its job leaves the feed: a stop finds the job in one or the other.
+    while let Some((item, in_use)) = parts.feed.next(|| parts.tally.slot()).await {
         let (job, number, kind, suspect) =
             (item.job.lease.job(), item.job.lease.number(), item.job.kind.id, item.job.suspect);
         let taken_up = Instant::now();
@@ -53,8 +62,7 @@ pub async fn run(slot: u32, parts: Arc<SlotParts>) {
         drop(in_use);
         parts.estimates.lock().learn(kind, took);
         if suspect {
-            parts.suspect_runs.store(false, std::sync::atomic::Ordering::Release);
-            parts.wakeup.jobs_ready();
+            parts.suspect_ended();
         }
         parts.outcomes.room().await;
         if yielded_at.elapsed() >= YIELD_PERIOD {
