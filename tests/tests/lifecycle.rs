@@ -56,9 +56,10 @@ fn a_stop_in_full_flow_strands_no_job() {
     let mut host = TestHost::builder().workers(2).start();
     host.upload(Guest::Hello);
     let lines = "{\"kind\":\"hello\",\"payload\":{\"name\":\"Ada\"}}\n".repeat(JOBS);
+    let ndjson = [("content-type", "application/x-ndjson")];
     // A claim is under way at most moments of a drain; the stop must not lose what it gives.
     for _ in 0..4 {
-        host.post_text("/v1/jobs/batch", &[("content-type", "application/x-ndjson")], &lines).expect_status(201);
+        host.request("POST", "/v1/jobs/batch", &ndjson, Some(lines.as_bytes())).expect_status(200);
         let status = host.terminate();
         assert!(status.success(), "{status}: {}", host.log());
         host.restart();

@@ -170,7 +170,7 @@ impl OutcomeWriter {
             let retry_at = self.retry_at();
             tokio::select! {
                 biased;
-                Some((group, written)) = writing.next(), if !writing.is_empty() => self.written(group, written),
+                Some((group, written)) = writing.next(), if !writing.is_empty() => self.written(&group, written),
                 Some(future) = self.under_way.recv() => writing.push(future),
                 () = tokio::time::sleep_until(retry_at.unwrap_or_else(Instant::now)), if retry_at.is_some() => self.retry(),
                 else => return,
@@ -201,7 +201,7 @@ impl OutcomeWriter {
         }
     }
 
-    fn written(&mut self, group: Group, written: Written) {
+    fn written(&mut self, group: &Group, written: Written) {
         self.outcomes.shared.groups_under_way.fetch_sub(1, Ordering::SeqCst);
         self.outcomes.hand_in_gathered();
         match written {
