@@ -28,6 +28,9 @@ pub enum DurationError {
          e.g. \"30s\", \"1h30m\", \"250ms\", or an integer number of milliseconds"
     )]
     Malformed(String),
+    /// Less than nothing.
+    #[error("`{0}` is negative; a duration is at least 0")]
+    Negative(String),
     /// Beyond the bound.
     #[error("a duration can be at most 3650d")]
     TooLong,
@@ -52,6 +55,9 @@ impl Quantity for Span {
 
     fn from_text(text: &str) -> Result<Self, DurationError> {
         let malformed = || DurationError::Malformed(shown(text));
+        if text.starts_with('-') {
+            return Err(DurationError::Negative(shown(text)));
+        }
         if text.is_empty() || text.len() > TEXT_BYTES_MAX {
             return Err(malformed());
         }
@@ -162,7 +168,10 @@ mod tests {
             "5ß",
         ];
         for text in refused {
-            assert!(matches!(Span::from_text(text), Err(DurationError::Malformed(_))), "{text}");
+            assert!(
+                matches!(Span::from_text(text), Err(DurationError::Malformed(_) | DurationError::Negative(_))),
+                "{text}"
+            );
         }
         for text in ["3651d", "99999999999999999999s", "18446744073709551615d"] {
             assert_eq!(Span::from_text(text), Err(DurationError::TooLong), "{text}");

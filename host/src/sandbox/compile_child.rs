@@ -89,7 +89,8 @@ fn serve(arguments: &[String]) -> Result<(), (u8, String)> {
         return Err((BROKEN, "compile-child is run by the host itself, not by people".to_owned()));
     };
     limits.impose().map_err(broken)?;
-    end_with_parent().map_err(broken)?;
+    // A thread that can't be had is a stack that can't be had; said in the words the parent looks for.
+    end_with_parent().map_err(|error| (BROKEN, format!("memory allocation of a thread's stack failed: {error}")))?;
     let mut wasm = Vec::new();
     std::io::stdin().lock().read_to_end(&mut wasm).map_err(broken)?;
     let artifact = compile(guest, &wasm).map_err(|message| (REFUSED, message))?;
