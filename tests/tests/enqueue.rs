@@ -233,6 +233,9 @@ fn batches_keep_their_order_and_a_bad_line_spoils_itself_only() {
     assert_eq!(results[1]["error"]["line"], 3, "{reply:#}");
     assert_eq!(host.job(&job_id(&results[2]))["payload"], "two");
     assert!(job_id(&results[0]) < job_id(&results[2]), "ids keep the order");
+    for result in [&results[0], &results[2]] {
+        host.wait_for(&job_id(result), "succeeded");
+    }
 }
 
 #[test]
