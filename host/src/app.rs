@@ -114,9 +114,8 @@ async fn serve(config: Arc<Config>, cores: usize) -> anyhow::Result<()> {
     tracing::info!("listening on http://{}", listener.local_addr()?);
 
     // Guarantee 10: new requests first, then claims and attempts, then upkeep, then the store.
-    let served = api::serve(listener, state, shutdown.stop.clone()).await;
+    let served = api::serve(listener, state, shutdown.clone()).await;
     shutdown.stop.cancel();
-    tracing::info!("stopping; send the signal again to skip the drain");
     dispatcher.await.context("the dispatcher failed")?;
     maintenance_stop.cancel();
     maintenance.await.context("upkeep failed")?;

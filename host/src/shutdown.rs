@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 pub struct Shutdown {
     /// Stop in order.
     pub stop: CancellationToken,
-    /// Don't wait for running attempts.
+    /// Don't wait for running attempts, nor for requests under way.
     pub hurry: CancellationToken,
 }
 

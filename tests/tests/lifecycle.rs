@@ -1,6 +1,8 @@
 //! Starting and stopping: the drain, what is given back, whom a host lets in, what it refuses to start with.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -79,6 +81,9 @@ fn a_second_signal_skips_the_drain() {
     host.set_kind("sleep", &json!({"timeout": "10m"}));
     let id = host.enqueue_kind("sleep", &json!({}));
     host.wait_for(&id, "running");
+    // A request that never comes to its end is skipped as well.
+    let mut half = TcpStream::connect(host.authority()).unwrap();
+    half.write_all(b"GET /v1/jobs HTTP/1.1\r\nHost: local").unwrap();
     host.signal_terminate();
     // It has heard the first one once it takes no more work.
     stoker_tests::eventually("the host begins to stop", || {
@@ -86,8 +91,11 @@ fn a_second_signal_skips_the_drain() {
         ready.map_or(true, |reply| reply.status != 200).then_some(())
     });
     assert!(host.is_running(), "the drain was not waited for: {}", host.log());
+    let begun = Instant::now();
     host.signal_terminate();
     host.wait_exit(Duration::from_secs(30));
+    assert!(begun.elapsed() < Duration::from_secs(8), "hurrying took {:?}", begun.elapsed());
+    drop(half);
     host.restart_with(|builder| builder.workers(0));
     assert_eq!(state_of(&host.job(&id)), "ready");
 }

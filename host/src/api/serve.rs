@@ -11,25 +11,28 @@ use axum::serve::Listener;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_util::sync::CancellationToken;
 
 use super::backup::remove_leftovers;
 use super::router::build;
 use super::state::ApiState;
+use crate::shutdown::Shutdown;
 
 /// Connections open at once; further ones wait in the system's backlog.
 const CONNECTIONS_MAX: usize = 4_096;
 /// How long requests under way may still take once the host stops.
 const DRAIN_MS: u64 = 10_000;
 
-/// Serves until `shutdown`, then takes no new connection, ends waits, and lets requests under way finish.
-pub async fn serve(listener: TcpListener, state: ApiState, shutdown: CancellationToken) -> io::Result<()> {
+/// Serves until told to stop, then takes no new connection, ends waits, and lets requests under way finish, unless it
+/// is told to hurry.
+pub async fn serve(listener: TcpListener, state: ApiState, shutdown: Shutdown) -> io::Result<()> {
+    let Shutdown { stop, hurry } = shutdown;
     remove_leftovers(&state.config.data_dir);
-    let router = build(state, shutdown.clone());
+    let router = build(state, stop.clone());
     let listener = Bounded { listener, free: Arc::new(Semaphore::new(CONNECTIONS_MAX)) };
-    let serving = axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    let serving = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
     let overdue = async {
-        shutdown.cancelled().await;
+        stop.cancelled().await;
+        tracing::info!("stopping; send the signal again to skip the drain");
         tokio::time::sleep(Duration::from_millis(DRAIN_MS)).await;
     };
     tokio::select! {
@@ -38,6 +41,7 @@ pub async fn serve(listener: TcpListener, state: ApiState, shutdown: Cancellatio
             tracing::warn!("some requests did not end within {} s of the stop", DRAIN_MS / 1_000);
             Ok(())
         }
+        () = hurry.cancelled() => Ok(()),
     }
 }
 

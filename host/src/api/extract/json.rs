@@ -13,7 +13,19 @@ use crate::api::error::{ApiError, FieldError, ProblemCode};
 
 /// Parses a request.
 pub(in crate::api) fn parse_json<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Result<T, ApiError> {
+    // Derived types would take an array too, as their fields in the order of declaration.
+    if text.trim_ascii_start().first() != Some(&b'{') {
+        return Err(refuse_all_but_objects(text));
+    }
     serde_json::from_slice(text).map_err(|error| refuse::<T>(text, &error))
+}
+
+#[cold]
+fn refuse_all_but_objects(text: &[u8]) -> ApiError {
+    match serde_json::from_slice::<de::IgnoredAny>(text) {
+        Ok(_) => ApiError::invalid(vec![FieldError::new("", "must be a JSON object")]),
+        Err(error) => refuse_json(&error),
+    }
 }
 
 #[cold]
@@ -204,6 +216,9 @@ mod tests {
             (r#"{"payload": 1, "list": [{"nome": "a"}]}"#, 422, "/list/0/nome"),
             (r#"{"number": 1}"#, 422, "/payload"),
             ("[]", 422, ""),
+            ("[1, 2, []]", 422, ""),
+            ("null", 422, ""),
+            ("[1", 400, ""),
         ] {
             assert_eq!(refusal(text), (status, pointer.to_owned()), "{text}");
         }

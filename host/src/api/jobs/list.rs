@@ -60,10 +60,11 @@ impl ListParameters {
         if tag.as_ref().is_some_and(|tag| tag.is_empty() || tag.len() > TAG_BYTES_MAX) {
             return Err(refuse("tag", format!("must have 1 to {TAG_BYTES_MAX} bytes")));
         }
-        let limit = named::<usize>("limit", limit)?.unwrap_or(LIMIT_DEFAULT);
-        if !(1..=LIMIT_MAX).contains(&limit) {
-            return Err(refuse("limit", format!("must be 1 to {LIMIT_MAX}")));
-        }
+        let limit = match limit.map(|limit| limit.parse()) {
+            None => LIMIT_DEFAULT,
+            Some(Ok(limit)) if (1..=LIMIT_MAX).contains(&limit) => limit,
+            Some(_) => return Err(refuse("limit", format!("must be 1 to {LIMIT_MAX}"))),
+        };
         let filter = JobFilter {
             state: named("state", state)?,
             kind: named("kind", kind)?,
