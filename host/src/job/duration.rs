@@ -163,16 +163,12 @@ mod tests {
         ] {
             assert_eq!(Span::from_text(text), Ok(Span::from_ms(ms)), "{text}");
         }
-        let refused = [
-            "", "s", "30", "1.5s", "-3s", "30 s", " 30s", "30s!", "3x", "1y", "1m1h", "30m1h", "1s1s", "30S", "٣s",
-            "5ß",
-        ];
+        let refused =
+            ["", "s", "30", "1.5s", "30 s", " 30s", "30s!", "3x", "1y", "1m1h", "30m1h", "1s1s", "30S", "٣s", "5ß"];
         for text in refused {
-            assert!(
-                matches!(Span::from_text(text), Err(DurationError::Malformed(_) | DurationError::Negative(_))),
-                "{text}"
-            );
+            assert!(matches!(Span::from_text(text), Err(DurationError::Malformed(_))), "{text}");
         }
+        assert!(matches!(Span::from_text("-3s"), Err(DurationError::Negative(_))));
         for text in ["3651d", "99999999999999999999s", "18446744073709551615d"] {
             assert_eq!(Span::from_text(text), Err(DurationError::TooLong), "{text}");
         }
