@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, ApiState};
 use crate::config::Config;
-use crate::dispatcher::{Dispatcher, DispatcherOptions, Wakeup};
+use crate::dispatcher::{Dispatcher, DispatcherOptions};
 use crate::events::JobWaiters;
 use crate::job::{Clock, Digest};
 use crate::maintenance::{Maintenance, MaintenanceOptions, MaintenanceSignals};
@@ -51,9 +51,12 @@ async fn serve(config: Arc<Config>, cores: usize) -> anyhow::Result<()> {
         Sandbox::new(&sandbox_options(&config, cores), Arc::clone(&clock), Arc::new(StoredModules(store.clone())))?;
 
     let waiters = JobWaiters::default();
-    let wakeup = Wakeup::default();
     let signals = MaintenanceSignals::default();
-    store.on_commit(publisher(waiters.clone(), wakeup.clone(), signals.clone()));
+    // What maintenance hears of them.
+    let heard = if config.ignore_wakeups { MaintenanceSignals::default() } else { signals.clone() };
+    if !config.ignore_wakeups {
+        store.on_commit(publisher(waiters.clone(), signals.clone()));
+    }
 
     let host = store.register_host(config.workers, env!("CARGO_PKG_VERSION")).await?;
     let validators = Validators::default();
@@ -67,7 +70,6 @@ async fn serve(config: Arc<Config>, cores: usize) -> anyhow::Result<()> {
         sandbox.clone(),
         validators.clone(),
         Arc::clone(&clock),
-        wakeup,
         signals.unpark(),
         DispatcherOptions {
             host,
@@ -75,13 +77,14 @@ async fn serve(config: Arc<Config>, cores: usize) -> anyhow::Result<()> {
             guest_threads: cores,
             bounds: config.limits,
             shutdown_grace: config.shutdown_grace,
+            ignore_wakeups: config.ignore_wakeups,
         },
     );
     let (maintenance, maintenance_status) = Maintenance::new(
         store.clone(),
         dispatcher_handle.clone(),
         Arc::clone(&clock),
-        signals.clone(),
+        heard,
         MaintenanceOptions {
             host,
             lease_ttl: config.lease_ttl,
@@ -151,15 +154,8 @@ fn sandbox_options(config: &Config, cores: usize) -> SandboxOptions {
 }
 
 /// What is told to whom after each commit. Runs on the writer's thread: signals only.
-fn publisher(
-    waiters: JobWaiters,
-    wakeup: Wakeup,
-    signals: MaintenanceSignals,
-) -> Box<dyn Fn(&CommitNotice) + Send + Sync> {
+fn publisher(waiters: JobWaiters, signals: MaintenanceSignals) -> Box<dyn Fn(&CommitNotice) + Send + Sync> {
     Box::new(move |notice| {
-        if notice.ready {
-            wakeup.jobs_ready();
-        }
         if notice.next_due.is_some() {
             signals.due_changed();
         }

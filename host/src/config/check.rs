@@ -85,6 +85,7 @@ pub fn resolve(settings: &Settings, cores: usize) -> Result<Config, ConfigError>
         },
         events_keep: span(settings.events_keep, Duration::from_hours(1)),
         events_keep_bytes: settings.events_keep_bytes.map_or(1 << 30, |size| size.0),
+        ignore_wakeups: settings.ignore_wakeups.unwrap_or_default(),
     };
     at_least("lease_ttl", config.lease_ttl, LEASE_TTL_MIN)?;
     at_least("compile_timeout", config.compile.timeout, Duration::from_secs(1))?;

@@ -44,6 +44,8 @@ pub struct Config {
     pub events_keep: Duration,
     /// How long the event log is kept: size, bytes. Default 1 GiB.
     pub events_keep_bytes: u64,
+    /// For tests: no wake-up is heeded, only periodic looks. Everything still happens, later.
+    pub ignore_wakeups: bool,
 }
 
 /// Limits of requests.

@@ -22,6 +22,7 @@ impl fmt::Display for Config {
             compile: CompileLimits { timeout: compile_timeout, memory_bytes: compile_memory_bytes },
             events_keep,
             events_keep_bytes,
+            ignore_wakeups,
         } = self;
         let mut line = |name: &str, value: &dyn fmt::Display| writeln!(f, "  {name} = {value}");
         let size = |bytes: usize| ByteSize(u64::try_from(bytes).unwrap_or(u64::MAX));
@@ -35,6 +36,9 @@ impl fmt::Display for Config {
         line("allowed_hosts", &format_args!("[{}]", allowed_hosts.join(", ")))?;
         line("events_keep", &Span(*events_keep))?;
         line("events_keep_bytes", &ByteSize(*events_keep_bytes))?;
+        if *ignore_wakeups {
+            line("ignore_wakeups", &"true (for tests: everything is late)")?;
+        }
         for (suffix, limits) in [("", defaults), ("_max", ceilings)] {
             let Limits { fuel, timeout, memory_bytes, output_bytes, log_bytes, host_calls } = limits;
             line(&format!("fuel{suffix}"), fuel)?;

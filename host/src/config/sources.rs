@@ -51,6 +51,9 @@ pub struct Settings {
     /// How much of the event log is kept [default: 1GiB]
     #[arg(long, env = "STOKER_EVENTS_KEEP_BYTES", value_name = "SIZE")]
     pub events_keep_bytes: Option<ByteSize>,
+    /// For tests of the host: heed no wake-up, only periodic looks
+    #[arg(long, env = "STOKER_IGNORE_WAKEUPS", hide = true)]
+    pub ignore_wakeups: Option<bool>,
 
     /// Fuel of an attempt, unless its kind or job says otherwise [default: 10000000000]
     #[arg(long, env = "STOKER_FUEL", value_name = "UNITS", help_heading = "Limits of attempts")]
@@ -130,7 +133,7 @@ impl Settings {
     pub fn or(self, lower: Settings) -> Settings {
         overlay!(self, lower, {
             listen, data_dir, workers, admin_key, shutdown_grace, priority_aging, lease_ttl, allowed_hosts,
-            events_keep, events_keep_bytes, fuel, fuel_max, timeout, timeout_max, memory, memory_max, output,
+            events_keep, events_keep_bytes, ignore_wakeups, fuel, fuel_max, timeout, timeout_max, memory, memory_max, output,
             output_max, logs, logs_max, host_calls, host_calls_max, payload_max, batch_jobs_max, batch_max,
             module_max, compile_timeout, compile_memory, log, log_format,
         })

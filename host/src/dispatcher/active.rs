@@ -26,30 +26,14 @@ pub struct Active(Mutex<Jobs>);
 #[derive(Debug, Default)]
 struct Jobs {
     held: FxHashMap<JobId, Held>,
-    claims_under_way: usize,
-    /// Interrupts that came while a claim was under way which may be giving us the job.
-    early_interrupts: Vec<(JobId, FailureReason)>,
 }
 
-/// Interrupts kept for claims under way; past it the oldest is dropped, and that job runs to its own end.
-const EARLY_INTERRUPTS_MAX: usize = 10_000;
-
 impl Active {
-    /// A claim is about to be sent: interrupts for jobs we don't hold yet must be kept until it is answered.
-    pub fn claim_begins(&self) {
-        self.0.lock().claims_under_way += 1;
-    }
-
-    /// The claim was answered with these jobs (`job, lease number, attempt, interrupt, progress`).
-    pub fn claim_ends(&self, jobs: impl Iterator<Item = (JobId, i64, u32, Interrupt, ProgressCell)>) {
+    /// These were claimed (`job, lease number, attempt, interrupt, progress`). Before anybody can be told of a later
+    /// change to them, so an interrupt always finds the job it is meant for.
+    pub fn hold(&self, jobs: impl Iterator<Item = (JobId, i64, u32, Interrupt, ProgressCell)>) {
         let mut state = self.0.lock();
-        state.claims_under_way = state.claims_under_way.saturating_sub(1);
         for (job, lease_number, attempt, interrupt, progress) in jobs {
-            for (wanted, reason) in &state.early_interrupts {
-                if *wanted == job {
-                    interrupt.raise(*reason);
-                }
-            }
             let held = Held {
                 lease_number,
                 attempt,
@@ -60,9 +44,6 @@ impl Active {
                 progress_written: None,
             };
             state.held.insert(job, held);
-        }
-        if state.claims_under_way == 0 {
-            state.early_interrupts.clear();
         }
     }
 
@@ -85,14 +66,8 @@ impl Active {
 
     /// Asks the job to end.
     pub fn interrupt(&self, job: JobId, reason: FailureReason) {
-        let mut state = self.0.lock();
-        if let Some(held) = state.held.get(&job) {
+        if let Some(held) = self.0.lock().held.get(&job) {
             held.interrupt.raise(reason);
-        } else if state.claims_under_way > 0 {
-            if state.early_interrupts.len() >= EARLY_INTERRUPTS_MAX {
-                state.early_interrupts.remove(0);
-            }
-            state.early_interrupts.push((job, reason));
         }
     }
 
@@ -148,23 +123,18 @@ mod tests {
 
     fn hold(active: &Active, job: JobId, lease_number: i64) -> Interrupt {
         let interrupt = Interrupt::default();
-        active.claim_begins();
-        active.claim_ends(std::iter::once((job, lease_number, 1, interrupt.clone(), ProgressCell::default())));
+        active.hold(std::iter::once((job, lease_number, 1, interrupt.clone(), ProgressCell::default())));
         interrupt
     }
 
     #[test]
-    fn an_interrupt_during_the_claim_reaches_the_job() {
+    fn an_interrupt_reaches_the_job_and_not_a_later_claim_of_it() {
         let active = Active::default();
         let job = JobId::from_u128(7);
-        let interrupt = Interrupt::default();
-        active.claim_begins();
+        let interrupt = hold(&active, job, 1);
         active.interrupt(job, FailureReason::Cancelled);
-        active.claim_ends(std::iter::once((job, 1, 1, interrupt.clone(), ProgressCell::default())));
         assert_eq!(interrupt.raised(), Some(FailureReason::Cancelled));
-        // Nothing is kept for a later claim of the same job.
-        let later = hold(&active, job, 2);
-        assert_eq!(later.raised(), None);
+        assert_eq!(hold(&active, job, 2).raised(), None);
     }
 
     #[test]

@@ -74,7 +74,7 @@ pub fn jobs_to_claim(free_slots: usize, queued: usize, queued_us: u64, typical_u
     }
     let ahead = budget_us.saturating_sub(queued_us) / typical_us.max(1);
     let wanted = free_slots.saturating_sub(queued).saturating_add(usize::try_from(ahead).unwrap_or(usize::MAX));
-    wanted.min(super::service::CLAIM_JOBS_MAX)
+    wanted.min(super::claims::CLAIM_JOBS_MAX)
 }
 
 #[cfg(test)]

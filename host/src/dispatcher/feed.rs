@@ -1,14 +1,13 @@
-//! The claimed jobs that wait for a slot, in the order they were claimed.
+//! The claimed jobs that wait for a slot, in the order of their ranks, whenever they were claimed.
 
 use std::collections::VecDeque;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::wakeup::Wakeup;
 use crate::job::CompiledFrom;
 use crate::sandbox::{Interrupt, ProgressCell};
-use crate::store::ClaimedJob;
+use crate::store::{ClaimedJob, KindId};
 
 /// A claimed job on its way to a slot.
 #[derive(Debug)]
@@ -25,13 +24,18 @@ pub struct FeedItem {
     pub estimate_us: u64,
 }
 
-/// The queue between the claim loop and the slots.
-#[derive(Debug)]
+/// The queue between the claims and the slots.
 pub struct Feed {
     state: Mutex<FeedState>,
     item: Notify,
-    /// Tells the claim loop that it is worth asking for more.
-    low: Wakeup,
+    /// Says that more jobs are wanted.
+    hungry: Box<dyn Fn() + Send + Sync>,
+}
+
+impl std::fmt::Debug for Feed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Feed").field("level", &self.level()).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -43,7 +47,7 @@ struct FeedState {
     closed: bool,
 }
 
-/// What the claim loop needs to know.
+/// What the claims need to know.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FeedLevel {
     /// Jobs that wait.
@@ -55,18 +59,28 @@ pub struct FeedLevel {
 }
 
 impl Feed {
-    /// An empty feed that wakes `low` when it runs dry.
-    pub fn new(low: Wakeup) -> Self {
-        Self { state: Mutex::default(), item: Notify::new(), low }
+    /// An empty feed that calls `hungry`, on any thread, when it runs dry.
+    pub fn new(hungry: Box<dyn Fn() + Send + Sync>) -> Self {
+        Self { state: Mutex::default(), item: Notify::new(), hungry }
     }
 
-    /// Adds jobs at the end.
+    /// Says that more jobs may be wanted than a moment ago.
+    pub fn look_for_jobs(&self) {
+        (self.hungry)();
+    }
+
+    /// Adds jobs, each behind those of its rank or a lower one. Not once closed.
     pub fn push(&self, items: Vec<FeedItem>) {
         let wake = {
             let mut state = self.state.lock();
             let wake = items.len().min(state.idle_slots);
             state.queued_us += items.iter().map(|item| item.estimate_us).sum::<u64>();
-            state.items.extend(items);
+            for item in items {
+                // Nearly always the end: only a job of higher priority passes others.
+                let behind = state.items.iter().rev().take_while(|waiting| waiting.job.rank > item.job.rank).count();
+                let place = state.items.len() - behind;
+                state.items.insert(place, item);
+            }
             state.low_at = state.items.len() / 2;
             wake
         };
@@ -90,10 +104,13 @@ impl Feed {
                 }
                 if let Some(item) = state.items.pop_front() {
                     state.queued_us = state.queued_us.saturating_sub(item.estimate_us);
-                    if state.items.len() == state.low_at {
-                        self.low.wants_jobs();
+                    let in_use = taken();
+                    let low = state.items.len() == state.low_at;
+                    drop(state);
+                    if low {
+                        self.look_for_jobs();
                     }
-                    return Some((item, taken()));
+                    return Some((item, in_use));
                 }
                 // Listens before it counts as idle: signals to slots that don't listen yet would fall together into
                 // one, and a job would wait beside an idle slot.
@@ -101,7 +118,7 @@ impl Feed {
                 state.idle_slots += 1;
                 counted_idle = true;
             }
-            self.low.wants_jobs();
+            self.look_for_jobs();
             pushed.await;
         }
     }
@@ -112,11 +129,15 @@ impl Feed {
         FeedLevel { queued: state.items.len(), queued_us: state.queued_us, idle_slots: state.idle_slots }
     }
 
-    /// Takes back the jobs at the end whose expected time exceeds `budget_us`, but none of the first `keep`.
-    pub fn take_excess(&self, keep: usize, budget_us: u64) -> Vec<FeedItem> {
+    /// Takes back the jobs at the end whose expected time, as estimated now, exceeds `budget_us`.
+    pub fn take_excess(&self, budget_us: u64, estimate_us: impl Fn(KindId) -> u64) -> Vec<FeedItem> {
         let mut state = self.state.lock();
+        for item in &mut state.items {
+            item.estimate_us = estimate_us(item.job.kind.id);
+        }
+        state.queued_us = state.items.iter().map(|item| item.estimate_us).sum();
         let mut excess = Vec::new();
-        while state.items.len() > keep && state.queued_us > budget_us {
+        while state.queued_us > budget_us {
             let Some(item) = state.items.pop_back() else { break };
             state.queued_us = state.queued_us.saturating_sub(item.estimate_us);
             excess.push(item);

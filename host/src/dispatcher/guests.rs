@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use super::feed::{Feed, FeedItem};
@@ -23,6 +24,7 @@ pub struct Guests {
     loading: Arc<Mutex<FxHashMap<Digest, Loading>>>,
     failed: Arc<dyn FailedLoad>,
     unpark: Arc<Notify>,
+    runtime: Handle,
 }
 
 /// A module on its way into memory.
@@ -49,8 +51,9 @@ pub trait FailedLoad: Send + Sync + std::fmt::Debug {
 
 impl Guests {
     /// Loaded jobs go to `feed`, those that can't be loaded to `failed`; after each load `unpark` is signalled.
+    /// To be called inside the runtime that is to load them.
     pub fn new(sandbox: Sandbox, feed: Arc<Feed>, failed: Arc<dyn FailedLoad>, unpark: Arc<Notify>) -> Self {
-        Self { sandbox, feed, loading: Arc::default(), failed, unpark }
+        Self { sandbox, feed, loading: Arc::default(), failed, unpark, runtime: Handle::current() }
     }
 
     /// Kinds whose jobs should not be claimed now.
@@ -75,7 +78,7 @@ impl Guests {
             let is_first = self.hold(version.digest, item, &mut sorted.parked);
             if is_first {
                 let guests = self.clone();
-                tokio::spawn(async move { guests.load(version.digest, version.guest).await });
+                self.runtime.spawn(async move { guests.load(version.digest, version.guest).await });
             }
         }
         sorted
@@ -99,9 +102,11 @@ impl Guests {
 
     async fn load(self, digest: Digest, guest: GuestType) {
         let loaded = self.sandbox.guest(digest, guest).await;
-        let mut items = self.loading.lock().remove(&digest).unwrap_or_default().held;
         match loaded {
             Ok((_, compiled)) => {
+                // Under the lock: a stop finds the jobs held here or in the feed.
+                let mut all = self.loading.lock();
+                let mut items = all.remove(&digest).unwrap_or_default().held;
                 // The first job pays for the load in its receipt, the others hit the cache.
                 if let Some(first) = items.first_mut() {
                     first.compiled = compiled;
@@ -109,6 +114,7 @@ impl Guests {
                 self.feed.push(items);
             }
             Err(error) => {
+                let items = self.loading.lock().remove(&digest).unwrap_or_default().held;
                 tracing::error!(%digest, %error, jobs = items.len(), "a module could not be loaded");
                 self.failed.load_failed(items, &error);
             }
@@ -124,8 +130,8 @@ impl Guests {
         }
     }
 
-    /// Takes back every held job.
-    pub fn take_all(&self) -> Vec<FeedItem> {
-        self.loading.lock().values_mut().flat_map(|loading| std::mem::take(&mut loading.held)).collect()
+    /// Takes back every held job; loads under way bring no more.
+    pub fn close(&self) -> Vec<FeedItem> {
+        self.loading.lock().drain().flat_map(|(_, loading)| loading.held).collect()
     }
 }

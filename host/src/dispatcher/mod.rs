@@ -5,6 +5,7 @@
 
 mod active;
 mod attempt;
+mod claims;
 mod estimate;
 mod feed;
 mod guests;
@@ -13,8 +14,6 @@ mod outcomes;
 mod service;
 mod slot;
 mod tally;
-mod wakeup;
 
 pub use handle::{ActiveAttempt, DispatcherHandle, DispatcherMetrics, Slots};
 pub use service::{Dispatcher, DispatcherOptions};
-pub use wakeup::Wakeup;

@@ -1,34 +1,33 @@
-//! The claim loop: asks the store for jobs whenever slots or the feed want some, and stops in order.
+//! The dispatcher as a service: starts the slots, looks after the claims, and stops in order.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::active::Active;
 use super::attempt::AttemptRunner;
-use super::estimate::{Estimates, jobs_to_claim};
+use super::claims::{Claims, Gate};
+use super::estimate::Estimates;
 use super::feed::{Feed, FeedItem};
-use super::guests::{FailedLoad, Guests, Sorted};
+use super::guests::{FailedLoad, Guests};
 use super::handle::DispatcherHandle;
 use super::outcomes::{OutcomeWriter, Outcomes};
 use super::slot::{self, SlotParts};
 use super::tally::Tally;
-use super::wakeup::Wakeup;
-use crate::job::{Clock, CompiledFrom, FailureReason, HostId, LimitBounds, WaitingReason};
+use crate::job::{Clock, FailureReason, HostId, LimitBounds, WaitingReason};
 use crate::modules::Validators;
-use crate::sandbox::{Interrupt, ProgressCell, Sandbox, SandboxError};
-use crate::store::{ClaimRequest, ClaimedJob, Store, StoreError};
+use crate::sandbox::{Sandbox, SandboxError};
+use crate::store::{Claimant, Store, StoreError};
 
-/// Jobs asked for at once.
-pub const CLAIM_JOBS_MAX: usize = 512;
-/// Payload bytes asked for at once.
-const CLAIM_PAYLOAD_BYTES_MAX: usize = 8 << 20;
 /// Expected run time that may wait in front of each guest thread.
 const CLAIM_AHEAD_US: u64 = 5_000;
-/// The loop looks at least this often, should a wake-up be lost.
+/// When estimates were wrong, so many times as much may wait before the rest is given back.
+const EXCESS_FACTOR: u64 = 2;
+/// Jobs are looked for at least this often, should a wake-up be lost.
 const SCAN_PERIOD: Duration = Duration::from_millis(500);
 /// How often running jobs are looked through for what should be written of them.
 const SHOW_PERIOD: Duration = Duration::from_millis(20);
@@ -36,6 +35,8 @@ const SHOW_PERIOD: Duration = Duration::from_millis(20);
 const SHOW_AFTER: Duration = Duration::from_millis(20);
 /// Progress is written once in so many looks.
 const PROGRESS_LOOKS: u32 = 25;
+/// Between two tries to pass through the writer's full queue when stopping.
+const SETTLE_DELAY: Duration = Duration::from_millis(10);
 /// How long interrupted guests may take to end, and outcomes to be written, when stopping.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -52,14 +53,17 @@ pub struct DispatcherOptions {
     pub bounds: LimitBounds,
     /// How long running attempts may go on once stopping.
     pub shutdown_grace: Duration,
+    /// For tests: heed no wake-up, only periodic looks.
+    pub ignore_wakeups: bool,
 }
 
 /// The service behind a [`DispatcherHandle`].
 pub struct Dispatcher {
     options: DispatcherOptions,
     parts: Arc<SlotParts>,
-    guests: Guests,
     outcome_writer: OutcomeWriter,
+    claims: Arc<Claims>,
+    to_park: mpsc::UnboundedReceiver<Vec<FeedItem>>,
     stopping: Arc<AtomicBool>,
     sandbox: Sandbox,
     clock: Arc<dyn Clock>,
@@ -80,20 +84,27 @@ impl FailedLoad for SlotParts {
 }
 
 impl Dispatcher {
-    /// The service and its handle. `wakeup` is signalled when jobs become ready; the dispatcher signals `unpark` when
-    /// a module has been loaded whose jobs were parked.
+    /// The service and its handle; to be called inside the runtime. The dispatcher signals `unpark` when a module has
+    /// been loaded whose jobs were parked.
     pub fn new(
         store: Store,
         sandbox: Sandbox,
         validators: Validators,
         clock: Arc<dyn Clock>,
-        wakeup: Wakeup,
         unpark: Arc<Notify>,
         options: DispatcherOptions,
     ) -> (Dispatcher, DispatcherHandle) {
         let active = Arc::new(Active::default());
         let (outcomes, outcome_writer) = Outcomes::new(store.clone(), Arc::clone(&active));
-        let feed = Arc::new(Feed::new(wakeup.clone()));
+        let feed = {
+            let store = store.clone();
+            let heeded = !options.ignore_wakeups;
+            Arc::new(Feed::new(Box::new(move || {
+                if heeded {
+                    store.look_for_jobs();
+                }
+            })))
+        };
         let runner =
             AttemptRunner { sandbox: sandbox.clone(), validators, bounds: options.bounds, clock: Arc::clone(&clock) };
         let parts = Arc::new(SlotParts {
@@ -104,10 +115,19 @@ impl Dispatcher {
             outcomes,
             estimates: parking_lot::Mutex::new(Estimates::default()),
             tally: Tally::default(),
-            wakeup,
             suspect_runs: AtomicBool::new(false),
         });
         let guests = Guests::new(sandbox.clone(), feed, Arc::clone(&parts) as Arc<dyn FailedLoad>, unpark);
+        let (to_park, parked) = mpsc::unbounded_channel();
+        let claims = Arc::new(Claims {
+            parts: Arc::clone(&parts),
+            guests: guests.clone(),
+            host: options.host,
+            slots: options.slots,
+            ahead_us: CLAIM_AHEAD_US * options.guest_threads as u64,
+            to_park,
+            gate: Gate::new(options.ignore_wakeups),
+        });
         let stopping = Arc::new(AtomicBool::new(false));
         let handle = DispatcherHandle {
             parts: Arc::clone(&parts),
@@ -115,131 +135,83 @@ impl Dispatcher {
             slots_total: options.slots,
             stopping: Arc::clone(&stopping),
         };
-        (Dispatcher { options, parts, guests, outcome_writer, stopping, sandbox, clock }, handle)
+        (Dispatcher { options, parts, outcome_writer, claims, to_park: parked, stopping, sandbox, clock }, handle)
     }
 
     /// Runs until `stop`, then drains: running attempts may go on for the grace period, or until `hurry`.
     pub async fn run(self, stop: CancellationToken, hurry: CancellationToken) {
-        let Dispatcher { options, parts, guests, outcome_writer, stopping, sandbox, clock } = self;
+        let Dispatcher { options, parts, outcome_writer, claims, to_park, stopping, sandbox, clock } = self;
         let writer = tokio::spawn(outcome_writer.run());
         for slot in 0..options.slots {
             sandbox.spawn(slot::run(slot, Arc::clone(&parts)));
         }
-        let claims = ClaimLoop { options: &options, parts: &parts, guests: &guests, stop: &stop };
+        let claimant: Arc<dyn Claimant> = Arc::clone(&claims) as Arc<dyn Claimant>;
+        parts.store.claim_for(Arc::downgrade(&claimant));
+        let mut upkeep = Upkeep { claims: &claims, to_park, stop: &stop };
         let shower = Shower { parts: Arc::clone(&parts), clock };
-        // The claim loop ends by itself: a claim under way is answered first, and what it gave is given back.
+        // Upkeep ends by itself, between two of its steps; showing may be broken off anywhere.
         tokio::select! {
-            () = claims.run() => {}
+            () = upkeep.run() => {}
             () = shower.run() => {}
         }
         stopping.store(true, Ordering::Relaxed);
-        stop_in_order(&options, &parts, &guests, &stop, &hurry).await;
+        claims.gate.close();
+        settle(&parts.store).await;
+        let unstarted = upkeep.take_all().into_iter().chain(claims.guests.close()).chain(parts.feed.close()).collect();
+        stop_in_order(&options, &parts, unstarted, &stop, &hurry).await;
         writer.abort();
     }
 }
 
-struct ClaimLoop<'a> {
-    options: &'a DispatcherOptions,
-    parts: &'a SlotParts,
-    guests: &'a Guests,
+/// Parks and gives back jobs on behalf of the claims, and looks for work from time to time.
+struct Upkeep<'a> {
+    claims: &'a Claims,
+    to_park: mpsc::UnboundedReceiver<Vec<FeedItem>>,
     stop: &'a CancellationToken,
 }
 
-impl ClaimLoop<'_> {
-    /// Until `stop`, between two claims and never within one.
-    async fn run(&self) {
-        if self.options.slots == 0 {
-            return self.stop.cancelled().await;
-        }
-        let mut more = true;
-        while !self.stop.is_cancelled() {
-            more |= self.parts.wakeup.take_jobs_ready();
-            if !more || self.wanted() == 0 {
-                // A signal given since the last wait counts, so nothing between the claim and here is missed.
-                tokio::select! {
-                    () = self.parts.wakeup.signalled() => {}
-                    () = tokio::time::sleep(SCAN_PERIOD) => more = true,
-                    () = self.stop.cancelled() => {}
+impl Upkeep<'_> {
+    /// Until `stop`.
+    async fn run(&mut self) {
+        let mut scan_at = Instant::now();
+        loop {
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return,
+                Some(items) = self.to_park.recv() => self.park(items).await,
+                () = tokio::time::sleep_until(scan_at) => {
+                    self.scan().await;
+                    scan_at = Instant::now() + SCAN_PERIOD;
                 }
-                continue;
             }
-            more = self.claim().await;
         }
     }
 
-    fn budget_us(&self) -> u64 {
-        CLAIM_AHEAD_US * self.options.guest_threads as u64
-    }
-
-    fn wanted(&self) -> usize {
-        if !self.parts.store.is_writable() {
-            return 0;
-        }
-        let level = self.parts.feed.level();
-        let typical_us = self.parts.estimates.lock().typical_us();
-        jobs_to_claim(level.idle_slots, level.queued, level.queued_us, typical_us, self.budget_us())
-    }
-
-    /// One claim. Returns whether more jobs are ready.
-    async fn claim(&self) -> bool {
-        let jobs_max = self.wanted();
-        let suspect_allowed = !self.parts.suspect_runs.load(Ordering::Acquire);
-        let request = ClaimRequest {
-            host: self.options.host,
-            jobs_max,
-            payload_bytes_max: CLAIM_PAYLOAD_BYTES_MAX,
-            suspect_allowed,
-            loading: self.guests.loading(),
+    /// What makes every wake-up a hint: gives back what waits too long in front of busy slots, so that jobs of higher
+    /// priority and other hosts come to their turn, and looks for jobs.
+    async fn scan(&self) {
+        let parts = &self.claims.parts;
+        let excess = {
+            let estimates = parts.estimates.lock();
+            parts.feed.take_excess(self.claims.ahead_us * EXCESS_FACTOR, |kind| estimates.of(kind))
         };
-        self.parts.active.claim_begins();
-        let claimed = match self.parts.store.claim(request).await {
-            Ok(claimed) => claimed,
-            Err(error) => {
-                self.parts.active.claim_ends(std::iter::empty());
-                tracing::warn!(%error, "could not claim jobs; trying again");
-                tokio::time::sleep(SCAN_PERIOD).await;
-                return true;
-            }
-        };
-        let more = claimed.more;
-        self.parts.tally.claimed(claimed.jobs.len());
-        let items: Vec<FeedItem> = {
-            let mut estimates = self.parts.estimates.lock();
-            claimed.jobs.into_iter().map(|job| feed_item(job, &mut estimates)).collect()
-        };
-        if items.iter().any(|item| item.job.suspect) {
-            self.parts.suspect_runs.store(true, Ordering::Release);
-        }
-        self.parts.active.claim_ends(items.iter().map(|item| {
-            let lease = &item.job.lease;
-            (lease.job(), lease.number(), lease.attempt(), item.interrupt.clone(), item.progress.clone())
-        }));
-        let Sorted { runnable, parked } = self.guests.sort(items);
-        self.parts.feed.push(runnable);
-        if !parked.is_empty() {
-            let kinds: Vec<_> = parked.iter().map(|item| item.job.kind.id).collect();
-            release(self.parts, parked, Some(WaitingReason::Compiling), self.stop).await;
-            // A load may have ended in between, and with it the signal to unpark.
-            self.guests.unpark_if_loaded(&kinds);
-        }
-        // The mix changed to longer jobs: what now waits too long in front of busy slots goes back, for other hosts
-        // and for jobs of higher priority.
-        let excess = self.parts.feed.take_excess(self.options.slots as usize, self.budget_us() * 4);
         if !excess.is_empty() {
-            release(self.parts, excess, None, self.stop).await;
+            release(parts, excess, None, self.stop).await;
         }
-        more
+        self.claims.gate.scan();
+        parts.store.look_for_jobs();
     }
-}
 
-fn feed_item(job: ClaimedJob, estimates: &mut Estimates) -> FeedItem {
-    let estimate_us = estimates.expect(job.kind.id);
-    FeedItem {
-        job,
-        compiled: CompiledFrom::Hit,
-        interrupt: Interrupt::default(),
-        progress: ProgressCell::default(),
-        estimate_us,
+    async fn park(&self, items: Vec<FeedItem>) {
+        let kinds: Vec<_> = items.iter().map(|item| item.job.kind.id).collect();
+        release(&self.claims.parts, items, Some(WaitingReason::Compiling), self.stop).await;
+        // A load may have ended in between, and with it the signal to unpark.
+        self.claims.guests.unpark_if_loaded(&kinds);
+    }
+
+    /// What was still to be parked when the stop came.
+    fn take_all(&mut self) -> Vec<FeedItem> {
+        std::iter::from_fn(|| self.to_park.try_recv().ok()).flatten().collect()
     }
 }
 
@@ -301,16 +273,25 @@ impl Shower {
     }
 }
 
+/// Until no claim is under way.
+async fn settle(store: &Store) {
+    while let Err(error) = store.claims_settled().await {
+        // Any answer but this one comes from the writer, after what it did before.
+        if !matches!(error, StoreError::Busy { .. }) {
+            return;
+        }
+        tokio::time::sleep(SETTLE_DELAY).await;
+    }
+}
+
 /// Guarantee 10: give back what was not entered, drain, interrupt the rest, write every outcome.
 async fn stop_in_order(
     options: &DispatcherOptions,
     parts: &Arc<SlotParts>,
-    guests: &Guests,
+    unstarted: Vec<FeedItem>,
     stop: &CancellationToken,
     hurry: &CancellationToken,
 ) {
-    let mut unstarted = parts.feed.close();
-    unstarted.extend(guests.take_all());
     if !unstarted.is_empty() {
         release(parts, unstarted, None, stop).await;
     }

@@ -15,7 +15,6 @@ use super::estimate::Estimates;
 use super::feed::Feed;
 use super::outcomes::Outcomes;
 use super::tally::Tally;
-use super::wakeup::Wakeup;
 use crate::job::Lease;
 use crate::store::Store;
 
@@ -32,7 +31,6 @@ pub struct SlotParts {
     pub(super) outcomes: Outcomes,
     pub(super) estimates: Mutex<Estimates>,
     pub(super) tally: Tally,
-    pub(super) wakeup: Wakeup,
     /// A suspect runs; at most one does.
     pub(super) suspect_runs: AtomicBool,
 }
@@ -41,7 +39,7 @@ impl SlotParts {
     /// The suspect this host held has ended or went back: the next one may come.
     pub(super) fn suspect_ended(&self) {
         self.suspect_runs.store(false, Ordering::Release);
-        self.wakeup.jobs_ready();
+        self.feed.look_for_jobs();
     }
 }
 

@@ -82,9 +82,10 @@ impl Gathering<'_> {
             return Ok(());
         }
         let queue = QueueId(row.get(2)?);
+        let key = if suspect { i64::MIN } else { row.get::<_, i64>(1)? + queue_offset(draft, queue) };
         let queue =
             draft.catalog.queues.get(&queue).ok_or_else(|| StoreError::internal("a job of an unknown queue"))?;
-        let job = claimed_job(row, self.request, JobId::from_bytes(id), kind, queue, suspect)?;
+        let job = claimed_job(row, self.request, (key, JobId::from_bytes(id)), kind, queue, suspect)?;
         self.payload_bytes += job.payload.len();
         self.jobs.push(job);
         Ok(())
@@ -94,7 +95,7 @@ impl Gathering<'_> {
 fn claimed_job(
     row: &Row<'_>,
     request: &ClaimRequest,
-    id: JobId,
+    rank: (i64, JobId),
     kind: &Arc<KindEntry>,
     queue: &QueueName,
     suspect: bool,
@@ -104,7 +105,7 @@ fn claimed_job(
     let options: Option<Box<JobOptions>> =
         options.map(serde_json::from_str).transpose().map_err(StoreError::internal)?;
     Ok(ClaimedJob {
-        lease: Lease::granted(id, request.host, number + 1, attempt + 1),
+        lease: Lease::granted(rank.1, request.host, number + 1, attempt + 1),
         kind: Arc::clone(kind),
         queue: queue.clone(),
         payload: Bytes::copy_from_slice(row.get_ref(12)?.as_blob().map_err(StoreError::internal)?),
@@ -114,6 +115,7 @@ fn claimed_job(
         run_at: Timestamp(row.get(8)?),
         ready_at: Timestamp(row.get(9)?),
         checked_against: row.get::<_, Option<i64>>(10)?.map(ModuleVersionId),
+        rank,
         suspect,
     })
 }

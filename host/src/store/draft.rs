@@ -52,8 +52,6 @@ pub(super) struct Draft {
     counters: CounterChanges,
     events: Vec<StoredEvent>,
     settled_events: usize,
-    /// Some job became claimable.
-    pub(super) ready: bool,
     /// The earliest `run_at` written.
     pub(super) next_due: Option<Timestamp>,
     /// Numbers of hosts that were registered when the directory was opened, oldest first: dead, since the lock is ours.
@@ -93,7 +91,6 @@ impl Draft {
             counters: CounterChanges::default(),
             events: Vec::new(),
             settled_events: 0,
-            ready: false,
             next_due: None,
             lost_entries,
             recovered: None,
@@ -149,7 +146,6 @@ impl Draft {
 
     /// A job of this queue can be claimed from this commit on.
     pub(super) fn made_ready(&mut self, queue: QueueId) {
-        self.ready = true;
         self.claimable.insert(queue);
     }
 
@@ -229,7 +225,6 @@ impl Draft {
         self.counters.clear();
         self.events.clear();
         self.settled_events = 0;
-        self.ready = false;
         self.next_due = None;
     }
 

@@ -3,8 +3,8 @@
 
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,14 +15,14 @@ use tokio::sync::oneshot;
 
 use super::backup::back_up;
 use super::catalog::{Catalog, KindId, TenantId};
+use super::claimant::Claimant;
 use super::draft::Draft;
 use super::enqueue_batch::{Batch, enqueue_batch};
 use super::error::{OpenError, StoreError};
 use super::model::{
-    ActivateResult, AttemptLog, AttemptRow, BatchResult, CancelResult, ClaimRequest, Claimed, CounterRow,
-    DeleteModuleResult, DeleteResult, EnqueueResult, Finish, FinishResult, Heartbeat, HistoryEntry, HostRow,
-    IdempotencyKey, JobDetail, JobFilter, JobRow, NewJob, NewVersion, Page, Promoted, QueueRow, Recovered, RetryResult,
-    StoreMetrics, VersionRow,
+    ActivateResult, AttemptLog, AttemptRow, BatchResult, CancelResult, CounterRow, DeleteModuleResult, DeleteResult,
+    EnqueueResult, Finish, FinishResult, Heartbeat, HistoryEntry, HostRow, IdempotencyKey, JobDetail, JobFilter,
+    JobRow, NewJob, NewVersion, Page, Promoted, QueueRow, Recovered, RetryResult, StoreMetrics, VersionRow,
 };
 use super::open::open;
 use super::operation::{Pending, PendingFinishes, Queued};
@@ -30,7 +30,7 @@ use super::order::Order;
 use super::shared::Shared;
 use super::store_clock::StoreClock;
 use super::{
-    cancel, claim, delete, enqueue, event_log, history, hosts, idempotency, job_detail, job_list, kinds, module_bytes,
+    cancel, delete, enqueue, event_log, history, hosts, idempotency, job_detail, job_list, kinds, module_bytes,
     modules, promote, queues, recover, release, retry,
 };
 use crate::job::{
@@ -227,9 +227,24 @@ impl Store {
 
     // ---- dispatch ----
 
-    /// Leases for the jobs that come first.
-    pub async fn claim(&self, request: ClaimRequest) -> Result<Claimed, StoreError> {
-        self.write(Durability::Relaxed, move |sql, draft| claim::claim(sql, draft, &request)).await
+    /// From now on the claimant is given what it wants, the jobs that come first, as long as it lives. Set once.
+    pub fn claim_for(&self, claimant: Weak<dyn Claimant>) {
+        self.0.shared.set_claimant(claimant);
+        self.look_for_jobs();
+    }
+
+    /// The claimant may want jobs that were there before. Cheap when there are none, or when it was said already.
+    pub fn look_for_jobs(&self) {
+        // A full queue needs no hint: every transaction looks.
+        if self.0.shared.begin_look() && self.hand_in(Queued::Look).is_err() {
+            self.0.shared.end_look();
+        }
+    }
+
+    /// Until what the claimant was given in earlier transactions has reached it. Once it has stopped wanting jobs and
+    /// this has ended, it gets no more.
+    pub async fn claims_settled(&self) -> Result<(), StoreError> {
+        self.write(Durability::Relaxed, |_, _| Ok(())).await
     }
 
     /// Notes, before a guest is entered, that it is: survives the death of the process (not of the machine), costs
@@ -472,8 +487,6 @@ pub struct CommitNotice {
     pub commit: i64,
     /// Events of jobs, in order.
     pub events: Vec<Event>,
-    /// Some job became claimable.
-    pub ready: bool,
     /// The earliest `run_at` written in this commit.
     pub next_due: Option<Timestamp>,
 }

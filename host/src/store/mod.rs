@@ -8,6 +8,7 @@ mod cancel;
 mod catalog;
 mod catalog_rows;
 mod claim;
+mod claimant;
 mod codec;
 mod connection;
 mod counters;
@@ -52,6 +53,7 @@ mod writer;
 mod tests;
 
 pub use catalog::{Catalog, KindEntry, KindId, ModuleVersionEntry, ModuleVersionId, QueueId, QueueSettings, TenantId};
+pub use claimant::Claimant;
 pub use error::{OpenError, StoreError};
 pub use facade::{CommitNotice, MODULE_CHUNK_BYTES, Store, StoreOptions};
 pub use model::*;

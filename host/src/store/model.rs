@@ -129,6 +129,8 @@ pub struct ClaimedJob {
     pub ready_at: Timestamp,
     /// The version whose schema the payload was checked against; another one means: check again.
     pub checked_against: Option<ModuleVersionId>,
+    /// Its place among all claimed jobs: the lowest goes first.
+    pub rank: (i64, JobId),
     /// Held a lease when a host died. Its entry must be written before it is entered (`mark_running` awaited).
     pub suspect: bool,
 }

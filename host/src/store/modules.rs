@@ -154,8 +154,6 @@ fn switch(
     }
     sql.prepare_cached(SET_ACTIVE)?.execute(params![module_id, version.id.0])?;
     reload(sql, draft)?;
-    // Parked jobs of kinds that are served again wait for `unpark`; this wakes whoever calls it.
-    draft.ready = true;
     Ok(ActivateResult::Activated { created, version: Box::new(VersionRow { active: true, ..version.clone() }) })
 }
 

@@ -25,6 +25,8 @@ pub(super) enum Queued {
     Operation(Box<dyn Operation>),
     /// The commonest one, apart, so that a full queue can give it back.
     Finish(Box<PendingFinishes>),
+    /// Look whether the claimant wants jobs; every transaction does.
+    Look,
     /// Carry out what came before, then stop.
     Close(oneshot::Sender<Result<(), StoreError>>),
 }

@@ -1,12 +1,13 @@
 //! What the writer's thread and the callers share.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use super::catalog::Catalog;
+use super::claimant::Claimant;
 use super::entry_notes::EntryNotes;
 use super::facade::CommitNotice;
 use super::readers::Readers;
@@ -29,6 +30,12 @@ pub(super) struct Shared {
     pub(super) catalog: RwLock<Arc<Catalog>>,
     catalog_changed: watch::Sender<u64>,
     pub(super) on_commit: OnceLock<CommitListener>,
+    /// Not owned: it holds the store.
+    claimant: OnceLock<Weak<dyn Claimant>>,
+    /// There may be claimable jobs. Written by the writer after each commit.
+    claimable: AtomicBool,
+    /// A `Look` is in the writer's queue.
+    look_queued: AtomicBool,
     pub(super) metrics: Tally,
     pub(super) writable: AtomicBool,
     pub(super) readers: Readers,
@@ -41,6 +48,9 @@ impl Shared {
             catalog_changed: watch::Sender::new(catalog.revision),
             catalog: RwLock::new(catalog),
             on_commit: OnceLock::new(),
+            claimant: OnceLock::new(),
+            claimable: AtomicBool::new(true),
+            look_queued: AtomicBool::new(false),
             metrics: Tally::default(),
             writable: AtomicBool::new(true),
             readers,
@@ -56,6 +66,34 @@ impl Shared {
 
     pub(super) fn catalog_changes(&self) -> watch::Receiver<u64> {
         self.catalog_changed.subscribe()
+    }
+
+    /// Sets who is given jobs; once.
+    pub(super) fn set_claimant(&self, claimant: Weak<dyn Claimant>) {
+        if self.claimant.set(claimant).is_err() {
+            tracing::error!("a second claimant was refused");
+        }
+    }
+
+    /// Who is given jobs, while it lives.
+    pub(super) fn claimant(&self) -> Option<Arc<dyn Claimant>> {
+        self.claimant.get()?.upgrade()
+    }
+
+    /// Sequentially consistent, like the reading in `begin_look`: either the writer, which asks the claimant after
+    /// this, finds that it wants jobs, or the claimant finds that there are some.
+    pub(super) fn set_claimable(&self, claimable: bool) {
+        self.claimable.store(claimable, Ordering::SeqCst);
+    }
+
+    /// Whether a `Look` is worth queueing: there may be jobs, and none is queued.
+    pub(super) fn begin_look(&self) -> bool {
+        self.claimable.load(Ordering::SeqCst) && !self.look_queued.swap(true, Ordering::SeqCst)
+    }
+
+    /// The `Look` has left the queue, or never got in.
+    pub(super) fn end_look(&self) {
+        self.look_queued.store(false, Ordering::SeqCst);
     }
 
     pub(super) fn is_writable(&self) -> bool {

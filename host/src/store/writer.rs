@@ -1,5 +1,5 @@
-//! The one thread that writes. It takes what is queued, carries all of it out in one transaction, commits once and
-//! then answers everybody.
+//! The one thread that writes. It takes what is queued, carries all of it out in one transaction, claims for the
+//! claimant what it wants of what is ready then, commits once, hands the claimed jobs over and answers everybody.
 //!
 //! Transactions are optimistic: operations run without savepoints, which cost more than most operations. When one
 //! fails, everything is rolled back and done again with a savepoint each, so that the bad one falls alone.
@@ -14,11 +14,13 @@ use rusqlite::{Connection, params};
 use tokio::sync::oneshot;
 
 use super::catalog::Catalog;
+use super::claim::claim;
 use super::codec::{StoredEvent, pack_events, state_from_code};
 use super::draft::Draft;
 use super::error::StoreError;
 use super::facade::CommitNotice;
 use super::lock::DirectoryLock;
+use super::model::Claimed;
 use super::operation::Queued;
 use super::shared::Shared;
 use super::wal::Checkpointing;
@@ -29,6 +31,8 @@ use crate::job::{Event, EventType, JobId, Timestamp};
 const BATCH_OPERATIONS_MAX: usize = 1_024;
 /// A second operation is not begun in a transaction that has lasted this long, ms.
 const BATCH_MS_MAX: u64 = 20;
+/// After a claim that failed by itself none is tried for so long.
+const CLAIMS_PAUSE: Duration = Duration::from_secs(1);
 
 const LAST_COMMIT: &str = "SELECT commit_id, bytes_total FROM events ORDER BY commit_id DESC LIMIT 1";
 const INSERT_EVENTS: &str = "INSERT INTO events (commit_id, at, bytes_total, body) VALUES (?1, ?2, ?3, ?4)";
@@ -42,6 +46,7 @@ pub(super) struct Writer {
     last_commit: i64,
     event_bytes: i64,
     is_full_sync: Option<bool>,
+    claims_resume_at: Option<Instant>,
     /// Held for as long as the thread lives.
     lock: DirectoryLock,
 }
@@ -50,6 +55,8 @@ pub(super) struct Writer {
 enum Setback {
     /// One operation failed; its neighbours deserve another try.
     Operation,
+    /// Only the claim failed; the operations deserve another try without one.
+    Claim,
     /// Nobody can be served.
     Everything(StoreError),
 }
@@ -66,44 +73,75 @@ impl Writer {
             sql.query_row(LAST_COMMIT, [], |row| Ok((row.get(0)?, row.get(1)?))),
         )?;
         let (last_commit, event_bytes) = last.unwrap_or((0, 0));
-        Ok(Self { sql, draft, shared, checkpointing, last_commit, event_bytes, is_full_sync: None, lock })
+        Ok(Self {
+            sql,
+            draft,
+            shared,
+            checkpointing,
+            last_commit,
+            event_bytes,
+            is_full_sync: None,
+            claims_resume_at: None,
+            lock,
+        })
     }
 
     /// Until told to close, or until nobody is left who could ask for anything.
     pub(super) fn run(mut self, queue: &Receiver<Queued>) {
         let mut closing = None;
+        let mut look = false;
         while closing.is_none() {
-            let Ok(first) = queue.recv() else { break };
             let mut batch = Vec::with_capacity(64);
-            closing = take(first, &mut batch);
+            if look {
+                batch.push(Queued::Look);
+            } else {
+                let Ok(first) = queue.recv() else { break };
+                closing = self.take(first, &mut batch);
+            }
             while closing.is_none() && batch.len() < BATCH_OPERATIONS_MAX {
                 let Ok(next) = queue.try_recv() else { break };
-                closing = take(next, &mut batch);
+                closing = self.take(next, &mut batch);
             }
-            self.carry_out(batch);
+            look = self.carry_out(batch);
         }
         self.stop(closing);
     }
 
-    /// Carries out the batch in as few transactions as its size allows.
-    fn carry_out(&mut self, mut batch: Vec<Queued>) {
+    /// Adds to the batch, unless it is the wish to close.
+    fn take(&self, queued: Queued, batch: &mut Vec<Queued>) -> Option<oneshot::Sender<Result<(), StoreError>>> {
+        match queued {
+            Queued::Close(reply) => return Some(reply),
+            // Before the claimant is asked: what it comes to want from now on is worth another look.
+            Queued::Look => self.shared.end_look(),
+            Queued::Operation(_) | Queued::Finish(_) => {}
+        }
+        batch.push(queued);
+        None
+    }
+
+    /// Carries out the batch in as few transactions as its size allows. Returns whether there are jobs left that the
+    /// claimant wants.
+    fn carry_out(&mut self, mut batch: Vec<Queued>) -> bool {
+        let mut look = false;
         while !batch.is_empty() {
             let mut outcomes = Vec::with_capacity(batch.len());
-            match self.transact(&mut batch, &mut outcomes, false) {
-                Ok(()) => {}
-                Err(Setback::Operation) if batch.len() == 1 => {}
+            look = match self.transact(&mut batch, &mut outcomes, false) {
+                Ok(look) => look,
+                Err(Setback::Claim) => continue,
+                Err(Setback::Operation) if batch.len() == 1 => false,
                 Err(Setback::Operation) => {
                     outcomes.clear();
-                    if let Err(setback) = self.transact(&mut batch, &mut outcomes, true) {
-                        let error = match setback {
-                            Setback::Everything(error) => error,
-                            Setback::Operation => StoreError::internal("a savepoint did not hold"),
-                        };
-                        outcomes = vec![Err(error); batch.len()];
+                    match self.transact(&mut batch, &mut outcomes, true) {
+                        Ok(look) => look,
+                        Err(Setback::Claim) => continue,
+                        Err(Setback::Everything(error)) => all_failed(&mut outcomes, &batch, error),
+                        Err(Setback::Operation) => {
+                            all_failed(&mut outcomes, &batch, StoreError::internal("a savepoint did not hold"))
+                        }
                     }
                 }
-                Err(Setback::Everything(error)) => outcomes = vec![Err(error); batch.len()],
-            }
+                Err(Setback::Everything(error)) => all_failed(&mut outcomes, &batch, error),
+            };
             let rest = batch.split_off(outcomes.len().min(batch.len()));
             self.shared.metrics.operations.fetch_add(batch.len() as u64, Ordering::Relaxed);
             for (queued, outcome) in batch.into_iter().zip(outcomes) {
@@ -111,16 +149,18 @@ impl Writer {
             }
             batch = rest;
         }
+        look
     }
 
-    /// One transaction over a prefix of the batch: pushes one outcome per operation carried out. On a setback it is
-    /// rolled back; after `Setback::Operation` the last outcome is the failure.
+    /// One transaction over a prefix of the batch: pushes one outcome per operation carried out. Returns whether there
+    /// are jobs left that the claimant wants. On a setback it is rolled back; after `Setback::Operation` the last
+    /// outcome is the failure.
     fn transact(
         &mut self,
         batch: &mut [Queued],
         outcomes: &mut Vec<Result<(), StoreError>>,
         savepoints: bool,
-    ) -> Result<(), Setback> {
+    ) -> Result<bool, Setback> {
         let durable = batch.iter().any(is_durable);
         self.begin(durable).map_err(|error| self.give_up(error))?;
         let started = Instant::now();
@@ -160,7 +200,53 @@ impl Writer {
             }
             outcomes.push(Ok(()));
         }
-        self.commit().map_err(|error| self.give_up(error))
+        let claimed = self.claim()?;
+        self.commit().map_err(|error| self.give_up(error))?;
+        let look = self.hand_over(claimed);
+        self.publish();
+        self.checkpointing.after_commit(&self.sql, &self.shared);
+        Ok(look)
+    }
+
+    /// What the claimant wants of what can be claimed; `None`: it was not asked, or wants nothing.
+    fn claim(&mut self) -> Result<Option<Claimed>, Setback> {
+        let may_claim = (!self.draft.claimable.is_empty() || self.draft.suspects_waiting)
+            && self.shared.is_writable()
+            && self.claims_resume_at.is_none_or(|at| Instant::now() >= at);
+        let Some(claimant) = may_claim.then(|| self.shared.claimant()).flatten() else { return Ok(None) };
+        let Some(request) = claimant.wants() else { return Ok(None) };
+        let claimed = catch_unwind(AssertUnwindSafe(|| claim(&self.sql, &mut self.draft, &request)))
+            .unwrap_or_else(|_| Err(StoreError::internal("a claim panicked")));
+        match claimed {
+            Ok(claimed) => {
+                self.claims_resume_at = None;
+                Ok(Some(claimed))
+            }
+            Err(error) if matches!(error, StoreError::Unavailable(_)) || self.sql.is_autocommit() => {
+                Err(self.give_up(error))
+            }
+            Err(error) => {
+                tracing::error!(%error, "a claim failed; the next is tried in {} s", CLAIMS_PAUSE.as_secs());
+                self.claims_resume_at = Some(Instant::now() + CLAIMS_PAUSE);
+                self.roll_back();
+                Err(Setback::Claim)
+            }
+        }
+    }
+
+    /// Gives the claimant what was claimed for it. Returns whether it wants more of what is left.
+    fn hand_over(&self, claimed: Option<Claimed>) -> bool {
+        let more = claimed.as_ref().map(|claimed| claimed.more);
+        let Some(claimant) = self.shared.claimant() else { return false };
+        if let Some(claimed) = claimed
+            && catch_unwind(AssertUnwindSafe(|| claimant.take(claimed))).is_err()
+        {
+            tracing::error!("the claimant panicked; the jobs it was given are freed with this host");
+        }
+        self.shared.set_claimable(!self.draft.claimable.is_empty() || self.draft.suspects_waiting);
+        // Not after a claim that left nothing, or gave nothing: asking again would go on for ever.
+        more.unwrap_or(!self.draft.claimable.is_empty() && self.claims_resume_at.is_none())
+            && claimant.wants().is_some()
     }
 
     fn begin(&mut self, durable: bool) -> Result<(), StoreError> {
@@ -193,20 +279,16 @@ impl Writer {
         self.shared.metrics.commits.fetch_add(1, Ordering::Relaxed);
         self.shared.metrics.commit_us.fetch_add(commit_us, Ordering::Relaxed);
         self.shared.writable.store(true, Ordering::Release);
-        self.publish();
-        self.checkpointing.after_commit(&self.sql, &self.shared);
         Ok(())
     }
 
     /// Tells this process what the commit did, before its callers are answered.
     fn publish(&mut self) {
         let listener = self.shared.on_commit.get();
-        let tell = listener.is_some()
-            && (!self.draft.events().is_empty() || self.draft.ready || self.draft.next_due.is_some());
+        let tell = listener.is_some() && (!self.draft.events().is_empty() || self.draft.next_due.is_some());
         let notice = tell.then(|| CommitNotice {
             commit: self.last_commit,
             events: self.draft.events().iter().filter_map(|event| named(event, &self.draft.catalog)).collect(),
-            ready: self.draft.ready,
             next_due: self.draft.next_due,
         });
         if let Some(catalog) = self.draft.committed() {
@@ -262,22 +344,17 @@ impl Writer {
     }
 }
 
-/// Adds to the batch, unless it is the wish to close.
-fn take(queued: Queued, batch: &mut Vec<Queued>) -> Option<oneshot::Sender<Result<(), StoreError>>> {
-    match queued {
-        Queued::Close(reply) => Some(reply),
-        operation => {
-            batch.push(operation);
-            None
-        }
-    }
+/// The error is everybody's, and nobody looks for jobs.
+fn all_failed(outcomes: &mut Vec<Result<(), StoreError>>, batch: &[Queued], error: StoreError) -> bool {
+    *outcomes = vec![Err(error); batch.len()];
+    false
 }
 
 fn is_durable(queued: &Queued) -> bool {
     match queued {
         Queued::Operation(operation) => operation.is_durable(),
         Queued::Finish(_) => true,
-        Queued::Close(_) => false,
+        Queued::Look | Queued::Close(_) => false,
     }
 }
 
@@ -285,7 +362,7 @@ fn run(queued: &mut Queued, sql: &Connection, draft: &mut Draft) -> Result<(), S
     match queued {
         Queued::Operation(operation) => operation.run(sql, draft),
         Queued::Finish(finish) => finish.run(sql, draft),
-        Queued::Close(_) => Ok(()),
+        Queued::Look | Queued::Close(_) => Ok(()),
     }
 }
 
@@ -293,7 +370,7 @@ fn answer(queued: Queued, outcome: Result<(), StoreError>) {
     match queued {
         Queued::Operation(operation) => operation.answer(outcome),
         Queued::Finish(mut finish) => finish.answer(outcome),
-        Queued::Close(_) => {}
+        Queued::Look | Queued::Close(_) => {}
     }
 }
 

@@ -171,7 +171,7 @@ impl Run {
         let host = self.chance.pick(&self.hosts.clone()).unwrap();
         let mut request = request(host, usize::try_from(self.chance.below(6)).unwrap());
         request.suspect_allowed = self.chance.one_in(2);
-        let claimed = self.harness.store.claim(request.clone()).await.unwrap();
+        let claimed = self.harness.claim_as(request.clone()).await;
         let (expected, more) = self.model.claim(host, request.jobs_max, request.suspect_allowed);
         let given: Vec<JobId> = claimed.jobs.iter().map(|job| job.lease.job()).collect();
         assert_eq!(given, expected, "order of a claim of {}", request.jobs_max);

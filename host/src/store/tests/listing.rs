@@ -105,7 +105,7 @@ async fn claims_keep_order_bounds_and_tell_of_more() {
     for (bytes, jobs) in [(250, 2), (50, 1), (1_000, 3)] {
         let mut request = request(host, 10);
         request.payload_bytes_max = bytes;
-        let claimed = harness.store.claim(request).await.unwrap();
+        let claimed = harness.claim_as(request).await;
         assert_eq!(claimed.jobs.len(), jobs);
         given.extend(claimed.jobs.iter().map(|claimed| claimed.lease.job()));
         assert_eq!(claimed.more, given.len() < 6);

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod adversity;
+mod claimant;
 mod differential;
 mod fencing;
 mod idempotency;
@@ -20,6 +21,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::draft::Draft;
+use super::facade::Durability;
 use super::*;
 use crate::job::{
     Clock, Digest, Failure, FailureReason, GuestType, HostId, JobId, JobOptions, JobSpec, KindDescription,
@@ -107,7 +110,13 @@ impl Harness {
     }
 
     pub(super) async fn claim(&self, host: HostId, jobs_max: usize) -> Vec<ClaimedJob> {
-        self.store.claim(request(host, jobs_max)).await.unwrap().jobs
+        self.claim_as(request(host, jobs_max)).await.jobs
+    }
+
+    /// What a claimant that asks for this is given.
+    pub(super) async fn claim_as(&self, request: ClaimRequest) -> Claimed {
+        let claim = move |sql: &rusqlite::Connection, draft: &mut Draft| super::claim::claim(sql, draft, &request);
+        self.store.write(Durability::Relaxed, claim).await.unwrap()
     }
 
     pub(super) async fn row(&self, job: JobId) -> JobRow {

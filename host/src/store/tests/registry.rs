@@ -19,7 +19,7 @@ async fn versions_switch_kinds_follow_and_jobs_wait_for_a_handler() {
     let forced = harness.store.activate_new(only_a.clone(), true).await.unwrap();
     assert!(matches!(forced, ActivateResult::Activated { created: true, .. }));
     assert!(harness.store.catalog().kinds[&b].version.is_none());
-    let claimed = harness.store.claim(request(host, 5)).await.unwrap();
+    let claimed = harness.claim_as(request(host, 5)).await;
     assert!(claimed.jobs.is_empty() && !claimed.more);
     assert_eq!(harness.row(waiting).await.parked, Some(crate::job::WaitingReason::NoHandler));
     assert!(!harness.store.unpark(Vec::new()).await.unwrap());

@@ -54,7 +54,7 @@ async fn a_normal_end_clears_the_suspicion_and_the_history_shows_both_runs() {
     assert!(harness.row(id).await.suspect);
     let mut without = request(host, 5);
     without.suspect_allowed = false;
-    let nothing = harness.store.claim(without).await.unwrap();
+    let nothing = harness.claim_as(without).await;
     assert!(nothing.jobs.is_empty() && !nothing.more);
     let claimed = harness.claim(host, 5).await.remove(0);
     harness.clock.advance(10);
