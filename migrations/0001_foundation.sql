@@ -82,11 +82,12 @@ CREATE TABLE kinds (
 
 CREATE TABLE live_jobs (
     -- Unfinished jobs: hot and narrow. Finished ones move to finished_jobs in the transaction that ends them.
+    -- The CHECKs on states are no IN lists: SQLite would fill a temporary table with the list for each row written.
     id               BLOB PRIMARY KEY NOT NULL,
     tenant_id        INTEGER NOT NULL,
     kind_id          INTEGER NOT NULL,
     queue_id         INTEGER NOT NULL,
-    state            TEXT NOT NULL CHECK (state IN ('scheduled', 'blocked', 'ready', 'running', 'retrying')),
+    state            TEXT NOT NULL CHECK (state = 'ready' OR state = 'scheduled' OR state = 'blocked' OR state = 'running' OR state = 'retrying'),
     priority         INTEGER NOT NULL CHECK (priority BETWEEN 0 AND 9),
     order_key        INTEGER NOT NULL, -- run_at and priority in one number, see store/order.rs
     run_at           INTEGER NOT NULL,
@@ -121,7 +122,7 @@ CREATE TABLE finished_jobs (
     tenant_id       INTEGER NOT NULL,
     kind_id         INTEGER NOT NULL,
     queue_id        INTEGER NOT NULL,
-    state           TEXT NOT NULL CHECK (state IN ('succeeded', 'failed', 'cancelled')),
+    state           TEXT NOT NULL CHECK (state = 'succeeded' OR state = 'failed' OR state = 'cancelled'),
     priority        INTEGER NOT NULL,
     run_at          INTEGER NOT NULL,
     ready_at        INTEGER NOT NULL,

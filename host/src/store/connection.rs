@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 /// The database file inside the data directory.
@@ -58,6 +59,8 @@ fn set_common(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "foreign_keys", false)?;
     // Savepoint journals and sorters stay in memory: no file to create in a batch.
     connection.pragma_update(None, "temp_store", "memory")?;
+    // Without it a statement is prepared again whenever a number bound to it was 0 or 1: a tenth of the writer's time.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     Ok(())
 }

@@ -12,8 +12,8 @@ fn the_same_states_stand_in_code_in_sql_and_in_the_docs() {
     let code: Vec<&str> = JobState::ALL.iter().map(|state| state.as_str()).collect();
     let mut sql: Vec<&str> = MIGRATION
         .lines()
-        .filter_map(|line| line.split_once("CHECK (state IN (")?.1.split_once("))"))
-        .flat_map(|(words, _)| words.split(", ").map(|word| word.trim_matches('\'')))
+        .filter_map(|line| line.split_once("CHECK (state = '")?.1.split_once("')"))
+        .flat_map(|(words, _)| words.split("' OR state = '"))
         .collect();
     sql.sort_by_key(|word| code.iter().position(|state| state == word));
     assert_eq!(sql, code);
