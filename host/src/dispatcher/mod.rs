@@ -15,5 +15,8 @@ mod service;
 mod slot;
 mod tally;
 
+#[cfg(test)]
+mod tests;
+
 pub use handle::{ActiveAttempt, DispatcherHandle, DispatcherMetrics, Slots};
 pub use service::{Dispatcher, DispatcherOptions};

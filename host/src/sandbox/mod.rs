@@ -29,7 +29,7 @@ mod output;
 mod state;
 mod streams;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod threads;

@@ -50,7 +50,7 @@ mod wal;
 mod writer;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use catalog::{Catalog, KindEntry, KindId, ModuleVersionEntry, ModuleVersionId, QueueId, QueueSettings, TenantId};
 pub use claimant::Claimant;

@@ -4,7 +4,7 @@ use super::*;
 use crate::job::JobState;
 
 /// Bounds the size of the database as a full disk does.
-pub(super) async fn bound_pages(store: &Store, pages: Option<i64>) {
+pub(crate) async fn bound_pages(store: &Store, pages: Option<i64>) {
     let set = move |sql: &rusqlite::Connection, _: &mut _| {
         let now: i64 = sql.query_row("PRAGMA page_count", [], |row| row.get(0))?;
         let bound = pages.map_or(i64::from(i32::MAX), |more| now + more);

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod adversity;
+pub(crate) mod adversity;
 mod claimant;
 mod differential;
 mod fencing;
@@ -30,23 +30,23 @@ use crate::job::{
 };
 
 /// Where test time begins.
-pub(super) const START: i64 = 1_800_000_000_000;
-pub(super) const TENANT: TenantId = TenantId::DEFAULT;
+pub(crate) const START: i64 = 1_800_000_000_000;
+pub(crate) const TENANT: TenantId = TenantId::DEFAULT;
 
 /// Stands still until moved.
 #[derive(Debug)]
-pub(super) struct TestClock {
+pub(crate) struct TestClock {
     wall_ms: AtomicI64,
     monotonic_ms: AtomicU64,
 }
 
 impl TestClock {
-    pub(super) fn advance(&self, ms: u64) {
+    pub(crate) fn advance(&self, ms: u64) {
         self.wall_ms.fetch_add(i64::try_from(ms).unwrap(), Ordering::SeqCst);
         self.monotonic_ms.fetch_add(ms, Ordering::SeqCst);
     }
     /// Somebody sets the clock.
-    pub(super) fn jump(&self, ms: i64) {
+    pub(crate) fn jump(&self, ms: i64) {
         self.wall_ms.fetch_add(ms, Ordering::SeqCst);
     }
 }
@@ -61,36 +61,41 @@ impl Clock for TestClock {
 }
 
 /// A store in a directory of its own.
-pub(super) struct Harness {
-    pub(super) store: Store,
-    pub(super) clock: Arc<TestClock>,
-    pub(super) directory: tempfile::TempDir,
-    pub(super) aging: Duration,
+pub(crate) struct Harness {
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) directory: tempfile::TempDir,
+    pub(crate) aging: Duration,
 }
 
 impl Harness {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with_aging(Duration::from_mins(1))
     }
 
-    pub(super) fn with_aging(aging: Duration) -> Self {
+    pub(crate) fn with_aging(aging: Duration) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let clock = Arc::new(TestClock { wall_ms: AtomicI64::new(START), monotonic_ms: AtomicU64::new(0) });
         let store = open_at(directory.path(), aging, &clock).unwrap();
         Self { store, clock, directory, aging }
     }
 
-    pub(super) async fn reopen(&mut self) {
+    /// What the wall clock shows.
+    pub(crate) fn store_now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) async fn reopen(&mut self) {
         self.store.close().await.unwrap();
         self.store = open_at(self.directory.path(), self.aging, &self.clock).unwrap();
     }
 
-    pub(super) fn database(&self) -> PathBuf {
+    pub(crate) fn database(&self) -> PathBuf {
         self.directory.path().join("stoker.db")
     }
 
     /// Registers a module that serves the kinds.
-    pub(super) async fn module(&self, module: &str, kinds: &[&str]) -> Digest {
+    pub(crate) async fn module(&self, module: &str, kinds: &[&str]) -> Digest {
         let version = new_version(&self.store, module, kinds).await;
         let digest = version.digest;
         let result = self.store.activate_new(version, false).await.unwrap();
@@ -98,39 +103,39 @@ impl Harness {
         digest
     }
 
-    pub(super) fn kind(&self, name: &str) -> KindId {
+    pub(crate) fn kind(&self, name: &str) -> KindId {
         self.store.catalog().kind(TENANT, &name.parse().unwrap()).unwrap().id
     }
 
-    pub(super) async fn enqueue(&self, job: NewJob) -> JobId {
+    pub(crate) async fn enqueue(&self, job: NewJob) -> JobId {
         match self.store.enqueue(TENANT, job).await.unwrap() {
             EnqueueResult::Created(row) => row.id,
             other => panic!("{other:?}"),
         }
     }
 
-    pub(super) async fn claim(&self, host: HostId, jobs_max: usize) -> Vec<ClaimedJob> {
+    pub(crate) async fn claim(&self, host: HostId, jobs_max: usize) -> Vec<ClaimedJob> {
         self.claim_as(request(host, jobs_max)).await.jobs
     }
 
     /// What a claimant that asks for this is given.
-    pub(super) async fn claim_as(&self, request: ClaimRequest) -> Claimed {
+    pub(crate) async fn claim_as(&self, request: ClaimRequest) -> Claimed {
         let claim = move |sql: &rusqlite::Connection, draft: &mut Draft| super::claim::claim(sql, draft, &request);
         self.store.write(Durability::Relaxed, claim).await.unwrap()
     }
 
-    pub(super) async fn row(&self, job: JobId) -> JobRow {
+    pub(crate) async fn row(&self, job: JobId) -> JobRow {
         self.store.job(TENANT, job).await.unwrap().unwrap().row
     }
 }
 
-pub(super) fn open_at(directory: &Path, aging: Duration, clock: &Arc<TestClock>) -> Result<Store, OpenError> {
+pub(crate) fn open_at(directory: &Path, aging: Duration, clock: &Arc<TestClock>) -> Result<Store, OpenError> {
     let options = StoreOptions { data_dir: directory.to_owned(), priority_aging: aging };
     Store::open(&options, Arc::clone(clock) as Arc<dyn Clock>)
 }
 
 /// A version with its chunks written, not yet stored.
-pub(super) async fn new_version(store: &Store, module: &str, kinds: &[&str]) -> NewVersion {
+pub(crate) async fn new_version(store: &Store, module: &str, kinds: &[&str]) -> NewVersion {
     let bytes = Bytes::from(format!("{module} serving {kinds:?}"));
     let mut digest = [0u8; 32];
     for (index, byte) in bytes.iter().enumerate() {
@@ -160,11 +165,11 @@ pub(super) async fn new_version(store: &Store, module: &str, kinds: &[&str]) -> 
     }
 }
 
-pub(super) fn request(host: HostId, jobs_max: usize) -> ClaimRequest {
+pub(crate) fn request(host: HostId, jobs_max: usize) -> ClaimRequest {
     ClaimRequest { host, jobs_max, payload_bytes_max: 1 << 20, suspect_allowed: true, loading: Vec::new() }
 }
 
-pub(super) fn job(kind: KindId) -> NewJob {
+pub(crate) fn job(kind: KindId) -> NewJob {
     NewJob {
         kind,
         checked_against: None,
@@ -182,7 +187,7 @@ pub(super) fn job(kind: KindId) -> NewJob {
 }
 
 /// The end of an execution that was entered now.
-pub(super) fn finish(lease: Lease, next: Next, now: Timestamp) -> Finish {
+pub(crate) fn finish(lease: Lease, next: Next, now: Timestamp) -> Finish {
     Finish {
         lease,
         next,
@@ -196,12 +201,12 @@ pub(super) fn finish(lease: Lease, next: Next, now: Timestamp) -> Finish {
     }
 }
 
-pub(super) fn failure() -> Failure {
+pub(crate) fn failure() -> Failure {
     Failure::new(FailureReason::HandlerError, "no")
 }
 
 /// Counters recounted from the rows equal the counters kept.
-pub(super) fn assert_counters_hold(database: &Path) {
+pub(crate) fn assert_counters_hold(database: &Path) {
     let sql = rusqlite::Connection::open(database).unwrap();
     let read = |query: &str| -> Vec<(i64, i64, i64, String, i64)> {
         let mut statement = sql.prepare(query).unwrap();
@@ -223,7 +228,7 @@ pub(super) fn assert_counters_hold(database: &Path) {
 
 impl crate::store::Store {
     /// One finish, alone in its operation.
-    pub(super) async fn finish(&self, finish: Finish) -> Result<FinishResult, (Finish, StoreError)> {
+    pub(crate) async fn finish(&self, finish: Finish) -> Result<FinishResult, (Finish, StoreError)> {
         match self.finish_all(vec![finish]).await {
             Ok(results) => Ok(results[0]),
             Err((mut finishes, error)) => Err((finishes.remove(0), error)),
