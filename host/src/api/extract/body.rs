@@ -1,4 +1,4 @@
-//! Reads bodies: bounded in size before and while they are read, and in the time between two pieces.
+//! Reads bodies: bounded in size before and while they are read, in the time between two pieces, and in all.
 //! A body that comes in one piece is not copied.
 
 use std::time::Duration;
@@ -8,11 +8,14 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::BodyExt;
+use tokio::time::Instant;
 
 use crate::api::error::{ApiError, ProblemCode};
 
 /// Longest pause between two pieces of a body.
 const BODY_PAUSE_MS: u64 = 30_000;
+/// Slowest body, bytes a second on average, after a first pause: bounds what a trickle can cost.
+const BODY_BYTES_PER_S_MIN: u64 = 1_024;
 /// What is read and thrown away after a 413, so that a client which is still sending gets to see the answer.
 const LINGER_BYTES_MAX: usize = 64 << 20;
 /// And for how long.
@@ -55,11 +58,13 @@ pub(in crate::api) async fn read_body(
     if is_announced_too_large(headers, bytes_max) {
         return Err(too_large(body, bytes_max));
     }
-    let Some(first) = next_piece(&mut body).await? else { return Ok(Bytes::new()) };
+    let began = Instant::now();
+    let Some(first) = next_piece(&mut body, began, began).await? else { return Ok(Bytes::new()) };
     if first.len() > bytes_max {
         return Err(too_large(body, bytes_max));
     }
-    let Some(second) = next_piece(&mut body).await? else { return Ok(first) };
+    let deadline = slowest(began, first.len());
+    let Some(second) = next_piece(&mut body, Instant::now(), deadline).await? else { return Ok(first) };
     let expected = announced_bytes(headers).and_then(|length| usize::try_from(length).ok());
     let expected = expected.unwrap_or(first.len() + second.len());
     let mut whole = BytesMut::with_capacity(expected);
@@ -70,16 +75,27 @@ pub(in crate::api) async fn read_body(
             return Err(too_large(body, bytes_max));
         }
         whole.extend_from_slice(&bytes);
-        piece = next_piece(&mut body).await?;
+        piece = next_piece(&mut body, Instant::now(), slowest(began, whole.len())).await?;
     }
     Ok(whole.freeze())
 }
 
-/// The next piece that holds data; trailers are skipped.
-async fn next_piece(body: &mut Body) -> Result<Option<Bytes>, ApiError> {
+/// When the slowest body that is put up with has brought so many bytes.
+fn slowest(began: Instant, received_bytes: usize) -> Instant {
+    let received_bytes = u64::try_from(received_bytes).unwrap_or(u64::MAX);
+    began + Duration::from_millis(received_bytes.saturating_mul(1_000) / BODY_BYTES_PER_S_MIN)
+}
+
+/// The next piece that holds data, at most a pause after `now` and after `slowest`; trailers are skipped.
+async fn next_piece(body: &mut Body, now: Instant, slowest: Instant) -> Result<Option<Bytes>, ApiError> {
+    let deadline = now.min(slowest) + Duration::from_millis(BODY_PAUSE_MS);
     loop {
-        let frame = tokio::time::timeout(Duration::from_millis(BODY_PAUSE_MS), body.frame()).await.map_err(|_| {
-            ApiError::new(ProblemCode::BodyTimeout, format!("nothing of the body came for {} s", BODY_PAUSE_MS / 1_000))
+        let frame = tokio::time::timeout_at(deadline, body.frame()).await.map_err(|_| {
+            let pause_s = BODY_PAUSE_MS / 1_000;
+            let sentence = format!(
+                "the body came too slowly: send it without pauses of {pause_s} s and at {BODY_BYTES_PER_S_MIN} bytes a second or more"
+            );
+            ApiError::new(ProblemCode::BodyTimeout, sentence)
         })?;
         match frame {
             None => return Ok(None),
@@ -135,6 +151,38 @@ mod tests {
         assert_eq!(read_body(&none, pieces(&["a", "b", "c"]), 3).await.unwrap(), "abc");
         for body in [pieces(&["abcd"]), pieces(&["ab", "cd"]), pieces(&["a", "b", "c", "d"])] {
             assert_eq!(read_body(&none, body, 3).await.unwrap_err().code(), ProblemCode::BodyTooLarge);
+        }
+    }
+
+    /// A piece of so many bytes after every pause, for ever.
+    fn trickle(piece_bytes: usize, pause: Duration) -> Body {
+        let next = move |()| async move {
+            tokio::time::sleep(pause).await;
+            Some((Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; piece_bytes])), ()))
+        };
+        Body::from_stream(futures_util::stream::unfold((), next))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_trickles_in_is_given_up_and_a_slow_one_is_not() {
+        let none = HeaderMap::new();
+        for (piece_bytes, pause_s, bytes_max, gives_up_after_s) in [
+            (1, 31, 1_000, Some(30)),
+            (1, 1, 1_000, Some(30)),
+            (1, 29, 1_000, Some(30)),
+            (30_000, 28, 100_000, None),
+            (1_000, 1, 100_000, None),
+        ] {
+            let began = Instant::now();
+            let read = read_body(&none, trickle(piece_bytes, Duration::from_secs(pause_s)), bytes_max).await;
+            let code = read.unwrap_err().code();
+            match gives_up_after_s {
+                Some(seconds) => {
+                    assert_eq!(code, ProblemCode::BodyTimeout, "{piece_bytes} every {pause_s} s");
+                    assert_eq!(began.elapsed().as_secs(), seconds, "{piece_bytes} every {pause_s} s");
+                }
+                None => assert_eq!(code, ProblemCode::BodyTooLarge, "{piece_bytes} every {pause_s} s"),
+            }
         }
     }
 
