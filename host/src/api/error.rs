@@ -60,6 +60,8 @@ problem_codes! {
     MalformedBody = 400 "malformed_body" "The body could not be read",
     /// No `Host`.
     HostMissing = 400 "host_missing" "The request names no host",
+    /// Several hosts.
+    HostAmbiguous = 400 "host_ambiguous" "The request names several hosts",
     /// No or a wrong key.
     Unauthorized = 401 "unauthorized" "A valid key is needed",
     /// DNS rebinding.

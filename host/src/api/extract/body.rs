@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue};
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 
@@ -21,22 +21,44 @@ const LINGER_BYTES_MAX: usize = 64 << 20;
 /// And for how long.
 const LINGER_MS: u64 = 2_000;
 
-/// Whether the content type is `expected`, whatever its parameters. `expected` is lower case.
-pub(in crate::api) fn content_type_is(headers: &HeaderMap, expected: &str) -> bool {
-    headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .is_some_and(|value| value.trim().eq_ignore_ascii_case(expected))
+/// Whether the content type is `expected`, which is lower case. Another charset than UTF-8 is refused, so use it for
+/// types that are text.
+pub(in crate::api) fn content_type_is(headers: &HeaderMap, expected: &str) -> Result<bool, ApiError> {
+    let Some(value) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return Ok(false) };
+    let (essence, parameters) = value.split_once(';').unwrap_or((value, ""));
+    if !essence.trim().eq_ignore_ascii_case(expected) {
+        return Ok(false);
+    }
+    let charset = parameters.split(';').find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
+    });
+    match charset {
+        Some(charset) if !charset.eq_ignore_ascii_case("utf-8") => Err(ApiError::new(
+            ProblemCode::UnsupportedMediaType,
+            "send the body in UTF-8, with `charset=utf-8` or without a charset",
+        )),
+        _ => Ok(true),
+    }
 }
 
 /// Refuses what is not JSON.
 pub(in crate::api) fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
-    if content_type_is(headers, "application/json") {
+    if content_type_is(headers, "application/json")? {
         Ok(())
     } else {
         Err(ApiError::new(ProblemCode::UnsupportedMediaType, "send `Content-Type: application/json`"))
     }
+}
+
+/// Refuses a body that must be unpacked before it can be measured.
+fn require_plain(headers: &HeaderMap) -> Result<(), ApiError> {
+    let is_plain = |value: &HeaderValue| value.is_empty() || value.as_bytes().eq_ignore_ascii_case(b"identity");
+    if headers.get_all(CONTENT_ENCODING).iter().all(is_plain) {
+        return Ok(());
+    }
+    let error = ApiError::new(ProblemCode::UnsupportedMediaType, "send the body as it is, without `Content-Encoding`");
+    Err(error.with_header(ACCEPT_ENCODING, HeaderValue::from_static("identity")))
 }
 
 fn announced_bytes(headers: &HeaderMap) -> Option<u64> {
@@ -48,13 +70,14 @@ pub(in crate::api) fn is_announced_too_large(headers: &HeaderMap, bytes_max: usi
     announced_bytes(headers).is_some_and(|length| length > bytes_max as u64)
 }
 
-/// The whole body, or 413 as soon as it is known to be larger than `bytes_max`: from its announced length before
+/// The whole body, not packed, or 413 as soon as it is known to be larger than `bytes_max`: from its announced length before
 /// anything is read, else at the piece that goes past it.
 pub(in crate::api) async fn read_body(
     headers: &HeaderMap,
     mut body: Body,
     bytes_max: usize,
 ) -> Result<Bytes, ApiError> {
+    require_plain(headers)?;
     if is_announced_too_large(headers, bytes_max) {
         return Err(too_large(body, bytes_max));
     }
@@ -194,16 +217,31 @@ mod tests {
     }
 
     #[test]
-    fn content_types_are_compared_without_parameters() {
+    fn content_types_are_compared_without_parameters_but_the_charset() {
         for (value, expected) in [
-            ("application/json", true),
-            ("Application/JSON; charset=utf-8", true),
-            ("application/jsonx", false),
-            ("text/plain", false),
+            ("application/json", Some(true)),
+            ("Application/JSON; charset=utf-8", Some(true)),
+            ("application/json;charset=\"UTF-8\"", Some(true)),
+            ("application/json; profile=x; charset=utf-8", Some(true)),
+            ("application/json; charset=latin-1", None),
+            ("application/json; profile=x;CHARSET=utf-16", None),
+            ("application/jsonx", Some(false)),
+            ("text/plain; charset=latin-1", Some(false)),
         ] {
             let headers = HeaderMap::from_iter([(CONTENT_TYPE, value.parse().unwrap())]);
-            assert_eq!(content_type_is(&headers, "application/json"), expected, "{value}");
+            assert_eq!(content_type_is(&headers, "application/json").ok(), expected, "{value}");
         }
-        assert!(!content_type_is(&HeaderMap::new(), "application/json"));
+        assert!(!content_type_is(&HeaderMap::new(), "application/json").unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_packed_body_is_refused() {
+        for (encoding, plain) in [("identity", true), ("", true), ("gzip", false), ("br, gzip", false), ("GZIP", false)]
+        {
+            let headers = HeaderMap::from_iter([(CONTENT_ENCODING, encoding.parse().unwrap())]);
+            let read = read_body(&headers, pieces(&["abc"]), 3).await.map_err(|error| error.code());
+            let expected = if plain { Ok("abc".into()) } else { Err(ProblemCode::UnsupportedMediaType) };
+            assert_eq!(read, expected, "{encoding}");
+        }
     }
 }
