@@ -93,3 +93,27 @@ fn wrong_types_are_named_as_in_json() {
         host.post_text("/v1/jobs", &[], body).expect_problem_saying(422, &[words]);
     }
 }
+
+#[test]
+fn payloads_no_handler_could_read_are_refused_one_by_one() {
+    let host = TestHost::start();
+    host.upload_bytes("print", &CommandModule::printing("1").wasm());
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    let bad = [r#""\ud800""#, "[1e999]", &deep];
+    for payload in bad {
+        let body = format!(r#"{{"kind": "print", "payload": {payload}}}"#);
+        host.post_text("/v1/jobs", &[], &body).expect_problem_saying(422, &["/payload", "byte"]);
+    }
+    let lines: Vec<String> =
+        bad.iter().chain(&["1"]).map(|payload| format!(r#"{{"kind":"print","payload":{payload}}}"#)).collect();
+    for (content_type, body) in
+        [("application/x-ndjson", lines.join("\n")), ("application/json", format!("[{}]", lines.join(",")))]
+    {
+        let reply = host.request("POST", "/v1/jobs/batch", &[("content-type", content_type)], Some(body.as_bytes()));
+        let results = reply.expect(200)["results"].clone();
+        for index in 0..bad.len() {
+            assert_eq!(results[index]["error"]["code"], "invalid_payload", "{results:#}");
+        }
+        host.wait_end(results[bad.len()]["id"].as_str().unwrap());
+    }
+}

@@ -103,7 +103,7 @@ problem_codes! {
     /// A field is wrong.
     InvalidRequest = 422 "invalid_request" "The request has invalid fields",
     /// The payload breaks the kind's schema.
-    InvalidPayload = 422 "invalid_payload" "The payload breaks the schema of its kind",
+    InvalidPayload = 422 "invalid_payload" "The payload is not what its kind takes",
     /// Text that is no identifier.
     InvalidId = 422 "invalid_id" "The path holds something that is not an identifier",
     /// A query parameter is wrong.
