@@ -83,7 +83,10 @@ fn a_second_signal_skips_the_drain() {
     host.wait_for(&id, "running");
     // A request that never comes to its end is skipped as well.
     let mut half = TcpStream::connect(host.authority()).unwrap();
-    half.write_all(b"GET /v1/jobs HTTP/1.1\r\nHost: local").unwrap();
+    half.write_all(
+        b"POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{",
+    )
+    .unwrap();
     host.signal_terminate();
     // It has heard the first one once it takes no more work.
     stoker_tests::eventually("the host begins to stop", || {

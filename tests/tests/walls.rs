@@ -62,7 +62,7 @@ fn wasmtime_is_the_sandboxs_alone() {
 fn axum_is_the_apis_alone() {
     let sources = host_sources();
     let outside = sources.iter().filter(|source| !source.is_in(&["api", "dashboard"]));
-    assert_none_names("only api/ and dashboard/ name axum", outside, &["axum", "utoipa_axum"]);
+    assert_none_names("only api/ and dashboard/ name axum", outside, &["axum", "utoipa_axum", "hyper", "hyper_util"]);
 }
 
 #[test]

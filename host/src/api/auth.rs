@@ -1,12 +1,12 @@
 //! Who may call: the name the host is called by (DNS rebinding), the page a browser calls from, the admin's key.
 //!
 //! `/health/*` answers anybody. Comparing the key takes the same time whatever was sent, and a refusal does not say
-//! what was wrong. One pass over three headers: this runs before every request.
+//! what was wrong. One look at three headers: this runs before every request.
 
 use std::net::IpAddr;
 
 use http::header::{AUTHORIZATION, HOST, ORIGIN};
-use http::{HeaderMap, Uri};
+use http::{HeaderMap, HeaderValue, Uri};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -41,39 +41,40 @@ impl Guard {
         if is_health(uri) {
             return Ok(());
         }
-        self.check_host(uri, headers)?;
-        self.check_origin(headers)?;
+        let host = called_host(uri, headers)?;
+        if !self.is_ours(host) {
+            return Err(ApiError::new(
+                ProblemCode::ForeignHost,
+                "call this host by a loopback name, by the address it listens on, or by a name in its `allowed_hosts`",
+            ));
+        }
+        self.check_origin(host, headers)?;
         self.check_key(headers)
     }
 
-    fn check_host(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
-        let host = match headers.get(HOST) {
-            Some(value) => value.to_str().unwrap_or_default(),
-            // HTTP/2 says it in the URI.
-            None => uri.authority().map_or("", |authority| authority.as_str()),
+    /// A page may call the host it came from, and nothing else on the same machine: a port of loopback belongs to
+    /// whatever program listens on it.
+    fn check_origin(&self, host: &str, headers: &HeaderMap) -> Result<(), ApiError> {
+        let may_call = |origin: &HeaderValue| {
+            // `null` (a sandboxed frame, a file) has no scheme and is foreign like any other.
+            let (scheme, authority) = origin.to_str().ok().and_then(|text| text.split_once("://"))?;
+            let default_port = match scheme {
+                "http" => "80",
+                "https" => "443",
+                _ => return None,
+            };
+            let (name, port) = split_port(authority);
+            let (called_name, called_port) = split_port(host);
+            let is_same = name.eq_ignore_ascii_case(called_name)
+                && port.unwrap_or(default_port) == called_port.unwrap_or(default_port);
+            (is_same || self.is_allowed(authority)).then_some(())
         };
-        if host.is_empty() {
-            return Err(ApiError::new(ProblemCode::HostMissing, "send a `Host` header"));
-        }
-        if self.is_ours(host) {
-            return Ok(());
-        }
-        Err(ApiError::new(
-            ProblemCode::ForeignHost,
-            "call this host by a loopback name, by the address it listens on, or by a name in its `allowed_hosts`",
-        ))
-    }
-
-    fn check_origin(&self, headers: &HeaderMap) -> Result<(), ApiError> {
-        let Some(origin) = headers.get(ORIGIN) else { return Ok(()) };
-        // `null` (a sandboxed frame, a file) has no scheme and is foreign like any other.
-        let authority = origin.to_str().ok().and_then(|text| text.split_once("://")).map(|(_, authority)| authority);
-        if authority.is_some_and(|authority| self.is_ours(authority)) {
+        if headers.get_all(ORIGIN).iter().all(|origin| may_call(origin).is_some()) {
             return Ok(());
         }
         Err(ApiError::new(
             ProblemCode::ForeignOrigin,
-            "web pages of other origins may not call this host; add the page's host to `allowed_hosts`",
+            "web pages of other origins (host and port) may not call this host; add the page's host to `allowed_hosts`",
         ))
     }
 
@@ -93,7 +94,7 @@ impl Guard {
 
     /// `authority` is a host with or without a port.
     fn is_ours(&self, authority: &str) -> bool {
-        let host = without_port(authority);
+        let (host, _) = split_port(authority);
         if host.eq_ignore_ascii_case("localhost") {
             return true;
         }
@@ -102,18 +103,45 @@ impl Guard {
             // Rebinding needs a name: an address typed as such is the user's own choice where any is listened on.
             return address.is_loopback() || address == self.listen || self.listen.is_unspecified();
         }
+        self.is_allowed(authority)
+    }
+
+    /// Whether the configuration names it: with this port, or without any.
+    fn is_allowed(&self, authority: &str) -> bool {
+        let (host, _) = split_port(authority);
         self.allowed_hosts.iter().any(|allowed| {
-            let wanted = if without_port(allowed) == allowed.as_str() { host } else { authority };
+            let wanted = if split_port(allowed).1.is_none() { host } else { authority };
             wanted.eq_ignore_ascii_case(allowed)
         })
     }
 }
 
-fn without_port(authority: &str) -> &str {
+/// The one name the request calls this host by. What stands between may have looked at another one.
+fn called_host<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Result<&'r str, ApiError> {
+    let mut values = headers.get_all(HOST).iter();
+    let named = values.next().map(|value| value.to_str().unwrap_or_default());
+    // HTTP/2 says it in the URI; HTTP/1 may.
+    let target = uri.authority().map(http::uri::Authority::as_str);
+    let is_ambiguous =
+        values.next().is_some() || named.zip(target).is_some_and(|(named, target)| !named.eq_ignore_ascii_case(target));
+    if is_ambiguous {
+        return Err(ApiError::new(
+            ProblemCode::HostAmbiguous,
+            "send one `Host` header, and in the request's first line the same host or none",
+        ));
+    }
+    match named.or(target) {
+        Some(host) if !host.is_empty() => Ok(host),
+        _ => Err(ApiError::new(ProblemCode::HostMissing, "send a `Host` header")),
+    }
+}
+
+/// The host, and the port if there is one.
+fn split_port(authority: &str) -> (&str, Option<&str>) {
     match authority.rsplit_once(':') {
         // An IPv6 address ends with its bracket.
-        Some((host, port)) if !port.contains(']') && port.bytes().all(|b| b.is_ascii_digit()) => host,
-        _ => authority,
+        Some((host, port)) if !port.contains(']') && port.bytes().all(|b| b.is_ascii_digit()) => (host, Some(port)),
+        _ => (authority, None),
     }
 }
 
@@ -173,17 +201,63 @@ pub(super) mod tests {
 
     #[test]
     fn origins() {
-        let guard = guard("127.0.0.1", &["stoker.example"], None);
-        for (origin, ours) in [
-            ("http://localhost:7700", true),
-            ("https://stoker.example", true),
-            ("http://evil.example", false),
-            ("null", false),
-            ("", false),
-            ("http://localhost.evil.example", false),
+        let guard = guard("127.0.0.1", &["stoker.example", "ui.example:8443"], None);
+        for (host, origin, ours) in [
+            ("localhost:7700", "http://localhost:7700", true),
+            ("localhost:7700", "http://LOCALHOST:7700", true),
+            ("[::1]:7700", "http://[::1]:7700", true),
+            ("localhost", "http://localhost", true),
+            ("localhost", "https://localhost", true),
+            ("localhost", "http://localhost:80", true),
+            ("localhost:443", "https://localhost", true),
+            ("localhost:7700", "https://stoker.example", true),
+            ("localhost:7700", "https://stoker.example:8443", true),
+            ("localhost:7700", "https://ui.example:8443", true),
+            // Another program's page on the same machine.
+            ("localhost:7700", "http://localhost:3000", false),
+            ("localhost:7700", "http://localhost", false),
+            ("localhost", "http://localhost:443", false),
+            ("localhost:7700", "http://127.0.0.1:7700", false),
+            ("localhost:7700", "ftp://localhost:7700", false),
+            ("localhost:7700", "localhost:7700", false),
+            ("localhost:7700", "http://localhost:7700/", false),
+            ("localhost:7700", "http://evil.example", false),
+            ("localhost:7700", "https://ui.example", false),
+            ("localhost:7700", "null", false),
+            ("localhost:7700", "", false),
+            ("localhost:7700", "http://localhost.evil.example:7700", false),
         ] {
             let expected = (!ours).then_some(ProblemCode::ForeignOrigin);
-            assert_eq!(check(&guard, &[(HOST, "localhost"), (ORIGIN, origin)]), expected, "{origin}");
+            assert_eq!(check(&guard, &[(HOST, host), (ORIGIN, origin)]), expected, "{origin} to {host}");
+        }
+        let mut two = HeaderMap::new();
+        two.append(HOST, "localhost".parse().unwrap());
+        two.append(ORIGIN, "http://localhost".parse().unwrap());
+        two.append(ORIGIN, "http://evil.example".parse().unwrap());
+        let refused = guard.check(&Uri::from_static("/v1/jobs"), &two).unwrap_err();
+        assert_eq!(refused.code(), ProblemCode::ForeignOrigin);
+    }
+
+    #[test]
+    fn a_request_names_one_host() {
+        let guard = guard("127.0.0.1", &[], None);
+        for (target, hosts, code) in [
+            ("http://localhost:7700/v1/jobs", &["localhost:7700"][..], None),
+            ("http://LocalHost:7700/v1/jobs", &["localhost:7700"], None),
+            ("http://evil.example/v1/jobs", &["localhost:7700"], Some(ProblemCode::HostAmbiguous)),
+            ("http://localhost:7700/v1/jobs", &["evil.example"], Some(ProblemCode::HostAmbiguous)),
+            ("http://evil.example/v1/jobs", &["evil.example"], Some(ProblemCode::ForeignHost)),
+            ("http://evil.example/v1/jobs", &[], Some(ProblemCode::ForeignHost)),
+            ("/v1/jobs", &["localhost", "localhost"], Some(ProblemCode::HostAmbiguous)),
+            ("/v1/jobs", &["localhost", "evil.example"], Some(ProblemCode::HostAmbiguous)),
+            ("/v1/jobs", &[""], Some(ProblemCode::HostMissing)),
+        ] {
+            let mut headers = HeaderMap::new();
+            for host in hosts {
+                headers.append(HOST, host.parse().unwrap());
+            }
+            let found = guard.check(&target.parse().unwrap(), &headers).err().map(|error| error.code());
+            assert_eq!(found, code, "{target} {hosts:?}");
         }
     }
 

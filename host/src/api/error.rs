@@ -60,6 +60,8 @@ problem_codes! {
     MalformedBody = 400 "malformed_body" "The body could not be read",
     /// No `Host`.
     HostMissing = 400 "host_missing" "The request names no host",
+    /// Several hosts.
+    HostAmbiguous = 400 "host_ambiguous" "The request names several hosts",
     /// No or a wrong key.
     Unauthorized = 401 "unauthorized" "A valid key is needed",
     /// DNS rebinding.
@@ -101,7 +103,7 @@ problem_codes! {
     /// A field is wrong.
     InvalidRequest = 422 "invalid_request" "The request has invalid fields",
     /// The payload breaks the kind's schema.
-    InvalidPayload = 422 "invalid_payload" "The payload breaks the schema of its kind",
+    InvalidPayload = 422 "invalid_payload" "The payload is not what its kind takes",
     /// Text that is no identifier.
     InvalidId = 422 "invalid_id" "The path holds something that is not an identifier",
     /// A query parameter is wrong.

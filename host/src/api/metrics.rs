@@ -17,6 +17,7 @@ use super::http_metrics::BUCKETS_US;
 use super::shared::{Api, Shared};
 use crate::dispatcher::{DispatcherMetrics, Slots};
 use crate::job::duration::whole_ms;
+use crate::maintenance::TaskStatus;
 use crate::store::{CounterRow, StoreMetrics};
 
 const CONTENT_TYPE_TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -32,6 +33,8 @@ struct Snapshot {
     requests: Vec<Requests>,
     resident_bytes: u64,
     uptime_ms: u64,
+    /// With the ms since each ended last.
+    tasks: Vec<(TaskStatus, Option<u64>)>,
 }
 
 #[derive(Debug)]
@@ -68,6 +71,11 @@ impl Snapshot {
             buckets: bounds().zip(counts.buckets).collect(),
             total_us: counts.total_us,
         });
+        let now = api.clock.now();
+        let tasks = api.maintenance.tasks().into_iter().map(|task| {
+            let age_ms = task.last_run_at.map(|at| whole_ms(now.since(at)));
+            (task, age_ms)
+        });
         Self {
             jobs,
             dispatcher: api.dispatcher.metrics(),
@@ -76,7 +84,8 @@ impl Snapshot {
             writable: api.store.is_writable(),
             requests: requests.collect(),
             resident_bytes: resident_bytes().unwrap_or(0),
-            uptime_ms: whole_ms(api.clock.now().since(api.started_at)),
+            uptime_ms: whole_ms(now.since(api.started_at)),
+            tasks: tasks.collect(),
         }
     }
 }
@@ -136,7 +145,7 @@ fn labelled<'a, L: EncodeLabelSet>(
 impl Collector for Snapshot {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
         let e = &mut encoder;
-        let Self { jobs, dispatcher, slots, store, writable, requests, resident_bytes, uptime_ms } = self;
+        let Self { jobs, dispatcher, slots, store, writable, requests, resident_bytes, uptime_ms, tasks } = self;
 
         metric(e, "jobs", "Jobs by state; terminal states count what is kept", MetricType::Gauge, |m| {
             let samples = jobs.iter().map(|row| {
@@ -168,6 +177,20 @@ impl Collector for Snapshot {
         gauge(e, "store_database_bytes", "Size of the database file", store.database_bytes)?;
         gauge(e, "store_operations_waiting", "Operations waiting for the writer", store.waiting)?;
         gauge(e, "store_writable", "1 while the store can write", u64::from(*writable))?;
+
+        metric(e, "maintenance_runs", "Runs of upkeep since the start, by task", MetricType::Counter, |m| {
+            labelled(m, tasks.iter().map(|(task, _)| ([("task", task.name)], task.runs)), true)
+        })?;
+        metric(e, "maintenance_failures", "Runs of upkeep that failed, by task", MetricType::Counter, |m| {
+            labelled(m, tasks.iter().map(|(task, _)| ([("task", task.name)], task.failures)), true)
+        })?;
+        metric(e, "maintenance_failing", "1 while the last run of a task failed", MetricType::Gauge, |m| {
+            labelled(m, tasks.iter().map(|(task, _)| ([("task", task.name)], task.last_error.is_some().into())), false)
+        })?;
+        metric(e, "maintenance_last_run_age_seconds", "Time since a task last ended", MetricType::Gauge, |m| {
+            let ran = tasks.iter().filter_map(|(task, age_ms)| Some(([("task", task.name)], (*age_ms)? / 1_000)));
+            labelled(m, ran, false)
+        })?;
 
         metric(e, "http_requests", "Requests answered; status 0 is any other", MetricType::Counter, |m| {
             let samples = requests.iter().flat_map(|request| {
@@ -224,6 +247,13 @@ mod tests {
             }],
             resident_bytes: 1,
             uptime_ms: 2_500,
+            tasks: vec![
+                (
+                    TaskStatus { name: "prune", runs: 3, failures: 1, last_run_at: None, last_error: Some("x".into()) },
+                    Some(4_200),
+                ),
+                (TaskStatus { name: "unpark", runs: 0, failures: 0, last_run_at: None, last_error: None }, None),
+            ],
         })
         .unwrap();
         insta::assert_snapshot!(text);

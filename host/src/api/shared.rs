@@ -19,8 +19,9 @@ const UPLOADS_MAX: usize = 2;
 const BATCHES_MAX: usize = 8;
 /// Backups made at once; a further one is refused.
 const BACKUPS_MAX: usize = 1;
-/// Requests under way at once, waiting ones included; further ones get 429. (`/health/*` is always answered.)
-const REQUESTS_MAX: usize = 4_096;
+/// Of so many connections one is spared: there may be fewer requests under way (waiting ones included) than connections,
+/// so that one more can be told 429, and `/health/*` asked.
+const CONNECTIONS_PER_SPARE: usize = 16;
 
 /// What the handlers get: one pointer, cloned per request.
 pub(super) type Shared = axum::extract::State<Arc<Api>>;
@@ -46,6 +47,7 @@ pub(super) struct Api {
 
 impl Api {
     pub(super) fn new(state: ApiState, document: Document, stopping: CancellationToken) -> Self {
+        let connections_max = state.config.requests.connections_max;
         Self {
             guard: Guard::new(&state.config),
             http: HttpMetrics::new(document.paths()),
@@ -54,7 +56,7 @@ impl Api {
             uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
             batches: Semaphore::new(BATCHES_MAX),
             backups: Arc::new(Semaphore::new(BACKUPS_MAX)),
-            requests: Semaphore::new(REQUESTS_MAX),
+            requests: Semaphore::new(connections_max - connections_max / CONNECTIONS_PER_SPARE),
             default_queue: QueueName::default_queue(),
             state,
         }

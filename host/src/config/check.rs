@@ -21,6 +21,14 @@ const WORKERS_PER_CORE: usize = 2;
 const MEMORY_BYTES_MIN: u64 = 64 << 10;
 /// Shorter leases would be lost to an ordinary pause of the machine.
 const LEASE_TTL_MIN: Duration = Duration::from_secs(2);
+/// Shorter times cut requests that an ordinary pause of the machine holds up.
+const HEAD_TIMEOUT_MIN: Duration = Duration::from_millis(100);
+/// Connections open at once when nobody says otherwise.
+const CONNECTIONS_DEFAULT: u32 = 4_096;
+/// Fewer leave none for health checks beside the requests.
+const CONNECTIONS_MIN: u32 = 16;
+/// More cost more memory than a host should spend on waiting.
+const CONNECTIONS_MAX: u32 = 65_536;
 /// The largest size of a request that fits an address on every platform.
 const REQUEST_BYTES_MAX: u64 = 4 << 30;
 
@@ -209,7 +217,10 @@ fn requests(settings: &Settings) -> Result<RequestLimits, ConfigError> {
         batch_jobs_max: usize::try_from(settings.batch_jobs_max.unwrap_or(10_000)).unwrap_or(usize::MAX),
         batch_bytes_max: size("batch_max", settings.batch_max, 64 << 20)?,
         module_bytes_max: size("module_max", settings.module_max, 64 << 20)?,
+        connections_max: connections(settings.connections_max)?,
+        head_timeout: span(settings.request_head_timeout, Duration::from_secs(10)),
     };
+    at_least("request_head_timeout", requests.head_timeout, HEAD_TIMEOUT_MIN)?;
     if requests.batch_jobs_max == 0 {
         return invalid("batch_jobs_max", "must be at least 1".to_owned());
     }
@@ -217,6 +228,14 @@ fn requests(settings: &Settings) -> Result<RequestLimits, ConfigError> {
         return invalid("batch_max", "a batch must hold at least one job of `payload_max`; raise it".to_owned());
     }
     Ok(requests)
+}
+
+fn connections(asked: Option<u32>) -> Result<usize, ConfigError> {
+    let connections = asked.unwrap_or(CONNECTIONS_DEFAULT);
+    if !(CONNECTIONS_MIN..=CONNECTIONS_MAX).contains(&connections) {
+        return invalid("connections_max", format!("must be from {CONNECTIONS_MIN} to {CONNECTIONS_MAX}"));
+    }
+    usize::try_from(connections).or_else(|_| invalid("connections_max", "is more than fits this machine".to_owned()))
 }
 
 fn span(asked: Option<Span>, default: Duration) -> Duration {
@@ -280,6 +299,9 @@ mod tests {
             ("payload_max = \"65MiB\"", "batch_max"),
             ("batch_jobs_max = 0", "batch_jobs_max"),
             ("module_max = \"1TiB\"", "module_max"),
+            ("connections_max = 15", "connections_max"),
+            ("connections_max = 65537", "connections_max"),
+            ("request_head_timeout = 99", "request_head_timeout"),
             ("lease_ttl = \"1s\"", "lease_ttl"),
             ("compile_timeout = 5", "compile_timeout"),
             ("compile_memory = \"1MiB\"", "compile_memory"),

@@ -59,6 +59,10 @@ pub struct RequestLimits {
     pub batch_bytes_max: usize,
     /// A module, bytes. Default 64 MiB.
     pub module_bytes_max: usize,
+    /// Connections open at once. Default 4,096.
+    pub connections_max: usize,
+    /// How long a client may take to send the head of a request. Default 10 s.
+    pub head_timeout: Duration,
 }
 
 /// Limits of the compiling child process.

@@ -18,7 +18,15 @@ impl fmt::Display for Config {
             lease_ttl,
             allowed_hosts,
             limits: LimitBounds { defaults, ceilings },
-            requests: RequestLimits { payload_bytes_max, batch_jobs_max, batch_bytes_max, module_bytes_max },
+            requests:
+                RequestLimits {
+                    payload_bytes_max,
+                    batch_jobs_max,
+                    batch_bytes_max,
+                    module_bytes_max,
+                    connections_max,
+                    head_timeout,
+                },
             compile: CompileLimits { timeout: compile_timeout, memory_bytes: compile_memory_bytes },
             events_keep,
             events_keep_bytes,
@@ -52,6 +60,8 @@ impl fmt::Display for Config {
         line("batch_jobs_max", batch_jobs_max)?;
         line("batch_max", &size(*batch_bytes_max))?;
         line("module_max", &size(*module_bytes_max))?;
+        line("connections_max", connections_max)?;
+        line("request_head_timeout", &Span(*head_timeout))?;
         line("compile_timeout", &Span(*compile_timeout))?;
         write!(f, "  compile_memory = {}", ByteSize(*compile_memory_bytes))
     }

@@ -104,6 +104,12 @@ pub struct Settings {
     /// Largest module [default: 64MiB]
     #[arg(long, env = "STOKER_MODULE_MAX", value_name = "SIZE", help_heading = "Limits of requests")]
     pub module_max: Option<ByteSize>,
+    /// Most connections open at once, at least 16; when all are taken, idle ones are closed for new ones [default: 4096]
+    #[arg(long, env = "STOKER_CONNECTIONS_MAX", value_name = "N", help_heading = "Limits of requests")]
+    pub connections_max: Option<u32>,
+    /// How long a client may take to send the head of a request [default: 10s]
+    #[arg(long, env = "STOKER_REQUEST_HEAD_TIMEOUT", value_name = "DURATION", help_heading = "Limits of requests")]
+    pub request_head_timeout: Option<Span>,
     /// Wall time of compiling one module [default: 2m]
     #[arg(long, env = "STOKER_COMPILE_TIMEOUT", value_name = "DURATION", help_heading = "Limits of compiling")]
     pub compile_timeout: Option<Span>,
@@ -135,7 +141,7 @@ impl Settings {
             listen, data_dir, workers, admin_key, shutdown_grace, priority_aging, lease_ttl, allowed_hosts,
             events_keep, events_keep_bytes, ignore_wakeups, fuel, fuel_max, timeout, timeout_max, memory, memory_max, output,
             output_max, logs, logs_max, host_calls, host_calls_max, payload_max, batch_jobs_max, batch_max,
-            module_max, compile_timeout, compile_memory, log, log_format,
+            module_max, connections_max, request_head_timeout, compile_timeout, compile_memory, log, log_format,
         })
     }
 

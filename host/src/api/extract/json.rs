@@ -9,6 +9,7 @@ use serde_json::error::Category;
 use serde_json::{Map, Number, Value};
 use serde_path_to_error::Segment;
 
+use super::words::in_words;
 use crate::api::error::{ApiError, FieldError, ProblemCode};
 
 /// Parses a request.
@@ -32,6 +33,10 @@ fn refuse_all_but_objects(text: &[u8]) -> ApiError {
 fn refuse<'de, T: Deserialize<'de>>(text: &'de [u8], error: &serde_json::Error) -> ApiError {
     match error.classify() {
         Category::Data => ApiError::invalid(vec![locate::<T>(text, error)]),
+        // The parser also says so of JSON where it has no use for that kind of value.
+        Category::Syntax if serde_json::from_slice::<de::IgnoredAny>(text).is_ok() => {
+            ApiError::invalid(vec![locate::<T>(text, error)])
+        }
         Category::Syntax | Category::Eof | Category::Io => refuse_json(error),
     }
 }
@@ -39,7 +44,7 @@ fn refuse<'de, T: Deserialize<'de>>(text: &'de [u8], error: &serde_json::Error) 
 /// The refusal of a body as a whole.
 pub(in crate::api) fn refuse_json(error: &serde_json::Error) -> ApiError {
     match error.classify() {
-        Category::Data => ApiError::invalid(vec![FieldError::new("", without_position(&error.to_string()))]),
+        Category::Data => ApiError::invalid(vec![FieldError::new("", in_words(without_position(&error.to_string())))]),
         Category::Syntax | Category::Eof | Category::Io => {
             ApiError::new(ProblemCode::MalformedJson, format!("the body is not JSON: {error}"))
                 .with("line", error.line())
@@ -78,7 +83,7 @@ fn locate<'de, T: Deserialize<'de>>(text: &'de [u8], error: &serde_json::Error) 
             {
                 push_part(&mut pointer, name);
             }
-            FieldError::new(pointer, message)
+            FieldError::new(pointer, in_words(&message))
         }
     }
 }
@@ -193,6 +198,14 @@ mod tests {
     #[allow(dead_code)]
     struct Inner {
         name: String,
+        #[serde(default)]
+        sort: Option<Sort>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Sort {
+        Good,
     }
 
     fn refusal(text: &str) -> (u16, String) {
@@ -214,6 +227,8 @@ mod tests {
             (r#"{"payload": 1, "number": 256}"#, 422, "/number"),
             (r#"{"payload": 1, "list": [{"name": "a"}, {"name": 1}]}"#, 422, "/list/1/name"),
             (r#"{"payload": 1, "list": [{"nome": "a"}]}"#, 422, "/list/0/nome"),
+            (r#"{"payload": 1, "list": [{"name": "a", "sort": 5}]}"#, 422, "/list/0/sort"),
+            (r#"{"payload": 1, "list": [{"name": "a", "sort": "bad"}]}"#, 422, "/list/0/sort"),
             (r#"{"number": 1}"#, 422, "/payload"),
             ("[]", 422, ""),
             ("[1, 2, []]", 422, ""),

@@ -4,6 +4,7 @@ mod body;
 mod json;
 mod parameters;
 mod path;
+mod words;
 
 pub(super) use body::{content_type_is, is_announced_too_large, read_body, require_json};
 pub(super) use json::{parse_json, parse_strict_value, refuse_json};

@@ -1,7 +1,8 @@
-//! Query strings: an unknown, duplicate or malformed parameter is 422.
+//! Query strings: an unknown, duplicate or malformed parameter is 422, and so is text that is not UTF-8.
 
 use axum::extract::{FromRequestParts, Query};
 use http::request::Parts;
+use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -14,6 +15,12 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Parameters<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
+        // The parser would put replacement characters, and look for what nobody asked for.
+        let query = parts.uri.query().unwrap_or_default();
+        if percent_decode_str(query).decode_utf8().is_err() {
+            let sentence = "the query string is not UTF-8 once percent-decoded";
+            return Err(ApiError::new(ProblemCode::InvalidQuery, sentence));
+        }
         match Query::<T>::try_from_uri(&parts.uri) {
             Ok(Query(parameters)) => Ok(Self(parameters)),
             Err(rejection) => {
@@ -61,7 +68,16 @@ mod tests {
     async fn unknown_and_malformed_parameters_are_refused() {
         assert_eq!(force("/x").await, Ok(false));
         assert_eq!(force("/x?force=true").await, Ok(true));
-        for wrong in ["/x?force=maybe", "/x?farce=true", "/x?force=true&force=true", "/x?force"] {
+        assert_eq!(force("/x?f%6frce=tr%75e").await, Ok(true));
+        for wrong in [
+            "/x?force=true&%ff",
+            "/x?force=tr%c3&ue=%a9",
+            "/x?force=%ff",
+            "/x?force=maybe",
+            "/x?farce=true",
+            "/x?force=true&force=true",
+            "/x?force",
+        ] {
             assert_eq!(force(wrong).await, Err(ProblemCode::InvalidQuery), "{wrong}");
         }
     }

@@ -86,9 +86,9 @@ pub(in crate::api) async fn enqueue_batch(
 }
 
 fn format_of(headers: &HeaderMap) -> Result<Format, ApiError> {
-    if content_type_is(headers, "application/x-ndjson") {
+    if content_type_is(headers, "application/x-ndjson")? {
         Ok(Format::Lines)
-    } else if content_type_is(headers, "application/json") {
+    } else if content_type_is(headers, "application/json")? {
         Ok(Format::Array)
     } else {
         Err(ApiError::new(

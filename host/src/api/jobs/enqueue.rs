@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::request::{JobRequest, Rules};
 use super::view::{Bulk, View};
 use super::wait::{preferred_wait, wait_for_end};
-use crate::api::error::{ApiError, FieldError, ProblemCode};
+use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{NoParameters, parse_json, read_body, require_json};
 use crate::api::shared::{Api, Shared};
 use crate::api::wire::job::Job;
@@ -103,14 +103,15 @@ pub(in crate::api) async fn enqueue(
 
 /// The header `Idempotency-Key`; its content is checked with the request.
 pub(super) fn header_key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
-    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let mut values = headers.get_all("idempotency-key").iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let refuse = |expected| ApiError::field("", format!("header `Idempotency-Key`: {expected}"));
+    if values.next().is_some() {
+        return Err(refuse("send it once"));
+    }
     match value.to_str() {
         Ok(key) if super::request::is_idempotency_key(key) => Ok(Some(key)),
-        _ => {
-            let error =
-                FieldError::new("", format!("header `Idempotency-Key`: {}", super::request::IDEMPOTENCY_KEY_EXPECTED));
-            Err(ApiError::invalid(vec![error]))
-        }
+        _ => Err(refuse(super::request::IDEMPOTENCY_KEY_EXPECTED)),
     }
 }
 

@@ -1,22 +1,104 @@
-//! Payloads against the schema of their kind.
+//! Payloads: what every handler can read, and what the schema of the kind takes.
 
 use jsonschema::Validator;
 
 use crate::api::error::{ApiError, FIELD_ERRORS_MAX, FieldError, ProblemCode};
 use crate::api::extract::parse_strict_value;
 
+/// Deepest nesting of arrays and objects: what parsers on the way, guests' included, are sure to read.
+const NESTING_MAX: usize = 127;
+/// Numbers of fewer characters and without an exponent are finite as 64-bit floats.
+const FINITE_CHARS_MAX: usize = 308;
+
+/// Refuses well-formed JSON that is no use to most readers (RFC 7493): half of a surrogate pair, numbers past 64-bit
+/// floats, bottomless nesting. One pass, nothing is built. `payload` must be well-formed.
+pub(super) fn check_readable(payload: &[u8]) -> Result<(), ApiError> {
+    match stumbling_block(payload) {
+        None => Ok(()),
+        Some(message) => Err(refuse_text(message)),
+    }
+}
+
+#[cold]
+fn refuse_text(message: String) -> ApiError {
+    ApiError::fields(ProblemCode::InvalidPayload, vec![FieldError::new("/payload", message)])
+}
+
+fn stumbling_block(text: &[u8]) -> Option<String> {
+    let mut depth = 0_usize;
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'"' => match end_of_string(text, at + 1) {
+                Ok(end) => at = end,
+                Err(found) => return Some(format!("byte {found} begins half of a surrogate pair, which is no text")),
+            },
+            b'[' | b'{' => {
+                depth += 1;
+                if depth > NESTING_MAX {
+                    return Some(format!("is nested deeper than {NESTING_MAX} levels at byte {at}"));
+                }
+                at += 1;
+            }
+            b']' | b'}' => {
+                depth = depth.saturating_sub(1);
+                at += 1;
+            }
+            b'-' | b'0'..=b'9' => {
+                let rest = text.get(at..).unwrap_or_default();
+                let length = rest.iter().take_while(|byte| b"+-.eE0123456789".contains(byte)).count();
+                if !is_finite(rest.get(..length).unwrap_or_default()) {
+                    return Some(format!("the number at byte {at} is too large for 64-bit floats"));
+                }
+                at += length;
+            }
+            _ => at += 1,
+        }
+    }
+    None
+}
+
+/// Just after the string whose first character is at `at`; or where half of a surrogate pair is.
+fn end_of_string(text: &[u8], mut at: usize) -> Result<usize, usize> {
+    let unit = |at: usize| {
+        let digits = text.get(at..)?.strip_prefix(b"\\u")?.get(..4)?;
+        u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+    };
+    loop {
+        let rest = text.get(at..).unwrap_or_default();
+        let Some(found) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\')) else { return Ok(text.len()) };
+        at += found;
+        if text.get(at) == Some(&b'"') {
+            return Ok(at + 1);
+        }
+        at += match unit(at) {
+            None => 2,
+            Some(0xD800..=0xDBFF) if matches!(unit(at + 6), Some(0xDC00..=0xDFFF)) => 12,
+            Some(0xD800..=0xDFFF) => return Err(at),
+            Some(_) => 6,
+        };
+    }
+}
+
+fn is_finite(number: &[u8]) -> bool {
+    let is_plain = number.len() <= FINITE_CHARS_MAX && !number.iter().any(|byte| matches!(byte, b'e' | b'E'));
+    let parsed = || std::str::from_utf8(number).ok()?.parse::<f64>().ok();
+    is_plain || parsed().is_some_and(f64::is_finite)
+}
+
 /// A schema that lets everything pass.
 pub(super) fn accepts_anything(schema: &str) -> bool {
     matches!(schema.trim(), "true" | "{}")
 }
 
-/// Refuses a payload that breaks the schema, naming every place up to a bound.
+/// Refuses a payload that breaks the schema, naming every place up to a bound. The parser refuses what
+/// [`check_readable`] does.
 pub(super) fn check(validator: &Validator, payload: &[u8]) -> Result<(), ApiError> {
     let refuse = |errors| ApiError::fields(ProblemCode::InvalidPayload, errors);
     let value = std::str::from_utf8(payload)
         .map_err(|error| error.to_string())
         .and_then(parse_strict_value)
-        .map_err(|message| refuse(vec![FieldError::new("/payload", message)]))?;
+        .map_err(|message| refuse_text(stumbling_block(payload).unwrap_or(message)))?;
     if validator.is_valid(&value) {
         return Ok(());
     }
@@ -32,6 +114,41 @@ pub(super) fn check(validator: &Validator, payload: &[u8]) -> Result<(), ApiErro
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn what_handlers_could_not_read_is_refused_with_or_without_a_schema() {
+        let any = jsonschema::validator_for(&serde_json::json!({"minProperties": 0})).unwrap();
+        let nested = |levels| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        let digits = |count| "9".repeat(count);
+        for (payload, said) in [
+            (r#"{"a": "\ud800"}"#.to_owned(), Some("byte 7")),
+            (r#"["\udc00"]"#.to_owned(), Some("byte 2")),
+            (r#"["\ud800\ud800"]"#.to_owned(), Some("byte 2")),
+            (r#"["\uD800\n"]"#.to_owned(), Some("byte 2")),
+            (r#"{"\udfff": 1}"#.to_owned(), Some("byte 2")),
+            (r#"["\ud83d\ude00", "\\\\ud800", "\\ud800", "\"", "\u00fc", "x\\"]"#.to_owned(), None),
+            ("1e999".to_owned(), Some("byte 0")),
+            ("[1, -1E+400]".to_owned(), Some("byte 4")),
+            (digits(310), Some("byte 0")),
+            (digits(308), None),
+            ("[1e308, 1e-999, -0.0, 18446744073709551615, 123456789012345678901234567890]".to_owned(), None),
+            (r#"{"e": "1e999", "[": "[[["}"#.to_owned(), None),
+            (nested(127), None),
+            (nested(128), Some("127 levels at byte 127")),
+            (format!("[{}]", ["[]"; 1_000].join(",")), None),
+        ] {
+            for checked in [check_readable(payload.as_bytes()), check(&any, payload.as_bytes())] {
+                match (checked, said) {
+                    (Ok(()), None) => {}
+                    (Err(error), Some(said)) => {
+                        assert_eq!(error.code(), ProblemCode::InvalidPayload, "{payload}");
+                        assert!(error.detail().contains(said), "{payload}: {}", error.detail());
+                    }
+                    (checked, said) => panic!("{payload}: {checked:?}, wanted {said:?}"),
+                }
+            }
+        }
+    }
 
     #[test]
     fn every_broken_place_is_named() {

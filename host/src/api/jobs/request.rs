@@ -223,6 +223,8 @@ impl<'r> Rules<'r> {
         }
         if let Some(validator) = kind.validators.as_ref().and_then(|validators| validators.input.as_ref()) {
             payload::check(validator, &spec.payload)?;
+        } else {
+            payload::check_readable(&spec.payload)?;
         }
         Ok(NewJob {
             kind: kind.entry.id,

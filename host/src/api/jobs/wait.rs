@@ -22,7 +22,10 @@ pub(super) fn preferred_wait(headers: &HeaderMap) -> Option<Duration> {
         .find_map(|preference| {
             let (name, value) = preference.split_once('=')?;
             let is_wait = name.trim().eq_ignore_ascii_case("wait");
-            is_wait.then(|| value.trim().trim_matches('"').parse::<u64>().ok()).flatten()
+            let value = value.trim().trim_matches('"');
+            let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+            // A number past what fits is a long wait like any other.
+            (is_wait && is_number).then(|| value.parse().unwrap_or(u64::MAX))
         })?;
     Some(Duration::from_secs(seconds.min(WAIT_S_MAX)))
 }
@@ -58,9 +61,14 @@ mod tests {
             ("respond-async, wait=5", Some(5)),
             ("wait=\"7\"; foo=bar", Some(7)),
             ("wait=600", Some(60)),
+            ("wait=99999999999999", Some(60)),
+            ("wait=99999999999999999999999", Some(60)),
             ("wait=0", Some(0)),
             ("wait", None),
             ("wait=-1", None),
+            ("wait=+1", None),
+            ("wait=", None),
+            ("wait=\"\"", None),
             ("wait=x", None),
             ("waiting=3", None),
         ] {

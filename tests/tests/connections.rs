@@ -1,0 +1,119 @@
+//! Connections that cost more than they are worth: half-sent, idle, or simply too many.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use stoker_tests::{CommandModule, DEADLINE, TestHost, eventually};
+
+const HALF: &[u8] = b"GET /v1/queues HTTP/1.1\r\nHost: local";
+
+fn connect(host: &TestHost, sent: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(host.authority()).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    stream.write_all(sent).unwrap();
+    stream
+}
+
+/// Waits until the host has closed it.
+#[track_caller]
+fn assert_closed(mut stream: TcpStream) {
+    match stream.read(&mut [0]) {
+        Ok(0) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {}
+        other => panic!("the connection was not closed: {other:?}"),
+    }
+}
+
+/// One request on a connection that stays open.
+fn ask(stream: &mut TcpStream) -> std::io::Result<()> {
+    stream.write_all(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+    let mut seen = Vec::new();
+    while !seen.windows(4).any(|window| window == b"\r\n\r\n") {
+        let mut piece = [0; 1_024];
+        match stream.read(&mut piece)? {
+            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            length => seen.extend_from_slice(&piece[..length]),
+        }
+    }
+    assert!(seen.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&seen));
+    Ok(())
+}
+
+#[test]
+fn a_head_must_come_in_time_and_an_idle_connection_may_stay() {
+    let host = TestHost::builder().flag("--request-head-timeout", "300ms").start();
+    let mut idle = connect(&host, b"");
+    ask(&mut idle).unwrap();
+    assert_closed(connect(&host, b""));
+    assert_closed(connect(&host, HALF));
+    // It has been idle for longer than a head may take.
+    ask(&mut idle).unwrap();
+}
+
+#[test]
+fn half_sent_requests_do_not_keep_anybody_out() {
+    let host = TestHost::builder().flag("--connections-max", 32).flag("--request-head-timeout", "10m").start();
+    let half: Vec<TcpStream> = (0..150).map(|_| connect(&host, HALF)).collect();
+    let begun = Instant::now();
+    host.get("/health/live").expect_status(200);
+    host.get("/v1/queues").expect_status(200);
+    assert!(begun.elapsed() < Duration::from_secs(30), "it took {:?}", begun.elapsed());
+    drop(half);
+}
+
+#[test]
+fn idle_connections_make_room_for_new_ones() {
+    let host = TestHost::builder().flag("--connections-max", 16).start();
+    let mut open: Vec<TcpStream> = Vec::new();
+    for _ in 0..40 {
+        let mut stream = connect(&host, b"");
+        ask(&mut stream).unwrap();
+        open.push(stream);
+    }
+    let last = open.pop().unwrap();
+    let (first, mut last) = (open.swap_remove(0), last);
+    assert_closed(first);
+    ask(&mut last).unwrap();
+}
+
+#[test]
+fn health_is_answered_while_requests_take_all_the_room_they_may() {
+    let host = TestHost::builder().workers(0).flag("--connections-max", 16).leaves_work_behind().start();
+    host.upload_bytes("print", &CommandModule::printing("1").wasm());
+    let waiting: Vec<_> = (0..15)
+        .map(|_| {
+            let api = host.api();
+            std::thread::spawn(move || {
+                // Ends with the host.
+                let headers = [("content-type", "application/json"), ("prefer", "wait=60")];
+                let body = json!({"kind": "print"}).to_string();
+                eventually("there is room for one more", || {
+                    let reply = api.try_request("POST", "/v1/jobs", &headers, Some(body.as_bytes()));
+                    reply.map_or(true, |reply| reply.status != 429).then_some(())
+                });
+            })
+        })
+        .collect();
+    eventually("all wait", || (host.get("/v1/queues").status == 429).then_some(()));
+    host.get("/v1/queues").expect_problem_saying(429, &["busy"]);
+    host.get("/health/live").expect_status(200);
+    drop(host);
+    for wait in waiting {
+        wait.join().unwrap();
+    }
+}
+
+#[test]
+fn a_stop_does_not_wait_for_half_sent_requests() {
+    let mut host = TestHost::start();
+    let half = connect(&host, HALF);
+    // Connections are accepted in order.
+    host.get("/health/live").expect_status(200);
+    let begun = Instant::now();
+    assert!(host.terminate().success());
+    assert!(begun.elapsed() < Duration::from_secs(8), "it took {:?}", begun.elapsed());
+    drop(half);
+}
