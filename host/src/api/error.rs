@@ -267,7 +267,7 @@ impl From<StoreError> for ApiError {
                 format!("{waiting_max} operations wait for the store already; nothing was written, try again later"),
             ),
             StoreError::Closed => Self::new(ProblemCode::Stopping, "the host is stopping; nothing was written"),
-            StoreError::Internal(_) => Self::internal(&error),
+            StoreError::Damaged(_) | StoreError::Internal(_) => Self::internal(&error),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::draft::{LostEntries, LostEntry};
 use crate::job::{JobId, Lease, Timestamp};
 
 /// Stands in the data directory.
-const ENTRIES_FILE: &str = "entered.slots";
+pub(super) const ENTRIES_FILE: &str = "entered.slots";
 /// Job id, lease number, time of entry with a check in its upper bits.
 const RECORD_BYTES: usize = 32;
 /// Slots a file may hold; a host has at most 256.

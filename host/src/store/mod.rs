@@ -29,6 +29,8 @@ mod job_list;
 mod job_writes;
 mod kinds;
 mod lock;
+mod loss;
+mod mark;
 mod migrate;
 mod model;
 mod module_bytes;

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::catalog::Catalog;
 use super::entry_notes::EntryNotes;
 use super::facade::CommitNotice;
+use super::mark::MarkWriter;
 use super::readers::Readers;
 
 /// Called after each commit.
@@ -33,10 +34,11 @@ pub(super) struct Shared {
     pub(super) writable: AtomicBool,
     pub(super) readers: Readers,
     pub(super) entry_notes: EntryNotes,
+    pub(super) mark: MarkWriter,
 }
 
 impl Shared {
-    pub(super) fn new(catalog: Arc<Catalog>, readers: Readers, entry_notes: EntryNotes) -> Self {
+    pub(super) fn new(catalog: Arc<Catalog>, readers: Readers, entry_notes: EntryNotes, mark: MarkWriter) -> Self {
         Self {
             catalog_changed: watch::Sender::new(catalog.revision),
             catalog: RwLock::new(catalog),
@@ -45,6 +47,7 @@ impl Shared {
             writable: AtomicBool::new(true),
             readers,
             entry_notes,
+            mark,
         }
     }
 

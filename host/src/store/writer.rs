@@ -189,6 +189,9 @@ impl Writer {
         let started = Instant::now();
         self.execute("COMMIT")?;
         let commit_us = whole_us(started.elapsed());
+        if last_commit > self.last_commit && self.is_full_sync == Some(true) {
+            self.shared.mark.note(last_commit);
+        }
         (self.last_commit, self.event_bytes) = (last_commit, event_bytes);
         self.shared.metrics.commits.fetch_add(1, Ordering::Relaxed);
         self.shared.metrics.commit_us.fetch_add(commit_us, Ordering::Relaxed);

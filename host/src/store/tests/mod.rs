@@ -8,6 +8,7 @@ mod fencing;
 mod idempotency;
 mod lifecycle;
 mod listing;
+mod losses;
 mod opening;
 mod reference;
 mod registry;
