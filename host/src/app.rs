@@ -12,12 +12,12 @@ use crate::api::{self, ApiState};
 use crate::config::Config;
 use crate::dispatcher::{Dispatcher, DispatcherOptions, Wakeup};
 use crate::events::JobWaiters;
-use crate::job::{Clock, Digest};
+use crate::job::{Clock, Digest, HostId};
 use crate::maintenance::{Maintenance, MaintenanceOptions, MaintenanceSignals};
 use crate::modules::{Modules, ModulesOptions, Validators};
 use crate::sandbox::{ArtifactSource, CompilerProcess, Sandbox, SandboxError, SandboxOptions};
 use crate::shutdown::Shutdown;
-use crate::store::{CommitNotice, Store, StoreOptions};
+use crate::store::{CommitNotice, Store, StoreError, StoreOptions};
 use crate::system_clock::SystemClock;
 
 /// Compiled modules kept in memory.
@@ -55,7 +55,8 @@ async fn serve(config: Arc<Config>, cores: usize) -> anyhow::Result<()> {
     let signals = MaintenanceSignals::default();
     store.on_commit(publisher(waiters.clone(), wakeup.clone(), signals.clone()));
 
-    let host = store.register_host(config.workers, env!("CARGO_PKG_VERSION")).await?;
+    let host = store.next_host_id();
+    let is_registered = register(&store, host, config.workers).await?;
     let validators = Validators::default();
     let modules = Modules::new(
         store.clone(),
@@ -84,6 +85,8 @@ async fn serve(config: Arc<Config>, cores: usize) -> anyhow::Result<()> {
         signals.clone(),
         MaintenanceOptions {
             host,
+            slots: config.workers,
+            is_registered,
             lease_ttl: config.lease_ttl,
             events_keep: config.events_keep,
             events_keep_bytes: config.events_keep_bytes,
@@ -135,6 +138,19 @@ async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<S
     let clock = Arc::clone(clock);
     let opened = tokio::task::spawn_blocking(move || Store::open(&options, clock)).await;
     Ok(opened.context("opening the store failed")??)
+}
+
+/// Whether the host could sign on. On a full disk it can't, and serves reads until its heartbeat can; till then the
+/// store gives it no jobs.
+async fn register(store: &Store, host: HostId, slots: u32) -> anyhow::Result<bool> {
+    match store.register_host_as(host, slots, env!("CARGO_PKG_VERSION")).await {
+        Ok(()) => Ok(true),
+        Err(error @ StoreError::Unavailable(_)) => {
+            tracing::error!(%error, "the host starts without being able to write: reads are served, and no jobs run until it can");
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn sandbox_options(config: &Config, cores: usize) -> SandboxOptions {

@@ -1,6 +1,7 @@
 //! Runs each task in a loop of its own: now, after its period, and at its signal.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -69,6 +70,10 @@ impl MaintenanceSignals {
 pub struct MaintenanceOptions {
     /// This process.
     pub host: HostId,
+    /// Attempts it may run at once.
+    pub slots: u32,
+    /// Whether it has signed on already; if not, its heartbeat does.
+    pub is_registered: bool,
     /// A host that has not been heard of for so long has lost its leases.
     pub lease_ttl: Duration,
     /// How long the event log is kept: age.
@@ -105,12 +110,17 @@ impl Maintenance {
         let Maintenance { store, dispatcher, clock, signals, status, options } = self;
         let tasks = TaskTracker::new();
         let start = Start { clock: Arc::clone(&clock), status, stop, tasks: tasks.clone() };
-        let MaintenanceOptions { host, lease_ttl, events_keep, events_keep_bytes } = options;
+        let MaintenanceOptions { host, slots, is_registered, lease_ttl, events_keep, events_keep_bytes } = options;
         let unsignalled = || Arc::new(Notify::new());
-        start.task(
-            Heartbeat { store: store.clone(), dispatcher: dispatcher.clone(), host, period: lease_ttl / 6 },
-            unsignalled(),
-        );
+        let heartbeat = Heartbeat {
+            store: store.clone(),
+            dispatcher: dispatcher.clone(),
+            host,
+            slots,
+            is_registered: AtomicBool::new(is_registered),
+            period: lease_ttl / 6,
+        };
+        start.task(heartbeat, unsignalled());
         start.task(PromoteDue { store: store.clone(), clock }, signals.promote_due);
         start.task(RecoverExpired { store: store.clone(), host, lease_ttl }, unsignalled());
         start.task(Unpark { store: store.clone(), dispatcher }, signals.unpark);

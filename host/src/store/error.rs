@@ -119,7 +119,31 @@ impl OpenError {
 
     /// What `SQLite` said of this file.
     pub(super) fn sqlite(path: &Path, error: rusqlite::Error) -> Self {
-        Self::failed(path, StoreError::from(error))
+        Self::store(path, StoreError::from(error))
+    }
+
+    /// What the store said of this file.
+    pub(super) fn store(path: &Path, error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(message) => Self::failed(
+                path,
+                format_args!(
+                    "{message} (is the disk full? a start needs some 100 KiB, and more for a new or older store)"
+                ),
+            ),
+            error => Self::failed(path, error),
+        }
+    }
+
+    /// What the system said of this file of the data directory.
+    pub(super) fn system(path: &Path, error: &std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        match error.kind() {
+            ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => {
+                Self::failed(path, format_args!("{error}; a host must be able to write to its data directory"))
+            }
+            _ => Self::failed(path, error),
+        }
     }
 }
 

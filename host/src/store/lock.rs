@@ -21,7 +21,7 @@ impl DirectoryLock {
     /// Takes the lock or says who has it.
     pub(super) fn acquire(data_dir: &Path) -> Result<Self, OpenError> {
         let path = data_dir.join(LOCK_FILE);
-        let fail = |error: std::io::Error| OpenError::failed(&path, error);
+        let fail = |error: std::io::Error| OpenError::system(&path, &error);
         let mut file =
             OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path).map_err(fail)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {

@@ -36,7 +36,7 @@ pub(super) struct Evidence {
 impl Evidence {
     /// Looks, and touches nothing: opening the database would remove the log of an empty one.
     pub(super) fn gather(data_dir: &Path) -> Result<Self, OpenError> {
-        let mark = read_mark(data_dir).map_err(|error| OpenError::failed(&data_dir.join(MARK_FILE), error))?;
+        let mark = read_mark(data_dir).map_err(|error| OpenError::system(&data_dir.join(MARK_FILE), &error))?;
         let mut traces: Vec<&'static str> = [MARK_FILE, ENTRIES_FILE, ARTIFACTS_DIRECTORY]
             .into_iter()
             .filter(|name| data_dir.join(name).symlink_metadata().is_ok())

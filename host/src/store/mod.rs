@@ -43,6 +43,7 @@ mod queues;
 mod readers;
 mod recover;
 mod release;
+mod reserve;
 mod retry;
 mod rows;
 mod shared;

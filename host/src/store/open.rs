@@ -20,6 +20,7 @@ use super::migrate::migrate;
 use super::operation::Queued;
 use super::order::Order;
 use super::readers::Readers;
+use super::reserve::Reserve;
 use super::shared::Shared;
 use super::store_clock::StoreClock;
 use super::wal::Checkpointing;
@@ -44,11 +45,12 @@ pub(super) struct Opened {
 /// Opens the store in `options.data_dir`, which is created when missing.
 pub(super) fn open(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Opened, OpenError> {
     let directory = &options.data_dir;
-    std::fs::create_dir_all(directory).map_err(|error| OpenError::failed(directory, error))?;
+    std::fs::create_dir_all(directory).map_err(|error| OpenError::system(directory, &error))?;
     let lock = DirectoryLock::acquire(directory)?;
     let database = directory.join(DATABASE_FILE);
     let evidence = Evidence::gather(directory)?;
     evidence.check_files()?;
+    let reserve = Reserve::give_up(directory);
     let unusable = |error: rusqlite::Error| OpenError::sqlite(&database, error);
     let mut sql = open_writer(&database).map_err(unusable)?;
     evidence.check_tables(&sql).map_err(unusable)??;
@@ -56,7 +58,7 @@ pub(super) fn open(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Open
     let mark = evidence.check_commits(&sql).map_err(unusable)??;
     let mark = MarkWriter::open(directory, evidence.mark, mark);
     let (notes, lost_entries) =
-        EntryNotes::open(directory).map_err(|error| OpenError::failed(&directory.join(ENTRIES_FILE), error))?;
+        EntryNotes::open(directory).map_err(|error| OpenError::system(&directory.join(ENTRIES_FILE), &error))?;
     let order = Order::new(options.priority_aging);
     let started = reorder(&mut sql, order).and_then(|()| {
         let clock = StoreClock::resume(&sql, clock)?;
@@ -66,14 +68,15 @@ pub(super) fn open(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Open
         let shared = Arc::new(Shared::new(catalog, readers, notes, mark));
         let checkpointing = Checkpointing::start(&mut sql, &database)?;
         let (queue, queued) = bounded(WAITING_MAX);
-        let writer = Writer::new(sql, draft, Arc::clone(&shared), checkpointing, lock)?;
+        reserve.take();
+        let writer = Writer::new(sql, draft, Arc::clone(&shared), checkpointing, lock, reserve)?;
         std::thread::Builder::new()
             .name("store-write".to_owned())
             .spawn(move || run(writer, &queued))
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
         Ok((queue, shared, clock))
     });
-    let (queue, shared, clock) = started.map_err(|error: StoreError| OpenError::failed(&database, error))?;
+    let (queue, shared, clock) = started.map_err(|error: StoreError| OpenError::store(&database, error))?;
     Ok(Opened { queue, shared, clock, order, database })
 }
 

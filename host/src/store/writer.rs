@@ -20,6 +20,7 @@ use super::error::StoreError;
 use super::facade::CommitNotice;
 use super::lock::DirectoryLock;
 use super::operation::Queued;
+use super::reserve::Reserve;
 use super::shared::Shared;
 use super::wal::Checkpointing;
 use crate::job::duration::whole_us;
@@ -44,6 +45,8 @@ pub(super) struct Writer {
     is_full_sync: Option<bool>,
     /// Held for as long as the thread lives.
     lock: DirectoryLock,
+    /// Given up at the start; taken again when the files that used it are gone.
+    reserve: Reserve,
 }
 
 /// Why a transaction came to nothing.
@@ -61,12 +64,13 @@ impl Writer {
         shared: Arc<Shared>,
         checkpointing: Checkpointing,
         lock: DirectoryLock,
+        reserve: Reserve,
     ) -> Result<Self, StoreError> {
         let last: Option<(i64, i64)> = rusqlite::OptionalExtension::optional(
             sql.query_row(LAST_COMMIT, [], |row| Ok((row.get(0)?, row.get(1)?))),
         )?;
         let (last_commit, event_bytes) = last.unwrap_or((0, 0));
-        Ok(Self { sql, draft, shared, checkpointing, last_commit, event_bytes, is_full_sync: None, lock })
+        Ok(Self { sql, draft, shared, checkpointing, last_commit, event_bytes, is_full_sync: None, lock, reserve })
     }
 
     /// Until told to close, or until nobody is left who could ask for anything.
@@ -256,8 +260,9 @@ impl Writer {
             tracing::warn!(%error, "the write-ahead log could not be folded in; the next start does it");
         }
         self.shared.readers.close();
-        let Self { sql, lock, .. } = self;
+        let Self { sql, lock, reserve, .. } = self;
         drop(sql);
+        reserve.take();
         drop(lock);
         if let Some(reply) = closing {
             let _gone = reply.send(result);
