@@ -43,6 +43,11 @@ fn a_full_disk_refuses_writes_and_recovers_by_itself() {
     assert!(refusal.header("retry-after").is_some(), "{refusal}");
     assert_eq!(refusal.expect_problem(503)["code"], "store_unavailable");
 
+    // A module of new bytes has to be compiled, which takes files.
+    disk.fill();
+    let refusal = host.put_module("new", &Guest::Cat.wasm());
+    assert_eq!(refusal.expect_problem_saying(503, &["disk"])["code"], "store_unavailable");
+
     // Reads go on, and the host says what it lacks.
     assert_eq!(state_of(&host.job(&done)), "succeeded");
     assert!(!host.list("state=succeeded").is_empty());

@@ -112,6 +112,8 @@ problem_codes! {
     MalformedModule = 422 "malformed_module" "The body is not a valid WebAssembly module or component",
     /// Neither handler nor command.
     NoEntry = 422 "no_entry" "The module is neither a handler nor a command",
+    /// Its instances could not be made.
+    ModuleLimits = 422 "module_limits" "The module needs more than this host allows",
     /// Imports the host lacks.
     UnknownImports = 422 "unknown_imports" "The module imports what this host does not offer",
     /// Compiling failed.
