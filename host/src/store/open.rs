@@ -23,7 +23,7 @@ use super::readers::Readers;
 use super::reserve::Reserve;
 use super::shared::Shared;
 use super::store_clock::StoreClock;
-use super::wal::Checkpointing;
+use super::wal::{Checkpointing, WAL_BOUNDS};
 use super::writer::Writer;
 use crate::job::{Clock, Timestamp};
 
@@ -66,7 +66,7 @@ pub(super) fn open(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Open
         let draft = Draft::load(&sql, clock.clone(), order, Arc::clone(&catalog), lost_entries)?;
         let readers = Readers::start(&database)?;
         let shared = Arc::new(Shared::new(catalog, readers, notes, mark));
-        let checkpointing = Checkpointing::start(&mut sql, &database)?;
+        let checkpointing = Checkpointing::start(&mut sql, &database, WAL_BOUNDS)?;
         let (queue, queued) = bounded(WAITING_MAX);
         reserve.take();
         let writer = Writer::new(sql, draft, Arc::clone(&shared), checkpointing, lock, reserve)?;

@@ -201,7 +201,7 @@ impl Writer {
         self.shared.metrics.commit_us.fetch_add(commit_us, Ordering::Relaxed);
         self.shared.writable.store(true, Ordering::Release);
         self.publish();
-        self.checkpointing.after_commit(&self.sql, &self.shared);
+        self.checkpointing.after_commit(&self.sql, &self.shared.metrics.wal_bytes);
         Ok(())
     }
 
