@@ -57,6 +57,9 @@ async fn serve(config: Arc<Config>, cores: usize) -> anyhow::Result<()> {
 
     let host = store.next_host_id();
     let is_registered = register(&store, host, config.workers).await?;
+    // Its jobs are others' now, and what it holds in memory is no longer so: a new process begins anew.
+    let taken_for_dead = CancellationToken::new();
+    shutdown.stop_when(taken_for_dead.clone());
     let validators = Validators::default();
     let modules = Modules::new(
         store.clone(),
@@ -87,6 +90,7 @@ async fn serve(config: Arc<Config>, cores: usize) -> anyhow::Result<()> {
             host,
             slots: config.workers,
             is_registered,
+            taken_for_dead: taken_for_dead.clone(),
             lease_ttl: config.lease_ttl,
             events_keep: config.events_keep,
             events_keep_bytes: config.events_keep_bytes,
@@ -130,7 +134,14 @@ async fn serve(config: Arc<Config>, cores: usize) -> anyhow::Result<()> {
     }
     store.close().await.context("the store did not close cleanly")?;
     tracing::info!("stopped");
-    served.context("the HTTP server failed")
+    served.context("the HTTP server failed")?;
+    anyhow::ensure!(
+        !taken_for_dead.is_cancelled(),
+        "another host took this one for dead and freed its jobs (was it frozen for longer than lease_ttl, or is a second \
+         host using {}?); start it again",
+        config.data_dir.display()
+    );
+    Ok(())
 }
 
 async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Store> {

@@ -5,6 +5,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::dispatcher::DispatcherHandle;
 use crate::job::{FailureReason, HostId};
 use crate::maintenance::driver::{Task, Turn};
@@ -20,6 +22,7 @@ pub(in crate::maintenance) struct Heartbeat {
     pub(in crate::maintenance) slots: u32,
     /// Signed on. A host that starts on a full disk does so here, once it can.
     pub(in crate::maintenance) is_registered: AtomicBool,
+    pub(in crate::maintenance) taken_for_dead: CancellationToken,
     pub(in crate::maintenance) period: Duration,
 }
 
@@ -40,8 +43,9 @@ impl Task for Heartbeat {
         }
         let heartbeat = self.store.heartbeat(self.host).await?;
         if !heartbeat.registered {
-            tracing::error!(host = %self.host, "this host was taken for dead; interrupting what it still runs");
+            tracing::error!(host = %self.host, "this host was taken for dead by another; it ends what it still runs and stops");
             self.dispatcher.interrupt_all(FailureReason::HostLost);
+            self.taken_for_dead.cancel();
         }
         for job in heartbeat.cancel_requested {
             self.dispatcher.interrupt(job, FailureReason::Cancelled);
