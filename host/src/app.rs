@@ -12,12 +12,12 @@ use crate::api::{self, ApiState};
 use crate::config::Config;
 use crate::dispatcher::{Dispatcher, DispatcherOptions};
 use crate::events::JobWaiters;
-use crate::job::{Clock, Digest};
+use crate::job::{Clock, Digest, HostId};
 use crate::maintenance::{Maintenance, MaintenanceOptions, MaintenanceSignals};
 use crate::modules::{Modules, ModulesOptions, Validators};
 use crate::sandbox::{ArtifactSource, CompilerProcess, Sandbox, SandboxError, SandboxOptions};
 use crate::shutdown::Shutdown;
-use crate::store::{CommitNotice, Store, StoreOptions};
+use crate::store::{CommitNotice, Store, StoreError, StoreOptions};
 use crate::system_clock::SystemClock;
 
 /// Compiled modules kept in memory.
@@ -58,7 +58,11 @@ async fn serve(config: Arc<Config>, cores: usize) -> anyhow::Result<()> {
         store.on_commit(publisher(waiters.clone(), signals.clone()));
     }
 
-    let host = store.register_host(config.workers, env!("CARGO_PKG_VERSION")).await?;
+    let host = store.next_host_id();
+    let is_registered = register(&store, host, config.workers).await?;
+    // Its jobs are others' now, and what it holds in memory is no longer so: a new process begins anew.
+    let taken_for_dead = CancellationToken::new();
+    shutdown.stop_when(taken_for_dead.clone());
     let validators = Validators::default();
     let modules = Modules::new(
         store.clone(),
@@ -87,6 +91,9 @@ async fn serve(config: Arc<Config>, cores: usize) -> anyhow::Result<()> {
         heard,
         MaintenanceOptions {
             host,
+            slots: config.workers,
+            is_registered,
+            taken_for_dead: taken_for_dead.clone(),
             lease_ttl: config.lease_ttl,
             events_keep: config.events_keep,
             events_keep_bytes: config.events_keep_bytes,
@@ -130,7 +137,14 @@ async fn serve(config: Arc<Config>, cores: usize) -> anyhow::Result<()> {
     }
     store.close().await.context("the store did not close cleanly")?;
     tracing::info!("stopped");
-    served.context("the HTTP server failed")
+    served.context("the HTTP server failed")?;
+    anyhow::ensure!(
+        !taken_for_dead.is_cancelled(),
+        "another host took this one for dead and freed its jobs (was it frozen for longer than lease_ttl, or is a second \
+         host using {}?); start it again",
+        config.data_dir.display()
+    );
+    Ok(())
 }
 
 async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Store> {
@@ -138,6 +152,19 @@ async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<S
     let clock = Arc::clone(clock);
     let opened = tokio::task::spawn_blocking(move || Store::open(&options, clock)).await;
     Ok(opened.context("opening the store failed")??)
+}
+
+/// Whether the host could sign on. On a full disk it can't, and serves reads until its heartbeat can; till then the
+/// store gives it no jobs.
+async fn register(store: &Store, host: HostId, slots: u32) -> anyhow::Result<bool> {
+    match store.register_host_as(host, slots, env!("CARGO_PKG_VERSION")).await {
+        Ok(()) => Ok(true),
+        Err(error @ StoreError::Unavailable(_)) => {
+            tracing::error!(%error, "the host starts without being able to write: reads are served, and no jobs run until it can");
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn sandbox_options(config: &Config, cores: usize) -> SandboxOptions {

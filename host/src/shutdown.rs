@@ -18,6 +18,16 @@ pub struct Shutdown {
 }
 
 impl Shutdown {
+    /// Takes both steps at once when `reason` is raised.
+    pub fn stop_when(&self, reason: CancellationToken) {
+        let shutdown = self.clone();
+        tokio::spawn(async move {
+            reason.cancelled().await;
+            shutdown.stop.cancel();
+            shutdown.hurry.cancel();
+        });
+    }
+
     /// Listens for SIGTERM and SIGINT as long as the process lives.
     pub fn listen(&self) -> std::io::Result<()> {
         let (heard, signals) = mpsc::channel(1);

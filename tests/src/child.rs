@@ -167,10 +167,10 @@ impl HostChild {
         let _ = self.child.wait();
     }
 
-    /// SIGTERM.
-    pub(crate) fn terminate(&self) {
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a child has an id");
-        kill_process(pid, Signal::TERM).expect("the host can be signalled");
+        kill_process(pid, signal).expect("the host can be signalled");
     }
 }
 

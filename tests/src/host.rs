@@ -8,6 +8,7 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::api::Api;
@@ -171,7 +172,22 @@ impl TestHost {
 
     /// SIGTERM, without waiting.
     pub fn signal_terminate(&self) {
-        self.child.as_ref().expect("the host runs").terminate();
+        self.signal(Signal::TERM);
+    }
+
+    /// Stands still from now on, holding what it holds.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Goes on as if no time had passed.
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    #[track_caller]
+    fn signal(&self, signal: Signal) {
+        self.child.as_ref().expect("the host runs").signal(signal);
     }
 
     /// SIGTERM, and waits until it has ended.

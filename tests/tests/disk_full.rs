@@ -15,6 +15,9 @@ fn big_job() -> serde_json::Value {
     json!({"kind": "echo", "payload": "x".repeat(PAYLOAD_BYTES), "delay": "1h"})
 }
 
+/// Size of `SQLite`'s index file of a short log, bytes.
+const INDEX_BYTES: usize = 32 << 10;
+
 /// Enqueues until the full disk shows; gives the last refusal.
 fn until_refused(host: &TestHost, disk: &SmallDisk) -> stoker_tests::Reply {
     for _ in 0..ACCEPTED_MAX {
@@ -39,6 +42,11 @@ fn a_full_disk_refuses_writes_and_recovers_by_itself() {
     assert_eq!(refusal.status, 503, "{refusal}");
     assert!(refusal.header("retry-after").is_some(), "{refusal}");
     assert_eq!(refusal.expect_problem(503)["code"], "store_unavailable");
+
+    // A module of new bytes has to be compiled, which takes files.
+    disk.fill();
+    let refusal = host.put_module("new", &Guest::Cat.wasm());
+    assert_eq!(refusal.expect_problem_saying(503, &["disk"])["code"], "store_unavailable");
 
     // Reads go on, and the host says what it lacks.
     assert_eq!(state_of(&host.job(&done)), "succeeded");
@@ -87,6 +95,60 @@ fn outcomes_of_running_attempts_wait_for_room() {
     host.wait_for(&host.enqueue_kind("hello", &json!({"name": "Ada"})), "succeeded");
 }
 
+/// How a host ended before the disk was filled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Leaves the database and the reserve.
+    InOrder,
+    /// Leaves the side files as well.
+    Killed,
+    /// Leaves room for `SQLite`'s index file and for nothing else.
+    InOrderWithoutReserve,
+}
+
+#[test]
+fn a_start_on_a_full_disk_serves_reads_and_recovers_by_itself() {
+    let Some(disk) = SmallDisk::mount(DISK_BYTES) else { return };
+    let mut host = TestHost::builder().data_dir(disk.path().join("data")).leaves_work_behind().start();
+    host.upload(Guest::Hello);
+    host.upload(Guest::Handlers);
+    let done = job_id(&host.run(&json!({"kind": "hello", "payload": {"name": "Ada"}})));
+    for end in [End::InOrder, End::Killed, End::InOrderWithoutReserve] {
+        let waiting = host.enqueue(&json!({"kind": "hello", "payload": {"name": "later"}, "delay": "1s"}));
+        match end {
+            End::Killed => host.kill9(),
+            End::InOrder | End::InOrderWithoutReserve => assert!(host.terminate().success()),
+        }
+        if end == End::InOrderWithoutReserve {
+            std::fs::remove_file(host.data_dir().join("stoker.reserve")).unwrap();
+            std::fs::write(host.data_dir().join("stoker.db-shm"), vec![0; INDEX_BYTES]).unwrap();
+        }
+        disk.fill();
+        host.restart();
+        if end == End::InOrderWithoutReserve {
+            // Not one commit fits: it could not even sign on.
+            assert!(host.log().contains("without being able to write"), "{}", host.log());
+            assert_eq!(host.get("/health/ready").expect_problem(503)["reason"], "store_unavailable");
+        }
+        host.get("/health/live").expect_status(200);
+        assert_eq!(state_of(&host.job(&done)), "succeeded");
+        assert!(!host.list("state=succeeded").is_empty());
+        host.get("/metrics").expect_status(200);
+        assert_eq!(host.get("/openapi.json").status, 200);
+        let refusal = until_refused(&host, &disk);
+        assert_eq!(refusal.expect_problem(503)["code"], "store_unavailable");
+        eventually("the host says that it is not ready", || {
+            disk.fill();
+            let reply = host.get("/health/ready");
+            (reply.status == 503).then(|| assert_eq!(reply.json()["reason"], "store_unavailable"))
+        });
+        disk.free();
+        eventually("the host is ready", || (host.get("/health/ready").status == 200).then_some(()));
+        host.wait_for(&waiting, "succeeded");
+        host.assert_still_runs();
+    }
+}
+
 #[test]
 fn a_directory_that_cannot_be_written_is_refused_with_its_name() {
     let home = tempfile::tempdir().expect("a temporary directory");
@@ -96,8 +158,18 @@ fn a_directory_that_cannot_be_written_is_refused_with_its_name() {
     let args = ["serve", "--listen", "127.0.0.1:0", "--data-dir", &path];
     run_stoker(&args, &[], home.path(), b"").expect_failure(&["a-file"]);
 
-    let Some(disk) = SmallDisk::mount(1 << 20) else { return };
+    let Some(disk) = SmallDisk::mount(DISK_BYTES) else { return };
+    let mut host = TestHost::builder().data_dir(disk.path().join("there")).start();
+    assert!(host.terminate().success());
+    // What SQLite can't be read without does not fit either, and nothing was kept for it.
+    std::fs::remove_file(host.data_dir().join("stoker.reserve")).unwrap();
+    disk.fill();
+    let path = host.data_dir().display().to_string();
+    let there = ["serve", "--listen", "127.0.0.1:0", "--data-dir", &path];
+    run_stoker(&there, &[], home.path(), b"").expect_failure(&["stoker.db", "full"]);
+    disk.free();
     disk.make_read_only();
+    run_stoker(&there, &[], home.path(), b"").expect_failure(&[&path, "read-only", "write"]);
     let path = disk.path().join("data").display().to_string();
     let args = ["serve", "--listen", "127.0.0.1:0", "--data-dir", &path];
     run_stoker(&args, &[], home.path(), b"").expect_failure(&[&path]);

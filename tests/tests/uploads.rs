@@ -60,6 +60,20 @@ fn a_module_without_an_entry_is_refused() {
 }
 
 #[test]
+fn a_module_that_could_never_be_instantiated_is_refused_with_what_it_needs() {
+    let host = TestHost::start();
+    let refused = |inside: &str, words: &[&str]| {
+        let wasm = core_module(&format!(r#"(module {inside} (func (export "_start")))"#));
+        let problem = host.put_module("large", &wasm).expect_problem_saying(422, words);
+        assert_eq!(problem["code"], "module_limits");
+    };
+    refused(r#"(memory (export "memory") 16385)"#, &["memory", "1GiB", "memory_max"]);
+    refused(r#"(memory (export "memory") 1) (table 20001 funcref)"#, &["table", "20001", "20000"]);
+    // Found by the engine.
+    refused(&format!(r#"(memory (export "memory") 1) {}"#, "(table 1 funcref)".repeat(50)), &["table", "50"]);
+}
+
+#[test]
 fn a_module_over_the_cap_is_refused_before_it_is_read_whole() {
     let host = TestHost::start();
     let authority = host.authority().to_owned();

@@ -114,6 +114,8 @@ problem_codes! {
     MalformedModule = 422 "malformed_module" "The body is not a valid WebAssembly module or component",
     /// Neither handler nor command.
     NoEntry = 422 "no_entry" "The module is neither a handler nor a command",
+    /// Its instances could not be made.
+    ModuleLimits = 422 "module_limits" "The module needs more than this host allows",
     /// Imports the host lacks.
     UnknownImports = 422 "unknown_imports" "The module imports what this host does not offer",
     /// Compiling failed.
@@ -269,7 +271,7 @@ impl From<StoreError> for ApiError {
                 format!("{waiting_max} operations wait for the store already; nothing was written, try again later"),
             ),
             StoreError::Closed => Self::new(ProblemCode::Stopping, "the host is stopping; nothing was written"),
-            StoreError::Internal(_) => Self::internal(&error),
+            StoreError::Damaged(_) | StoreError::Internal(_) => Self::internal(&error),
         }
     }
 }

@@ -1,8 +1,11 @@
 //! Runs each task in a loop of its own: now, after its period, and at its signal.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -69,6 +72,12 @@ impl MaintenanceSignals {
 pub struct MaintenanceOptions {
     /// This process.
     pub host: HostId,
+    /// Attempts it may run at once.
+    pub slots: u32,
+    /// Whether it has signed on already; if not, its heartbeat does.
+    pub is_registered: bool,
+    /// Raised when another host took this one for dead: it must end, since nothing here is its own any more.
+    pub taken_for_dead: CancellationToken,
     /// A host that has not been heard of for so long has lost its leases.
     pub lease_ttl: Duration,
     /// How long the event log is kept: age.
@@ -105,12 +114,26 @@ impl Maintenance {
         let Maintenance { store, dispatcher, clock, signals, status, options } = self;
         let tasks = TaskTracker::new();
         let start = Start { clock: Arc::clone(&clock), status, stop, tasks: tasks.clone() };
-        let MaintenanceOptions { host, lease_ttl, events_keep, events_keep_bytes } = options;
+        let MaintenanceOptions {
+            host,
+            slots,
+            is_registered,
+            taken_for_dead,
+            lease_ttl,
+            events_keep,
+            events_keep_bytes,
+        } = options;
         let unsignalled = || Arc::new(Notify::new());
-        start.task(
-            Heartbeat { store: store.clone(), dispatcher: dispatcher.clone(), host, period: lease_ttl / 6 },
-            unsignalled(),
-        );
+        let heartbeat = Heartbeat {
+            store: store.clone(),
+            dispatcher: dispatcher.clone(),
+            host,
+            slots,
+            is_registered: AtomicBool::new(is_registered),
+            taken_for_dead,
+            period: lease_ttl / 6,
+        };
+        start.task(heartbeat, unsignalled());
         start.task(PromoteDue { store: store.clone(), clock }, signals.promote_due);
         start.task(RecoverExpired { store: store.clone(), host, lease_ttl }, unsignalled());
         start.task(Unpark { store: store.clone(), dispatcher }, signals.unpark);
@@ -136,18 +159,23 @@ impl Start {
         let (clock, status, stop) = (Arc::clone(&self.clock), self.status.clone(), self.stop.clone());
         self.tasks.spawn(async move {
             while !stop.is_cancelled() {
-                let result = task.run().await;
-                let error = result.as_ref().err().map(ToString::to_string);
-                status.ran(index, clock.now(), error);
-                let delay = match result {
-                    Ok(Turn::Again) => continue,
-                    Ok(Turn::Done) => task.period(),
-                    Ok(Turn::DoneUntil(due)) => due.min(task.period()),
-                    Err(error) => {
+                // A task keeps nothing between its runs that a panic could leave half done.
+                let result = AssertUnwindSafe(task.run()).catch_unwind().await;
+                let (delay, failure) = match result {
+                    Ok(Ok(Turn::Again)) => (None, None),
+                    Ok(Ok(Turn::Done)) => (Some(task.period()), None),
+                    Ok(Ok(Turn::DoneUntil(due))) => (Some(due.min(task.period())), None),
+                    Ok(Err(error)) => {
                         tracing::warn!(task = task.name(), %error, "upkeep failed; trying again");
-                        task.period().min(FAILURE_DELAY)
+                        (Some(task.period().min(FAILURE_DELAY)), Some(error.to_string()))
+                    }
+                    Err(_) => {
+                        tracing::error!(task = task.name(), "upkeep panicked, which is a bug; trying again");
+                        (Some(FAILURE_DELAY), Some("it panicked; the log says where".to_owned()))
                     }
                 };
+                status.ran(index, clock.now(), failure);
+                let Some(delay) = delay else { continue };
                 tokio::select! {
                     () = tokio::time::sleep(delay) => {}
                     () = signal.notified() => {}
@@ -172,6 +200,57 @@ mod tests {
         turn: Turn,
     }
 
+    /// Panics in its first run.
+    struct Panicking {
+        runs: Arc<AtomicUsize>,
+    }
+
+    impl Task for Panicking {
+        fn name(&self) -> &'static str {
+            "panicking"
+        }
+        fn period(&self) -> Duration {
+            Duration::from_hours(1)
+        }
+        async fn run(&self) -> Result<Turn, StoreError> {
+            assert!(self.runs.fetch_add(1, Ordering::SeqCst) > 0, "a bug");
+            Ok(Turn::Done)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_is_a_failure_and_the_task_goes_on() {
+        let (runs, stop) = (Arc::new(AtomicUsize::new(0)), CancellationToken::new());
+        let start = start(&stop);
+        let started = tokio::time::Instant::now();
+        start.task(Panicking { runs: Arc::clone(&runs) }, Arc::default());
+        while start.status.tasks().first().is_none_or(|task| task.runs < 1) {
+            tokio::task::yield_now().await;
+        }
+        let task = start.status.tasks().remove(0);
+        assert_eq!(task.failures, 1);
+        assert!(task.last_error.is_some_and(|error| error.contains("panicked")));
+        while start.status.tasks().first().is_none_or(|task| task.runs < 2) {
+            assert!(started.elapsed() < FAILURE_DELAY * 3, "it never ran again");
+            tokio::time::advance(Duration::from_millis(100)).await;
+        }
+        assert!(started.elapsed() >= FAILURE_DELAY, "a task that always panics must not spin");
+        let task = start.status.tasks().remove(0);
+        assert_eq!((task.failures, task.last_error), (1, None));
+        stop.cancel();
+        start.tasks.close();
+        start.tasks.wait().await;
+    }
+
+    fn start(stop: &CancellationToken) -> Start {
+        Start {
+            clock: Arc::new(SystemClock::default()),
+            status: MaintenanceStatus::default(),
+            stop: stop.clone(),
+            tasks: TaskTracker::new(),
+        }
+    }
+
     impl Task for Counting {
         fn name(&self) -> &'static str {
             "counting"
@@ -188,12 +267,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn tasks_run_at_once_again_at_their_signal_and_after_failures() {
         let (runs, signal, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()), CancellationToken::new());
-        let start = Start {
-            clock: Arc::new(SystemClock::default()),
-            status: MaintenanceStatus::default(),
-            stop: stop.clone(),
-            tasks: TaskTracker::new(),
-        };
+        let start = start(&stop);
         start.task(Counting { runs: Arc::clone(&runs), turn: Turn::Done }, Arc::clone(&signal));
         for expected in 1..=4 {
             while runs.load(Ordering::SeqCst) < expected {

@@ -48,6 +48,9 @@ pub enum UploadError {
     /// Valid, but neither a handler nor a command.
     #[error("the module is neither a handler nor a command: {0}")]
     NoEntry(String),
+    /// Valid, but its instances could never be made here.
+    #[error("the module needs more than this host allows: {0}")]
+    TooLarge(String),
     /// Imports something the host does not offer.
     #[error("the module imports what this host does not offer: {}", .0.join(", "))]
     UnknownImports(Vec<String>),

@@ -5,13 +5,19 @@ use wasmparser::{
 };
 
 use super::facade::UploadError;
+use crate::job::ByteSize;
 use crate::job::GuestType;
+use crate::sandbox::InstanceBounds;
 
 /// The handler interface, without its version.
 const HANDLER: &str = "stoker:handler/handler";
 /// Majors of it this host runs.
 const HANDLER_MAJOR: &str = "1";
 const COMMAND: &str = "wasi:cli/run";
+/// Log of the size of a page, unless a memory says otherwise, bytes.
+const PAGE_SIZE_LOG2: u32 = 16;
+/// Memories and tables listed in a sentence.
+const EXCESSES_SHOWN_MAX: usize = 3;
 /// Names listed in a sentence.
 const NAMES_SHOWN_MAX: usize = 12;
 
@@ -47,10 +53,20 @@ struct Found {
     exports: Vec<String>,
     exports_start: bool,
     exports_memory: bool,
+    /// Memories and tables that begin with more than an instance may have.
+    excesses: Vec<String>,
+}
+
+impl Found {
+    fn exceeds(&mut self, sentence: String) {
+        if self.excesses.len() < EXCESSES_SHOWN_MAX {
+            self.excesses.push(sentence);
+        }
+    }
 }
 
 /// Validates the bytes and tells what they are.
-pub(super) fn inspect(wasm: &[u8]) -> Result<Inspected, UploadError> {
+pub(super) fn inspect(wasm: &[u8], bounds: InstanceBounds) -> Result<Inspected, UploadError> {
     if !wasm.starts_with(b"\0asm") {
         let message = if wasm.is_empty() {
             "the body is empty; send the bytes of a .wasm file"
@@ -60,9 +76,13 @@ pub(super) fn inspect(wasm: &[u8]) -> Result<Inspected, UploadError> {
         return Err(UploadError::Malformed { offset: 0, message: message.to_owned() });
     }
     Validator::new_with_features(WasmFeatures::all()).validate_all(wasm).map_err(malformed)?;
-    let found = read(wasm).map_err(malformed)?;
+    let found = read(wasm, bounds).map_err(malformed)?;
     let guest = if found.is_component { classify_component(&found) } else { classify_core(&found) };
-    Ok(Inspected { guest: guest.map_err(UploadError::NoEntry)?, imports: found.imports })
+    let guest = guest.map_err(UploadError::NoEntry)?;
+    if !found.excesses.is_empty() {
+        return Err(UploadError::TooLarge(found.excesses.join("; ")));
+    }
+    Ok(Inspected { guest, imports: found.imports })
 }
 
 #[allow(clippy::needless_pass_by_value)]
@@ -73,8 +93,8 @@ fn malformed(error: wasmparser::BinaryReaderError) -> UploadError {
     }
 }
 
-/// Imports and exports of the outermost module or component.
-fn read(wasm: &[u8]) -> Result<Found, wasmparser::BinaryReaderError> {
+/// Imports and exports of the outermost module or component; memories and tables of all in it.
+fn read(wasm: &[u8], bounds: InstanceBounds) -> Result<Found, wasmparser::BinaryReaderError> {
     let mut found = Found::default();
     let mut depth = 0_u32;
     for payload in Parser::new(0).parse_all(wasm) {
@@ -86,6 +106,26 @@ fn read(wasm: &[u8]) -> Result<Found, wasmparser::BinaryReaderError> {
                 }
             }
             Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::MemorySection(section) => {
+                for memory in section {
+                    let memory = memory?;
+                    let page_bytes =
+                        1_u64.checked_shl(memory.page_size_log2.unwrap_or(PAGE_SIZE_LOG2)).unwrap_or(u64::MAX);
+                    let bytes = memory.initial.saturating_mul(page_bytes);
+                    if bytes > bounds.memory_bytes {
+                        let (bytes, bound) = (ByteSize(bytes), ByteSize(bounds.memory_bytes));
+                        found.exceeds(format!("a memory begins with {bytes}, and `memory_max` is {bound}"));
+                    }
+                }
+            }
+            Payload::TableSection(section) => {
+                for table in section {
+                    let (elements, bound) = (table?.ty.initial, bounds.table_elements);
+                    if elements > bound {
+                        found.exceeds(format!("a table begins with {elements} elements, and {bound} is the most"));
+                    }
+                }
+            }
             Payload::ImportSection(section) if depth == 1 => {
                 for import in section.into_imports() {
                     let import = import?;
@@ -186,8 +226,10 @@ fn listed(names: &[String]) -> String {
 mod tests {
     use super::*;
 
+    const BOUNDS: InstanceBounds = InstanceBounds { memory_bytes: 64 << 20, table_elements: 20_000 };
+
     fn of(wat: &str) -> Result<Inspected, UploadError> {
-        inspect(&wat::parse_str(wat).expect("valid text"))
+        inspect(&wat::parse_str(wat).expect("valid text"), BOUNDS)
     }
 
     fn no_entry(wat: &str) -> String {
@@ -199,14 +241,14 @@ mod tests {
 
     #[test]
     fn not_wasm_names_the_byte() {
-        let Err(UploadError::Malformed { offset: 0, .. }) = inspect(b"") else { panic!() };
-        let Err(UploadError::Malformed { offset: 0, .. }) = inspect(b"PK\x03\x04") else { panic!() };
+        let Err(UploadError::Malformed { offset: 0, .. }) = inspect(b"", BOUNDS) else { panic!() };
+        let Err(UploadError::Malformed { offset: 0, .. }) = inspect(b"PK\x03\x04", BOUNDS) else { panic!() };
         let mut wasm =
             wat::parse_str(r#"(module (memory (export "memory") 1) (func (export "_start")))"#).expect("text");
-        assert!(inspect(&wasm).is_ok());
+        assert!(inspect(&wasm, BOUNDS).is_ok());
         let end = wasm.len();
         wasm.truncate(end - 1);
-        let Err(UploadError::Malformed { offset, .. }) = inspect(&wasm) else { panic!() };
+        let Err(UploadError::Malformed { offset, .. }) = inspect(&wasm, BOUNDS) else { panic!() };
         assert!(offset > 8 && offset <= end, "{offset}");
         // A function whose body does not match its type.
         let Err(UploadError::Malformed { offset, message }) = of("(module (func (result i32)))") else { panic!() };
@@ -222,6 +264,26 @@ mod tests {
         assert_eq!(inspected.guest, GuestType::CoreCommand);
         let names: Vec<String> = inspected.imports.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["wasi_snapshot_preview1.fd_write", "env.memory (a memory)"]);
+    }
+
+    #[test]
+    fn what_begins_with_more_than_an_instance_may_have_is_named() {
+        let module = |inside: &str| {
+            of(&format!(r#"(module (memory (export "memory") 1024) (func (export "_start")) {inside})"#))
+        };
+        assert!(module("(table 20000 funcref)").is_ok(), "as much as may be");
+        let too_large = |result| match result {
+            Err(UploadError::TooLarge(sentence)) => sentence,
+            other => panic!("{other:?}"),
+        };
+        let said = too_large(module("(memory 1025) (table 20001 funcref)"));
+        for word in ["memory", "65600KiB", "64MiB", "table", "20001", "20000"] {
+            assert!(said.contains(word), "`{word}` is missing: {said}");
+        }
+        let within = r#"(component (instance $i) (export "wasi:cli/run@0.2.0" (instance $i)) (core module (table 99999 funcref)))"#;
+        assert!(too_large(of(within)).contains("99999"));
+        let many = "(table 30000 funcref)".repeat(50);
+        assert_eq!(too_large(module(&many)).split("; ").count(), EXCESSES_SHOWN_MAX);
     }
 
     #[test]

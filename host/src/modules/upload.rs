@@ -16,7 +16,8 @@ impl Modules {
     pub(super) async fn upload_checked(&self, upload: Upload) -> Result<Uploaded, UploadError> {
         let (digest, inspected) = off_thread({
             let wasm = upload.wasm.clone();
-            move || Ok((Digest(Sha256::digest(&wasm).into()), inspect(&wasm)?))
+            let bounds = self.sandbox().instance_bounds();
+            move || Ok((Digest(Sha256::digest(&wasm).into()), inspect(&wasm, bounds)?))
         })
         .await?;
         if let Some(uploaded) = self.activate_known(&upload, digest).await? {
@@ -44,6 +45,7 @@ impl Modules {
             Ok(()) => {}
             Err(LinkError::Import(message)) => return Err(UploadError::UnknownImports(vec![message])),
             Err(LinkError::Unfit(message)) => return Err(UploadError::NoEntry(message)),
+            Err(LinkError::TooLarge(message)) => return Err(UploadError::TooLarge(message)),
         }
         let kinds = match guest {
             GuestType::Handler => self.sandbox().describe(digest).await?,

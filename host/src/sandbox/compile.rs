@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tempfile::NamedTempFile;
 
 use super::artifacts::TEMPORARY_PREFIX;
-use super::compile_child::{self, ChildLimits, REFUSED, SUBCOMMAND};
+use super::compile_child::{self, ChildLimits, NO_ROOM, REFUSED, SUBCOMMAND, is_no_room};
 use super::guest::TrustedArtifact;
 use super::model::{CompileError, CompilerProcess, SandboxOptions};
 use crate::job::{GuestType, cut};
@@ -136,6 +136,9 @@ impl Run {
         if status.code() == Some(i32::from(REFUSED)) {
             return Err(CompileError::Refused(message));
         }
+        if status.code() == Some(i32::from(NO_ROOM)) {
+            return Err(CompileError::NoRoom(message));
+        }
         if message.contains("memory allocation of") {
             return Err(CompileError::OutOfMemory(limits.memory_bytes));
         }
@@ -180,7 +183,7 @@ fn resident_bytes(_process: u32) -> Option<u64> {
 }
 
 fn failed(error: &io::Error) -> CompileError {
-    CompileError::Process(error.to_string())
+    if is_no_room(error) { CompileError::NoRoom(error.to_string()) } else { CompileError::Process(error.to_string()) }
 }
 
 /// Work that would hold up other tasks.

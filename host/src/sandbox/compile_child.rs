@@ -15,6 +15,8 @@ pub const SUBCOMMAND: &str = "compile-child";
 pub(super) const REFUSED: u8 = 3;
 /// Exit code: wrong arguments, or a pipe that broke.
 pub(super) const BROKEN: u8 = 4;
+/// Exit code: the disk has no room for the artifact.
+pub(super) const NO_ROOM: u8 = 5;
 /// How often the process looks whether its host is still there.
 #[cfg(unix)]
 const PARENT_WATCH_PERIOD: std::time::Duration = std::time::Duration::from_millis(500);
@@ -95,7 +97,15 @@ fn serve(arguments: &[String]) -> Result<(), (u8, String)> {
     std::io::stdin().lock().read_to_end(&mut wasm).map_err(broken)?;
     let artifact = compile(guest, &wasm).map_err(|message| (REFUSED, message))?;
     let mut out = std::io::stdout().lock();
-    out.write_all(&artifact).and_then(|()| out.flush()).map_err(broken)
+    out.write_all(&artifact).and_then(|()| out.flush()).map_err(|error| {
+        let code = if is_no_room(&error) { NO_ROOM } else { BROKEN };
+        (code, error.to_string())
+    })
+}
+
+/// Whether it is the disk's fault, which time may heal.
+pub(super) fn is_no_room(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
 }
 
 /// A killed host leaves no compiler behind. The kernel's own death signal would not do: it follows the thread that

@@ -20,7 +20,7 @@ const MEMORY_GUARD_BYTES: u64 = 32 << 20;
 /// so that cores don't queue on the kernel's lock of the address space.
 const MEMORY_KEPT_BYTES: usize = 4 << 20;
 /// Elements of a table. Go and Python guests need 8,000.
-const TABLE_ELEMENTS_MAX: usize = 20_000;
+pub(super) const TABLE_ELEMENTS_MAX: usize = 20_000;
 /// Pointers of one table: stay mapped, as memory does.
 const TABLE_KEPT_BYTES: usize = TABLE_ELEMENTS_MAX * size_of::<usize>();
 /// componentize-py links dozens of core modules into one component.

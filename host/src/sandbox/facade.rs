@@ -13,7 +13,9 @@ use super::component_cache::ComponentCache;
 use super::epoch::Ticker;
 use super::guest::{Guest, LinkError};
 use super::linker::{Linkers, PREVIEW1};
-use super::model::{ArtifactSource, CompileError, DescribeError, Execution, Invocation, SandboxError, SandboxOptions};
+use super::model::{
+    ArtifactSource, CompileError, DescribeError, Execution, InstanceBounds, Invocation, SandboxError, SandboxOptions,
+};
 use super::threads::GuestThreads;
 use super::{attempt, describe, engine};
 use crate::job::{Clock, CompiledFrom, Digest, GuestType, KindDescription, Limits};
@@ -97,6 +99,14 @@ impl Sandbox {
     /// Whether a core module's import is one of preview 1's functions.
     pub fn offers_core_import(&self, module: &str, name: &str) -> bool {
         module == PREVIEW1 && self.0.cache.linkers().preview1.contains(name)
+    }
+
+    /// What a guest's memories and tables may have; one that begins with more could never be instantiated.
+    pub fn instance_bounds(&self) -> InstanceBounds {
+        InstanceBounds {
+            memory_bytes: self.0.memory_bytes_max,
+            table_elements: u64::try_from(engine::TABLE_ELEMENTS_MAX).unwrap_or(u64::MAX),
+        }
     }
 
     /// Drops a module from memory and disk.

@@ -34,9 +34,12 @@ pub enum LinkError {
     /// The host lacks something it imports; what wasmtime says about it.
     #[error("{0}")]
     Import(String),
-    /// It exports the right names with other types, or needs more than the host's instances have.
+    /// It exports the right names with other types.
     #[error("{0}")]
     Unfit(String),
+    /// It needs more than the host's instances have.
+    #[error("{0}")]
+    TooLarge(String),
 }
 
 impl Guest {
@@ -60,18 +63,20 @@ impl Guest {
     ) -> Result<Guest, LinkError> {
         let unfit = |error: wasmtime::Error| LinkError::Unfit(format!("{error:#}"));
         let import = |error: wasmtime::Error| LinkError::Import(format!("{error:#}"));
+        // Sound code that this engine does not take is too much for its instances: memories, tables, modules in it.
+        let too_large = |error: wasmtime::Error| LinkError::TooLarge(format!("{error:#}"));
         let entry = match guest {
             GuestType::CoreCommand => {
                 // SAFETY: deserialize runs the bytes as native code. A `TrustedArtifact` exists only for bytes that
                 // our own compiler process has just made from a digest-checked module, or that carry a MAC under
                 // this host's secret key saying so; and what is loaded is the very buffer that was checked, not a
                 // file that could change in between. wasmtime itself checks version and settings.
-                let module = unsafe { Module::deserialize(engine, artifact.bytes()) }.map_err(unfit)?;
+                let module = unsafe { Module::deserialize(engine, artifact.bytes()) }.map_err(too_large)?;
                 Entry::CoreCommand(linkers.core.instantiate_pre(&module).map_err(import)?)
             }
             GuestType::Handler | GuestType::ComponentCommand => {
                 // SAFETY: as above.
-                let component = unsafe { Component::deserialize(engine, artifact.bytes()) }.map_err(unfit)?;
+                let component = unsafe { Component::deserialize(engine, artifact.bytes()) }.map_err(too_large)?;
                 let linked = linkers.component.instantiate_pre(&component).map_err(import)?;
                 match guest {
                     GuestType::Handler => Entry::Handler(ModulePre::new(linked).map_err(unfit)?),

@@ -63,6 +63,15 @@ pub enum SandboxError {
     Instantiate(String),
 }
 
+/// What one memory or table of a guest may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InstanceBounds {
+    /// Bytes of a memory: the host's ceiling.
+    pub memory_bytes: u64,
+    /// Elements of a table.
+    pub table_elements: u64,
+}
+
 /// Why a module could not be compiled.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum CompileError {
@@ -75,6 +84,9 @@ pub enum CompileError {
     /// Ran past the memory limit.
     #[error("compiling needed more than {0} bytes of memory")]
     OutOfMemory(u64),
+    /// No room for the compiler's files.
+    #[error("the disk is too full to compile: {0}")]
+    NoRoom(String),
     /// The child process could not be run, or died in another way.
     #[error("the compiler process failed: {0}")]
     Process(String),

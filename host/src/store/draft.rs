@@ -102,11 +102,6 @@ impl Draft {
         JobId::from_u128(self.ids.next(self.now, rand::random()))
     }
 
-    /// A fresh host id.
-    pub(super) fn next_host_id(&mut self) -> HostId {
-        HostId::from_u128(self.ids.next(self.now, rand::random()))
-    }
-
     /// Counts a job in or out of a state.
     pub(super) fn count(&mut self, lane: Lane, state: JobState, jobs: i64) {
         self.counters.add(lane, state, jobs);

@@ -4,6 +4,7 @@
 //! for: after a crash it tells the jobs whose guests ran from those that were only claimed.
 
 use std::fs::{File, OpenOptions};
+use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +13,7 @@ use super::draft::{LostEntries, LostEntry};
 use crate::job::{JobId, Lease, Timestamp};
 
 /// Stands in the data directory.
-const ENTRIES_FILE: &str = "entered.slots";
+pub(super) const ENTRIES_FILE: &str = "entered.slots";
 /// Job id, lease number, time of entry with a check in its upper bits.
 const RECORD_BYTES: usize = 32;
 /// Slots a file may hold; a host has at most 256.
@@ -23,28 +24,36 @@ const TIME_MASK: u64 = (1 << 48) - 1;
 /// The open file. Shared by all slots; each writes its own record.
 #[derive(Debug)]
 pub(super) struct EntryNotes {
-    file: File,
+    /// None while there is no room for one: jobs run without notes.
+    file: Option<File>,
     complained: AtomicBool,
 }
 
 impl EntryNotes {
     /// Opens the file and reads what the previous process left in it.
     pub(super) fn open(data_dir: &Path) -> std::io::Result<(Self, LostEntries)> {
-        let file =
-            OpenOptions::new().create(true).truncate(false).read(true).write(true).open(data_dir.join(ENTRIES_FILE))?;
+        let path = data_dir.join(ENTRIES_FILE);
+        let file = match OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path) {
+            Ok(file) => file,
+            Err(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
+                tracing::warn!(%error, file = ENTRIES_FILE, "cannot note entered guests until the next start");
+                return Ok((Self { file: None, complained: AtomicBool::new(true) }, LostEntries::default()));
+            }
+            Err(error) => return Err(error),
+        };
         let mut lost = LostEntries::default();
         let mut record = [0; RECORD_BYTES];
         for slot in 0..SLOTS_MAX {
             match file.read_exact_at(&mut record, offset(slot)) {
                 Ok(()) => {}
-                Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => break,
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => break,
                 Err(error) => return Err(error),
             }
             if let Some((job, number, entered_at)) = decode(&record) {
                 lost.insert((job, number), LostEntry { entered_at });
             }
         }
-        Ok((Self { file, complained: AtomicBool::new(false) }, lost))
+        Ok((Self { file: Some(file), complained: AtomicBool::new(false) }, lost))
     }
 
     /// The guest of this lease is about to be entered.
@@ -58,10 +67,8 @@ impl EntryNotes {
     }
 
     fn write(&self, slot: u32, record: &[u8; RECORD_BYTES]) {
-        if slot >= SLOTS_MAX {
-            return;
-        }
-        if let Err(error) = self.file.write_all_at(record, offset(slot))
+        let Some(file) = self.file.as_ref().filter(|_| slot < SLOTS_MAX) else { return };
+        if let Err(error) = file.write_all_at(record, offset(slot))
             && !self.complained.swap(true, Ordering::Relaxed)
         {
             // Without notes a crash costs no job; it only can't be told which jobs had a part in it.
@@ -122,7 +129,7 @@ mod tests {
         notes.enter(3, &lease(12), Timestamp(3_000));
         notes.exit(3);
         notes.enter(4, &lease(13), Timestamp(4_000));
-        notes.file.write_all_at(&[9], offset(4)).unwrap();
+        notes.file.as_ref().unwrap().write_all_at(&[9], offset(4)).unwrap();
         notes.enter(SLOTS_MAX, &lease(14), Timestamp(5_000));
         drop(notes);
         let (_notes, after) = EntryNotes::open(dir.path()).unwrap();

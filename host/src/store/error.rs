@@ -1,6 +1,8 @@
 //! What can go wrong below the list of operations. Expected refusals (unknown id, stale lease, conflict) are values
 //! of each operation's own result, not errors.
 
+use std::path::Path;
+
 /// An operation could not be carried out. Nothing of it was written.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
@@ -16,7 +18,10 @@ pub enum StoreError {
     /// The store is closing.
     #[error("the store is closed")]
     Closed,
-    /// A row that can't be read, a constraint that should not fail: a bug or a damaged file.
+    /// The database file itself is damaged.
+    #[error("the database is damaged ({0}): stop the host, keep the file, and restore a backup (`stoker backup`)")]
+    Damaged(String),
+    /// A row that can't be read, a constraint that should not fail: a bug.
     #[error("the store is damaged or has a bug: {0}")]
     Internal(String),
 }
@@ -44,6 +49,58 @@ pub enum OpenError {
         /// Schema version known.
         known: i64,
     },
+    /// A store was here, and its database is not.
+    #[error(
+        "{path} {what}, but {data_dir} held a store before ({traces}): it would start empty. Restore a backup into an empty \
+         directory and start on that, or put the lost file back; to begin anew, move {data_dir} away"
+    )]
+    Lost {
+        /// The database file.
+        path: String,
+        /// What is wrong with it.
+        what: &'static str,
+        /// The data directory.
+        data_dir: String,
+        /// Files that only a store leaves.
+        traces: String,
+    },
+    /// A copy was put beside the log of another database, which would be played back over it.
+    #[error(
+        "{path} is a copy put beside {log}, which belongs to the database that was there before: together they would be \
+         neither. Restore a backup into an empty directory and start on that"
+    )]
+    ForeignLog {
+        /// The database file.
+        path: String,
+        /// The log.
+        log: String,
+    },
+    /// Another store's database.
+    #[error(
+        "{path} is the database of another store than the one this directory is marked for. Put it into an empty \
+         directory and start on that; or, if it is the one to go on with, delete {mark}"
+    )]
+    Foreign {
+        /// The database file.
+        path: String,
+        /// The mark.
+        mark: String,
+    },
+    /// Acknowledged commits are gone.
+    #[error(
+        "{path} ends at commit {found}, but commit {acknowledged} was acknowledged here: its -wal file was removed or cut, \
+         or an older copy was put in its place. Put the lost file back; or, to go on without what is missing, delete {mark}"
+    )]
+    Behind {
+        /// The database file.
+        path: String,
+        /// The mark.
+        mark: String,
+        /// The last commit in the database.
+        found: i64,
+        /// The last commit the mark knows of.
+        acknowledged: i64,
+    },
     /// Anything else.
     #[error("cannot open {path}: {message}")]
     Failed {
@@ -54,15 +111,52 @@ pub enum OpenError {
     },
 }
 
+impl OpenError {
+    /// This file could not be used, for this reason.
+    pub(super) fn failed(path: &Path, reason: impl std::fmt::Display) -> Self {
+        OpenError::Failed { path: path.display().to_string(), message: reason.to_string() }
+    }
+
+    /// What `SQLite` said of this file.
+    pub(super) fn sqlite(path: &Path, error: rusqlite::Error) -> Self {
+        Self::store(path, StoreError::from(error))
+    }
+
+    /// What the store said of this file.
+    pub(super) fn store(path: &Path, error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(message) => Self::failed(
+                path,
+                format_args!(
+                    "{message} (is the disk full? a start needs some 100 KiB, and more for a new or older store)"
+                ),
+            ),
+            error => Self::failed(path, error),
+        }
+    }
+
+    /// What the system said of this file of the data directory.
+    pub(super) fn system(path: &Path, error: &std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        match error.kind() {
+            ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => {
+                Self::failed(path, format_args!("{error}; a host must be able to write to its data directory"))
+            }
+            _ => Self::failed(path, error),
+        }
+    }
+}
+
 impl StoreError {
-    /// A bug or a damaged file, described.
+    /// A bug, described.
     pub(super) fn internal(message: impl std::fmt::Display) -> Self {
         StoreError::Internal(message.to_string())
     }
 }
 
 impl From<rusqlite::Error> for StoreError {
-    /// The one place where `SQLite`'s codes are judged: want of disk is for waiting, all else is not expected.
+    /// The one place where `SQLite`'s codes are judged: want of disk is for waiting, a damaged file for a backup, all else is not
+    /// expected.
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode;
         match error.sqlite_error_code() {
@@ -76,6 +170,7 @@ impl From<rusqlite::Error> for StoreError {
                 | ErrorCode::DatabaseLocked
                 | ErrorCode::OperationInterrupted,
             ) => StoreError::Unavailable(error.to_string()),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Damaged(error.to_string()),
             _ => StoreError::Internal(error.to_string()),
         }
     }

@@ -34,7 +34,8 @@ use super::{
     modules, promote, queues, recover, release, retry,
 };
 use crate::job::{
-    Clock, Digest, Event, HostId, JobId, KindName, KindSettings, Lease, ModuleName, Timestamp, WaitingReason,
+    Clock, Digest, Event, HostId, IdSequence, JobId, KindName, KindSettings, Lease, ModuleName, Timestamp,
+    WaitingReason,
 };
 
 /// How the store is opened.
@@ -177,10 +178,22 @@ impl Store {
 
     // ---- hosts ----
 
-    /// Registers this process. Frees the leases of the process that used the directory before.
-    pub async fn register_host(&self, slots: u32, version: &str) -> Result<HostId, StoreError> {
+    /// A name for a process that will register.
+    pub fn next_host_id(&self) -> HostId {
+        HostId::from_u128(IdSequence::after(0).next(self.0.clock.now(), rand::random()))
+    }
+
+    /// Registers a process under a name of its own. Frees the leases of the process that used the directory before.
+    /// Idempotent: what failed, or may have, is tried again.
+    pub async fn register_host_as(&self, host: HostId, slots: u32, version: &str) -> Result<(), StoreError> {
         let version = version.to_owned();
-        self.write(Durability::Synced, move |sql, draft| hosts::register(sql, draft, slots, &version)).await
+        self.write(Durability::Synced, move |sql, draft| hosts::register(sql, draft, host, slots, &version)).await
+    }
+
+    /// Registers a process under a fresh name.
+    pub async fn register_host(&self, slots: u32, version: &str) -> Result<HostId, StoreError> {
+        let host = self.next_host_id();
+        self.register_host_as(host, slots, version).await.map(|()| host)
     }
 
     /// Renews all leases of the host.

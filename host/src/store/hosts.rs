@@ -13,7 +13,7 @@ use super::recover::{RECOVERED_JOBS_MAX, leased, recover_hosts};
 use crate::job::{HostId, JobId, Timestamp};
 
 const INSERT: &str = "INSERT INTO hosts (id, started_at, heartbeat_ms, version, slots) VALUES (?1, ?2, ?3, ?4, ?5)
-    RETURNING number";
+    ON CONFLICT (id) DO UPDATE SET heartbeat_ms = excluded.heartbeat_ms RETURNING number";
 const BEAT: &str = "UPDATE hosts SET heartbeat_ms = ?2 WHERE id = ?1";
 const CANCEL_REQUESTED: &str =
     "SELECT id FROM live_jobs INDEXED BY live_leased WHERE lease_host = ?1 AND cancel_requested = 1";
@@ -22,20 +22,24 @@ const LIST: &str = "SELECT id, started_at, version, slots, heartbeat_ms FROM hos
 
 /// A new process. Whoever was registered when the data directory was opened is dead, since the directory's lock is
 /// ours: their leases are freed here, before anything can be claimed.
-pub(super) fn register(sql: &Connection, draft: &mut Draft, slots: u32, version: &str) -> Result<HostId, StoreError> {
+pub(super) fn register(
+    sql: &Connection,
+    draft: &mut Draft,
+    id: HostId,
+    slots: u32,
+    version: &str,
+) -> Result<(), StoreError> {
     let dead = draft.dead_hosts.clone();
     let recovered = recover_hosts(sql, draft, &dead)?;
     if !recovered.hosts.is_empty() {
         draft.recovered = Some(recovered);
     }
-    let id = draft.next_host_id();
     let heartbeat = draft.clock.now_ms();
     let number = sql
         .prepare_cached(INSERT)?
         .query_row(params![id.to_bytes(), draft.now.as_ms(), heartbeat, version, slots], |row| row.get(0))?;
     draft.hosts.insert(id, number);
-    draft.clock.save(sql)?;
-    Ok(id)
+    draft.clock.save(sql)
 }
 
 /// The process lives: one row renews all its leases.

@@ -21,8 +21,7 @@ impl DirectoryLock {
     /// Takes the lock or says who has it.
     pub(super) fn acquire(data_dir: &Path) -> Result<Self, OpenError> {
         let path = data_dir.join(LOCK_FILE);
-        let fail =
-            |error: std::io::Error| OpenError::Failed { path: path.display().to_string(), message: error.to_string() };
+        let fail = |error: std::io::Error| OpenError::system(&path, &error);
         let mut file =
             OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path).map_err(fail)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {

@@ -16,8 +16,7 @@ pub(super) fn known_version() -> i64 {
 
 /// Runs the scripts the database has not seen.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
-    let fail =
-        |error: rusqlite::Error| OpenError::Failed { path: path.display().to_string(), message: error.to_string() };
+    let fail = |error: rusqlite::Error| OpenError::sqlite(path, error);
     let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(fail)?;
     if found > known_version() {
         return Err(OpenError::Newer { path: path.display().to_string(), found, known: known_version() });

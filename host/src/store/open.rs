@@ -10,17 +10,20 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::catalog_rows::load_catalog;
 use super::connection::{DATABASE_FILE, open_writer};
 use super::draft::Draft;
-use super::entry_notes::EntryNotes;
+use super::entry_notes::{ENTRIES_FILE, EntryNotes};
 use super::error::{OpenError, StoreError};
 use super::facade::{StoreOptions, WAITING_MAX};
 use super::lock::DirectoryLock;
+use super::loss::Evidence;
+use super::mark::MarkWriter;
 use super::migrate::migrate;
 use super::operation::Queued;
 use super::order::Order;
 use super::readers::Readers;
+use super::reserve::Reserve;
 use super::shared::Shared;
 use super::store_clock::StoreClock;
-use super::wal::Checkpointing;
+use super::wal::{Checkpointing, WAL_BOUNDS};
 use super::writer::Writer;
 use crate::job::{Clock, Timestamp};
 
@@ -42,31 +45,38 @@ pub(super) struct Opened {
 /// Opens the store in `options.data_dir`, which is created when missing.
 pub(super) fn open(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Opened, OpenError> {
     let directory = &options.data_dir;
-    let failed =
-        |path: &std::path::Path, message: String| OpenError::Failed { path: path.display().to_string(), message };
-    std::fs::create_dir_all(directory).map_err(|error| failed(directory, error.to_string()))?;
+    std::fs::create_dir_all(directory).map_err(|error| OpenError::system(directory, &error))?;
     let lock = DirectoryLock::acquire(directory)?;
     let database = directory.join(DATABASE_FILE);
-    let mut sql = open_writer(&database).map_err(|error| failed(&database, error.to_string()))?;
+    let evidence = Evidence::gather(directory)?;
+    evidence.check_files()?;
+    let reserve = Reserve::give_up(directory);
+    let unusable = |error: rusqlite::Error| OpenError::sqlite(&database, error);
+    let mut sql = open_writer(&database).map_err(unusable)?;
+    evidence.check_tables(&sql).map_err(unusable)??;
     migrate(&mut sql, &database)?;
-    let (notes, lost_entries) = EntryNotes::open(directory).map_err(|error| failed(directory, error.to_string()))?;
+    let mark = evidence.check_commits(&sql).map_err(unusable)??;
+    let mark = MarkWriter::open(directory, evidence.mark, mark);
+    let (notes, lost_entries) =
+        EntryNotes::open(directory).map_err(|error| OpenError::system(&directory.join(ENTRIES_FILE), &error))?;
     let order = Order::new(options.priority_aging);
     let started = reorder(&mut sql, order).and_then(|()| {
         let clock = StoreClock::resume(&sql, clock)?;
         let catalog = Arc::new(load_catalog(&sql, 0)?);
         let draft = Draft::load(&sql, clock.clone(), order, Arc::clone(&catalog), lost_entries)?;
         let readers = Readers::start(&database)?;
-        let shared = Arc::new(Shared::new(catalog, readers, notes));
-        let checkpointing = Checkpointing::start(&mut sql, &database)?;
+        let shared = Arc::new(Shared::new(catalog, readers, notes, mark));
+        let checkpointing = Checkpointing::start(&mut sql, &database, WAL_BOUNDS)?;
         let (queue, queued) = bounded(WAITING_MAX);
-        let writer = Writer::new(sql, draft, Arc::clone(&shared), checkpointing, lock)?;
+        reserve.take();
+        let writer = Writer::new(sql, draft, Arc::clone(&shared), checkpointing, lock, reserve)?;
         std::thread::Builder::new()
             .name("store-write".to_owned())
             .spawn(move || run(writer, &queued))
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
         Ok((queue, shared, clock))
     });
-    let (queue, shared, clock) = started.map_err(|error: StoreError| failed(&database, error.to_string()))?;
+    let (queue, shared, clock) = started.map_err(|error: StoreError| OpenError::store(&database, error))?;
     Ok(Opened { queue, shared, clock, order, database })
 }
 

@@ -10,6 +10,7 @@ use super::catalog::Catalog;
 use super::claimant::Claimant;
 use super::entry_notes::EntryNotes;
 use super::facade::CommitNotice;
+use super::mark::MarkWriter;
 use super::readers::Readers;
 
 /// Called after each commit.
@@ -40,10 +41,11 @@ pub(super) struct Shared {
     pub(super) writable: AtomicBool,
     pub(super) readers: Readers,
     pub(super) entry_notes: EntryNotes,
+    pub(super) mark: MarkWriter,
 }
 
 impl Shared {
-    pub(super) fn new(catalog: Arc<Catalog>, readers: Readers, entry_notes: EntryNotes) -> Self {
+    pub(super) fn new(catalog: Arc<Catalog>, readers: Readers, entry_notes: EntryNotes, mark: MarkWriter) -> Self {
         Self {
             catalog_changed: watch::Sender::new(catalog.revision),
             catalog: RwLock::new(catalog),
@@ -55,6 +57,7 @@ impl Shared {
             writable: AtomicBool::new(true),
             readers,
             entry_notes,
+            mark,
         }
     }
 

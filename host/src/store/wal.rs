@@ -11,14 +11,21 @@ use rusqlite::Connection;
 
 use super::connection::open_checkpointer;
 use super::error::StoreError;
-use super::shared::Shared;
 
-/// The log is folded in from this size on, bytes.
-const WAL_CHECKPOINT_BYTES: u64 = 32 << 20;
-/// Past this size the writer itself waits until the log is folded in, bytes.
-const WAL_BYTES_MAX: u64 = 256 << 20;
-/// After a failed attempt the writer tries again only this much later, bytes of log.
-const WAL_RETRY_BYTES: u64 = 16 << 20;
+/// Sizes of the log at which something is done about it, bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WalBounds {
+    /// It is folded in from here on.
+    checkpoint: u64,
+    /// Past this the writer itself waits until all reads of an older state have ended and it is folded in.
+    max: u64,
+    /// After a wait in vain (the connection's busy timeout) the writer tries again only this much later.
+    retry: u64,
+}
+
+/// Those of a host.
+pub(super) const WAL_BOUNDS: WalBounds = WalBounds { checkpoint: 32 << 20, max: 256 << 20, retry: 16 << 20 };
+
 /// `SQLite`'s page, with the log's frame header.
 const FRAME_BYTES: u64 = 4_096 + 24;
 
@@ -28,12 +35,13 @@ pub(super) struct Checkpointing {
     thread: Option<JoinHandle<()>>,
     copied: Arc<AtomicBool>,
     frames: Arc<AtomicU64>,
+    bounds: WalBounds,
     wait_until_bytes: u64,
 }
 
 impl Checkpointing {
     /// Starts the thread and watches the log of the writer's connection.
-    pub(super) fn start(writer: &mut Connection, path: &Path) -> Result<Self, StoreError> {
+    pub(super) fn start(writer: &mut Connection, path: &Path, bounds: WalBounds) -> Result<Self, StoreError> {
         let frames = Arc::new(AtomicU64::new(0));
         let seen = Arc::clone(&frames);
         writer.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages: std::os::raw::c_int| {
@@ -48,23 +56,24 @@ impl Checkpointing {
             .name("store-checkpoint".to_owned())
             .spawn(move || copy_when_woken(&connection, &woken, &done))
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        Ok(Self { wake: Some(wake), thread: Some(thread), copied, frames, wait_until_bytes: 0 })
+        Ok(Self { wake: Some(wake), thread: Some(thread), copied, frames, bounds, wait_until_bytes: 0 })
     }
 
-    /// Called between transactions.
-    pub(super) fn after_commit(&mut self, writer: &Connection, shared: &Shared) {
+    /// Called between transactions; tells the log's size.
+    pub(super) fn after_commit(&mut self, writer: &Connection, wal_bytes: &AtomicU64) {
         let bytes = self.frames.load(Ordering::Relaxed) * FRAME_BYTES;
-        shared.metrics.wal_bytes.store(bytes, Ordering::Relaxed);
-        if bytes < WAL_CHECKPOINT_BYTES {
+        wal_bytes.store(bytes, Ordering::Relaxed);
+        let WalBounds { checkpoint, max, retry } = self.bounds;
+        if bytes < checkpoint {
             self.wait_until_bytes = 0;
             return;
         }
         if self.copied.swap(false, Ordering::AcqRel) {
             // Nearly everything is copied; the rest is a few pages, and then the next commit starts the log anew.
             fold(writer, "PRAGMA wal_checkpoint(PASSIVE)");
-        } else if bytes > WAL_BYTES_MAX.max(self.wait_until_bytes) {
+        } else if bytes > max.max(self.wait_until_bytes) {
             fold(writer, "PRAGMA wal_checkpoint(RESTART)");
-            self.wait_until_bytes = bytes + WAL_RETRY_BYTES;
+            self.wait_until_bytes = bytes + retry;
         } else if let Some(wake) = &self.wake {
             match wake.try_send(()) {
                 Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(())) => {}
@@ -104,5 +113,107 @@ fn fold(connection: &Connection, pragma: &str) -> bool {
             tracing::warn!(%error, pragma, "checkpoint failed");
             false
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::super::connection::{open_reader, open_writer};
+    use super::*;
+
+    const BOUNDS: WalBounds = WalBounds { checkpoint: 64 << 10, max: 256 << 10, retry: 128 << 10 };
+    /// What the commits of a test put into the log, were it never to begin anew: many times the bound.
+    const WRITTEN_BYTES_MIN: u64 = 3 << 20;
+    const COMMITS: u64 = WRITTEN_BYTES_MIN / FRAME_BYTES;
+    /// How long a reader waits for the writer to wait for it.
+    const DEADLINE: Duration = Duration::from_secs(20);
+
+    struct Log {
+        directory: tempfile::TempDir,
+        writer: Connection,
+    }
+
+    impl Log {
+        fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let writer = open_writer(&directory.path().join("db")).unwrap();
+            writer.execute_batch("CREATE TABLE t (body BLOB)").unwrap();
+            Self { directory, writer }
+        }
+
+        /// A read of the state as it is now, until it is dropped.
+        fn read(&self) -> Connection {
+            let reader = open_reader(&self.directory.path().join("db")).unwrap();
+            reader.execute_batch("BEGIN; SELECT count(*) FROM t").unwrap();
+            reader
+        }
+
+        /// Commits many times; gives the most the log ever held, bytes.
+        fn write(&mut self) -> u64 {
+            let path = self.directory.path().join("db");
+            let mut checkpointing = Checkpointing::start(&mut self.writer, &path, BOUNDS).unwrap();
+            let (bytes, mut peak) = (AtomicU64::new(0), 0);
+            for _ in 0..COMMITS {
+                self.writer.execute("INSERT INTO t VALUES (zeroblob(3000))", []).unwrap();
+                checkpointing.after_commit(&self.writer, &bytes);
+                peak = peak.max(bytes.load(Ordering::Relaxed));
+            }
+            checkpointing.stop();
+            peak
+        }
+
+        fn file_bytes(&self) -> u64 {
+            self.directory.path().join("db-wal").metadata().unwrap().len()
+        }
+    }
+
+    #[test]
+    fn past_the_bound_the_writer_waits_for_a_read_and_the_log_begins_anew() {
+        static WRITER_WAITS: AtomicBool = AtomicBool::new(false);
+        let mut log = Log::new();
+        let wait = |_| {
+            WRITER_WAITS.store(true, Ordering::Release);
+            std::thread::yield_now();
+            true
+        };
+        log.writer.busy_handler(Some(wait)).unwrap();
+        let reader = log.read();
+        let reading = std::thread::spawn(move || {
+            let deadline = Instant::now() + DEADLINE;
+            while !WRITER_WAITS.load(Ordering::Acquire) && Instant::now() < deadline {
+                std::thread::yield_now();
+            }
+            drop(reader);
+        });
+        let peak = log.write();
+        reading.join().unwrap();
+        assert!(WRITER_WAITS.load(Ordering::Acquire), "the writer never waited");
+        assert!(peak > BOUNDS.max, "the bound was not reached: {peak}");
+        let bound = BOUNDS.max + 16 * FRAME_BYTES;
+        assert!(peak <= bound && log.file_bytes() <= bound, "{peak} and {} bytes", log.file_bytes());
+    }
+
+    #[test]
+    fn a_read_that_outlasts_the_wait_is_waited_for_again_only_so_often() {
+        static WAITS: AtomicU64 = AtomicU64::new(0);
+        let mut log = Log::new();
+        let give_up = |_| {
+            WAITS.fetch_add(1, Ordering::Relaxed);
+            false
+        };
+        log.writer.busy_handler(Some(give_up)).unwrap();
+        let reader = log.read();
+        let peak = log.write();
+        let waits = WAITS.swap(0, Ordering::Relaxed);
+        let waits_max = (peak - BOUNDS.max) / BOUNDS.retry + 1;
+        assert!(waits > 0 && waits <= waits_max, "{waits} waits, at most {waits_max} expected");
+        // Once the read is over the log begins anew by itself.
+        drop(reader);
+        let peak = log.write();
+        assert!(peak > WRITTEN_BYTES_MIN, "the log is as long as it was: {peak}");
+        assert!(log.write() <= BOUNDS.max + 16 * FRAME_BYTES, "and then it is not");
     }
 }

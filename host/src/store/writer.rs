@@ -22,6 +22,7 @@ use super::facade::CommitNotice;
 use super::lock::DirectoryLock;
 use super::model::Claimed;
 use super::operation::Queued;
+use super::reserve::Reserve;
 use super::shared::Shared;
 use super::wal::Checkpointing;
 use crate::job::duration::whole_us;
@@ -49,6 +50,8 @@ pub(super) struct Writer {
     claims_resume_at: Option<Instant>,
     /// Held for as long as the thread lives.
     lock: DirectoryLock,
+    /// Given up at the start; taken again when the files that used it are gone.
+    reserve: Reserve,
 }
 
 /// Why a transaction came to nothing.
@@ -68,6 +71,7 @@ impl Writer {
         shared: Arc<Shared>,
         checkpointing: Checkpointing,
         lock: DirectoryLock,
+        reserve: Reserve,
     ) -> Result<Self, StoreError> {
         let last: Option<(i64, i64)> = rusqlite::OptionalExtension::optional(
             sql.query_row(LAST_COMMIT, [], |row| Ok((row.get(0)?, row.get(1)?))),
@@ -83,6 +87,7 @@ impl Writer {
             is_full_sync: None,
             claims_resume_at: None,
             lock,
+            reserve,
         })
     }
 
@@ -204,7 +209,7 @@ impl Writer {
         self.commit().map_err(|error| self.give_up(error))?;
         let look = self.hand_over(claimed);
         self.publish();
-        self.checkpointing.after_commit(&self.sql, &self.shared);
+        self.checkpointing.after_commit(&self.sql, &self.shared.metrics.wal_bytes);
         Ok(look)
     }
 
@@ -275,6 +280,9 @@ impl Writer {
         let started = Instant::now();
         self.execute("COMMIT")?;
         let commit_us = whole_us(started.elapsed());
+        if last_commit > self.last_commit && self.is_full_sync == Some(true) {
+            self.shared.mark.note(last_commit);
+        }
         (self.last_commit, self.event_bytes) = (last_commit, event_bytes);
         self.shared.metrics.commits.fetch_add(1, Ordering::Relaxed);
         self.shared.metrics.commit_us.fetch_add(commit_us, Ordering::Relaxed);
@@ -335,8 +343,9 @@ impl Writer {
             tracing::warn!(%error, "the write-ahead log could not be folded in; the next start does it");
         }
         self.shared.readers.close();
-        let Self { sql, lock, .. } = self;
+        let Self { sql, lock, reserve, .. } = self;
         drop(sql);
+        reserve.take();
         drop(lock);
         if let Some(reply) = closing {
             let _gone = reply.send(result);

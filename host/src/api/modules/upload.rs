@@ -32,7 +32,7 @@ const IMPORTS_NAMED_MAX: usize = 20;
         (status = 200, body = ModuleVersion, description = "This version was uploaded before; active now"),
         (status = 409, description = "`kind_owned`, `kinds_needed`"),
         (status = 413, description = "`body_too_large`"),
-        (status = 422, description = "`malformed_module` (with `offset`), `no_entry`, `unknown_imports`, `compile_failed`, `describe_failed`"),
+        (status = 422, description = "`malformed_module` (with `offset`), `no_entry`, `module_limits`, `unknown_imports`, `compile_failed`, `describe_failed`"),
         (status = 503, description = "`store_unavailable`, `compiler_unavailable`"),
     ),
 )]
@@ -70,6 +70,7 @@ fn refuse(error: UploadError) -> ApiError {
             ApiError::new(ProblemCode::MalformedModule, sentence).with("offset", offset)
         }
         UploadError::NoEntry(_) => ApiError::new(ProblemCode::NoEntry, sentence),
+        UploadError::TooLarge(_) => ApiError::new(ProblemCode::ModuleLimits, sentence),
         UploadError::UnknownImports(mut imports) => {
             imports.truncate(IMPORTS_NAMED_MAX);
             let imports: Vec<String> = imports.into_iter().map(quoted).collect();
@@ -103,6 +104,13 @@ fn refuse_compile(error: &CompileError, sentence: String) -> ApiError {
         CompileError::Refused(_) | CompileError::TimedOut(_) | CompileError::OutOfMemory(_) => {
             ApiError::fields(ProblemCode::CompileFailed, vec![FieldError::new("", sentence)])
         }
+        CompileError::NoRoom(_) => {
+            tracing::warn!(%error, "an upload was refused");
+            ApiError::new(
+                ProblemCode::StoreUnavailable,
+                "the disk of the data directory is too full to compile a module; nothing was stored, try again later",
+            )
+        }
         CompileError::Process(_) => {
             tracing::error!(%error, "an upload was refused");
             ApiError::new(
@@ -127,6 +135,8 @@ mod tests {
         for (error, status, code) in [
             (UploadError::Malformed { offset: 8, message: "x".into() }, 422, "malformed_module"),
             (UploadError::NoEntry("x".into()), 422, "no_entry"),
+            (UploadError::TooLarge("x".into()), 422, "module_limits"),
+            (UploadError::Compile(CompileError::NoRoom("secret".into())), 503, "store_unavailable"),
             (UploadError::UnknownImports(vec!["a:b/c".into()]), 422, "unknown_imports"),
             (UploadError::Compile(CompileError::Refused("x".into())), 422, "compile_failed"),
             (UploadError::Compile(CompileError::TimedOut(Duration::ZERO)), 422, "compile_failed"),

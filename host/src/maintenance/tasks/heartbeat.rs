@@ -2,7 +2,10 @@
 //! (should the signal have been lost), or that it was taken for dead. While the disk is full it is also the probe that finds out
 //! when it no longer is.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
 
 use crate::dispatcher::DispatcherHandle;
 use crate::job::{FailureReason, HostId};
@@ -16,6 +19,10 @@ pub(in crate::maintenance) struct Heartbeat {
     pub(in crate::maintenance) store: Store,
     pub(in crate::maintenance) dispatcher: DispatcherHandle,
     pub(in crate::maintenance) host: HostId,
+    pub(in crate::maintenance) slots: u32,
+    /// Signed on. A host that starts on a full disk does so here, once it can.
+    pub(in crate::maintenance) is_registered: AtomicBool,
+    pub(in crate::maintenance) taken_for_dead: CancellationToken,
     pub(in crate::maintenance) period: Duration,
 }
 
@@ -29,10 +36,16 @@ impl Task for Heartbeat {
     }
 
     async fn run(&self) -> Result<Turn, StoreError> {
+        if !self.is_registered.load(Ordering::Relaxed) {
+            self.store.register_host_as(self.host, self.slots, env!("CARGO_PKG_VERSION")).await?;
+            self.is_registered.store(true, Ordering::Relaxed);
+            tracing::info!("the store can write again; jobs run from now on");
+        }
         let heartbeat = self.store.heartbeat(self.host).await?;
         if !heartbeat.registered {
-            tracing::error!(host = %self.host, "this host was taken for dead; interrupting what it still runs");
+            tracing::error!(host = %self.host, "this host was taken for dead by another; it ends what it still runs and stops");
             self.dispatcher.interrupt_all(FailureReason::HostLost);
+            self.taken_for_dead.cancel();
         }
         for job in heartbeat.cancel_requested {
             self.dispatcher.interrupt(job, FailureReason::Cancelled);

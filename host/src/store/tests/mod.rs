@@ -9,6 +9,7 @@ mod fencing;
 mod idempotency;
 mod lifecycle;
 mod listing;
+mod losses;
 mod opening;
 mod reference;
 mod registry;
