@@ -312,6 +312,27 @@ impl Store {
         self.write(Durability::Relaxed, move |sql, draft| promote::promote_due(sql, draft, jobs_max)).await
     }
 
+    /// The job each of these keys named with the same request; `None` where none did. For requests that can't be
+    /// written any more, but may have been: the catalog has changed since.
+    pub async fn replayed_jobs(
+        &self,
+        tenant: TenantId,
+        keys: Vec<IdempotencyKey>,
+    ) -> Result<Vec<Option<JobId>>, StoreError> {
+        let now = self.0.clock.now();
+        self.read(move |sql, _| idempotency::replayed_jobs(sql, tenant, &keys, now)).await
+    }
+
+    /// The same of a whole batch's key: its jobs, line by line (`None` where a line was refused).
+    pub async fn replayed_batch(
+        &self,
+        tenant: TenantId,
+        key: IdempotencyKey,
+    ) -> Result<Option<Vec<Option<JobId>>>, StoreError> {
+        let now = self.0.clock.now();
+        self.read(move |sql, _| idempotency::replayed_batch(sql, tenant, &key, now)).await
+    }
+
     // ---- jobs as people see them ----
 
     /// One job with its payload and output.

@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::catalog::TenantId;
 use super::error::StoreError;
 use super::model::IdempotencyKey;
+use super::rows::any_row;
 use crate::job::{JobId, Timestamp};
 
 /// How long a key is remembered, ms.
@@ -47,6 +48,34 @@ pub(super) fn known(
         None => Known::No,
         Some((hash, _)) if hash != key.request_hash => Known::Other,
         Some((_, jobs)) => Known::Same(unpack_jobs(&jobs)),
+    })
+}
+
+/// The job each of these keys named with the same request; `None` where none did, or the job is gone.
+pub(super) fn replayed_jobs(
+    sql: &Connection,
+    tenant: TenantId,
+    keys: &[IdempotencyKey],
+    now: Timestamp,
+) -> Result<Vec<Option<JobId>>, StoreError> {
+    let find = |key| {
+        let jobs = replayed_batch(sql, tenant, key, now)?;
+        let Some(job) = jobs.and_then(|jobs| jobs.first().copied().flatten()) else { return Ok(None) };
+        Ok(any_row(sql, tenant, job)?.map(|_| job))
+    };
+    keys.iter().map(find).collect()
+}
+
+/// The jobs this key named with the same request.
+pub(super) fn replayed_batch(
+    sql: &Connection,
+    tenant: TenantId,
+    key: &IdempotencyKey,
+    now: Timestamp,
+) -> Result<Option<Vec<Option<JobId>>>, StoreError> {
+    Ok(match known(sql, tenant, key, now)? {
+        Known::Same(jobs) => Some(jobs),
+        Known::No | Known::Other => None,
     })
 }
 

@@ -4,18 +4,19 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use super::batch_lines::{Format, Line, check_lines};
+use super::batch_lines::{Format, Line, Place, check_lines};
 use super::batch_reply::{reject, reply};
 use super::enqueue::{IDEMPOTENCY_REPLAYED, header_key, key_conflict};
 use super::request::{JobRequest, Rules};
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{Parameters, content_type_is, read_body};
 use crate::api::shared::{Api, Shared};
-use crate::store::{BatchItem, BatchResult, IdempotencyKey};
+use crate::job::JobId;
+use crate::store::{BatchItem, BatchResult, IdempotencyKey, NewJob};
 
 /// A body up to this size is checked at once; checking a larger one would hold up other requests and gets a thread.
 const CHECKED_AT_ONCE_BYTES_MAX: usize = 64 << 10;
@@ -98,48 +99,101 @@ fn format_of(headers: &HeaderMap) -> Result<Format, ApiError> {
     }
 }
 
+/// What is to become of a line.
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    /// The store decides.
+    New,
+    /// Came before, under a key of its own.
+    Known(JobId),
+    /// Refused.
+    Refused,
+}
+
+impl Fate {
+    fn known(self) -> Option<JobId> {
+        match self {
+            Fate::Known(id) => Some(id),
+            Fate::New | Fate::Refused => None,
+        }
+    }
+}
+
+/// The lines of a batch, taken apart: one place and fate each, the jobs to write, the errors of those refused.
+#[derive(Default)]
+struct Sorted {
+    places: Vec<Place>,
+    fates: Vec<Fate>,
+    jobs: Vec<NewJob>,
+    refusals: Vec<ApiError>,
+}
+
+/// Lines that were refused but came before, under a key of their own, count as what they made then.
+async fn sort(api: &Api, mut lines: Vec<Line>) -> Result<Sorted, ApiError> {
+    let keys = |line: &mut Line| line.checked.as_mut().err().and_then(|refused| refused.key.take());
+    let (asked, keys): (Vec<usize>, Vec<IdempotencyKey>) =
+        lines.iter_mut().enumerate().filter_map(|(index, line)| Some((index, keys(line)?))).unzip();
+    let known = if keys.is_empty() { Vec::new() } else { api.store.replayed_jobs(api.tenant(), keys).await? };
+    let mut known = asked.into_iter().zip(known).peekable();
+    let mut sorted = Sorted::default();
+    for (index, Line { place, checked }) in lines.into_iter().enumerate() {
+        let known = known.next_if(|(asked, _)| *asked == index).and_then(|(_, job)| job);
+        sorted.places.push(place);
+        sorted.fates.push(match (checked, known) {
+            (Ok(job), _) => {
+                sorted.jobs.push(job);
+                Fate::New
+            }
+            (Err(_), Some(job)) => Fate::Known(job),
+            (Err(refused), None) => {
+                sorted.refusals.push(refused.error);
+                Fate::Refused
+            }
+        });
+    }
+    Ok(sorted)
+}
+
 async fn enqueue_lines(
     api: &Api,
     lines: Vec<Line>,
     atomic: bool,
     key: Option<IdempotencyKey>,
 ) -> Result<Response, ApiError> {
-    let mut jobs = Vec::with_capacity(lines.len());
-    let mut refused = Vec::new();
-    let mut refusals = Vec::new();
-    let mut places = Vec::with_capacity(lines.len());
-    for (index, Line { place, checked }) in lines.into_iter().enumerate() {
-        places.push(place);
-        match checked {
-            Ok(job) => jobs.push(job),
-            Err(error) => {
-                refused.push(index);
-                refusals.push(error);
-            }
-        }
-    }
-    if atomic && !refusals.is_empty() {
-        let first_refused = refused.iter().filter_map(|index| places.get(*index).copied());
-        return Err(reject(first_refused.zip(refusals)));
-    }
-    if jobs.is_empty() && key.is_none() {
-        return reply(&places, (0..places.len()).map(|_| None), refusals, false);
-    }
-    let result = api.store.enqueue_batch(api.tenant(), jobs, atomic, key, refused.clone()).await?;
+    let Sorted { places, fates, jobs, refusals } = sort(api, lines).await?;
+    let result = if atomic && !refusals.is_empty() {
+        let known = match key {
+            Some(key) => api.store.replayed_batch(api.tenant(), key).await?,
+            None => None,
+        };
+        let Some(ids) = known else {
+            let refused = places.iter().zip(&fates).filter(|(_, fate)| matches!(fate, Fate::Refused));
+            return Err(reject(refused.map(|(place, _)| *place).zip(refusals)));
+        };
+        BatchResult::Replayed(ids)
+    } else if jobs.is_empty() && key.is_none() {
+        BatchResult::Done(Vec::new())
+    } else {
+        let unwritten = fates.iter().enumerate().filter(|(_, fate)| !matches!(fate, Fate::New));
+        let unwritten = unwritten.map(|(index, _)| index).collect();
+        api.store.enqueue_batch(api.tenant(), jobs, atomic, key, unwritten).await?
+    };
     match result {
         BatchResult::Done(items) => {
             let mut items = items.into_iter();
-            let mut refused = refused.into_iter().peekable();
-            let in_order =
-                (0..places.len()).map(|index| if refused.next_if_eq(&index).is_some() { None } else { items.next() });
+            let in_order = fates.iter().map(|fate| match fate {
+                Fate::New => items.next(),
+                Fate::Known(id) => Some(BatchItem::Replayed(*id)),
+                Fate::Refused => None,
+            });
             reply(&places, in_order, refusals, false)
         }
         BatchResult::Replayed(ids) => {
+            let ids: Vec<Option<JobId>> = ids.iter().zip(&fates).map(|(id, fate)| id.or(fate.known())).collect();
             let mut refusals = refusals.into_iter();
-            let mut refused = refused.into_iter().peekable();
             // A line that was refused then may pass now, or the other way round: what happened then counts.
             let refused_now: Vec<Option<ApiError>> =
-                (0..places.len()).map(|index| refused.next_if_eq(&index).and_then(|_| refusals.next())).collect();
+                fates.iter().map(|fate| matches!(fate, Fate::Refused).then(|| refusals.next()).flatten()).collect();
             let errors = ids
                 .iter()
                 .zip(refused_now)
@@ -148,13 +202,13 @@ async fn enqueue_lines(
                 .collect();
             let mut response = reply(&places, ids.iter().map(|id| id.map(BatchItem::Replayed)), errors, true)?;
             response.headers_mut().insert(IDEMPOTENCY_REPLAYED.clone(), HeaderValue::from_static("true"));
-            *response.status_mut() = StatusCode::OK;
             Ok(response)
         }
         BatchResult::KeyConflict => Err(key_conflict()),
         BatchResult::Rejected { index, result } => {
             let error = super::batch_reply::item_error(result).unwrap_or_else(refused_then);
-            Err(reject(places.get(index).copied().into_iter().zip([error])))
+            let mut written = places.iter().zip(&fates).filter(|(_, fate)| matches!(fate, Fate::New));
+            Err(reject(written.nth(index).map(|(place, _)| *place).into_iter().zip([error])))
         }
     }
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::request::{JobRequest, Rules};
+use super::request::{JobRequest, Refused, Rules};
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{parse_json, refuse_json};
 use crate::store::NewJob;
@@ -31,7 +31,7 @@ pub(super) enum Place {
 #[derive(Debug)]
 pub(super) struct Line {
     pub(super) place: Place,
-    pub(super) checked: Result<NewJob, ApiError>,
+    pub(super) checked: Result<NewJob, Refused>,
 }
 
 /// Every job of a batch, in order. An error concerns the batch as a whole.
@@ -42,7 +42,8 @@ pub(super) fn check_lines(
     jobs_max: usize,
 ) -> Result<Vec<Line>, ApiError> {
     let mut check = |place, text: &[u8]| {
-        let checked = parse_json::<JobRequest>(text).and_then(|request| rules.check_next(request, body));
+        let request = parse_json::<JobRequest>(text).map_err(Refused::from);
+        let checked = request.and_then(|request| rules.check_next(request, body));
         Line { place, checked }
     };
     match format {

@@ -7,7 +7,7 @@ use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 
-use super::request::{JobRequest, Rules};
+use super::request::{JobRequest, Refused, Rules};
 use super::view::{Bulk, View};
 use super::wait::{preferred_wait, wait_for_end};
 use crate::api::error::{ApiError, ProblemCode};
@@ -57,31 +57,39 @@ pub(in crate::api) async fn enqueue(
     let body_bytes_max = api.config.requests.payload_bytes_max.saturating_add(REQUEST_FIELDS_BYTES_MAX);
     let body = read_body(&parts.headers, body, body_bytes_max).await?;
     let header_key = header_key(&parts.headers)?;
-    let new = {
+    let checked = {
         // Not held longer than this: a wait must not keep an old catalog alive.
         let catalog = api.store.catalog();
-        Rules::new(&api, &catalog).check(parse_json::<JobRequest>(&body)?, &body, header_key)?
+        Rules::new(&api, &catalog).check(parse_json::<JobRequest>(&body)?, &body, header_key)
     };
-    let payload = new.spec.payload.clone();
     let wait = preferred_wait(&parts.headers);
 
-    let (row, replayed) = match api.store.enqueue(api.tenant(), new).await? {
-        EnqueueResult::Created(row) => (row, false),
-        EnqueueResult::Replayed(row) => (row, true),
-        EnqueueResult::KeyConflict => return Err(key_conflict()),
-        EnqueueResult::KindGone => return Err(kind_gone()),
+    let (id, created) = match checked {
+        Ok(new) => {
+            let payload = new.spec.payload.clone();
+            match api.store.enqueue(api.tenant(), new).await? {
+                EnqueueResult::Created(row) => (row.id, Some((row, payload))),
+                EnqueueResult::Replayed(row) => (row.id, None),
+                EnqueueResult::KeyConflict => return Err(key_conflict()),
+                EnqueueResult::KindGone => return Err(kind_gone()),
+            }
+        }
+        Err(refused) => (recognise(&api, refused).await?, None),
     };
+    let replayed = created.is_none();
     // A job that was just created is shown as committed; one of before, or one to wait for, is read again.
     let detail = match wait {
-        Some(wait) => wait_for_end(&api, row.id, wait).await?,
-        None if replayed => api.store.job(api.tenant(), row.id).await?,
+        Some(wait) => wait_for_end(&api, id, wait).await?,
+        None if replayed => api.store.job(api.tenant(), id).await?,
         None => None,
     };
     let catalog = api.store.catalog();
     let view = View::new(&api, &catalog);
-    let job = match &detail {
-        Some(detail) => view.detail(detail),
-        None => view.job(&row, Bulk::of(&payload, None), None),
+    let (job, payload_bytes) = match (&detail, &created) {
+        (Some(detail), _) => (view.detail(detail), detail.payload.len()),
+        (None, Some((row, payload))) => (view.job(row, Bulk::of(payload, None), None), payload.len()),
+        // Deleted at this moment.
+        (None, None) => return Err(job_not_found(id)),
     };
     let status = match (wait, replayed) {
         (Some(_), _) if job.state.is_terminal() => StatusCode::OK,
@@ -89,8 +97,8 @@ pub(in crate::api) async fn enqueue(
         (None, true) => StatusCode::OK,
         (None, false) => StatusCode::CREATED,
     };
-    let mut response = json(status, &job, REPLY_BYTES + payload.len())?;
-    response.headers_mut().insert(LOCATION, location(&row)?);
+    let mut response = json(status, &job, REPLY_BYTES + payload_bytes)?;
+    response.headers_mut().insert(LOCATION, location(id)?);
     if replayed {
         response.headers_mut().insert(IDEMPOTENCY_REPLAYED.clone(), HeaderValue::from_static("true"));
     }
@@ -99,6 +107,14 @@ pub(in crate::api) async fn enqueue(
         response.headers_mut().insert(PREFERENCE_APPLIED.clone(), applied);
     }
     Ok(response)
+}
+
+/// The job this request made when it came before; what is wrong with it now does not matter then.
+async fn recognise(api: &Api, refused: Refused) -> Result<JobId, ApiError> {
+    let Refused { error, key } = refused;
+    let Some(key) = key else { return Err(error) };
+    let known = api.store.replayed_jobs(api.tenant(), vec![key]).await?;
+    known.into_iter().flatten().next().ok_or(error)
 }
 
 /// The header `Idempotency-Key`; its content is checked with the request.
@@ -130,8 +146,8 @@ pub(super) fn job_not_found(job: JobId) -> ApiError {
     ApiError::new(ProblemCode::JobNotFound, format!("there is no job `{job}`"))
 }
 
-fn location(row: &JobRow) -> Result<HeaderValue, ApiError> {
-    HeaderValue::try_from(format!("/v1/jobs/{}", row.id)).map_err(|error| ApiError::internal(&error))
+fn location(job: JobId) -> Result<HeaderValue, ApiError> {
+    HeaderValue::try_from(format!("/v1/jobs/{job}")).map_err(|error| ApiError::internal(&error))
 }
 
 /// An answer in JSON. Fails only where the store holds text that is not JSON.

@@ -108,6 +108,21 @@ struct KnownKind<'r> {
     validators: Option<Arc<KindValidators>>,
 }
 
+/// A request that may not be made now.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) error: ApiError,
+    /// By which it is known if it was made before: what was accepted then is answered again, whatever the kind takes
+    /// now.
+    pub(super) key: Option<IdempotencyKey>,
+}
+
+impl From<ApiError> for Refused {
+    fn from(error: ApiError) -> Self {
+        Self { error, key: None }
+    }
+}
+
 impl<'r> Rules<'r> {
     pub(super) fn new(api: &'r crate::api::shared::Api, catalog: &'r Catalog) -> Self {
         Self {
@@ -128,21 +143,21 @@ impl<'r> Rules<'r> {
         request: JobRequest<'_>,
         body: &Bytes,
         header_key: Option<&str>,
-    ) -> Result<NewJob, ApiError> {
-        let kind = self.kind(&request.kind)?;
-        self.check_for(&kind, request, body, header_key)
+    ) -> Result<NewJob, Refused> {
+        let kind = self.kind(&request.kind);
+        self.check_for(kind, request, body, header_key)
     }
 
     /// The same for one of many requests: kinds are looked up once.
-    pub(super) fn check_next(&mut self, request: JobRequest<'_>, body: &Bytes) -> Result<NewJob, ApiError> {
+    pub(super) fn check_next(&mut self, request: JobRequest<'_>, body: &Bytes) -> Result<NewJob, Refused> {
         let kind = if let Some(known) = self.known.get(request.kind.as_ref()) {
             known.clone()
         } else {
             let found = self.kind(&request.kind);
             self.known.insert(request.kind.clone().into_owned(), found.clone());
             found
-        }?;
-        self.check_for(&kind, request, body, None)
+        };
+        self.check_for(kind, request, body, None)
     }
 
     fn kind(&self, name: &str) -> Result<KnownKind<'r>, ApiError> {
@@ -165,12 +180,35 @@ impl<'r> Rules<'r> {
 
     fn check_for(
         &self,
-        kind: &KnownKind<'_>,
+        kind: Result<KnownKind<'_>, ApiError>,
         request: JobRequest<'_>,
         body: &Bytes,
         header_key: Option<&str>,
-    ) -> Result<NewJob, ApiError> {
+    ) -> Result<NewJob, Refused> {
+        let mut errors = Vec::new();
         let payload = request.payload.map_or(Bytes::from_static(b"null"), |raw| body.slice_ref(raw.get().as_bytes()));
+        let key = idempotency_key(request.idempotency_key.as_deref(), header_key, &mut errors);
+        let idempotency =
+            key.map(|key| IdempotencyKey { key: key.to_owned(), request_hash: request_hash(&request, &payload) });
+        match kind.and_then(|kind| self.spec(&kind, request, payload, errors).map(|spec| (kind, spec))) {
+            Ok((kind, spec)) => Ok(NewJob {
+                kind: kind.entry.id,
+                checked_against: kind.entry.version.as_ref().map(|version| version.id),
+                spec,
+                idempotency,
+            }),
+            Err(error) => Err(Refused { error, key: idempotency }),
+        }
+    }
+
+    /// What is to run; `errors` is what is wrong already.
+    fn spec(
+        &self,
+        kind: &KnownKind<'_>,
+        request: JobRequest<'_>,
+        payload: Bytes,
+        mut errors: Vec<FieldError>,
+    ) -> Result<JobSpec, ApiError> {
         if payload.len() > self.payload_bytes_max {
             return Err(ApiError::new(
                 ProblemCode::PayloadTooLarge,
@@ -178,10 +216,6 @@ impl<'r> Rules<'r> {
             )
             .with("bytes_max", self.payload_bytes_max));
         }
-        let mut errors = Vec::new();
-        let key = idempotency_key(request.idempotency_key.as_deref(), header_key, &mut errors);
-        let idempotency =
-            key.map(|key| IdempotencyKey { key: key.to_owned(), request_hash: request_hash(&request, &payload) });
         let JobRequest {
             kind: _,
             payload: _,
@@ -226,12 +260,7 @@ impl<'r> Rules<'r> {
         } else {
             payload::check_readable(&spec.payload)?;
         }
-        Ok(NewJob {
-            kind: kind.entry.id,
-            checked_against: kind.entry.version.as_ref().map(|version| version.id),
-            spec,
-            idempotency,
-        })
+        Ok(spec)
     }
 }
 

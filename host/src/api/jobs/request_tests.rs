@@ -55,7 +55,7 @@ fn check_with(text: &str, header_key: Option<&str>) -> Result<NewJob, ApiError> 
         known: FxHashMap::default(),
     };
     let body = Bytes::copy_from_slice(text.as_bytes());
-    rules.check(parse_json(&body)?, &body, header_key)
+    rules.check(parse_json(&body)?, &body, header_key).map_err(|refused| refused.error)
 }
 
 fn check(text: &str) -> Result<NewJob, ApiError> {

@@ -13,6 +13,9 @@ async fn a_key_is_remembered_for_a_day_and_over_a_restart() {
     let kind = harness.kind("k");
     let first = harness.enqueue(NewJob { idempotency: Some(key("a", 1)), ..job(kind) }).await;
     harness.reopen().await;
+    let keys = || vec![key("a", 1), key("b", 1), key("a", 2)];
+    let replayed = harness.store.replayed_jobs(TENANT, keys()).await.unwrap();
+    assert_eq!(replayed, [Some(first), None, None]);
     harness.clock.advance(86_000_000);
     match harness.store.enqueue(TENANT, NewJob { idempotency: Some(key("a", 1)), ..job(kind) }).await.unwrap() {
         EnqueueResult::Replayed(row) => assert_eq!(row.id, first),
@@ -22,6 +25,7 @@ async fn a_key_is_remembered_for_a_day_and_over_a_restart() {
     assert!(matches!(other, EnqueueResult::KeyConflict));
     assert!(!harness.store.prune_idempotency_keys().await.unwrap());
     harness.clock.advance(500_000);
+    assert_eq!(harness.store.replayed_jobs(TENANT, keys()).await.unwrap(), [None; 3]);
     let second = harness.enqueue(NewJob { idempotency: Some(key("a", 2)), ..job(kind) }).await;
     assert_ne!(first, second);
 }
@@ -50,6 +54,9 @@ async fn batches_replay_refuse_and_reject() {
     let replayed = harness.store.enqueue_batch(TENANT, jobs(), false, Some(key("batch", 9)), vec![1]).await.unwrap();
     let BatchResult::Replayed(ids) = replayed else { panic!("{replayed:?}") };
     assert_eq!(ids, [Some(id), None, Some(id), None, None]);
+    let known = harness.store.replayed_batch(TENANT, key("batch", 9)).await.unwrap();
+    assert_eq!(known, Some(vec![Some(id), None, Some(id), None, None]));
+    assert_eq!(harness.store.replayed_batch(TENANT, key("batch", 8)).await.unwrap(), None);
     let conflict = harness.store.enqueue_batch(TENANT, jobs(), false, Some(key("batch", 8)), vec![]).await.unwrap();
     assert!(matches!(conflict, BatchResult::KeyConflict));
     assert_counters_hold(&harness.database());
