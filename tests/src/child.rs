@@ -52,6 +52,23 @@ fn command(args: &[String], envs: &[(String, String)], current_dir: &Path) -> Co
     command
 }
 
+/// The same command under a limit on its address space. The shell becomes the command: the process id is its own.
+fn within(address_space_bytes: u64, command: &Command) -> Command {
+    let mut limited = Command::new("sh");
+    limited.args(["-c", &format!(r#"ulimit -v {} && exec "$0" "$@""#, address_space_bytes >> 10)]);
+    limited.arg(command.get_program()).args(command.get_args()).stdin(Stdio::null());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => limited.env(name, value),
+            None => limited.env_remove(name),
+        };
+    }
+    if let Some(directory) = command.get_current_dir() {
+        limited.current_dir(directory);
+    }
+    limited
+}
+
 /// A command that has ended.
 #[derive(Debug)]
 pub struct Exited {
@@ -116,10 +133,21 @@ pub(crate) struct HostChild {
 
 impl HostChild {
     /// Starts `stoker ARGS`, everything it writes going to the file `log`.
-    pub(crate) fn spawn(args: &[String], envs: &[(String, String)], current_dir: &Path, log: PathBuf) -> Self {
+    /// Within `address_space_bytes`, if given.
+    pub(crate) fn spawn(
+        args: &[String],
+        envs: &[(String, String)],
+        current_dir: &Path,
+        log: PathBuf,
+        address_space_bytes: Option<u64>,
+    ) -> Self {
         let out = File::create(&log).expect("a log file");
         let err = out.try_clone().expect("a second handle");
-        let child = command(args, envs, current_dir).stdout(out).stderr(err).spawn().expect("the binary starts");
+        let mut command = command(args, envs, current_dir);
+        if let Some(bytes) = address_space_bytes {
+            command = within(bytes, &command);
+        }
+        let child = command.stdout(out).stderr(err).spawn().expect("the binary starts");
         Self { child, log }
     }
 

@@ -25,6 +25,7 @@ pub struct HostBuilder {
     data_dir: Option<PathBuf>,
     admin_key: Option<String>,
     may_leave_work: bool,
+    address_space_bytes: Option<u64>,
 }
 
 impl HostBuilder {
@@ -66,6 +67,13 @@ impl HostBuilder {
     #[must_use]
     pub fn data_dir(mut self, path: impl Into<PathBuf>) -> Self {
         self.data_dir = Some(path.into());
+        self
+    }
+
+    /// With so much virtual memory and no more.
+    #[must_use]
+    pub fn address_space(mut self, bytes: u64) -> Self {
+        self.address_space_bytes = Some(bytes);
         self
     }
 
@@ -123,6 +131,7 @@ impl TestHost {
             data_dir: None,
             admin_key: None,
             may_leave_work: false,
+            address_space_bytes: None,
         }
     }
 
@@ -241,7 +250,8 @@ impl TestHost {
             args.extend(["--listen".to_owned(), "127.0.0.1:0".to_owned()]);
         }
         args.extend(self.builder.args.iter().cloned());
-        let mut child = HostChild::spawn(&args, &self.builder.envs, self.home.path(), log);
+        let mut child =
+            HostChild::spawn(&args, &self.builder.envs, self.home.path(), log, self.builder.address_space_bytes);
         match child.wait_listening() {
             Ok(url) => {
                 self.api = Api::new(&url, self.builder.admin_key.clone());

@@ -12,6 +12,7 @@ use tempfile::NamedTempFile;
 
 use super::artifacts::TEMPORARY_PREFIX;
 use super::compile_child::{self, ChildLimits, NO_ROOM, REFUSED, SUBCOMMAND, is_no_room};
+use super::engine::AddressSpace;
 use super::guest::TrustedArtifact;
 use super::model::{CompileError, CompilerProcess, SandboxOptions};
 use crate::job::{GuestType, cut};
@@ -26,14 +27,17 @@ const MESSAGE_BYTES_MAX: usize = 4 << 10;
 #[derive(Debug)]
 pub(super) struct Compiler {
     process: CompilerProcess,
+    space: AddressSpace,
     directory: PathBuf,
     timeout: Duration,
     memory_bytes: u64,
 }
 
 impl Compiler {
-    pub(super) fn new(options: &SandboxOptions) -> Self {
+    /// Compiles for the engine that has this address space.
+    pub(super) fn new(options: &SandboxOptions, space: AddressSpace) -> Self {
         Self {
+            space,
             process: options.compiler.clone(),
             directory: options.artifact_dir.clone(),
             timeout: options.compile_timeout,
@@ -43,9 +47,10 @@ impl Compiler {
 
     /// Native code for the module. Dropping the future kills the process.
     pub(super) async fn compile(&self, guest: GuestType, wasm: Bytes) -> Result<TrustedArtifact, CompileError> {
+        let space = self.space;
         let executable = match &self.process {
             CompilerProcess::InProcess => {
-                return blocking(move || compile_child::compile(guest, &wasm).map_err(CompileError::Refused))
+                return blocking(move || compile_child::compile(space, guest, &wasm).map_err(CompileError::Refused))
                     .await
                     .map(TrustedArtifact::vouch);
             }
@@ -58,9 +63,11 @@ impl Compiler {
             artifact_bytes: ARTIFACT_BYTES_MAX,
         };
         let directory = self.directory.clone();
-        let mut run =
-            blocking(move || Run::start(&executable, &directory, limits, guest, &wasm).map_err(|error| failed(&error)))
-                .await?;
+        let mut run = blocking(move || {
+            Run::start(&executable, &directory, limits.to_arguments(space, guest), &wasm)
+                .map_err(|error| failed(&error))
+        })
+        .await?;
         let status = self.watch(&mut run).await?;
         blocking(move || run.conclude(status, limits)).await.map(TrustedArtifact::vouch)
     }
@@ -98,13 +105,7 @@ struct Run {
 }
 
 impl Run {
-    fn start(
-        executable: &Path,
-        directory: &Path,
-        limits: ChildLimits,
-        guest: GuestType,
-        wasm: &[u8],
-    ) -> io::Result<Run> {
+    fn start(executable: &Path, directory: &Path, arguments: [String; 5], wasm: &[u8]) -> io::Result<Run> {
         let temporary = || tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempfile_in(directory);
         let mut input = temporary()?;
         input.write_all(wasm)?;
@@ -113,7 +114,7 @@ impl Run {
         let (artifact, messages) = (temporary()?, temporary()?);
         let child = Command::new(executable)
             .arg(SUBCOMMAND)
-            .args(limits.to_arguments(guest))
+            .args(arguments)
             .env_clear()
             .stdin(Stdio::from(input))
             .stdout(Stdio::from(artifact.reopen()?))

@@ -6,7 +6,7 @@
 use std::io::{Read, Write};
 use std::process::ExitCode;
 
-use super::engine::compiling_engine;
+use super::engine::{AddressSpace, compiling_engine};
 use crate::job::GuestType;
 
 /// First argument of the executable that leads here.
@@ -34,13 +34,20 @@ pub(super) struct ChildLimits {
 }
 
 impl ChildLimits {
-    pub(super) fn to_arguments(self, guest: GuestType) -> [String; 4] {
+    pub(super) fn to_arguments(self, space: AddressSpace, guest: GuestType) -> [String; 5] {
         let ChildLimits { memory_bytes, cpu_seconds, artifact_bytes } = self;
-        [guest.as_str().to_owned(), memory_bytes.to_string(), cpu_seconds.to_string(), artifact_bytes.to_string()]
+        [
+            space.as_str().to_owned(),
+            guest.as_str().to_owned(),
+            memory_bytes.to_string(),
+            cpu_seconds.to_string(),
+            artifact_bytes.to_string(),
+        ]
     }
 
-    fn from_arguments(arguments: &[String]) -> Option<(GuestType, ChildLimits)> {
-        let [guest, memory_bytes, cpu_seconds, artifact_bytes] = arguments else { return None };
+    fn from_arguments(arguments: &[String]) -> Option<(AddressSpace, GuestType, ChildLimits)> {
+        let [space, guest, memory_bytes, cpu_seconds, artifact_bytes] = arguments else { return None };
+        let space = [AddressSpace::Ample, AddressSpace::Short].into_iter().find(|known| known.as_str() == space)?;
         let guest = [GuestType::Handler, GuestType::ComponentCommand, GuestType::CoreCommand]
             .into_iter()
             .find(|known| known.as_str() == guest)?;
@@ -49,7 +56,7 @@ impl ChildLimits {
             cpu_seconds: cpu_seconds.parse().ok()?,
             artifact_bytes: artifact_bytes.parse().ok()?,
         };
-        Some((guest, limits))
+        Some((space, guest, limits))
     }
 
     #[cfg(target_os = "linux")]
@@ -87,7 +94,7 @@ pub fn main_of_child() -> ExitCode {
 
 fn serve(arguments: &[String]) -> Result<(), (u8, String)> {
     let broken = |error: std::io::Error| (BROKEN, error.to_string());
-    let Some((guest, limits)) = ChildLimits::from_arguments(arguments) else {
+    let Some((space, guest, limits)) = ChildLimits::from_arguments(arguments) else {
         return Err((BROKEN, "compile-child is run by the host itself, not by people".to_owned()));
     };
     limits.impose().map_err(broken)?;
@@ -95,7 +102,7 @@ fn serve(arguments: &[String]) -> Result<(), (u8, String)> {
     end_with_parent().map_err(|error| (BROKEN, format!("memory allocation of a thread's stack failed: {error}")))?;
     let mut wasm = Vec::new();
     std::io::stdin().lock().read_to_end(&mut wasm).map_err(broken)?;
-    let artifact = compile(guest, &wasm).map_err(|message| (REFUSED, message))?;
+    let artifact = compile(space, guest, &wasm).map_err(|message| (REFUSED, message))?;
     let mut out = std::io::stdout().lock();
     out.write_all(&artifact).and_then(|()| out.flush()).map_err(|error| {
         let code = if is_no_room(&error) { NO_ROOM } else { BROKEN };
@@ -128,8 +135,8 @@ fn end_with_parent() -> std::io::Result<()> {
 }
 
 /// Compiles with the engine's settings. The error is the compiler's, for the author.
-pub(super) fn compile(guest: GuestType, wasm: &[u8]) -> Result<Vec<u8>, String> {
-    let engine = compiling_engine().map_err(|error| format!("{error:#}"))?;
+pub(super) fn compile(space: AddressSpace, guest: GuestType, wasm: &[u8]) -> Result<Vec<u8>, String> {
+    let engine = compiling_engine(space).map_err(|error| format!("{error:#}"))?;
     match guest {
         GuestType::Handler | GuestType::ComponentCommand => engine.precompile_component(wasm),
         GuestType::CoreCommand => engine.precompile_module(wasm),
@@ -145,7 +152,10 @@ mod tests {
     fn arguments_survive_the_command_line() {
         let limits = ChildLimits { memory_bytes: 1, cpu_seconds: 2, artifact_bytes: 3 };
         for guest in [GuestType::Handler, GuestType::ComponentCommand, GuestType::CoreCommand] {
-            assert_eq!(ChildLimits::from_arguments(&limits.to_arguments(guest)), Some((guest, limits)));
+            for space in [AddressSpace::Ample, AddressSpace::Short] {
+                let arguments = limits.to_arguments(space, guest);
+                assert_eq!(ChildLimits::from_arguments(&arguments), Some((space, guest, limits)));
+            }
         }
         assert_eq!(ChildLimits::from_arguments(&[]), None);
         assert_eq!(serve(&["x".to_owned()]).map_err(|(code, _)| code), Err(BROKEN));

@@ -16,6 +16,11 @@ const FIBER_STACK_BYTES: usize = 2 << 20;
 const MEMORY_RESERVATION_BYTES: u64 = 4 << 30;
 /// Unmapped bytes after it: catches constant offsets, for the same reason.
 const MEMORY_GUARD_BYTES: u64 = 32 << 20;
+/// Where the address space is short: a memory has the bytes it uses, some to grow into, and a small guard. Accesses are
+/// checked by the code itself, which costs guests some speed.
+const SHORT_RESERVATION_BYTES: u64 = 0;
+const SHORT_GROWTH_BYTES: u64 = 1 << 20;
+const SHORT_GUARD_BYTES: u64 = 64 << 10;
 /// Memory that stays mapped when an instance ends. At least what usual guests touch: below it no `madvise` is made,
 /// so that cores don't queue on the kernel's lock of the address space.
 const MEMORY_KEPT_BYTES: usize = 4 << 20;
@@ -37,8 +42,27 @@ const INSTANCE_BYTES_MAX: usize = 4 << 20;
 /// Frames in a trap's backtrace.
 const BACKTRACE_FRAMES_MAX: usize = 64;
 
+/// How much address space there is; compiled code depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AddressSpace {
+    /// Enough to reserve all a guest could name.
+    Ample,
+    /// Limited (`ulimit -v`, some containers).
+    Short,
+}
+
+impl AddressSpace {
+    /// The word on the compiling process's command line.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            AddressSpace::Ample => "ample",
+            AddressSpace::Short => "short",
+        }
+    }
+}
+
 /// Everything that decides what compiled code looks like, and what does no harm to set while compiling.
-fn config() -> Config {
+fn config(space: AddressSpace) -> Config {
     let mut config = Config::new();
     // A guest's work is counted, and ends when it is used up.
     config.consume_fuel(true);
@@ -50,8 +74,17 @@ fn config() -> Config {
     config.shared_memory(false);
     config.max_wasm_stack(WASM_STACK_BYTES);
     config.async_stack_size(FIBER_STACK_BYTES);
-    config.memory_reservation(MEMORY_RESERVATION_BYTES);
-    config.memory_guard_size(MEMORY_GUARD_BYTES);
+    match space {
+        AddressSpace::Ample => {
+            config.memory_reservation(MEMORY_RESERVATION_BYTES);
+            config.memory_guard_size(MEMORY_GUARD_BYTES);
+        }
+        AddressSpace::Short => {
+            config.memory_reservation(SHORT_RESERVATION_BYTES);
+            config.memory_reservation_for_growth(SHORT_GROWTH_BYTES);
+            config.memory_guard_size(SHORT_GUARD_BYTES);
+        }
+    }
     // Initial memory is mapped, not copied.
     config.memory_init_cow(true);
     // Function names in the backtrace of a trap: the first thing an author asks for.
@@ -66,24 +99,26 @@ fn config() -> Config {
 }
 
 /// The engine of the compiling process.
-pub(super) fn compiling_engine() -> wasmtime::Result<Engine> {
-    Engine::new(&config())
+pub(super) fn compiling_engine(space: AddressSpace) -> wasmtime::Result<Engine> {
+    Engine::new(&config(space))
 }
 
 /// The engine guests run in: instances come from a pool reserved at start, or, where the address space is too small
 /// for one (containers with a limit on it), from the system.
-pub(super) fn running_engine(options: &SandboxOptions) -> Result<Engine, SandboxError> {
-    let mut pooled = config();
+pub(super) fn running_engine(options: &SandboxOptions) -> Result<(Engine, AddressSpace), SandboxError> {
+    let mut pooled = config(AddressSpace::Ample);
     pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(options)));
     match Engine::new(&pooled) {
-        Ok(engine) => Ok(engine),
+        Ok(engine) => Ok((engine, AddressSpace::Ample)),
         Err(error) => {
             tracing::warn!(
                 error = format!("{error:#}"),
-                "cannot reserve address space for a pool of instances; each job will take several times longer to \
-                 start. Raise the limit on virtual memory (ulimit -v) or lower --workers"
+                "cannot reserve address space for a pool of instances; jobs will take several times longer to start and \
+                 run slower. Raise the limit on virtual memory (ulimit -v) or lower --workers"
             );
-            Engine::new(&config()).map_err(|error| SandboxError::Engine(format!("{error:#}")))
+            let engine = Engine::new(&config(AddressSpace::Short));
+            let engine = engine.map_err(|error| SandboxError::Engine(format!("{error:#}")))?;
+            Ok((engine, AddressSpace::Short))
         }
     }
 }
@@ -142,9 +177,12 @@ mod tests {
     #[test]
     fn what_is_compiled_can_be_run() {
         let directory = tempfile::tempdir().expect("a directory");
-        let running = running_engine(&options(directory.path())).expect("an engine");
-        let compiling = compiling_engine().expect("an engine");
-        assert_eq!(compatibility(&running), compatibility(&compiling));
+        let (running, space) = running_engine(&options(directory.path())).expect("an engine");
+        let compiling = compiling_engine(space).expect("an engine");
+        assert_eq!((space, compatibility(&running)), (AddressSpace::Ample, compatibility(&compiling)));
+        // Code that relies on reserved address space must not be taken for code that does not.
+        let short = compiling_engine(AddressSpace::Short).expect("an engine");
+        assert_ne!(compatibility(&running), compatibility(&short));
         assert!(running.get_pooling_config().is_some(), "the pool was reserved");
     }
 }

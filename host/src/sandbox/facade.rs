@@ -46,13 +46,13 @@ impl Sandbox {
         clock: Arc<dyn Clock>,
         source: Arc<dyn ArtifactSource>,
     ) -> Result<Sandbox, SandboxError> {
-        let engine = engine::running_engine(options)?;
+        let (engine, space) = engine::running_engine(options)?;
         let broken = |error: wasmtime::Error| SandboxError::Engine(format!("{error:#}"));
         let linkers = Linkers::new(&engine, Arc::clone(&clock)).map_err(broken)?;
         let directory = &options.artifact_dir;
         let artifacts = Artifacts::open(directory, engine::compatibility(&engine))
             .map_err(|error| SandboxError::Engine(format!("cannot open {}: {error}", directory.display())))?;
-        let compiler = Compiler::new(options);
+        let compiler = Compiler::new(options, space);
         let cache =
             ComponentCache::new(engine.clone(), linkers, artifacts, compiler, source, options.cached_modules_max);
         Ok(Sandbox(Arc::new(Parts {

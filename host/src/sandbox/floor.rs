@@ -29,11 +29,11 @@ pub fn sandbox_floor(wasm: &[u8], kind: &str, payload: &str, threads: usize, cal
         compile_memory_bytes: u64::MAX,
         compiler: CompilerProcess::InProcess,
     };
-    let engine = engine::running_engine(&options)?;
+    let (engine, space) = engine::running_engine(&options)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let broken = |error: wasmtime::Error| SandboxError::Engine(format!("{error:#}"));
     let linkers = Linkers::new(&engine, Arc::clone(&clock)).map_err(broken)?;
-    let artifact = compile_child::compile(GuestType::Handler, wasm).map_err(CompileError::Refused)?;
+    let artifact = compile_child::compile(space, GuestType::Handler, wasm).map_err(CompileError::Refused)?;
     let artifact = TrustedArtifact::vouch(artifact);
     let guest = Guest::load(&engine, &linkers, Digest([0; 32]), GuestType::Handler, &artifact)
         .map_err(|error| CompileError::Refused(error.to_string()))?;

@@ -119,6 +119,9 @@ impl OpenError {
 
     /// What `SQLite` said of this file.
     pub(super) fn sqlite(path: &Path, error: rusqlite::Error) -> Self {
+        if error.sqlite_error_code() == Some(rusqlite::ErrorCode::OutOfMemory) {
+            return Self::failed(path, "out of memory; raise the limit on virtual memory (ulimit -v)");
+        }
         Self::store(path, StoreError::from(error))
     }
 

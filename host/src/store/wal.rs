@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use parking_lot::Mutex;
 use rusqlite::Connection;
 
 use super::connection::open_checkpointer;
@@ -34,6 +35,8 @@ pub(super) struct Checkpointing {
     wake: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
     copied: Arc<AtomicBool>,
+    /// Held by the thread while it copies: `SQLite` would refuse a second checkpoint meanwhile instead of waiting.
+    copying: Arc<Mutex<()>>,
     frames: Arc<AtomicU64>,
     bounds: WalBounds,
     wait_until_bytes: u64,
@@ -51,12 +54,13 @@ impl Checkpointing {
         let connection = open_checkpointer(path)?;
         let (wake, woken) = bounded(1);
         let copied = Arc::new(AtomicBool::new(false));
-        let done = Arc::clone(&copied);
+        let copying = Arc::new(Mutex::new(()));
+        let (done, at_work) = (Arc::clone(&copied), Arc::clone(&copying));
         let thread = std::thread::Builder::new()
             .name("store-checkpoint".to_owned())
-            .spawn(move || copy_when_woken(&connection, &woken, &done))
+            .spawn(move || copy_when_woken(&connection, &woken, &done, &at_work))
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        Ok(Self { wake: Some(wake), thread: Some(thread), copied, frames, bounds, wait_until_bytes: 0 })
+        Ok(Self { wake: Some(wake), thread: Some(thread), copied, copying, frames, bounds, wait_until_bytes: 0 })
     }
 
     /// Called between transactions; tells the log's size.
@@ -72,6 +76,7 @@ impl Checkpointing {
             // Nearly everything is copied; the rest is a few pages, and then the next commit starts the log anew.
             fold(writer, "PRAGMA wal_checkpoint(PASSIVE)");
         } else if bytes > max.max(self.wait_until_bytes) {
+            let _none_at_work = self.copying.lock();
             fold(writer, "PRAGMA wal_checkpoint(RESTART)");
             self.wait_until_bytes = bytes + retry;
         } else if let Some(wake) = &self.wake {
@@ -92,8 +97,9 @@ impl Checkpointing {
     }
 }
 
-fn copy_when_woken(connection: &Connection, woken: &Receiver<()>, copied: &AtomicBool) {
+fn copy_when_woken(connection: &Connection, woken: &Receiver<()>, copied: &AtomicBool, copying: &Mutex<()>) {
     while woken.recv().is_ok() {
+        let _at_work = copying.lock();
         if !copied.load(Ordering::Acquire) && fold(connection, "PRAGMA wal_checkpoint(PASSIVE)") {
             copied.store(true, Ordering::Release);
         }
