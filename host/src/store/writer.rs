@@ -47,6 +47,8 @@ pub(super) struct Writer {
     last_commit: i64,
     event_bytes: i64,
     is_full_sync: Option<bool>,
+    /// Rows changed on the connection before this transaction.
+    changes_before: u64,
     claims_resume_at: Option<Instant>,
     /// Held for as long as the thread lives.
     lock: DirectoryLock,
@@ -85,6 +87,7 @@ impl Writer {
             last_commit,
             event_bytes,
             is_full_sync: None,
+            changes_before: 0,
             claims_resume_at: None,
             lock,
             reserve,
@@ -264,6 +267,7 @@ impl Writer {
             })?;
             self.is_full_sync = Some(durable);
         }
+        self.changes_before = self.sql.total_changes();
         self.execute("BEGIN IMMEDIATE")
     }
 
@@ -286,7 +290,10 @@ impl Writer {
         (self.last_commit, self.event_bytes) = (last_commit, event_bytes);
         self.shared.metrics.commits.fetch_add(1, Ordering::Relaxed);
         self.shared.metrics.commit_us.fetch_add(commit_us, Ordering::Relaxed);
-        self.shared.writable.store(true, Ordering::Release);
+        // A commit of nothing succeeds on a full disk too, and proves nothing.
+        if self.sql.total_changes() != self.changes_before {
+            self.shared.writable.store(true, Ordering::Release);
+        }
         Ok(())
     }
 

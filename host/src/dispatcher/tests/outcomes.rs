@@ -67,7 +67,7 @@ async fn a_stale_lease_is_dropped_and_its_neighbours_are_written() {
 async fn on_a_full_disk_they_wait_and_are_written_when_there_is_space() {
     let (harness, outcomes, active, mut claimed) = with_claimed(1).await;
     let job = claimed.remove(0);
-    let id = job.lease.job();
+    let (id, host) = (job.lease.job(), job.lease.host());
     bound_pages(&harness.store, Some(0)).await;
     let output = Bytes::from(vec![b'1'; 1 << 20]);
     outcomes.submit(finish(job.lease, Next::Succeed(output), harness.store_now()));
@@ -76,6 +76,8 @@ async fn on_a_full_disk_they_wait_and_are_written_when_there_is_space() {
     assert_eq!(outcomes.waiting(), 1);
     assert!(active.get(id).is_some(), "still held: its lease must live on");
     bound_pages(&harness.store, None).await;
+    // Finds out that there is space again, as it does in a host.
+    harness.store.heartbeat(host).await.unwrap();
     outcomes.drained().await;
     assert_eq!(harness.row(id).await.state, JobState::Succeeded);
 }

@@ -28,6 +28,8 @@ async fn a_full_disk_costs_errors_and_nothing_else() {
     let refused = harness.store.enqueue(TENANT, big.clone()).await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
     assert!(!harness.store.is_writable());
+    harness.store.claims_settled().await.unwrap();
+    assert!(!harness.store.is_writable(), "a commit of nothing proves nothing");
     assert_eq!(harness.row(held).await.state, JobState::Ready, "reads go on");
     let output = Next::Succeed(Bytes::from(vec![b'1'; 1 << 20]));
     let ended = finish(claimed.lease, output, harness.clock.now());

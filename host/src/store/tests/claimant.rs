@@ -110,7 +110,7 @@ async fn nothing_is_handed_over_by_a_commit_that_fails() {
     assert!(matches!(harness.store.enqueue(TENANT, big).await, Err(StoreError::Unavailable(_))));
     assert!(claimant.given().is_empty(), "the disk is full");
     fill(None).await;
-    harness.store.claims_settled().await.unwrap();
+    harness.store.heartbeat(claimant.host).await.unwrap();
     harness.store.claims_settled().await.unwrap();
     assert_eq!(claimant.given(), [waiting], "claims go on by themselves once commits succeed");
     assert_counters_hold(&database);
