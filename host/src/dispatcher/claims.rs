@@ -5,13 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::mpsc;
 
-use super::estimate::{Estimates, jobs_to_claim};
+use super::estimate::jobs_to_claim;
 use super::feed::FeedItem;
 use super::guests::{Guests, Sorted};
 use super::slot::SlotParts;
-use crate::job::{CompiledFrom, HostId};
-use crate::sandbox::{Interrupt, ProgressCell};
-use crate::store::{ClaimRequest, Claimant, Claimed, ClaimedJob};
+use crate::job::HostId;
+use crate::store::{ClaimRequest, Claimant, Claimed};
 
 /// Jobs asked for at once.
 pub(super) const CLAIM_JOBS_MAX: usize = 512;
@@ -28,40 +27,8 @@ pub(super) struct Claims {
     pub(super) ahead_us: u64,
     /// Jobs whose module is being loaded and that can't be held meanwhile: to be parked in the store.
     pub(super) to_park: mpsc::UnboundedSender<Vec<FeedItem>>,
-    pub(super) gate: Gate,
-}
-
-/// Whether anything is asked for.
-#[derive(Debug, Default)]
-pub(super) struct Gate {
-    closed: AtomicBool,
-    /// Only scans are heeded, no wake-up: so that a test can show that wake-ups are no more than hints.
-    pub(super) scans_only: bool,
-    scan: AtomicBool,
-}
-
-impl Gate {
-    pub(super) fn new(scans_only: bool) -> Self {
-        Self { scans_only, ..Self::default() }
-    }
-
-    /// Nothing is asked for any more.
-    pub(super) fn close(&self) {
-        self.closed.store(true, Ordering::SeqCst);
-    }
-
-    /// The periodic look: the next question is answered in any case.
-    pub(super) fn scan(&self) {
-        self.scan.store(true, Ordering::SeqCst);
-    }
-
-    fn is_open(&self) -> bool {
-        !self.closed.load(Ordering::SeqCst) && (!self.scans_only || self.scan.load(Ordering::SeqCst))
-    }
-
-    fn served(&self) {
-        self.scan.store(false, Ordering::SeqCst);
-    }
+    /// Whether anything is asked for. False once stopping; when wake-ups are ignored, true only during a scan.
+    pub(super) asking: AtomicBool,
 }
 
 impl Claims {
@@ -74,7 +41,7 @@ impl Claims {
 
 impl Claimant for Claims {
     fn wants(&self) -> Option<ClaimRequest> {
-        if self.slots == 0 || !self.gate.is_open() {
+        if self.slots == 0 || !self.asking.load(Ordering::SeqCst) {
             return None;
         }
         let jobs_max = self.jobs_wanted();
@@ -88,11 +55,15 @@ impl Claimant for Claims {
     }
 
     fn take(&self, claimed: Claimed) {
-        self.gate.served();
         self.parts.tally.claimed(claimed.jobs.len());
         let items: Vec<FeedItem> = {
             let mut estimates = self.parts.estimates.lock();
-            claimed.jobs.into_iter().map(|job| feed_item(job, &mut estimates)).collect()
+            let jobs = claimed.jobs.into_iter();
+            jobs.map(|job| {
+                let estimate_us = estimates.expect(job.kind.id);
+                FeedItem::new(job, estimate_us)
+            })
+            .collect()
         };
         if items.iter().any(|item| item.job.suspect) {
             self.parts.suspect_runs.store(true, Ordering::Release);
@@ -107,16 +78,5 @@ impl Claimant for Claims {
             // The receiver lives until the claims have settled.
             let _closed = self.to_park.send(parked);
         }
-    }
-}
-
-fn feed_item(job: ClaimedJob, estimates: &mut Estimates) -> FeedItem {
-    let estimate_us = estimates.expect(job.kind.id);
-    FeedItem {
-        job,
-        compiled: CompiledFrom::Hit,
-        interrupt: Interrupt::default(),
-        progress: ProgressCell::default(),
-        estimate_us,
     }
 }

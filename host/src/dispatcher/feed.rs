@@ -24,6 +24,19 @@ pub struct FeedItem {
     pub estimate_us: u64,
 }
 
+impl FeedItem {
+    /// A job whose module is in memory, as far as is known.
+    pub fn new(job: ClaimedJob, estimate_us: u64) -> Self {
+        Self {
+            job,
+            compiled: CompiledFrom::Hit,
+            interrupt: Interrupt::default(),
+            progress: ProgressCell::default(),
+            estimate_us,
+        }
+    }
+}
+
 /// The queue between the claims and the slots.
 pub struct Feed {
     state: Mutex<FeedState>,

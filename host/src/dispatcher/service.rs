@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::active::Active;
 use super::attempt::AttemptRunner;
-use super::claims::{Claims, Gate};
+use super::claims::Claims;
 use super::estimate::Estimates;
 use super::feed::{Feed, FeedItem};
 use super::guests::{FailedLoad, Guests};
@@ -98,12 +98,7 @@ impl Dispatcher {
         let (outcomes, outcome_writer) = Outcomes::new(store.clone(), Arc::clone(&active));
         let feed = {
             let store = store.clone();
-            let heeded = !options.ignore_wakeups;
-            Arc::new(Feed::new(Box::new(move || {
-                if heeded {
-                    store.look_for_jobs();
-                }
-            })))
+            Arc::new(Feed::new(Box::new(move || store.look_for_jobs())))
         };
         let runner =
             AttemptRunner { sandbox: sandbox.clone(), validators, bounds: options.bounds, clock: Arc::clone(&clock) };
@@ -126,7 +121,7 @@ impl Dispatcher {
             slots: options.slots,
             ahead_us: CLAIM_AHEAD_US * options.guest_threads as u64,
             to_park,
-            gate: Gate::new(options.ignore_wakeups),
+            asking: AtomicBool::new(!options.ignore_wakeups),
         });
         let stopping = Arc::new(AtomicBool::new(false));
         let handle = DispatcherHandle {
@@ -147,7 +142,7 @@ impl Dispatcher {
         }
         let claimant: Arc<dyn Claimant> = Arc::clone(&claims) as Arc<dyn Claimant>;
         parts.store.claim_for(Arc::downgrade(&claimant));
-        let mut upkeep = Upkeep { claims: &claims, to_park, stop: &stop };
+        let mut upkeep = Upkeep { claims: &claims, to_park, scans_only: options.ignore_wakeups, stop: &stop };
         let shower = Shower { parts: Arc::clone(&parts), clock };
         // Upkeep ends by itself, between two of its steps; showing may be broken off anywhere.
         tokio::select! {
@@ -155,7 +150,7 @@ impl Dispatcher {
             () = shower.run() => {}
         }
         stopping.store(true, Ordering::Relaxed);
-        claims.gate.close();
+        claims.asking.store(false, Ordering::SeqCst);
         settle(&parts.store).await;
         let unstarted = upkeep.take_all().into_iter().chain(claims.guests.close()).chain(parts.feed.close()).collect();
         stop_in_order(&options, &parts, unstarted, &stop, &hurry).await;
@@ -167,6 +162,7 @@ impl Dispatcher {
 struct Upkeep<'a> {
     claims: &'a Claims,
     to_park: mpsc::UnboundedReceiver<Vec<FeedItem>>,
+    scans_only: bool,
     stop: &'a CancellationToken,
 }
 
@@ -198,8 +194,12 @@ impl Upkeep<'_> {
         if !excess.is_empty() {
             release(parts, excess, None, self.stop).await;
         }
-        self.claims.gate.scan();
+        self.claims.asking.store(true, Ordering::SeqCst);
         parts.store.look_for_jobs();
+        if self.scans_only {
+            settle(&parts.store).await;
+            self.claims.asking.store(false, Ordering::SeqCst);
+        }
     }
 
     async fn park(&self, items: Vec<FeedItem>) {

@@ -12,8 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::feed::FeedItem;
-use crate::job::{CompiledFrom, HostId, JobId, KindSettings, Lease, QueueName, TenantName, Timestamp};
-use crate::sandbox::{Interrupt, ProgressCell};
+use crate::job::{HostId, JobId, KindSettings, Lease, QueueName, TenantName, Timestamp};
 use crate::store::{ClaimedJob, KindEntry, KindId, TenantId};
 
 /// Longest wait for a condition.
@@ -59,11 +58,5 @@ fn item(job: u128, kind: i64, key: i64, estimate_us: u64) -> FeedItem {
         rank: (key, id),
         suspect: false,
     };
-    FeedItem {
-        job,
-        compiled: CompiledFrom::Hit,
-        interrupt: Interrupt::default(),
-        progress: ProgressCell::default(),
-        estimate_us,
-    }
+    FeedItem::new(job, estimate_us)
 }
