@@ -114,7 +114,7 @@ CREATE INDEX live_ready ON live_jobs (queue_id, order_key, id)
 CREATE INDEX live_due ON live_jobs (run_at, id) WHERE state IN ('scheduled', 'retrying');
 CREATE INDEX live_leased ON live_jobs (lease_host) WHERE lease_host IS NOT NULL;
 CREATE INDEX live_parked ON live_jobs (kind_id) WHERE parked IS NOT NULL;
-CREATE INDEX live_suspects ON live_jobs (order_key, id) WHERE suspect = 1;
+CREATE INDEX live_suspects ON live_jobs (host_losses, order_key, id) WHERE suspect = 1;
 
 CREATE TABLE finished_jobs (
     -- History. The last execution stands in the row itself; earlier ones in attempts.

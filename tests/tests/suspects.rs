@@ -52,6 +52,22 @@ fn a_job_that_kills_hosts_is_quarantined_and_its_neighbours_are_not() {
 }
 
 #[test]
+fn a_host_killed_soon_after_its_start_makes_nobody_look_guilty() {
+    let mut host = TestHost::builder().workers(4).start();
+    host.upload(Guest::Hello);
+    host.upload(Guest::Handlers);
+    let innocent = host.enqueue_kind("sleep", &json!({"ms": 1_000}));
+    host.wait_for(&innocent, "running");
+    for _ in 0..=LOSSES_MAX {
+        host.kill9();
+        host.restart();
+        // The jobs beside it have their turn before the host dies again.
+        host.assert_still_runs();
+    }
+    host.wait_for(&innocent, "succeeded");
+}
+
+#[test]
 fn a_suspect_that_ends_normally_is_none_any_more() {
     let mut host = TestHost::start();
     host.upload(Guest::Handlers);

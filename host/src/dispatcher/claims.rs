@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
@@ -16,6 +17,9 @@ use crate::store::{ClaimRequest, Claimant, Claimed};
 pub(super) const CLAIM_JOBS_MAX: usize = 512;
 /// Payload bytes asked for at once.
 const CLAIM_PAYLOAD_BYTES_MAX: usize = 8 << 20;
+/// A host leaves suspects alone until it has been up for so long: one that kills hosts can't keep them from all other
+/// work, and a host that is killed again and again from outside makes no innocent job look guilty.
+const SUSPECTS_AFTER: Duration = Duration::from_secs(2);
 
 /// Claims for the slots of one host.
 pub(super) struct Claims {
@@ -29,6 +33,7 @@ pub(super) struct Claims {
     pub(super) to_park: mpsc::UnboundedSender<Vec<FeedItem>>,
     /// Whether anything is asked for. False once stopping; when wake-ups are ignored, true only during a scan.
     pub(super) asking: AtomicBool,
+    pub(super) started: Instant,
 }
 
 impl Claims {
@@ -49,7 +54,8 @@ impl Claimant for Claims {
             host: self.host,
             jobs_max,
             payload_bytes_max: CLAIM_PAYLOAD_BYTES_MAX,
-            suspect_allowed: !self.parts.suspect_runs.load(Ordering::Acquire),
+            suspect_allowed: self.started.elapsed() >= SUSPECTS_AFTER
+                && !self.parts.suspect_runs.load(Ordering::Acquire),
             loading: self.guests.loading(),
         })
     }

@@ -122,6 +122,7 @@ impl Dispatcher {
             ahead_us: CLAIM_AHEAD_US * options.guest_threads as u64,
             to_park,
             asking: AtomicBool::new(!options.ignore_wakeups),
+            started: std::time::Instant::now(),
         });
         let stopping = Arc::new(AtomicBool::new(false));
         let handle = DispatcherHandle {

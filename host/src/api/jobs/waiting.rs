@@ -69,7 +69,8 @@ fn ready(row: &JobRow, facts: &Facts<'_>) -> (WaitingReason, String) {
         return (WaitingReason::Compiling, detail);
     }
     if row.suspect {
-        let detail = "a host died while running it; such jobs run one at a time and fail after three more losses";
+        let detail = "a host died while running it; such jobs run one at a time, from two seconds after a start, and fail after \
+            three more losses";
         return (WaitingReason::Suspect, detail.to_owned());
     }
     match facts.behind {

@@ -57,14 +57,14 @@ impl Reference {
     /// Who is given to `host`, in order, and whether more are left.
     pub(super) fn claim(&mut self, host: HostId, jobs_max: usize, suspect_allowed: bool) -> (Vec<JobId>, bool) {
         let in_line = |suspect: bool| {
-            let mut line: Vec<(i64, JobId)> = self
+            let mut line: Vec<(u32, i64, JobId)> = self
                 .jobs
                 .iter()
                 .filter(|(_, job)| job.state == JobState::Ready && job.holder.is_none() && job.suspect == suspect)
-                .map(|(id, job)| (job.run_at + i64::from(job.priority) * AGING_MS, *id))
+                .map(|(id, job)| (job.host_losses, job.run_at + i64::from(job.priority) * AGING_MS, *id))
                 .collect();
             line.sort();
-            line.into_iter().map(|(_, id)| id)
+            line.into_iter().map(|(_, _, id)| id)
         };
         let mut given: Vec<JobId> = in_line(true).take(usize::from(suspect_allowed && jobs_max > 0)).collect();
         let others: Vec<JobId> = in_line(false).collect();

@@ -97,3 +97,24 @@ async fn a_cancel_outlives_the_host_that_should_have_heard_it() {
     assert_eq!(harness.row(id).await.state, JobState::Cancelled);
     assert_counters_hold(&harness.database());
 }
+
+#[tokio::test]
+async fn those_with_fewest_losses_come_first() {
+    let mut harness = Harness::new();
+    harness.module("m", &["k"]).await;
+    let host = harness.store.register_host(4, "1").await.unwrap();
+    let [first, second] =
+        [harness.enqueue(job(harness.kind("k"))).await, harness.enqueue(job(harness.kind("k"))).await];
+    for (slot, claimed) in harness.claim(host, 2).await.iter().enumerate() {
+        harness.store.note_entry(u32::try_from(slot).unwrap(), &claimed.lease);
+    }
+    let mut turns = Vec::new();
+    for _ in 0..4 {
+        let host = crash(&mut harness).await;
+        harness.store.recover_expired(host, Duration::from_secs(30)).await.unwrap();
+        let claimed = harness.claim(host, 2).await.remove(0);
+        harness.store.note_entry(1, &claimed.lease);
+        turns.push(claimed.lease.job());
+    }
+    assert_eq!(turns, [first, second, first, second]);
+}
