@@ -63,6 +63,9 @@ async fn serve(config: Arc<Config>, cores: usize) -> anyhow::Result<()> {
     // Its jobs are others' now, and what it holds in memory is no longer so: a new process begins anew.
     let taken_for_dead = CancellationToken::new();
     shutdown.stop_when(taken_for_dead.clone());
+    // A host without one of its parts only looks alive.
+    let broken = CancellationToken::new();
+    shutdown.stop_when(broken.clone());
     let validators = Validators::default();
     let modules = Modules::new(
         store.clone(),
@@ -94,6 +97,7 @@ async fn serve(config: Arc<Config>, cores: usize) -> anyhow::Result<()> {
             slots: config.workers,
             is_registered,
             taken_for_dead: taken_for_dead.clone(),
+            broken: broken.clone(),
             lease_ttl: config.lease_ttl,
             events_keep: config.events_keep,
             events_keep_bytes: config.events_keep_bytes,
@@ -113,8 +117,9 @@ async fn serve(config: Arc<Config>, cores: usize) -> anyhow::Result<()> {
     };
 
     let maintenance_stop = CancellationToken::new();
-    let maintenance = tokio::spawn(maintenance.run(maintenance_stop.clone()));
-    let dispatcher = tokio::spawn(dispatcher.run(shutdown.stop.clone(), shutdown.hurry.clone()));
+    let maintenance = tokio::spawn(watched(broken.clone(), maintenance.run(maintenance_stop.clone())));
+    let dispatcher = dispatcher.run(shutdown.stop.clone(), shutdown.hurry.clone());
+    let dispatcher = tokio::spawn(watched(broken.clone(), dispatcher));
     let catalog_watch = tokio::spawn(watch_catalog(store.clone(), signals));
     let warm_up = tokio::spawn(async move {
         if let Err(error) = modules.warm_up().await {
@@ -138,6 +143,7 @@ async fn serve(config: Arc<Config>, cores: usize) -> anyhow::Result<()> {
     store.close().await.context("the store did not close cleanly")?;
     tracing::info!("stopped");
     served.context("the HTTP server failed")?;
+    anyhow::ensure!(!broken.is_cancelled(), "a part of the host failed (see its log above); start it again");
     anyhow::ensure!(
         !taken_for_dead.is_cancelled(),
         "another host took this one for dead and freed its jobs (was it frozen for longer than lease_ttl, or is a second \
@@ -145,6 +151,14 @@ async fn serve(config: Arc<Config>, cores: usize) -> anyhow::Result<()> {
         config.data_dir.display()
     );
     Ok(())
+}
+
+/// Runs a part of the host; should it panic, the host stops.
+async fn watched<T>(broken: CancellationToken, part: impl Future<Output = T>) -> T {
+    let broken = broken.drop_guard();
+    let ended = part.await;
+    broken.disarm();
+    ended
 }
 
 async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Store> {

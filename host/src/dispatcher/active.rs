@@ -1,11 +1,15 @@
 //! The jobs this host holds: claimed, and those of them whose guests have been entered.
 
+use std::time::{Duration, Instant};
+
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
+use super::feed::FeedItem;
 use super::handle::ActiveAttempt;
 use crate::job::{FailureReason, JobId, Progress, Timestamp};
 use crate::sandbox::{Interrupt, ProgressCell};
+use crate::store::LeaseKey;
 
 /// What is known of a held job.
 #[derive(Debug)]
@@ -14,150 +18,164 @@ struct Held {
     attempt: u32,
     interrupt: Interrupt,
     progress: ProgressCell,
-    entered_at: Option<Timestamp>,
+    entered: Option<(Timestamp, Instant)>,
     shown_running: bool,
     progress_written: Option<Progress>,
 }
 
 /// The registry of held jobs.
 #[derive(Debug, Default)]
-pub struct Active(Mutex<Jobs>);
-
-#[derive(Debug, Default)]
-struct Jobs {
-    held: FxHashMap<JobId, Held>,
-}
+pub struct Active(Mutex<FxHashMap<JobId, Held>>);
 
 impl Active {
-    /// These were claimed (`job, lease number, attempt, interrupt, progress`). Before anybody can be told of a later
-    /// change to them, so an interrupt always finds the job it is meant for.
-    pub fn hold(&self, jobs: impl Iterator<Item = (JobId, i64, u32, Interrupt, ProgressCell)>) {
-        let mut state = self.0.lock();
-        for (job, lease_number, attempt, interrupt, progress) in jobs {
+    /// These were claimed. Before anybody can be told of a later change to them, so an interrupt always finds the job
+    /// it is meant for.
+    pub fn hold(&self, items: &[FeedItem]) {
+        let mut jobs = self.0.lock();
+        for item in items {
+            let lease = &item.job.lease;
             let held = Held {
-                lease_number,
-                attempt,
-                interrupt,
-                progress,
-                entered_at: None,
+                lease_number: lease.number(),
+                attempt: lease.attempt(),
+                interrupt: item.interrupt.clone(),
+                progress: item.progress.clone(),
+                entered: None,
                 shown_running: false,
                 progress_written: None,
             };
-            state.held.insert(job, held);
+            jobs.insert(lease.job(), held);
         }
     }
 
     /// The guest is being entered.
-    pub fn entered(&self, job: JobId, lease_number: i64, at: Timestamp) {
-        if let Some(held) = self.0.lock().held.get_mut(&job)
-            && held.lease_number == lease_number
-        {
-            held.entered_at = Some(at);
-        }
+    pub fn entered(&self, lease: LeaseKey, at: Timestamp) {
+        self.with(lease, |held| held.entered = Some((at, Instant::now())));
     }
 
     /// The finish is written, or the lease given back.
-    pub fn remove(&self, job: JobId, lease_number: i64) {
-        let mut state = self.0.lock();
-        if state.held.get(&job).is_some_and(|held| held.lease_number == lease_number) {
-            state.held.remove(&job);
+    pub fn remove(&self, (job, number): LeaseKey) {
+        let mut jobs = self.0.lock();
+        if jobs.get(&job).is_some_and(|held| held.lease_number == number) {
+            jobs.remove(&job);
         }
     }
 
-    /// Asks the job to end.
-    pub fn interrupt(&self, job: JobId, reason: FailureReason) {
-        if let Some(held) = self.0.lock().held.get(&job) {
-            held.interrupt.raise(reason);
-        }
+    /// Asks what runs under this lease to end, and no later run of the job.
+    pub fn interrupt(&self, lease: LeaseKey, reason: FailureReason) {
+        self.with(lease, |held| held.interrupt.raise(reason));
     }
 
     /// Asks all of them to end.
     pub fn interrupt_all(&self, reason: FailureReason) {
-        for held in self.0.lock().held.values() {
+        for held in self.0.lock().values() {
             held.interrupt.raise(reason);
         }
     }
 
     /// The running attempt of a job.
     pub fn get(&self, job: JobId) -> Option<ActiveAttempt> {
-        let state = self.0.lock();
-        let held = state.held.get(&job)?;
+        let jobs = self.0.lock();
+        let held = jobs.get(&job)?;
+        let (started_at, _) = held.entered?;
         Some(ActiveAttempt {
             lease_number: held.lease_number,
             attempt: held.attempt,
-            started_at: held.entered_at?,
+            started_at,
             progress: held.progress.get(),
         })
     }
 
-    /// Entered jobs that have run since before `entered_before` and were not reported yet: now they count as reported.
-    pub fn take_unshown(&self, entered_before: Timestamp) -> Vec<(JobId, i64, Timestamp)> {
-        let mut state = self.0.lock();
-        let unshown = state.held.iter_mut().filter_map(|(job, held)| {
-            let at = held.entered_at.filter(|at| *at <= entered_before && !held.shown_running)?;
-            held.shown_running = true;
-            Some((*job, held.lease_number, at))
+    /// Jobs entered at least `age` ago that are not shown as running yet.
+    pub fn unshown(&self, age: Duration) -> Vec<(LeaseKey, Timestamp)> {
+        let jobs = self.0.lock();
+        let unshown = jobs.iter().filter_map(|(job, held)| {
+            let (at, entered) = held.entered.filter(|_| !held.shown_running)?;
+            (entered.elapsed() >= age).then_some(((*job, held.lease_number), at))
         });
         unshown.collect()
     }
 
-    /// Progress reported since the last call.
-    pub fn take_progress(&self) -> Vec<(JobId, i64, Progress)> {
-        let mut state = self.0.lock();
-        let changed = state.held.iter_mut().filter_map(|(job, held)| {
-            held.entered_at?;
+    /// These are shown as running now.
+    pub fn shown(&self, jobs: &[(LeaseKey, Timestamp)]) {
+        for (lease, _) in jobs {
+            self.with(*lease, |held| held.shown_running = true);
+        }
+    }
+
+    /// Progress that is not written yet.
+    pub fn unwritten_progress(&self) -> Vec<(LeaseKey, Progress)> {
+        let jobs = self.0.lock();
+        let changed = jobs.iter().filter_map(|(job, held)| {
+            held.entered?;
             let progress = held.progress.get()?;
-            if held.progress_written.as_ref() == Some(&progress) {
-                return None;
-            }
-            held.progress_written = Some(progress.clone());
-            Some((*job, held.lease_number, progress))
+            (held.progress_written.as_ref() != Some(&progress)).then_some(((*job, held.lease_number), progress))
         });
         changed.collect()
+    }
+
+    /// This progress is written now.
+    pub fn progress_written(&self, progress: Vec<(LeaseKey, Progress)>) {
+        for (lease, progress) in progress {
+            self.with(lease, |held| held.progress_written = Some(progress));
+        }
+    }
+
+    fn with(&self, (job, number): LeaseKey, act: impl FnOnce(&mut Held)) {
+        if let Some(held) = self.0.lock().get_mut(&job).filter(|held| held.lease_number == number) {
+            act(held);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dispatcher::tests::item;
+    use crate::job::{HostId, Lease};
 
-    fn hold(active: &Active, job: JobId, lease_number: i64) -> Interrupt {
-        let interrupt = Interrupt::default();
-        active.hold(std::iter::once((job, lease_number, 1, interrupt.clone(), ProgressCell::default())));
-        interrupt
+    const JOB: JobId = JobId::from_u128(7);
+
+    fn hold(active: &Active, number: i64) -> Interrupt {
+        let mut item = item(7, 1, 0, 10);
+        item.job.lease = Lease::granted(JOB, HostId::from_u128(1), number, 1);
+        active.hold(std::slice::from_ref(&item));
+        item.interrupt
     }
 
     #[test]
     fn an_interrupt_reaches_the_job_and_not_a_later_claim_of_it() {
         let active = Active::default();
-        let job = JobId::from_u128(7);
-        let interrupt = hold(&active, job, 1);
-        active.interrupt(job, FailureReason::Cancelled);
-        assert_eq!(interrupt.raised(), Some(FailureReason::Cancelled));
-        assert_eq!(hold(&active, job, 2).raised(), None);
+        let first = hold(&active, 1);
+        active.interrupt((JOB, 1), FailureReason::Cancelled);
+        assert_eq!(first.raised(), Some(FailureReason::Cancelled));
+        let second = hold(&active, 2);
+        active.interrupt((JOB, 1), FailureReason::Cancelled);
+        assert_eq!(second.raised(), None);
     }
 
     #[test]
     fn an_old_lease_does_not_remove_the_new_one() {
         let active = Active::default();
-        let job = JobId::from_u128(7);
-        hold(&active, job, 1);
-        hold(&active, job, 2);
-        active.entered(job, 1, Timestamp(5));
-        assert!(active.get(job).is_none(), "entered under an old lease");
-        active.remove(job, 1);
-        active.entered(job, 2, Timestamp(6));
-        assert_eq!(active.get(job).map(|attempt| attempt.lease_number), Some(2));
+        hold(&active, 1);
+        hold(&active, 2);
+        active.entered((JOB, 1), Timestamp(5));
+        assert!(active.get(JOB).is_none(), "entered under an old lease");
+        active.remove((JOB, 1));
+        active.entered((JOB, 2), Timestamp(6));
+        assert_eq!(active.get(JOB).map(|attempt| attempt.lease_number), Some(2));
     }
 
     #[test]
-    fn long_runners_are_reported_once() {
+    fn long_runners_are_reported_until_they_are_shown() {
         let active = Active::default();
-        let job = JobId::from_u128(7);
-        hold(&active, job, 1);
-        active.entered(job, 1, Timestamp(100));
-        assert!(active.take_unshown(Timestamp(99)).is_empty());
-        assert_eq!(active.take_unshown(Timestamp(100)).len(), 1);
-        assert!(active.take_unshown(Timestamp(100)).is_empty());
+        hold(&active, 1);
+        assert!(active.unshown(Duration::ZERO).is_empty(), "not entered");
+        active.entered((JOB, 1), Timestamp(100));
+        assert!(active.unshown(Duration::from_secs(3_600)).is_empty(), "just entered");
+        let unshown = active.unshown(Duration::ZERO);
+        assert_eq!(unshown, [((JOB, 1), Timestamp(100))]);
+        assert_eq!(active.unshown(Duration::ZERO), unshown, "the write may have failed");
+        active.shown(&unshown);
+        assert!(active.unshown(Duration::ZERO).is_empty());
     }
 }

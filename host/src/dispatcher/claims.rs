@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use super::estimate::jobs_to_claim;
-use super::feed::FeedItem;
+use super::feed::{FeedItem, FeedLevel};
 use super::guests::{Guests, Sorted};
 use super::slot::SlotParts;
 use crate::job::HostId;
@@ -15,8 +15,8 @@ use crate::store::{ClaimRequest, Claimant, Claimed};
 
 /// Jobs asked for at once.
 pub(super) const CLAIM_JOBS_MAX: usize = 512;
-/// Payload bytes asked for at once.
-const CLAIM_PAYLOAD_BYTES_MAX: usize = 8 << 20;
+/// Payload bytes that may wait in front of the slots.
+const PAYLOAD_BYTES_AHEAD_MAX: usize = 8 << 20;
 /// A host leaves suspects alone until it has been up for so long: one that kills hosts can't keep them from all other
 /// work, and a host that is killed again and again from outside makes no innocent job look guilty.
 const SUSPECTS_AFTER: Duration = Duration::from_secs(2);
@@ -37,8 +37,7 @@ pub(super) struct Claims {
 }
 
 impl Claims {
-    fn jobs_wanted(&self) -> usize {
-        let level = self.parts.feed.level();
+    fn jobs_wanted(&self, level: FeedLevel) -> usize {
         let typical_us = self.parts.estimates.lock().typical_us();
         jobs_to_claim(level.idle_slots, level.queued, level.queued_us, typical_us, self.ahead_us)
     }
@@ -49,11 +48,13 @@ impl Claimant for Claims {
         if self.slots == 0 || !self.asking.load(Ordering::SeqCst) {
             return None;
         }
-        let jobs_max = self.jobs_wanted();
-        (jobs_max > 0).then(|| ClaimRequest {
+        let level = self.parts.feed.level();
+        let payload_bytes_max = PAYLOAD_BYTES_AHEAD_MAX.saturating_sub(level.payload_bytes);
+        let jobs_max = self.jobs_wanted(level);
+        (jobs_max > 0 && payload_bytes_max > 0).then(|| ClaimRequest {
             host: self.host,
             jobs_max,
-            payload_bytes_max: CLAIM_PAYLOAD_BYTES_MAX,
+            payload_bytes_max,
             suspect_allowed: self.started.elapsed() >= SUSPECTS_AFTER
                 && !self.parts.suspect_runs.load(Ordering::Acquire),
             loading: self.guests.loading(),
@@ -74,10 +75,7 @@ impl Claimant for Claims {
         if items.iter().any(|item| item.job.suspect) {
             self.parts.suspect_runs.store(true, Ordering::Release);
         }
-        self.parts.active.hold(items.iter().map(|item| {
-            let lease = &item.job.lease;
-            (lease.job(), lease.number(), lease.attempt(), item.interrupt.clone(), item.progress.clone())
-        }));
+        self.parts.active.hold(&items);
         let Sorted { runnable, parked } = self.guests.sort(items);
         self.parts.feed.push(runnable);
         if !parked.is_empty() {

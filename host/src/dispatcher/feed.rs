@@ -22,6 +22,8 @@ pub struct FeedItem {
     pub progress: ProgressCell,
     /// Expected time in a slot, µs.
     pub estimate_us: u64,
+    /// It waited here already when last looked for excess.
+    pub was_seen_waiting: bool,
 }
 
 impl FeedItem {
@@ -33,6 +35,7 @@ impl FeedItem {
             interrupt: Interrupt::default(),
             progress: ProgressCell::default(),
             estimate_us,
+            was_seen_waiting: false,
         }
     }
 }
@@ -55,6 +58,7 @@ impl std::fmt::Debug for Feed {
 struct FeedState {
     items: VecDeque<FeedItem>,
     queued_us: u64,
+    payload_bytes: usize,
     idle_slots: usize,
     low_at: usize,
     closed: bool,
@@ -67,6 +71,8 @@ pub struct FeedLevel {
     pub queued: usize,
     /// Their expected time in slots, µs.
     pub queued_us: u64,
+    /// Their payloads, bytes.
+    pub payload_bytes: usize,
     /// Slots without work.
     pub idle_slots: usize,
 }
@@ -88,6 +94,7 @@ impl Feed {
             let mut state = self.state.lock();
             let wake = items.len().min(state.idle_slots);
             state.queued_us += items.iter().map(|item| item.estimate_us).sum::<u64>();
+            state.payload_bytes += items.iter().map(|item| item.job.payload.len()).sum::<usize>();
             for item in items {
                 // Nearly always the end: only a job of higher priority passes others.
                 let behind = state.items.iter().rev().take_while(|waiting| waiting.job.rank > item.job.rank).count();
@@ -117,6 +124,7 @@ impl Feed {
                 }
                 if let Some(item) = state.items.pop_front() {
                     state.queued_us = state.queued_us.saturating_sub(item.estimate_us);
+                    state.payload_bytes -= item.job.payload.len();
                     let in_use = taken();
                     let low = state.items.len() == state.low_at;
                     drop(state);
@@ -139,22 +147,33 @@ impl Feed {
     /// How full it is.
     pub fn level(&self) -> FeedLevel {
         let state = self.state.lock();
-        FeedLevel { queued: state.items.len(), queued_us: state.queued_us, idle_slots: state.idle_slots }
+        FeedLevel {
+            queued: state.items.len(),
+            queued_us: state.queued_us,
+            payload_bytes: state.payload_bytes,
+            idle_slots: state.idle_slots,
+        }
     }
 
-    /// Takes back the jobs at the end whose expected time, as estimated now, exceeds `budget_us`.
+    /// Takes back what should not have been claimed so early: jobs that waited here at the last look already, whatever
+    /// was expected of those before them, and those at the end whose expected time, as estimated now, exceeds
+    /// `budget_us`.
     pub fn take_excess(&self, budget_us: u64, estimate_us: impl Fn(KindId) -> u64) -> Vec<FeedItem> {
         let mut state = self.state.lock();
+        let (mut excess, waiting): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut state.items).into_iter().partition(|item| item.was_seen_waiting);
+        state.items = waiting.into();
         for item in &mut state.items {
+            item.was_seen_waiting = true;
             item.estimate_us = estimate_us(item.job.kind.id);
         }
         state.queued_us = state.items.iter().map(|item| item.estimate_us).sum();
-        let mut excess = Vec::new();
         while state.queued_us > budget_us {
             let Some(item) = state.items.pop_back() else { break };
             state.queued_us = state.queued_us.saturating_sub(item.estimate_us);
             excess.push(item);
         }
+        state.payload_bytes = state.items.iter().map(|item| item.job.payload.len()).sum();
         excess
     }
 
@@ -164,6 +183,7 @@ impl Feed {
             let mut state = self.state.lock();
             state.closed = true;
             state.queued_us = 0;
+            state.payload_bytes = 0;
             state.items.drain(..).collect()
         };
         self.item.notify_waiters();

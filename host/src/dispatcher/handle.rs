@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::guests::Guests;
 use super::slot::SlotParts;
 use crate::job::{FailureReason, JobId, Progress, Timestamp};
-use crate::store::KindId;
+use crate::store::{KindId, LeaseKey};
 
 /// An attempt whose guest has been entered on this host.
 #[derive(Clone, Debug)]
@@ -60,9 +60,9 @@ impl DispatcherHandle {
         self.parts.active.get(job)
     }
 
-    /// Interrupts the job if this host holds it. Idempotent; nothing happens when it is not here.
-    pub fn interrupt(&self, job: JobId, reason: FailureReason) {
-        self.parts.active.interrupt(job, reason);
+    /// Interrupts what runs under this lease, if it does here. Idempotent; a later run of the job is not meant.
+    pub fn interrupt(&self, lease: LeaseKey, reason: FailureReason) {
+        self.parts.active.interrupt(lease, reason);
     }
 
     /// Interrupts every job this host holds: it was taken for dead and they are others' now.

@@ -14,8 +14,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 use super::active::Active;
-use crate::job::JobId;
-use crate::store::{Finish, FinishResult, Next, Store, StoreError};
+use crate::store::{Finish, FinishResult, LeaseKey, Next, Store, StoreError};
 
 /// Outcomes that may wait for the store.
 const OUTCOMES_WAITING_MAX: u64 = 10_000;
@@ -33,10 +32,10 @@ const GROUPS_UNDER_WAY_MAX: usize = 1;
 
 type Written = Result<Vec<FinishResult>, (Vec<Finish>, StoreError)>;
 
-/// What is remembered of a group while it is written: each job and lease number, and the bytes of all.
+/// What is remembered of a group while it is written: each lease, and the bytes of all.
 #[derive(Debug)]
 struct Group {
-    leases: Vec<(JobId, i64)>,
+    leases: Vec<LeaseKey>,
     bytes: u64,
 }
 
@@ -239,8 +238,8 @@ impl OutcomeWriter {
                 return;
             }
         }
-        for (job, number) in &group.leases {
-            self.active.remove(*job, *number);
+        for lease in &group.leases {
+            self.active.remove(*lease);
         }
         self.outcomes.shared.waiting.fetch_sub(group.leases.len() as u64, Ordering::Relaxed);
         self.outcomes.shared.waiting_bytes.fetch_sub(group.bytes, Ordering::Relaxed);

@@ -21,7 +21,7 @@ use super::tally::Tally;
 use crate::job::{Clock, FailureReason, HostId, LimitBounds, WaitingReason};
 use crate::modules::Validators;
 use crate::sandbox::{Sandbox, SandboxError};
-use crate::store::{Claimant, Store, StoreError};
+use crate::store::{Claimant, LeaseKey, Store, StoreError};
 
 /// Expected run time that may wait in front of each guest thread.
 const CLAIM_AHEAD_US: u64 = 5_000;
@@ -66,7 +66,6 @@ pub struct Dispatcher {
     to_park: mpsc::UnboundedReceiver<Vec<FeedItem>>,
     stopping: Arc<AtomicBool>,
     sandbox: Sandbox,
-    clock: Arc<dyn Clock>,
 }
 
 impl FailedLoad for SlotParts {
@@ -100,8 +99,7 @@ impl Dispatcher {
             let store = store.clone();
             Arc::new(Feed::new(Box::new(move || store.look_for_jobs())))
         };
-        let runner =
-            AttemptRunner { sandbox: sandbox.clone(), validators, bounds: options.bounds, clock: Arc::clone(&clock) };
+        let runner = AttemptRunner { sandbox: sandbox.clone(), validators, bounds: options.bounds, clock };
         let parts = Arc::new(SlotParts {
             store,
             feed: Arc::clone(&feed),
@@ -131,12 +129,12 @@ impl Dispatcher {
             slots_total: options.slots,
             stopping: Arc::clone(&stopping),
         };
-        (Dispatcher { options, parts, outcome_writer, claims, to_park: parked, stopping, sandbox, clock }, handle)
+        (Dispatcher { options, parts, outcome_writer, claims, to_park: parked, stopping, sandbox }, handle)
     }
 
     /// Runs until `stop`, then drains: running attempts may go on for the grace period, or until `hurry`.
     pub async fn run(self, stop: CancellationToken, hurry: CancellationToken) {
-        let Dispatcher { options, parts, outcome_writer, claims, to_park, stopping, sandbox, clock } = self;
+        let Dispatcher { options, parts, outcome_writer, claims, to_park, stopping, sandbox } = self;
         let writer = tokio::spawn(outcome_writer.run());
         for slot in 0..options.slots {
             sandbox.spawn(slot::run(slot, Arc::clone(&parts)));
@@ -144,7 +142,7 @@ impl Dispatcher {
         let claimant: Arc<dyn Claimant> = Arc::clone(&claims) as Arc<dyn Claimant>;
         parts.store.claim_for(Arc::downgrade(&claimant));
         let mut upkeep = Upkeep { claims: &claims, to_park, scans_only: options.ignore_wakeups, stop: &stop };
-        let shower = Shower { parts: Arc::clone(&parts), clock };
+        let shower = Shower(&parts);
         // Upkeep ends by itself, between two of its steps; showing may be broken off anywhere.
         tokio::select! {
             () = upkeep.run() => {}
@@ -230,8 +228,8 @@ async fn release(parts: &SlotParts, items: Vec<FeedItem>, parked: Option<Waiting
         tracing::warn!(%error, jobs = held.len(), "could not give jobs back; trying again");
         tokio::time::sleep(SCAN_PERIOD).await;
     }
-    for (job, number) in held {
-        parts.active.remove(job, number);
+    for lease in held {
+        parts.active.remove(lease);
     }
     if suspect {
         parts.suspect_ended();
@@ -239,37 +237,45 @@ async fn release(parts: &SlotParts, items: Vec<FeedItem>, parked: Option<Waiting
 }
 
 /// Writes what should be seen of running jobs: that they run, and how far they are.
-struct Shower {
-    parts: Arc<SlotParts>,
-    clock: Arc<dyn Clock>,
-}
+struct Shower<'a>(&'a SlotParts);
 
-impl Shower {
+impl Shower<'_> {
     async fn run(&self) {
         let mut looks = 0;
         loop {
             tokio::time::sleep(SHOW_PERIOD).await;
-            if self.parts.tally.slots_used() == 0 {
+            if self.0.tally.slots_used() == 0 {
                 continue;
             }
-            let entered_before = crate::job::Timestamp(
-                self.clock.now().as_ms() - i64::try_from(SHOW_AFTER.as_millis()).unwrap_or_default(),
-            );
-            let unshown = self.parts.active.take_unshown(entered_before);
-            if !unshown.is_empty()
-                && let Err(error) = self.parts.store.mark_running(unshown).await
-            {
-                tracing::warn!(%error, "could not mark jobs as running");
-            }
             looks += 1;
-            if looks % PROGRESS_LOOKS == 0 {
-                let progress = self.parts.active.take_progress();
-                if !progress.is_empty()
-                    && let Err(error) = self.parts.store.write_progress(progress).await
-                {
-                    tracing::warn!(%error, "could not write progress");
-                }
+            if let Err(error) = self.show(looks % PROGRESS_LOOKS == 0).await {
+                tracing::warn!(%error, "could not write what runs; trying again");
+                tokio::time::sleep(SCAN_PERIOD).await;
             }
+        }
+    }
+
+    async fn show(&self, with_progress: bool) -> Result<(), StoreError> {
+        let SlotParts { active, store, .. } = self.0;
+        let unshown = active.unshown(SHOW_AFTER);
+        if !unshown.is_empty() {
+            let stale = store.mark_running(unshown.clone()).await?;
+            active.shown(&unshown);
+            self.end(stale);
+        }
+        let progress = if with_progress { active.unwritten_progress() } else { Vec::new() };
+        if !progress.is_empty() {
+            let stale = store.write_progress(progress.clone()).await?;
+            active.progress_written(progress);
+            self.end(stale);
+        }
+        Ok(())
+    }
+
+    /// These are others' now. (Or their outcome was written meanwhile: then nothing is left to interrupt.)
+    fn end(&self, stale: Vec<LeaseKey>) {
+        for lease in stale {
+            self.0.active.interrupt(lease, FailureReason::HostLost);
         }
     }
 }

@@ -26,6 +26,8 @@ const LAST_JOB: &str =
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LostEntry {
     pub(super) entered_at: Timestamp,
+    /// It had come to its end; only its outcome was not written.
+    pub(super) ended: bool,
 }
 
 /// Guests that were entered when their process died, by job and lease number.

@@ -1,13 +1,20 @@
-//! Notes, outside the database, of which guests are entered right now: one small record per slot in a file of its own.
+//! Notes, outside the database, of which guests were entered and which of them have ended: small records in a file of
+//! its own.
 //!
 //! Written without fsync, so a note costs a system call; it survives the death of the process, which is what it is
-//! for: after a crash it tells the jobs whose guests ran from those that were only claimed.
+//! for: after a crash it tells the jobs whose guests ran from those that were only claimed, and those that had ended,
+//! their outcome unwritten, from those that may have been the death of the host.
+//!
+//! First comes a record per slot, of the guest it entered last; then a ring of those that ended. No record is ever
+//! cleared: it counts only for a job that is still held under its lease number.
 
 use std::fs::{File, OpenOptions};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use rustix::fs::FallocateFlags;
 
 use super::draft::{LostEntries, LostEntry};
 use crate::job::{JobId, Lease, Timestamp};
@@ -18,6 +25,8 @@ pub(super) const ENTRIES_FILE: &str = "entered.slots";
 const RECORD_BYTES: usize = 32;
 /// Slots a file may hold; a host has at most 256.
 const SLOTS_MAX: u32 = 4_096;
+/// Ended guests remembered: more than outcomes may wait to be written.
+const ENDED_MAX: u32 = 16_384;
 /// Times of entry fit in the lower 48 bits.
 const TIME_MASK: u64 = (1 << 48) - 1;
 
@@ -26,6 +35,8 @@ const TIME_MASK: u64 = (1 << 48) - 1;
 pub(super) struct EntryNotes {
     /// None while there is no room for one: jobs run without notes.
     file: Option<File>,
+    /// Where the ring goes on.
+    ended: AtomicU32,
     complained: AtomicBool,
 }
 
@@ -37,38 +48,45 @@ impl EntryNotes {
             Ok(file) => file,
             Err(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
                 tracing::warn!(%error, file = ENTRIES_FILE, "cannot note entered guests until the next start");
-                return Ok((Self { file: None, complained: AtomicBool::new(true) }, LostEntries::default()));
+                return Ok((Self::new(None), LostEntries::default()));
             }
             Err(error) => return Err(error),
         };
+        // Room for all of it now: notes are written while the disk is full, too. Where that can't be had they do without.
+        let _refused = rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, offset(SLOTS_MAX + ENDED_MAX));
         let mut lost = LostEntries::default();
-        let mut record = [0; RECORD_BYTES];
-        for slot in 0..SLOTS_MAX {
-            match file.read_exact_at(&mut record, offset(slot)) {
-                Ok(()) => {}
-                Err(error) if error.kind() == ErrorKind::UnexpectedEof => break,
-                Err(error) => return Err(error),
-            }
-            if let Some((job, number, entered_at)) = decode(&record) {
-                lost.insert((job, number), LostEntry { entered_at });
+        let mut bytes = Vec::new();
+        (&file).take(offset(SLOTS_MAX + ENDED_MAX)).read_to_end(&mut bytes)?;
+        let (records, _torn) = bytes.as_chunks::<RECORD_BYTES>();
+        for (index, record) in records.iter().enumerate() {
+            if let Some((job, number, entered_at)) = decode(record) {
+                // Ended ones come last, and count.
+                lost.insert((job, number), LostEntry { entered_at, ended: index >= SLOTS_MAX as usize });
             }
         }
-        Ok((Self { file: Some(file), complained: AtomicBool::new(false) }, lost))
+        Ok((Self::new(Some(file)), lost))
+    }
+
+    fn new(file: Option<File>) -> Self {
+        Self { complained: AtomicBool::new(file.is_none()), ended: AtomicU32::new(0), file }
     }
 
     /// The guest of this lease is about to be entered.
     pub(super) fn enter(&self, slot: u32, lease: &Lease, at: Timestamp) {
-        self.write(slot, &encode(lease.job(), lease.number(), at));
+        if slot < SLOTS_MAX {
+            self.write(slot, &encode(lease.job(), lease.number(), at));
+        }
     }
 
-    /// The slot's guest has ended.
-    pub(super) fn exit(&self, slot: u32) {
-        self.write(slot, &[0; RECORD_BYTES]);
+    /// The guest of this lease, entered `at`, has ended; the store does not know yet.
+    pub(super) fn end(&self, lease: &Lease, at: Timestamp) {
+        let place = self.ended.fetch_add(1, Ordering::Relaxed) % ENDED_MAX;
+        self.write(SLOTS_MAX + place, &encode(lease.job(), lease.number(), at));
     }
 
-    fn write(&self, slot: u32, record: &[u8; RECORD_BYTES]) {
-        let Some(file) = self.file.as_ref().filter(|_| slot < SLOTS_MAX) else { return };
-        if let Err(error) = file.write_all_at(record, offset(slot))
+    fn write(&self, place: u32, record: &[u8; RECORD_BYTES]) {
+        let Some(file) = &self.file else { return };
+        if let Err(error) = file.write_all_at(record, offset(place))
             && !self.complained.swap(true, Ordering::Relaxed)
         {
             // Without notes a crash costs no job; it only can't be told which jobs had a part in it.
@@ -77,8 +95,8 @@ impl EntryNotes {
     }
 }
 
-fn offset(slot: u32) -> u64 {
-    u64::from(slot) * RECORD_BYTES as u64
+fn offset(place: u32) -> u64 {
+    u64::from(place) * RECORD_BYTES as u64
 }
 
 fn encode(job: JobId, number: i64, at: Timestamp) -> [u8; RECORD_BYTES] {
@@ -127,7 +145,7 @@ mod tests {
         notes.enter(0, &lease(10), Timestamp(1_000));
         notes.enter(2, &lease(11), Timestamp(2_000));
         notes.enter(3, &lease(12), Timestamp(3_000));
-        notes.exit(3);
+        notes.end(&lease(12), Timestamp(3_000));
         notes.enter(4, &lease(13), Timestamp(4_000));
         notes.file.as_ref().unwrap().write_all_at(&[9], offset(4)).unwrap();
         notes.enter(SLOTS_MAX, &lease(14), Timestamp(5_000));
@@ -135,7 +153,9 @@ mod tests {
         let (_notes, after) = EntryNotes::open(dir.path()).unwrap();
         let mut jobs: Vec<u128> = after.keys().map(|(job, _)| job.as_u128()).collect();
         jobs.sort_unstable();
-        assert_eq!(jobs, [10, 11]);
-        assert_eq!(after[&(JobId::from_u128(11), 7)].entered_at, Timestamp(2_000));
+        assert_eq!(jobs, [10, 11, 12]);
+        let note = |job| after[&(JobId::from_u128(job), 7)];
+        assert_eq!((note(11).entered_at, note(11).ended), (Timestamp(2_000), false));
+        assert_eq!((note(12).entered_at, note(12).ended), (Timestamp(3_000), true));
     }
 }

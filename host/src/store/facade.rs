@@ -22,7 +22,7 @@ use super::error::{OpenError, StoreError};
 use super::model::{
     ActivateResult, AttemptLog, AttemptRow, BatchResult, CancelResult, CounterRow, DeleteModuleResult, DeleteResult,
     EnqueueResult, Finish, FinishResult, Heartbeat, HistoryEntry, HostRow, IdempotencyKey, JobDetail, JobFilter,
-    JobRow, NewJob, NewVersion, Page, Promoted, QueueRow, Recovered, RetryResult, StoreMetrics, VersionRow,
+    JobRow, LeaseKey, NewJob, NewVersion, Page, Promoted, QueueRow, Recovered, RetryResult, StoreMetrics, VersionRow,
 };
 use super::open::open;
 use super::operation::{Pending, PendingFinishes, Queued};
@@ -34,7 +34,7 @@ use super::{
     modules, promote, queues, recover, release, retry,
 };
 use crate::job::{
-    Clock, Digest, Event, HostId, IdSequence, JobId, KindName, KindSettings, Lease, ModuleName, Timestamp,
+    Clock, Digest, Event, HostId, IdSequence, JobId, KindName, KindSettings, Lease, ModuleName, Progress, Timestamp,
     WaitingReason,
 };
 
@@ -266,14 +266,24 @@ impl Store {
         self.0.shared.entry_notes.enter(slot, lease, self.0.clock.now());
     }
 
-    /// The slot's guest has ended.
-    pub fn note_exit(&self, slot: u32) {
-        self.0.shared.entry_notes.exit(slot);
+    /// Notes that the guest of this lease, entered `at`, has ended, before its outcome is written: such a job had no
+    /// part in the death of its host.
+    pub fn note_end(&self, lease: &Lease, at: Timestamp) {
+        self.0.shared.entry_notes.end(lease, at);
     }
 
-    /// Shows jobs as `running` (for those that run long enough to be seen). Stale ones are skipped.
-    pub async fn mark_running(&self, jobs: Vec<(JobId, i64, Timestamp)>) -> Result<(), StoreError> {
+    /// Shows jobs as `running` (for those that run long enough to be seen). Gives those whose lease is stale: whoever
+    /// runs them must stop.
+    pub async fn mark_running(&self, jobs: Vec<(LeaseKey, Timestamp)>) -> Result<Vec<LeaseKey>, StoreError> {
         self.write(Durability::Relaxed, move |sql, draft| release::mark_running(sql, draft, &jobs)).await
+    }
+
+    /// The same for a suspect, before it is entered: on disk, so that the loss is counted though it should take the
+    /// whole machine down. `false`: its lease is stale.
+    pub async fn mark_suspect_running(&self, lease: LeaseKey, at: Timestamp) -> Result<bool, StoreError> {
+        self.write(Durability::Synced, move |sql, draft| release::mark_running(sql, draft, &[(lease, at)]))
+            .await
+            .map(|stale| stale.is_empty())
     }
 
     /// Writes what became of executions, all in one operation: results in their order, or all of them back with the
@@ -392,8 +402,8 @@ impl Store {
         self.read(queues::counters).await
     }
 
-    /// Writes progress of a running attempt, under its lease (job, number). A stale one is ignored.
-    pub async fn write_progress(&self, progress: Vec<(JobId, i64, crate::job::Progress)>) -> Result<(), StoreError> {
+    /// Writes progress of running attempts. Gives those whose lease is stale: whoever runs them must stop.
+    pub async fn write_progress(&self, progress: Vec<(LeaseKey, Progress)>) -> Result<Vec<LeaseKey>, StoreError> {
         self.write(Durability::Relaxed, move |sql, _| release::write_progress(sql, &progress)).await
     }
 

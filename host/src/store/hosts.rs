@@ -16,7 +16,7 @@ const INSERT: &str = "INSERT INTO hosts (id, started_at, heartbeat_ms, version, 
     ON CONFLICT (id) DO UPDATE SET heartbeat_ms = excluded.heartbeat_ms RETURNING number";
 const BEAT: &str = "UPDATE hosts SET heartbeat_ms = ?2 WHERE id = ?1";
 const CANCEL_REQUESTED: &str =
-    "SELECT id FROM live_jobs INDEXED BY live_leased WHERE lease_host = ?1 AND cancel_requested = 1";
+    "SELECT id, lease_number FROM live_jobs INDEXED BY live_leased WHERE lease_host = ?1 AND cancel_requested = 1";
 const DELETE: &str = "DELETE FROM hosts WHERE id = ?1";
 const LIST: &str = "SELECT id, started_at, version, slots, heartbeat_ms FROM hosts ORDER BY number";
 
@@ -48,8 +48,8 @@ pub(super) fn heartbeat(sql: &Connection, draft: &mut Draft, host: HostId) -> Re
     draft.clock.save(sql)?;
     let Some(number) = draft.hosts.get(&host) else { return Ok(Heartbeat { registered, ..Heartbeat::default() }) };
     let mut statement = sql.prepare_cached(CANCEL_REQUESTED)?;
-    let ids = statement.query_map([number], |row| row.get(0).map(JobId::from_bytes))?;
-    Ok(Heartbeat { registered, cancel_requested: ids.collect::<Result<_, _>>()? })
+    let leases = statement.query_map([number], |row| Ok((JobId::from_bytes(row.get(0)?), row.get(1)?)))?;
+    Ok(Heartbeat { registered, cancel_requested: leases.collect::<Result<_, _>>()? })
 }
 
 /// The process has ended in good order. What it still holds (a guest that would not end, an outcome that could not be

@@ -103,8 +103,11 @@ pub struct Heartbeat {
     /// `false`: it was taken for dead; what it held is others' now.
     pub registered: bool,
     /// Held jobs somebody asked to cancel. The signal that says so at once is a hint; this is the truth.
-    pub cancel_requested: Vec<JobId>,
+    pub cancel_requested: Vec<LeaseKey>,
 }
+
+/// Names a lease: the job, and the number of the claim that granted it.
+pub type LeaseKey = (JobId, i64);
 
 /// A job the host now holds.
 #[derive(Debug)]

@@ -90,10 +90,14 @@ pub(super) fn leased(sql: &Connection, number: i64) -> Result<Vec<LiveRow>, Stor
 
 /// What the death of its host makes of one job.
 fn recover_job(sql: &Connection, draft: &mut Draft, host: HostId, job: &LiveRow) -> Result<JobState, StoreError> {
-    let noted = draft.lost_entries.get(&(job.id, job.lease_number)).map(|entry| entry.entered_at);
-    let entered_at = job.started_at.or(noted);
-    let host_losses = job.host_losses + u32::from(entered_at.is_some() && job.suspect);
-    let lost = Failure::new(FailureReason::HostLost, "the host that ran this attempt died");
+    let noted = draft.lost_entries.get(&(job.id, job.lease_number));
+    let entered_at = job.started_at.or(noted.map(|entry| entry.entered_at));
+    let ended = noted.is_some_and(|entry| entry.ended);
+    // An attempt that came to its end cleared its job, if only in memory.
+    let host_losses = if ended { 0 } else { job.host_losses + u32::from(entered_at.is_some() && job.suspect) };
+    let suspect = !ended && (job.suspect || entered_at.is_some());
+    let how = if ended { "before the outcome of this attempt was written" } else { "while it ran this attempt" };
+    let lost = Failure::new(FailureReason::HostLost, format!("the host died {how}"));
     let state = if job.cancel_requested {
         JobState::Cancelled
     } else if host_losses >= HOST_LOSSES_MAX {
@@ -108,7 +112,6 @@ fn recover_job(sql: &Connection, draft: &mut Draft, host: HostId, job: &LiveRow)
                 record_execution(sql, job.id, job.lease_number, execution, Some(&lost))?;
                 draft.event(EventType::Recovered, job.id, job.lane, state, job.attempt);
             }
-            let suspect = job.suspect || entered_at.is_some();
             let ready_at = entered_at.map(|_| draft.now.as_ms());
             sql.prepare_cached(FREE)?.execute(params![job.id.to_bytes(), suspect, host_losses, ready_at])?;
             draft.suspects_waiting |= suspect;

@@ -7,11 +7,14 @@ use super::codec::pack_progress;
 use super::draft::Draft;
 use super::error::StoreError;
 use super::finish::{held, make_ready_again};
+use super::model::LeaseKey;
 use super::rows::live_row;
-use crate::job::{EventType, JobId, JobState, Lease, Progress, Timestamp, WaitingReason};
+use crate::job::{EventType, JobState, Lease, Progress, Timestamp, WaitingReason};
 
 const MARK_RUNNING: &str = "UPDATE live_jobs SET state = 'running', started_at = ?3
     WHERE id = ?1 AND lease_number = ?2 AND state = 'ready' AND lease_host IS NOT NULL";
+const HELD: &str =
+    "SELECT EXISTS(SELECT 1 FROM live_jobs WHERE id = ?1 AND lease_number = ?2 AND lease_host IS NOT NULL)";
 const PARK: &str = "UPDATE live_jobs SET parked = ?2 WHERE id = ?1";
 const WRITE_PROGRESS: &str =
     "UPDATE live_jobs SET progress = ?3 WHERE id = ?1 AND lease_number = ?2 AND lease_host IS NOT NULL";
@@ -42,28 +45,37 @@ pub(super) fn release(
     Ok(())
 }
 
-/// Shows jobs as running. Stale ones are skipped.
+/// Shows jobs as running. Gives those whose lease is stale.
 pub(super) fn mark_running(
     sql: &Connection,
     draft: &mut Draft,
-    jobs: &[(JobId, i64, Timestamp)],
-) -> Result<(), StoreError> {
-    for (job, number, started_at) in jobs {
+    jobs: &[(LeaseKey, Timestamp)],
+) -> Result<Vec<LeaseKey>, StoreError> {
+    let mut stale = Vec::new();
+    for (lease @ (job, number), started_at) in jobs {
         let changed = sql.prepare_cached(MARK_RUNNING)?.execute(params![job.to_bytes(), number, started_at.as_ms()])?;
-        if changed == 1
-            && let Some(row) = live_row(sql, *job)?
-        {
+        if changed == 0 {
+            let is_held: bool =
+                sql.prepare_cached(HELD)?.query_row(params![job.to_bytes(), number], |row| row.get(0))?;
+            if !is_held {
+                stale.push(*lease);
+            }
+        } else if let Some(row) = live_row(sql, *job)? {
             draft.move_count(row.lane, JobState::Ready, JobState::Running);
             draft.event(EventType::Started, *job, row.lane, JobState::Running, row.attempt + 1);
         }
     }
-    Ok(())
+    Ok(stale)
 }
 
-/// Keeps the last progress of running attempts. Stale ones are ignored.
-pub(super) fn write_progress(sql: &Connection, progress: &[(JobId, i64, Progress)]) -> Result<(), StoreError> {
-    for (job, number, progress) in progress {
-        sql.prepare_cached(WRITE_PROGRESS)?.execute(params![job.to_bytes(), number, pack_progress(progress)?])?;
+/// Keeps the last progress of running attempts. Gives those whose lease is stale.
+pub(super) fn write_progress(sql: &Connection, progress: &[(LeaseKey, Progress)]) -> Result<Vec<LeaseKey>, StoreError> {
+    let mut stale = Vec::new();
+    for (lease @ (job, number), progress) in progress {
+        let mut write = sql.prepare_cached(WRITE_PROGRESS)?;
+        if write.execute(params![job.to_bytes(), number, pack_progress(progress)?])? == 0 {
+            stale.push(*lease);
+        }
     }
-    Ok(())
+    Ok(stale)
 }

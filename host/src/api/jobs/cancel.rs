@@ -34,7 +34,9 @@ pub(in crate::api) async fn cancel(
         CancelResult::Cancelled(row) => show_row(&api, StatusCode::OK, &row),
         CancelResult::Requested(row) => {
             // Recorded first: should this host die now, the next one knows.
-            api.dispatcher.interrupt(job, FailureReason::Cancelled);
+            if let Some((_, lease_number)) = row.leased_by {
+                api.dispatcher.interrupt((job, lease_number), FailureReason::Cancelled);
+            }
             show_row(&api, StatusCode::ACCEPTED, &row)
         }
         CancelResult::AlreadyTerminal(row) if row.state == JobState::Cancelled => show_row(&api, StatusCode::OK, &row),

@@ -88,10 +88,24 @@ async fn what_takes_too_long_by_todays_estimates_goes_back_from_the_end() {
     // Claimed as short ones; kind 2 has become slow since.
     feed.push(vec![item(1, 1, 1, 10), item(2, 2, 2, 10), item(3, 1, 3, 10), item(4, 2, 4, 10), item(5, 1, 5, 10)]);
     let today = |kind| if kind == KindId(2) { 1_000 } else { 10 };
-    assert!(feed.take_excess(5_000, today).is_empty());
     assert_eq!(ids(&feed.take_excess(1_500, today)), [5, 4]);
     assert_eq!(feed.level().queued_us, 1_020);
     assert_eq!(next(&feed).await, 1);
+}
+
+#[tokio::test]
+async fn what_waited_at_the_last_look_goes_back_whatever_was_expected() {
+    let (feed, _) = feed();
+    feed.push(vec![item(1, 1, 20, 10), item(2, 1, 30, 10)]);
+    assert!(feed.take_excess(1_000, |_| 10).is_empty());
+    // One that came since stays, wherever it stands.
+    feed.push(vec![item(3, 1, 25, 10)]);
+    assert_eq!(feed.level().payload_bytes, 6);
+    assert_eq!(ids(&feed.take_excess(1_000, |_| 10)), [1, 2]);
+    let level = feed.level();
+    assert_eq!((level.queued, level.queued_us, level.payload_bytes), (1, 10, 2));
+    assert_eq!(next(&feed).await, 3);
+    assert_eq!(feed.level().payload_bytes, 0);
 }
 
 #[tokio::test]

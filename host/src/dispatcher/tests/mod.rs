@@ -29,7 +29,7 @@ async fn eventually(what: &str, holds: impl Fn() -> bool) {
 }
 
 /// A claimed job of a kind, with its place in the order.
-fn item(job: u128, kind: i64, key: i64, estimate_us: u64) -> FeedItem {
+pub(super) fn item(job: u128, kind: i64, key: i64, estimate_us: u64) -> FeedItem {
     let id = JobId::from_u128(job);
     let kind = KindEntry {
         id: KindId(kind),

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::dispatcher::active::Active;
+use crate::dispatcher::feed::FeedItem;
 use crate::dispatcher::outcomes::Outcomes;
 use crate::dispatcher::tests::eventually;
 use crate::job::{HostId, JobId, JobState, Lease};
-use crate::sandbox::{Interrupt, ProgressCell};
 use crate::store::tests::adversity::bound_pages;
 use crate::store::tests::{Harness, finish, job};
 use crate::store::{ClaimedJob, Next};
@@ -23,12 +23,11 @@ async fn with_claimed(jobs: usize) -> (Harness, Outcomes, Arc<Active>, Vec<Claim
     }
     let claimed = harness.claim(host, jobs).await;
     let active = Arc::new(Active::default());
-    active.hold(claimed.iter().map(|job| {
-        let lease = &job.lease;
-        (lease.job(), lease.number(), lease.attempt(), Interrupt::default(), ProgressCell::default())
-    }));
+    let items: Vec<FeedItem> = claimed.into_iter().map(|job| FeedItem::new(job, 10)).collect();
+    active.hold(&items);
+    let claimed: Vec<ClaimedJob> = items.into_iter().map(|item| item.job).collect();
     for job in &claimed {
-        active.entered(job.lease.job(), job.lease.number(), harness.store_now());
+        active.entered((job.lease.job(), job.lease.number()), harness.store_now());
     }
     let (outcomes, writer) = Outcomes::new(harness.store.clone(), Arc::clone(&active));
     tokio::spawn(writer.run());

@@ -98,6 +98,20 @@ async fn what_waited_before_and_what_comes_later_is_run() {
     running.stop().await;
 }
 
+/// What the next process would learn if this one died now, the outcomes not being written.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_guest_that_ended_is_noted_as_ended() {
+    let (running, jobs) = Running::start(ENDS, 50, false).await;
+    for id in &jobs {
+        running.wait_for(*id, JobState::Succeeded).await;
+    }
+    let (harness, _) = running.stop().await;
+    let notes = crate::store::tests::entry_notes(&harness);
+    for id in jobs {
+        assert_eq!(notes.get(&id), Some(&true), "{id}");
+    }
+}
+
 /// Guarantee 6.
 #[tokio::test(flavor = "multi_thread")]
 async fn with_all_wakeups_dropped_everything_still_runs() {
@@ -133,7 +147,8 @@ async fn an_interrupt_reaches_a_job_that_waits_in_the_feed() {
     eventually("both slots are busy", || handle.slots().used == 2).await;
     for id in &jobs {
         assert!(running.harness.store.cancel(crate::store::TenantId::DEFAULT, *id).await.is_ok());
-        running.handle.interrupt(*id, FailureReason::Cancelled);
+        let (_, number) = running.harness.row(*id).await.leased_by.unwrap();
+        running.handle.interrupt((*id, number), FailureReason::Cancelled);
     }
     for id in jobs {
         running.wait_for(id, JobState::Cancelled).await;

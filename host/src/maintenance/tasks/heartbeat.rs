@@ -23,6 +23,7 @@ pub(in crate::maintenance) struct Heartbeat {
     /// Signed on. A host that starts on a full disk does so here, once it can.
     pub(in crate::maintenance) is_registered: AtomicBool,
     pub(in crate::maintenance) taken_for_dead: CancellationToken,
+    pub(in crate::maintenance) broken: CancellationToken,
     pub(in crate::maintenance) period: Duration,
 }
 
@@ -41,14 +42,19 @@ impl Task for Heartbeat {
             self.is_registered.store(true, Ordering::Relaxed);
             tracing::info!("the store can write again; jobs run from now on");
         }
-        let heartbeat = self.store.heartbeat(self.host).await?;
+        let heartbeat = self.store.heartbeat(self.host).await.inspect_err(|error| {
+            // Closed under a host that has not stopped: its writer is gone for good.
+            if matches!(error, StoreError::Closed) {
+                self.broken.cancel();
+            }
+        })?;
         if !heartbeat.registered {
             tracing::error!(host = %self.host, "this host was taken for dead by another; it ends what it still runs and stops");
             self.dispatcher.interrupt_all(FailureReason::HostLost);
             self.taken_for_dead.cancel();
         }
-        for job in heartbeat.cancel_requested {
-            self.dispatcher.interrupt(job, FailureReason::Cancelled);
+        for lease in heartbeat.cancel_requested {
+            self.dispatcher.interrupt(lease, FailureReason::Cancelled);
         }
         Ok(Turn::Done)
     }

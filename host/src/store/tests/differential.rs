@@ -213,7 +213,7 @@ impl Run {
         let leases: Vec<(JobId, i64)> = self.leases.iter().map(|lease| (lease.job(), lease.number())).collect();
         let Some((id, number)) = self.chance.pick(&leases) else { return "nothing to enter".to_owned() };
         if self.chance.one_in(2) {
-            self.harness.store.mark_running(vec![(id, number, self.now())]).await.unwrap();
+            self.harness.store.mark_running(vec![((id, number), self.now())]).await.unwrap();
             self.model.mark_running(id);
             return format!("mark {id} running");
         }

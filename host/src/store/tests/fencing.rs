@@ -14,7 +14,7 @@ async fn a_recovered_job_refuses_its_former_holder() {
     let id = harness.enqueue(job(harness.kind("k"))).await;
     let old = harness.claim(a, 1).await.remove(0);
     harness.store.note_entry(0, &old.lease);
-    harness.store.mark_running(vec![(id, old.lease.number(), harness.clock.now())]).await.unwrap();
+    harness.store.mark_running(vec![((id, old.lease.number()), harness.clock.now())]).await.unwrap();
 
     harness.clock.advance(31_000);
     harness.store.heartbeat(b).await.unwrap();
@@ -37,8 +37,11 @@ async fn a_recovered_job_refuses_its_former_holder() {
         let result = harness.store.finish(finish(lease, next, harness.clock.now())).await.unwrap();
         assert_eq!(result, FinishResult::StaleLease);
     }
-    harness.store.write_progress(vec![(id, old.lease.number(), crate::job::Progress::default())]).await.unwrap();
-    harness.store.mark_running(vec![(id, old.lease.number(), harness.clock.now())]).await.unwrap();
+    let stale = (id, old.lease.number());
+    let told = harness.store.write_progress(vec![(stale, crate::job::Progress::default())]).await.unwrap();
+    assert_eq!(told, [stale], "whoever runs it learns that it must stop");
+    let told = harness.store.mark_running(vec![(stale, harness.clock.now())]).await.unwrap();
+    assert_eq!(told, [stale]);
     harness.store.release(vec![old.lease], None).await.unwrap();
     assert_eq!(dump(&harness.database()), before);
     let detail = harness.store.job(TENANT, id).await.unwrap().unwrap();

@@ -130,6 +130,12 @@ impl Harness {
     }
 }
 
+/// The jobs whose guests were entered, and whether these have ended, as the next process would read it.
+pub(crate) fn entry_notes(harness: &Harness) -> std::collections::BTreeMap<JobId, bool> {
+    let (_, notes) = super::entry_notes::EntryNotes::open(harness.directory.path()).unwrap();
+    notes.into_iter().map(|((job, _), entry)| (job, entry.ended)).collect()
+}
+
 pub(crate) fn open_at(directory: &Path, aging: Duration, clock: &Arc<TestClock>) -> Result<Store, OpenError> {
     let options = StoreOptions { data_dir: directory.to_owned(), priority_aging: aging };
     Store::open(&options, Arc::clone(clock) as Arc<dyn Clock>)

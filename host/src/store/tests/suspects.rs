@@ -48,7 +48,7 @@ async fn a_normal_end_clears_the_suspicion_and_the_history_shows_both_runs() {
     let host = harness.store.register_host(4, "1").await.unwrap();
     let id = harness.enqueue(job(harness.kind("k"))).await;
     let claimed = harness.claim(host, 1).await.remove(0);
-    harness.store.mark_running(vec![(id, claimed.lease.number(), harness.clock.now())]).await.unwrap();
+    harness.store.mark_running(vec![((id, claimed.lease.number()), harness.clock.now())]).await.unwrap();
     assert_eq!(harness.row(id).await.state, JobState::Running);
     let host = crash(&mut harness).await;
     assert!(harness.row(id).await.suspect);
@@ -117,4 +117,45 @@ async fn those_with_fewest_losses_come_first() {
         turns.push(claimed.lease.job());
     }
     assert_eq!(turns, [first, second, first, second]);
+}
+
+#[tokio::test]
+async fn one_that_had_ended_is_lost_in_the_history_and_no_suspect() {
+    let mut harness = Harness::new();
+    harness.module("m", &["k"]).await;
+    let mut host = harness.store.register_host(4, "1").await.unwrap();
+    let id = harness.enqueue(job(harness.kind("k"))).await;
+    for ended in [false, true] {
+        let claimed = harness.claim(host, 1).await.remove(0);
+        assert_eq!(claimed.suspect, ended);
+        harness.store.note_entry(0, &claimed.lease);
+        if ended {
+            harness.store.note_end(&claimed.lease, harness.clock.now());
+        }
+        host = crash(&mut harness).await;
+        harness.store.recover_expired(host, Duration::from_secs(30)).await.unwrap();
+        assert_eq!(harness.row(id).await.suspect, !ended);
+    }
+    let attempts = harness.store.attempts(TENANT, id).await.unwrap().unwrap();
+    let outcomes: Vec<_> = attempts.iter().map(|attempt| attempt.outcome).collect();
+    assert_eq!(outcomes, [AttemptOutcome::Lost, AttemptOutcome::Lost]);
+    assert_counters_hold(&harness.database());
+}
+
+#[tokio::test]
+async fn a_suspect_is_shown_running_before_it_is_entered_and_not_under_an_old_lease() {
+    let mut harness = Harness::new();
+    harness.module("m", &["k"]).await;
+    let host = harness.store.register_host(4, "1").await.unwrap();
+    let id = harness.enqueue(job(harness.kind("k"))).await;
+    let claimed = harness.claim(host, 1).await.remove(0);
+    let lease = (id, claimed.lease.number());
+    assert!(harness.store.mark_suspect_running(lease, harness.clock.now()).await.unwrap());
+    assert!(harness.store.mark_suspect_running(lease, harness.clock.now()).await.unwrap(), "once more does no harm");
+    assert_eq!(harness.row(id).await.state, JobState::Running);
+    // No note was written: what the database says is enough.
+    let host = crash(&mut harness).await;
+    harness.store.recover_expired(host, Duration::from_secs(30)).await.unwrap();
+    assert!(harness.row(id).await.suspect);
+    assert!(!harness.store.mark_suspect_running(lease, harness.clock.now()).await.unwrap());
 }
