@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -25,6 +26,9 @@ const CACHED_MODULES_MAX: usize = 256;
 /// Threads of the API and of everything that is not a guest.
 const API_THREADS_MAX: usize = 4;
 
+/// How long guest threads may take to end once no guest runs any more.
+const SANDBOX_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Runs a host until it is told to stop. Returns once everything acknowledged is on disk and the data directory is
 /// free again.
 pub fn run(config: Config) -> anyhow::Result<()> {
@@ -35,7 +39,10 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    runtime.block_on(serve(Arc::new(config), cores))
+    let served = runtime.block_on(serve(Arc::new(config), cores));
+    // All that matters has ended in order; what is left (a check that takes long) must not keep the process.
+    runtime.shutdown_background();
+    served
 }
 
 async fn serve(config: Arc<Config>, cores: usize) -> anyhow::Result<()> {
@@ -136,13 +143,31 @@ async fn serve(config: Arc<Config>, cores: usize) -> anyhow::Result<()> {
     maintenance.await.context("upkeep failed")?;
     catalog_watch.abort();
     warm_up.abort();
-    tokio::task::spawn_blocking(move || sandbox.close()).await.context("the sandbox did not close")?;
+    close(sandbox).await?;
     if let Err(error) = store.retire_host(host).await {
         tracing::warn!(%error, "could not sign off; the next start recovers what is left");
     }
     store.close().await.context("the store did not close cleanly")?;
     tracing::info!("stopped");
     served.context("the HTTP server failed")?;
+    ensure_ended_well(&config, &taken_for_dead, &broken)
+}
+
+/// Ends the guest threads; no guest runs any more.
+async fn close(sandbox: Sandbox) -> anyhow::Result<()> {
+    let closed = tokio::task::spawn_blocking(move || sandbox.close());
+    if let Ok(closed) = tokio::time::timeout(SANDBOX_CLOSE_TIMEOUT, closed).await {
+        return closed.context("the sandbox did not close");
+    }
+    tracing::error!("guest threads did not end; the host stops without them");
+    Ok(())
+}
+
+fn ensure_ended_well(
+    config: &Config,
+    taken_for_dead: &CancellationToken,
+    broken: &CancellationToken,
+) -> anyhow::Result<()> {
     anyhow::ensure!(!broken.is_cancelled(), "a part of the host failed (see its log above); start it again");
     anyhow::ensure!(
         !taken_for_dead.is_cancelled(),

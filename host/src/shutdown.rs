@@ -1,8 +1,8 @@
 //! Signals of the operating system. The first asks for an orderly stop, the second skips the drain, the third ends the
 //! process where it stands: the next start recovers, as after a crash.
 
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 use tokio_util::sync::CancellationToken;
 
 /// What a process that was ended by a signal exits with: this and the signal's number.
@@ -28,74 +28,48 @@ impl Shutdown {
         });
     }
 
-    /// Listens for SIGTERM and SIGINT as long as the process lives.
+    /// Listens for SIGTERM and SIGINT as long as the process lives, on a thread of its own: whatever keeps the others
+    /// busy, the third signal ends the process.
     pub fn listen(&self) -> std::io::Result<()> {
-        let (heard, signals) = mpsc::channel(1);
-        for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
-            let mut signal = signal(kind)?;
-            let heard = heard.clone();
-            tokio::spawn(async move {
-                while signal.recv().await.is_some() {
-                    if heard.send(kind.as_raw_value()).await.is_err() {
-                        return;
-                    }
-                }
-            });
-        }
+        let mut signals = Signals::new([SIGTERM, SIGINT])?;
         let shutdown = self.clone();
-        tokio::spawn(async move {
-            if let Some(number) = shutdown.follow(signals).await {
+        std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            if let Some(number) = shutdown.follow(signals.forever()) {
                 tracing::error!(
                     "ending at once, as asked by a third signal; the next start recovers what was under way"
                 );
                 std::process::exit(EXIT_CODE_BASE + number);
             }
-        });
+        })?;
         Ok(())
     }
 
     /// Takes a step at each signal. Gives the number of the one after the last step; `None` when no more can come.
-    async fn follow(&self, mut signals: mpsc::Receiver<i32>) -> Option<i32> {
+    fn follow(&self, signals: impl IntoIterator<Item = i32>) -> Option<i32> {
+        let mut signals = signals.into_iter();
         for step in [&self.stop, &self.hurry] {
-            signals.recv().await?;
+            signals.next()?;
             step.cancel();
         }
-        signals.recv().await
+        signals.next()
     }
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
-    const TERMINATE: i32 = 15;
-    const INTERRUPT: i32 = 2;
-
-    #[tokio::test]
-    async fn each_signal_is_a_step_and_the_third_the_end() {
-        let shutdown = Shutdown::default();
-        let (heard, signals) = mpsc::channel(1);
-        let following = tokio::spawn({
-            let shutdown = shutdown.clone();
-            async move { shutdown.follow(signals).await }
-        });
-        heard.send(TERMINATE).await.unwrap();
-        shutdown.stop.cancelled().await;
-        assert!(!shutdown.hurry.is_cancelled());
-        heard.send(TERMINATE).await.unwrap();
-        shutdown.hurry.cancelled().await;
-        assert!(!following.is_finished());
-        heard.send(INTERRUPT).await.unwrap();
-        assert_eq!(following.await.unwrap(), Some(INTERRUPT));
-    }
-
-    #[tokio::test]
-    async fn without_signals_nothing_happens() {
-        let shutdown = Shutdown::default();
-        let (heard, signals) = mpsc::channel(1);
-        drop(heard);
-        assert_eq!(shutdown.follow(signals).await, None);
-        assert!(!shutdown.stop.is_cancelled());
+    #[test]
+    fn each_signal_is_a_step_and_the_third_the_end() {
+        for (signals, stops, hurries, end) in [
+            (&[][..], false, false, None),
+            (&[SIGTERM], true, false, None),
+            (&[SIGTERM, SIGTERM], true, true, None),
+            (&[SIGTERM, SIGTERM, SIGINT], true, true, Some(SIGINT)),
+        ] {
+            let shutdown = Shutdown::default();
+            assert_eq!(shutdown.follow(signals.iter().copied()), end);
+            assert_eq!((shutdown.stop.is_cancelled(), shutdown.hurry.is_cancelled()), (stops, hurries));
+        }
     }
 }

@@ -171,7 +171,7 @@ mod tests {
         hold(&active, 1);
         assert!(active.unshown(Duration::ZERO).is_empty(), "not entered");
         active.entered((JOB, 1), Timestamp(100));
-        assert!(active.unshown(Duration::from_secs(3_600)).is_empty(), "just entered");
+        assert!(active.unshown(Duration::from_hours(1)).is_empty(), "just entered");
         let unshown = active.unshown(Duration::ZERO);
         assert_eq!(unshown, [((JOB, 1), Timestamp(100))]);
         assert_eq!(active.unshown(Duration::ZERO), unshown, "the write may have failed");
