@@ -46,7 +46,9 @@ impl Row {
 /// The verdict, and the table that explains it.
 pub(crate) fn judge(measurements: &[Measurement], cores: usize) -> (Verdict, String) {
     let number = |scenario: Scenario, name: &str| {
-        measurements.iter().find(|measurement| measurement.scenario == scenario)?.number(name)
+        let measured = measurements.iter().find(|measurement| measurement.scenario == scenario)?;
+        // A scenario that ran without its number has missed its target: NaN is on neither side of any.
+        Some(measured.number(name).unwrap_or(f64::NAN))
     };
     let sandbox_floor = number(Scenario::SandboxFloor, "per_second");
     let of_floor = |target, scenario: Scenario, ratio: f64, floor: Scenario| {
@@ -161,5 +163,10 @@ mod tests {
         let (verdict, table) = judge(&[rss((120 << 20) + 1)], 2);
         assert_eq!(verdict, Verdict::Missed);
         assert!(!table.contains("drain"), "{table}");
+    }
+
+    #[test]
+    fn a_scenario_that_ran_without_its_number_has_missed() {
+        assert_eq!(judge(&[Measurement::new(Scenario::Rss)], 2).0, Verdict::Missed);
     }
 }

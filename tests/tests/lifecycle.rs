@@ -231,3 +231,22 @@ fn a_wrong_configuration_is_told_before_anything_starts() {
     run_stoker(&["serve"], &[], home.path(), b"").expect_failure(&["wokers", "2"]);
     assert!(!home.path().join("stoker-data").exists(), "it started before it checked");
 }
+
+#[test]
+fn a_job_of_higher_priority_waits_for_no_more_than_what_runs() {
+    const SLOW_MS: u64 = 400;
+    let mut host = TestHost::builder().workers(2).flag("--priority-aging", "0").start();
+    host.upload(Guest::Handlers);
+    // Short ones first: the host expects more of the kind and claims far ahead.
+    let short = (0..500).map(|_| json!({"kind": "sleep", "payload": {"ms": 0}}));
+    host.enqueue_lines(short);
+    host.wait_idle(Duration::from_mins(1));
+    let slow = (0..60).map(|_| json!({"kind": "sleep", "payload": {"ms": SLOW_MS}, "priority": 9}));
+    let slow = host.enqueue_lines(slow);
+    host.wait_for(&slow[0], "running");
+    let urgent = host.enqueue(&json!({"kind": "sleep", "payload": {"ms": 0}, "priority": 0}));
+    host.wait_for(&urgent, "succeeded");
+    let passed = slow.iter().filter(|id| state_of(&host.job(id)) == "succeeded").count();
+    assert!(passed <= slow.len() / 3, "{passed} of lower priority came first");
+    host.leave_work_behind();
+}
