@@ -21,6 +21,7 @@ const CLAIM_JOBS_MAX: usize = 4_096;
 /// Suspects looked at for one that has a handler.
 const SUSPECTS_LOOKED_AT_MAX: usize = 100;
 
+const REGISTERED: &str = "SELECT 1 FROM hosts WHERE number = ?1 AND id = ?2";
 const HEAD: &str = "SELECT order_key, id FROM live_jobs INDEXED BY live_ready
     WHERE queue_id = ?1 AND state = 'ready' AND lease_host IS NULL AND parked IS NULL AND suspect = 0
     ORDER BY order_key, id LIMIT 1";
@@ -122,8 +123,13 @@ fn claimed_job(
 
 /// Gives out leases for the jobs that come first.
 pub(super) fn claim(sql: &Connection, draft: &mut Draft, request: &ClaimRequest) -> Result<Claimed, StoreError> {
-    // A host that was retired or recovered meanwhile gets nothing: it must not own what it can't finish.
+    // A host that was retired or recovered meanwhile gets nothing: it must not own what it can't finish. The row is
+    // asked, not the memory: another process may have removed it, and recovery finds leases by the rows of hosts.
     let Some(&host) = draft.hosts.get(&request.host) else { return Ok(Claimed::default()) };
+    if !sql.prepare_cached(REGISTERED)?.exists(params![host, request.host.to_bytes()])? {
+        draft.hosts.remove(&request.host);
+        return Ok(Claimed::default());
+    }
     let mut gathering =
         Gathering { request, host, jobs: Vec::new(), payload_bytes: 0, parked: Vec::new(), more: false };
     if request.suspect_allowed && request.jobs_max > 0 && draft.suspects_waiting {

@@ -9,6 +9,7 @@ use super::draft::Draft;
 use super::error::StoreError;
 use super::finish::{Held, make_ready_again};
 use super::model::{Heartbeat, HostRow};
+use super::orphans::adopt_orphans;
 use super::recover::{RECOVERED_JOBS_MAX, leased, recover_hosts};
 use crate::job::{HostId, JobId, Timestamp};
 
@@ -29,7 +30,8 @@ pub(super) fn register(
     slots: u32,
     version: &str,
 ) -> Result<(), StoreError> {
-    let dead = draft.dead_hosts.clone();
+    let mut dead = draft.dead_hosts.clone();
+    dead.extend(adopt_orphans(sql, draft)?);
     let recovered = recover_hosts(sql, draft, &dead)?;
     if !recovered.hosts.is_empty() {
         draft.recovered = Some(recovered);

@@ -39,6 +39,7 @@ mod modules;
 mod open;
 mod operation;
 mod order;
+mod orphans;
 mod promote;
 mod queues;
 mod readers;
