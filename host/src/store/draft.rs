@@ -107,12 +107,17 @@ impl Draft {
         self.counters.add(lane, state, jobs);
     }
 
-    /// Counts a job from one state into another.
-    pub(super) fn move_count(&mut self, lane: Lane, from: JobState, to: JobState) {
+    /// Counts a job from one state into another. Every change of a state passes here, so here it is found out when one
+    /// is not legal: the operation fails, and with it what it wrote.
+    pub(super) fn move_count(&mut self, lane: Lane, from: JobState, to: JobState) -> Result<(), StoreError> {
+        if !from.can_become(to) {
+            return Err(StoreError::Internal(format!("a job can't go from {from} to {to}")));
+        }
         if from != to {
             self.counters.add(lane, from, -1);
             self.counters.add(lane, to, 1);
         }
+        Ok(())
     }
 
     /// Jobs of a kind that have not ended, those of this transaction included.

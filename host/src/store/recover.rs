@@ -123,7 +123,7 @@ fn recover_job(sql: &Connection, draft: &mut Draft, host: HostId, job: &LiveRow)
             end(sql, draft, job, state, execution, &failure, EventType::Failed)?;
         }
     }
-    draft.move_count(job.lane, job.state, state);
+    draft.move_count(job.lane, job.state, state)?;
     Ok(state)
 }
 

@@ -47,7 +47,7 @@ pub(super) fn retry(
         AnyRow::Live(row) => hurry(sql, draft, row)?,
     }
     let lane = row.lane();
-    draft.move_count(lane, state, JobState::Ready);
+    draft.move_count(lane, state, JobState::Ready)?;
     draft.event(EventType::Reopened, job, lane, JobState::Ready, 0);
     draft.made_ready(lane.queue);
     Ok(RetryResult::Retried(reread(sql, draft, tenant, job)?))
