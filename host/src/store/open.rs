@@ -1,5 +1,6 @@
 //! Opening: lock, migrate, remember, start the threads. In this order, so that whatever fails leaves nothing running.
 
+use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -45,7 +46,7 @@ pub(super) struct Opened {
 /// Opens the store in `options.data_dir`, which is created when missing.
 pub(super) fn open(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Opened, OpenError> {
     let directory = &options.data_dir;
-    std::fs::create_dir_all(directory).map_err(|error| OpenError::system(directory, &error))?;
+    create_durably(directory).map_err(|error| OpenError::system(directory, &error))?;
     let lock = DirectoryLock::acquire(directory)?;
     let database = directory.join(DATABASE_FILE);
     let evidence = Evidence::gather(directory)?;
@@ -80,6 +81,22 @@ pub(super) fn open(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Open
     Ok(Opened { queue, shared, clock, order, database })
 }
 
+/// Creates the directory and those above it, so that a power cut does not take it away with all that is in it.
+fn create_durably(directory: &Path) -> std::io::Result<()> {
+    let created: Vec<&Path> = missing_levels(directory);
+    std::fs::create_dir_all(directory)?;
+    for level in created {
+        let parent = level.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(parent)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// The directory and those above it that are not there, the deepest first.
+fn missing_levels(directory: &Path) -> Vec<&Path> {
+    directory.ancestors().take_while(|level| !level.as_os_str().is_empty() && !level.exists()).collect()
+}
+
 /// The writer's thread. Should the writer itself break, everybody who asks is told at once instead of never.
 fn run(writer: Writer, queued: &Receiver<Queued>) {
     if catch_unwind(AssertUnwindSafe(|| writer.run(queued))).is_err() {
@@ -108,4 +125,21 @@ fn reorder(sql: &mut Connection, order: Order) -> Result<(), StoreError> {
     transaction.execute(WRITE_AGING, [order.aging_ms()])?;
     transaction.commit()?;
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_level_that_is_created_is_known_so_that_its_parent_can_be_synced() {
+        let dir = tempfile::tempdir().unwrap();
+        let deepest = dir.path().join("a/b/c");
+        let levels = [deepest.clone(), dir.path().join("a/b"), dir.path().join("a")];
+        assert_eq!(missing_levels(&deepest), levels);
+        create_durably(&deepest).unwrap();
+        assert!(deepest.is_dir() && missing_levels(&deepest).is_empty());
+        assert_eq!(missing_levels(Path::new("not-there-either")), [Path::new("not-there-either")]);
+    }
 }
