@@ -192,7 +192,7 @@ CREATE INDEX idempotency_keys_expiry ON idempotency_keys (expires_at);
 CREATE TABLE events (
     -- One row per commit that changed jobs.
     commit_id   INTEGER PRIMARY KEY,
-    at          INTEGER NOT NULL,
+    stored_ms   INTEGER NOT NULL, -- by the store's own clock, so that ages are right whatever the wall clock does
     bytes_total INTEGER NOT NULL, -- of this row's body and all before it: the log's size without adding it up
     body        BLOB NOT NULL     -- packed
 );

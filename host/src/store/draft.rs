@@ -58,6 +58,8 @@ pub(super) struct Draft {
     pub(super) dead_hosts: Vec<i64>,
     /// Guests those hosts had entered.
     pub(super) lost_entries: LostEntries,
+    /// How far the pruning of module chunks has come.
+    pub(super) chunks_looked_at: Vec<u8>,
     /// What recovery did before anybody asked.
     pub(super) recovered: Option<Recovered>,
 }
@@ -93,6 +95,7 @@ impl Draft {
             settled_events: 0,
             next_due: None,
             lost_entries,
+            chunks_looked_at: Vec::new(),
             recovered: None,
         })
     }

@@ -477,8 +477,10 @@ impl Store {
 
     /// Removes events that are too old or too many.
     pub async fn prune_events(&self, keep_age: Duration, keep_bytes: u64) -> Result<bool, StoreError> {
-        self.write(Durability::Relaxed, move |sql, draft| event_log::prune_events(sql, draft.now, keep_age, keep_bytes))
-            .await
+        self.write(Durability::Relaxed, move |sql, draft| {
+            event_log::prune_events(sql, draft.clock.now_ms(), keep_age, keep_bytes)
+        })
+        .await
     }
 
     /// Forgets idempotency keys that have expired.
@@ -488,7 +490,10 @@ impl Store {
 
     /// Removes chunks of uploads that never became a version.
     pub async fn prune_module_chunks(&self) -> Result<bool, StoreError> {
-        self.write(Durability::Relaxed, move |sql, draft| module_bytes::prune_chunks(sql, draft.now)).await
+        self.write(Durability::Relaxed, move |sql, draft| {
+            module_bytes::prune_chunks(sql, draft.now, &mut draft.chunks_looked_at)
+        })
+        .await
     }
 
     /// Makes parked jobs claimable again whose kind has a handler, except kinds this host is still `loading`.

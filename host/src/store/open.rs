@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -31,8 +31,11 @@ use crate::job::{Clock, Timestamp};
 const READ_AGING: &str = "SELECT value FROM meta WHERE name = 'aging_ms'";
 const WRITE_AGING: &str = "INSERT INTO meta (name, value) VALUES ('aging_ms', ?1)
     ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-const RUN_ATS: &str = "SELECT id, priority, run_at FROM live_jobs";
+const RUN_ATS: &str = "SELECT id, priority, run_at FROM live_jobs WHERE id > ?1 ORDER BY id LIMIT ?2";
 const WRITE_KEY: &str = "UPDATE live_jobs SET order_key = ?2 WHERE id = ?1";
+
+/// Jobs held in memory while they are given new keys.
+const REORDERED_JOBS_MAX: usize = 1_000;
 
 /// What an open store consists of.
 pub(super) struct Opened {
@@ -114,12 +117,19 @@ fn reorder(sql: &mut Connection, order: Order) -> Result<(), StoreError> {
     let transaction = sql.transaction()?;
     if known.is_some() {
         let mut read = transaction.prepare(RUN_ATS)?;
-        let jobs = read
-            .query_map([], |row| Ok((row.get::<_, [u8; 16]>(0)?, row.get::<_, u8>(1)?, row.get::<_, i64>(2)?)))?
-            .collect::<Result<Vec<_>, _>>()?;
         let mut write = transaction.prepare(WRITE_KEY)?;
-        for (id, priority, run_at) in jobs {
-            write.execute(params![id, order.key(priority, Timestamp(run_at))])?;
+        let mut last: Vec<u8> = Vec::new();
+        loop {
+            let jobs = read
+                .query_map(params![last, REORDERED_JOBS_MAX], |row| {
+                    Ok((row.get::<_, [u8; 16]>(0)?, row.get::<_, u8>(1)?, row.get::<_, i64>(2)?))
+                })?
+                .collect::<Result<Vec<_>, _>>()?;
+            for (id, priority, run_at) in &jobs {
+                write.execute(params![id, order.key(*priority, Timestamp(*run_at))])?;
+            }
+            let Some((id, ..)) = jobs.last() else { break };
+            last = id.to_vec();
         }
     }
     transaction.execute(WRITE_AGING, [order.aging_ms()])?;

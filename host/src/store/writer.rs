@@ -36,7 +36,7 @@ const BATCH_MS_MAX: u64 = 20;
 const CLAIMS_PAUSE: Duration = Duration::from_secs(1);
 
 const LAST_COMMIT: &str = "SELECT commit_id, bytes_total FROM events ORDER BY commit_id DESC LIMIT 1";
-const INSERT_EVENTS: &str = "INSERT INTO events (commit_id, at, bytes_total, body) VALUES (?1, ?2, ?3, ?4)";
+const INSERT_EVENTS: &str = "INSERT INTO events (commit_id, stored_ms, bytes_total, body) VALUES (?1, ?2, ?3, ?4)";
 
 /// The writer's own state; lives on its thread.
 pub(super) struct Writer {
@@ -278,8 +278,8 @@ impl Writer {
             let body = pack_events(self.draft.events())?;
             last_commit += 1;
             event_bytes += i64::try_from(body.len()).unwrap_or(0);
-            let at = self.draft.now.as_ms();
-            self.sql.prepare_cached(INSERT_EVENTS)?.execute(params![last_commit, at, event_bytes, body])?;
+            let stored_ms = self.draft.clock.now_ms();
+            self.sql.prepare_cached(INSERT_EVENTS)?.execute(params![last_commit, stored_ms, event_bytes, body])?;
         }
         let started = Instant::now();
         self.execute("COMMIT")?;

@@ -91,8 +91,18 @@ async fn what_a_host_still_holds_when_it_signs_off_is_ready_again() {
     let (held, cancelled) =
         (harness.enqueue(job(harness.kind("k"))).await, harness.enqueue(job(harness.kind("k"))).await);
     assert_eq!(harness.claim(host, 2).await.len(), 2);
+    let entered = harness.clock.now();
+    harness.store.mark_running(vec![(held, 1, entered), (cancelled, 1, entered)]).await.unwrap();
     harness.store.cancel(TENANT, cancelled).await.unwrap();
+    harness.clock.advance(7);
     harness.store.retire_host(host).await.unwrap();
+    for id in [held, cancelled] {
+        let attempts = harness.store.attempts(TENANT, id).await.unwrap().unwrap();
+        assert_eq!(
+            (attempts.len(), attempts[0].outcome, attempts[0].started_at),
+            (1, AttemptOutcome::GivenBack, Some(entered))
+        );
+    }
     harness.reopen().await;
     let host = harness.store.register_host(2, "1").await.unwrap();
     let claimed = harness.claim(host, 2).await;
