@@ -111,6 +111,9 @@ CREATE TABLE live_jobs (
 ) WITHOUT ROWID;
 CREATE INDEX live_ready ON live_jobs (queue_id, order_key, id)
     WHERE state = 'ready' AND lease_host IS NULL AND parked IS NULL AND suspect = 0;
+-- What has waited longest in a queue need not come first in it.
+CREATE INDEX live_waiting ON live_jobs (queue_id, ready_at)
+    WHERE state = 'ready' AND lease_host IS NULL AND parked IS NULL AND suspect = 0;
 CREATE INDEX live_due ON live_jobs (run_at, id) WHERE state IN ('scheduled', 'retrying');
 CREATE INDEX live_leased ON live_jobs (lease_host) WHERE lease_host IS NOT NULL;
 CREATE INDEX live_parked ON live_jobs (kind_id) WHERE parked IS NOT NULL;

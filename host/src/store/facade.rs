@@ -387,6 +387,11 @@ impl Store {
         self.read(move |sql, catalog| queues::queues(sql, catalog, tenant)).await
     }
 
+    /// What has waited longest in each queue in which something waits to be claimed.
+    pub async fn oldest_ready_jobs(&self) -> Result<Vec<OldestReady>, StoreError> {
+        self.read(queues::oldest_ready_jobs).await
+    }
+
     /// Every counter that is not zero.
     pub async fn counters(&self) -> Result<Vec<CounterRow>, StoreError> {
         self.read(queues::counters).await

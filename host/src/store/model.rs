@@ -430,6 +430,17 @@ pub struct QueueRow {
     pub oldest_ready_at: Option<Timestamp>,
 }
 
+/// What has waited longest in a queue.
+#[derive(Clone, Debug)]
+pub struct OldestReady {
+    /// Whose.
+    pub tenant: TenantName,
+    /// The lane.
+    pub queue: QueueName,
+    /// When the oldest claimable job became ready.
+    pub ready_at: Timestamp,
+}
+
 /// One counter.
 #[derive(Clone, Debug)]
 pub struct CounterRow {
