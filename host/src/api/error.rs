@@ -128,6 +128,8 @@ problem_codes! {
     Internal = 500 "internal" "The host made a mistake",
     /// The store cannot write.
     StoreUnavailable = 503 "store_unavailable" "The store cannot write now",
+    /// A read took too long.
+    QueryTooSlow = 503 "query_too_slow" "The query took too long",
     /// Stopping.
     Stopping = 503 "stopping" "The host is stopping",
     /// Not ready to serve.
@@ -264,6 +266,28 @@ impl From<StoreError> for ApiError {
                 Self::new(
                     ProblemCode::StoreUnavailable,
                     "the store cannot write now (is the disk full, or the data directory read-only?); nothing was written, try again later",
+                )
+            }
+            StoreError::LogFull { bytes_max } => {
+                tracing::warn!(%error, "a request was refused");
+                Self::new(
+                    ProblemCode::StoreUnavailable,
+                    format!(
+                        "the store cannot write now: its write-ahead log has reached {} MiB, and it can't begin anew while a \
+                         backup (or another long read of the database) is under way; nothing was written, try again when the \
+                         backup has ended",
+                        bytes_max >> 20
+                    ),
+                )
+            }
+            StoreError::ReadTooLong { ms_max } => {
+                tracing::warn!(%error, "a request was refused");
+                Self::new(
+                    ProblemCode::QueryTooSlow,
+                    format!(
+                        "the query took longer than {ms_max} ms and was broken off; ask for less at a time: a smaller `limit`, a \
+                         shorter time from `since` to `until`, or only one `kind`, `queue` or `tag`"
+                    ),
                 )
             }
             StoreError::Busy { waiting_max } => Self::new(

@@ -29,6 +29,7 @@ use super::operation::{Pending, PendingFinishes, Queued};
 use super::order::Order;
 use super::shared::Shared;
 use super::store_clock::StoreClock;
+use super::wal::{WAL_BOUNDS, WalBounds};
 use super::{
     cancel, delete, enqueue, event_log, history, hosts, idempotency, job_detail, job_list, kinds, module_bytes,
     modules, promote, queues, recover, release, retry,
@@ -81,7 +82,16 @@ pub(super) enum Durability {
 impl Store {
     /// Locks the directory, opens and migrates the database, starts the writer. Blocking.
     pub fn open(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Store, OpenError> {
-        let opened = open(options, clock)?;
+        Self::open_bounded(options, clock, WAL_BOUNDS)
+    }
+
+    /// With bounds of the write-ahead log other than those of a host.
+    pub(super) fn open_bounded(
+        options: &StoreOptions,
+        clock: Arc<dyn Clock>,
+        wal_bounds: WalBounds,
+    ) -> Result<Store, OpenError> {
+        let opened = open(options, clock, wal_bounds)?;
         Ok(Store(Arc::new(Handle {
             queue: RwLock::new(Some(opened.queue)),
             shared: opened.shared,
@@ -161,7 +171,7 @@ impl Store {
     }
 
     /// Reads in a transaction of its own, with the catalog of about that moment.
-    async fn read<T: Send + 'static>(
+    pub(super) async fn read<T: Send + 'static>(
         &self,
         body: impl FnOnce(&Connection, &Catalog) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {

@@ -24,7 +24,7 @@ use super::readers::Readers;
 use super::reserve::Reserve;
 use super::shared::Shared;
 use super::store_clock::StoreClock;
-use super::wal::{Checkpointing, WAL_BOUNDS};
+use super::wal::{Checkpointing, WalBounds};
 use super::writer::Writer;
 use crate::job::{Clock, Timestamp};
 
@@ -47,7 +47,7 @@ pub(super) struct Opened {
 }
 
 /// Opens the store in `options.data_dir`, which is created when missing.
-pub(super) fn open(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Opened, OpenError> {
+pub(super) fn open(options: &StoreOptions, clock: Arc<dyn Clock>, wal_bounds: WalBounds) -> Result<Opened, OpenError> {
     let directory = &options.data_dir;
     create_durably(directory).map_err(|error| OpenError::system(directory, &error))?;
     let lock = DirectoryLock::acquire(directory)?;
@@ -70,7 +70,7 @@ pub(super) fn open(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Open
         let draft = Draft::load(&sql, clock.clone(), order, Arc::clone(&catalog), lost_entries)?;
         let readers = Readers::start(&database)?;
         let shared = Arc::new(Shared::new(catalog, readers, notes, mark));
-        let checkpointing = Checkpointing::start(&mut sql, &database, WAL_BOUNDS)?;
+        let checkpointing = Checkpointing::start(&mut sql, &database, wal_bounds)?;
         let (queue, queued) = bounded(WAITING_MAX);
         reserve.take();
         let writer = Writer::new(sql, draft, Arc::clone(&shared), checkpointing, lock, reserve)?;

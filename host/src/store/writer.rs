@@ -258,6 +258,7 @@ impl Writer {
     }
 
     fn begin(&mut self, durable: bool) -> Result<(), StoreError> {
+        self.checkpointing.has_room()?;
         if self.is_full_sync != Some(durable) {
             // Between transactions only; the level decides whether the commit waits for the disk.
             self.sql.execute_batch(if durable {
@@ -318,7 +319,7 @@ impl Writer {
 
     fn give_up(&mut self, error: StoreError) -> Setback {
         self.roll_back();
-        if matches!(error, StoreError::Unavailable(_)) {
+        if matches!(error, StoreError::Unavailable(_) | StoreError::LogFull { .. }) {
             self.shared.metrics.commit_failures.fetch_add(1, Ordering::Relaxed);
             if self.shared.writable.swap(false, Ordering::AcqRel) {
                 tracing::error!(%error, "the store cannot write; every writer gets an error until it can again");
@@ -344,7 +345,7 @@ impl Writer {
     }
 
     fn stop(self, closing: Option<oneshot::Sender<Result<(), StoreError>>>) {
-        self.checkpointing.stop();
+        let database = self.checkpointing.stop();
         let result = self.sql.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(StoreError::from);
         if let Err(error) = &result {
             tracing::warn!(%error, "the write-ahead log could not be folded in; the next start does it");
@@ -352,6 +353,7 @@ impl Writer {
         self.shared.readers.close();
         let Self { sql, lock, reserve, .. } = self;
         drop(sql);
+        drop(database);
         reserve.take();
         drop(lock);
         if let Some(reply) = closing {
