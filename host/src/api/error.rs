@@ -110,6 +110,8 @@ problem_codes! {
     InvalidQuery = 422 "invalid_query" "The query string has invalid parameters",
     /// One job of an atomic batch was refused.
     BatchRejected = 422 "batch_rejected" "A job of the batch was refused, so none was enqueued",
+    /// A new queue, and there are as many as may be.
+    TooManyQueues = 422 "too_many_queues" "There are as many queues as there may be",
     /// Not WebAssembly.
     MalformedModule = 422 "malformed_module" "The body is not a valid WebAssembly module or component",
     /// Neither handler nor command.

@@ -47,6 +47,8 @@ pub enum EnqueueResult {
     KeyConflict,
     /// The kind vanished between check and write.
     KindGone,
+    /// It names a new queue, and the tenant has as many as it may.
+    TooManyQueues,
 }
 
 /// What became of a batch.
@@ -78,6 +80,10 @@ pub enum BatchItem {
     KeyConflict,
     /// The kind vanished between check and write.
     KindGone,
+    /// It names a new queue, and the tenant has as many as it may.
+    TooManyQueues,
+    /// Those before it are written; then the store could write no more.
+    Unwritten,
 }
 
 // ---- dispatch ---------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde::{Serialize, Serializer};
 
 use super::batch_lines::Place;
-use super::enqueue::{json, key_conflict, kind_gone};
+use super::enqueue::{json, key_conflict, kind_gone, too_many_queues};
 use crate::api::error::{ApiError, FIELD_ERRORS_MAX, FieldError, ProblemCode};
 use crate::job::JobId;
 use crate::store::BatchItem;
@@ -82,6 +82,11 @@ pub(super) fn item_error(item: BatchItem) -> Option<ApiError> {
         BatchItem::Created(_) | BatchItem::Replayed(_) => None,
         BatchItem::KeyConflict => Some(key_conflict()),
         BatchItem::KindGone => Some(kind_gone()),
+        BatchItem::TooManyQueues => Some(too_many_queues()),
+        BatchItem::Unwritten => Some(ApiError::new(
+            ProblemCode::StoreUnavailable,
+            "the store could write those before it, and then no more; send this one again later",
+        )),
     }
 }
 
