@@ -20,7 +20,7 @@ use super::draft::Draft;
 use super::enqueue_batch::{Batch, enqueue_batch};
 use super::error::{OpenError, StoreError};
 use super::model::{
-    ActivateResult, AttemptLog, AttemptRow, BatchResult, CancelResult, CounterRow, DeleteModuleResult, DeleteResult,
+    ActivateResult, AttemptRow, BatchItem, BatchResult, CancelResult, CounterRow, DeleteModuleResult, DeleteResult,
     EnqueueResult, Finish, FinishResult, Heartbeat, HistoryEntry, HostRow, IdempotencyKey, JobDetail, JobFilter,
     JobRow, NewJob, NewVersion, Page, Promoted, QueueRow, Recovered, RetryResult, StoreMetrics, VersionRow,
 };
@@ -69,6 +69,9 @@ impl std::fmt::Debug for Handle {
 
 /// Operations that may wait for the writer.
 pub(super) const WAITING_MAX: usize = 10_000;
+
+/// Jobs of a batch written in one operation, where it may come in pieces: what the writer does in about 20 ms.
+const PIECE_JOBS_MAX: usize = 1_000;
 
 /// Whether a commit must reach the disk before its callers are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -235,7 +238,8 @@ impl Store {
         self.write(Durability::Synced, move |sql, draft| enqueue::enqueue(sql, draft, tenant, &job)).await
     }
 
-    /// Writes many jobs in one transaction; with `atomic`, all or none.
+    /// Writes many jobs; with `atomic` or under a key, all in one transaction. Others come in pieces, so that nobody
+    /// waits for the whole: when the store fails after the first, the items it could not write are `Unwritten`.
     pub async fn enqueue_batch(
         &self,
         tenant: TenantId,
@@ -244,8 +248,28 @@ impl Store {
         key: Option<IdempotencyKey>,
         refused_lines: Vec<usize>,
     ) -> Result<BatchResult, StoreError> {
-        let batch = Batch { tenant, jobs, atomic, key, refused_lines };
-        self.write(Durability::Synced, move |sql, draft| enqueue_batch(sql, draft, &batch)).await
+        if atomic || key.is_some() || jobs.len() <= PIECE_JOBS_MAX {
+            let batch = Batch { tenant, jobs, atomic, key, refused_lines };
+            return self.write(Durability::Synced, move |sql, draft| enqueue_batch(sql, draft, &batch)).await;
+        }
+        let total = jobs.len();
+        let mut items = Vec::with_capacity(total);
+        let mut jobs = jobs.into_iter();
+        while jobs.len() > 0 {
+            let piece: Vec<NewJob> = jobs.by_ref().take(PIECE_JOBS_MAX).collect();
+            let batch = Batch { tenant, jobs: piece, atomic: false, key: None, refused_lines: Vec::new() };
+            match self.write(Durability::Synced, move |sql, draft| enqueue_batch(sql, draft, &batch)).await {
+                Ok(BatchResult::Done(written)) => items.extend(written),
+                Ok(_) => return Err(StoreError::internal("a batch without a key was replayed")),
+                Err(error) if items.is_empty() => return Err(error),
+                Err(error) => {
+                    tracing::warn!(%error, written = items.len(), "a batch was written in part");
+                    items.resize(total, BatchItem::Unwritten);
+                    break;
+                }
+            }
+        }
+        Ok(BatchResult::Done(items))
     }
 
     // ---- dispatch ----
