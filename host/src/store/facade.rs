@@ -22,7 +22,8 @@ use super::error::{OpenError, StoreError};
 use super::model::{
     ActivateResult, AttemptRow, BatchItem, BatchResult, CancelResult, CounterRow, DeleteModuleResult, DeleteResult,
     EnqueueResult, Finish, FinishResult, Heartbeat, HistoryEntry, HostRow, IdempotencyKey, JobDetail, JobFilter,
-    JobRow, NewJob, NewVersion, Page, Promoted, QueueRow, Recovered, RetryResult, StoreMetrics, VersionRow,
+    JobRow, LogPage, NewJob, NewVersion, OldestReady, Page, Promoted, QueueRow, Recovered, RetryResult, StoreMetrics,
+    VersionRow,
 };
 use super::open::open;
 use super::operation::{Pending, PendingFinishes, Queued};
@@ -391,9 +392,10 @@ impl Store {
         self.read(move |sql, catalog| history::attempts(sql, catalog, tenant, job)).await
     }
 
-    /// The logs of a job's executions, in order. `None`: no such job.
-    pub async fn logs(&self, tenant: TenantId, job: JobId) -> Result<Option<Vec<AttemptLog>>, StoreError> {
-        self.read(move |sql, _| history::logs(sql, tenant, job)).await
+    /// The logs of a job's newest executions, or of the newest ones before the execution `before`; in order, as many as
+    /// fit into one answer. `None`: no such job.
+    pub async fn logs(&self, tenant: TenantId, job: JobId, before: Option<i64>) -> Result<Option<LogPage>, StoreError> {
+        self.read(move |sql, _| history::logs(sql, tenant, job, before)).await
     }
 
     /// What a job has been through, in order. `None`: no such job.

@@ -317,6 +317,15 @@ pub struct Page<T> {
     pub next: Option<JobId>,
 }
 
+/// Logs of a job, oldest first; the newest pages come first.
+#[derive(Clone, Debug)]
+pub struct LogPage {
+    /// One per execution that logged something.
+    pub items: Vec<AttemptLog>,
+    /// There are logs of executions before this one.
+    pub next: Option<i64>,
+}
+
 /// One execution of a job.
 #[derive(Clone, Debug)]
 pub struct AttemptRow {

@@ -66,7 +66,7 @@ async fn every_end_of_an_execution_and_the_attempt_it_uses() {
         assert_eq!(row.finished_at.is_some(), state.is_terminal());
         let attempts = harness.store.attempts(TENANT, id).await.unwrap().unwrap();
         assert_eq!((attempts.len(), attempts[0].execution, attempts[0].attempt), (1, 1, 1));
-        let logs = harness.store.logs(TENANT, id).await.unwrap().unwrap();
+        let logs = harness.store.logs(TENANT, id, None).await.unwrap().unwrap().items;
         assert_eq!((logs[0].lines[0].message.as_str(), logs[0].dropped), ("hello", 2));
         if state == JobState::Ready {
             let claimed = harness.claim(host, 1).await.remove(0);
