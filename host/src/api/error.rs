@@ -349,6 +349,16 @@ mod tests {
     }
 
     #[test]
+    fn a_full_log_and_a_slow_query_are_told_from_a_full_disk() {
+        let full = ApiError::from(StoreError::LogFull { bytes_max: 1 << 30 });
+        assert_eq!(full.code(), ProblemCode::StoreUnavailable);
+        assert!(full.detail().contains("1024 MiB") && full.detail().contains("backup"), "{}", full.detail());
+        let slow = ApiError::from(StoreError::ReadTooLong { ms_max: 1_000 });
+        assert_eq!((slow.code(), slow.code().status()), (ProblemCode::QueryTooSlow, 503));
+        assert!(slow.detail().contains("1000 ms") && slow.detail().contains("`since`"), "{}", slow.detail());
+    }
+
+    #[test]
     fn refusals_that_time_heals_say_when_to_try_again() {
         for code in ProblemCode::ALL {
             let response = ApiError::new(*code, "x").into_response();

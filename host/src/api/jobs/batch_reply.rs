@@ -158,6 +158,16 @@ mod tests {
     }
 
     #[test]
+    fn jobs_the_store_did_not_write_say_why() {
+        let code = |item| item_error(item).map(|error| error.code());
+        assert_eq!(code(BatchItem::Created(JobId::from_u128(1))), None);
+        assert_eq!(code(BatchItem::TooManyQueues), Some(ProblemCode::TooManyQueues));
+        assert_eq!(code(BatchItem::Unwritten), Some(ProblemCode::StoreUnavailable));
+        let refusal = item_error(BatchItem::TooManyQueues).unwrap();
+        assert!(refusal.detail().contains("1000 already"), "{}", refusal.detail());
+    }
+
+    #[test]
     fn an_atomic_batch_names_its_bad_jobs() {
         let error = ApiError::field("/priority", "must be 0 to 9");
         let rejection = reject([(Place::Line(7), error), (Place::Line(9), kind_gone())].into_iter());
