@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use super::catalog::{Catalog, KindId, QueueId, TenantId};
 use super::codec::{StoredEvent, state_code};
@@ -31,6 +31,9 @@ pub(super) struct LostEntry {
 /// Guests that were entered when their process died, by job and lease number.
 pub(super) type LostEntries = FxHashMap<(JobId, i64), LostEntry>;
 
+/// Where a job stands in its queue: its key and id.
+pub(super) type Place = (i64, [u8; 16]);
+
 /// See the file's head. One per writer.
 #[derive(Debug)]
 pub(super) struct Draft {
@@ -45,8 +48,9 @@ pub(super) struct Draft {
     /// Registered hosts by their short numbers.
     pub(super) hosts: FxHashMap<HostId, i64>,
     ids: IdSequence,
-    /// Queues that may have claimable jobs; those not in here have none.
-    pub(super) claimable: FxHashSet<QueueId>,
+    /// Queues that may have claimable jobs; those not in here have none. With the place no claimable job of the queue
+    /// stands before, where it is known: so a claim need not look at every queue.
+    pub(super) claimable: FxHashMap<QueueId, Option<Place>>,
     /// Whether there may be claimable suspects.
     pub(super) suspects_waiting: bool,
     counters: CounterChanges,
@@ -82,7 +86,7 @@ impl Draft {
             now: clock.now(),
             clock,
             order,
-            claimable: catalog.queues.keys().copied().collect(),
+            claimable: catalog.queues.keys().map(|queue| (*queue, None)).collect(),
             committed_catalog: Arc::clone(&catalog),
             settled_catalog: Arc::clone(&catalog),
             catalog,
@@ -149,7 +153,7 @@ impl Draft {
 
     /// A job of this queue can be claimed from this commit on.
     pub(super) fn made_ready(&mut self, queue: QueueId) {
-        self.claimable.insert(queue);
+        self.claimable.insert(queue, None);
     }
 
     /// A job waits for its time from this commit on.
@@ -233,7 +237,7 @@ impl Draft {
 
     /// What was concluded from rows that are gone again must be found out again.
     fn distrust(&mut self, sql: &Connection) -> Result<(), StoreError> {
-        self.claimable = self.catalog.queues.keys().copied().collect();
+        self.claimable = self.catalog.queues.keys().map(|queue| (*queue, None)).collect();
         self.suspects_waiting = true;
         self.hosts = load_hosts(sql)?;
         Ok(())
