@@ -141,6 +141,10 @@ async fn of_a_job_that_runs_without_end_the_newest_executions_are_kept() {
     harness.store.finish(snoozed(last.lease)).await.unwrap();
     let attempts = harness.store.attempts(TENANT, id).await.unwrap().unwrap();
     assert_eq!((attempts.len(), attempts[0].execution, attempts[999].execution), (1_000, 502, 1_501));
+    let kept = harness
+        .store
+        .read(|sql, _| Ok(sql.query_row("SELECT count(*) FROM attempts", [], |row| row.get::<_, i64>(0))?));
+    assert_eq!(kept.await.unwrap(), 1_000);
     let logs = harness.store.logs(TENANT, id, None).await.unwrap().unwrap().items;
     assert_eq!((logs.len(), logs[0].execution, logs[99].execution), (100, 1_402, 1_501));
 }
