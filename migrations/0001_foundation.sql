@@ -111,6 +111,9 @@ CREATE TABLE live_jobs (
 ) WITHOUT ROWID;
 CREATE INDEX live_ready ON live_jobs (queue_id, order_key, id)
     WHERE state = 'ready' AND lease_host IS NULL AND parked IS NULL AND suspect = 0;
+-- What has waited longest in a queue need not come first in it.
+CREATE INDEX live_waiting ON live_jobs (queue_id, ready_at)
+    WHERE state = 'ready' AND lease_host IS NULL AND parked IS NULL AND suspect = 0;
 CREATE INDEX live_due ON live_jobs (run_at, id) WHERE state IN ('scheduled', 'retrying');
 CREATE INDEX live_leased ON live_jobs (lease_host) WHERE lease_host IS NOT NULL;
 CREATE INDEX live_parked ON live_jobs (kind_id) WHERE parked IS NOT NULL;
@@ -192,7 +195,7 @@ CREATE INDEX idempotency_keys_expiry ON idempotency_keys (expires_at);
 CREATE TABLE events (
     -- One row per commit that changed jobs.
     commit_id   INTEGER PRIMARY KEY,
-    at          INTEGER NOT NULL,
+    stored_ms   INTEGER NOT NULL, -- by the store's own clock, so that ages are right whatever the wall clock does
     bytes_total INTEGER NOT NULL, -- of this row's body and all before it: the log's size without adding it up
     body        BLOB NOT NULL     -- packed
 );

@@ -198,7 +198,7 @@ async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<S
 async fn register(store: &Store, host: HostId, slots: u32) -> anyhow::Result<bool> {
     match store.register_host_as(host, slots, env!("CARGO_PKG_VERSION")).await {
         Ok(()) => Ok(true),
-        Err(error @ StoreError::Unavailable(_)) => {
+        Err(error @ (StoreError::Unavailable(_) | StoreError::LogFull { .. })) => {
             tracing::error!(%error, "the host starts without being able to write: reads are served, and no jobs run until it can");
             Ok(false)
         }

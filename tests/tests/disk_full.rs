@@ -69,23 +69,30 @@ fn outcomes_of_running_attempts_wait_for_room() {
     let host = TestHost::builder().data_dir(disk.path().join("data")).leaves_work_behind().start();
     host.upload(Guest::Hello);
     host.upload(Guest::Handlers);
-    // They end while the disk is full.
-    let quiet = host.enqueue_kind("sleep", &json!({"ms": 3_000}));
-    let loud = host.enqueue_kind("progress", &json!({"steps": 2_000, "hold_ms": 3_000}));
-    host.wait_for(&quiet, "running");
-    host.wait_for(&loud, "running");
-    until_refused(&host, &disk);
-    // Their guests have ended once the slots are free; the jobs can't be written as ended.
-    eventually("the guests end", || {
+    // They end while the disk is full. The log of one needs more room than is left where a big job was refused.
+    let (quiet, loud) = [4_000, 8_000, 16_000]
+        .into_iter()
+        .find_map(|hold_ms| {
+            let quiet = host.enqueue_kind("sleep", &json!({"ms": hold_ms}));
+            let loud = host.enqueue_kind("flood-logs", &json!({"hold_ms": hold_ms}));
+            host.wait_for(&quiet, "running");
+            host.wait_for(&loud, "running");
+            until_refused(&host, &disk);
+            let in_time = [&quiet, &loud].iter().all(|id| state_of(&host.job(id)) == "running");
+            if !in_time {
+                disk.free();
+            }
+            in_time.then_some((quiet, loud))
+        })
+        .expect("the disk was full while they ran");
+    eventually("an outcome waits", || {
         disk.fill();
         let metrics = host.get("/metrics").expect_status(200).text();
-        let waiting = metrics
-            .lines()
-            .find(|line| line.contains("outcomes") && line.contains("waiting") && !line.starts_with('#'));
-        let waiting = waiting.and_then(|line| line.split(' ').next_back()?.parse::<f64>().ok());
-        let ended = [&quiet, &loud].iter().all(|id| state_of(&host.job(id)) == "succeeded");
-        (waiting.is_some_and(|waiting| waiting >= 1.0) || ended).then_some(())
+        let waiting = metrics.lines().find_map(|line| line.strip_prefix("stoker_outcomes_waiting "));
+        let waiting = waiting.and_then(|count| count.parse::<f64>().ok());
+        (waiting? >= 1.0).then_some(())
     });
+    assert_eq!(state_of(&host.job(&loud)), "running", "it has ended, and that can't be written");
     disk.free();
     for id in [&quiet, &loud] {
         let job = host.wait_for(id, "succeeded");

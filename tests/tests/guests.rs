@@ -103,6 +103,11 @@ fn floods_are_cut_and_counted_and_do_no_harm() {
         host.wait_for(&id, "succeeded");
         let logs = host.get(&format!("/v1/jobs/{id}/logs")).expect_status(200);
         assert!(logs.body.len() < 2 << 20, "{kind}: {} bytes of log", logs.body.len());
+        assert!(logs.json()["next_cursor"].is_null(), "{kind}: all of it is in one answer");
+        let none_before = host.get(&format!("/v1/jobs/{id}/logs?cursor=1")).expect_status(200).json();
+        assert_eq!(none_before["items"], json!([]));
+        let refused = host.get(&format!("/v1/jobs/{id}/logs?cursor=x")).expect_problem(422);
+        assert_eq!(refused["code"], "invalid_query");
         let dropped = logs.json()["items"][0]["dropped"].as_u64().unwrap_or_else(|| panic!("{logs}"));
         assert!(dropped > 100, "{kind}: {dropped} lines dropped");
         host.assert_still_runs();

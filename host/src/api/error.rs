@@ -110,6 +110,8 @@ problem_codes! {
     InvalidQuery = 422 "invalid_query" "The query string has invalid parameters",
     /// One job of an atomic batch was refused.
     BatchRejected = 422 "batch_rejected" "A job of the batch was refused, so none was enqueued",
+    /// A new queue, and there are as many as may be.
+    TooManyQueues = 422 "too_many_queues" "There are as many queues as there may be",
     /// Not WebAssembly.
     MalformedModule = 422 "malformed_module" "The body is not a valid WebAssembly module or component",
     /// Neither handler nor command.
@@ -128,6 +130,8 @@ problem_codes! {
     Internal = 500 "internal" "The host made a mistake",
     /// The store cannot write.
     StoreUnavailable = 503 "store_unavailable" "The store cannot write now",
+    /// A read took too long.
+    QueryTooSlow = 503 "query_too_slow" "The query took too long",
     /// Stopping.
     Stopping = 503 "stopping" "The host is stopping",
     /// Not ready to serve.
@@ -266,6 +270,28 @@ impl From<StoreError> for ApiError {
                     "the store cannot write now (is the disk full, or the data directory read-only?); nothing was written, try again later",
                 )
             }
+            StoreError::LogFull { bytes_max } => {
+                tracing::warn!(%error, "a request was refused");
+                Self::new(
+                    ProblemCode::StoreUnavailable,
+                    format!(
+                        "the store cannot write now: its write-ahead log has reached {} MiB, and it can't begin anew while a \
+                         backup (or another long read of the database) is under way; nothing was written, try again when the \
+                         backup has ended",
+                        bytes_max >> 20
+                    ),
+                )
+            }
+            StoreError::ReadTooLong { ms_max } => {
+                tracing::warn!(%error, "a request was refused");
+                Self::new(
+                    ProblemCode::QueryTooSlow,
+                    format!(
+                        "the query took longer than {ms_max} ms and was broken off; ask for less at a time: a smaller `limit`, a \
+                         shorter time from `since` to `until`, or only one `kind`, `queue` or `tag`"
+                    ),
+                )
+            }
             StoreError::Busy { waiting_max } => Self::new(
                 ProblemCode::Busy,
                 format!("{waiting_max} operations wait for the store already; nothing was written, try again later"),
@@ -320,6 +346,16 @@ mod tests {
             let error = ApiError::from(error);
             assert!(!shape(&error).contains("secret"));
         }
+    }
+
+    #[test]
+    fn a_full_log_and_a_slow_query_are_told_from_a_full_disk() {
+        let full = ApiError::from(StoreError::LogFull { bytes_max: 1 << 30 });
+        assert_eq!(full.code(), ProblemCode::StoreUnavailable);
+        assert!(full.detail().contains("1024 MiB") && full.detail().contains("backup"), "{}", full.detail());
+        let slow = ApiError::from(StoreError::ReadTooLong { ms_max: 1_000 });
+        assert_eq!((slow.code(), slow.code().status()), (ProblemCode::QueryTooSlow, 503));
+        assert!(slow.detail().contains("1000 ms") && slow.detail().contains("`since`"), "{}", slow.detail());
     }
 
     #[test]

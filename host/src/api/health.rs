@@ -33,7 +33,7 @@ pub(super) async fn ready(State(api): Shared) -> Result<Response, ApiError> {
     if !api.store.is_writable() {
         return Err(ApiError::new(
             ProblemCode::NotReady,
-            "the store cannot write (is the disk full, or the data directory read-only?); reads go on, and it recovers by itself",
+            "the store cannot write (is the disk full, the data directory read-only, or a long backup under way?); reads go on, and it recovers by itself",
         )
         .with("reason", "store_unavailable"));
     }

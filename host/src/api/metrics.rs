@@ -18,7 +18,7 @@ use super::shared::{Api, Shared};
 use crate::dispatcher::{DispatcherMetrics, Slots};
 use crate::job::duration::whole_ms;
 use crate::maintenance::TaskStatus;
-use crate::store::{CounterRow, StoreMetrics};
+use crate::store::{CounterRow, OldestReady, StoreMetrics};
 
 const CONTENT_TYPE_TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -26,6 +26,8 @@ const CONTENT_TYPE_TEXT: &str = "application/openmetrics-text; version=1.0.0; ch
 #[derive(Debug)]
 struct Snapshot {
     jobs: Vec<CounterRow>,
+    /// With the ms since each became ready.
+    oldest: Vec<(OldestReady, u64)>,
     dispatcher: DispatcherMetrics,
     slots: Slots,
     store: StoreMetrics,
@@ -49,7 +51,7 @@ struct Requests {
 /// Metrics
 #[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, body = String, description = "Prometheus text")))]
 pub(super) async fn metrics(State(api): Shared, _: NoParameters) -> Result<Response, ApiError> {
-    let snapshot = Snapshot::take(&api, api.store.counters().await?);
+    let snapshot = Snapshot::take(&api, api.store.counters().await?, api.store.oldest_ready_jobs().await?);
     Ok(([(CONTENT_TYPE, CONTENT_TYPE_TEXT)], text(snapshot)?).into_response())
 }
 
@@ -62,7 +64,7 @@ fn text(snapshot: Snapshot) -> Result<String, ApiError> {
 }
 
 impl Snapshot {
-    fn take(api: &Api, jobs: Vec<CounterRow>) -> Self {
+    fn take(api: &Api, jobs: Vec<CounterRow>, oldest: Vec<OldestReady>) -> Self {
         let bounds = || BUCKETS_US.iter().map(|us| seconds(*us)).chain([f64::INFINITY]);
         let requests = api.http.counts().map(|counts| Requests {
             route: counts.path.to_owned(),
@@ -76,8 +78,13 @@ impl Snapshot {
             let age_ms = task.last_run_at.map(|at| whole_ms(now.since(at)));
             (task, age_ms)
         });
+        let oldest = oldest.into_iter().map(|oldest| {
+            let age_ms = whole_ms(now.since(oldest.ready_at));
+            (oldest, age_ms)
+        });
         Self {
             jobs,
+            oldest: oldest.collect(),
             dispatcher: api.dispatcher.metrics(),
             slots: api.dispatcher.slots(),
             store: api.store.metrics(),
@@ -145,7 +152,8 @@ fn labelled<'a, L: EncodeLabelSet>(
 impl Collector for Snapshot {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
         let e = &mut encoder;
-        let Self { jobs, dispatcher, slots, store, writable, requests, resident_bytes, uptime_ms, tasks } = self;
+        let Self { jobs, oldest, dispatcher, slots, store, writable, requests, resident_bytes, uptime_ms, tasks } =
+            self;
 
         metric(e, "jobs", "Jobs by state; terminal states count what is kept", MetricType::Gauge, |m| {
             let samples = jobs.iter().map(|row| {
@@ -156,6 +164,12 @@ impl Collector for Snapshot {
                     ("state", row.state.as_str()),
                 ];
                 (labels, row.jobs)
+            });
+            labelled(m, samples, false)
+        })?;
+        metric(e, "queue_oldest_ready_age_seconds", "Wait of the job that waits longest", MetricType::Gauge, |m| {
+            let samples = oldest.iter().map(|(OldestReady { tenant, queue, .. }, age_ms)| {
+                ([("tenant", tenant.as_str()), ("queue", queue.as_str())], age_ms / 1_000)
             });
             labelled(m, samples, false)
         })?;
@@ -234,6 +248,14 @@ mod tests {
                 state: JobState::Ready,
                 jobs: 3,
             }],
+            oldest: vec![(
+                OldestReady {
+                    tenant: TenantName::default_tenant(),
+                    queue: QueueName::default_queue(),
+                    ready_at: crate::job::Timestamp(0),
+                },
+                61_500,
+            )],
             dispatcher: DispatcherMetrics { executions: vec![("succeeded", 7), ("trap", 1)], ..Default::default() },
             slots: Slots { used: 1, total: 4 },
             store: StoreMetrics::default(),

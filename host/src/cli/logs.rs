@@ -23,12 +23,19 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let answer = arguments.connection.client()?.get(&format!("/v1/jobs/{}/logs", arguments.id)).send()?;
+    let client = arguments.connection.client()?;
+    let path = format!("/v1/jobs/{}/logs", arguments.id);
+    let answer = client.get(&path).send()?;
     if arguments.connection.json {
         answer.print()?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut page: Page<AttemptLog> = answer.parse()?;
+    while let Some(cursor) = page.next_cursor.take() {
+        let earlier: Page<AttemptLog> = client.get(&format!("{path}?cursor={cursor}")).send()?.parse()?;
+        page.next_cursor = earlier.next_cursor;
+        page.items.splice(..0, earlier.items);
+    }
     page.items.retain(|log| arguments.attempt.is_none_or(|attempt| log.attempt == attempt));
     let text = shown(&page.items, Colours::of_stdout());
     if text.is_empty() {

@@ -191,7 +191,7 @@ fn finished(
     let Execution { outcome, started_at, finished_at, receipt, log, log_lines_dropped } = execution;
     let next = match &outcome {
         Outcome::Succeeded { output } => Next::Succeed(output.clone()),
-        Outcome::Suspended { resume_after } => Next::Suspend(finished_at.plus(*resume_after)),
+        Outcome::Suspended { resume_after } => Next::Suspend(finished_at.plus(retry::snooze_delay(*resume_after))),
         Outcome::Failed(failure) => next_after(&job, failure.clone(), finished_at),
     };
     let finish = Finish {

@@ -214,7 +214,10 @@ impl OutcomeWriter {
             Err((finishes, StoreError::Closed)) => {
                 tracing::warn!(jobs = finishes.len(), "the store closed before outcomes were written; they run again");
             }
-            Err((finishes, error @ (StoreError::Unavailable(_) | StoreError::Busy { .. }))) => {
+            Err((
+                finishes,
+                error @ (StoreError::Unavailable(_) | StoreError::LogFull { .. } | StoreError::Busy { .. }),
+            )) => {
                 if self.postponed.is_empty() {
                     tracing::warn!(jobs = finishes.len(), %error, "outcomes could not be written; they wait");
                     self.retry_at = Instant::now() + RETRY_DELAY;

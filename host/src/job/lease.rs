@@ -13,7 +13,8 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Only the store grants leases; tests of fencing forge them.
+    /// Only the store grants leases. A slot makes the one of its job again when a bug of the host's took it along, so
+    /// that the job can be ended; tests of fencing forge them.
     pub fn granted(job: JobId, host: HostId, number: i64, attempt: u32) -> Self {
         Self { job, host, number, attempt }
     }

@@ -45,6 +45,8 @@ pub const RETRY_CAP_DEFAULT: Duration = Duration::from_hours(1);
 pub const RETRY_JITTER_DEFAULT: f64 = 0.2;
 /// Longest delay any policy may ask for.
 pub const RETRY_DELAY_MAX: Duration = Duration::from_hours(30 * 24);
+/// Shortest snooze: a handler that asks for less would run without end and leave no time for others.
+pub const SNOOZE_MIN: Duration = Duration::from_millis(100);
 /// Most delays a list may hold.
 pub const RETRY_DELAYS_MAX: usize = 100;
 
@@ -116,6 +118,11 @@ pub fn decide(
         return RetryDecision::Fail;
     }
     RetryDecision::RetryAfter(after.unwrap_or_else(|| policy.delay(attempt, chance)).min(RETRY_DELAY_MAX))
+}
+
+/// How long a job sleeps that asked for `asked`.
+pub fn snooze_delay(asked: Duration) -> Duration {
+    asked.max(SNOOZE_MIN)
 }
 
 /// The store's compact form: durations in milliseconds.
@@ -204,6 +211,12 @@ mod tests {
         ] {
             assert_eq!(decide(&policy, retry_on, &failure, attempt, 3, 0.0), expected, "{failure:?} {attempt}");
         }
+    }
+
+    #[test]
+    fn a_snooze_is_never_shorter_than_its_minimum() {
+        assert_eq!(snooze_delay(Duration::ZERO), SNOOZE_MIN);
+        assert_eq!(snooze_delay(Duration::from_secs(3)), Duration::from_secs(3));
     }
 
     proptest! {

@@ -70,7 +70,7 @@ pub(super) fn cancel_unentered(sql: &Connection, draft: &mut Draft, row: &LiveRo
         progress: None,
     };
     move_to_history(sql, row.id, &ending)?;
-    draft.move_count(row.lane, row.state, state);
+    draft.move_count(row.lane, row.state, state)?;
     draft.event(EventType::Cancelled, row.id, row.lane, state, row.attempt);
     Ok(())
 }

@@ -25,6 +25,9 @@ impl TenantId {
     pub const DEFAULT: TenantId = TenantId(1);
 }
 
+/// Queues of one tenant: each costs every claim a look, and every list a line.
+pub const QUEUES_MAX: usize = 1_000;
+
 /// A module version that serves kinds.
 #[derive(Clone, Debug)]
 pub struct ModuleVersionEntry {
@@ -108,6 +111,12 @@ impl Catalog {
     /// A tenant's queue.
     pub fn queue(&self, tenant: TenantId, name: &QueueName) -> Option<QueueId> {
         self.queues_by_name.get(&(tenant, name.clone())).copied()
+    }
+
+    /// How many queues a tenant may still create.
+    pub fn queues_left(&self, tenant: TenantId) -> usize {
+        let created = self.queue_settings.values().filter(|settings| settings.tenant == tenant).count();
+        QUEUES_MAX.saturating_sub(created)
     }
 
     /// A tenant's name.

@@ -21,6 +21,7 @@ const CLAIM_JOBS_MAX: usize = 4_096;
 /// Suspects looked at for one that has a handler.
 const SUSPECTS_LOOKED_AT_MAX: usize = 100;
 
+const REGISTERED: &str = "SELECT 1 FROM hosts WHERE number = ?1 AND id = ?2";
 const HEAD: &str = "SELECT order_key, id FROM live_jobs INDEXED BY live_ready
     WHERE queue_id = ?1 AND state = 'ready' AND lease_host IS NULL AND parked IS NULL AND suspect = 0
     ORDER BY order_key, id LIMIT 1";
@@ -122,8 +123,13 @@ fn claimed_job(
 
 /// Gives out leases for the jobs that come first.
 pub(super) fn claim(sql: &Connection, draft: &mut Draft, request: &ClaimRequest) -> Result<Claimed, StoreError> {
-    // A host that was retired or recovered meanwhile gets nothing: it must not own what it can't finish.
+    // A host that was retired or recovered meanwhile gets nothing: it must not own what it can't finish. The row is
+    // asked, not the memory: another process may have removed it, and recovery finds leases by the rows of hosts.
     let Some(&host) = draft.hosts.get(&request.host) else { return Ok(Claimed::default()) };
+    if !sql.prepare_cached(REGISTERED)?.exists(params![host, request.host.to_bytes()])? {
+        draft.hosts.remove(&request.host);
+        return Ok(Claimed::default());
+    }
     let mut gathering =
         Gathering { request, host, jobs: Vec::new(), payload_bytes: 0, parked: Vec::new(), more: false };
     if request.suspect_allowed && request.jobs_max > 0 && draft.suspects_waiting {
@@ -165,12 +171,16 @@ fn gather(sql: &Connection, draft: &mut Draft, gathering: &mut Gathering<'_>) ->
             let payload_bytes = row.get_ref(12)?.as_blob().map_err(StoreError::internal)?.len();
             if gathering.is_full(payload_bytes) {
                 gathering.more = true;
+                draft.claimable.insert(head.queue, Some((key - offset, id)));
                 return Ok(());
             }
             gathering.take(draft, row, false)?;
         }
         match passed {
-            Some(next) => heads.push(Reverse(next)),
+            Some(next) => {
+                draft.claimable.insert(next.queue, Some((next.key - offset, next.job)));
+                heads.push(Reverse(next));
+            }
             // Every claimable job of the queue is in our hands.
             None => {
                 draft.claimable.remove(&head.queue);
@@ -180,21 +190,21 @@ fn gather(sql: &Connection, draft: &mut Draft, gathering: &mut Gathering<'_>) ->
     Ok(())
 }
 
-/// The first claimable job of each queue that may have one.
+/// Where to begin in each queue that may have a claimable job. Looked up only where it is not known: with a thousand
+/// queues the looking would take longer than the claim.
 fn heads(sql: &Connection, draft: &mut Draft) -> Result<BinaryHeap<Reverse<Head>>, StoreError> {
-    let mut heads = BinaryHeap::with_capacity(draft.claimable.len());
-    let mut empty = Vec::new();
+    let mut unknown: Vec<QueueId> = Vec::new();
+    unknown.extend(draft.claimable.iter().filter(|(_, place)| place.is_none()).map(|(queue, _)| *queue));
     let mut statement = sql.prepare_cached(HEAD)?;
-    for &queue in &draft.claimable {
-        match statement.query_row([queue.0], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?))).optional()? {
-            Some((key, job)) => heads.push(Reverse(Head { key: key + queue_offset(draft, queue), job, queue })),
-            None => empty.push(queue),
-        }
+    for queue in unknown {
+        match statement.query_row([queue.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()? {
+            Some(place) => draft.claimable.insert(queue, Some(place)),
+            None => draft.claimable.remove(&queue),
+        };
     }
-    for queue in empty {
-        draft.claimable.remove(&queue);
-    }
-    Ok(heads)
+    let known = draft.claimable.iter().filter_map(|(queue, place)| Some((*queue, (*place)?)));
+    let head = |(queue, (key, job))| Reverse(Head { key: key + queue_offset(draft, queue), job, queue });
+    Ok(known.map(head).collect())
 }
 
 pub(super) fn queue_offset(draft: &Draft, queue: QueueId) -> i64 {

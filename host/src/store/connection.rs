@@ -15,7 +15,7 @@ const READER_CACHE_KIB: i64 = 2 << 10;
 const STATEMENTS_MAX: usize = 160;
 /// The log is cut back to this after it was larger, bytes.
 const WAL_KEEP_BYTES: i64 = 64 << 20;
-/// How long a connection waits for another's lock, ms. Only a checkpoint that ends a log can be met.
+/// How long a connection waits for another's lock, ms. Only the folding in at a stop, and a second process, can meet one.
 const BUSY_TIMEOUT_MS: i64 = 5_000;
 
 /// The one connection that writes.

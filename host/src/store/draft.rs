@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use super::catalog::{Catalog, KindId, QueueId, TenantId};
 use super::codec::{StoredEvent, state_code};
@@ -33,6 +33,9 @@ pub(super) struct LostEntry {
 /// Guests that were entered when their process died, by job and lease number.
 pub(super) type LostEntries = FxHashMap<(JobId, i64), LostEntry>;
 
+/// Where a job stands in its queue: its key and id.
+pub(super) type Place = (i64, [u8; 16]);
+
 /// See the file's head. One per writer.
 #[derive(Debug)]
 pub(super) struct Draft {
@@ -47,8 +50,9 @@ pub(super) struct Draft {
     /// Registered hosts by their short numbers.
     pub(super) hosts: FxHashMap<HostId, i64>,
     ids: IdSequence,
-    /// Queues that may have claimable jobs; those not in here have none.
-    pub(super) claimable: FxHashSet<QueueId>,
+    /// Queues that may have claimable jobs; those not in here have none. With the place no claimable job of the queue
+    /// stands before, where it is known: so a claim need not look at every queue.
+    pub(super) claimable: FxHashMap<QueueId, Option<Place>>,
     /// Whether there may be claimable suspects.
     pub(super) suspects_waiting: bool,
     counters: CounterChanges,
@@ -60,6 +64,8 @@ pub(super) struct Draft {
     pub(super) dead_hosts: Vec<i64>,
     /// Guests those hosts had entered.
     pub(super) lost_entries: LostEntries,
+    /// How far the pruning of module chunks has come.
+    pub(super) chunks_looked_at: Vec<u8>,
     /// What recovery did before anybody asked.
     pub(super) recovered: Option<Recovered>,
 }
@@ -82,7 +88,7 @@ impl Draft {
             now: clock.now(),
             clock,
             order,
-            claimable: catalog.queues.keys().copied().collect(),
+            claimable: catalog.queues.keys().map(|queue| (*queue, None)).collect(),
             committed_catalog: Arc::clone(&catalog),
             settled_catalog: Arc::clone(&catalog),
             catalog,
@@ -95,6 +101,7 @@ impl Draft {
             settled_events: 0,
             next_due: None,
             lost_entries,
+            chunks_looked_at: Vec::new(),
             recovered: None,
         })
     }
@@ -109,12 +116,17 @@ impl Draft {
         self.counters.add(lane, state, jobs);
     }
 
-    /// Counts a job from one state into another.
-    pub(super) fn move_count(&mut self, lane: Lane, from: JobState, to: JobState) {
+    /// Counts a job from one state into another. Every change of a state passes here, so here it is found out when one
+    /// is not legal: the operation fails, and with it what it wrote.
+    pub(super) fn move_count(&mut self, lane: Lane, from: JobState, to: JobState) -> Result<(), StoreError> {
+        if !from.can_become(to) {
+            return Err(StoreError::Internal(format!("a job can't go from {from} to {to}")));
+        }
         if from != to {
             self.counters.add(lane, from, -1);
             self.counters.add(lane, to, 1);
         }
+        Ok(())
     }
 
     /// Jobs of a kind that have not ended, those of this transaction included.
@@ -143,7 +155,7 @@ impl Draft {
 
     /// A job of this queue can be claimed from this commit on.
     pub(super) fn made_ready(&mut self, queue: QueueId) {
-        self.claimable.insert(queue);
+        self.claimable.insert(queue, None);
     }
 
     /// A job waits for its time from this commit on.
@@ -227,7 +239,7 @@ impl Draft {
 
     /// What was concluded from rows that are gone again must be found out again.
     fn distrust(&mut self, sql: &Connection) -> Result<(), StoreError> {
-        self.claimable = self.catalog.queues.keys().copied().collect();
+        self.claimable = self.catalog.queues.keys().map(|queue| (*queue, None)).collect();
         self.suspects_waiting = true;
         self.hosts = load_hosts(sql)?;
         Ok(())

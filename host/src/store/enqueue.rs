@@ -44,6 +44,9 @@ pub(super) fn enqueue(
     if !draft.is_registered(tenant, job.kind) {
         return Ok(EnqueueResult::KindGone);
     }
+    if draft.catalog.queue(tenant, &job.spec.queue).is_none() && draft.catalog.queues_left(tenant) == 0 {
+        return Ok(EnqueueResult::TooManyQueues);
+    }
     let (id, row) = insert_job(sql, draft, tenant, job)?;
     if let Some(key) = &job.idempotency {
         idempotency::remember(sql, tenant, key, &[Some(id)], draft.now)?;

@@ -11,6 +11,7 @@ use super::error::StoreError;
 use super::idempotency::{self, Known};
 use super::model::{BatchItem, BatchResult, IdempotencyKey, NewJob};
 use super::rows::any_row;
+use crate::job::QueueName;
 
 /// A batch as handed in.
 pub(super) struct Batch {
@@ -46,7 +47,9 @@ pub(super) fn enqueue_batch(sql: &Connection, draft: &mut Draft, batch: &Batch) 
     let verdicts = judge(sql, draft, batch)?;
     if *atomic
         && let Some((index, result)) = verdicts.iter().enumerate().find_map(|(index, verdict)| match verdict {
-            Verdict::Known(item @ (BatchItem::KeyConflict | BatchItem::KindGone)) => Some((index, *item)),
+            Verdict::Known(item) if !matches!(item, BatchItem::Created(_) | BatchItem::Replayed(_)) => {
+                Some((index, *item))
+            }
             _ => None,
         })
     {
@@ -58,7 +61,7 @@ pub(super) fn enqueue_batch(sql: &Connection, draft: &mut Draft, batch: &Batch) 
             Verdict::Known(item) => item,
             Verdict::SameAs(earlier) => match items.get(earlier) {
                 Some(BatchItem::Created(id) | BatchItem::Replayed(id)) => BatchItem::Replayed(*id),
-                Some(refused @ (BatchItem::KeyConflict | BatchItem::KindGone)) => *refused,
+                Some(refused) => *refused,
                 None => return Err(StoreError::internal("an item stands before the one it repeats")),
             },
             Verdict::Write => {
@@ -77,8 +80,27 @@ pub(super) fn enqueue_batch(sql: &Connection, draft: &mut Draft, batch: &Batch) 
     Ok(BatchResult::Done(items))
 }
 
+/// Queues that the batch will create.
+struct NewQueues<'a> {
+    named: FxHashSet<&'a QueueName>,
+    /// Looked up when the first is named.
+    left: Option<usize>,
+}
+
+impl<'a> NewQueues<'a> {
+    /// Whether a job may go to this queue.
+    fn take(&mut self, draft: &Draft, tenant: TenantId, name: &'a QueueName) -> bool {
+        if draft.catalog.queue(tenant, name).is_some() || self.named.contains(name) {
+            return true;
+        }
+        let left = *self.left.get_or_insert_with(|| draft.catalog.queues_left(tenant));
+        self.named.len() < left && self.named.insert(name)
+    }
+}
+
 fn judge(sql: &Connection, draft: &Draft, batch: &Batch) -> Result<Vec<Verdict>, StoreError> {
     let mut seen: FxHashMap<&str, (usize, [u8; 32])> = FxHashMap::default();
+    let mut queues = NewQueues { named: FxHashSet::default(), left: None };
     let mut verdicts = Vec::with_capacity(batch.jobs.len());
     for (index, job) in batch.jobs.iter().enumerate() {
         let mut verdict = if draft.is_registered(batch.tenant, job.kind) {
@@ -108,6 +130,9 @@ fn judge(sql: &Connection, draft: &Draft, batch: &Batch) -> Result<Vec<Verdict>,
                 seen.insert(&key.key, (index, key.request_hash));
             }
         }
+        if matches!(verdict, Verdict::Write) && !queues.take(draft, batch.tenant, &job.spec.queue) {
+            verdict = Verdict::Known(BatchItem::TooManyQueues);
+        }
         verdicts.push(verdict);
     }
     Ok(verdicts)
@@ -125,7 +150,10 @@ fn by_line(items: &[BatchItem], refused_lines: &[usize]) -> Vec<Option<crate::jo
             }
             match items.next() {
                 Some(BatchItem::Created(id) | BatchItem::Replayed(id)) => Some(*id),
-                Some(BatchItem::KeyConflict | BatchItem::KindGone) | None => None,
+                Some(
+                    BatchItem::KeyConflict | BatchItem::KindGone | BatchItem::TooManyQueues | BatchItem::Unwritten,
+                )
+                | None => None,
             }
         })
         .collect()

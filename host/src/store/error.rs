@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use super::readers::READ_MS_MAX;
+
 /// An operation could not be carried out. Nothing of it was written.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
@@ -14,6 +16,20 @@ pub enum StoreError {
     Busy {
         /// The bound.
         waiting_max: usize,
+    },
+    /// A read took too long and was broken off.
+    #[error("a read took longer than {ms_max} ms and was broken off")]
+    ReadTooLong {
+        /// The bound.
+        ms_max: u64,
+    },
+    /// Something reads an old state for so long that the write-ahead log has reached its bound; try again later.
+    #[error(
+        "the write-ahead log has reached {bytes_max} bytes, because something (a backup?) still reads what was before it"
+    )]
+    LogFull {
+        /// The bound.
+        bytes_max: u64,
     },
     /// The store is closing.
     #[error("the store is closed")]
@@ -170,9 +186,10 @@ impl From<rusqlite::Error> for StoreError {
                 | ErrorCode::CannotOpen
                 | ErrorCode::OutOfMemory
                 | ErrorCode::DatabaseBusy
-                | ErrorCode::DatabaseLocked
-                | ErrorCode::OperationInterrupted,
+                | ErrorCode::DatabaseLocked,
             ) => StoreError::Unavailable(error.to_string()),
+            // Only reads have a deadline.
+            Some(ErrorCode::OperationInterrupted) => StoreError::ReadTooLong { ms_max: READ_MS_MAX },
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Damaged(error.to_string()),
             _ => StoreError::Internal(error.to_string()),
         }

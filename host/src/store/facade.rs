@@ -20,15 +20,17 @@ use super::draft::Draft;
 use super::enqueue_batch::{Batch, enqueue_batch};
 use super::error::{OpenError, StoreError};
 use super::model::{
-    ActivateResult, AttemptLog, AttemptRow, BatchResult, CancelResult, CounterRow, DeleteModuleResult, DeleteResult,
+    ActivateResult, AttemptRow, BatchItem, BatchResult, CancelResult, CounterRow, DeleteModuleResult, DeleteResult,
     EnqueueResult, Finish, FinishResult, Heartbeat, HistoryEntry, HostRow, IdempotencyKey, JobDetail, JobFilter,
-    JobRow, LeaseKey, NewJob, NewVersion, Page, Promoted, QueueRow, Recovered, RetryResult, StoreMetrics, VersionRow,
+    JobRow, LeaseKey, LogPage, NewJob, NewVersion, OldestReady, Page, Promoted, QueueRow, Recovered, RetryResult,
+    StoreMetrics, VersionRow,
 };
 use super::open::open;
 use super::operation::{Pending, PendingFinishes, Queued};
 use super::order::Order;
 use super::shared::Shared;
 use super::store_clock::StoreClock;
+use super::wal::{WAL_BOUNDS, WalBounds};
 use super::{
     cancel, delete, enqueue, event_log, history, hosts, idempotency, job_detail, job_list, kinds, module_bytes,
     modules, promote, queues, recover, release, retry,
@@ -69,6 +71,9 @@ impl std::fmt::Debug for Handle {
 /// Operations that may wait for the writer.
 pub(super) const WAITING_MAX: usize = 10_000;
 
+/// Jobs of a batch written in one operation, where it may come in pieces: what the writer does in about 20 ms.
+const PIECE_JOBS_MAX: usize = 1_000;
+
 /// Whether a commit must reach the disk before its callers are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Durability {
@@ -81,7 +86,16 @@ pub(super) enum Durability {
 impl Store {
     /// Locks the directory, opens and migrates the database, starts the writer. Blocking.
     pub fn open(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Store, OpenError> {
-        let opened = open(options, clock)?;
+        Self::open_bounded(options, clock, WAL_BOUNDS)
+    }
+
+    /// With bounds of the write-ahead log other than those of a host.
+    pub(super) fn open_bounded(
+        options: &StoreOptions,
+        clock: Arc<dyn Clock>,
+        wal_bounds: WalBounds,
+    ) -> Result<Store, OpenError> {
+        let opened = open(options, clock, wal_bounds)?;
         Ok(Store(Arc::new(Handle {
             queue: RwLock::new(Some(opened.queue)),
             shared: opened.shared,
@@ -161,7 +175,7 @@ impl Store {
     }
 
     /// Reads in a transaction of its own, with the catalog of about that moment.
-    async fn read<T: Send + 'static>(
+    pub(super) async fn read<T: Send + 'static>(
         &self,
         body: impl FnOnce(&Connection, &Catalog) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
@@ -225,7 +239,8 @@ impl Store {
         self.write(Durability::Synced, move |sql, draft| enqueue::enqueue(sql, draft, tenant, &job)).await
     }
 
-    /// Writes many jobs in one transaction; with `atomic`, all or none.
+    /// Writes many jobs; with `atomic` or under a key, all in one transaction. Others come in pieces, so that nobody
+    /// waits for the whole: when the store fails after the first, the items it could not write are `Unwritten`.
     pub async fn enqueue_batch(
         &self,
         tenant: TenantId,
@@ -234,8 +249,28 @@ impl Store {
         key: Option<IdempotencyKey>,
         refused_lines: Vec<usize>,
     ) -> Result<BatchResult, StoreError> {
-        let batch = Batch { tenant, jobs, atomic, key, refused_lines };
-        self.write(Durability::Synced, move |sql, draft| enqueue_batch(sql, draft, &batch)).await
+        if atomic || key.is_some() || jobs.len() <= PIECE_JOBS_MAX {
+            let batch = Batch { tenant, jobs, atomic, key, refused_lines };
+            return self.write(Durability::Synced, move |sql, draft| enqueue_batch(sql, draft, &batch)).await;
+        }
+        let total = jobs.len();
+        let mut items = Vec::with_capacity(total);
+        let mut jobs = jobs.into_iter();
+        while jobs.len() > 0 {
+            let piece: Vec<NewJob> = jobs.by_ref().take(PIECE_JOBS_MAX).collect();
+            let batch = Batch { tenant, jobs: piece, atomic: false, key: None, refused_lines: Vec::new() };
+            match self.write(Durability::Synced, move |sql, draft| enqueue_batch(sql, draft, &batch)).await {
+                Ok(BatchResult::Done(written)) => items.extend(written),
+                Ok(_) => return Err(StoreError::internal("a batch without a key was replayed")),
+                Err(error) if items.is_empty() => return Err(error),
+                Err(error) => {
+                    tracing::warn!(%error, written = items.len(), "a batch was written in part");
+                    items.resize(total, BatchItem::Unwritten);
+                    break;
+                }
+            }
+        }
+        Ok(BatchResult::Done(items))
     }
 
     // ---- dispatch ----
@@ -367,9 +402,10 @@ impl Store {
         self.read(move |sql, catalog| history::attempts(sql, catalog, tenant, job)).await
     }
 
-    /// The logs of a job's executions, in order. `None`: no such job.
-    pub async fn logs(&self, tenant: TenantId, job: JobId) -> Result<Option<Vec<AttemptLog>>, StoreError> {
-        self.read(move |sql, _| history::logs(sql, tenant, job)).await
+    /// The logs of a job's newest executions, or of the newest ones before the execution `before`; in order, as many as
+    /// fit into one answer. `None`: no such job.
+    pub async fn logs(&self, tenant: TenantId, job: JobId, before: Option<i64>) -> Result<Option<LogPage>, StoreError> {
+        self.read(move |sql, _| history::logs(sql, tenant, job, before)).await
     }
 
     /// What a job has been through, in order. `None`: no such job.
@@ -395,6 +431,11 @@ impl Store {
     /// A tenant's queues by name.
     pub async fn queues(&self, tenant: TenantId) -> Result<Vec<QueueRow>, StoreError> {
         self.read(move |sql, catalog| queues::queues(sql, catalog, tenant)).await
+    }
+
+    /// What has waited longest in each queue in which something waits to be claimed.
+    pub async fn oldest_ready_jobs(&self) -> Result<Vec<OldestReady>, StoreError> {
+        self.read(queues::oldest_ready_jobs).await
     }
 
     /// Every counter that is not zero.
@@ -487,8 +528,10 @@ impl Store {
 
     /// Removes events that are too old or too many.
     pub async fn prune_events(&self, keep_age: Duration, keep_bytes: u64) -> Result<bool, StoreError> {
-        self.write(Durability::Relaxed, move |sql, draft| event_log::prune_events(sql, draft.now, keep_age, keep_bytes))
-            .await
+        self.write(Durability::Relaxed, move |sql, draft| {
+            event_log::prune_events(sql, draft.clock.now_ms(), keep_age, keep_bytes)
+        })
+        .await
     }
 
     /// Forgets idempotency keys that have expired.
@@ -498,7 +541,10 @@ impl Store {
 
     /// Removes chunks of uploads that never became a version.
     pub async fn prune_module_chunks(&self) -> Result<bool, StoreError> {
-        self.write(Durability::Relaxed, move |sql, draft| module_bytes::prune_chunks(sql, draft.now)).await
+        self.write(Durability::Relaxed, move |sql, draft| {
+            module_bytes::prune_chunks(sql, draft.now, &mut draft.chunks_looked_at)
+        })
+        .await
     }
 
     /// Makes parked jobs claimable again whose kind has a handler, except kinds this host is still `loading`.

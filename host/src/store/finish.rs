@@ -138,7 +138,7 @@ fn end(
         progress: finish.progress.as_ref().map(pack_progress).transpose()?,
     };
     move_to_history(sql, job, &ending)?;
-    draft.move_count(held.lane, held.state, state);
+    draft.move_count(held.lane, held.state, state)?;
     draft.event(event_type, job, held.lane, state, ending.attempt);
     Ok(state)
 }
@@ -202,7 +202,7 @@ fn wait_again(
         attempt,
         snoozed
     ])?;
-    draft.move_count(held.lane, held.state, state);
+    draft.move_count(held.lane, held.state, state)?;
     draft.made_due(until);
     Ok(())
 }
@@ -236,7 +236,7 @@ pub(super) fn make_ready_again(
     ready_at: Option<Timestamp>,
 ) -> Result<(), StoreError> {
     sql.prepare_cached(READY_AGAIN)?.execute(params![job.to_bytes(), ready_at.map(Timestamp::as_ms)])?;
-    draft.move_count(held.lane, held.state, JobState::Ready);
+    draft.move_count(held.lane, held.state, JobState::Ready)?;
     draft.made_ready(held.lane.queue);
     if held.suspect {
         draft.suspects_waiting = true;

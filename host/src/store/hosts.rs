@@ -5,12 +5,16 @@ use std::time::Duration;
 use rusqlite::{Connection, params};
 
 use super::cancel::cancel_unentered;
+use super::codec::StoredExecution;
 use super::draft::Draft;
 use super::error::StoreError;
 use super::finish::{Held, make_ready_again};
-use super::model::{Heartbeat, HostRow};
+use super::job_writes::record_execution;
+use super::model::{AttemptOutcome, Heartbeat, HostRow};
+use super::orphans::adopt_orphans;
 use super::recover::{RECOVERED_JOBS_MAX, leased, recover_hosts};
-use crate::job::{HostId, JobId, Timestamp};
+use super::rows::LiveRow;
+use crate::job::{EventType, Failure, FailureReason, HostId, JobId, JobState, Receipt, Timestamp};
 
 const INSERT: &str = "INSERT INTO hosts (id, started_at, heartbeat_ms, version, slots) VALUES (?1, ?2, ?3, ?4, ?5)
     ON CONFLICT (id) DO UPDATE SET heartbeat_ms = excluded.heartbeat_ms RETURNING number";
@@ -29,7 +33,8 @@ pub(super) fn register(
     slots: u32,
     version: &str,
 ) -> Result<(), StoreError> {
-    let dead = draft.dead_hosts.clone();
+    let mut dead = draft.dead_hosts.clone();
+    dead.extend(adopt_orphans(sql, draft)?);
     let recovered = recover_hosts(sql, draft, &dead)?;
     if !recovered.hosts.is_empty() {
         draft.recovered = Some(recovered);
@@ -58,16 +63,44 @@ pub(super) fn retire(sql: &Connection, draft: &mut Draft, host: HostId) -> Resul
     let Some(&number) = draft.hosts.get(&host) else { return Ok(()) };
     let jobs = leased(sql, number)?;
     for job in &jobs {
+        if let Some(started_at) = job.started_at {
+            record_unfinished(sql, draft, host, job, started_at)?;
+        }
         if job.cancel_requested {
             cancel_unentered(sql, draft, job)?;
         } else {
-            make_ready_again(sql, draft, job.id, &Held::of(job), None)?;
+            let ready_at = job.started_at.map(|_| draft.now);
+            make_ready_again(sql, draft, job.id, &Held::of(job), ready_at)?;
         }
     }
     if jobs.len() < RECOVERED_JOBS_MAX {
         sql.prepare_cached(DELETE)?.execute(params![host.to_bytes()])?;
         draft.hosts.remove(&host);
     }
+    Ok(())
+}
+
+/// The job's history shows that its guest had been entered.
+fn record_unfinished(
+    sql: &Connection,
+    draft: &mut Draft,
+    host: HostId,
+    job: &LiveRow,
+    started_at: Timestamp,
+) -> Result<(), StoreError> {
+    let execution = StoredExecution {
+        attempt: job.attempt + 1,
+        outcome: AttemptOutcome::GivenBack,
+        state_after: JobState::Ready,
+        started_at: Some(started_at),
+        finished_at: draft.now,
+        version: None,
+        host,
+        receipt: Receipt::default(),
+    };
+    let failure = Failure::new(FailureReason::Shutdown, "the host stopped before this execution's end was written");
+    record_execution(sql, job.id, job.lease_number, &execution, Some(&failure))?;
+    draft.event(EventType::GivenBack, job.id, job.lane, JobState::Ready, job.attempt);
     Ok(())
 }
 

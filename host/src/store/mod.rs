@@ -39,6 +39,7 @@ mod modules;
 mod open;
 mod operation;
 mod order;
+mod orphans;
 mod promote;
 mod queues;
 mod readers;
@@ -55,7 +56,9 @@ mod writer;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use catalog::{Catalog, KindEntry, KindId, ModuleVersionEntry, ModuleVersionId, QueueId, QueueSettings, TenantId};
+pub use catalog::{
+    Catalog, KindEntry, KindId, ModuleVersionEntry, ModuleVersionId, QUEUES_MAX, QueueId, QueueSettings, TenantId,
+};
 pub use claimant::Claimant;
 pub use error::{OpenError, StoreError};
 pub use facade::{CommitNotice, MODULE_CHUNK_BYTES, Store, StoreOptions};

@@ -47,6 +47,8 @@ pub enum EnqueueResult {
     KeyConflict,
     /// The kind vanished between check and write.
     KindGone,
+    /// It names a new queue, and the tenant has as many as it may.
+    TooManyQueues,
 }
 
 /// What became of a batch.
@@ -78,6 +80,10 @@ pub enum BatchItem {
     KeyConflict,
     /// The kind vanished between check and write.
     KindGone,
+    /// It names a new queue, and the tenant has as many as it may.
+    TooManyQueues,
+    /// Those before it are written; then the store could write no more.
+    Unwritten,
 }
 
 // ---- dispatch ---------------------------------------------------------------------------------------------------
@@ -314,6 +320,15 @@ pub struct Page<T> {
     pub next: Option<JobId>,
 }
 
+/// Logs of a job, oldest first; the newest pages come first.
+#[derive(Clone, Debug)]
+pub struct LogPage {
+    /// One per execution that logged something.
+    pub items: Vec<AttemptLog>,
+    /// There are logs of executions before this one.
+    pub next: Option<i64>,
+}
+
 /// One execution of a job.
 #[derive(Clone, Debug)]
 pub struct AttemptRow {
@@ -431,6 +446,17 @@ pub struct QueueRow {
     pub counts: Vec<(JobState, u64)>,
     /// When the oldest claimable job became ready.
     pub oldest_ready_at: Option<Timestamp>,
+}
+
+/// What has waited longest in a queue.
+#[derive(Clone, Debug)]
+pub struct OldestReady {
+    /// Whose.
+    pub tenant: TenantName,
+    /// The lane.
+    pub queue: QueueName,
+    /// When the oldest claimable job became ready.
+    pub ready_at: Timestamp,
 }
 
 /// One counter.

@@ -60,23 +60,27 @@ pub(super) fn is_kept(sql: &Connection, digest: Digest) -> Result<bool, StoreErr
     Ok(sql.prepare_cached(IS_KEPT)?.exists([digest.0])?)
 }
 
-/// Removes chunks of uploads that never became a version, and of deleted versions; `true` when more are left.
-pub(super) fn prune_chunks(sql: &Connection, now: Timestamp) -> Result<bool, StoreError> {
-    let mut digest: Vec<u8> = Vec::new();
+/// Removes chunks of uploads that never became a version, and of deleted versions; `true` when there is more to look
+/// at. `looked_at`: the digest the last call came to; empty to begin with, and after the last one.
+pub(super) fn prune_chunks(sql: &Connection, now: Timestamp, looked_at: &mut Vec<u8>) -> Result<bool, StoreError> {
     for _ in 0..PRUNED_DIGESTS_MAX {
         let next: Option<[u8; 32]> =
-            sql.prepare_cached(NEXT_DIGEST)?.query_row([&digest], |row| row.get(0)).optional()?;
-        let Some(next) = next else { return Ok(false) };
-        digest = next.to_vec();
+            sql.prepare_cached(NEXT_DIGEST)?.query_row([&*looked_at], |row| row.get(0)).optional()?;
+        let Some(next) = next else {
+            looked_at.clear();
+            return Ok(false);
+        };
         if is_kept(sql, Digest(next))? {
+            *looked_at = next.to_vec();
             continue;
         }
         let last_write: i64 = sql.prepare_cached(LAST_WRITE)?.query_row([next], |row| row.get(0))?;
         if last_write > now.as_ms() - UPLOAD_KEEP_MS {
+            *looked_at = next.to_vec();
             continue;
         }
         sql.prepare_cached(DELETE)?.execute(params![next, PRUNED_CHUNKS_MAX])?;
         return Ok(true);
     }
-    Ok(false)
+    Ok(true)
 }

@@ -1,7 +1,8 @@
 //! Opening: lock, migrate, remember, start the threads. In this order, so that whatever fails leaves nothing running.
 
+use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -23,15 +24,18 @@ use super::readers::Readers;
 use super::reserve::Reserve;
 use super::shared::Shared;
 use super::store_clock::StoreClock;
-use super::wal::{Checkpointing, WAL_BOUNDS};
+use super::wal::{Checkpointing, WalBounds};
 use super::writer::Writer;
 use crate::job::{Clock, Timestamp};
 
 const READ_AGING: &str = "SELECT value FROM meta WHERE name = 'aging_ms'";
 const WRITE_AGING: &str = "INSERT INTO meta (name, value) VALUES ('aging_ms', ?1)
     ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-const RUN_ATS: &str = "SELECT id, priority, run_at FROM live_jobs";
+const RUN_ATS: &str = "SELECT id, priority, run_at FROM live_jobs WHERE id > ?1 ORDER BY id LIMIT ?2";
 const WRITE_KEY: &str = "UPDATE live_jobs SET order_key = ?2 WHERE id = ?1";
+
+/// Jobs held in memory while they are given new keys.
+const REORDERED_JOBS_MAX: usize = 1_000;
 
 /// What an open store consists of.
 pub(super) struct Opened {
@@ -43,9 +47,9 @@ pub(super) struct Opened {
 }
 
 /// Opens the store in `options.data_dir`, which is created when missing.
-pub(super) fn open(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Opened, OpenError> {
+pub(super) fn open(options: &StoreOptions, clock: Arc<dyn Clock>, wal_bounds: WalBounds) -> Result<Opened, OpenError> {
     let directory = &options.data_dir;
-    std::fs::create_dir_all(directory).map_err(|error| OpenError::system(directory, &error))?;
+    create_durably(directory).map_err(|error| OpenError::system(directory, &error))?;
     let lock = DirectoryLock::acquire(directory)?;
     let database = directory.join(DATABASE_FILE);
     let evidence = Evidence::gather(directory)?;
@@ -66,7 +70,7 @@ pub(super) fn open(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Open
         let draft = Draft::load(&sql, clock.clone(), order, Arc::clone(&catalog), lost_entries)?;
         let readers = Readers::start(&database)?;
         let shared = Arc::new(Shared::new(catalog, readers, notes, mark));
-        let checkpointing = Checkpointing::start(&mut sql, &database, WAL_BOUNDS)?;
+        let checkpointing = Checkpointing::start(&mut sql, &database, wal_bounds)?;
         let (queue, queued) = bounded(WAITING_MAX);
         reserve.take();
         let writer = Writer::new(sql, draft, Arc::clone(&shared), checkpointing, lock, reserve)?;
@@ -78,6 +82,22 @@ pub(super) fn open(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Open
     });
     let (queue, shared, clock) = started.map_err(|error: StoreError| OpenError::store(&database, error))?;
     Ok(Opened { queue, shared, clock, order, database })
+}
+
+/// Creates the directory and those above it, so that a power cut does not take it away with all that is in it.
+fn create_durably(directory: &Path) -> std::io::Result<()> {
+    let created: Vec<&Path> = missing_levels(directory);
+    std::fs::create_dir_all(directory)?;
+    for level in created {
+        let parent = level.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(parent)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// The directory and those above it that are not there, the deepest first.
+fn missing_levels(directory: &Path) -> Vec<&Path> {
+    directory.ancestors().take_while(|level| !level.as_os_str().is_empty() && !level.exists()).collect()
 }
 
 /// The writer's thread. Should the writer itself break, everybody who asks is told at once instead of never.
@@ -97,15 +117,39 @@ fn reorder(sql: &mut Connection, order: Order) -> Result<(), StoreError> {
     let transaction = sql.transaction()?;
     if known.is_some() {
         let mut read = transaction.prepare(RUN_ATS)?;
-        let jobs = read
-            .query_map([], |row| Ok((row.get::<_, [u8; 16]>(0)?, row.get::<_, u8>(1)?, row.get::<_, i64>(2)?)))?
-            .collect::<Result<Vec<_>, _>>()?;
         let mut write = transaction.prepare(WRITE_KEY)?;
-        for (id, priority, run_at) in jobs {
-            write.execute(params![id, order.key(priority, Timestamp(run_at))])?;
+        let mut last: Vec<u8> = Vec::new();
+        loop {
+            let jobs = read
+                .query_map(params![last, REORDERED_JOBS_MAX], |row| {
+                    Ok((row.get::<_, [u8; 16]>(0)?, row.get::<_, u8>(1)?, row.get::<_, i64>(2)?))
+                })?
+                .collect::<Result<Vec<_>, _>>()?;
+            for (id, priority, run_at) in &jobs {
+                write.execute(params![id, order.key(*priority, Timestamp(*run_at))])?;
+            }
+            let Some((id, ..)) = jobs.last() else { break };
+            last = id.to_vec();
         }
     }
     transaction.execute(WRITE_AGING, [order.aging_ms()])?;
     transaction.commit()?;
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_level_that_is_created_is_known_so_that_its_parent_can_be_synced() {
+        let dir = tempfile::tempdir().unwrap();
+        let deepest = dir.path().join("a/b/c");
+        let levels = [deepest.clone(), dir.path().join("a/b"), dir.path().join("a")];
+        assert_eq!(missing_levels(&deepest), levels);
+        create_durably(&deepest).unwrap();
+        assert!(deepest.is_dir() && missing_levels(&deepest).is_empty());
+        assert_eq!(missing_levels(Path::new("not-there-either")), [Path::new("not-there-either")]);
+    }
 }

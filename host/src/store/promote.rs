@@ -43,7 +43,7 @@ pub(super) fn promote_due(sql: &Connection, draft: &mut Draft, jobs_max: usize) 
         };
         // Queue wait counts from when it was due, however late it is noticed.
         sql.prepare_cached(MAKE_READY)?.execute(params![job.id.to_bytes(), job.run_at.as_ms(), history])?;
-        draft.move_count(job.lane, job.state, JobState::Ready);
+        draft.move_count(job.lane, job.state, JobState::Ready)?;
         draft.event(EventType::Due, job.id, job.lane, JobState::Ready, job.attempt);
         draft.made_ready(job.lane.queue);
     }

@@ -6,15 +6,13 @@ use rustc_hash::FxHashMap;
 use super::catalog::{Catalog, KindId, QueueId, TenantId};
 use super::codec::state_from_word;
 use super::error::StoreError;
-use super::model::{CounterRow, QueueRow};
+use super::model::{CounterRow, OldestReady, QueueRow};
 use crate::job::{JobState, Timestamp};
 
 const BY_QUEUE: &str = "SELECT queue_id, state, sum(jobs) FROM counters WHERE tenant_id = ?1 GROUP BY queue_id, state";
 const ALL: &str = "SELECT tenant_id, queue_id, kind_id, state, jobs FROM counters WHERE jobs <> 0";
-/// Jobs with the lowest priorities stand behind newer ones, so the first few are looked at, not only the head.
-const OLDEST_READY: &str = "SELECT min(ready_at) FROM (SELECT ready_at FROM live_jobs INDEXED BY live_ready
-    WHERE queue_id = ?1 AND state = 'ready' AND lease_host IS NULL AND parked IS NULL AND suspect = 0
-    ORDER BY order_key, id LIMIT 100)";
+const OLDEST_READY: &str = "SELECT min(ready_at) FROM live_jobs INDEXED BY live_waiting
+    WHERE queue_id = ?1 AND state = 'ready' AND lease_host IS NULL AND parked IS NULL AND suspect = 0";
 const UNFINISHED_OF_KIND: &str = "SELECT coalesce(sum(jobs), 0) FROM counters WHERE tenant_id = ?1 AND kind_id = ?2
     AND state NOT IN ('succeeded', 'failed', 'cancelled')";
 
@@ -32,16 +30,35 @@ pub(super) fn queues(sql: &Connection, catalog: &Catalog, tenant: TenantId) -> R
     for (id, settings) in catalog.queue_settings.iter().filter(|(_, settings)| settings.tenant == tenant) {
         let Some(name) = catalog.queues.get(id) else { continue };
         let own = counts.remove(id).unwrap_or_default();
-        let oldest: Option<i64> = sql.prepare_cached(OLDEST_READY)?.query_row([id.0], |row| row.get(0))?;
         queues.push(QueueRow {
             name: name.clone(),
             priority: settings.priority,
             counts: JobState::ALL.map(|state| (state, own.get(&state).copied().unwrap_or(0))).to_vec(),
-            oldest_ready_at: oldest.map(Timestamp),
+            oldest_ready_at: oldest_ready(sql, *id)?,
         });
     }
     queues.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(queues)
+}
+
+/// When the job became ready that has waited longest to be claimed.
+fn oldest_ready(sql: &Connection, queue: QueueId) -> Result<Option<Timestamp>, StoreError> {
+    let oldest: Option<i64> = sql.prepare_cached(OLDEST_READY)?.query_row([queue.0], |row| row.get(0))?;
+    Ok(oldest.map(Timestamp))
+}
+
+/// The same of every queue of every tenant in which a job waits.
+pub(super) fn oldest_ready_jobs(sql: &Connection, catalog: &Catalog) -> Result<Vec<OldestReady>, StoreError> {
+    let mut waiting = Vec::new();
+    for (id, settings) in &catalog.queue_settings {
+        let Some(ready_at) = oldest_ready(sql, *id)? else { continue };
+        let (Some(tenant), Some(queue)) = (catalog.tenant_name(settings.tenant), catalog.queues.get(id)) else {
+            continue;
+        };
+        waiting.push(OldestReady { tenant: tenant.clone(), queue: queue.clone(), ready_at });
+    }
+    waiting.sort_by(|a, b| (&a.tenant, &a.queue).cmp(&(&b.tenant, &b.queue)));
+    Ok(waiting)
 }
 
 /// Every counter that is not zero.

@@ -19,7 +19,7 @@ const READERS: usize = 3;
 /// Reads that may wait.
 const READS_WAITING_MAX: usize = 1_024;
 /// A read transaction that lasts longer is broken off, ms: it would keep the log from beginning anew.
-const READ_MS_MAX: u64 = 1_000;
+pub(super) const READ_MS_MAX: u64 = 1_000;
 /// Virtual machine instructions between two looks at the clock.
 const PROGRESS_INSTRUCTIONS: std::os::raw::c_int = 10_000;
 

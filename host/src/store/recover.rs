@@ -11,6 +11,7 @@ use super::error::StoreError;
 use super::finish::cancelled_on_request;
 use super::job_writes::{Ending, move_to_history, record_execution};
 use super::model::{AttemptOutcome, Recovered};
+use super::orphans::adopt_orphans;
 use super::rows::{LiveRow, live_columns};
 use crate::job::{EventType, Failure, FailureReason, HostId, JobState, Receipt, Timestamp};
 
@@ -41,10 +42,11 @@ pub(super) fn recover_expired(
 ) -> Result<Recovered, StoreError> {
     let ttl_ms = i64::try_from(lease_ttl.as_millis()).unwrap_or(i64::MAX);
     let oldest = draft.clock.now_ms().saturating_sub(ttl_ms);
-    let numbers = sql
+    let mut numbers = sql
         .prepare_cached(EXPIRED)?
         .query_map(params![host.to_bytes(), oldest], |row| row.get(0))?
         .collect::<Result<Vec<i64>, _>>()?;
+    numbers.extend(adopt_orphans(sql, draft)?);
     let mut recovered = recover_hosts(sql, draft, &numbers)?;
     if let Some(earlier) = draft.recovered.take() {
         recovered.hosts.extend(earlier.hosts);
@@ -124,7 +126,7 @@ fn recover_job(sql: &Connection, draft: &mut Draft, host: HostId, job: &LiveRow)
             end(sql, draft, job, state, execution, &failure, EventType::Failed)?;
         }
     }
-    draft.move_count(job.lane, job.state, state);
+    draft.move_count(job.lane, job.state, state)?;
     Ok(state)
 }
 

@@ -61,7 +61,7 @@ pub(super) fn mark_running(
                 stale.push(*lease);
             }
         } else if let Some(row) = live_row(sql, *job)? {
-            draft.move_count(row.lane, JobState::Ready, JobState::Running);
+            draft.move_count(row.lane, JobState::Ready, JobState::Running)?;
             draft.event(EventType::Started, *job, row.lane, JobState::Running, row.attempt + 1);
         }
     }

@@ -7,6 +7,7 @@ use super::catalog::TenantId;
 use super::codec::{HistoryNote, append_history};
 use super::draft::Draft;
 use super::error::StoreError;
+use super::job_writes::forget_executions;
 use super::model::RetryResult;
 use super::rows::{AnyRow, FinishedRow, LiveRow, any_row};
 use crate::job::{EventType, JobId, JobState};
@@ -47,7 +48,7 @@ pub(super) fn retry(
         AnyRow::Live(row) => hurry(sql, draft, row)?,
     }
     let lane = row.lane();
-    draft.move_count(lane, state, JobState::Ready);
+    draft.move_count(lane, state, JobState::Ready)?;
     draft.event(EventType::Reopened, job, lane, JobState::Ready, 0);
     draft.made_ready(lane.queue);
     Ok(RetryResult::Retried(reread(sql, draft, tenant, job)?))
@@ -64,6 +65,7 @@ fn reopen(sql: &Connection, draft: &Draft, row: &FinishedRow) -> Result<(), Stor
     let history = note(draft, row.history.as_deref())?;
     sql.prepare_cached(REOPEN)?.execute(params![id, order_key, draft.now.as_ms(), history])?;
     sql.prepare_cached(KEEP_EXECUTION)?.execute([id])?;
+    forget_executions(sql, row.id, row.lease_number)?;
     sql.prepare_cached(DELETE_FINISHED)?.execute([id])?;
     Ok(())
 }

@@ -36,7 +36,7 @@ const BATCH_MS_MAX: u64 = 20;
 const CLAIMS_PAUSE: Duration = Duration::from_secs(1);
 
 const LAST_COMMIT: &str = "SELECT commit_id, bytes_total FROM events ORDER BY commit_id DESC LIMIT 1";
-const INSERT_EVENTS: &str = "INSERT INTO events (commit_id, at, bytes_total, body) VALUES (?1, ?2, ?3, ?4)";
+const INSERT_EVENTS: &str = "INSERT INTO events (commit_id, stored_ms, bytes_total, body) VALUES (?1, ?2, ?3, ?4)";
 
 /// The writer's own state; lives on its thread.
 pub(super) struct Writer {
@@ -258,6 +258,7 @@ impl Writer {
     }
 
     fn begin(&mut self, durable: bool) -> Result<(), StoreError> {
+        self.checkpointing.has_room()?;
         if self.is_full_sync != Some(durable) {
             // Between transactions only; the level decides whether the commit waits for the disk.
             self.sql.execute_batch(if durable {
@@ -278,8 +279,8 @@ impl Writer {
             let body = pack_events(self.draft.events())?;
             last_commit += 1;
             event_bytes += i64::try_from(body.len()).unwrap_or(0);
-            let at = self.draft.now.as_ms();
-            self.sql.prepare_cached(INSERT_EVENTS)?.execute(params![last_commit, at, event_bytes, body])?;
+            let stored_ms = self.draft.clock.now_ms();
+            self.sql.prepare_cached(INSERT_EVENTS)?.execute(params![last_commit, stored_ms, event_bytes, body])?;
         }
         let started = Instant::now();
         self.execute("COMMIT")?;
@@ -318,7 +319,7 @@ impl Writer {
 
     fn give_up(&mut self, error: StoreError) -> Setback {
         self.roll_back();
-        if matches!(error, StoreError::Unavailable(_)) {
+        if matches!(error, StoreError::Unavailable(_) | StoreError::LogFull { .. }) {
             self.shared.metrics.commit_failures.fetch_add(1, Ordering::Relaxed);
             if self.shared.writable.swap(false, Ordering::AcqRel) {
                 tracing::error!(%error, "the store cannot write; every writer gets an error until it can again");
@@ -344,7 +345,7 @@ impl Writer {
     }
 
     fn stop(self, closing: Option<oneshot::Sender<Result<(), StoreError>>>) {
-        self.checkpointing.stop();
+        let database = self.checkpointing.stop();
         let result = self.sql.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(StoreError::from);
         if let Err(error) = &result {
             tracing::warn!(%error, "the write-ahead log could not be folded in; the next start does it");
@@ -352,6 +353,7 @@ impl Writer {
         self.shared.readers.close();
         let Self { sql, lock, reserve, .. } = self;
         drop(sql);
+        drop(database);
         reserve.take();
         drop(lock);
         if let Some(reply) = closing {

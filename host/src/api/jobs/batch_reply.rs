@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde::{Serialize, Serializer};
 
 use super::batch_lines::Place;
-use super::enqueue::{json, key_conflict, kind_gone};
+use super::enqueue::{json, key_conflict, kind_gone, too_many_queues};
 use crate::api::error::{ApiError, FIELD_ERRORS_MAX, FieldError, ProblemCode};
 use crate::job::JobId;
 use crate::store::BatchItem;
@@ -82,6 +82,11 @@ pub(super) fn item_error(item: BatchItem) -> Option<ApiError> {
         BatchItem::Created(_) | BatchItem::Replayed(_) => None,
         BatchItem::KeyConflict => Some(key_conflict()),
         BatchItem::KindGone => Some(kind_gone()),
+        BatchItem::TooManyQueues => Some(too_many_queues()),
+        BatchItem::Unwritten => Some(ApiError::new(
+            ProblemCode::StoreUnavailable,
+            "the store could write those before it, and then no more; send this one again later",
+        )),
     }
 }
 
@@ -150,6 +155,16 @@ mod tests {
         let refusals = vec![ApiError::field("/priority", "must be 0 to 9")];
         let response = reply(&places, items.into_iter(), refusals, false).unwrap();
         insta::assert_snapshot!(text(response).await, @r#"{"results":[{"id":"job_00000000000000000000000001"},{"error":{"line":2,"code":"invalid_request","detail":"/priority: must be 0 to 9","errors":[{"pointer":"/priority","message":"must be 0 to 9"}]}},{"id":"job_00000000000000000000000001","replayed":true},{"error":{"line":5,"code":"kind_not_found","detail":"the kind was removed at this moment; GET /v1/kinds lists what there is"}}]}"#);
+    }
+
+    #[test]
+    fn jobs_the_store_did_not_write_say_why() {
+        let code = |item| item_error(item).map(|error| error.code());
+        assert_eq!(code(BatchItem::Created(JobId::from_u128(1))), None);
+        assert_eq!(code(BatchItem::TooManyQueues), Some(ProblemCode::TooManyQueues));
+        assert_eq!(code(BatchItem::Unwritten), Some(ProblemCode::StoreUnavailable));
+        let refusal = item_error(BatchItem::TooManyQueues).unwrap();
+        assert!(refusal.detail().contains("1000 already"), "{}", refusal.detail());
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::api::extract::{NoParameters, parse_json, read_body, require_json};
 use crate::api::shared::{Api, Shared};
 use crate::api::wire::job::Job;
 use crate::job::JobId;
-use crate::store::{EnqueueResult, JobRow};
+use crate::store::{EnqueueResult, JobRow, QUEUES_MAX};
 
 /// Room for everything of a request that is not its payload, bytes.
 const REQUEST_FIELDS_BYTES_MAX: usize = 64 << 10;
@@ -43,7 +43,7 @@ static PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appl
         (status = 409, description = "`idempotency_conflict`"),
         (status = 413, description = "`body_too_large`, `payload_too_large`"),
         (status = 415, description = "`unsupported_media_type`"),
-        (status = 422, description = "`invalid_request`, `invalid_payload`, with pointers"),
+        (status = 422, description = "`invalid_request`, `invalid_payload`, with pointers; `too_many_queues`"),
         (status = 503, description = "`store_unavailable`"),
     ),
 )]
@@ -72,6 +72,7 @@ pub(in crate::api) async fn enqueue(
                 EnqueueResult::Replayed(row) => (row.id, None),
                 EnqueueResult::KeyConflict => return Err(key_conflict()),
                 EnqueueResult::KindGone => return Err(kind_gone()),
+                EnqueueResult::TooManyQueues => return Err(too_many_queues()),
             }
         }
         Err(refused) => (recognise(&api, refused).await?, None),
@@ -140,6 +141,16 @@ pub(super) fn key_conflict() -> ApiError {
 
 pub(super) fn kind_gone() -> ApiError {
     ApiError::new(ProblemCode::KindNotFound, "the kind was removed at this moment; GET /v1/kinds lists what there is")
+}
+
+pub(super) fn too_many_queues() -> ApiError {
+    ApiError::new(
+        ProblemCode::TooManyQueues,
+        format!(
+            "`queue` would be a new one, and there are {QUEUES_MAX} already, which is the most there may be; use one of those \
+             GET /v1/queues lists, and `tags` to tell jobs apart"
+        ),
+    )
 }
 
 pub(super) fn job_not_found(job: JobId) -> ApiError {

@@ -3,13 +3,14 @@
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::enqueue::{job_not_found, json};
 use super::view::View;
-use crate::api::error::ApiError;
-use crate::api::extract::{JobPath, NoParameters};
+use crate::api::error::{ApiError, ProblemCode};
+use crate::api::extract::{JobPath, NoParameters, Parameters};
 use crate::api::shared::Shared;
+use crate::api::wire::Listing;
 use crate::api::wire::job::{Attempt, Entry, Job, Log};
 use crate::job::JobId;
 
@@ -59,17 +60,38 @@ pub(in crate::api) async fn attempts(
     items::<_, Attempt>(job, api.store.attempts(api.tenant(), job).await?.as_ref())
 }
 
+/// Parameters of the logs.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::api) struct LogParameters {
+    cursor: Option<String>,
+}
+
 /// A job's logs
+///
+/// The newest that fit into one answer; `next_cursor` leads to those before them.
 #[utoipa::path(
-    get, path = "/v1/jobs/{id}/logs", tag = "jobs", params(("id" = String, Path)),
-    responses((status = 200, body = inline(Vec<Log>), description = "`{items}`, one per execution, oldest first"), (status = 404, description = "`job_not_found`")),
+    get, path = "/v1/jobs/{id}/logs", tag = "jobs",
+    params(("id" = String, Path), ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before")),
+    responses(
+        (status = 200, body = inline(Vec<Log>), description = "`{items, next_cursor}`, one item per execution, oldest first"),
+        (status = 404, description = "`job_not_found`"),
+        (status = 422, description = "`invalid_query`"),
+    ),
 )]
 pub(in crate::api) async fn logs(
     State(api): Shared,
     JobPath(job): JobPath,
-    _: NoParameters,
+    Parameters(LogParameters { cursor }): Parameters<LogParameters>,
 ) -> Result<Response, ApiError> {
-    items::<_, Log>(job, api.store.logs(api.tenant(), job).await?.as_ref())
+    let before = cursor.map(|cursor| cursor.parse::<i64>()).transpose();
+    let before = before.map_err(|_| {
+        ApiError::new(ProblemCode::InvalidQuery, "`cursor`: must be the `next_cursor` of the page before")
+    })?;
+    let page = api.store.logs(api.tenant(), job, before).await?.ok_or_else(|| job_not_found(job))?;
+    let items: Vec<Log> = page.items.iter().map(Log::from).collect();
+    let listing = Listing { items, next_cursor: page.next.map(|execution| execution.to_string()) };
+    json(StatusCode::OK, &listing, REPLY_BYTES)
 }
 
 /// What happened to a job

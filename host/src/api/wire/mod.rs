@@ -14,7 +14,7 @@ pub use time::Instant;
 /// One page of a list.
 #[derive(Debug, serde::Serialize)]
 pub struct Listing<T> {
-    /// The items, newest first.
+    /// The items; those of earlier pages are newer.
     pub items: Vec<T>,
     /// Pass as `cursor` for the next page; `null` on the last.
     pub next_cursor: Option<String>,

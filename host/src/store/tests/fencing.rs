@@ -94,8 +94,18 @@ async fn what_a_host_still_holds_when_it_signs_off_is_ready_again() {
     let (held, cancelled) =
         (harness.enqueue(job(harness.kind("k"))).await, harness.enqueue(job(harness.kind("k"))).await);
     assert_eq!(harness.claim(host, 2).await.len(), 2);
+    let entered = harness.clock.now();
+    harness.store.mark_running(vec![((held, 1), entered), ((cancelled, 1), entered)]).await.unwrap();
     harness.store.cancel(TENANT, cancelled).await.unwrap();
+    harness.clock.advance(7);
     harness.store.retire_host(host).await.unwrap();
+    for id in [held, cancelled] {
+        let attempts = harness.store.attempts(TENANT, id).await.unwrap().unwrap();
+        assert_eq!(
+            (attempts.len(), attempts[0].outcome, attempts[0].started_at),
+            (1, AttemptOutcome::GivenBack, Some(entered))
+        );
+    }
     harness.reopen().await;
     let host = harness.store.register_host(2, "1").await.unwrap();
     let claimed = harness.claim(host, 2).await;
@@ -103,4 +113,49 @@ async fn what_a_host_still_holds_when_it_signs_off_is_ready_again() {
     assert!(!claimed[0].suspect && claimed[0].lease.attempt() == 1, "a stop costs nothing");
     assert_eq!(harness.row(cancelled).await.state, JobState::Cancelled);
     assert_counters_hold(&harness.database());
+}
+
+#[tokio::test]
+async fn a_host_whose_row_another_process_removed_is_given_nothing() {
+    let harness = Harness::new();
+    harness.module("m", &["k"]).await;
+    let first = harness.store.register_host(2, "1").await.unwrap();
+    let id = harness.enqueue(job(harness.kind("k"))).await;
+    // Somebody removes the lock of a directory in use, and starts a second host on it.
+    std::fs::remove_file(harness.directory.path().join("stoker.lock")).unwrap();
+    let other = open_at(harness.directory.path(), harness.aging, &harness.clock).unwrap();
+    other.register_host(2, "1").await.unwrap();
+    assert!(harness.claim(first, 1).await.is_empty(), "its leases would be found by nobody");
+    assert_eq!(harness.row(id).await.leased_by, None);
+    other.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn leases_of_a_host_without_a_row_are_freed_at_registration_and_by_recovery() {
+    let harness = Harness::new();
+    harness.module("m", &["k"]).await;
+    let orphan = |number: i64, id: JobId| {
+        harness.store.write(Durability::Synced, move |sql, _| {
+            sql.execute(
+                "UPDATE live_jobs SET lease_host = ?1, lease_number = 1 WHERE id = ?2",
+                (number, id.to_bytes()),
+            )?;
+            Ok(())
+        })
+    };
+    let (first, second) =
+        (harness.enqueue(job(harness.kind("k"))).await, harness.enqueue(job(harness.kind("k"))).await);
+    orphan(700, first).await.unwrap();
+    orphan(800, second).await.unwrap();
+    let host = harness.store.register_host(2, "1").await.unwrap();
+    let freed = harness.store.recover_expired(host, TTL).await.unwrap();
+    assert_eq!((freed.hosts.len(), freed.jobs), (2, 2));
+    assert_eq!(harness.claim(host, 2).await.len(), 2);
+
+    let later = harness.enqueue(job(harness.kind("k"))).await;
+    orphan(900, later).await.unwrap();
+    assert_eq!(harness.store.recover_expired(host, TTL).await.unwrap().jobs, 1);
+    let again = harness.claim(host, 2).await.remove(0);
+    assert_eq!((again.lease.job(), again.lease.number()), (later, 2));
+    assert_eq!(harness.store.hosts().await.unwrap().len(), 1, "none of them is kept");
 }

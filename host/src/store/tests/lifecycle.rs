@@ -66,7 +66,7 @@ async fn every_end_of_an_execution_and_the_attempt_it_uses() {
         assert_eq!(row.finished_at.is_some(), state.is_terminal());
         let attempts = harness.store.attempts(TENANT, id).await.unwrap().unwrap();
         assert_eq!((attempts.len(), attempts[0].execution, attempts[0].attempt), (1, 1, 1));
-        let logs = harness.store.logs(TENANT, id).await.unwrap().unwrap();
+        let logs = harness.store.logs(TENANT, id, None).await.unwrap().unwrap().items;
         assert_eq!((logs[0].lines[0].message.as_str(), logs[0].dropped), ("hello", 2));
         if state == JobState::Ready {
             let claimed = harness.claim(host, 1).await.remove(0);
@@ -158,5 +158,28 @@ async fn commits_tell_what_they_did() {
     assert_eq!((notices[0].events[0].job, notices[0].events[0].event_type), (id, EventType::Enqueued));
     assert!(notices[0].next_due.is_none() && notices[0].commit == 1);
     assert!(notices[1].next_due == Some(Timestamp(START + 9_000)) && notices[1].commit == 2);
-    assert!(!harness.store.prune_events(Duration::ZERO, 0).await.unwrap());
+}
+
+#[tokio::test]
+async fn an_illegal_change_fails_its_operation_alone_and_is_not_written() {
+    let harness = Harness::new();
+    harness.module("m", &["k"]).await;
+    let kind = harness.kind("k");
+    let id = harness.enqueue(job(kind)).await;
+    let illegal = move |sql: &rusqlite::Connection, draft: &mut Draft| {
+        sql.execute("UPDATE live_jobs SET parked = 1", [])?;
+        let queue = draft.queue(sql, TENANT, &"default".parse().unwrap())?;
+        let lane = super::super::counters::Lane { tenant: TENANT, kind, queue };
+        draft.move_count(lane, JobState::Scheduled, JobState::Succeeded)
+    };
+    let (before, refused, after) = tokio::join!(
+        harness.store.enqueue(TENANT, job(kind)),
+        harness.store.write(Durability::Synced, illegal),
+        harness.store.enqueue(TENANT, job(kind)),
+    );
+    let Err(StoreError::Internal(said)) = refused else { panic!("{refused:?}") };
+    assert_eq!(said, "a job can't go from scheduled to succeeded");
+    assert!(before.is_ok() && after.is_ok());
+    assert_eq!(harness.row(id).await.parked, None);
+    assert_counters_hold(&harness.database());
 }

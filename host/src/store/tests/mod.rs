@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 pub(crate) mod adversity;
+mod bounds;
 mod claimant;
 mod differential;
 mod fencing;

@@ -10,6 +10,9 @@ pub struct Flood {
     lines: u32,
     #[serde(default = "line_bytes_default")]
     line_bytes: usize,
+    /// Keeps running this long afterwards.
+    #[serde(default)]
+    hold_ms: u64,
 }
 
 fn lines_default() -> u32 {
@@ -26,5 +29,6 @@ pub fn flood_logs(_context: &Context, input: Flood) -> Result<u32, Failure> {
     for number in 0..input.lines {
         stoker_sdk::info!("{number} {line}");
     }
+    std::thread::sleep(std::time::Duration::from_millis(input.hold_ms));
     Ok(input.lines)
 }
