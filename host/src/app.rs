@@ -51,8 +51,9 @@ async fn serve(config: Arc<Config>, cores: usize) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
 
     // Take the address before the data: a second host on the same port fails before it touches anything.
-    let listener =
-        TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("cannot listen on {} (`--listen` chooses another address and port)", config.listen))?;
     let store = open_store(&config, &clock).await?;
     let sandbox =
         Sandbox::new(&sandbox_options(&config, cores), Arc::clone(&clock), Arc::new(StoredModules(store.clone())))?;

@@ -53,6 +53,7 @@ pub struct Settings {
     pub events_keep_bytes: Option<ByteSize>,
     /// For tests of the host: heed no wake-up, only periodic looks
     #[arg(long, env = "STOKER_IGNORE_WAKEUPS", hide = true)]
+    #[serde(skip)]
     pub ignore_wakeups: Option<bool>,
 
     /// Fuel of an attempt, unless its kind or job says otherwise [default: 10000000000]

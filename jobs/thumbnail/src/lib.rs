@@ -62,7 +62,8 @@ pub struct Thumbnailed {
 }
 
 /// Shrinks an image to fit into a box, keeping its proportions. Small images stay as they are.
-#[handler(kind = "thumbnail", timeout = "60s", max_attempts = 3, memory = "256MiB")]
+// A photo of 24 million pixels that must be turned upright takes 14 of the 20 billion.
+#[handler(kind = "thumbnail", timeout = "60s", max_attempts = 3, memory = "256MiB", fuel = 20_000_000_000)]
 pub fn thumbnail(context: &Context, input: Thumbnail) -> Result<Thumbnailed, Failure> {
     let file =
         BASE64.decode(&input.image).map_err(|error| Failure::fatal(format_args!("`image` is not base64: {error}")))?;
