@@ -35,7 +35,7 @@ pub(in crate::api) async fn set_kind_settings(
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     require_json(&parts.headers)?;
-    let body = read_body(&parts.headers, body, BODY_BYTES_MAX).await?;
+    let body = read_body(&api.bodies, &parts.headers, body, BODY_BYTES_MAX).await?;
     let settings: SettingsWire = parse_json(&body)?;
     let settings = settings.into_domain().map_err(ApiError::invalid)?;
     let mut errors = Vec::new();

@@ -1,14 +1,12 @@
 //! `PUT /v1/modules/{name}`: the body is the artifact.
 
-use std::sync::Arc;
-
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::StatusCode;
 
 use super::{FORCE_HINT, kind_owned, kinds_needed};
 use crate::api::error::{ApiError, FieldError, ProblemCode, quoted};
-use crate::api::extract::{Force, NamePath, Parameters, is_announced_too_large, read_body};
+use crate::api::extract::{Force, NamePath, Parameters, read_body};
 use crate::api::jobs::json;
 use crate::api::shared::Shared;
 use crate::api::wire::module::ModuleVersion;
@@ -43,20 +41,14 @@ pub(in crate::api) async fn upload(
     request: Request,
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
-    let bytes_max = api.config.requests.module_bytes_max;
-    let permit = if is_announced_too_large(&parts.headers, bytes_max) {
-        None
-    } else {
-        let turn = Arc::clone(&api.uploads).acquire_owned().await;
-        Some(turn.map_err(|error| ApiError::internal(&error))?)
-    };
-    let wasm = read_body(&parts.headers, body, bytes_max).await?;
+    let body = read_body(&api.bodies, &parts.headers, body, api.config.requests.module_bytes_max).await?;
+    let turn = api.uploads.take().await?;
     let tenant = api.tenant();
     let modules = api.modules.clone();
     // On a task of its own: a client that hangs up must not leave an upload half done.
     let upload = tokio::spawn(async move {
-        let _permit = permit;
-        modules.upload(Upload { tenant, module, wasm, force }).await
+        let _turn = turn;
+        modules.upload(Upload { tenant, module, wasm: body.clone(), force }).await
     });
     let uploaded = upload.await.map_err(|error| ApiError::internal(&error))?.map_err(refuse)?;
     let status = if uploaded.created { StatusCode::CREATED } else { StatusCode::OK };
