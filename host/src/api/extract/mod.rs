@@ -8,7 +8,7 @@ mod room;
 mod words;
 
 pub(super) use body::{content_type_is, read_body, require_json};
-pub(super) use json::{parse_json, parse_strict_value, refuse_json};
+pub(super) use json::{Start, parse_json, parse_json_at, parse_strict_value, refuse_json};
 pub(super) use parameters::{Force, NoParameters, Parameters};
 pub(super) use path::{JobPath, NamePath, VersionPath};
 pub(super) use room::BodyRoom;

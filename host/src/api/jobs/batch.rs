@@ -34,6 +34,10 @@ pub(in crate::api) struct BatchParameters {
 ///
 /// `results` has one entry per job, in order: `{id}`, or `{error}` with the index (array) or line (NDJSON). The
 /// answer is sent once all accepted jobs are committed and fsynced.
+///
+/// The refusal of an atomic batch names the first bad job as `index` (array, from 0) or `line` (NDJSON, from 1) and the
+/// code of its refusal as `cause`. The pointers of its `errors` begin with the index in an array; in NDJSON they begin at
+/// the job, and the messages name the line.
 #[utoipa::path(
     post, path = "/v1/jobs/batch", tag = "jobs",
     request_body(content((Vec<JobRequest> = "application/json"), (String = "application/x-ndjson"))),
@@ -47,7 +51,8 @@ pub(in crate::api) struct BatchParameters {
         (status = 409, description = "`idempotency_conflict`"),
         (status = 413, description = "`body_too_large`, `batch_too_large`"),
         (status = 415, description = "`unsupported_media_type`"),
-        (status = 422, description = "`batch_rejected`: `atomic`, and a job was refused"),
+        (status = 422, description = "`batch_rejected`: `atomic`, and a job was refused; see the description"),
+        (status = 429, description = "`busy`: other batches take their turns, or the memory for bodies"),
         (status = 503, description = "`store_unavailable`"),
     ),
 )]
