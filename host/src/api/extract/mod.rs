@@ -2,6 +2,7 @@
 
 mod body;
 mod json;
+mod page;
 mod parameters;
 mod path;
 mod room;
@@ -9,6 +10,7 @@ mod words;
 
 pub(super) use body::{content_type_is, read_body, require_json};
 pub(super) use json::{Start, parse_json, parse_json_at, parse_strict_value, refuse_json};
+pub(super) use page::{PageParameters, parse_limit, parse_parameter, refuse_parameter};
 pub(super) use parameters::{Force, NoParameters, Parameters};
 pub(super) use path::{JobPath, NamePath, VersionPath};
 pub(super) use room::BodyRoom;
