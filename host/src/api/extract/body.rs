@@ -182,8 +182,8 @@ fn too_large(bytes_max: usize) -> ApiError {
         .with("bytes_max", bytes_max)
 }
 
-/// Refuses a body of which a part has not been read.
-fn refuse_unread(mut body: Body, refusal: ApiError) -> ApiError {
+/// Refuses a body of which a part, or all, has not been read.
+pub(in crate::api) fn refuse_unread(mut body: Body, refusal: ApiError) -> ApiError {
     // Closing a connection with unread bytes resets it, and the client never sees why. Read on beside the answer,
     // within bounds.
     let linger = async move {
