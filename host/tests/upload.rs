@@ -147,6 +147,6 @@ async fn what_is_refused_leaves_nothing() {
     let refused = host.upload("m", text(liar)).await.expect_err("is no handler");
     assert!(matches!(refused, UploadError::NoEntry(_)), "{refused}");
     assert_eq!(host.artifacts(), 0);
-    assert!(host.store.versions(TenantId::DEFAULT, "m".parse().unwrap()).await.unwrap().is_none());
+    assert!(host.store.module(TenantId::DEFAULT, "m".parse().unwrap()).await.unwrap().is_none());
     host.store.close().await.unwrap();
 }

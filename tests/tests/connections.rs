@@ -117,3 +117,43 @@ fn a_stop_does_not_wait_for_half_sent_requests() {
     assert!(begun.elapsed() < Duration::from_secs(8), "it took {:?}", begun.elapsed());
     drop(half);
 }
+
+#[test]
+fn clients_that_send_slowly_keep_nobody_waiting() {
+    /// More than are worked on at once.
+    const SLOW: usize = 12;
+    let host = TestHost::start();
+    let module = CommandModule::printing("1").wasm();
+    host.upload_bytes("print", &module);
+    let batch = r#"{"kind": "print"}"#.as_bytes();
+    let requests = [
+        ("PUT /v1/modules/slow", "application/wasm", module.as_slice()),
+        ("POST /v1/jobs/batch", "application/x-ndjson", batch),
+    ];
+    let slow: Vec<(TcpStream, &[u8])> = (0..SLOW)
+        .flat_map(|_| requests)
+        .map(|(line, content_type, body)| {
+            let (sent, unsent) = body.split_at(body.len() / 2);
+            let head = format!(
+                "{line} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n\r\n",
+                body.len()
+            );
+            (connect(&host, &[head.as_bytes(), sent].concat()), unsent)
+        })
+        .collect();
+    host.get("/health/live").expect_status(200);
+    let reply = host.request("POST", "/v1/jobs/batch", &[("content-type", "application/x-ndjson")], Some(batch));
+    host.wait_end(reply.expect(200)["results"][0]["id"].as_str().unwrap());
+    host.put_module("print", &module).expect_status(200);
+    // None of them was given up for the others.
+    for (mut stream, unsent) in slow {
+        stream.write_all(unsent).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 20"), "{answer}");
+    }
+    eventually("the jobs of the slow ones have run", || {
+        let items = host.get("/v1/jobs?state=succeeded&limit=500").expect(200)["items"].clone();
+        (items.as_array().unwrap().len() == SLOW + 1).then_some(())
+    });
+}

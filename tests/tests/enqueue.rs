@@ -343,3 +343,27 @@ fn lists_filter_and_page() {
     host.delete(&format!("/v1/jobs/{}", ids[0])).expect_status(204);
     host.get(&format!("/v1/jobs/{}", ids[0])).expect_problem(404);
 }
+
+#[test]
+fn lines_of_a_batch_are_named_as_in_its_body() {
+    let host = with_mail();
+    let ndjson = [("content-type", "application/x-ndjson")];
+    let good = r#"{"kind": "any"}"#;
+    let body = format!("{good}\n\n  {{\n{good}\n{{\"kind\": \"any\", \"priority\": 10}}");
+    let reply = host.request("POST", "/v1/jobs/batch", &ndjson, Some(body.as_bytes())).expect(200);
+    let error = &reply["results"][1]["error"];
+    assert_eq!((&error["line"], &error["code"]), (&json!(3), &json!("malformed_json")), "{reply:#}");
+    assert!(error["detail"].as_str().unwrap().ends_with("at line 3 column 3"), "{reply:#}");
+    let error = &reply["results"][3]["error"];
+    assert_eq!((&error["line"], &error["errors"][0]["pointer"]), (&json!(5), &json!("/priority")), "{reply:#}");
+
+    let atomic = "/v1/jobs/batch?atomic=true";
+    let body = format!("{good}\n\n{{\"kind\": \"any\", \"priority\": 10}}");
+    let lines = host.request("POST", atomic, &ndjson, Some(body.as_bytes())).expect_problem_saying(422, &["line 3"]);
+    assert_eq!((&lines["line"], &lines["cause"]), (&json!(3), &json!("invalid_request")), "{lines:#}");
+    assert_eq!(lines["errors"][0]["pointer"], "/priority", "{lines:#}");
+    assert!(lines["errors"][0]["message"].as_str().unwrap().starts_with("line 3: "), "{lines:#}");
+    let array = host.post(atomic, &json!([{"kind": "any"}, {"kind": "any", "priority": 10}]));
+    let array = array.expect_problem_saying(422, &["index 1"]);
+    assert_eq!((&array["index"], &array["errors"][0]["pointer"]), (&json!(1), &json!("/1/priority")), "{array:#}");
+}

@@ -295,3 +295,42 @@ fn settings_of_a_kind_are_layered_and_checked() {
     host.put("/v1/kinds/nobody/settings", &json!({})).expect_problem(404);
     assert!(is_terminal(state_of(&job)));
 }
+
+#[test]
+fn only_what_calls_itself_a_module_is_taken_for_one() {
+    let host = TestHost::start();
+    let module = CommandModule::printing("1").wasm();
+    let put = |headers: &[(&str, &str)], body: &[u8]| host.request("PUT", "/v1/modules/m", headers, Some(body));
+    for sent in ["application/x-www-form-urlencoded", "application/json", "text/plain; charset=utf-8", ""] {
+        let problem = put(&[("content-type", sent)], &module).expect_problem_saying(415, &["application/wasm"]);
+        assert_eq!(problem["code"], "unsupported_media_type", "{sent}");
+    }
+    // The client gets to see why, however much it sends.
+    put(&[("content-type", "text/plain")], &vec![0; 32 << 20]).expect_problem(415);
+    put(&[("content-type", "application/wasm")], &module).expect_status(201);
+    put(&[("content-type", "Application/Octet-Stream")], &module).expect_status(200);
+    // `curl -T` says nothing.
+    let length = format!("content-length: {}", module.len());
+    let head = ["PUT /v1/modules/m HTTP/1.1", "host: localhost", &length];
+    assert_eq!(raw_request(host.authority(), &head, [module.as_slice()]).status, 200);
+}
+
+#[test]
+fn settings_of_commands_are_refused_on_a_handlers_kind() {
+    let host = TestHost::start();
+    host.upload_bytes("handler", &HandlerModule::serving([KindOf::any("handled")]).answering("1").wasm());
+    host.upload_bytes("command", &CommandModule::printing("1").wasm());
+    for settings in [
+        json!({"stdin": "text"}),
+        json!({"stdout": "bytes"}),
+        json!({"args": ["-x"]}),
+        json!({"env": {"A": "b"}}),
+        json!({"exit_failure": "fatal"}),
+    ] {
+        let field = format!("/{}", settings.as_object().unwrap().keys().next().unwrap());
+        let words = [field.as_str(), "plain commands", "leave it out"];
+        host.put("/v1/kinds/handled/settings", &settings).expect_problem_saying(422, &words);
+        host.put("/v1/kinds/command/settings", &settings).expect_status(200);
+    }
+    assert_eq!(host.get("/v1/kinds/handled").expect(200)["operator_settings"], json!({}));
+}

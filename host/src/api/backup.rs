@@ -16,6 +16,7 @@ use tokio_util::io::ReaderStream;
 use super::error::{ApiError, ProblemCode};
 use super::extract::NoParameters;
 use super::shared::Shared;
+use super::wire::Binary;
 
 /// What the directories of copies are called.
 const DIRECTORY_PREFIX: &str = "backup-";
@@ -28,8 +29,9 @@ const PIECE_BYTES: usize = 256 << 10;
 #[utoipa::path(
     post, path = "/v1/backup", tag = "operations",
     responses(
-        (status = 200, body = Vec<u8>, content_type = "application/vnd.sqlite3", description = "The copy"),
+        (status = 200, body = Binary, content_type = "application/vnd.sqlite3", description = "The copy"),
         (status = 429, description = "`busy`: a backup is being made"),
+        (status = 503, description = "`store_unavailable`: the copy could not be written"),
     ),
 )]
 pub(super) async fn backup(State(api): Shared, _: NoParameters) -> Result<Response, ApiError> {

@@ -198,6 +198,14 @@ impl ApiError {
         Self::new(ProblemCode::Internal, "the host made a mistake; its log says more. Trying again may help")
     }
 
+    /// With what is wrong with which field, cut to `FIELD_ERRORS_MAX` entries.
+    #[must_use]
+    pub fn with_errors(mut self, mut errors: Vec<FieldError>) -> Self {
+        errors.truncate(FIELD_ERRORS_MAX);
+        self.0.errors = errors;
+        self
+    }
+
     /// With a further member of the document.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {

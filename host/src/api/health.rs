@@ -10,13 +10,15 @@ use super::error::{ApiError, ProblemCode};
 use super::jobs::json;
 use super::shared::Shared;
 
-#[derive(Serialize)]
-struct Ready {
+/// How the process is.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Health {
+    /// `live` or `ready`.
     status: &'static str,
 }
 
 /// Lives
-#[utoipa::path(get, path = "/health/live", tag = "operations", responses((status = 200, description = "The process answers")))]
+#[utoipa::path(get, path = "/health/live", tag = "operations", responses((status = 200, body = Health, description = "The process answers")))]
 pub(super) async fn live() -> Response {
     ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], r#"{"status":"live"}"#).into_response()
 }
@@ -24,7 +26,7 @@ pub(super) async fn live() -> Response {
 /// Can take work
 #[utoipa::path(
     get, path = "/health/ready", tag = "operations",
-    responses((status = 200, description = "Takes work"), (status = 503, description = "`not_ready`, with the reason")),
+    responses((status = 200, body = Health, description = "Takes work"), (status = 503, description = "`not_ready`, with the reason")),
 )]
 pub(super) async fn ready(State(api): Shared) -> Result<Response, ApiError> {
     if api.dispatcher.is_stopping() || api.stopping.is_cancelled() {
@@ -37,5 +39,5 @@ pub(super) async fn ready(State(api): Shared) -> Result<Response, ApiError> {
         )
         .with("reason", "store_unavailable"));
     }
-    json(StatusCode::OK, &Ready { status: "ready" }, 32)
+    json(StatusCode::OK, &Health { status: "ready" }, 32)
 }

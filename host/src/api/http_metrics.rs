@@ -10,8 +10,8 @@ use rustc_hash::FxHashMap;
 use crate::job::duration::whole_us;
 
 /// Statuses the API answers with; anything else is counted as `0`.
-const STATUSES: [u16; 20] =
-    [200, 201, 202, 204, 307, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429, 500, 503, 499, 0];
+const STATUSES: [u16; 19] =
+    [200, 201, 202, 204, 304, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429, 500, 503, 0];
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "DELETE", "other"];
 /// Upper bounds of the histogram, µs.
 pub(super) const BUCKETS_US: [u64; 12] =
@@ -106,17 +106,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_refusal_is_counted_under_its_status() {
+        for code in crate::api::error::ProblemCode::ALL {
+            assert!(STATUSES.contains(&code.status()), "{}", code.status());
+        }
+    }
+
+    #[test]
     fn requests_are_counted_where_they_belong() {
         let metrics = HttpMetrics::new(vec!["/a".to_owned()]);
         let a = metrics.route(Some("/a"), &Method::GET);
         metrics.record(a, StatusCode::OK, Duration::from_micros(100));
+        metrics.record(a, StatusCode::NOT_MODIFIED, Duration::from_micros(100));
         metrics.record(a, StatusCode::IM_A_TEAPOT, Duration::from_mins(1));
         metrics.record(metrics.route(None, &Method::PATCH), StatusCode::NOT_FOUND, Duration::ZERO);
         let counts: Vec<_> = metrics.counts().collect();
         assert_eq!(counts.len(), 2);
         assert_eq!((counts[0].path, counts[0].method), ("/a", "GET"));
-        assert_eq!(counts[0].statuses, [(200, 1), (0, 1)]);
-        assert_eq!((counts[0].buckets[0], counts[0].buckets[BUCKETS_US.len()]), (1, 1));
+        assert_eq!(counts[0].statuses, [(200, 1), (304, 1), (0, 1)]);
+        assert_eq!((counts[0].buckets[0], counts[0].buckets[BUCKETS_US.len()]), (2, 1));
         assert_eq!((counts[1].path, counts[1].method), ("unmatched", "other"));
     }
 }

@@ -1,4 +1,4 @@
-//! `GET /metrics`: Prometheus text, from counters that are kept anyway. A scrape reads no history.
+//! `GET /metrics`: `OpenMetrics` text, as Prometheus reads it, from counters that are kept anyway. A scrape reads no history.
 
 use std::fmt;
 
@@ -20,6 +20,7 @@ use crate::job::duration::whole_ms;
 use crate::maintenance::TaskStatus;
 use crate::store::{CounterRow, OldestReady, StoreMetrics};
 
+/// Tells Prometheus which of its formats this is: counters are named without `_total` in their descriptions.
 const CONTENT_TYPE_TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Everything one scrape shows, taken at one moment.
@@ -49,7 +50,7 @@ struct Requests {
 }
 
 /// Metrics
-#[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, body = String, description = "Prometheus text")))]
+#[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, body = String, content_type = "application/openmetrics-text", description = "OpenMetrics text, as Prometheus reads it")))]
 pub(super) async fn metrics(State(api): Shared, _: NoParameters) -> Result<Response, ApiError> {
     let snapshot = Snapshot::take(&api, api.store.counters().await?, api.store.oldest_ready_jobs().await?);
     Ok(([(CONTENT_TYPE, CONTENT_TYPE_TEXT)], text(snapshot)?).into_response())

@@ -21,6 +21,7 @@ mod router;
 mod serve;
 mod shared;
 mod state;
+mod turns;
 pub mod wire;
 
 pub use error::{ApiError, FieldError, ProblemCode};

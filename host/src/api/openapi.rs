@@ -69,7 +69,7 @@ impl Document {
 }
 
 /// This document
-#[utoipa::path(get, path = "/openapi.json", tag = "operations", responses((status = 200, description = "OpenAPI 3.1, each registered kind's schemas included")))]
+#[utoipa::path(get, path = "/openapi.json", tag = "operations", responses((status = 200, body = serde_json::Value, description = "OpenAPI 3.1, each registered kind's schemas included")))]
 pub(super) async fn openapi(State(api): Shared, _: NoParameters) -> Result<Response, ApiError> {
     let text = api.document.of(&api.store.catalog(), api.tenant())?;
     Ok(([(CONTENT_TYPE, "application/json")], text).into_response())

@@ -3,27 +3,37 @@
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
-use serde::Serialize;
 
 use super::error::ApiError;
-use super::extract::NoParameters;
+use super::extract::{PageParameters, Parameters};
 use super::jobs::json;
 use super::shared::Shared;
+use super::wire::Listing;
 use super::wire::queue::Queue;
+use crate::job::QueueName;
 
-#[derive(Debug, Serialize)]
-struct Items<'a> {
-    items: Vec<Queue<'a>>,
-}
+/// A first guess at the length of one item, bytes.
+const ITEM_BYTES: usize = 320;
 
 /// List queues
 #[utoipa::path(
     get, path = "/v1/queues", tag = "queues",
-    responses((status = 200, body = inline(Vec<Queue>), description = "`{items}` with live depth and the age of the oldest ready job")),
+    params(
+        ("limit" = Option<u32>, Query, description = "1 to 500, default 50"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+    ),
+    responses(
+        (status = 200, body = Listing<Queue>, description = "By name, with live depth and the age of the oldest ready job"),
+        (status = 422, description = "`invalid_query`"),
+    ),
 )]
-pub(super) async fn list_queues(State(api): Shared, _: NoParameters) -> Result<Response, ApiError> {
-    let rows = api.store.queues(api.tenant()).await?;
+pub(super) async fn list_queues(
+    State(api): Shared,
+    Parameters(page): Parameters<PageParameters>,
+) -> Result<Response, ApiError> {
+    let (limit, after) = page.parse::<QueueName>()?;
+    let rows = api.store.queues(api.tenant(), after, limit + 1).await?;
     let now = api.clock.now();
-    let items = Items { items: rows.iter().map(|row| Queue::at(now, row)).collect() };
-    json(StatusCode::OK, &items, 320 * rows.len())
+    let listing = Listing::of(&rows, limit, |row| Queue::at(now, row), |row| row.name.to_string());
+    json(StatusCode::OK, &listing, ITEM_BYTES * rows.len() + 64)
 }

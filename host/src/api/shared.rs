@@ -7,15 +7,17 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::auth::Guard;
+use super::extract::BodyRoom;
 use super::http_metrics::HttpMetrics;
 use super::openapi::Document;
 use super::state::ApiState;
+use super::turns::Turns;
 use crate::job::QueueName;
 use crate::store::TenantId;
 
-/// Modules read and compiled at once; further uploads wait before their bodies are read.
+/// Modules compiled at once.
 const UPLOADS_MAX: usize = 2;
-/// Batches held in memory at once; further ones wait before their bodies are read.
+/// Batches checked and written at once.
 const BATCHES_MAX: usize = 8;
 /// Backups made at once; a further one is refused.
 const BACKUPS_MAX: usize = 1;
@@ -37,8 +39,10 @@ pub(super) struct Api {
     pub(super) document: Document,
     /// Raised when the host stops: waits end early.
     pub(super) stopping: CancellationToken,
-    pub(super) uploads: Arc<Semaphore>,
-    pub(super) batches: Semaphore,
+    /// For what requests bring.
+    pub(super) bodies: BodyRoom,
+    pub(super) uploads: Turns,
+    pub(super) batches: Turns,
     pub(super) backups: Arc<Semaphore>,
     pub(super) requests: Semaphore,
     /// The queue of jobs that name none; made once.
@@ -47,14 +51,17 @@ pub(super) struct Api {
 
 impl Api {
     pub(super) fn new(state: ApiState, document: Document, stopping: CancellationToken) -> Self {
-        let connections_max = state.config.requests.connections_max;
+        let requests = state.config.requests;
+        let connections_max = requests.connections_max;
+        let body_bytes_max = requests.module_bytes_max.max(requests.batch_bytes_max).max(requests.payload_bytes_max);
         Self {
             guard: Guard::new(&state.config),
             http: HttpMetrics::new(document.paths()),
             document,
             stopping,
-            uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
-            batches: Semaphore::new(BATCHES_MAX),
+            bodies: BodyRoom::for_bodies_of(body_bytes_max),
+            uploads: Turns::new(UPLOADS_MAX, "uploads"),
+            batches: Turns::new(BATCHES_MAX, "batches"),
             backups: Arc::new(Semaphore::new(BACKUPS_MAX)),
             requests: Semaphore::new(connections_max - connections_max / CONNECTIONS_PER_SPARE),
             default_queue: QueueName::default_queue(),

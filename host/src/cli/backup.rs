@@ -11,7 +11,7 @@ use serde_json::json;
 use super::client::{ClientError, Connection};
 use super::{quantities, terminal};
 
-/// The host makes its copy before it begins to answer.
+/// Longest silence: the host makes its copy before it begins to answer.
 const BACKUP_MS_MAX: u64 = 3_600_000;
 /// Read and written at once, bytes.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -36,7 +36,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let file = &arguments.file;
     anyhow::ensure!(!file.exists(), "{} exists already and is not overwritten; choose another name", file.display());
     let client = arguments.connection.client()?;
-    let call = client.post("/v1/backup").patience(Duration::from_millis(BACKUP_MS_MAX));
+    let call = client.post("/v1/backup").patience(Duration::from_millis(BACKUP_MS_MAX)).streamed();
     let mut response = call.begin("application/json", Vec::new())?;
     let expected = response.body().content_length();
     let bytes = keep(&mut response.body_mut().as_reader(), file, expected)?;

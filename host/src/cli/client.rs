@@ -14,6 +14,8 @@ use super::terminal;
 const CONNECT_MS_MAX: u64 = 5_000;
 /// Longest time an ordinary answer may take to begin.
 const ANSWER_MS_MAX: u64 = 90_000;
+/// Longest time such an answer may take to come whole, once it has begun.
+const ANSWER_BODY_MS_MAX: u64 = 600_000;
 /// Largest answer kept in memory, bytes. Backups are streamed and not bound by it.
 const ANSWER_BYTES_MAX: u64 = 256 << 20;
 /// Largest problem document read, bytes.
@@ -109,7 +111,16 @@ pub(super) struct Call<'a> {
     client: &'a Client,
     request: http::request::Builder,
     target: String,
-    patience: Duration,
+    patience: Patience,
+}
+
+/// How long an answer may take.
+#[derive(Clone, Copy)]
+struct Patience {
+    /// To begin, and then between two pieces.
+    silence: Duration,
+    /// To come whole, once it has begun.
+    body: Option<Duration>,
 }
 
 impl Connection {
@@ -157,7 +168,10 @@ impl Client {
             client: self,
             request,
             target: format!("{}{path}", self.url),
-            patience: Duration::from_millis(ANSWER_MS_MAX),
+            patience: Patience {
+                silence: Duration::from_millis(ANSWER_MS_MAX),
+                body: Some(Duration::from_millis(ANSWER_BODY_MS_MAX)),
+            },
         }
     }
 
@@ -171,8 +185,14 @@ impl Client {
         self.call(Method::POST, path)
     }
 
-    fn run(&self, request: Request<impl AsSendBody>, patience: Duration) -> Result<Response<Body>, ClientError> {
-        let request = self.agent.configure_request(request).timeout_recv_response(Some(patience)).build();
+    fn run(&self, request: Request<impl AsSendBody>, patience: Patience) -> Result<Response<Body>, ClientError> {
+        let request = self
+            .agent
+            .configure_request(request)
+            .timeout_recv_response(Some(patience.silence))
+            .timeout_per_read(Some(patience.silence))
+            .timeout_recv_body(patience.body)
+            .build();
         self.agent.run(request).map_err(|error| self.describe(&error))
     }
 
@@ -204,9 +224,15 @@ impl Call<'_> {
         self
     }
 
-    /// Waits this long for the answer to begin.
-    pub(super) fn patience(mut self, patience: Duration) -> Self {
-        self.patience = patience;
+    /// Waits this long for the answer to begin, and to go on.
+    pub(super) fn patience(mut self, silence: Duration) -> Self {
+        self.patience.silence = silence;
+        self
+    }
+
+    /// The answer is large: it may take any time to come whole, as long as it goes on.
+    pub(super) fn streamed(mut self) -> Self {
+        self.patience.body = None;
         self
     }
 
@@ -294,6 +320,29 @@ mod tests {
         let refused = Connection::for_test(&url).client().unwrap().get("/v1/jobs/x").send().unwrap_err();
         server.join().unwrap();
         assert_eq!(refused.to_string(), "No such job (404 not_here)");
+    }
+
+    #[test]
+    fn an_answer_that_stops_in_its_middle_is_given_up() {
+        use std::io::{Read as _, Write as _};
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let server = std::thread::spawn(move || {
+            for _ in 0..2 {
+                let (mut stream, _) = listener.accept().unwrap();
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf").unwrap();
+                // Until the client has gone: it is not the end of the connection that ends the wait.
+                let _ = stream.read_to_end(&mut Vec::new());
+            }
+        });
+        let client = Connection::for_test(&url).client().unwrap();
+        let soon = Duration::from_millis(50);
+        let refused = client.get("/v1/jobs").patience(soon).send().unwrap_err();
+        assert!(matches!(refused, ClientError::Transport { .. }), "{refused:?}");
+        let mut begun = client.get("/v1/backup").patience(soon).streamed().begin("", Vec::new()).unwrap();
+        begun.body_mut().read_to_vec().unwrap_err();
+        drop((begun, client));
+        server.join().unwrap();
     }
 
     #[test]

@@ -2,10 +2,19 @@
 
 use std::process::ExitCode;
 
-use super::client::Connection;
+use serde_json::value::RawValue;
+
+use super::client::{Client, ClientError, Connection};
 use super::terminal::{self, Colours, Tone, line};
 use super::wire::{Job, Page};
 use crate::job::{JobState, KindName, QueueName};
+
+/// Jobs the host lists at once.
+const PAGE_JOBS_MAX: usize = 500;
+/// Jobs listed, whatever the caller asks for.
+const JOBS_MAX: i64 = 10_000;
+/// Pages asked for: one that looked at much and found little is short, and says where to go on.
+const PAGES_MAX: usize = 1_000;
 
 /// List jobs, newest first
 #[derive(Debug, clap::Args)]
@@ -26,7 +35,7 @@ pub(super) struct Arguments {
     #[arg(long)]
     tag: Option<String>,
     /// So many at most
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=500))]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=JOBS_MAX))]
     limit: u16,
     /// Where the page before ended
     #[arg(long)]
@@ -37,29 +46,46 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let client = arguments.connection.client()?;
-    let answer = client
-        .get("/v1/jobs")
-        .query("state", arguments.state.map(JobState::as_str))
-        .query("kind", arguments.kind.as_ref().map(KindName::as_str))
-        .query("queue", arguments.queue.as_ref().map(QueueName::as_str))
-        .query("tag", arguments.tag.as_deref())
-        .query("limit", Some(&arguments.limit.to_string()))
-        .query("cursor", arguments.cursor.as_deref())
-        .send()?;
+    let page = pages(&client, arguments)?;
     if arguments.connection.json {
-        answer.print()?;
+        terminal::print(&terminal::json(&serde_json::to_string(&page)?))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let page: Page<Job> = answer.parse()?;
     if page.items.is_empty() {
         terminal::remark("no such jobs");
     } else {
-        terminal::print(&table(&page.items, Colours::of_stdout()))?;
+        let jobs: Vec<Job> = page.items.iter().map(|job| serde_json::from_str(job.get())).collect::<Result<_, _>>()?;
+        terminal::print(&table(&jobs, Colours::of_stdout()))?;
     }
     if let Some(cursor) = &page.next_cursor {
         terminal::remark(&format!("more with --cursor {}", line(cursor)));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// As many pages as it takes, as one.
+fn pages(client: &Client, arguments: &Arguments) -> Result<Page<Box<RawValue>>, ClientError> {
+    let mut listed: Page<Box<RawValue>> = Page { items: Vec::new(), next_cursor: arguments.cursor.clone() };
+    for _ in 0..PAGES_MAX {
+        let missing = usize::from(arguments.limit) - listed.items.len();
+        let answer = client
+            .get("/v1/jobs")
+            .query("state", arguments.state.map(JobState::as_str))
+            .query("kind", arguments.kind.as_ref().map(KindName::as_str))
+            .query("queue", arguments.queue.as_ref().map(QueueName::as_str))
+            .query("tag", arguments.tag.as_deref())
+            .query("limit", Some(&missing.min(PAGE_JOBS_MAX).to_string()))
+            .query("cursor", listed.next_cursor.as_deref())
+            .send()?;
+        let mut page: Page<Box<RawValue>> = answer.parse()?;
+        page.items.truncate(missing);
+        listed.items.append(&mut page.items);
+        listed.next_cursor = page.next_cursor;
+        if listed.next_cursor.is_none() || listed.items.len() >= usize::from(arguments.limit) {
+            break;
+        }
+    }
+    Ok(listed)
 }
 
 const HEADINGS: [&str; 7] = ["ID", "STATE", "KIND", "QUEUE", "ATTEMPT", "CREATED", "NOTE"];

@@ -1,7 +1,7 @@
 //! What the subcommands read of the API's answers. Lenient: fields a newer host adds are ignored, fields it may leave
 //! out have defaults.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 /// A job as the API shows it.
@@ -126,8 +126,8 @@ pub(super) struct LogLine {
 }
 
 /// One page of a list.
-#[derive(Debug, Deserialize)]
-#[serde(bound = "T: Deserialize<'de>")]
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(bound(deserialize = "T: Deserialize<'de>"))]
 pub(super) struct Page<T> {
     pub(super) items: Vec<T>,
     #[serde(default)]

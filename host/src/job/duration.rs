@@ -1,11 +1,13 @@
 //! Lengths of time as people write and read them: `"30s"`, `"1h30m"`, or a whole number of milliseconds.
 //! Owns the text forms only; which lengths make sense somewhere is decided there.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::openapi::{RefOr, Schema};
 
 use super::quantity::{self, Quantity, TEXT_BYTES_MAX, next_part, shown};
 
@@ -109,6 +111,21 @@ impl fmt::Display for Span {
 impl Serialize for Span {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl utoipa::PartialSchema for Span {
+    fn schema() -> RefOr<Schema> {
+        quantity::schema(
+            "A length of time: text such as \"30s\", \"5m\", \"1h30m\", \"250ms\", or a whole number of milliseconds.",
+            "1h30m",
+        )
+    }
+}
+
+impl utoipa::ToSchema for Span {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("Duration")
     }
 }
 

@@ -5,6 +5,8 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::{self, Deserializer, Visitor};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 
 /// Longest text read as a quantity, bytes.
 pub(super) const TEXT_BYTES_MAX: usize = 64;
@@ -34,6 +36,13 @@ pub(super) fn from_argument<Q: Quantity>(text: &str) -> Result<Q, Q::Error> {
 /// From text, or from a number.
 pub(super) fn deserialize<'de, Q: Quantity, D: Deserializer<'de>>(deserializer: D) -> Result<Q, D::Error> {
     deserializer.deserialize_any(TextOrNumber(PhantomData))
+}
+
+/// What the interface's document says of it.
+pub(super) fn schema(description: &str, example: &str) -> RefOr<Schema> {
+    let text = ObjectBuilder::new().schema_type(Type::String).examples([example]);
+    let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
+    OneOfBuilder::new().description(Some(description)).item(text).item(number).into()
 }
 
 /// `1h30m` → `1`, `h`, `30m`; `None` unless it begins with digits and letters.

@@ -30,22 +30,18 @@ pub struct RetryWire {
     pub strategy: Strategy,
     /// `exponential`: after the first attempt. Default 5s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
     pub base: Option<Span>,
     /// `exponential`: the longest. Default 1h.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
     pub cap: Option<Span>,
     /// `exponential`: the share chance may take off, 0 to 1. Default 0.2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jitter: Option<f64>,
     /// `fixed`: the delay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
     pub delay: Option<Span>,
     /// `list`: the delays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Vec<String>>)]
     pub delays: Option<Vec<Span>>,
 }
 

@@ -47,22 +47,18 @@ pub struct SettingsWire {
     pub retry_on: Option<Vec<FailureReason>>,
     /// Wall time of an attempt: `"30s"` or milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
     pub timeout: Option<Span>,
     /// Units of fuel.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fuel: Option<u64>,
     /// Memory: bytes or `"128MiB"`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<u64>)]
     pub memory: Option<ByteSize>,
     /// Output: bytes or `"1MiB"`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<u64>)]
     pub output: Option<ByteSize>,
     /// Logs: bytes or `"256KiB"`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<u64>)]
     pub logs: Option<ByteSize>,
     /// Calls into the host.
     #[serde(skip_serializing_if = "Option::is_none")]

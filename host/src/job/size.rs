@@ -1,10 +1,12 @@
 //! Sizes as people write them: `"64KiB"`, `"128MiB"`, `"500MB"`, or a whole number of bytes.
 //! Owns the text form only; which sizes make sense somewhere is decided there.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::openapi::{RefOr, Schema};
 
 use super::quantity::{self, Quantity, next_part, shown};
 
@@ -74,6 +76,18 @@ impl fmt::Display for ByteSize {
             Some((unit, bytes)) => write!(f, "{}{unit}", self.0 / bytes),
             None => write!(f, "{}B", self.0),
         }
+    }
+}
+
+impl utoipa::PartialSchema for ByteSize {
+    fn schema() -> RefOr<Schema> {
+        quantity::schema("A size: text such as \"64KiB\", \"128MiB\", \"500MB\", or a whole number of bytes.", "128MiB")
+    }
+}
+
+impl utoipa::ToSchema for ByteSize {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("Size")
     }
 }
 

@@ -71,8 +71,7 @@ impl Modules {
     /// The same bytes came before for this module: only activated.
     async fn activate_known(&self, upload: &Upload, digest: Digest) -> Result<Option<Uploaded>, UploadError> {
         let Upload { tenant, module, force, .. } = upload;
-        let versions = self.store().versions(*tenant, module.clone()).await?;
-        if !versions.is_some_and(|versions| versions.iter().any(|version| version.digest == digest)) {
+        if self.store().version(*tenant, module.clone(), digest).await?.is_none() {
             return Ok(None);
         }
         let result = self.store().activate(*tenant, module.clone(), digest, *force).await?;

@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::backup::back_up;
-use super::catalog::{Catalog, KindId, TenantId};
+use super::catalog::{Catalog, KindId, ModuleVersionId, TenantId};
 use super::claimant::Claimant;
 use super::draft::Draft;
 use super::enqueue_batch::{Batch, enqueue_batch};
@@ -36,8 +36,8 @@ use super::{
     modules, promote, queues, recover, release, retry,
 };
 use crate::job::{
-    Clock, Digest, Event, HostId, IdSequence, JobId, KindName, KindSettings, Lease, ModuleName, Progress, Timestamp,
-    WaitingReason,
+    Clock, Digest, Event, HostId, IdSequence, JobId, KindName, KindSettings, Lease, ModuleName, Progress, QueueName,
+    Timestamp, WaitingReason,
 };
 
 /// How the store is opened.
@@ -429,8 +429,13 @@ impl Store {
     }
 
     /// A tenant's queues by name.
-    pub async fn queues(&self, tenant: TenantId) -> Result<Vec<QueueRow>, StoreError> {
-        self.read(move |sql, catalog| queues::queues(sql, catalog, tenant)).await
+    pub async fn queues(
+        &self,
+        tenant: TenantId,
+        after: Option<QueueName>,
+        limit: usize,
+    ) -> Result<Vec<QueueRow>, StoreError> {
+        self.read(move |sql, catalog| queues::queues(sql, catalog, tenant, after.as_ref(), limit)).await
     }
 
     /// What has waited longest in each queue in which something waits to be claimed.
@@ -482,13 +487,39 @@ impl Store {
     }
 
     /// All modules: the active version of each.
-    pub async fn modules(&self, tenant: TenantId) -> Result<Vec<VersionRow>, StoreError> {
-        self.read(move |sql, _| modules::modules(sql, tenant)).await
+    pub async fn modules(
+        &self,
+        tenant: TenantId,
+        after: Option<ModuleName>,
+        limit: usize,
+    ) -> Result<Vec<VersionRow>, StoreError> {
+        self.read(move |sql, _| modules::modules(sql, tenant, after.as_ref(), limit)).await
     }
 
-    /// Versions of a module, newest first; `None`: no such module.
-    pub async fn versions(&self, tenant: TenantId, module: ModuleName) -> Result<Option<Vec<VersionRow>>, StoreError> {
-        self.read(move |sql, _| modules::versions(sql, tenant, &module)).await
+    /// A module's active version, or, where none is, its newest.
+    pub async fn module(&self, tenant: TenantId, module: ModuleName) -> Result<Option<VersionRow>, StoreError> {
+        self.read(move |sql, _| modules::module(sql, tenant, &module)).await
+    }
+
+    /// One version of a module.
+    pub async fn version(
+        &self,
+        tenant: TenantId,
+        module: ModuleName,
+        digest: Digest,
+    ) -> Result<Option<VersionRow>, StoreError> {
+        self.read(move |sql, _| modules::version(sql, tenant, &module, digest)).await
+    }
+
+    /// So many versions of a module, newest first, those older than `before`; `None`: no such module.
+    pub async fn versions(
+        &self,
+        tenant: TenantId,
+        module: ModuleName,
+        before: Option<ModuleVersionId>,
+        limit: usize,
+    ) -> Result<Option<Vec<VersionRow>>, StoreError> {
+        self.read(move |sql, _| modules::versions(sql, tenant, &module, before, limit)).await
     }
 
     /// Deletes a version that is not active.

@@ -13,9 +13,6 @@ use super::model::{ActivateResult, DeleteModuleResult, NewVersion, VersionRow};
 use super::module_bytes;
 use crate::job::{Digest, KindDescription, KindName, ModuleName, Timestamp};
 
-/// Versions listed of one module.
-const VERSIONS_LISTED_MAX: usize = 1_000;
-
 macro_rules! version_columns {
     () => {
         "SELECT module_versions.id, modules.name, digest, size_bytes, guest, imports, kinds, compile_ms, created_at,
@@ -32,9 +29,18 @@ const INSERT_VERSION: &str = "INSERT INTO module_versions
 const FIND_VERSION: &str = concat!(version_columns!(), " AND modules.id = ?1 AND digest = ?2");
 const ACTIVE_VERSIONS: &str = concat!(
     version_columns!(),
-    " AND modules.tenant_id = ?1 AND module_versions.id = modules.active_version ORDER BY modules.name"
+    " AND modules.tenant_id = ?1 AND module_versions.id = modules.active_version AND (?2 IS NULL OR modules.name > ?2)
+    ORDER BY modules.name LIMIT ?3"
 );
-const VERSIONS: &str = concat!(version_columns!(), " AND modules.id = ?1 ORDER BY module_versions.id DESC LIMIT ?2");
+/// The active version, or, where none is, the newest.
+const MODULE: &str = concat!(
+    version_columns!(),
+    " AND modules.id = ?1 ORDER BY module_versions.id IS modules.active_version DESC, module_versions.id DESC LIMIT 1"
+);
+const VERSIONS: &str = concat!(
+    version_columns!(),
+    " AND modules.id = ?1 AND module_versions.id < ?2 ORDER BY module_versions.id DESC LIMIT ?3"
+);
 const SET_ACTIVE: &str = "UPDATE modules SET active_version = ?2 WHERE id = ?1";
 const DIGESTS: &str = "SELECT digest FROM module_versions WHERE module_id = ?1 AND deleted_at IS NULL";
 const DELETE_VERSION: &str = "UPDATE module_versions SET deleted_at = ?2 WHERE id = ?1";
@@ -274,24 +280,50 @@ fn unused(sql: &Connection, digests: Vec<Digest>) -> Result<Vec<Digest>, StoreEr
     Ok(unused)
 }
 
-/// The active version of each module.
-pub(super) fn modules(sql: &Connection, tenant: TenantId) -> Result<Vec<VersionRow>, StoreError> {
-    read(sql, ACTIVE_VERSIONS, params![tenant.0])
+/// The active version of each module, by name, after a name.
+pub(super) fn modules(
+    sql: &Connection,
+    tenant: TenantId,
+    after: Option<&ModuleName>,
+    limit: usize,
+) -> Result<Vec<VersionRow>, StoreError> {
+    read(sql, ACTIVE_VERSIONS, params![tenant.0, after.map(ModuleName::as_str), limit])
 }
 
-/// Versions of a module, newest first.
+/// The version that stands for a module.
+pub(super) fn module(
+    sql: &Connection,
+    tenant: TenantId,
+    module: &ModuleName,
+) -> Result<Option<VersionRow>, StoreError> {
+    let Some(module_id) = find_module(sql, tenant, module)? else { return Ok(None) };
+    Ok(read(sql, MODULE, params![module_id])?.pop())
+}
+
+/// One version of a module.
+pub(super) fn version(
+    sql: &Connection,
+    tenant: TenantId,
+    module: &ModuleName,
+    digest: Digest,
+) -> Result<Option<VersionRow>, StoreError> {
+    let Some(module_id) = find_module(sql, tenant, module)? else { return Ok(None) };
+    find_version(sql, module_id, digest)
+}
+
+/// Versions of a module, newest first, older than one.
 pub(super) fn versions(
     sql: &Connection,
     tenant: TenantId,
     module: &ModuleName,
+    before: Option<ModuleVersionId>,
+    limit: usize,
 ) -> Result<Option<Vec<VersionRow>>, StoreError> {
     let Some(module_id) = find_module(sql, tenant, module)? else { return Ok(None) };
-    let versions = versions_of(sql, module_id)?;
-    Ok((!versions.is_empty()).then_some(versions))
-}
-
-fn versions_of(sql: &Connection, module_id: i64) -> Result<Vec<VersionRow>, StoreError> {
-    read(sql, VERSIONS, params![module_id, VERSIONS_LISTED_MAX])
+    let below = before.map_or(i64::MAX, |before| before.0);
+    let versions = read(sql, VERSIONS, params![module_id, below, limit])?;
+    // A module without versions has been deleted; the page after the last is empty.
+    Ok((before.is_some() || !versions.is_empty()).then_some(versions))
 }
 
 fn find_module(sql: &Connection, tenant: TenantId, module: &ModuleName) -> Result<Option<i64>, StoreError> {

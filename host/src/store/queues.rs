@@ -7,7 +7,7 @@ use super::catalog::{Catalog, KindId, QueueId, TenantId};
 use super::codec::state_from_word;
 use super::error::StoreError;
 use super::model::{CounterRow, OldestReady, QueueRow};
-use crate::job::{JobState, Timestamp};
+use crate::job::{JobState, QueueName, Timestamp};
 
 const BY_QUEUE: &str = "SELECT queue_id, state, sum(jobs) FROM counters WHERE tenant_id = ?1 GROUP BY queue_id, state";
 const ALL: &str = "SELECT tenant_id, queue_id, kind_id, state, jobs FROM counters WHERE jobs <> 0";
@@ -16,8 +16,20 @@ const OLDEST_READY: &str = "SELECT min(ready_at) FROM live_jobs INDEXED BY live_
 const UNFINISHED_OF_KIND: &str = "SELECT coalesce(sum(jobs), 0) FROM counters WHERE tenant_id = ?1 AND kind_id = ?2
     AND state NOT IN ('succeeded', 'failed', 'cancelled')";
 
-/// A tenant's queues by name.
-pub(super) fn queues(sql: &Connection, catalog: &Catalog, tenant: TenantId) -> Result<Vec<QueueRow>, StoreError> {
+/// So many of a tenant's queues, by name, after a name.
+pub(super) fn queues(
+    sql: &Connection,
+    catalog: &Catalog,
+    tenant: TenantId,
+    after: Option<&QueueName>,
+    limit: usize,
+) -> Result<Vec<QueueRow>, StoreError> {
+    let of_tenant = catalog.queue_settings.iter().filter(|(_, settings)| settings.tenant == tenant);
+    let mut page: Vec<_> = of_tenant
+        .filter(|(id, _)| catalog.queues.get(id).is_some_and(|name| after.is_none_or(|after| name > after)))
+        .collect();
+    page.sort_unstable_by_key(|(id, _)| catalog.queues.get(id));
+    page.truncate(limit);
     let mut counts: FxHashMap<QueueId, FxHashMap<JobState, u64>> = FxHashMap::default();
     let mut statement = sql.prepare_cached(BY_QUEUE)?;
     let mut rows = statement.query([tenant.0])?;
@@ -27,7 +39,7 @@ pub(super) fn queues(sql: &Connection, catalog: &Catalog, tenant: TenantId) -> R
         counts.entry(QueueId(row.get(0)?)).or_default().insert(state, jobs);
     }
     let mut queues = Vec::new();
-    for (id, settings) in catalog.queue_settings.iter().filter(|(_, settings)| settings.tenant == tenant) {
+    for (id, settings) in page {
         let Some(name) = catalog.queues.get(id) else { continue };
         let own = counts.remove(id).unwrap_or_default();
         queues.push(QueueRow {
@@ -37,7 +49,6 @@ pub(super) fn queues(sql: &Connection, catalog: &Catalog, tenant: TenantId) -> R
             oldest_ready_at: oldest_ready(sql, *id)?,
         });
     }
-    queues.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(queues)
 }
 

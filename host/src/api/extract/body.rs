@@ -1,6 +1,7 @@
-//! Reads bodies: bounded in size before and while they are read, in the time between two pieces, and in all.
+//! Reads bodies: bounded in size before and while they are read, in pace, and in the memory all of them take together.
 //! A body that comes in one piece is not copied.
 
+use std::ops::Deref;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -10,13 +11,16 @@ use http::{HeaderMap, HeaderValue};
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 
+use super::room::{BodyRoom, Taken};
 use crate::api::error::{ApiError, ProblemCode};
 
-/// Longest pause between two pieces of a body.
+/// Longest pause between two pieces of a body, and the most a fast one can be ahead of the slowest that is put up with.
 const BODY_PAUSE_MS: u64 = 30_000;
-/// Slowest body, bytes a second on average, after a first pause: bounds what a trickle can cost.
+/// Slowest small body, bytes a second: bounds what a trickle can cost.
 const BODY_BYTES_PER_S_MIN: u64 = 1_024;
-/// What is read and thrown away after a 413, so that a client which is still sending gets to see the answer.
+/// A large body grows by its own size within this time: what takes much memory must not take long.
+const BODY_GROWTH_S_MAX: u64 = 300;
+/// What is read and thrown away after a refusal, so that a client which is still sending gets to see the answer.
 const LINGER_BYTES_MAX: usize = 64 << 20;
 /// And for how long.
 const LINGER_MS: u64 = 2_000;
@@ -65,68 +69,98 @@ fn announced_bytes(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Whether the request says itself that it is too large: such a one need not wait for its turn to be refused.
-pub(in crate::api) fn is_announced_too_large(headers: &HeaderMap, bytes_max: usize) -> bool {
-    announced_bytes(headers).is_some_and(|length| length > bytes_max as u64)
+/// A body that was read. Its bytes count as held until it is dropped.
+#[derive(Debug)]
+pub(in crate::api) struct HeldBody {
+    bytes: Bytes,
+    _taken: Taken,
 }
 
-/// The whole body, not packed, or 413 as soon as it is known to be larger than `bytes_max`: from its announced length before
-/// anything is read, else at the piece that goes past it.
+impl Deref for HeldBody {
+    type Target = Bytes;
+
+    fn deref(&self) -> &Bytes {
+        &self.bytes
+    }
+}
+
+/// The whole body, not packed. 413 as soon as it is known to be larger than `bytes_max` (from its announced length before
+/// anything is read, else at the piece that goes past it), 408 if it comes too slowly, 429 if there is no `room` for it.
 pub(in crate::api) async fn read_body(
+    room: &BodyRoom,
     headers: &HeaderMap,
     mut body: Body,
     bytes_max: usize,
-) -> Result<Bytes, ApiError> {
+) -> Result<HeldBody, ApiError> {
     require_plain(headers)?;
-    if is_announced_too_large(headers, bytes_max) {
-        return Err(too_large(body, bytes_max));
+    let announced = announced_bytes(headers);
+    if announced.is_some_and(|length| length > bytes_max as u64) {
+        return Err(refuse_unread(body, too_large(bytes_max)));
     }
-    let began = Instant::now();
-    let Some(first) = next_piece(&mut body, began, began).await? else { return Ok(Bytes::new()) };
-    if first.len() > bytes_max {
-        return Err(too_large(body, bytes_max));
-    }
-    let deadline = slowest(began, first.len());
-    let Some(second) = next_piece(&mut body, Instant::now(), deadline).await? else { return Ok(first) };
-    let expected = announced_bytes(headers).and_then(|length| usize::try_from(length).ok());
-    let expected = expected.unwrap_or(first.len() + second.len());
-    let mut whole = BytesMut::with_capacity(expected);
-    whole.extend_from_slice(&first);
-    let mut piece = Some(second);
-    while let Some(bytes) = piece {
-        if whole.len() + bytes.len() > bytes_max {
-            return Err(too_large(body, bytes_max));
+    let mut taken = room.nothing_taken();
+    let mut pace = Pace::begin();
+    let (mut first, mut whole) = (Bytes::new(), BytesMut::new());
+    loop {
+        let Some(bytes) = next_piece(&mut body, &pace).await? else { break };
+        let bytes_read = first.len() + whole.len() + bytes.len();
+        if bytes_read > bytes_max {
+            return Err(refuse_unread(body, too_large(bytes_max)));
+        }
+        let arrived = Instant::now();
+        if let Err(refused) = taken.grow(bytes_read).await {
+            return Err(refuse_unread(body, refused));
+        }
+        // A wait for room is not the client's doing.
+        pace.arrived(bytes.len(), bytes_read, arrived, Instant::now());
+        if bytes_read == bytes.len() {
+            first = bytes;
+            continue;
+        }
+        if whole.is_empty() {
+            // Memory is taken when it is written to: what is announced and does not come costs none.
+            whole.reserve(announced.and_then(|length| usize::try_from(length).ok()).unwrap_or(bytes_read));
+            whole.extend_from_slice(&std::mem::take(&mut first));
         }
         whole.extend_from_slice(&bytes);
-        piece = next_piece(&mut body, Instant::now(), slowest(began, whole.len())).await?;
     }
-    Ok(whole.freeze())
+    Ok(HeldBody { bytes: if whole.is_empty() { first } else { whole.freeze() }, _taken: taken })
 }
 
-/// When the slowest body that is put up with has brought so many bytes.
-fn slowest(began: Instant, received_bytes: usize) -> Instant {
-    let received_bytes = u64::try_from(received_bytes).unwrap_or(u64::MAX);
-    began + Duration::from_millis(received_bytes.saturating_mul(1_000) / BODY_BYTES_PER_S_MIN)
+/// By when the next piece of a body must come.
+#[derive(Debug)]
+struct Pace {
+    deadline: Instant,
 }
 
-/// The next piece that holds data, at most a pause after `now` and after `slowest`; trailers are skipped.
-async fn next_piece(body: &mut Body, now: Instant, slowest: Instant) -> Result<Option<Bytes>, ApiError> {
-    let deadline = now.min(slowest) + Duration::from_millis(BODY_PAUSE_MS);
+impl Pace {
+    fn begin() -> Self {
+        Self { deadline: Instant::now() + Duration::from_millis(BODY_PAUSE_MS) }
+    }
+
+    /// A piece has arrived, and is stored as of `now`. What it brings in time is what the slowest body that is put up with
+    /// would have taken for it.
+    fn arrived(&mut self, piece_bytes: usize, bytes_read: usize, arrived: Instant, now: Instant) {
+        let whole = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX);
+        let slowest_bytes_per_s = BODY_BYTES_PER_S_MIN.max(whole(bytes_read) / BODY_GROWTH_S_MAX);
+        let earned = Duration::from_millis(whole(piece_bytes).saturating_mul(1_000) / slowest_bytes_per_s);
+        let latest = now + Duration::from_millis(BODY_PAUSE_MS);
+        self.deadline = latest.min(self.deadline + (now - arrived) + earned);
+    }
+}
+
+/// The next piece that holds data; trailers are skipped.
+async fn next_piece(body: &mut Body, pace: &Pace) -> Result<Option<Bytes>, ApiError> {
     loop {
-        let frame = tokio::time::timeout_at(deadline, body.frame()).await.map_err(|_| {
-            let pause_s = BODY_PAUSE_MS / 1_000;
-            let sentence = format!(
-                "the body came too slowly: send it without pauses of {pause_s} s and at {BODY_BYTES_PER_S_MIN} bytes a second or more"
-            );
-            ApiError::new(ProblemCode::BodyTimeout, sentence)
-        })?;
+        let frame = tokio::time::timeout_at(pace.deadline, body.frame()).await.map_err(|_| too_slow())?;
         match frame {
             None => return Ok(None),
             Some(Err(_)) => {
                 return Err(ApiError::new(ProblemCode::MalformedBody, "the body ended before its announced end"));
             }
             Some(Ok(frame)) => {
-                if let Ok(bytes) = frame.into_data() {
+                if let Ok(bytes) = frame.into_data()
+                    && !bytes.is_empty()
+                {
                     return Ok(Some(bytes));
                 }
             }
@@ -134,7 +168,22 @@ async fn next_piece(body: &mut Body, now: Instant, slowest: Instant) -> Result<O
     }
 }
 
-fn too_large(mut body: Body, bytes_max: usize) -> ApiError {
+fn too_slow() -> ApiError {
+    let (pause_s, growth_min) = (BODY_PAUSE_MS / 1_000, BODY_GROWTH_S_MAX / 60);
+    let sentence = format!(
+        "the body came too slowly: send it without pauses of {pause_s} s, at {BODY_BYTES_PER_S_MIN} bytes a second or more, \
+         and so that a large one doubles within {growth_min} minutes"
+    );
+    ApiError::new(ProblemCode::BodyTimeout, sentence)
+}
+
+fn too_large(bytes_max: usize) -> ApiError {
+    ApiError::new(ProblemCode::BodyTooLarge, format!("the body may have at most {bytes_max} bytes"))
+        .with("bytes_max", bytes_max)
+}
+
+/// Refuses a body of which a part, or all, has not been read.
+pub(in crate::api) fn refuse_unread(mut body: Body, refusal: ApiError) -> ApiError {
     // Closing a connection with unread bytes resets it, and the client never sees why. Read on beside the answer,
     // within bounds.
     let linger = async move {
@@ -148,14 +197,17 @@ fn too_large(mut body: Body, bytes_max: usize) -> ApiError {
         }
     };
     tokio::spawn(tokio::time::timeout(Duration::from_millis(LINGER_MS), linger));
-    ApiError::new(ProblemCode::BodyTooLarge, format!("the body may have at most {bytes_max} bytes"))
-        .with("bytes_max", bytes_max)
+    refusal
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    async fn read(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Bytes, ApiError> {
+        read_body(&BodyRoom::for_bodies_of(0), headers, body, bytes_max).await.map(|held| held.bytes)
+    }
 
     fn pieces(pieces: &[&'static str]) -> Body {
         Body::from_stream(futures_util::stream::iter(
@@ -169,11 +221,11 @@ mod tests {
     #[tokio::test]
     async fn a_body_is_read_up_to_its_bound_and_not_past_it() {
         let none = HeaderMap::new();
-        assert_eq!(read_body(&none, Body::empty(), 3).await.unwrap(), "");
-        assert_eq!(read_body(&none, pieces(&["abc"]), 3).await.unwrap(), "abc");
-        assert_eq!(read_body(&none, pieces(&["a", "b", "c"]), 3).await.unwrap(), "abc");
+        assert_eq!(read(&none, Body::empty(), 3).await.unwrap(), "");
+        assert_eq!(read(&none, pieces(&["abc"]), 3).await.unwrap(), "abc");
+        assert_eq!(read(&none, pieces(&["a", "b", "c"]), 3).await.unwrap(), "abc");
         for body in [pieces(&["abcd"]), pieces(&["ab", "cd"]), pieces(&["a", "b", "c", "d"])] {
-            assert_eq!(read_body(&none, body, 3).await.unwrap_err().code(), ProblemCode::BodyTooLarge);
+            assert_eq!(read(&none, body, 3).await.unwrap_err().code(), ProblemCode::BodyTooLarge);
         }
     }
 
@@ -195,9 +247,12 @@ mod tests {
             (1, 29, 1_000, Some(30)),
             (30_000, 28, 100_000, None),
             (1_000, 1, 100_000, None),
+            // Twice the rate of a small one, and too slow once there is much of it.
+            (60_000, 29, 50 << 20, Some(347)),
+            (4 << 20, 29, 40 << 20, None),
         ] {
             let began = Instant::now();
-            let read = read_body(&none, trickle(piece_bytes, Duration::from_secs(pause_s)), bytes_max).await;
+            let read = self::read(&none, trickle(piece_bytes, Duration::from_secs(pause_s)), bytes_max).await;
             let code = read.unwrap_err().code();
             match gives_up_after_s {
                 Some(seconds) => {
@@ -213,7 +268,7 @@ mod tests {
     async fn an_announced_length_is_refused_before_anything_is_read() {
         let headers = HeaderMap::from_iter([(CONTENT_LENGTH, "4".parse().unwrap())]);
         let never = Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
-        assert_eq!(read_body(&headers, never, 3).await.unwrap_err().code(), ProblemCode::BodyTooLarge);
+        assert_eq!(read(&headers, never, 3).await.unwrap_err().code(), ProblemCode::BodyTooLarge);
     }
 
     #[test]
@@ -239,7 +294,7 @@ mod tests {
         for (encoding, plain) in [("identity", true), ("", true), ("gzip", false), ("br, gzip", false), ("GZIP", false)]
         {
             let headers = HeaderMap::from_iter([(CONTENT_ENCODING, encoding.parse().unwrap())]);
-            let read = read_body(&headers, pieces(&["abc"]), 3).await.map_err(|error| error.code());
+            let read = self::read(&headers, pieces(&["abc"]), 3).await.map_err(|error| error.code());
             let expected = if plain { Ok("abc".into()) } else { Err(ProblemCode::UnsupportedMediaType) };
             assert_eq!(read, expected, "{encoding}");
         }

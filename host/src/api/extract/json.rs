@@ -12,43 +12,68 @@ use serde_path_to_error::Segment;
 use super::words::in_words;
 use crate::api::error::{ApiError, FieldError, ProblemCode};
 
-/// Parses a request.
+/// Where a text stands in its body, so that refusals can say what the client sees.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::api) struct Start {
+    /// From 1.
+    pub(in crate::api) line: usize,
+    /// Bytes before it on its line.
+    pub(in crate::api) columns: usize,
+}
+
+impl Start {
+    const OF_BODY: Start = Start { line: 1, columns: 0 };
+}
+
+/// Parses a request that is a whole body.
 pub(in crate::api) fn parse_json<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Result<T, ApiError> {
+    parse_json_at(text, Start::OF_BODY)
+}
+
+/// Parses a request.
+pub(in crate::api) fn parse_json_at<'de, T: Deserialize<'de>>(text: &'de [u8], start: Start) -> Result<T, ApiError> {
     // Derived types would take an array too, as their fields in the order of declaration.
     if text.trim_ascii_start().first() != Some(&b'{') {
-        return Err(refuse_all_but_objects(text));
+        return Err(refuse_all_but_objects(text, start));
     }
-    serde_json::from_slice(text).map_err(|error| refuse::<T>(text, &error))
+    serde_json::from_slice(text).map_err(|error| refuse::<T>(text, &error, start))
 }
 
 #[cold]
-fn refuse_all_but_objects(text: &[u8]) -> ApiError {
+fn refuse_all_but_objects(text: &[u8], start: Start) -> ApiError {
     match serde_json::from_slice::<de::IgnoredAny>(text) {
         Ok(_) => ApiError::invalid(vec![FieldError::new("", "must be a JSON object")]),
-        Err(error) => refuse_json(&error),
+        Err(error) => refuse_json_at(&error, start),
     }
 }
 
 #[cold]
-fn refuse<'de, T: Deserialize<'de>>(text: &'de [u8], error: &serde_json::Error) -> ApiError {
+fn refuse<'de, T: Deserialize<'de>>(text: &'de [u8], error: &serde_json::Error, start: Start) -> ApiError {
     match error.classify() {
         Category::Data => ApiError::invalid(vec![locate::<T>(text, error)]),
         // The parser also says so of JSON where it has no use for that kind of value.
         Category::Syntax if serde_json::from_slice::<de::IgnoredAny>(text).is_ok() => {
             ApiError::invalid(vec![locate::<T>(text, error)])
         }
-        Category::Syntax | Category::Eof | Category::Io => refuse_json(error),
+        Category::Syntax | Category::Eof | Category::Io => refuse_json_at(error, start),
     }
 }
 
 /// The refusal of a body as a whole.
 pub(in crate::api) fn refuse_json(error: &serde_json::Error) -> ApiError {
+    refuse_json_at(error, Start::OF_BODY)
+}
+
+fn refuse_json_at(error: &serde_json::Error, start: Start) -> ApiError {
     match error.classify() {
         Category::Data => ApiError::invalid(vec![FieldError::new("", in_words(without_position(&error.to_string())))]),
         Category::Syntax | Category::Eof | Category::Io => {
-            ApiError::new(ProblemCode::MalformedJson, format!("the body is not JSON: {error}"))
-                .with("line", error.line())
-                .with("column", error.column())
+            let line = start.line + error.line().saturating_sub(1);
+            let column = error.column() + if error.line() <= 1 { start.columns } else { 0 };
+            let text = error.to_string();
+            let what = without_position(&text);
+            let sentence = format!("the body is not JSON: {what} at line {line} column {column}");
+            ApiError::new(ProblemCode::MalformedJson, sentence).with("line", line).with("column", column)
         }
     }
 }

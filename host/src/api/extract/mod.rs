@@ -2,11 +2,15 @@
 
 mod body;
 mod json;
+mod page;
 mod parameters;
 mod path;
+mod room;
 mod words;
 
-pub(super) use body::{content_type_is, is_announced_too_large, read_body, require_json};
-pub(super) use json::{parse_json, parse_strict_value, refuse_json};
+pub(super) use body::{content_type_is, read_body, refuse_unread, require_json};
+pub(super) use json::{Start, parse_json, parse_json_at, parse_strict_value, refuse_json};
+pub(super) use page::{PageParameters, parse_limit, parse_parameter, refuse_parameter};
 pub(super) use parameters::{Force, NoParameters, Parameters};
 pub(super) use path::{JobPath, NamePath, VersionPath};
+pub(super) use room::BodyRoom;

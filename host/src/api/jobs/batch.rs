@@ -34,6 +34,10 @@ pub(in crate::api) struct BatchParameters {
 ///
 /// `results` has one entry per job, in order: `{id}`, or `{error}` with the index (array) or line (NDJSON). The
 /// answer is sent once all accepted jobs are committed and fsynced.
+///
+/// The refusal of an atomic batch names the first bad job as `index` (array, from 0) or `line` (NDJSON, from 1) and the
+/// code of its refusal as `cause`. The pointers of its `errors` begin with the index in an array; in NDJSON they begin at
+/// the job, and the messages name the line.
 #[utoipa::path(
     post, path = "/v1/jobs/batch", tag = "jobs",
     request_body(content((Vec<JobRequest> = "application/json"), (String = "application/x-ndjson"))),
@@ -47,7 +51,8 @@ pub(in crate::api) struct BatchParameters {
         (status = 409, description = "`idempotency_conflict`"),
         (status = 413, description = "`body_too_large`, `batch_too_large`"),
         (status = 415, description = "`unsupported_media_type`"),
-        (status = 422, description = "`batch_rejected`: `atomic`, and a job was refused"),
+        (status = 422, description = "`batch_rejected`: `atomic`, and a job was refused; see the description"),
+        (status = 429, description = "`busy`: other batches take their turns, or the memory for bodies"),
         (status = 503, description = "`store_unavailable`"),
     ),
 )]
@@ -59,14 +64,13 @@ pub(in crate::api) async fn enqueue_batch(
     let (parts, body) = request.into_parts();
     let format = format_of(&parts.headers)?;
     let key = header_key(&parts.headers)?.map(str::to_owned);
-    // Held until the answer is written, so that only a bounded number of batches is in memory.
-    let _permit = api.batches.acquire().await.map_err(|error| ApiError::internal(&error))?;
-    let body = read_body(&parts.headers, body, api.config.requests.batch_bytes_max).await?;
+    let body = read_body(&api.bodies, &parts.headers, body, api.config.requests.batch_bytes_max).await?;
+    let turn = api.batches.take().await?;
 
     let key = key.map(|key| {
         let mut hash = Sha256::new();
         hash.update([u8::from(atomic), u8::from(format == Format::Lines)]);
-        hash.update(&body);
+        hash.update(&**body);
         IdempotencyKey { key, request_hash: hash.finalize().into() }
     });
     let checked_at_once = body.len() <= CHECKED_AT_ONCE_BYTES_MAX;
@@ -75,10 +79,12 @@ pub(in crate::api) async fn enqueue_batch(
         move || {
             let catalog = api.store.catalog();
             let mut rules = Rules::new(&api, &catalog);
-            check_lines(&mut rules, format, &body, api.config.requests.batch_jobs_max)
+            let lines = check_lines(&mut rules, format, &body, api.config.requests.batch_jobs_max)?;
+            // Held until the answer is written, wherever a client that hangs up leaves this.
+            Ok::<_, ApiError>((lines, body, turn))
         }
     };
-    let lines = if checked_at_once {
+    let (lines, _body, _turn) = if checked_at_once {
         check()?
     } else {
         tokio::task::spawn_blocking(check).await.map_err(|error| ApiError::internal(&error))??

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::request::{JobRequest, Refused, Rules};
 use crate::api::error::{ApiError, ProblemCode};
-use crate::api::extract::{parse_json, refuse_json};
+use crate::api::extract::{Start, parse_json, parse_json_at, refuse_json};
 use crate::store::NewJob;
 
 /// How the batch is written.
@@ -41,10 +41,8 @@ pub(super) fn check_lines(
     body: &Bytes,
     jobs_max: usize,
 ) -> Result<Vec<Line>, ApiError> {
-    let mut check = |place, text: &[u8]| {
-        let request = parse_json::<JobRequest>(text).map_err(Refused::from);
-        let checked = request.and_then(|request| rules.check_next(request, body));
-        Line { place, checked }
+    let mut check = |request: Result<JobRequest<'_>, ApiError>| {
+        request.map_err(Refused::from).and_then(|request| rules.check_next(request, body))
     };
     match format {
         Format::Array => {
@@ -52,20 +50,25 @@ pub(super) fn check_lines(
             Ok(items
                 .iter()
                 .enumerate()
-                .map(|(index, item)| check(Place::Index(index), item.get().as_bytes()))
+                .map(|(index, item)| Line {
+                    place: Place::Index(index),
+                    checked: check(parse_json(item.get().as_bytes())),
+                })
                 .collect())
         }
         Format::Lines => {
             let mut lines = Vec::new();
-            for (index, text) in body.split(|byte| *byte == b'\n').enumerate() {
-                let text = text.trim_ascii();
+            for (index, whole) in body.split(|byte| *byte == b'\n').enumerate() {
+                let text = whole.trim_ascii();
                 if text.is_empty() {
                     continue;
                 }
                 if lines.len() == jobs_max {
                     return Err(too_many(jobs_max));
                 }
-                lines.push(check(Place::Line(index + 1), text));
+                let start = Start { line: index + 1, columns: whole.len() - whole.trim_ascii_start().len() };
+                let checked = check(parse_json_at(text, start));
+                lines.push(Line { place: Place::Line(start.line), checked });
             }
             Ok(lines)
         }

@@ -116,24 +116,35 @@ pub(super) fn reply(
     json(StatusCode::OK, &BatchReply { results }, places.len().saturating_mul(RESULT_BYTES) + 16)
 }
 
-/// The refusal of an atomic batch: names the first job and what is wrong with as many as fit.
+/// The refusal of an atomic batch: names the first job, and what is wrong with as many as fit. In an array the pointers
+/// lead from the body to the field; lines of NDJSON are documents of their own, so there the pointers begin at the job
+/// and the messages at its line.
 pub(super) fn reject(refused: impl Iterator<Item = (Place, ApiError)>) -> ApiError {
     let mut refused = refused.peekable();
     let first = refused.peek().map(|(place, error)| (*place, error.code(), error.detail().to_owned()));
     let errors: Vec<FieldError> = refused
         .flat_map(|(place, error)| {
-            let (Place::Index(number) | Place::Line(number)) = place;
             let whole = FieldError::new("", error.detail());
             let fields = if error.errors().is_empty() { vec![whole] } else { error.errors().to_vec() };
-            fields.into_iter().map(move |field| FieldError::new(format!("/{number}{}", field.pointer), field.message))
+            fields.into_iter().map(move |FieldError { pointer, message }| match place {
+                Place::Index(index) => FieldError::new(format!("/{index}{pointer}"), message),
+                Place::Line(line) => FieldError::new(pointer, format!("line {line}: {message}")),
+            })
         })
         .take(FIELD_ERRORS_MAX)
         .collect();
-    let rejection = ApiError::fields(ProblemCode::BatchRejected, errors);
+    let rejection = |place: String, cause: ProblemCode, detail: String| {
+        let detail = format!("the job {place} was refused, so none was enqueued: {detail}");
+        ApiError::new(ProblemCode::BatchRejected, detail).with_errors(errors.clone()).with("cause", cause.as_str())
+    };
     match first {
-        Some((Place::Index(index), code, _)) => rejection.with("index", index).with("cause", code.as_str()),
-        Some((Place::Line(line), code, _)) => rejection.with("line", line).with("cause", code.as_str()),
-        None => rejection,
+        Some((Place::Index(index), cause, detail)) => {
+            rejection(format!("at index {index}"), cause, detail).with("index", index)
+        }
+        Some((Place::Line(line), cause, detail)) => {
+            rejection(format!("on line {line}"), cause, detail).with("line", line)
+        }
+        None => ApiError::new(ProblemCode::BatchRejected, ProblemCode::BatchRejected.title()),
     }
 }
 
@@ -170,9 +181,19 @@ mod tests {
     #[test]
     fn an_atomic_batch_names_its_bad_jobs() {
         let error = ApiError::field("/priority", "must be 0 to 9");
-        let rejection = reject([(Place::Line(7), error), (Place::Line(9), kind_gone())].into_iter());
-        assert_eq!(rejection.code(), ProblemCode::BatchRejected);
-        let pointers: Vec<_> = rejection.errors().iter().map(|error| error.pointer.as_str()).collect();
-        assert_eq!(pointers, ["/7/priority", "/9"]);
+        let rejected = |places: [Place; 2]| {
+            let rejection = reject(places.into_iter().zip([error.clone(), kind_gone()]));
+            assert_eq!(rejection.code(), ProblemCode::BatchRejected);
+            let errors = rejection.errors().iter().map(|error| (error.pointer.clone(), error.message.clone()));
+            (rejection.detail().to_owned(), errors.collect::<Vec<_>>())
+        };
+        let (detail, errors) = rejected([Place::Index(7), Place::Index(9)]);
+        assert!(detail.contains("index 7") && detail.contains("/priority: must be 0 to 9"), "{detail}");
+        assert_eq!(errors[0], ("/7/priority".to_owned(), "must be 0 to 9".to_owned()));
+        assert_eq!(errors[1].0, "/9");
+        let (detail, errors) = rejected([Place::Line(7), Place::Line(9)]);
+        assert!(detail.contains("line 7"), "{detail}");
+        assert_eq!(errors[0], ("/priority".to_owned(), "line 7: must be 0 to 9".to_owned()));
+        assert!(errors[1].0.is_empty() && errors[1].1.starts_with("line 9: "), "{errors:?}");
     }
 }

@@ -55,7 +55,7 @@ pub(in crate::api) async fn enqueue(
     let (parts, body) = request.into_parts();
     require_json(&parts.headers)?;
     let body_bytes_max = api.config.requests.payload_bytes_max.saturating_add(REQUEST_FIELDS_BYTES_MAX);
-    let body = read_body(&parts.headers, body, body_bytes_max).await?;
+    let body = read_body(&api.bodies, &parts.headers, body, body_bytes_max).await?;
     let header_key = header_key(&parts.headers)?;
     let checked = {
         // Not held longer than this: a wait must not keep an old catalog alive.

@@ -17,18 +17,14 @@ use crate::job::JobId;
 /// A first guess at the length of an answer, bytes.
 const REPLY_BYTES: usize = 1_024;
 
-/// Everything of one job, in order.
-#[derive(Debug, Serialize)]
-struct Items<T> {
-    items: Vec<T>,
-}
-
 fn items<'r, Row: 'r, T: Serialize + From<&'r Row>>(
     job: JobId,
     rows: Option<&'r Vec<Row>>,
 ) -> Result<Response, ApiError> {
     let rows = rows.ok_or_else(|| job_not_found(job))?;
-    json(StatusCode::OK, &Items { items: rows.iter().map(T::from).collect::<Vec<T>>() }, REPLY_BYTES)
+    // What is kept of one job is bounded and fits one page.
+    let listing = Listing { items: rows.iter().map(T::from).collect::<Vec<T>>(), next_cursor: None };
+    json(StatusCode::OK, &listing, REPLY_BYTES)
 }
 
 /// One job
@@ -50,7 +46,7 @@ pub(in crate::api) async fn detail(
 /// A job's executions
 #[utoipa::path(
     get, path = "/v1/jobs/{id}/attempts", tag = "jobs", params(("id" = String, Path)),
-    responses((status = 200, body = inline(Vec<Attempt>), description = "`{items}`, oldest first"), (status = 404, description = "`job_not_found`")),
+    responses((status = 200, body = Listing<Attempt>, description = "Oldest first"), (status = 404, description = "`job_not_found`")),
 )]
 pub(in crate::api) async fn attempts(
     State(api): Shared,
@@ -74,7 +70,7 @@ pub(in crate::api) struct LogParameters {
     get, path = "/v1/jobs/{id}/logs", tag = "jobs",
     params(("id" = String, Path), ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before")),
     responses(
-        (status = 200, body = inline(Vec<Log>), description = "`{items, next_cursor}`, one item per execution, oldest first"),
+        (status = 200, body = Listing<Log>, description = "One per execution, oldest first"),
         (status = 404, description = "`job_not_found`"),
         (status = 422, description = "`invalid_query`"),
     ),
@@ -97,7 +93,7 @@ pub(in crate::api) async fn logs(
 /// What happened to a job
 #[utoipa::path(
     get, path = "/v1/jobs/{id}/history", tag = "jobs", params(("id" = String, Path)),
-    responses((status = 200, body = inline(Vec<Entry>), description = "`{items}`, oldest first"), (status = 404, description = "`job_not_found`")),
+    responses((status = 200, body = Listing<Entry>, description = "Oldest first"), (status = 404, description = "`job_not_found`")),
 )]
 pub(in crate::api) async fn history(
     State(api): Shared,

@@ -7,8 +7,8 @@ use serde::Deserialize;
 
 use super::enqueue::json;
 use super::view::{Bulk, View};
-use crate::api::error::{ApiError, ProblemCode};
-use crate::api::extract::Parameters;
+use crate::api::error::ApiError;
+use crate::api::extract::{Parameters, parse_limit, parse_parameter, refuse_parameter};
 use crate::api::shared::Shared;
 use crate::api::wire::job::Job;
 use crate::api::wire::{Listing, time};
@@ -16,8 +16,6 @@ use crate::job::spec::TAG_BYTES_MAX;
 use crate::job::{JobId, Timestamp};
 use crate::store::JobFilter;
 
-const LIMIT_DEFAULT: usize = 50;
-const LIMIT_MAX: usize = 500;
 /// A first guess at the length of one item, bytes.
 const ITEM_BYTES: usize = 640;
 
@@ -44,37 +42,23 @@ struct Query {
 
 impl ListParameters {
     fn parse(self) -> Result<Query, ApiError> {
-        fn refuse(name: &str, error: impl std::fmt::Display) -> ApiError {
-            ApiError::new(ProblemCode::InvalidQuery, format!("`{name}`: {error}"))
-        }
-        fn named<T: std::str::FromStr<Err: std::fmt::Display>>(
-            name: &str,
-            value: Option<String>,
-        ) -> Result<Option<T>, ApiError> {
-            value.map(|value| value.parse().map_err(|error: T::Err| refuse(name, error))).transpose()
-        }
         let instant = |name: &str, value: Option<String>| -> Result<Option<Timestamp>, ApiError> {
-            value.map(|value| time::parse(&value).map_err(|error| refuse(name, error))).transpose()
+            value.map(|value| time::parse(&value).map_err(|error| refuse_parameter(name, error))).transpose()
         };
         let ListParameters { state, kind, queue, tag, module, since, until, limit, cursor } = self;
         if tag.as_ref().is_some_and(|tag| tag.is_empty() || tag.len() > TAG_BYTES_MAX) {
-            return Err(refuse("tag", format!("must have 1 to {TAG_BYTES_MAX} bytes")));
+            return Err(refuse_parameter("tag", format!("must have 1 to {TAG_BYTES_MAX} bytes")));
         }
-        let limit = match limit.map(|limit| limit.parse()) {
-            None => LIMIT_DEFAULT,
-            Some(Ok(limit)) if (1..=LIMIT_MAX).contains(&limit) => limit,
-            Some(_) => return Err(refuse("limit", format!("must be 1 to {LIMIT_MAX}"))),
-        };
         let filter = JobFilter {
-            state: named("state", state)?,
-            kind: named("kind", kind)?,
-            queue: named("queue", queue)?,
+            state: parse_parameter("state", state)?,
+            kind: parse_parameter("kind", kind)?,
+            queue: parse_parameter("queue", queue)?,
             tag,
-            module: named("module", module)?,
+            module: parse_parameter("module", module)?,
             since: instant("since", since)?,
             until: instant("until", until)?,
         };
-        Ok(Query { filter, limit, cursor: named("cursor", cursor)? })
+        Ok(Query { filter, limit: parse_limit(limit)?, cursor: parse_parameter("cursor", cursor)? })
     }
 }
 
@@ -92,7 +76,7 @@ impl ListParameters {
         ("limit" = Option<u32>, Query, description = "1 to 500, default 50"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ),
-    responses((status = 200, body = inline(Vec<Job>), description = "`{items, next_cursor}`"), (status = 422, description = "`invalid_query`")),
+    responses((status = 200, body = Listing<Job>, description = "A page"), (status = 422, description = "`invalid_query`")),
 )]
 pub(in crate::api) async fn list(
     State(api): Shared,
@@ -112,6 +96,7 @@ pub(in crate::api) async fn list(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::error::ProblemCode;
 
     #[test]
     fn parameters_are_checked() {
@@ -120,7 +105,7 @@ mod tests {
             set(&mut parameters);
             parameters.parse().map(|query| query.limit).map_err(|error| error.code())
         };
-        assert_eq!(with(|_| {}), Ok(LIMIT_DEFAULT));
+        assert_eq!(with(|_| {}), Ok(50));
         assert_eq!(with(|p| p.limit = Some("500".into())), Ok(500));
         let refused: [fn(&mut ListParameters); 8] = [
             |p| p.limit = Some("0".into()),

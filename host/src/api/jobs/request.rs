@@ -56,7 +56,6 @@ pub(in crate::api) struct JobRequest<'a> {
     priority: Option<i64>,
     /// How long to wait before it may run: `"30s"`, `"1h30m"` or milliseconds. Not together with `run_at`.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
     delay: Option<Span>,
     /// When it may run, RFC 3339. Not together with `delay`.
     #[serde(default)]
@@ -71,14 +70,12 @@ pub(in crate::api) struct JobRequest<'a> {
     retry: Option<RetryWire>,
     /// Wall time of an attempt: `"30s"` or milliseconds.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
     timeout: Option<Span>,
     /// Units of fuel of an attempt.
     #[serde(default)]
     fuel: Option<u64>,
     /// Memory of an attempt: bytes or `"128MiB"`.
     #[serde(default)]
-    #[schema(value_type = Option<u64>)]
     memory: Option<ByteSize>,
     /// Labels for finding it again: at most 16 of 1 to 128 bytes.
     #[serde(borrow, default)]

@@ -6,42 +6,49 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
-use serde::Serialize;
 
 use super::kind_not_found;
 use crate::api::error::ApiError;
-use crate::api::extract::{NamePath, NoParameters};
+use crate::api::extract::{NamePath, NoParameters, PageParameters, Parameters};
 use crate::api::jobs::json;
 use crate::api::shared::{Api, Shared};
-use crate::api::wire::Raw;
 use crate::api::wire::kind::{Kind, KindModule, KindSummary};
+use crate::api::wire::{Listing, Raw};
 use crate::job::{KindName, SettingsWire};
 use crate::store::KindEntry;
 
-#[derive(Debug, Serialize)]
-struct Items<'a> {
-    items: Vec<KindSummary<'a>>,
-}
+/// A first guess at the length of one item, bytes.
+const ITEM_BYTES: usize = 256;
 
 /// List kinds
 #[utoipa::path(
     get, path = "/v1/kinds", tag = "kinds",
-    responses((status = 200, body = inline(Vec<KindSummary>), description = "`{items}`, by name")),
+    params(
+        ("limit" = Option<u32>, Query, description = "1 to 500, default 50"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+    ),
+    responses((status = 200, body = Listing<KindSummary>, description = "By name"), (status = 422, description = "`invalid_query`")),
 )]
-pub(in crate::api) async fn list_kinds(State(api): Shared, _: NoParameters) -> Result<Response, ApiError> {
+pub(in crate::api) async fn list_kinds(
+    State(api): Shared,
+    Parameters(page): Parameters<PageParameters>,
+) -> Result<Response, ApiError> {
+    let (limit, after) = page.parse::<KindName>()?;
     let catalog = api.store.catalog();
+    let own = catalog.kinds.values().filter(|entry| entry.tenant == api.tenant());
     let mut entries: Vec<&Arc<KindEntry>> =
-        catalog.kinds.values().filter(|entry| entry.tenant == api.tenant()).collect();
-    entries.sort_by(|a, b| a.name.cmp(&b.name));
-    let items = entries
-        .iter()
-        .map(|entry| KindSummary {
-            name: &entry.name,
-            description: entry.description.as_deref(),
-            module: entry.version.as_deref().map(KindModule::from),
-        })
-        .collect();
-    json(StatusCode::OK, &Items { items }, 256 * entries.len())
+        own.filter(|entry| after.as_ref().is_none_or(|after| entry.name > *after)).collect();
+    entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    let listing = Listing::of(&entries, limit, summary, |entry| entry.name.to_string());
+    json(StatusCode::OK, &listing, ITEM_BYTES * listing.items.len() + 64)
+}
+
+fn summary<'r>(entry: &'r &Arc<KindEntry>) -> KindSummary<'r> {
+    KindSummary {
+        name: &entry.name,
+        description: entry.description.as_deref(),
+        module: entry.version.as_deref().map(KindModule::from),
+    }
 }
 
 /// One kind

@@ -5,13 +5,15 @@ use axum::response::Response;
 
 use super::inspect::show_kind;
 use super::kind_not_found;
-use crate::api::error::ApiError;
+use crate::api::error::{ApiError, FieldError};
 use crate::api::extract::{NamePath, NoParameters, parse_json, read_body, require_json};
-use crate::api::shared::Shared;
+use crate::api::shared::{Api, Shared};
 use crate::api::wire::ceilings;
 use crate::api::wire::kind::Kind;
-use crate::job::{KindName, SettingsWire};
+use crate::job::{GuestType, KindName, SettingsWire};
 
+/// What a handler has no use for: it is called with its payload, not started as a program.
+const SETTINGS_OF_COMMANDS: [&str; 5] = ["stdin", "stdout", "args", "env", "exit_failure"];
 /// Largest body, bytes.
 const BODY_BYTES_MAX: usize = 256 << 10;
 
@@ -24,7 +26,7 @@ const BODY_BYTES_MAX: usize = 256 << 10;
     responses(
         (status = 200, body = Kind, description = "The kind, with what is in force now"),
         (status = 404, description = "`kind_not_found`, with the nearest names"),
-        (status = 422, description = "`invalid_request`, with pointers; limits over the host's ceilings say the ceiling"),
+        (status = 422, description = "`invalid_request`, with pointers; limits over the host's ceilings say the ceiling; settings of plain commands on a handler's kind"),
     ),
 )]
 pub(in crate::api) async fn set_kind_settings(
@@ -35,8 +37,9 @@ pub(in crate::api) async fn set_kind_settings(
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     require_json(&parts.headers)?;
-    let body = read_body(&parts.headers, body, BODY_BYTES_MAX).await?;
+    let body = read_body(&api.bodies, &parts.headers, body, BODY_BYTES_MAX).await?;
     let settings: SettingsWire = parse_json(&body)?;
+    refuse_commands_settings(&api, &kind, &settings)?;
     let settings = settings.into_domain().map_err(ApiError::invalid)?;
     let mut errors = Vec::new();
     ceilings::check(&settings.limits, &api.config.limits.ceilings, &mut errors);
@@ -47,4 +50,21 @@ pub(in crate::api) async fn set_kind_settings(
         return Err(kind_not_found(&api, &api.store.catalog(), &kind));
     }
     show_kind(&api, &kind)
+}
+
+/// Refuses settings that would be without effect on the kind as it is served now.
+fn refuse_commands_settings(api: &Api, kind: &KindName, settings: &SettingsWire) -> Result<(), ApiError> {
+    let catalog = api.store.catalog();
+    let version = catalog.kind(api.tenant(), kind).and_then(|entry| entry.version.as_ref());
+    let Some(version) = version.filter(|version| version.guest == GuestType::Handler) else { return Ok(()) };
+    let useless = settings.fields().into_iter().filter(|field| SETTINGS_OF_COMMANDS.contains(field));
+    let refuse = |field| {
+        let module = &version.module;
+        let message = format!(
+            "is for plain commands; `{kind}` is served by the handler component `{module}`, on which it has no effect: leave it out"
+        );
+        FieldError::new(format!("/{field}"), message)
+    };
+    let errors: Vec<FieldError> = useless.map(refuse).collect();
+    if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid(errors)) }
 }

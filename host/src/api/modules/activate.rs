@@ -5,7 +5,7 @@ use axum::response::Response;
 use http::StatusCode;
 use serde::Deserialize;
 
-use super::{FORCE_HINT, kind_owned, kinds_needed, module_not_found, version_not_found};
+use super::{FORCE_HINT, kind_owned, kinds_needed, not_found};
 use crate::api::error::ApiError;
 use crate::api::extract::{Force, NamePath, Parameters, parse_json, read_body, require_json};
 use crate::api::jobs::json;
@@ -44,7 +44,7 @@ pub(in crate::api) async fn activate(
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     require_json(&parts.headers)?;
-    let body = read_body(&parts.headers, body, BODY_BYTES_MAX).await?;
+    let body = read_body(&api.bodies, &parts.headers, body, BODY_BYTES_MAX).await?;
     let ActivateRequest { digest } = parse_json(&body)?;
     match api.store.activate(api.tenant(), module.clone(), digest, force).await? {
         ActivateResult::Activated { version, .. } => json(StatusCode::OK, &ModuleVersion::from(&*version), 1_024),
@@ -52,9 +52,6 @@ pub(in crate::api) async fn activate(
         ActivateResult::KindsNeeded { kinds } => {
             Err(kinds_needed(&kinds, &format!("kinds this version does not serve ({FORCE_HINT})")))
         }
-        ActivateResult::NotFound => {
-            let known = api.store.versions(api.tenant(), module.clone()).await?.is_some();
-            Err(if known { version_not_found(&module, digest) } else { module_not_found(&module) })
-        }
+        ActivateResult::NotFound => Err(not_found(&api, &module, digest).await?),
     }
 }

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use http::StatusCode;
 
-use super::{FORCE_HINT, kinds_needed, module_not_found, version_not_found};
+use super::{FORCE_HINT, kinds_needed, module_not_found, not_found};
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{Force, NamePath, NoParameters, Parameters, VersionPath};
 use crate::api::shared::Shared;
@@ -54,10 +54,7 @@ pub(in crate::api) async fn delete_version(
         DeleteModuleResult::Deleted { .. } => Ok(StatusCode::NO_CONTENT),
         DeleteModuleResult::Needed { kinds } => Err(kinds_needed(&kinds, "this version")),
         DeleteModuleResult::Active => Err(active()),
-        DeleteModuleResult::NotFound => {
-            let known = api.store.versions(api.tenant(), module.clone()).await?.is_some();
-            Err(if known { version_not_found(&module, digest) } else { module_not_found(&module) })
-        }
+        DeleteModuleResult::NotFound => Err(not_found(&api, &module, digest).await?),
     }
 }
 

@@ -4,32 +4,40 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use serde::Serialize;
 
-use super::{module_not_found, version_not_found};
+use super::{module_not_found, not_found, version_not_found};
 use crate::api::error::ApiError;
-use crate::api::extract::{NamePath, NoParameters, VersionPath};
+use crate::api::extract::{NamePath, NoParameters, PageParameters, Parameters, VersionPath};
 use crate::api::jobs::json;
 use crate::api::shared::Shared;
 use crate::api::wire::module::ModuleVersion;
+use crate::api::wire::{Binary, Listing};
 use crate::job::ModuleName;
+use crate::store::ModuleVersionId;
 
 /// A first guess at the length of one item, bytes.
 const ITEM_BYTES: usize = 512;
 
-#[derive(Debug, Serialize)]
-struct Items<'a> {
-    items: Vec<ModuleVersion<'a>>,
-}
-
 /// List modules
 #[utoipa::path(
     get, path = "/v1/modules", tag = "modules",
-    responses((status = 200, body = inline(Vec<ModuleVersion>), description = "`{items}`: the active version of each")),
+    params(
+        ("limit" = Option<u32>, Query, description = "1 to 500, default 50"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+    ),
+    responses(
+        (status = 200, body = Listing<ModuleVersion>, description = "The active version of each, by name"),
+        (status = 422, description = "`invalid_query`"),
+    ),
 )]
-pub(in crate::api) async fn list_modules(State(api): Shared, _: NoParameters) -> Result<Response, ApiError> {
-    let rows = api.store.modules(api.tenant()).await?;
-    json(StatusCode::OK, &Items { items: rows.iter().map(ModuleVersion::from).collect() }, ITEM_BYTES * rows.len())
+pub(in crate::api) async fn list_modules(
+    State(api): Shared,
+    Parameters(page): Parameters<PageParameters>,
+) -> Result<Response, ApiError> {
+    let (limit, after) = page.parse::<ModuleName>()?;
+    let rows = api.store.modules(api.tenant(), after, limit + 1).await?;
+    let listing = Listing::of(&rows, limit, ModuleVersion::from, |row| row.module.to_string());
+    json(StatusCode::OK, &listing, ITEM_BYTES * rows.len() + 64)
 }
 
 /// One module
@@ -42,34 +50,47 @@ pub(in crate::api) async fn module_detail(
     NamePath(module): NamePath<ModuleName>,
     _: NoParameters,
 ) -> Result<Response, ApiError> {
-    let versions = api.store.versions(api.tenant(), module.clone()).await?;
-    let version = versions.as_ref().and_then(|versions| versions.iter().find(|row| row.active).or(versions.first()));
-    let version = version.ok_or_else(|| module_not_found(&module))?;
-    json(StatusCode::OK, &ModuleVersion::from(version), ITEM_BYTES)
+    let version = api.store.module(api.tenant(), module.clone()).await?.ok_or_else(|| module_not_found(&module))?;
+    json(StatusCode::OK, &ModuleVersion::from(&version), ITEM_BYTES)
 }
 
 /// A module's versions
 #[utoipa::path(
-    get, path = "/v1/modules/{name}/versions", tag = "modules", params(("name" = String, Path)),
-    responses((status = 200, body = inline(Vec<ModuleVersion>), description = "`{items}`, newest first"), (status = 404, description = "`module_not_found`")),
+    get, path = "/v1/modules/{name}/versions", tag = "modules",
+    params(
+        ("name" = String, Path),
+        ("limit" = Option<u32>, Query, description = "1 to 500, default 50"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+    ),
+    responses(
+        (status = 200, body = Listing<ModuleVersion>, description = "Newest first"),
+        (status = 404, description = "`module_not_found`"),
+        (status = 422, description = "`invalid_query`"),
+    ),
 )]
 pub(in crate::api) async fn list_versions(
     State(api): Shared,
     NamePath(module): NamePath<ModuleName>,
-    _: NoParameters,
+    Parameters(page): Parameters<PageParameters>,
 ) -> Result<Response, ApiError> {
-    let versions = api.store.versions(api.tenant(), module.clone()).await?;
-    let versions = versions.ok_or_else(|| module_not_found(&module))?;
-    let items = Items { items: versions.iter().map(ModuleVersion::from).collect() };
-    json(StatusCode::OK, &items, ITEM_BYTES * versions.len())
+    let (limit, before) = page.parse::<i64>()?;
+    let before = before.map(ModuleVersionId);
+    let rows = api.store.versions(api.tenant(), module.clone(), before, limit + 1).await?;
+    let rows = rows.ok_or_else(|| module_not_found(&module))?;
+    let listing = Listing::of(&rows, limit, ModuleVersion::from, |row| row.id.0.to_string());
+    json(StatusCode::OK, &listing, ITEM_BYTES * rows.len() + 64)
 }
 
 /// Download a version
 #[utoipa::path(
     get, path = "/v1/modules/{name}/versions/{digest}/wasm", tag = "modules",
-    params(("name" = String, Path), ("digest" = String, Path)),
+    params(
+        ("name" = String, Path), ("digest" = String, Path),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of an earlier answer"),
+    ),
     responses(
-        (status = 200, body = Vec<u8>, content_type = "application/wasm", description = "The bytes as uploaded"),
+        (status = 200, body = Binary, content_type = "application/wasm", description = "The bytes as uploaded, with an `ETag`"),
+        (status = 304, description = "They are those of `If-None-Match`"),
         (status = 404, description = "`module_not_found`, `version_not_found`"),
     ),
 )]
@@ -79,10 +100,8 @@ pub(in crate::api) async fn download_version(
     _: NoParameters,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let versions = api.store.versions(api.tenant(), module.clone()).await?;
-    let versions = versions.ok_or_else(|| module_not_found(&module))?;
-    if !versions.iter().any(|version| version.digest == digest) {
-        return Err(version_not_found(&module, digest));
+    if api.store.version(api.tenant(), module.clone(), digest).await?.is_none() {
+        return Err(not_found(&api, &module, digest).await?);
     }
     // Bytes under a digest never change.
     let etag = HeaderValue::try_from(format!("\"{digest}\"")).map_err(|error| ApiError::internal(&error))?;

@@ -11,6 +11,7 @@ pub(super) use inspect::*;
 pub(super) use upload::*;
 
 use super::error::{ApiError, ProblemCode};
+use super::shared::Api;
 use crate::job::{Digest, KindName, ModuleName};
 
 /// Most kinds named in one refusal.
@@ -25,6 +26,12 @@ fn version_not_found(module: &ModuleName, digest: Digest) -> ApiError {
         ProblemCode::VersionNotFound,
         format!("module `{module}` has no version {digest}; GET /v1/modules/{module}/versions lists them"),
     )
+}
+
+/// The refusal of a version that is not there: the module, or only the version.
+async fn not_found(api: &Api, module: &ModuleName, digest: Digest) -> Result<ApiError, ApiError> {
+    let known = api.store.module(api.tenant(), module.clone()).await?.is_some();
+    Ok(if known { version_not_found(module, digest) } else { module_not_found(module) })
 }
 
 /// 409 with who serves the kind.

@@ -1,16 +1,16 @@
 //! `PUT /v1/modules/{name}`: the body is the artifact.
 
-use std::sync::Arc;
-
 use axum::extract::{Request, State};
 use axum::response::Response;
-use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, StatusCode};
 
 use super::{FORCE_HINT, kind_owned, kinds_needed};
 use crate::api::error::{ApiError, FieldError, ProblemCode, quoted};
-use crate::api::extract::{Force, NamePath, Parameters, is_announced_too_large, read_body};
+use crate::api::extract::{Force, NamePath, Parameters, content_type_is, read_body, refuse_unread};
 use crate::api::jobs::json;
 use crate::api::shared::Shared;
+use crate::api::wire::Binary;
 use crate::api::wire::module::ModuleVersion;
 use crate::job::ModuleName;
 use crate::modules::{Upload, UploadError};
@@ -25,13 +25,15 @@ const IMPORTS_NAMED_MAX: usize = 20;
 /// what it serves, stored by digest and activated; a refusal at any step leaves nothing behind.
 #[utoipa::path(
     put, path = "/v1/modules/{name}", tag = "modules",
-    request_body(content = Vec<u8>, content_type = "application/wasm"),
+    request_body(content((Binary = "application/wasm"), (Binary = "application/octet-stream"))),
     params(("name" = String, Path), ("force" = Option<bool>, Query, description = "Activate although unfinished jobs need kinds it drops")),
     responses(
         (status = 201, body = ModuleVersion, description = "A new version, active now"),
         (status = 200, body = ModuleVersion, description = "This version was uploaded before; active now"),
         (status = 409, description = "`kind_owned`, `kinds_needed`"),
         (status = 413, description = "`body_too_large`"),
+        (status = 415, description = "`unsupported_media_type`"),
+        (status = 429, description = "`busy`: other uploads take their turns, or the memory for bodies"),
         (status = 422, description = "`malformed_module` (with `offset`), `no_entry`, `module_limits`, `unknown_imports`, `compile_failed`, `describe_failed`"),
         (status = 503, description = "`store_unavailable`, `compiler_unavailable`"),
     ),
@@ -43,24 +45,29 @@ pub(in crate::api) async fn upload(
     request: Request,
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
-    let bytes_max = api.config.requests.module_bytes_max;
-    let permit = if is_announced_too_large(&parts.headers, bytes_max) {
-        None
-    } else {
-        let turn = Arc::clone(&api.uploads).acquire_owned().await;
-        Some(turn.map_err(|error| ApiError::internal(&error))?)
-    };
-    let wasm = read_body(&parts.headers, body, bytes_max).await?;
+    if !is_module(&parts.headers)? {
+        let sentence = "send the module as it is, with `Content-Type: application/wasm` (or application/octet-stream)";
+        return Err(refuse_unread(body, ApiError::new(ProblemCode::UnsupportedMediaType, sentence)));
+    }
+    let body = read_body(&api.bodies, &parts.headers, body, api.config.requests.module_bytes_max).await?;
+    let turn = api.uploads.take().await?;
     let tenant = api.tenant();
     let modules = api.modules.clone();
     // On a task of its own: a client that hangs up must not leave an upload half done.
     let upload = tokio::spawn(async move {
-        let _permit = permit;
-        modules.upload(Upload { tenant, module, wasm, force }).await
+        let _turn = turn;
+        modules.upload(Upload { tenant, module, wasm: body.clone(), force }).await
     });
     let uploaded = upload.await.map_err(|error| ApiError::internal(&error))?.map_err(refuse)?;
     let status = if uploaded.created { StatusCode::CREATED } else { StatusCode::OK };
     json(status, &ModuleVersion::from(&uploaded.version), 1_024)
+}
+
+/// Whether the body may be a module: it is called one, or plain bytes, or nothing at all, as by `curl -T`.
+fn is_module(headers: &HeaderMap) -> Result<bool, ApiError> {
+    Ok(!headers.contains_key(CONTENT_TYPE)
+        || content_type_is(headers, "application/wasm")?
+        || content_type_is(headers, "application/octet-stream")?)
 }
 
 fn refuse(error: UploadError) -> ApiError {

@@ -154,10 +154,7 @@ type Protocol = Builder<TokioExecutor>;
 
 /// HTTP/1.1, and HTTP/2 for clients that know.
 fn protocol() -> Protocol {
-    let mut builder = Builder::new(TokioExecutor::new());
-    // WebSockets over HTTP/2.
-    builder.http2().enable_connect_protocol();
-    builder
+    Builder::new(TokioExecutor::new())
 }
 
 /// Serves one connection in a task of its own.
@@ -183,7 +180,7 @@ fn open(
         }
     });
     let task = tokio::spawn(async move {
-        let mut connection = pin!(protocol.serve_connection_with_upgrades(stream, service));
+        let mut connection = pin!(protocol.serve_connection(stream, service));
         let mut is_finishing = false;
         poll_fn(|cx| {
             if !is_finishing && std::pin::Pin::new(&mut finishing).poll(cx).is_ready() {

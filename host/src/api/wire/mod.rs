@@ -11,11 +11,32 @@ pub mod time;
 pub use raw::Raw;
 pub use time::Instant;
 
+/// Bytes as they are.
+#[derive(utoipa::ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[allow(dead_code)] // Only its schema is used.
+pub struct Binary(Vec<u8>);
+
 /// One page of a list.
-#[derive(Debug, serde::Serialize)]
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
 pub struct Listing<T> {
-    /// The items; those of earlier pages are newer.
+    /// The items.
     pub items: Vec<T>,
     /// Pass as `cursor` for the next page; `null` on the last.
+    #[schema(required = true)]
     pub next_cursor: Option<String>,
+}
+
+impl<T> Listing<T> {
+    /// A page of `limit` from rows of which one more was asked for than fits, to know whether there are more.
+    pub fn of<'r, Row>(
+        rows: &'r [Row],
+        limit: usize,
+        item: impl Fn(&'r Row) -> T,
+        key: impl Fn(&'r Row) -> String,
+    ) -> Self {
+        let shown = &rows[..rows.len().min(limit)];
+        let next_cursor = shown.last().filter(|_| rows.len() > limit).map(key);
+        Self { items: shown.iter().map(item).collect(), next_cursor }
+    }
 }

@@ -308,7 +308,7 @@ async fn the_oldest_ready_job_is_found_wherever_it_stands_in_the_queue() {
     let oldest = harness.store_now();
     harness.clock.advance(5_000);
     harness.store.enqueue_batch(TENANT, vec![job(kind); 300], true, None, Vec::new()).await.unwrap();
-    assert_eq!(harness.store.queues(TENANT).await.unwrap()[0].oldest_ready_at, Some(oldest));
+    assert_eq!(harness.store.queues(TENANT, None, 10).await.unwrap()[0].oldest_ready_at, Some(oldest));
     let waiting = harness.store.oldest_ready_jobs().await.unwrap();
     assert_eq!((waiting.len(), waiting[0].queue.as_str(), waiting[0].ready_at), (1, "default", oldest));
     let host = harness.store.register_host(1, "1").await.unwrap();

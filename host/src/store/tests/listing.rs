@@ -80,7 +80,7 @@ async fn every_filter_finds_exactly_its_jobs() {
             assert_eq!(all_pages(&harness.store, &filter, limit).await, expected, "{filter:?} by {limit}");
         }
     }
-    let queues = harness.store.queues(TENANT).await.unwrap();
+    let queues = harness.store.queues(TENANT, None, 9).await.unwrap();
     let counted: u64 = queues.iter().flat_map(|queue| &queue.counts).map(|(_, jobs)| jobs).sum();
     assert_eq!((queues.len(), counted), (2, 60));
 }

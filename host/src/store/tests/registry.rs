@@ -15,7 +15,7 @@ async fn versions_switch_kinds_follow_and_jobs_wait_for_a_handler() {
     let only_a = new_version(&harness.store, "m", &["a"]).await;
     let refused = harness.store.activate_new(only_a.clone(), false).await.unwrap();
     assert!(matches!(&refused, ActivateResult::KindsNeeded { kinds } if kinds[0].1 == 1), "{refused:?}");
-    assert_eq!(harness.store.versions(TENANT, "m".parse().unwrap()).await.unwrap().unwrap().len(), 1);
+    assert_eq!(harness.store.versions(TENANT, "m".parse().unwrap(), None, 9).await.unwrap().unwrap().len(), 1);
     let forced = harness.store.activate_new(only_a.clone(), true).await.unwrap();
     assert!(matches!(forced, ActivateResult::Activated { created: true, .. }));
     assert!(harness.store.catalog().kinds[&b].version.is_none());
@@ -49,7 +49,7 @@ async fn versions_switch_kinds_follow_and_jobs_wait_for_a_handler() {
     assert!(matches!(needed, DeleteModuleResult::Needed { kinds } if kinds.len() == 1));
     let deleted = harness.store.delete_module(TENANT, name.clone(), true).await.unwrap();
     assert_eq!(deleted, DeleteModuleResult::Deleted { unused: vec![first] });
-    assert!(harness.store.modules(TENANT).await.unwrap().is_empty());
+    assert!(harness.store.modules(TENANT, None, 9).await.unwrap().is_empty());
     let catalog = harness.store.catalog();
     assert!(catalog.kinds.contains_key(&a) && !catalog.kinds.contains_key(&b), "needed kinds stay, others go");
     assert_eq!(harness.row(waiting).await.kind.as_str(), "b", "history outlives its kind");

@@ -1,0 +1,304 @@
+//! Real answers against `/openapi.json`: a tour through every operation, in which each status, content type and body
+//! must be as described, and each body that was accepted as well.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use stoker_tests::{CommandModule, Guest, HandlerModule, KindOf, Reply, TestHost, job_id};
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+
+/// Answers the tour does not bring about: they take a failure of the machine, or a race.
+const NOT_MET: &[&str] = &["post /v1/jobs/{id}/cancel 202", "post /v1/jobs 202"];
+
+/// A host whose answers are all compared with its document.
+struct Tour {
+    host: TestHost,
+    document: Value,
+    /// `method path` and `method path status` of what was answered.
+    met: RefCell<BTreeSet<String>>,
+}
+
+impl Tour {
+    fn begin(host: TestHost) -> Self {
+        let document = host.get("/openapi.json").expect(200);
+        Self { host, document, met: RefCell::default() }
+    }
+
+    /// The document as it is now: registered kinds are part of it.
+    fn look_again(&mut self) {
+        self.document = self.host.get("/openapi.json").expect(200);
+    }
+
+    /// Sends a request of the operation `method` of `template`, whose parameters stand in `path`.
+    #[track_caller]
+    fn ask(&self, method: &str, template: &str, path: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Reply {
+        let reply = self.host.request(&method.to_uppercase(), path, headers, body);
+        let operation = &self.document["paths"][template][method];
+        assert!(operation.is_object(), "{method} {template} is not described");
+        let status = reply.status.to_string();
+        let described = match &operation["responses"][&status] {
+            Value::Null if reply.status >= 400 => &operation["responses"]["default"],
+            described => described,
+        };
+        assert!(described.is_object(), "{method} {template} describes no {status}, but answers {reply}");
+        self.check_body(&described["content"], &reply);
+        if reply.status < 300
+            && let Some(body) = body.filter(|body| !body.is_empty() && headers.contains(&JSON))
+        {
+            let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+            self.check(schema, &serde_json::from_slice(body).unwrap(), &format!("the body of {method} {path}"));
+        }
+        let mut met = self.met.borrow_mut();
+        met.insert(format!("{method} {template}"));
+        met.insert(format!("{method} {template} {status}"));
+        drop(met);
+        reply
+    }
+
+    #[track_caller]
+    fn check_body(&self, content: &Value, reply: &Reply) {
+        let Some(sent) = reply.header("content-type") else {
+            assert!(reply.body.is_empty() && content.is_null(), "a body without a content type: {reply}");
+            return;
+        };
+        let essence = sent.split(';').next().unwrap().trim();
+        let schema = &content[essence]["schema"];
+        assert!(schema.is_object() || schema.is_boolean(), "`{sent}` is not among {content:#}: {reply}");
+        let body = if essence.ends_with("json") { reply.json() } else { Value::String(reply.text()) };
+        self.check(schema, &body, &reply.to_string());
+    }
+
+    #[track_caller]
+    fn check(&self, schema: &Value, value: &Value, what: &str) {
+        let wrong = self.wrong_in(schema, value);
+        assert!(wrong.is_empty(), "{what} is not as described: {wrong:#?}\nby {schema:#}");
+    }
+
+    /// What of a value is not as a schema of the document says.
+    fn wrong_in(&self, schema: &Value, value: &Value) -> Vec<String> {
+        // References lead from the root of the document.
+        let mut whole = json!({"components": self.document["components"]});
+        whole["allOf"] = json!([schema]);
+        let validator = jsonschema::draft202012::new(&whole).expect("a schema");
+        validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect()
+    }
+
+    #[track_caller]
+    fn get(&self, template: &str, path: &str) -> Reply {
+        self.ask("get", template, path, &[], None)
+    }
+
+    #[track_caller]
+    fn post(&self, template: &str, path: &str, body: &Value) -> Reply {
+        self.ask("post", template, path, &[JSON], Some(body.to_string().as_bytes()))
+    }
+
+    #[track_caller]
+    fn act(&self, template: &str, path: &str) -> Reply {
+        self.ask("post", template, path, &[], Some(b""))
+    }
+
+    #[track_caller]
+    fn delete(&self, template: &str, path: &str) -> Reply {
+        self.ask("delete", template, path, &[], None)
+    }
+
+    #[track_caller]
+    fn upload(&self, name: &str, wasm: &[u8]) -> Reply {
+        let path = format!("/v1/modules/{name}");
+        self.ask("put", "/v1/modules/{name}", &path, &[("content-type", "application/wasm")], Some(wasm))
+    }
+
+    #[track_caller]
+    fn set(&self, kind: &str, settings: &Value) -> Reply {
+        let path = format!("/v1/kinds/{kind}/settings");
+        self.ask("put", "/v1/kinds/{kind}/settings", &path, &[JSON], Some(settings.to_string().as_bytes()))
+    }
+
+    /// Everything that is described as a success has been seen.
+    fn end(self) {
+        let met = self.met.into_inner();
+        let mut missed = Vec::new();
+        for (path, item) in self.document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let statuses = operation["responses"].as_object().unwrap().keys();
+                let successes = statuses.filter(|status| status.starts_with(['2', '3']));
+                let wanted = successes.map(|status| format!("{method} {path} {status}"));
+                missed.extend(wanted.filter(|wanted| !met.contains(wanted) && !NOT_MET.contains(&wanted.as_str())));
+            }
+        }
+        assert!(missed.is_empty(), "described, but never asked for: {missed:#?}");
+    }
+}
+
+#[test]
+fn every_answer_is_as_described() {
+    let mut tour = Tour::begin(TestHost::start());
+    let list = &tour.document["paths"]["/v1/jobs"]["get"]["responses"]["200"]["content"]["application/json"]["schema"];
+    let page = |item: Value| json!({"items": [item], "next_cursor": null});
+    for wrong in [json!([]), json!({"items": []}), page(json!({"id": "x"}))] {
+        assert!(!tour.wrong_in(list, &wrong).is_empty(), "{wrong} passes for a page of jobs");
+    }
+    modules(&tour);
+    tour.look_again();
+    kinds_and_queues(&tour);
+    jobs(&tour);
+    batches(&tour);
+    operations(&tour);
+    tour.end();
+}
+
+fn modules(tour: &Tour) {
+    let handlers = std::fs::read(Guest::Handlers.path()).unwrap();
+    tour.upload("handlers", &handlers).expect_status(201);
+    tour.upload("handlers", &handlers).expect_status(200);
+    let one = tour.upload("print", &CommandModule::printing("1").wasm()).expect(201);
+    tour.upload("print", &CommandModule::printing("2").wasm()).expect_status(201);
+    tour.upload("text", b"no module").expect_status(422);
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    tour.ask("put", "/v1/modules/{name}", "/v1/modules/form", &form, Some(b"a=b")).expect_problem(415);
+    let taken = HandlerModule::serving([KindOf::any("print")]).answering("1").wasm();
+    tour.upload("taken", &taken).expect_problem(409);
+
+    tour.get("/v1/modules", "/v1/modules?limit=1").expect_status(200);
+    tour.get("/v1/modules", "/v1/modules?limit=0").expect_problem(422);
+    tour.get("/v1/modules/{name}", "/v1/modules/print").expect_status(200);
+    tour.get("/v1/modules/{name}", "/v1/modules/none").expect_problem(404);
+    let versions = "/v1/modules/{name}/versions";
+    tour.get(versions, "/v1/modules/print/versions").expect_status(200);
+    tour.get(versions, "/v1/modules/none/versions").expect_problem(404);
+
+    let digest = one["digest"].as_str().unwrap();
+    let wasm = format!("/v1/modules/print/versions/{digest}/wasm");
+    let download = "/v1/modules/{name}/versions/{digest}/wasm";
+    let reply = tour.get(download, &wasm).expect_status(200);
+    let etag = [("if-none-match", reply.header("etag").unwrap())];
+    tour.ask("get", download, &wasm, &etag, None).expect_status(304);
+    let never = format!("/v1/modules/print/versions/sha256:{}/wasm", "0".repeat(64));
+    tour.get(download, &never).expect_problem(404);
+
+    let activate = "/v1/modules/{name}/activate";
+    tour.post(activate, "/v1/modules/print/activate", &json!({"digest": digest})).expect_status(200);
+    tour.post(activate, "/v1/modules/none/activate", &json!({"digest": digest})).expect_problem(404);
+    tour.post(activate, "/v1/modules/print/activate", &json!({"digest": 1})).expect_problem(422);
+    let version = "/v1/modules/{name}/versions/{digest}";
+    let active = format!("/v1/modules/print/versions/{digest}");
+    tour.delete(version, &active).expect_problem(409);
+    let all = tour.get(versions, "/v1/modules/print/versions").expect(200);
+    let other = all["items"].as_array().unwrap().iter().find(|item| item["active"] == false).unwrap();
+    tour.delete(version, &format!("/v1/modules/print/versions/{}", other["digest"].as_str().unwrap()))
+        .expect_status(204);
+    tour.upload("gone", &CommandModule::printing("1").wasm()).expect_status(201);
+    tour.delete("/v1/modules/{name}", "/v1/modules/gone").expect_status(204);
+    tour.delete("/v1/modules/{name}", "/v1/modules/gone").expect_problem(404);
+}
+
+fn kinds_and_queues(tour: &Tour) {
+    tour.get("/v1/kinds", "/v1/kinds").expect_status(200);
+    tour.get("/v1/kinds", "/v1/kinds?cursor=a%20b").expect_problem(422);
+    tour.get("/v1/kinds/{kind}", "/v1/kinds/echo").expect_status(200);
+    tour.get("/v1/kinds/{kind}", "/v1/kinds/print").expect_status(200);
+    tour.get("/v1/kinds/{kind}", "/v1/kinds/ekko").expect_problem(404);
+    // Lengths of time and sizes, in both of their forms.
+    for settings in [
+        json!({"timeout": "10s", "memory": "64MiB", "output": "1MiB", "logs": "64KiB", "fuel": 1_000_000_000, "queue": "side",
+            "retry": {"strategy": "exponential", "base": "1s", "cap": "1h30m", "jitter": 0.5}, "retry_on": ["trap"]}),
+        json!({"timeout": 10_000, "memory": 64 << 20, "output": 1 << 20, "logs": 65_536, "priority": 3, "max_attempts": 2,
+            "retry": {"strategy": "fixed", "delay": 1_000}}),
+        json!({"retry": {"strategy": "list", "delays": ["1s", 2_000]}, "host_calls": null}),
+        json!({}),
+    ] {
+        tour.set("echo", &settings).expect_status(200);
+    }
+    let command =
+        json!({"stdin": "text", "stdout": "text", "args": ["-x"], "env": {"A": "b"}, "exit_failure": "fatal"});
+    tour.set("print", &command).expect_status(200);
+    tour.set("print", &json!({})).expect_status(200);
+    tour.set("echo", &command).expect_problem(422);
+    tour.set("ekko", &json!({})).expect_problem(404);
+    tour.set("echo", &json!({"timeout": "2h"})).expect_problem(422);
+}
+
+fn jobs(tour: &Tour) {
+    let enqueue = |headers: &[(&str, &str)], body: &Value| {
+        let headers = [&[JSON], headers].concat();
+        tour.ask("post", "/v1/jobs", "/v1/jobs", &headers, Some(body.to_string().as_bytes()))
+    };
+    let wait = [("prefer", "wait=50")];
+    let echo = json!({"kind": "echo", "payload": {"a": [1, null]}});
+    let id = job_id(&enqueue(&[("idempotency-key", "a")], &echo).expect(201));
+    enqueue(&[("idempotency-key", "a")], &echo).expect_status(200);
+    enqueue(&[("idempotency-key", "a")], &json!({"kind": "echo"})).expect_problem(409);
+    tour.host.wait_for(&id, "succeeded");
+    let lines = job_id(&enqueue(&wait, &json!({"kind": "log-lines", "payload": {}, "memory": "64MiB"})).expect(200));
+    let failed = job_id(&enqueue(&wait, &json!({"kind": "fail-fatal", "payload": {}, "timeout": 9_000})).expect(200));
+    let later = json!({"kind": "echo", "delay": "1h", "priority": 9, "tags": ["t"], "retry": {"strategy": "fixed", "delay": "5s"}});
+    let later = job_id(&enqueue(&[], &later).expect(201));
+    let at = json!({"kind": "echo", "run_at": "2200-01-01T00:00:00Z", "memory": 67_108_864, "fuel": 1_000_000_000});
+    let at = job_id(&enqueue(&[], &at).expect(201));
+    let in_ms = job_id(&enqueue(&[], &json!({"kind": "echo", "delay": 3_600_000})).expect(201));
+    enqueue(&[], &json!({"kind": "ekko"})).expect_problem(404);
+    enqueue(&[], &json!({"kind": "echo", "delay": -1, "prio": 3})).expect_problem(422);
+    enqueue(&[], &json!({"kind": "fail-retry", "payload": 5})).expect_problem(422);
+    tour.ask("post", "/v1/jobs", "/v1/jobs", &[JSON], Some(b"{")).expect_problem(400);
+    tour.ask("post", "/v1/jobs", "/v1/jobs", &[("content-type", "text/plain")], Some(b"{}")).expect_problem(415);
+    let large = format!(r#"{{"kind": "echo", "payload": "{}"}}"#, "x".repeat(2 << 20));
+    tour.ask("post", "/v1/jobs", "/v1/jobs", &[JSON], Some(large.as_bytes())).expect_problem(413);
+
+    tour.get("/v1/jobs", "/v1/jobs?limit=2").expect_status(200);
+    tour.get("/v1/jobs", "/v1/jobs?state=failed&kind=fail-fatal").expect_status(200);
+    tour.get("/v1/jobs", "/v1/jobs?state=done").expect_problem(422);
+    for id in [&id, &lines, &failed, &later, &at] {
+        tour.get("/v1/jobs/{id}", &format!("/v1/jobs/{id}")).expect_status(200);
+        for part in ["attempts", "logs", "history"] {
+            let template = format!("/v1/jobs/{{id}}/{part}");
+            tour.get(&template, &format!("/v1/jobs/{id}/{part}")).expect_status(200);
+        }
+    }
+    for part in ["", "/attempts", "/logs", "/history"] {
+        let template = format!("/v1/jobs/{{id}}{part}");
+        tour.get(&template, &format!("/v1/jobs/job_01ARZ3NDEKTSV4RRFFQ69G5FAV{part}")).expect_problem(404);
+        tour.get(&template, &format!("/v1/jobs/17{part}")).expect_problem(422);
+    }
+    let (cancel, retry) = ("/v1/jobs/{id}/cancel", "/v1/jobs/{id}/retry");
+    tour.act(cancel, &format!("/v1/jobs/{later}/cancel")).expect_status(200);
+    tour.act(cancel, &format!("/v1/jobs/{id}/cancel")).expect_problem(409);
+    tour.act(retry, &format!("/v1/jobs/{failed}/retry")).expect_status(200);
+    tour.act(retry, &format!("/v1/jobs/{id}/retry")).expect_problem(409);
+    tour.delete("/v1/jobs/{id}", &format!("/v1/jobs/{at}")).expect_problem(409);
+    tour.delete("/v1/jobs/{id}", &format!("/v1/jobs/{id}")).expect_status(204);
+    for waiting in [&at, &in_ms] {
+        tour.act(cancel, &format!("/v1/jobs/{waiting}/cancel")).expect_status(200);
+    }
+    tour.host.wait_end(&failed);
+}
+
+fn batches(tour: &Tour) {
+    let template = "/v1/jobs/batch";
+    let good = json!({"kind": "echo", "payload": 1, "tags": ["batch"]});
+    tour.post(template, template, &json!([good, good])).expect_status(200);
+    let body = format!("{good}\n{{\n\n{}\n{good}", json!({"kind": "echo", "priority": 10}));
+    let lines = [("content-type", "application/x-ndjson")];
+    tour.ask("post", template, template, &lines, Some(body.as_bytes())).expect_status(200);
+    let atomic = "/v1/jobs/batch?atomic=true";
+    tour.ask("post", template, atomic, &lines, Some(body.as_bytes())).expect_problem(422);
+    tour.post(template, atomic, &json!([good, {"kind": "ekko"}])).expect_problem(422);
+    tour.ask("post", template, template, &[JSON], Some(b"[")).expect_problem(400);
+    for job in tour.host.list("tag=batch") {
+        tour.host.wait_end(&job_id(&job));
+    }
+}
+
+fn operations(tour: &Tour) {
+    tour.get("/v1/queues", "/v1/queues").expect_status(200);
+    tour.get("/v1/queues", "/v1/queues?limit=501").expect_problem(422);
+    for path in ["/health/live", "/health/ready", "/metrics", "/openapi.json", "/docs", "/"] {
+        tour.get(path, path).expect_status(200);
+    }
+    tour.get("/metrics", "/metrics?x=1").expect_problem(422);
+    tour.act("/v1/backup", "/v1/backup").expect_status(200);
+    tour.act("/v1/backup", "/v1/backup?x=1").expect_problem(422);
+}
