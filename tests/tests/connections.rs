@@ -157,3 +157,37 @@ fn clients_that_send_slowly_keep_nobody_waiting() {
         (items.as_array().unwrap().len() == SLOW + 1).then_some(())
     });
 }
+
+#[test]
+fn callers_that_wait_for_their_jobs_keep_no_memory_from_others() {
+    /// Together more than the 64 MiB that the bodies of all requests may take here.
+    const WAITING: usize = 75;
+    const PAYLOAD_BYTES: usize = 1_000_000;
+    let host = TestHost::builder()
+        .workers(0)
+        .flag("--module-max", "16MiB")
+        .flag("--batch-max", "16MiB")
+        .leaves_work_behind()
+        .start();
+    host.upload_bytes("print", &CommandModule::printing("1").wasm());
+    let body = json!({"kind": "print", "payload": "x".repeat(PAYLOAD_BYTES)}).to_string();
+    let waiting: Vec<_> = (0..WAITING)
+        .map(|_| {
+            let (api, body) = (host.api(), body.clone());
+            std::thread::spawn(move || {
+                // Ends with the host.
+                let headers = [("content-type", "application/json"), ("prefer", "wait=60")];
+                let _ = api.try_request("POST", "/v1/jobs", &headers, Some(body.as_bytes()));
+            })
+        })
+        .collect();
+    eventually("all are enqueued", || {
+        let queues = host.get("/v1/queues").expect(200);
+        (queues["items"][0]["depth"] == WAITING).then_some(())
+    });
+    host.post_text("/v1/jobs", &[], &body).expect_status(201);
+    drop(host);
+    for wait in waiting {
+        wait.join().unwrap();
+    }
+}

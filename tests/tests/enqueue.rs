@@ -354,6 +354,9 @@ fn lines_of_a_batch_are_named_as_in_its_body() {
     let error = &reply["results"][1]["error"];
     assert_eq!((&error["line"], &error["code"]), (&json!(3), &json!("malformed_json")), "{reply:#}");
     assert!(error["detail"].as_str().unwrap().ends_with("at line 3 column 3"), "{reply:#}");
+    for accepted in [0, 2] {
+        host.wait_end(&job_id(&reply["results"][accepted]));
+    }
     let error = &reply["results"][3]["error"];
     assert_eq!((&error["line"], &error["errors"][0]["pointer"]), (&json!(5), &json!("/priority")), "{reply:#}");
 

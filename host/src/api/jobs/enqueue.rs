@@ -66,7 +66,7 @@ pub(in crate::api) async fn enqueue(
 
     let (id, created) = match checked {
         Ok(new) => {
-            let payload = new.spec.payload.clone();
+            let payload = wait.is_none().then(|| new.spec.payload.clone());
             match api.store.enqueue(api.tenant(), new).await? {
                 EnqueueResult::Created(row) => (row.id, Some((row, payload))),
                 EnqueueResult::Replayed(row) => (row.id, None),
@@ -78,6 +78,10 @@ pub(in crate::api) async fn enqueue(
         Err(refused) => (recognise(&api, refused).await?, None),
     };
     let replayed = created.is_none();
+    if wait.is_some() {
+        // A wait may be long: it does not keep the memory of what was sent from others.
+        drop(body);
+    }
     // A job that was just created is shown as committed; one of before, or one to wait for, is read again.
     let detail = match wait {
         Some(wait) => wait_for_end(&api, id, wait).await?,
@@ -88,9 +92,9 @@ pub(in crate::api) async fn enqueue(
     let view = View::new(&api, &catalog);
     let (job, payload_bytes) = match (&detail, &created) {
         (Some(detail), _) => (view.detail(detail), detail.payload.len()),
-        (None, Some((row, payload))) => (view.job(row, Bulk::of(payload, None), None), payload.len()),
+        (None, Some((row, Some(payload)))) => (view.job(row, Bulk::of(payload, None), None), payload.len()),
         // Deleted at this moment.
-        (None, None) => return Err(job_not_found(id)),
+        (None, _) => return Err(job_not_found(id)),
     };
     let status = match (wait, replayed) {
         (Some(_), _) if job.state.is_terminal() => StatusCode::OK,
