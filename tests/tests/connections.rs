@@ -133,15 +133,21 @@ fn clients_that_send_slowly_keep_nobody_waiting() {
     let slow: Vec<(TcpStream, &[u8])> = (0..SLOW)
         .flat_map(|_| requests)
         .map(|(line, content_type, body)| {
-            let (sent, unsent) = body.split_at(body.len() / 2);
+            let bytes = body.len();
             let head = format!(
-                "{line} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n\r\n",
-                body.len()
+                "{line} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nexpect: 100-continue\r\n\
+                 content-type: {content_type}\r\ncontent-length: {bytes}\r\n\r\n"
             );
-            (connect(&host, &[head.as_bytes(), sent].concat()), unsent)
+            let mut stream = connect(&host, head.as_bytes());
+            // Said when the body begins to be read: nobody waits for somebody else's.
+            let mut go_on = [0; b"HTTP/1.1 100 Continue\r\n\r\n".len()];
+            stream.read_exact(&mut go_on).unwrap();
+            assert!(go_on.starts_with(b"HTTP/1.1 100"), "{}", String::from_utf8_lossy(&go_on));
+            let (sent, unsent) = body.split_at(bytes / 2);
+            stream.write_all(sent).unwrap();
+            (stream, unsent)
         })
         .collect();
-    host.get("/health/live").expect_status(200);
     let reply = host.request("POST", "/v1/jobs/batch", &[("content-type", "application/x-ndjson")], Some(batch));
     host.wait_end(reply.expect(200)["results"][0]["id"].as_str().unwrap());
     host.put_module("print", &module).expect_status(200);
