@@ -133,7 +133,10 @@ impl Sandbox {
             .await
             .map_err(|error| SandboxError::Instantiate(format!("the call did not come back: {error}")))??;
         match described {
-            Ok(kinds) => describe::checked(kinds),
+            Ok(kinds) => {
+                let checked = tokio::task::spawn_blocking(move || describe::checked(kinds)).await;
+                checked.map_err(|error| SandboxError::Engine(format!("checking the schemas failed: {error}")))?
+            }
             Err(failure) => Err(DescribeError::Failed {
                 message: format!("{}: {}", failure.reason, failure.message),
                 detail: failure.detail,

@@ -1,7 +1,6 @@
 //! The values that go in and out of the sandbox. Holds no engine types, so that the rest of the host can use them.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,6 +10,10 @@ use crate::job::{
     AttemptContext, CompiledFrom, Digest, ExitFailure, Limits, LogLine, Outcome, Receipt, StdinFormat, StdoutFormat,
     Timestamp,
 };
+use crate::schema::SharedSchema;
+
+/// Modules that describe themselves at once; further ones wait.
+pub const DESCRIBES_MAX: u32 = 2;
 
 /// How the sandbox is set up.
 #[derive(Clone, Debug)]
@@ -133,7 +136,7 @@ pub struct Invocation {
     /// Where progress is reported.
     pub progress: ProgressCell,
     /// The kind's output schema, compiled; `None` accepts anything.
-    pub output_schema: Option<Arc<jsonschema::Validator>>,
+    pub output_schema: Option<SharedSchema>,
 }
 
 /// What an execution came to.

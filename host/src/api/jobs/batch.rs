@@ -10,12 +10,13 @@ use sha2::{Digest as _, Sha256};
 
 use super::batch_lines::{Format, Line, Place, check_lines};
 use super::batch_reply::{reject, reply};
-use super::enqueue::{IDEMPOTENCY_REPLAYED, header_key, key_conflict};
+use super::enqueue::{IDEMPOTENCY_REPLAYED, check_slowly, header_key, key_conflict};
 use super::request::{JobRequest, Rules};
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{Parameters, content_type_is, read_body};
 use crate::api::shared::{Api, Shared};
 use crate::job::JobId;
+use crate::schema::Effort;
 use crate::store::{BatchItem, BatchResult, IdempotencyKey, NewJob};
 
 /// A body up to this size is checked at once; checking a larger one would hold up other requests and gets a thread.
@@ -72,16 +73,23 @@ pub(in crate::api) async fn enqueue_batch(
     let checked_at_once = body.len() <= CHECKED_AT_ONCE_BYTES_MAX;
     let check = {
         let api: Arc<Api> = Arc::clone(&api);
-        move || {
+        move |effort| {
             let catalog = api.store.catalog();
-            let mut rules = Rules::new(&api, &catalog);
-            check_lines(&mut rules, format, &body, api.config.requests.batch_jobs_max)
+            let mut rules = Rules::new(&api, &catalog, effort);
+            let lines = check_lines(&mut rules, format, &body, api.config.requests.batch_jobs_max)?;
+            Ok::<_, ApiError>((!rules.is_unfinished()).then_some(lines))
         }
     };
+    let quickly = check.clone();
     let lines = if checked_at_once {
-        check()?
+        quickly(Effort::Quick)?
     } else {
-        tokio::task::spawn_blocking(check).await.map_err(|error| ApiError::internal(&error))??
+        let checked = tokio::task::spawn_blocking(move || quickly(Effort::Quick)).await;
+        checked.map_err(|error| ApiError::internal(&error))??
+    };
+    let lines = match lines {
+        Some(lines) => lines,
+        None => check_slowly(&api, move || check(Effort::Thorough)).await?.unwrap_or_default(),
     };
     enqueue_lines(&api, lines, atomic, key).await
 }

@@ -156,8 +156,8 @@ async fn standard_output_is_the_output() {
     assert!(json.receipt.fuel_used > 0 && json.receipt.memory_peak_bytes == 2 * 65_536, "{:?}", json.receipt);
     let garbage = bench.command(&printer(1, "not json", 1, "")).await;
     assert_eq!(failure(&garbage).reason, FailureReason::InvalidOutput);
-    let schema = serde_json::json!({"type": "object", "required": ["b"]});
-    let schema = std::sync::Arc::new(jsonschema::validator_for(&schema).expect("a schema"));
+    let schema = crate::schema::BoundedSchema::compile(r#"{"type": "object", "required": ["b"]}"#).expect("a schema");
+    let schema = crate::schema::SharedSchema::new(schema, crate::schema::SlowChecks::default());
     let broken = bench
         .run_with(GuestType::CoreCommand, &printer(1, "{\"a\":[1]}\n", 1, ""), |invocation| {
             invocation.output_schema = Some(schema);
