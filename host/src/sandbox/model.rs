@@ -20,7 +20,7 @@ pub const DESCRIBES_MAX: u32 = 2;
 pub struct SandboxOptions {
     /// Where compiled artifacts are cached.
     pub artifact_dir: PathBuf,
-    /// Concurrent instances: slots of the host plus one for `describe`.
+    /// Concurrent instances: slots of the host plus [`DESCRIBES_MAX`]. Further ones wait, at no cost.
     pub instances_max: u32,
     /// Most memory any instance may get, bytes (the ceiling of the limits).
     pub memory_bytes_max: u64,

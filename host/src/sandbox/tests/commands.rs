@@ -103,6 +103,40 @@ async fn a_trap_names_its_function() {
     let execution = bench
         .command(
             r#"(module (memory (export "memory") 1) (func $read_past_the_end (drop (i32.load (i32.const -1))))
+/// Guests of the largest shape there may be, more of them than there is room for, all of which want to sleep at once.
+#[tokio::test]
+async fn who_finds_no_room_waits_for_it() {
+    let bench = Bench::with(|options| options.instances_max = 2);
+    let large = format!(
+        r#"(module
+        (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 1) {} {}
+        (func (export "_start")
+            (i32.store (i32.const 16) (i32.const 1))
+            (i64.store (i32.const 24) (i64.const 100000000))
+            (drop (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))))"#,
+        "(memory 1)".repeat(9),
+        "(table 1 funcref)".repeat(40),
+    );
+    let runs = (0..5).map(|_| bench.run_with(GuestType::CoreCommand, &large, text_out));
+    for execution in futures_util::future::join_all(runs).await {
+        assert_eq!(output(&execution), "\"\"");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_growth_that_the_program_copes_with_is_no_failure_of_memory() {
+    let bench = Bench::new();
+    let grow = "(drop (memory.grow (i32.const 60000)))";
+    for (code, reason) in
+        [(75, FailureReason::HandlerError), (65, FailureReason::HandlerError), (1, FailureReason::MemoryExceeded)]
+    {
+        let execution =
+            bench.command(&printer(2, "why\n", 1, &format!("{grow} (call $exit (i32.const {code}))"))).await;
+        assert_eq!(failure(&execution).reason, reason, "{code}");
+    }
+}
+
             (func (export "_start") (call $read_past_the_end)))"#,
         )
         .await;
