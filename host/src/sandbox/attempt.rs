@@ -138,7 +138,7 @@ fn outcome(
         Ending::Returned(Returned::Described(_)) => {
             Err(Failure::new(FailureReason::InvalidOutput, "described itself instead of running"))
         }
-        Ending::Dropped(ended) => Err(classify::dropped(ended, &facts)),
+        Ending::Dropped(ended) => Err(classify::dropped(state.why_dropped(ended), &facts)),
         Ending::Stopped(error) => match classify::stopped(&error, &facts) {
             Stopped::Failed(failure) => Err(failure),
             Stopped::Exited(code) if is_handler => Err(classify::handler_exited(code, &facts)),

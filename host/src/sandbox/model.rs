@@ -87,6 +87,12 @@ pub enum CompileError {
     /// Ran past the memory limit.
     #[error("compiling needed more than {0} bytes of memory")]
     OutOfMemory(u64),
+    /// The compiler broke down over it.
+    #[error("the compiler cannot cope with the module ({0}); build it in another way, with less in one function")]
+    Crashed(String),
+    /// What came out of it is too much.
+    #[error("the compiled module would be larger than {0} bytes; leave out what it does not need")]
+    TooLarge(u64),
     /// No room for the compiler's files.
     #[error("the disk is too full to compile: {0}")]
     NoRoom(String),

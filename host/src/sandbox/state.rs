@@ -143,6 +143,11 @@ impl AttemptState {
         }
     }
 
+    /// Why a guest that was dropped in a host call ended: past its calls it would not have been let go on.
+    pub(super) fn why_dropped(&self, ended: Ended) -> Ended {
+        if ended == Ended::TimedOut && self.host_calls > self.host_calls_max { Ended::HostCalls } else { ended }
+    }
+
     /// Asked at every tick of the epoch: whether the guest must end, and why.
     pub(super) fn why_end(&mut self) -> Option<Ended> {
         if self.host_calls > self.host_calls_max {

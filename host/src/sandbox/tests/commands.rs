@@ -63,7 +63,7 @@ async fn every_limit_has_its_own_reason_and_the_next_job_runs() {
         (import "wasi_snapshot_preview1" "sched_yield" (func $yield (result i32)))
         (memory (export "memory") 1) (func (export "_start") (loop $l (drop (call $yield)) (br $l))))"#;
     let short = Duration::from_millis(200);
-    let changes: [(&str, &str, Change, FailureReason); 9] = [
+    let changes: [(&str, &str, Change, FailureReason); 10] = [
         ("loop, fuel", looping, |i, _| i.limits.fuel = 1_000_000, FailureReason::FuelExhausted),
         (
             "loop, time",
@@ -82,6 +82,12 @@ async fn every_limit_has_its_own_reason_and_the_next_job_runs() {
             FailureReason::Timeout,
         ),
         ("sleep", sleeping, |i, short| i.limits.timeout = short, FailureReason::Timeout),
+        (
+            "sleep past its calls",
+            sleeping,
+            |i, short| (i.limits.timeout, i.limits.host_calls) = (short, 0),
+            FailureReason::HostCallsExceeded,
+        ),
         ("host calls", calling, |i, _| i.limits.host_calls = 100, FailureReason::HostCallsExceeded),
     ];
     for (name, wat, change, reason) in changes {
@@ -97,12 +103,6 @@ async fn every_limit_has_its_own_reason_and_the_next_job_runs() {
     }
 }
 
-#[tokio::test]
-async fn a_trap_names_its_function() {
-    let bench = Bench::new();
-    let execution = bench
-        .command(
-            r#"(module (memory (export "memory") 1) (func $read_past_the_end (drop (i32.load (i32.const -1))))
 /// Guests of the largest shape there may be, more of them than there is room for, all of which want to sleep at once.
 #[tokio::test]
 async fn who_finds_no_room_waits_for_it() {
@@ -137,6 +137,12 @@ async fn a_refused_growth_that_the_program_copes_with_is_no_failure_of_memory() 
     }
 }
 
+#[tokio::test]
+async fn a_trap_names_its_function() {
+    let bench = Bench::new();
+    let execution = bench
+        .command(
+            r#"(module (memory (export "memory") 1) (func $read_past_the_end (drop (i32.load (i32.const -1))))
             (func (export "_start") (call $read_past_the_end)))"#,
         )
         .await;
