@@ -31,7 +31,7 @@ fn what_no_check_could_survive_is_refused_at_upload() {
     for (schema, said) in [
         (chain(2_000, |next| json!({"$ref": next["$ref"], "unevaluatedProperties": false}), &string), "#/$defs/"),
         (chain(2_000, |next| json!({ "anyOf": [next] }), &string), "64 schemas"),
-        (chain(40, |next| json!({ "anyOf": [next, next] }), &string), "as often"),
+        (chain(20, |next| json!({ "anyOf": [next, next] }), &string), "as often"),
         (r##"{"$ref": "#"}"##.to_owned(), "without end"),
     ] {
         for kind in [KindOf::any("hostile").input(&schema), KindOf::any("hostile").output(&schema)] {

@@ -166,17 +166,17 @@ impl Sandbox {
         on_entry: impl FnOnce() + Send,
     ) -> Result<Execution, SandboxError> {
         let Parts { engine, clock, ticker, room, .. } = &*self.0;
-        let _room = match room.try_acquire() {
-            Ok(room) => Some(room),
-            Err(_) => tokio::select! {
+        let mut room_taken = room.try_acquire().ok();
+        if room_taken.is_none() {
+            room_taken = tokio::select! {
                 biased;
                 // It ends before it is entered.
                 _reason = invocation.interrupt.wait() => None,
-                room = room.acquire() => {
-                    Some(room.map_err(|error| SandboxError::Instantiate(error.to_string()))?)
-                }
-            },
-        };
+                taken = room.acquire() => taken.ok(),
+            };
+        }
+        // Held to the end of the attempt.
+        let _room = room_taken;
         attempt::run(engine, clock, ticker, guest, invocation, on_entry).await
     }
 

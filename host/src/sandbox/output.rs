@@ -133,7 +133,8 @@ mod tests {
     }
 
     fn schema(schema: &str) -> SharedSchema {
-        SharedSchema::new(crate::schema::BoundedSchema::compile(schema).expect("a schema"), Default::default())
+        let compiled = crate::schema::BoundedSchema::compile(schema).expect("a schema");
+        SharedSchema::new(compiled, crate::schema::SlowChecks::default())
     }
 
     #[tokio::test]

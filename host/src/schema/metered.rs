@@ -205,7 +205,9 @@ impl Hash for Distinct<'_> {
             }
             Value::Array(items) => {
                 items.len().hash(state);
-                items.iter().for_each(|item| Distinct(item).hash(state));
+                for item in items {
+                    Distinct(item).hash(state);
+                }
             }
             // Members come in the order of their names.
             Value::Object(members) => {

@@ -75,7 +75,7 @@ pub(super) struct Shape {
 /// Refuses a schema past a bound, or one whose references lead nowhere, saying where and what.
 pub(super) fn inspect(schema: &Value) -> Result<Shape, String> {
     let mut walk = Walk::of(schema)?;
-    walk.schema(schema, String::new())?;
+    walk.schema(schema, "")?;
     walk.follow_references()?;
     let mut applied = vec![Applied::Unknown; walk.nodes.len()];
     let mut beside_unevaluated = 0_u64;
@@ -136,31 +136,31 @@ impl<'s> Walk<'s> {
     }
 
     /// Takes in a schema and every schema written in it. Recursion is as deep as JSON may be nested.
-    fn schema(&mut self, schema: &'s Value, pointer: String) -> Result<usize, String> {
-        if let Some(known) = self.by_pointer.get(&pointer) {
+    fn schema(&mut self, schema: &'s Value, pointer: &str) -> Result<usize, String> {
+        if let Some(known) = self.by_pointer.get(pointer) {
             return Ok(*known);
         }
         let index = self.nodes.len();
         if index == SUBSCHEMAS_MAX {
             return Err(format!("has more than {SUBSCHEMAS_MAX} schemas in it; describe less, or less exactly"));
         }
-        self.by_pointer.insert(pointer.clone(), index);
+        self.by_pointer.insert(pointer.to_owned(), index);
         let has_unevaluated =
             ["unevaluatedItems", "unevaluatedProperties"].iter().any(|keyword| schema.get(keyword).is_some());
         self.nodes.push(Node {
-            pointer: pointer.clone(),
+            pointer: pointer.to_owned(),
             applied_here: Vec::new(),
             references: Vec::new(),
             has_unevaluated,
         });
         if let Value::Object(keywords) = schema {
-            self.keywords(keywords, index, &pointer)?;
+            self.keywords(keywords, index, pointer)?;
         }
         Ok(index)
     }
 
     fn keywords(&mut self, keywords: &'s Map<String, Value>, index: usize, pointer: &str) -> Result<(), String> {
-        if !pointer.is_empty() && (keywords.contains_key("$id") || keywords.contains_key("$schema")) {
+        if !pointer.is_empty() && self.begins_document(keywords) {
             let what = "only the outermost schema may have `$id` or `$schema`; leave it out and refer to this one as `#/$defs/…`";
             return Err(at(pointer, what));
         }
@@ -169,26 +169,26 @@ impl<'s> Walk<'s> {
             let below = || format!("{pointer}/{}", escaped(name));
             match value {
                 Value::Bool(_) | Value::Object(_) if APPLIED_HERE.contains(&name) => {
-                    let child = self.schema(value, below())?;
+                    let child = self.schema(value, &below())?;
                     self.nodes[index].applied_here.push(child);
                 }
                 Value::Bool(_) | Value::Object(_) if APPLIED_TO_PARTS.contains(&name) => {
-                    self.schema(value, below())?;
+                    self.schema(value, &below())?;
                 }
                 Value::Array(items) if LISTS_APPLIED_HERE.contains(&name) => {
                     for (number, item) in items.iter().enumerate() {
-                        let child = self.schema(item, format!("{}/{number}", below()))?;
+                        let child = self.schema(item, &format!("{}/{number}", below()))?;
                         self.nodes[index].applied_here.push(child);
                     }
                 }
                 Value::Array(items) if LISTS_APPLIED_TO_PARTS.contains(&name) => {
                     for (number, item) in items.iter().enumerate() {
-                        self.schema(item, format!("{}/{number}", below()))?;
+                        self.schema(item, &format!("{}/{number}", below()))?;
                     }
                 }
                 Value::Object(map) if MAPS_APPLIED_HERE.contains(&name) => {
                     for (key, item) in map.iter().filter(|(_, item)| !item.is_array()) {
-                        let child = self.schema(item, format!("{}/{}", below(), escaped(key)))?;
+                        let child = self.schema(item, &format!("{}/{}", below(), escaped(key)))?;
                         self.nodes[index].applied_here.push(child);
                     }
                 }
@@ -197,23 +197,37 @@ impl<'s> Walk<'s> {
                         self.property_patterns(map, pointer)?;
                     }
                     for (key, item) in map {
-                        self.schema(item, format!("{}/{}", below(), escaped(key)))?;
+                        self.schema(item, &format!("{}/{}", below(), escaped(key)))?;
                     }
                 }
                 Value::String(reference) if REFERENCES.contains(&name) => {
                     self.nodes[index].references.push(reference.clone());
                 }
-                Value::String(anchor) if ANCHORS.contains(&name) => {
-                    if self.anchors.insert(anchor, index).is_some_and(|other| other != index) {
-                        return Err(at(pointer, &format!("the anchor `{}` is there twice", shown(anchor))));
-                    }
-                }
+                Value::String(anchor) if ANCHORS.contains(&name) => self.anchor(anchor, index, pointer)?,
                 Value::String(pattern) if name == "pattern" => self.pattern(pattern, pointer)?,
                 // Judged by the evaluator; unknown ones are followed where a reference leads into them.
                 _ => {}
             }
         }
         Ok(())
+    }
+
+    /// References in it would be read as relative to another document than the outermost schema.
+    fn begins_document(&self, keywords: &Map<String, Value>) -> bool {
+        let is_draft_4 =
+            self.root.get("$schema").and_then(Value::as_str).is_some_and(|draft| draft.contains("draft-04"));
+        keywords.contains_key("$id")
+            || keywords.contains_key("$schema")
+            || (is_draft_4 && keywords.get("id").is_some_and(Value::is_string))
+    }
+
+    fn anchor(&mut self, anchor: &'s str, index: usize, pointer: &str) -> Result<(), String> {
+        match self.anchors.insert(anchor, index) {
+            Some(other) if other != index => {
+                Err(at(pointer, &format!("the anchor `{}` is there twice", shown(anchor))))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn pattern(&mut self, pattern: &str, pointer: &str) -> Result<(), String> {
@@ -263,15 +277,21 @@ impl<'s> Walk<'s> {
         }
         // One spelling for each place.
         let steps: Vec<String> = fragment.split('/').skip(1).map(unescaped).collect();
-        let pointer: String = steps.iter().map(|step| format!("/{}", escaped(step))).collect();
+        let pointer = pointer_of(&steps);
         if let Some(known) = self.by_pointer.get(&pointer) {
             return Ok(*known);
         }
         let target = self.root.pointer(&pointer).ok_or("leads nowhere")?;
-        let enclosing = (0..steps.len()).rev().find_map(|length| {
-            let pointer: String = steps.iter().take(length).map(|step| format!("/{}", escaped(step))).collect();
-            self.by_pointer.contains_key(&pointer).then_some(length)
-        });
+        let lengths = || (0..steps.len()).rev();
+        let prefix = |length: usize| pointer_of(steps.get(..length).unwrap_or_default());
+        let enclosing = lengths().find(|length| self.by_pointer.contains_key(&prefix(*length)));
+        let passed = lengths().filter(|length| Some(*length) > enclosing);
+        if passed
+            .filter_map(|length| self.root.pointer(&prefix(length)))
+            .any(|value| value.as_object().is_some_and(|keywords| self.begins_document(keywords)))
+        {
+            return Err("leads through something with an `$id` of its own; leave that out".to_owned());
+        }
         let keyword = enclosing.and_then(|length| steps.get(length)).map(String::as_str).unwrap_or_default();
         let is_known = [
             APPLIED_HERE,
@@ -289,7 +309,7 @@ impl<'s> Walk<'s> {
         if is_known || !matches!(target, Value::Object(_) | Value::Bool(_)) {
             return Err("leads to something that is no schema".to_owned());
         }
-        self.schema(target, pointer)
+        self.schema(target, &pointer)
     }
 
     /// Depth and number of the schemas applied through this one, to one value. Recursion is bounded by the depth.
@@ -329,6 +349,10 @@ fn at(pointer: &str, what: &str) -> String {
 
 fn shown(text: &str) -> String {
     cut(text.to_owned(), PLACE_BYTES_MAX)
+}
+
+fn pointer_of(steps: &[String]) -> String {
+    steps.iter().flat_map(|step| ["/".to_owned(), escaped(step)]).collect()
 }
 
 fn escaped(step: &str) -> String {
@@ -400,6 +424,8 @@ mod tests {
             (json!({"$ref": "#/enum/0", "enum": [{}]}), "no schema"),
             (json!({"$ref": "#/x", "x": 5}), "no schema"),
             (json!({"$defs": {"a": {"$id": "urn:a"}}}), "#/$defs/a"),
+            (json!({"$ref": "#/x/y", "x": {"$id": "urn:a", "y": {"$ref": "#/z"}}, "z": true}), "`$id` of its own"),
+            (json!({"$schema": "http://json-schema.org/draft-04/schema#", "not": {"id": "urn:a"}}), "#/not"),
             (json!({"$defs": {"a": {"$anchor": "x"}, "b": {"$anchor": "x"}}}), "twice"),
             (json!({ "anyOf": many }), "5000 schemas"),
             (chain(NESTING_MAX, |next| json!({"$ref": next, "unevaluatedProperties": false})), "64 schemas"),
