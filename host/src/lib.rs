@@ -10,6 +10,7 @@ pub mod job;
 pub mod maintenance;
 pub mod modules;
 pub mod sandbox;
+pub mod schema;
 pub mod shutdown;
 pub mod store;
 pub mod system_clock;

@@ -253,6 +253,7 @@ fn an_atomic_batch_is_all_or_nothing_and_a_key_covers_it() {
     assert_eq!((ids(&again.json()), again.header("idempotency-replayed")), (first, Some("true")));
     host.post_with("/v1/jobs/batch?atomic=true", &headers, &json!([{"kind": "any"}])).expect_problem(409);
     assert_eq!(host.list("").len(), 2);
+    host.wait_idle(stoker_tests::DEADLINE);
 }
 
 #[test]

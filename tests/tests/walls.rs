@@ -51,6 +51,13 @@ fn sqlite_is_the_stores_alone() {
 }
 
 #[test]
+fn jsonschema_is_the_bounded_schemas_alone() {
+    let sources = host_sources();
+    let outside = sources.iter().filter(|source| !source.is_in(&["schema"]));
+    assert_none_names("only schema/ names jsonschema", outside, &["jsonschema"]);
+}
+
+#[test]
 fn wasmtime_is_the_sandboxs_alone() {
     let sources = host_sources();
     let outside = sources.iter().filter(|source| !source.is_in(&["sandbox", "modules"]));

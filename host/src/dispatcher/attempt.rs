@@ -6,6 +6,7 @@ use crate::job::retry::{self, RetryDecision, RetryPolicy};
 use crate::job::{AttemptContext, Clock, Failure, FailureReason, Lease, LimitBounds, Outcome, Receipt, Timestamp};
 use crate::modules::Validators;
 use crate::sandbox::{Execution, Invocation, PlainSettings, Sandbox, SandboxError};
+use crate::schema::{SharedSchema, Verdict};
 use crate::store::{ClaimedJob, Finish, Next};
 
 use super::feed::FeedItem;
@@ -34,16 +35,21 @@ impl AttemptRunner {
             let message = format!("no active module serves kind `{}`", job.kind.name);
             return self.not_entered(job, Failure::new(FailureReason::ModuleUnavailable, message));
         };
-        let validators = match self.validators.of(&job.kind) {
+        let validators = match self.validators.wait_for(&job.kind).await {
             Ok(validators) => validators,
             Err(error) => {
                 return self.not_entered(job, Failure::new(FailureReason::ModuleUnavailable, error.to_string()));
             }
         };
-        if job.checked_against != Some(version.id)
-            && let Err(failure) = check_payload(&job, validators.input.as_deref())
-        {
-            return self.not_entered(job, failure);
+        if job.checked_against != Some(version.id) {
+            let checked = tokio::select! {
+                biased;
+                checked = check_payload(&job, validators.input.as_ref()) => checked,
+                reason = interrupt.wait() => Err(interrupted(reason)),
+            };
+            if let Err(failure) = checked {
+                return self.not_entered(job, failure);
+            }
         }
         let guest = match self.sandbox.cached_guest(version.digest) {
             Some(guest) => Ok((guest, compiled)),
@@ -146,22 +152,22 @@ fn plain_settings(job: &ClaimedJob) -> PlainSettings {
     }
 }
 
-fn check_payload(job: &ClaimedJob, schema: Option<&jsonschema::Validator>) -> Result<(), Failure> {
+async fn check_payload(job: &ClaimedJob, schema: Option<&SharedSchema>) -> Result<(), Failure> {
     let Some(schema) = schema else { return Ok(()) };
     let payload: serde_json::Value = serde_json::from_slice(&job.payload).map_err(|error| {
         Failure::new(FailureReason::InvalidPayload, "the stored payload is not JSON").with_detail(error.to_string())
     })?;
-    let errors: Vec<String> = schema
-        .iter_errors(&payload)
-        .take(SCHEMA_ERRORS_MAX)
-        .map(|error| format!("{}: {error}", error.instance_path()))
-        .collect();
-    if errors.is_empty() {
-        return Ok(());
-    }
+    let detail = match schema.check(payload, SCHEMA_ERRORS_MAX).await {
+        Verdict::Valid => return Ok(()),
+        Verdict::Unfinished(exhausted) => format!("the payload {}", exhausted.sentence()),
+        Verdict::Invalid(violations) => {
+            let lines: Vec<String> = violations.iter().map(|v| format!("{}: {}", v.pointer, v.message)).collect();
+            lines.join("\n")
+        }
+    };
     let message = "the module changed since the job was enqueued and its new schema refuses the payload; \
                    activate a version that accepts it, or enqueue the job anew";
-    Err(Failure::new(FailureReason::InvalidPayload, message).with_detail(errors.join("\n")))
+    Err(Failure::new(FailureReason::InvalidPayload, message).with_detail(detail))
 }
 
 /// Schema errors shown in a failure's detail.

@@ -2,29 +2,36 @@
 
 use std::sync::Arc;
 
-use jsonschema::Validator;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
+use crate::schema::{BoundedSchema, Effort, SharedSchema, SlowChecks};
 use crate::store::{KindEntry, KindId, ModuleVersionId};
+
+/// Schemas up to this size are compiled where they are needed, in a millisecond or so; larger ones take a turn among the
+/// long checks. Bytes.
+const COMPILED_AT_ONCE_BYTES_MAX: usize = 8 << 10;
 
 /// The validators of one kind as one version describes it.
 #[derive(Debug)]
 pub struct KindValidators {
     version: Option<ModuleVersionId>,
     /// Of the payload; `None` accepts anything.
-    pub input: Option<Arc<Validator>>,
+    pub input: Option<SharedSchema>,
     /// Of the output; `None` accepts anything.
-    pub output: Option<Arc<Validator>>,
+    pub output: Option<SharedSchema>,
 }
 
 /// Compiles each schema once. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Validators(Arc<Mutex<FxHashMap<KindId, Arc<KindValidators>>>>);
+pub struct Validators {
+    compiled: Arc<Mutex<FxHashMap<KindId, Arc<KindValidators>>>>,
+    slow: SlowChecks,
+}
 
 /// A stored schema that does not compile. It was checked at upload, so this means a damaged store.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("the stored {direction} schema of kind `{kind}` does not compile: {message}")]
+#[error("the {direction} schema of kind `{kind}` {message}")]
 pub struct SchemaError {
     direction: &'static str,
     kind: String,
@@ -32,29 +39,57 @@ pub struct SchemaError {
 }
 
 impl Validators {
-    /// The validators of a kind as its active version describes it.
-    pub fn of(&self, kind: &KindEntry) -> Result<Arc<KindValidators>, SchemaError> {
+    /// The turns of checks that take long.
+    pub fn slow(&self) -> &SlowChecks {
+        &self.slow
+    }
+
+    /// The validators of a kind as its active version describes it; `None` where to compile them is too much effort.
+    pub fn of(&self, kind: &KindEntry, effort: Effort) -> Result<Option<Arc<KindValidators>>, SchemaError> {
         let version = kind.version.as_ref().map(|version| version.id);
-        if let Some(known) = self.0.lock().get(&kind.id)
+        if let Some(known) = self.compiled.lock().get(&kind.id)
             && known.version == version
         {
-            return Ok(Arc::clone(known));
+            return Ok(Some(Arc::clone(known)));
+        }
+        let bytes = kind.input_schema.len().saturating_add(kind.output_schema.len());
+        if effort == Effort::Quick && bytes > COMPILED_AT_ONCE_BYTES_MAX {
+            return Ok(None);
         }
         let compiled = Arc::new(KindValidators {
             version,
-            input: compile(kind, "input", &kind.input_schema)?,
-            output: compile(kind, "output", &kind.output_schema)?,
+            input: self.compile(kind, "input", &kind.input_schema)?,
+            output: self.compile(kind, "output", &kind.output_schema)?,
         });
-        self.0.lock().insert(kind.id, Arc::clone(&compiled));
-        Ok(compiled)
+        self.compiled.lock().insert(kind.id, Arc::clone(&compiled));
+        Ok(Some(compiled))
     }
-}
 
-fn compile(kind: &KindEntry, direction: &'static str, schema: &str) -> Result<Option<Arc<Validator>>, SchemaError> {
-    if matches!(schema.trim(), "true" | "{}") {
-        return Ok(None);
+    /// As [`Self::of`], whatever the effort.
+    pub async fn wait_for(&self, kind: &Arc<KindEntry>) -> Result<Arc<KindValidators>, SchemaError> {
+        if let Some(validators) = self.of(kind, Effort::Quick)? {
+            return Ok(validators);
+        }
+        let (this, entry) = (self.clone(), Arc::clone(kind));
+        let compiled = self.slow.run(move || this.of(&entry, Effort::Thorough)).await.transpose()?.flatten();
+        compiled.ok_or_else(|| SchemaError {
+            direction: "input",
+            kind: kind.name.to_string(),
+            message: "cannot be compiled now, the host lacks memory".to_owned(),
+        })
     }
-    let fail = |message: String| SchemaError { direction, kind: kind.name.to_string(), message };
-    let schema = serde_json::from_str(schema).map_err(|error| fail(error.to_string()))?;
-    jsonschema::validator_for(&schema).map(|v| Some(Arc::new(v))).map_err(|error| fail(error.to_string()))
+
+    fn compile(
+        &self,
+        kind: &KindEntry,
+        direction: &'static str,
+        schema: &str,
+    ) -> Result<Option<SharedSchema>, SchemaError> {
+        if matches!(schema.trim(), "true" | "{}") {
+            return Ok(None);
+        }
+        let compiled = BoundedSchema::compile(schema);
+        let compiled = compiled.map_err(|message| SchemaError { direction, kind: kind.name.to_string(), message })?;
+        Ok(Some(SharedSchema::new(compiled, self.slow.clone())))
+    }
 }

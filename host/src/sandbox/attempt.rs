@@ -86,7 +86,22 @@ pub(super) async fn run(
     receipt.host_calls = state.host_calls;
     receipt.http_calls = state.http.requests;
 
-    let outcome = outcome(&store, guest, ending, capture.as_ref(), &limits, &plain, output_schema.as_deref());
+    let is_command = capture.is_some();
+    let outcome = outcome(&store, guest, ending, capture.as_ref(), &limits, &plain);
+    let outcome = match outcome {
+        Outcome::Succeeded { output } => {
+            let hint = if is_command { output::COMMAND_HINT } else { output::HANDLER_HINT };
+            // What is left of the time is for this, too.
+            let left = limits.timeout.saturating_sub(ended.saturating_sub(began));
+            let checked = output::check(&output, output_schema.as_ref(), hint);
+            match invocation::watch(checked, left, &store.data().interrupt).await {
+                Ok(Ok(())) => Outcome::Succeeded { output },
+                Ok(Err(failure)) => Outcome::Failed(failure),
+                Err(why) => Outcome::Failed(classify::dropped(why, &facts(store.data(), &limits, &plain, ""))),
+            }
+        }
+        outcome => outcome,
+    };
     if let Outcome::Succeeded { output } = &outcome {
         receipt.output_bytes = u64::try_from(output.len()).unwrap_or(u64::MAX);
     }
@@ -102,7 +117,6 @@ fn outcome(
     capture: Option<&SharedCapture>,
     limits: &Limits,
     plain: &PlainSettings,
-    schema: Option<&jsonschema::Validator>,
 ) -> Outcome {
     let state = store.data();
     let stderr_tail = match (&ending, &state.log) {
@@ -110,26 +124,21 @@ fn outcome(
         (Ending::Returned(Returned::Output(_)), _) | (_, None) => String::new(),
         (_, Some(log)) => log.lock().stderr_tail(),
     };
-    let facts = Facts {
-        limits,
-        memory_refused: state.memory.was_refused(),
-        stderr_tail: &stderr_tail,
-        exit_failure: plain.exit_failure,
-    };
+    let facts = facts(state, limits, plain, &stderr_tail);
     let is_handler = matches!(guest.entry(), Entry::Handler(_));
     let printed = || {
         let stdout = capture.map(|capture| capture.lock().take()).unwrap_or_default();
-        output::of_command(stdout, plain.stdout, limits, schema)
+        output::of_command(stdout, plain.stdout, limits)
     };
     let result = match ending {
-        Ending::Returned(Returned::Output(output)) => output::of_handler(output, limits, schema),
+        Ending::Returned(Returned::Output(output)) => output::of_handler(output, limits),
         Ending::Returned(Returned::Failed(failure)) => return classify::handler_failed(failure, &facts),
         Ending::Returned(Returned::Finished { success: true }) => printed(),
         Ending::Returned(Returned::Finished { success: false }) => Err(classify::exited(None, &facts)),
         Ending::Returned(Returned::Described(_)) => {
             Err(Failure::new(FailureReason::InvalidOutput, "described itself instead of running"))
         }
-        Ending::Dropped(ended) => Err(classify::dropped(ended, &facts)),
+        Ending::Dropped(ended) => Err(classify::dropped(state.why_dropped(ended), &facts)),
         Ending::Stopped(error) => match classify::stopped(&error, &facts) {
             Stopped::Failed(failure) => Err(failure),
             Stopped::Exited(code) if is_handler => Err(classify::handler_exited(code, &facts)),
@@ -141,6 +150,10 @@ fn outcome(
         Ok(output) => Outcome::Succeeded { output },
         Err(failure) => Outcome::Failed(failure),
     }
+}
+
+fn facts<'a>(state: &AttemptState, limits: &'a Limits, plain: &PlainSettings, stderr_tail: &'a str) -> Facts<'a> {
+    Facts { limits, memory_refused: state.memory.was_refused(), stderr_tail, exit_failure: plain.exit_failure }
 }
 
 /// A component command can tell only success from failure; its 1 is no code.
@@ -173,7 +186,7 @@ pub(super) async fn describe(
     if let Ending::Returned(Returned::Described(kinds)) = ending {
         return Ok(Ok(kinds));
     }
-    let outcome = outcome(&store, guest, ending, None, limits, &PlainSettings::default(), None);
+    let outcome = outcome(&store, guest, ending, None, limits, &PlainSettings::default());
     Ok(Err(match outcome {
         Outcome::Failed(failure) => failure,
         Outcome::Succeeded { .. } | Outcome::Suspended { .. } => {

@@ -82,7 +82,9 @@ pub(super) fn dropped(ended: Ended, facts: &Facts<'_>) -> Failure {
 
 /// A plain command's exit code; 0 is success and never comes here.
 pub(super) fn exited(code: Option<i32>, facts: &Facts<'_>) -> Failure {
-    if facts.memory_refused {
+    // Who asked for too much, was refused and went on to say what is to follow has coped with it.
+    let is_said = matches!(code, Some(EXIT_RETRY | EXIT_FATAL));
+    if facts.memory_refused && !is_said {
         return with_detail(memory_exceeded(facts.limits), None, facts);
     }
     let what = code.map_or_else(|| "reported failure".to_owned(), |code| format!("exited with code {code}"));
@@ -302,6 +304,15 @@ mod tests {
             let failure = exited(code, facts);
             assert_eq!((failure.reason, failure.verdict), (FailureReason::HandlerError, verdict), "{code:?}");
             assert!(failure.message.ends_with(": no"), "{}", failure.message);
+        }
+        let refused = Facts { memory_refused: true, ..facts(&limits, "oh\nno\n") };
+        for (code, reason) in [
+            (Some(75), FailureReason::HandlerError),
+            (Some(65), FailureReason::HandlerError),
+            (Some(1), FailureReason::MemoryExceeded),
+            (None, FailureReason::MemoryExceeded),
+        ] {
+            assert_eq!(exited(code, &refused).reason, reason, "{code:?}");
         }
     }
 

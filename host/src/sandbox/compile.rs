@@ -91,7 +91,8 @@ impl Compiler {
     }
 }
 
-/// Processor time is spent on all cores at once; the wall clock is the parent's to watch.
+/// A backstop for when the parent cannot watch: processor time is spent on all cores at once, so the parent's clock is
+/// past its limit first.
 fn cpu_seconds(timeout: Duration) -> u64 {
     let cores = std::thread::available_parallelism().map_or(1, |cores| u64::try_from(cores.get()).unwrap_or(1));
     timeout.as_secs().saturating_add(1).saturating_mul(cores)
@@ -143,16 +144,48 @@ impl Run {
         if message.contains("memory allocation of") {
             return Err(CompileError::OutOfMemory(limits.memory_bytes));
         }
-        #[cfg(unix)]
-        {
-            use std::os::unix::process::ExitStatusExt;
-            if status.signal() == Some(rustix::process::Signal::XCPU.as_raw()) {
-                return Err(CompileError::TimedOut(Duration::from_secs(limits.cpu_seconds)));
-            }
-        }
         let separator = if message.is_empty() { "" } else { ": " };
-        Err(CompileError::Process(format!("{status}{separator}{message}")))
+        let said = format!("{status}{separator}{message}");
+        match died_of(status) {
+            Death::TooLarge => Err(CompileError::TooLarge(limits.artifact_bytes)),
+            Death::Module => Err(CompileError::Crashed(said)),
+            Death::Host => Err(CompileError::Process(said)),
+        }
     }
+}
+
+/// What a compiling process that did not end by itself died of.
+enum Death {
+    /// The artifact ran past its bound.
+    TooLarge,
+    /// The module: a fault or a panic of the compiler's.
+    Module,
+    /// Something else: killed from outside, not started properly.
+    Host,
+}
+
+/// The exit code of a Rust program that panicked.
+const PANICKED: i32 = 101;
+
+#[cfg(unix)]
+fn died_of(status: ExitStatus) -> Death {
+    use std::os::unix::process::ExitStatusExt;
+    let is = |signal: rustix::process::Signal| status.signal() == Some(signal.as_raw());
+    if is(rustix::process::Signal::XFSZ) {
+        Death::TooLarge
+    } else if is(rustix::process::Signal::KILL) || is(rustix::process::Signal::TERM) || is(rustix::process::Signal::INT)
+    {
+        Death::Host
+    } else if status.signal().is_some() || status.code() == Some(PANICKED) {
+        Death::Module
+    } else {
+        Death::Host
+    }
+}
+
+#[cfg(not(unix))]
+fn died_of(status: ExitStatus) -> Death {
+    if status.code() == Some(PANICKED) { Death::Module } else { Death::Host }
 }
 
 impl Drop for Run {

@@ -1,20 +1,16 @@
 //! What a handler says it serves, checked before anything of it is registered. Pure.
 
-use jsonschema::Validator;
-use serde_json::Value;
-
 use super::bindings::exports::stoker::handler::handler as wit;
 use super::model::DescribeError;
 use crate::job::{FieldError, KindDescription, KindName, KindSettings, SettingsWire, cut};
+use crate::schema::BoundedSchema;
 
 /// Most kinds one module may serve.
 const KINDS_MAX: usize = 256;
-/// Largest schema, bytes.
-const SCHEMA_BYTES_MAX: usize = 256 << 10;
 /// Of a kind's description.
 const DESCRIPTION_BYTES_MAX: usize = 1 << 10;
 
-/// Checks names, schemas and settings.
+/// Checks names, schemas and settings. Compiles every schema, so it takes its time.
 pub(super) fn checked(kinds: Vec<wit::KindDescription>) -> Result<Vec<KindDescription>, DescribeError> {
     if kinds.is_empty() {
         return Err(invalid("it serves no kind; describe at least one"));
@@ -41,7 +37,7 @@ fn check(kind: wit::KindDescription) -> Result<KindDescription, DescribeError> {
     let shown = cut(name.clone(), KindName::LENGTH_MAX);
     let name: KindName = name.parse().map_err(|error| invalid(format!("kind `{shown}`: {error}")))?;
     for (direction, schema) in [("input", &input_schema), ("output", &output_schema)] {
-        compile_schema(schema)
+        BoundedSchema::compile(schema)
             .map_err(|message| invalid(format!("the {direction} schema of kind `{name}` {message}")))?;
     }
     let settings = match settings {
@@ -55,15 +51,6 @@ fn check(kind: wit::KindDescription) -> Result<KindDescription, DescribeError> {
 
 fn all(errors: &[FieldError]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-}
-
-/// Compiles a schema with nothing fetched from anywhere.
-fn compile_schema(schema: &str) -> Result<Validator, String> {
-    if schema.len() > SCHEMA_BYTES_MAX {
-        return Err(format!("is larger than {SCHEMA_BYTES_MAX} bytes"));
-    }
-    let value: Value = serde_json::from_str(schema).map_err(|error| format!("is not JSON: {error}"))?;
-    jsonschema::options().offline().build(&value).map_err(|error| format!("is not a valid JSON Schema: {error}"))
 }
 
 fn invalid(message: impl Into<String>) -> DescribeError {
@@ -92,8 +79,8 @@ mod tests {
             (vec![kind("no spaces", "true", None)], "no spaces"),
             (vec![kind("a", "{", None)], "not JSON"),
             (vec![kind("a", r#"{"type":"nonsense"}"#, None)], "JSON Schema"),
-            (vec![kind("a", r#"{"$ref":"http://example.com/schema"}"#, None)], "JSON Schema"),
-            (vec![kind("a", r#"{"$ref":"file:///etc/passwd"}"#, None)], "JSON Schema"),
+            (vec![kind("a", r#"{"$ref":"http://example.com/schema"}"#, None)], "out of the schema"),
+            (vec![kind("a", r#"{"$ref":"file:///etc/passwd"}"#, None)], "out of the schema"),
             (vec![kind("a", "true", Some(r#"{"surprise":1}"#))], "surprise"),
             (vec![kind("a", "true", Some(r#"{"priority":99}"#))], "/priority"),
         ] {

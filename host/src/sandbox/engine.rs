@@ -34,9 +34,6 @@ const CORE_INSTANCES_PER_GUEST_MAX: u32 = 200;
 pub(super) const MEMORIES_PER_GUEST_MAX: u32 = 10;
 /// And each core module may have a table.
 pub(super) const TABLES_PER_GUEST_MAX: u32 = 40;
-/// The pool holds fewer memories and tables than every guest at its maximum would need: nearly all have one.
-const MEMORIES_PER_GUEST: u32 = 4;
-const TABLES_PER_GUEST: u32 = 10;
 /// Bytes of runtime structures of one core instance; large modules have thousands of functions.
 const INSTANCE_BYTES_MAX: usize = 4 << 20;
 /// Frames in a trap's backtrace.
@@ -125,11 +122,12 @@ pub(super) fn running_engine(options: &SandboxOptions) -> Result<(Engine, Addres
 
 fn pool(options: &SandboxOptions) -> PoolingAllocationConfig {
     let instances = options.instances_max.max(1);
+    // Room for every guest at its maximum, so that none ever waits for what another one has: it is address space only.
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
         .total_core_instances(instances.saturating_mul(CORE_INSTANCES_PER_GUEST_MAX))
-        .total_memories(instances.saturating_mul(MEMORIES_PER_GUEST).max(MEMORIES_PER_GUEST_MAX))
-        .total_tables(instances.saturating_mul(TABLES_PER_GUEST).max(TABLES_PER_GUEST_MAX))
+        .total_memories(instances.saturating_mul(MEMORIES_PER_GUEST_MAX))
+        .total_tables(instances.saturating_mul(TABLES_PER_GUEST_MAX))
         // One guest runs on one fiber.
         .total_stacks(instances)
         .max_core_instances_per_component(CORE_INSTANCES_PER_GUEST_MAX)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::Semaphore;
 use wasmtime::Engine;
 
 use super::artifacts::Artifacts;
@@ -14,7 +15,8 @@ use super::epoch::Ticker;
 use super::guest::{Guest, LinkError};
 use super::linker::{Linkers, PREVIEW1};
 use super::model::{
-    ArtifactSource, CompileError, DescribeError, Execution, InstanceBounds, Invocation, SandboxError, SandboxOptions,
+    ArtifactSource, CompileError, DESCRIBES_MAX, DescribeError, Execution, InstanceBounds, Invocation, SandboxError,
+    SandboxOptions,
 };
 use super::threads::GuestThreads;
 use super::{attempt, describe, engine};
@@ -34,6 +36,10 @@ struct Parts {
     engine: Engine,
     clock: Arc<dyn Clock>,
     memory_bytes_max: u64,
+    /// One permit for each instance the pool holds: whoever has none waits.
+    room: Arc<Semaphore>,
+    /// Permits to describe. Never more than the room has beside the host's slots.
+    describes: Arc<Semaphore>,
     cache: ComponentCache,
     ticker: Ticker,
     threads: GuestThreads,
@@ -61,6 +67,8 @@ impl Sandbox {
             engine,
             clock,
             memory_bytes_max: options.memory_bytes_max,
+            room: Arc::new(Semaphore::new(usize::try_from(options.instances_max.max(1)).unwrap_or(1))),
+            describes: Arc::new(Semaphore::new(usize::try_from(DESCRIBES_MAX).unwrap_or(1))),
             cache,
         })))
     }
@@ -118,7 +126,12 @@ impl Sandbox {
     pub async fn describe(&self, digest: Digest) -> Result<Vec<KindDescription>, DescribeError> {
         let (guest, _) = self.guest(digest, GuestType::Handler).await?;
         let parts = Arc::clone(&self.0);
+        let closed = |error: tokio::sync::AcquireError| SandboxError::Instantiate(error.to_string());
+        let permit = Arc::clone(&self.0.describes).acquire_owned().await.map_err(closed)?;
         let described = self.0.threads.handle().spawn(async move {
+            // Held to the end, also when nobody waits for it any more.
+            let _permit = permit;
+            let _room = parts.room.acquire().await.map_err(closed)?;
             let limits = Limits {
                 fuel: DESCRIBE_FUEL,
                 timeout: DESCRIBE_TIMEOUT,
@@ -133,7 +146,10 @@ impl Sandbox {
             .await
             .map_err(|error| SandboxError::Instantiate(format!("the call did not come back: {error}")))??;
         match described {
-            Ok(kinds) => describe::checked(kinds),
+            Ok(kinds) => {
+                let checked = tokio::task::spawn_blocking(move || describe::checked(kinds)).await;
+                checked.map_err(|error| SandboxError::Engine(format!("checking the schemas failed: {error}")))?
+            }
             Err(failure) => Err(DescribeError::Failed {
                 message: format!("{}: {}", failure.reason, failure.message),
                 detail: failure.detail,
@@ -149,7 +165,18 @@ impl Sandbox {
         invocation: Invocation,
         on_entry: impl FnOnce() + Send,
     ) -> Result<Execution, SandboxError> {
-        let Parts { engine, clock, ticker, .. } = &*self.0;
+        let Parts { engine, clock, ticker, room, .. } = &*self.0;
+        let mut room_taken = room.try_acquire().ok();
+        if room_taken.is_none() {
+            room_taken = tokio::select! {
+                biased;
+                // It ends before it is entered.
+                _reason = invocation.interrupt.wait() => None,
+                taken = room.acquire() => taken.ok(),
+            };
+        }
+        // Held to the end of the attempt.
+        let _room = room_taken;
         attempt::run(engine, clock, ticker, guest, invocation, on_entry).await
     }
 

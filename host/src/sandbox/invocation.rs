@@ -103,7 +103,11 @@ pub(super) async fn call(
 }
 
 /// A guest that never waits never pays for a timer: busy ones are ended at a tick, quick ones are done at once.
-async fn watch<T>(call: impl Future<Output = T>, timeout: Duration, interrupt: &Interrupt) -> Result<T, Ended> {
+pub(super) async fn watch<T>(
+    call: impl Future<Output = T>,
+    timeout: Duration,
+    interrupt: &Interrupt,
+) -> Result<T, Ended> {
     let mut call = pin!(call);
     if let Poll::Ready(result) = std::future::poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await {
         return Ok(result);

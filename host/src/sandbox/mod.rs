@@ -40,6 +40,6 @@ pub use floor::sandbox_floor;
 pub use guest::{Guest, LinkError};
 pub use interrupt::{Interrupt, ProgressCell};
 pub use model::{
-    ArtifactSource, CompileError, CompilerProcess, DescribeError, Execution, InstanceBounds, Invocation, PlainSettings,
-    SandboxError, SandboxOptions,
+    ArtifactSource, CompileError, CompilerProcess, DESCRIBES_MAX, DescribeError, Execution, InstanceBounds, Invocation,
+    PlainSettings, SandboxError, SandboxOptions,
 };

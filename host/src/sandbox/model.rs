@@ -1,7 +1,6 @@
 //! The values that go in and out of the sandbox. Holds no engine types, so that the rest of the host can use them.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,13 +10,17 @@ use crate::job::{
     AttemptContext, CompiledFrom, Digest, ExitFailure, Limits, LogLine, Outcome, Receipt, StdinFormat, StdoutFormat,
     Timestamp,
 };
+use crate::schema::SharedSchema;
+
+/// Modules that describe themselves at once; further ones wait.
+pub const DESCRIBES_MAX: u32 = 2;
 
 /// How the sandbox is set up.
 #[derive(Clone, Debug)]
 pub struct SandboxOptions {
     /// Where compiled artifacts are cached.
     pub artifact_dir: PathBuf,
-    /// Concurrent instances: slots of the host plus one for `describe`.
+    /// Concurrent instances: slots of the host plus [`DESCRIBES_MAX`]. Further ones wait, at no cost.
     pub instances_max: u32,
     /// Most memory any instance may get, bytes (the ceiling of the limits).
     pub memory_bytes_max: u64,
@@ -84,6 +87,12 @@ pub enum CompileError {
     /// Ran past the memory limit.
     #[error("compiling needed more than {0} bytes of memory")]
     OutOfMemory(u64),
+    /// The compiler broke down over it.
+    #[error("the compiler cannot cope with the module ({0}); build it in another way, with less in one function")]
+    Crashed(String),
+    /// What came out of it is too much.
+    #[error("the compiled module would be larger than {0} bytes; leave out what it does not need")]
+    TooLarge(u64),
     /// No room for the compiler's files.
     #[error("the disk is too full to compile: {0}")]
     NoRoom(String),
@@ -133,7 +142,7 @@ pub struct Invocation {
     /// Where progress is reported.
     pub progress: ProgressCell,
     /// The kind's output schema, compiled; `None` accepts anything.
-    pub output_schema: Option<Arc<jsonschema::Validator>>,
+    pub output_schema: Option<SharedSchema>,
 }
 
 /// What an execution came to.

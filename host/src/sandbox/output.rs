@@ -4,33 +4,28 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use jsonschema::Validator;
 use serde::de::IgnoredAny;
 
 use super::classify::output_too_large;
-use crate::job::{Failure, FailureReason, Limits, StdinFormat, StdoutFormat, cut};
+use crate::job::{Failure, FailureReason, Limits, StdinFormat, StdoutFormat};
+use crate::schema::{SharedSchema, Verdict, Violation};
 
 /// Schema errors that are listed.
 const SCHEMA_ERRORS_MAX: usize = 20;
-/// Of one error's text.
-const ERROR_BYTES_MAX: usize = 500;
+/// What to do about an output that is not JSON.
+pub(super) const HANDLER_HINT: &str = "return JSON text";
+pub(super) const COMMAND_HINT: &str = "print JSON text, or set `stdout` to `text` or `bytes` in the kind's settings";
 
-/// A handler's output, checked.
-pub(super) fn of_handler(output: String, limits: &Limits, schema: Option<&Validator>) -> Result<Bytes, Failure> {
+/// A handler's output; whether it is JSON is for [`check`] to say.
+pub(super) fn of_handler(output: String, limits: &Limits) -> Result<Bytes, Failure> {
     if exceeds(output.len(), limits) {
         return Err(output_too_large(limits));
     }
-    check(&output, schema, "return JSON text")?;
     Ok(Bytes::from(output))
 }
 
-/// A plain command's standard output as JSON, checked.
-pub(super) fn of_command(
-    stdout: Vec<u8>,
-    format: StdoutFormat,
-    limits: &Limits,
-    schema: Option<&Validator>,
-) -> Result<Bytes, Failure> {
+/// A plain command's standard output as JSON, if it is; that is for [`check`] to say.
+pub(super) fn of_command(stdout: Vec<u8>, format: StdoutFormat, limits: &Limits) -> Result<Bytes, Failure> {
     let json = match format {
         StdoutFormat::Json => {
             if stdout.iter().all(u8::is_ascii_whitespace) {
@@ -46,7 +41,6 @@ pub(super) fn of_command(
     if exceeds(json.len(), limits) {
         return Err(output_too_large(limits));
     }
-    check(&json, schema, "print JSON text, or set `stdout` to `text` or `bytes` in the kind's settings")?;
     Ok(Bytes::from(json))
 }
 
@@ -82,28 +76,28 @@ fn invalid(message: impl Into<String>) -> Failure {
     Failure::new(FailureReason::InvalidOutput, message)
 }
 
-fn check(json: &str, schema: Option<&Validator>, instead: &str) -> Result<(), Failure> {
-    let not_json = |error: serde_json::Error| invalid(format!("the output is not JSON ({error}); {instead}"));
+/// Whether it is JSON, of the kind's schema. Quick for most; what takes longer is checked on another thread.
+pub(super) async fn check(output: &Bytes, schema: Option<&SharedSchema>, hint: &str) -> Result<(), Failure> {
+    let not_json = |error: serde_json::Error| invalid(format!("the output is not JSON ({error}); {hint}"));
     let Some(schema) = schema else {
-        // Nobody looks inside: only whether it is JSON.
-        return serde_json::from_str::<IgnoredAny>(json).map(|_| ()).map_err(not_json);
+        // Nobody looks inside.
+        return serde_json::from_slice::<IgnoredAny>(output).map(|_| ()).map_err(not_json);
     };
-    let value: serde_json::Value = serde_json::from_str(json).map_err(not_json)?;
-    let errors: Vec<String> = schema
-        .iter_errors(&value)
-        .take(SCHEMA_ERRORS_MAX)
-        .map(|error| {
-            let pointer = error.instance_path().to_string();
-            let pointer = if pointer.is_empty() { "(root)" } else { pointer.as_str() };
-            cut(format!("{pointer}: {error}"), ERROR_BYTES_MAX)
-        })
-        .collect();
-    match errors.first() {
-        None => Ok(()),
-        Some(first) => {
-            Err(invalid(format!("the output breaks the kind's output schema: {first}")).with_detail(errors.join("\n")))
+    let value: serde_json::Value = serde_json::from_slice(output).map_err(not_json)?;
+    match schema.check(value, SCHEMA_ERRORS_MAX).await {
+        Verdict::Valid => Ok(()),
+        Verdict::Unfinished(exhausted) => Err(invalid(format!("the output {}", exhausted.sentence()))),
+        Verdict::Invalid(violations) => {
+            let lines: Vec<String> = violations.iter().map(line).collect();
+            let first = lines.first().map(String::as_str).unwrap_or_default();
+            Err(invalid(format!("the output breaks the kind's output schema: {first}")).with_detail(lines.join("\n")))
         }
     }
+}
+
+fn line(violation: &Violation) -> String {
+    let Violation { pointer, message } = violation;
+    format!("{}: {message}", if pointer.is_empty() { "(root)" } else { pointer })
 }
 
 #[cfg(test)]
@@ -114,8 +108,8 @@ mod tests {
         result.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).map_err(|failure| failure.reason)
     }
 
-    #[test]
-    fn standard_output_becomes_json() {
+    #[tokio::test]
+    async fn standard_output_becomes_json() {
         use FailureReason::{InvalidOutput, OutputTooLarge};
         let limits = Limits { output_bytes: 20, ..Limits::default() };
         for (stdout, format, expected) in [
@@ -129,21 +123,30 @@ mod tests {
             (b"\xff", StdoutFormat::Text, Err(InvalidOutput)),
             (b"aaaaaaaaaaaaaaaaaaaa", StdoutFormat::Text, Err(OutputTooLarge)),
         ] {
-            let got = reason(of_command(stdout.to_vec(), format, &limits, None));
+            let printed = of_command(stdout.to_vec(), format, &limits);
+            let got = reason(match printed {
+                Ok(output) => check(&output, None, COMMAND_HINT).await.map(|()| output),
+                Err(failure) => Err(failure),
+            });
             assert_eq!(got, expected.map(str::to_owned), "{stdout:?} {format:?}");
         }
     }
 
-    #[test]
-    fn a_broken_schema_lists_pointers() {
-        let schema = serde_json::json!({"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["m"]});
-        let schema = jsonschema::validator_for(&schema).expect("a schema");
-        let limits = Limits::default();
-        let failure = of_handler(r#"{"n":"x"}"#.to_owned(), &limits, Some(&schema)).expect_err("breaks it");
+    fn schema(schema: &str) -> SharedSchema {
+        let compiled = crate::schema::BoundedSchema::compile(schema).expect("a schema");
+        SharedSchema::new(compiled, crate::schema::SlowChecks::default())
+    }
+
+    #[tokio::test]
+    async fn a_broken_schema_lists_pointers() {
+        let schema = schema(r#"{"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["m"]}"#);
+        let broken = Bytes::from_static(br#"{"n":"x"}"#);
+        let failure = check(&broken, Some(&schema), HANDLER_HINT).await.expect_err("breaks it");
         assert_eq!(failure.reason, FailureReason::InvalidOutput);
         let detail = failure.detail.expect("a list");
         assert!(detail.contains("/n: ") && detail.contains("(root): "), "{detail}");
-        assert!(of_handler(r#"{"m":1,"n":2}"#.to_owned(), &limits, Some(&schema)).is_ok());
+        let sound = Bytes::from_static(br#"{"m":1,"n":2}"#);
+        assert!(check(&sound, Some(&schema), HANDLER_HINT).await.is_ok());
     }
 
     #[test]

@@ -14,7 +14,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::attempt_log::{AttemptLog, SharedLog, Stream};
-use super::capabilities::http::ClosedHttp;
+use super::capabilities::http::{ClosedHttp, FIELDS_BYTES_MAX};
 use super::interrupt::{Interrupt, ProgressCell};
 use super::limiter::MemoryMeter;
 use super::streams::{GuestStream, SharedCapture};
@@ -22,6 +22,10 @@ use crate::job::{Clock, FailureReason, LogLevel};
 
 /// Most random bytes a guest gets from one call.
 const RANDOM_BYTES_MAX: u64 = 1 << 20;
+
+/// Things a guest may have the host keep for it at a time: streams, pollables, requests, headers. Each is at most some
+/// 16 KiB, so this is 16 MiB beside the guest's own memory.
+const RESOURCES_MAX: usize = 1_000;
 
 /// A guest that asks `is-cancelled` has this long to end by itself.
 pub(super) const INTERRUPT_GRACE: Duration = Duration::from_millis(50);
@@ -139,6 +143,11 @@ impl AttemptState {
         }
     }
 
+    /// Why a guest that was dropped in a host call ended: past its calls it would not have been let go on.
+    pub(super) fn why_dropped(&self, ended: Ended) -> Ended {
+        if ended == Ended::TimedOut && self.host_calls > self.host_calls_max { Ended::HostCalls } else { ended }
+    }
+
     /// Asked at every tick of the epoch: whether the guest must end, and why.
     pub(super) fn why_end(&mut self) -> Option<Ended> {
         if self.host_calls > self.host_calls_max {
@@ -172,11 +181,12 @@ impl AttemptState {
         self.count_wasi_call();
         let Self { wasi, log, clock, log_bytes_max, plain, http, .. } = self;
         let wasi = wasi.get_or_insert_with(|| {
-            Box::new(Wasi {
-                ctx: closed_context(shared_log(log, clock, *log_bytes_max), plain.as_ref()).build(),
-                table: ResourceTable::new(),
-                http: WasiHttpCtx::new(),
-            })
+            let mut table = ResourceTable::new();
+            table.set_max_capacity(RESOURCES_MAX);
+            let mut http = WasiHttpCtx::new();
+            http.set_field_size_limit(FIELDS_BYTES_MAX);
+            let ctx = closed_context(shared_log(log, clock, *log_bytes_max), plain.as_ref()).build();
+            Box::new(Wasi { ctx, table, http })
         });
         (wasi, http)
     }

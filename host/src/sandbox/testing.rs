@@ -50,11 +50,17 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new() -> Bench {
+        Bench::with(|_| {})
+    }
+
+    /// With what `change` makes of the options.
+    pub(crate) fn with(change: impl FnOnce(&mut SandboxOptions)) -> Bench {
         let directory = tempfile::tempdir().expect("a directory");
         let modules = Arc::new(Modules::default());
         let source: Arc<dyn ArtifactSource> = modules.clone();
-        let sandbox =
-            Sandbox::new(&options(directory.path()), Arc::new(SystemClock::default()), source).expect("a sandbox");
+        let mut options = options(directory.path());
+        change(&mut options);
+        let sandbox = Sandbox::new(&options, Arc::new(SystemClock::default()), source).expect("a sandbox");
         Bench { sandbox, modules, directory }
     }
 

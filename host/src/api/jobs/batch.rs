@@ -10,12 +10,13 @@ use sha2::{Digest as _, Sha256};
 
 use super::batch_lines::{Format, Line, Place, check_lines};
 use super::batch_reply::{reject, reply};
-use super::enqueue::{IDEMPOTENCY_REPLAYED, header_key, key_conflict};
+use super::enqueue::{IDEMPOTENCY_REPLAYED, check_slowly, header_key, key_conflict};
 use super::request::{JobRequest, Rules};
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{Parameters, content_type_is, read_body};
 use crate::api::shared::{Api, Shared};
 use crate::job::JobId;
+use crate::schema::Effort;
 use crate::store::{BatchItem, BatchResult, IdempotencyKey, NewJob};
 
 /// A body up to this size is checked at once; checking a larger one would hold up other requests and gets a thread.
@@ -74,22 +75,31 @@ pub(in crate::api) async fn enqueue_batch(
         IdempotencyKey { key, request_hash: hash.finalize().into() }
     });
     let checked_at_once = body.len() <= CHECKED_AT_ONCE_BYTES_MAX;
+    // Until the answer is written, and as long as anything checks it for a client that has hung up.
+    let held = Arc::new((body, turn));
     let check = {
-        let api: Arc<Api> = Arc::clone(&api);
-        move || {
+        let (api, held): (Arc<Api>, _) = (Arc::clone(&api), Arc::clone(&held));
+        move |effort| {
             let catalog = api.store.catalog();
-            let mut rules = Rules::new(&api, &catalog);
-            let lines = check_lines(&mut rules, format, &body, api.config.requests.batch_jobs_max)?;
-            // Held until the answer is written, wherever a client that hangs up leaves this.
-            Ok::<_, ApiError>((lines, body, turn))
+            let mut rules = Rules::new(&api, &catalog, effort);
+            let lines = check_lines(&mut rules, format, &held.0, api.config.requests.batch_jobs_max)?;
+            Ok::<_, ApiError>((!rules.is_unfinished()).then_some(lines))
         }
     };
-    let (lines, _body, _turn) = if checked_at_once {
-        check()?
+    let quickly = check.clone();
+    let lines = if checked_at_once {
+        quickly(Effort::Quick)?
     } else {
-        tokio::task::spawn_blocking(check).await.map_err(|error| ApiError::internal(&error))??
+        let checked = tokio::task::spawn_blocking(move || quickly(Effort::Quick)).await;
+        checked.map_err(|error| ApiError::internal(&error))??
     };
-    enqueue_lines(&api, lines, atomic, key).await
+    let lines = match lines {
+        Some(lines) => lines,
+        None => check_slowly(&api, move || check(Effort::Thorough)).await?.unwrap_or_default(),
+    };
+    let answer = enqueue_lines(&api, lines, atomic, key).await;
+    drop(held);
+    answer
 }
 
 fn format_of(headers: &HeaderMap) -> Result<Format, ApiError> {

@@ -1,8 +1,12 @@
 //! `POST /v1/jobs`: the hot path. The body is parsed once, the payload stays a slice of it, and the answer is
 //! written from the committed row.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
@@ -15,8 +19,11 @@ use crate::api::extract::{NoParameters, parse_json, read_body, require_json};
 use crate::api::shared::{Api, Shared};
 use crate::api::wire::job::Job;
 use crate::job::JobId;
-use crate::store::{EnqueueResult, JobRow, QUEUES_MAX};
+use crate::schema::Effort;
+use crate::store::{EnqueueResult, JobRow, NewJob, QUEUES_MAX};
 
+/// How long a payload that takes long to check waits for its turn and for the result.
+const SLOW_CHECK_WAIT_MAX: Duration = Duration::from_secs(15);
 /// Room for everything of a request that is not its payload, bytes.
 const REQUEST_FIELDS_BYTES_MAX: usize = 64 << 10;
 /// A first guess at the length of an answer beside the payload, bytes.
@@ -57,11 +64,7 @@ pub(in crate::api) async fn enqueue(
     let body_bytes_max = api.config.requests.payload_bytes_max.saturating_add(REQUEST_FIELDS_BYTES_MAX);
     let body = read_body(&api.bodies, &parts.headers, body, body_bytes_max).await?;
     let header_key = header_key(&parts.headers)?;
-    let checked = {
-        // Not held longer than this: a wait must not keep an old catalog alive.
-        let catalog = api.store.catalog();
-        Rules::new(&api, &catalog).check(parse_json::<JobRequest>(&body)?, &body, header_key)
-    };
+    let checked = check(&api, &body, header_key).await?;
     let wait = preferred_wait(&parts.headers);
 
     let (id, created) = match checked {
@@ -112,6 +115,41 @@ pub(in crate::api) async fn enqueue(
         response.headers_mut().insert(PREFERENCE_APPLIED.clone(), applied);
     }
     Ok(response)
+}
+
+/// Checks the request at once, or, when that takes long, on another thread.
+async fn check(api: &Arc<Api>, body: &Bytes, header_key: Option<&str>) -> Result<Result<NewJob, Refused>, ApiError> {
+    {
+        // Not held longer than this: a wait must not keep an old catalog alive.
+        let catalog = api.store.catalog();
+        let mut rules = Rules::new(api, &catalog, Effort::Quick);
+        let checked = rules.check(parse_json::<JobRequest>(body)?, body, header_key);
+        if !rules.is_unfinished() {
+            return Ok(checked);
+        }
+    }
+    let (shared, body, header_key) = (Arc::clone(api), body.clone(), header_key.map(str::to_owned));
+    check_slowly(api, move || {
+        let catalog = shared.store.catalog();
+        let mut rules = Rules::new(&shared, &catalog, Effort::Thorough);
+        Ok(rules.check(parse_json::<JobRequest>(&body)?, &body, header_key.as_deref()))
+    })
+    .await
+}
+
+/// Does what takes long when it is its turn, or refuses when that does not come.
+pub(super) async fn check_slowly<T: Send + 'static>(
+    api: &Api,
+    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    match tokio::time::timeout(SLOW_CHECK_WAIT_MAX, api.validators.slow().run(work)).await {
+        Ok(Some(checked)) => checked,
+        Ok(None) | Err(_) => Err(ApiError::new(
+            ProblemCode::Busy,
+            "too many payloads that take long to check came at once; send them again later, or make the schemas of their \
+             kinds simpler",
+        )),
+    }
 }
 
 /// The job this request made when it came before; what is wrong with it now does not matter then.

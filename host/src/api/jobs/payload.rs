@@ -1,9 +1,8 @@
 //! Payloads: what every handler can read, and what the schema of the kind takes.
 
-use jsonschema::Validator;
-
 use crate::api::error::{ApiError, FIELD_ERRORS_MAX, FieldError, ProblemCode};
 use crate::api::extract::parse_strict_value;
+use crate::schema::{Effort, Exhausted, SharedSchema, Verdict};
 
 /// Deepest nesting of arrays and objects: what parsers on the way, guests' included, are sure to read.
 const NESTING_MAX: usize = 127;
@@ -91,23 +90,42 @@ pub(super) fn accepts_anything(schema: &str) -> bool {
     matches!(schema.trim(), "true" | "{}")
 }
 
+/// Why a payload was not accepted.
+#[derive(Debug)]
+pub(super) enum Rejected {
+    /// It never will be.
+    Refused(ApiError),
+    /// To find out takes more than the effort that was allowed.
+    Unfinished(Exhausted),
+}
+
+impl From<ApiError> for Rejected {
+    fn from(error: ApiError) -> Self {
+        Self::Refused(error)
+    }
+}
+
 /// Refuses a payload that breaks the schema, naming every place up to a bound. The parser refuses what
 /// [`check_readable`] does.
-pub(super) fn check(validator: &Validator, payload: &[u8]) -> Result<(), ApiError> {
-    let refuse = |errors| ApiError::fields(ProblemCode::InvalidPayload, errors);
+pub(super) fn check(schema: &SharedSchema, payload: &[u8], effort: Effort) -> Result<(), Rejected> {
     let value = std::str::from_utf8(payload)
         .map_err(|error| error.to_string())
         .and_then(parse_strict_value)
         .map_err(|message| refuse_text(stumbling_block(payload).unwrap_or(message)))?;
-    if validator.is_valid(&value) {
-        return Ok(());
+    match schema.check_here(&value, effort, FIELD_ERRORS_MAX) {
+        Verdict::Valid => Ok(()),
+        Verdict::Unfinished(exhausted) => Err(Rejected::Unfinished(exhausted)),
+        Verdict::Invalid(violations) => {
+            let errors = violations.into_iter().map(|v| FieldError::new(format!("/payload{}", v.pointer), v.message));
+            Err(ApiError::fields(ProblemCode::InvalidPayload, errors.collect()).into())
+        }
     }
-    let errors: Vec<FieldError> = validator
-        .iter_errors(&value)
-        .take(FIELD_ERRORS_MAX)
-        .map(|error| FieldError::new(format!("/payload{}", error.instance_path()), error.to_string()))
-        .collect();
-    Err(refuse(errors))
+}
+
+/// A payload of which nobody can say in time whether it is valid.
+#[cold]
+pub(super) fn refuse_unfinished(exhausted: Exhausted) -> ApiError {
+    refuse_text(exhausted.sentence().to_owned())
 }
 
 #[cfg(test)]
@@ -115,9 +133,22 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    fn schema(schema: &serde_json::Value) -> SharedSchema {
+        let compiled = crate::schema::BoundedSchema::compile(&schema.to_string()).unwrap();
+        SharedSchema::new(compiled, crate::schema::SlowChecks::default())
+    }
+
+    fn checked(schema: &SharedSchema, payload: &[u8]) -> Result<(), ApiError> {
+        match check(schema, payload, Effort::Thorough) {
+            Ok(()) => Ok(()),
+            Err(Rejected::Refused(error)) => Err(error),
+            Err(Rejected::Unfinished(exhausted)) => Err(refuse_unfinished(exhausted)),
+        }
+    }
+
     #[test]
     fn what_handlers_could_not_read_is_refused_with_or_without_a_schema() {
-        let any = jsonschema::validator_for(&serde_json::json!({"minProperties": 0})).unwrap();
+        let any = schema(&serde_json::json!({"minProperties": 0}));
         let nested = |levels| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
         let digits = |count| "9".repeat(count);
         for (payload, said) in [
@@ -137,7 +168,7 @@ mod tests {
             (nested(128), Some("127 levels at byte 127")),
             (format!("[{}]", ["[]"; 1_000].join(",")), None),
         ] {
-            for checked in [check_readable(payload.as_bytes()), check(&any, payload.as_bytes())] {
+            for checked in [check_readable(payload.as_bytes()), checked(&any, payload.as_bytes())] {
                 match (checked, said) {
                     (Ok(()), None) => {}
                     (Err(error), Some(said)) => {
@@ -158,8 +189,8 @@ mod tests {
             "additionalProperties": false,
             "properties": {"to": {"type": "array", "items": {"type": "string"}}, "a/b": {"type": "integer"}},
         });
-        let validator = jsonschema::validator_for(&schema).unwrap();
-        assert!(check(&validator, br#"{"to": ["x"]}"#).is_ok());
+        let schema = self::schema(&schema);
+        assert!(checked(&schema, br#"{"to": ["x"]}"#).is_ok());
         for (payload, pointers) in [
             (r#"{"to": ["x", 1, 2]}"#, &["/payload/to/1", "/payload/to/2"][..]),
             (r#"{"to": [], "a/b": "x"}"#, &["/payload/a~1b"]),
@@ -167,12 +198,12 @@ mod tests {
             ("null", &["/payload"]),
             (r#"{"to": [], "to": [1]}"#, &["/payload"]),
         ] {
-            let error = check(&validator, payload.as_bytes()).unwrap_err();
+            let error = checked(&schema, payload.as_bytes()).unwrap_err();
             assert_eq!(error.code(), ProblemCode::InvalidPayload);
             let found: Vec<_> = error.errors().iter().map(|error| error.pointer.as_str()).collect();
             assert_eq!(found, pointers, "{payload}");
         }
         let many = format!(r#"{{"to": [{}]}}"#, vec!["1"; 1_000].join(","));
-        assert_eq!(check(&validator, many.as_bytes()).unwrap_err().errors().len(), FIELD_ERRORS_MAX);
+        assert_eq!(checked(&schema, many.as_bytes()).unwrap_err().errors().len(), FIELD_ERRORS_MAX);
     }
 }

@@ -2,6 +2,7 @@
 //! Pure but for the compiled schemas it is given. Says everything that is wrong at once, each with its pointer.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
-use super::payload;
+use super::payload::{self, Rejected};
 use crate::api::error::{ApiError, FieldError, ProblemCode, quoted};
 use crate::api::wire::{Instant, ceilings};
 use crate::job::field::{positive, ranged};
@@ -21,6 +22,7 @@ use crate::job::{
     ByteSize, JobOptions, JobSpec, KindName, LimitBounds, LimitRequest, QueueName, RetryWire, Span, Timestamp,
 };
 use crate::modules::{KindValidators, Validators};
+use crate::schema::{Effort, Exhausted, SharedSchema};
 use crate::store::{Catalog, IdempotencyKey, KindEntry, NewJob, TenantId};
 
 /// Longest idempotency key, bytes.
@@ -31,6 +33,10 @@ const KINDS_COMPARED_MAX: usize = 10_000;
 const SUGGESTIONS_MAX: usize = 3;
 /// Names less alike than this are not suggested.
 const SUGGESTION_LIKENESS_MIN: f64 = 0.75;
+/// Payloads of one request that may take long to check.
+const THOROUGH_CHECKS_MAX: u32 = 5;
+/// Payloads of one request whose quick check may be given up; the others are not looked at any more.
+const GIVEN_UP_MAX: u32 = 100;
 /// Unknown kinds of one batch that get suggestions.
 const SUGGESTED_KINDS_MAX: usize = 16;
 
@@ -96,6 +102,10 @@ pub(super) struct Rules<'r> {
     pub(super) payload_bytes_max: usize,
     pub(super) default_queue: &'r QueueName,
     pub(super) now: Timestamp,
+    /// How long a check may go on.
+    pub(super) effort: Effort,
+    /// Checks of payloads that were given up for lack of effort.
+    given_up: Cell<u32>,
     known: FxHashMap<String, Result<KnownKind<'r>, ApiError>>,
 }
 
@@ -121,7 +131,7 @@ impl From<ApiError> for Refused {
 }
 
 impl<'r> Rules<'r> {
-    pub(super) fn new(api: &'r crate::api::shared::Api, catalog: &'r Catalog) -> Self {
+    pub(super) fn new(api: &'r crate::api::shared::Api, catalog: &'r Catalog, effort: Effort) -> Self {
         Self {
             tenant: api.tenant(),
             catalog,
@@ -130,8 +140,15 @@ impl<'r> Rules<'r> {
             payload_bytes_max: api.config.requests.payload_bytes_max,
             default_queue: &api.default_queue,
             now: api.clock.now(),
+            effort,
+            given_up: Cell::new(0),
             known: FxHashMap::default(),
         }
+    }
+
+    /// Something could not be found out with the effort that was allowed; what was refused may only be that.
+    pub(super) fn is_unfinished(&self) -> bool {
+        self.effort == Effort::Quick && self.given_up.get() > 0
     }
 
     /// Checks one request whose text lies inside `body`. `header_key` is the header `Idempotency-Key`.
@@ -163,7 +180,10 @@ impl<'r> Rules<'r> {
         let validators = if payload::accepts_anything(&entry.input_schema) {
             None
         } else {
-            Some(self.validators.of(entry).map_err(|error| ApiError::internal(&error))?)
+            match self.validators.of(entry, self.effort).map_err(|error| ApiError::internal(&error))? {
+                Some(validators) => Some(validators),
+                None => return Err(self.give_up(Exhausted::Time)),
+            }
         };
         Ok(KnownKind { entry, validators })
     }
@@ -253,11 +273,40 @@ impl<'r> Rules<'r> {
             return Err(ApiError::invalid(errors));
         }
         if let Some(validator) = kind.validators.as_ref().and_then(|validators| validators.input.as_ref()) {
-            payload::check(validator, &spec.payload)?;
+            self.check_payload(validator, &spec.payload)?;
         } else {
             payload::check_readable(&spec.payload)?;
         }
         Ok(spec)
+    }
+}
+
+impl Rules<'_> {
+    /// Quickly, which is enough for nearly all; of the others only a few, with whatever effort is allowed.
+    fn check_payload(&self, schema: &SharedSchema, payload: &[u8]) -> Result<(), ApiError> {
+        let given_up = self.given_up.get();
+        if self.is_unfinished() || given_up >= GIVEN_UP_MAX {
+            return Err(self.give_up(Exhausted::Time));
+        }
+        let mut checked = payload::check(schema, payload, Effort::Quick);
+        if matches!(checked, Err(Rejected::Unfinished(Exhausted::Time | Exhausted::Depth)))
+            && self.effort == Effort::Thorough
+            && given_up < THOROUGH_CHECKS_MAX
+        {
+            self.given_up.set(given_up + 1);
+            checked = payload::check(schema, payload, Effort::Thorough);
+        }
+        checked.map_err(|rejected| match rejected {
+            Rejected::Refused(error) => error,
+            Rejected::Unfinished(Exhausted::LongText) => payload::refuse_unfinished(Exhausted::LongText),
+            Rejected::Unfinished(exhausted) => self.give_up(exhausted),
+        })
+    }
+
+    #[cold]
+    fn give_up(&self, why: Exhausted) -> ApiError {
+        self.given_up.set(self.given_up.get().saturating_add(1));
+        payload::refuse_unfinished(why)
     }
 }
 

@@ -52,6 +52,8 @@ fn check_with(text: &str, header_key: Option<&str>) -> Result<NewJob, ApiError> 
         payload_bytes_max: 1_000,
         default_queue: &QueueName::default_queue(),
         now: NOW,
+        effort: crate::schema::Effort::Thorough,
+        given_up: std::cell::Cell::new(0),
         known: FxHashMap::default(),
     };
     let body = Bytes::copy_from_slice(text.as_bytes());

@@ -108,7 +108,11 @@ fn refuse(error: UploadError) -> ApiError {
 
 fn refuse_compile(error: &CompileError, sentence: String) -> ApiError {
     match error {
-        CompileError::Refused(_) | CompileError::TimedOut(_) | CompileError::OutOfMemory(_) => {
+        CompileError::Refused(_)
+        | CompileError::TimedOut(_)
+        | CompileError::OutOfMemory(_)
+        | CompileError::Crashed(_)
+        | CompileError::TooLarge(_) => {
             ApiError::fields(ProblemCode::CompileFailed, vec![FieldError::new("", sentence)])
         }
         CompileError::NoRoom(_) => {
@@ -148,6 +152,8 @@ mod tests {
             (UploadError::Compile(CompileError::Refused("x".into())), 422, "compile_failed"),
             (UploadError::Compile(CompileError::TimedOut(Duration::ZERO)), 422, "compile_failed"),
             (UploadError::Compile(CompileError::OutOfMemory(1)), 422, "compile_failed"),
+            (UploadError::Compile(CompileError::Crashed("x".into())), 422, "compile_failed"),
+            (UploadError::Compile(CompileError::TooLarge(1)), 422, "compile_failed"),
             (UploadError::Compile(CompileError::Process("secret".into())), 503, "compiler_unavailable"),
             (UploadError::Describe(DescribeError::Invalid("x".into())), 422, "describe_failed"),
             (UploadError::Describe(SandboxError::Engine("secret".into()).into()), 500, "internal"),

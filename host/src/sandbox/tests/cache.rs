@@ -105,17 +105,51 @@ async fn missing_bytes_and_a_broken_compiler_are_the_hosts_fault() {
     let error = sandbox.guest(digest, GuestType::CoreCommand).await.expect_err("cannot compile");
     assert!(matches!(error, SandboxError::Compile(CompileError::Process(_))), "{error:?}");
     // One that never ends is killed.
-    let script = directory.path().join("forever");
-    fs::write(&script, "#!/bin/sh\nexec /bin/sleep 3600\n").expect("writes");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("makes it executable");
-    }
-    options.compiler = CompilerProcess::Path(script);
+    options.compiler = CompilerProcess::Path(script(directory.path(), "forever", "exec /bin/sleep 3600"));
     options.compile_timeout = std::time::Duration::from_millis(100);
     let source: Arc<dyn ArtifactSource> = bench.modules.clone();
     let sandbox = Sandbox::new(&options, Arc::new(SystemClock::default()), source).expect("a sandbox");
     let error = sandbox.guest(digest, GuestType::CoreCommand).await.expect_err("takes too long");
     assert!(matches!(error, SandboxError::Compile(CompileError::TimedOut(_))), "{error:?}");
+}
+
+/// An executable shell script.
+fn script(directory: &std::path::Path, name: &str, does: &str) -> std::path::PathBuf {
+    let path = directory.join(name);
+    fs::write(&path, format!("#!/bin/sh\n{does}\n")).expect("writes");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("makes it executable");
+    }
+    path
+}
+
+#[tokio::test]
+async fn what_a_compiler_dies_of_tells_whose_fault_it_is() {
+    let bench = Bench::new();
+    let digest = bench.add(EXIT_0);
+    for (name, does) in
+        [("fault", "kill -SEGV $$"), ("panic", "exit 101"), ("large", "kill -XFSZ $$"), ("killed", "kill -KILL $$")]
+    {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut options = options(directory.path());
+        options.compiler = CompilerProcess::Path(script(directory.path(), name, does));
+        let source: Arc<dyn ArtifactSource> = bench.modules.clone();
+        let sandbox = Sandbox::new(&options, Arc::new(SystemClock::default()), source).expect("a sandbox");
+        let error = sandbox.guest(digest, GuestType::CoreCommand).await.expect_err("cannot compile");
+        let SandboxError::Compile(error) = error else { panic!("{error:?}") };
+        let found = match error {
+            CompileError::Crashed(_) => "module",
+            CompileError::TooLarge(_) => "large",
+            CompileError::Process(_) => "host",
+            other => panic!("{name}: {other:?}"),
+        };
+        let wanted = match name {
+            "fault" | "panic" => "module",
+            "large" => "large",
+            _ => "host",
+        };
+        assert_eq!(found, wanted, "{name}");
+    }
 }

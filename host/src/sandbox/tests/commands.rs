@@ -63,7 +63,7 @@ async fn every_limit_has_its_own_reason_and_the_next_job_runs() {
         (import "wasi_snapshot_preview1" "sched_yield" (func $yield (result i32)))
         (memory (export "memory") 1) (func (export "_start") (loop $l (drop (call $yield)) (br $l))))"#;
     let short = Duration::from_millis(200);
-    let changes: [(&str, &str, Change, FailureReason); 9] = [
+    let changes: [(&str, &str, Change, FailureReason); 10] = [
         ("loop, fuel", looping, |i, _| i.limits.fuel = 1_000_000, FailureReason::FuelExhausted),
         (
             "loop, time",
@@ -82,6 +82,12 @@ async fn every_limit_has_its_own_reason_and_the_next_job_runs() {
             FailureReason::Timeout,
         ),
         ("sleep", sleeping, |i, short| i.limits.timeout = short, FailureReason::Timeout),
+        (
+            "sleep past its calls",
+            sleeping,
+            |i, short| (i.limits.timeout, i.limits.host_calls) = (short, 0),
+            FailureReason::HostCallsExceeded,
+        ),
         ("host calls", calling, |i, _| i.limits.host_calls = 100, FailureReason::HostCallsExceeded),
     ];
     for (name, wat, change, reason) in changes {
@@ -94,6 +100,40 @@ async fn every_limit_has_its_own_reason_and_the_next_job_runs() {
         }
         let next = bench.run_with(GuestType::CoreCommand, EXIT_0, text_out).await;
         assert_eq!(output(&next), "\"\"", "after {name}");
+    }
+}
+
+/// Guests of the largest shape there may be, more of them than there is room for, all of which want to sleep at once.
+#[tokio::test]
+async fn who_finds_no_room_waits_for_it() {
+    let bench = Bench::with(|options| options.instances_max = 2);
+    let large = format!(
+        r#"(module
+        (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 1) {} {}
+        (func (export "_start")
+            (i32.store (i32.const 16) (i32.const 1))
+            (i64.store (i32.const 24) (i64.const 100000000))
+            (drop (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))))"#,
+        "(memory 1)".repeat(9),
+        "(table 1 funcref)".repeat(40),
+    );
+    let runs = (0..5).map(|_| bench.run_with(GuestType::CoreCommand, &large, text_out));
+    for execution in futures_util::future::join_all(runs).await {
+        assert_eq!(output(&execution), "\"\"");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_growth_that_the_program_copes_with_is_no_failure_of_memory() {
+    let bench = Bench::new();
+    let grow = "(drop (memory.grow (i32.const 60000)))";
+    for (code, reason) in
+        [(75, FailureReason::HandlerError), (65, FailureReason::HandlerError), (1, FailureReason::MemoryExceeded)]
+    {
+        let execution =
+            bench.command(&printer(2, "why\n", 1, &format!("{grow} (call $exit (i32.const {code}))"))).await;
+        assert_eq!(failure(&execution).reason, reason, "{code}");
     }
 }
 
@@ -156,8 +196,8 @@ async fn standard_output_is_the_output() {
     assert!(json.receipt.fuel_used > 0 && json.receipt.memory_peak_bytes == 2 * 65_536, "{:?}", json.receipt);
     let garbage = bench.command(&printer(1, "not json", 1, "")).await;
     assert_eq!(failure(&garbage).reason, FailureReason::InvalidOutput);
-    let schema = serde_json::json!({"type": "object", "required": ["b"]});
-    let schema = std::sync::Arc::new(jsonschema::validator_for(&schema).expect("a schema"));
+    let schema = crate::schema::BoundedSchema::compile(r#"{"type": "object", "required": ["b"]}"#).expect("a schema");
+    let schema = crate::schema::SharedSchema::new(schema, crate::schema::SlowChecks::default());
     let broken = bench
         .run_with(GuestType::CoreCommand, &printer(1, "{\"a\":[1]}\n", 1, ""), |invocation| {
             invocation.output_schema = Some(schema);

@@ -269,6 +269,51 @@ async fn a_component_command_runs_and_can_only_fail() {
     assert_eq!(failure(&trap).reason, FailureReason::Trap);
 }
 
+/// Keeps making the thing that `import` makes, and keeps each.
+fn hoarder(interface: &str, exports: &str, make: &str, core_call: &str) -> String {
+    format!(
+        r#"(component
+        (import "{interface}" (instance $from {exports}))
+        (core func $make (canon lower (func $from "{make}")))
+        (core module $code
+            (import "from" "make" (func $make {core_call}
+            (func (export "run") (result i32) (local $n i32)
+                (loop $again
+                    (drop (call $make))
+                    (local.set $n (i32.add (local.get $n) (i32.const 1)))
+                    (br_if $again (i32.lt_u (local.get $n) (i32.const 5000))))
+                (i32.const 0)))
+        (core instance $made (export "make" (func $make)))
+        (core instance $c (instantiate $code (with "from" (instance $made))))
+        (func $run (result (result)) (canon lift (core func $c "run")))
+        (instance $i (export "run" (func $run)))
+        (export "wasi:cli/run@0.2.0" (instance $i)))"#
+    )
+}
+
+#[tokio::test]
+async fn what_the_host_keeps_for_a_guest_is_bounded() {
+    let bench = Bench::new();
+    let headers = hoarder(
+        "wasi:http/types@0.2.0",
+        r#"(export "fields" (type $fields (sub resource))) (export "[constructor]fields" (func (result (own $fields))))"#,
+        "[constructor]fields",
+        "(result i32)))",
+    );
+    let options = hoarder(
+        "wasi:http/types@0.2.0",
+        r#"(export "request-options" (type $options (sub resource)))
+           (export "[constructor]request-options" (func (result (own $options))))"#,
+        "[constructor]request-options",
+        "(result i32)))",
+    );
+    for hoarder in [headers, options] {
+        let execution = bench.run_with(GuestType::ComponentCommand, &hoarder, |_| {}).await;
+        assert_eq!(failure(&execution).reason, FailureReason::Trap, "{execution:?}");
+        assert!((900..1_100).contains(&execution.receipt.host_calls), "{:?}", execution.receipt);
+    }
+}
+
 #[test]
 fn the_floor_counts_calls() {
     let wasm = wat::parse_str(handler(GREET, ECHO)).expect("valid text");

@@ -1,0 +1,354 @@
+//! A schema that was found small enough, compiled, and the one place values are checked against it.
+
+use std::fmt::Write as _;
+use std::io;
+use std::time::Duration;
+
+use jsonschema::{PatternOptions, ValidationError, Validator};
+use serde_json::Value;
+
+use super::budget::{Budget, Exhausted, within};
+use super::metered::{Metered, MeteredJson};
+use super::pattern::{PATTERN_CACHE_BYTES_MAX, PATTERN_COMPILED_BYTES_MAX, Pattern};
+use super::shape;
+use crate::job::cut;
+
+/// Largest schema, bytes.
+const SCHEMA_BYTES_MAX: usize = 256 << 10;
+/// A schema of fewer schemas is compiled and dropped on any thread's stack; more get a stack of their own.
+const SUBSCHEMAS_ON_ANY_STACK_MAX: usize = 48;
+/// Stack for compiling and dropping the largest schemas, and for long checks, bytes. Only what is used is ever mapped.
+const DEEP_STACK_BYTES: usize = 128 << 20;
+/// Processor time of a check beside other work: many times what an honest one takes.
+const QUICK_CPU_MAX: Duration = Duration::from_millis(2);
+/// Its stack, bytes: most of what a thread of ours has is still free where values are checked.
+const QUICK_STACK_BYTES_MAX: usize = 512 << 10;
+/// Processor time of a check on a thread of its own.
+const THOROUGH_CPU_MAX: Duration = Duration::from_secs(1);
+const THOROUGH_STACK_BYTES_MAX: usize = DEEP_STACK_BYTES / 2;
+/// Processor time spent on finding out where a value breaks its schema, once it is known that it does.
+const EXPLAINING_CPU_MAX: Duration = Duration::from_millis(50);
+/// Of one violation's text, bytes.
+const MESSAGE_BYTES_MAX: usize = 500;
+
+/// How long a check may go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    /// On a thread that others wait for: a few milliseconds.
+    Quick,
+    /// On a thread of its own, from [`super::SlowChecks`]: a second.
+    Thorough,
+}
+
+/// What a check came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The value is valid.
+    Valid,
+    /// It is not, in these places: at least one, at most as many as were asked for.
+    Invalid(Vec<Violation>),
+    /// The check was given up.
+    Unfinished(Exhausted),
+}
+
+/// One place where a value breaks its schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// JSON pointer.
+    pub pointer: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// A compiled schema.
+pub struct BoundedSchema {
+    /// `None` once dropped.
+    validator: Option<Validator<MeteredJson>>,
+    subschemas: usize,
+}
+
+impl BoundedSchema {
+    /// Compiles a schema, JSON text, unless it is past a bound. The error is a sentence that begins with its verb.
+    /// Blocks: tens of milliseconds for the largest.
+    pub fn compile(schema: &str) -> Result<BoundedSchema, String> {
+        if schema.len() > SCHEMA_BYTES_MAX {
+            return Err(format!("is larger than {SCHEMA_BYTES_MAX} bytes; describe less, or less exactly"));
+        }
+        let schema: Value = serde_json::from_str(schema).map_err(|error| format!("is not JSON: {error}"))?;
+        let subschemas = shape::inspect(&schema)?.subschemas;
+        let validator = if subschemas <= SUBSCHEMAS_ON_ANY_STACK_MAX {
+            build(&schema)
+        } else {
+            let compiled = on_deep_stack(move || build(&schema));
+            let compiled =
+                compiled.map_err(|error| format!("cannot be compiled now, the host lacks memory: {error}"))?;
+            compiled.join().unwrap_or_else(|_| Err("makes the compiler fail".to_owned()))
+        }?;
+        Ok(BoundedSchema { validator: Some(validator), subschemas })
+    }
+
+    /// Checks a value.
+    pub fn check(&self, value: &Value, effort: Effort, violations_max: usize) -> Verdict {
+        let Some(validator) = &self.validator else { return Verdict::Valid };
+        let (cpu_max, stack_bytes_max) = match effort {
+            Effort::Quick => (QUICK_CPU_MAX, QUICK_STACK_BYTES_MAX),
+            Effort::Thorough => (THOROUGH_CPU_MAX, THOROUGH_STACK_BYTES_MAX),
+        };
+        match within(Budget { cpu_max, stack_bytes_max }, || validator.is_valid(Metered(value))) {
+            Ok(true) => return Verdict::Valid,
+            Ok(false) => {}
+            Err(exhausted) => return Verdict::Unfinished(exhausted),
+        }
+        let explaining = Budget { cpu_max: cpu_max.min(EXPLAINING_CPU_MAX), stack_bytes_max };
+        let violations = within(explaining, || {
+            validator
+                .iter_errors(Metered(value))
+                .take(violations_max)
+                .map(|error| violation(&error))
+                .collect::<Vec<_>>()
+        });
+        match (violations, effort) {
+            (Ok(violations), _) if !violations.is_empty() => Verdict::Invalid(violations),
+            (Err(exhausted), Effort::Quick) => Verdict::Unfinished(exhausted),
+            _ => Verdict::Invalid(vec![Violation {
+                pointer: String::new(),
+                message: "does not match the schema; to find every place where would take too long".to_owned(),
+            }]),
+        }
+    }
+}
+
+impl Drop for BoundedSchema {
+    fn drop(&mut self) {
+        let Some(validator) = self.validator.take() else { return };
+        if self.subschemas > SUBSCHEMAS_ON_ANY_STACK_MAX {
+            // Without a thread the closure is dropped here: better than never, and nearly always deep enough.
+            let _dropped = on_deep_stack(move || drop(validator));
+        }
+    }
+}
+
+impl std::fmt::Debug for BoundedSchema {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BoundedSchema").field("subschemas", &self.subschemas).finish_non_exhaustive()
+    }
+}
+
+/// Nothing is fetched from anywhere. Patterns of members' names are matched in one pass only.
+fn build(schema: &Value) -> Result<Validator<MeteredJson>, String> {
+    let in_one_pass =
+        PatternOptions::regex().size_limit(PATTERN_COMPILED_BYTES_MAX).dfa_size_limit(PATTERN_CACHE_BYTES_MAX);
+    jsonschema::options_for::<MeteredJson>()
+        .offline()
+        .with_pattern_options(in_one_pass)
+        .with_keyword("pattern", |_, pattern, _| Ok(Box::new(Pattern::compile(pattern)?)))
+        .build(schema)
+        .map_err(|error| format!("is not a valid JSON Schema: {}", text_of(&error)))
+}
+
+fn violation(error: &ValidationError<'_>) -> Violation {
+    Violation { pointer: error.instance_path().to_string(), message: text_of(error) }
+}
+
+/// The error in words. It quotes the value, which may be large: writing ends where nobody would read on.
+fn text_of(error: &ValidationError<'_>) -> String {
+    struct UpTo(String);
+    impl std::fmt::Write for UpTo {
+        fn write_str(&mut self, text: &str) -> std::fmt::Result {
+            self.0.push_str(text.get(..text.floor_char_boundary(MESSAGE_BYTES_MAX)).unwrap_or_default());
+            if self.0.len() > MESSAGE_BYTES_MAX { Err(std::fmt::Error) } else { Ok(()) }
+        }
+    }
+    let mut text = UpTo(String::new());
+    // It ends early where there is too much of it.
+    let _cut_short = write!(text, "{error}");
+    cut(text.0, MESSAGE_BYTES_MAX)
+}
+
+/// A thread with room for the deepest schemas.
+pub(super) fn on_deep_stack<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<std::thread::JoinHandle<T>> {
+    std::thread::Builder::new().name("stoker-schema".to_owned()).stack_size(DEEP_STACK_BYTES).spawn(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const TREE: &str = r##"{"$ref": "#/$defs/n", "$defs": {"n": {"anyOf": [
+        {"type": "integer"},
+        {"type": "object", "properties": {"child": {"$ref": "#/$defs/n"}}, "required": ["child"]},
+        {"type": "object", "properties": {"child": {"$ref": "#/$defs/n"}, "note": {"type": "string"}}, "required": ["child"]}
+    ]}}}"##;
+
+    fn compiled(schema: &Value) -> BoundedSchema {
+        BoundedSchema::compile(&schema.to_string()).expect("a schema")
+    }
+
+    fn nested(levels: usize, innermost: Value) -> Value {
+        (0..levels).fold(innermost, |value, _| json!({ "child": value }))
+    }
+
+    fn violations(verdict: Verdict) -> Vec<Violation> {
+        match verdict {
+            Verdict::Invalid(violations) => violations,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Runs where a test of the host's threads would: with the stack they have.
+    fn on_two_mebibytes<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+        let thread = std::thread::Builder::new().stack_size(2 << 20).spawn(work).expect("a thread");
+        thread.join().expect("no panic")
+    }
+
+    #[test]
+    fn every_broken_place_is_named_up_to_a_bound() {
+        let schema = compiled(&json!({
+            "type": "object",
+            "required": ["to"],
+            "properties": {"to": {"items": {"type": "string", "pattern": "^a"}}},
+        }));
+        assert_eq!(schema.check(&json!({"to": ["a"]}), Effort::Quick, 20), Verdict::Valid);
+        let found = violations(schema.check(&json!({"to": ["a", 1, "b"]}), Effort::Quick, 20));
+        let found: Vec<_> = found.iter().map(|v| (v.pointer.as_str(), v.message.as_str())).collect();
+        let wanted = [("/to/1", r#"1 is not of type "string""#), ("/to/2", r#""b" does not match "^a""#)];
+        assert_eq!(found, wanted);
+        let found = violations(schema.check(&json!({"to": vec![0; 100]}), Effort::Quick, 20));
+        assert_eq!(found.len(), 20);
+        let long = violations(schema.check(&json!("x".repeat(1 << 20)), Effort::Quick, 20));
+        assert!(long[0].message.len() <= MESSAGE_BYTES_MAX, "{}", long[0].message.len());
+    }
+
+    #[test]
+    fn what_is_valid_is_found_valid_though_it_branches_at_every_level() {
+        let schema = BoundedSchema::compile(TREE).expect("a schema");
+        assert_eq!(schema.check(&nested(20, json!(1)), Effort::Thorough, 20), Verdict::Valid);
+        // What exactly is wrong would take for ever to say.
+        let found = violations(schema.check(&nested(20, json!("x")), Effort::Thorough, 20));
+        assert_eq!((found.len(), found[0].pointer.as_str()), (1, ""));
+        assert!(found[0].message.contains("too long"), "{found:?}");
+        // Nothing is left behind by what was given up.
+        assert_eq!(schema.check(&nested(3, json!(1)), Effort::Quick, 20), Verdict::Valid);
+        assert_eq!(violations(schema.check(&nested(2, json!("x")), Effort::Quick, 20)).len(), 1);
+    }
+
+    #[test]
+    fn what_would_take_for_ever_is_given_up() {
+        // Each level applies the next to its first and last element: 2^30 ways through a value of 30 levels, which no
+        // cache shortens as each of them is written out.
+        let mut defs: serde_json::Map<String, Value> = (0..60)
+            .map(|n| {
+                let next = json!({"$ref": format!("#/$defs/{}", n + 1)});
+                (
+                    n.to_string(),
+                    json!({"anyOf": [{"items": next, "minItems": 1}, {"contains": next}, {"prefixItems": [next]}]}),
+                )
+            })
+            .collect();
+        defs.insert("60".to_owned(), json!(false));
+        let schema = compiled(&json!({"$ref": "#/$defs/0", "$defs": defs}));
+        let value = (0..60).fold(json!([1]), |value, _| json!([value]));
+        for effort in [Effort::Quick, Effort::Thorough] {
+            assert_eq!(schema.check(&value, effort, 20), Verdict::Unfinished(Exhausted::Time));
+        }
+        assert_eq!(schema.check(&json!([]), Effort::Quick, 20), Verdict::Valid);
+    }
+
+    #[test]
+    fn patterns_that_go_back_are_bounded() {
+        let schema = compiled(&json!({"items": {"pattern": "^(?=(a+)+$)(a+)+$(?<!b)"}}));
+        assert_eq!(schema.check(&json!(["aaaa"]), Effort::Quick, 20), Verdict::Valid);
+        let hard = json!(vec![format!("{}b", "a".repeat(40)); 20]);
+        assert!(!matches!(schema.check(&hard, Effort::Thorough, 20), Verdict::Valid));
+        let long = json!(["a".repeat(5_000)]);
+        assert_eq!(schema.check(&long, Effort::Quick, 20), Verdict::Unfinished(Exhausted::LongText));
+        assert_eq!(compiled(&json!({"pattern": "^a+$"})).check(&long[0], Effort::Quick, 20), Verdict::Valid);
+        let refused = BoundedSchema::compile(r#"{"patternProperties": {"^(?!x-)": true}}"#).expect_err("goes back");
+        assert!(refused.contains("^(?!x-)"), "{refused}");
+        let refused = BoundedSchema::compile(r#"{"pattern": "("}"#).expect_err("no pattern");
+        assert!(refused.contains("valid JSON Schema"), "{refused}");
+        let refused = BoundedSchema::compile(r#"{"pattern": "(\\p{L}{1000}){1000}"}"#).expect_err("too large");
+        assert!(refused.contains("valid JSON Schema"), "{refused}");
+    }
+
+    #[test]
+    fn no_schema_and_no_value_runs_out_of_stack() {
+        let deep = (0..126).fold(json!(1), |value, _| json!([value]));
+        // The most that may apply to one value, at each of the deepest value's levels, through each applicator.
+        let links: [fn(Value) -> Value; 7] = [
+            |next| json!({"$ref": next["$ref"], "unevaluatedItems": true}),
+            |next| json!({ "anyOf": [next] }),
+            |next| json!({ "oneOf": [next] }),
+            |next| json!({ "allOf": [next], "unevaluatedProperties": true }),
+            |next| json!({"if": next, "then": true}),
+            |next| json!({"not": {"not": next}}),
+            |next| json!({ "dependentSchemas": {"a": next}, "allOf": [next] }),
+        ];
+        // Schemas in each link; the last one applies the next link twice.
+        let links_max = [61, 30, 30, 30, 30, 20, 8];
+        for (link, count) in links.iter().zip(links_max) {
+            let mut defs: serde_json::Map<String, Value> =
+                (0..count).map(|n| (n.to_string(), link(json!({"$ref": format!("#/$defs/{}", n + 1)})))).collect();
+            defs.insert(count.to_string(), json!({"items": {"$ref": "#/$defs/0"}}));
+            let schema = json!({"$ref": "#/$defs/0", "$defs": defs}).to_string();
+            let (deep, deeper) = (deep.clone(), deep.clone());
+            let schema = on_two_mebibytes(move || {
+                let schema = BoundedSchema::compile(&schema).expect("within bounds");
+                let _any = schema.check(&deep, Effort::Quick, 20);
+                schema
+            });
+            let checked = on_deep_stack(move || (schema.check(&deeper, Effort::Thorough, 20), schema));
+            let (_any, schema) = checked.expect("a thread").join().expect("no panic");
+            on_two_mebibytes(move || drop(schema));
+        }
+    }
+
+    #[test]
+    fn the_largest_schemas_compile_and_are_dropped() {
+        // As long a chain of references as there may be, through parts of values.
+        let links: [fn(Value) -> Value; 3] = [
+            |next| json!({ "items": next }),
+            |next| json!({"properties": {"a": next}, "unevaluatedProperties": false}),
+            |next| json!({"prefixItems": [next], "unevaluatedItems": false}),
+        ];
+        // The longest that are compiled on any stack, and the longest there may be.
+        let lengths = [SUBSCHEMAS_ON_ANY_STACK_MAX / 2 - 2, 1_600];
+        for (link, length) in links.iter().flat_map(|link| lengths.map(|length| (link, length))) {
+            let mut defs: serde_json::Map<String, Value> =
+                (0..length).map(|n| (n.to_string(), link(json!({"$ref": format!("#/$defs/{}", n + 1)})))).collect();
+            defs.insert(length.to_string(), json!(true));
+            let schema = json!({"$ref": "#/$defs/0", "$defs": defs}).to_string();
+            on_two_mebibytes(move || drop(BoundedSchema::compile(&schema).expect("within bounds")));
+        }
+    }
+
+    #[test]
+    fn equal_elements_are_found_whatever_they_look_like() {
+        let schema = compiled(&json!({"uniqueItems": true}));
+        for (value, unique) in [
+            (json!([1, 1.0]), false),
+            (json!([0.0, -0.0]), false),
+            (json!([{"a": 1, "b": [2]}, {"b": [2.0], "a": 1}]), false),
+            (json!([[1, [2]], [[1], 2], "1", 1, null, false, 0, {}, []]), true),
+        ] {
+            assert_eq!(schema.check(&value, Effort::Quick, 1) == Verdict::Valid, unique, "{value}");
+        }
+    }
+
+    #[test]
+    fn references_beside_other_keywords_count_as_their_draft_says() {
+        let schema = |draft: &str| {
+            compiled(&json!({
+                "$schema": draft, "$ref": "#/definitions/s", "maxLength": 1, "definitions": {"s": {"type": "string"}},
+            }))
+        };
+        let value = json!("long");
+        assert_eq!(schema("http://json-schema.org/draft-07/schema#").check(&value, Effort::Quick, 1), Verdict::Valid);
+        let today = schema("https://json-schema.org/draft/2020-12/schema");
+        assert!(matches!(today.check(&value, Effort::Quick, 1), Verdict::Invalid(_)));
+    }
+}

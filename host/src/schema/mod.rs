@@ -1,0 +1,19 @@
+//! JSON Schemas, which come from modules and may be hostile, and the checking of values against them, within bounds.
+//! The only code that names jsonschema.
+//!
+//! A schema past a bound of its shape is refused before it is compiled (`shape.rs`). A check that goes on for too long
+//! or too deep is given up (`budget.rs`), wherever in the evaluator it is: values are shown to it through a
+//! representation that counts every look (`metered.rs`).
+
+#![cfg_attr(test, allow(clippy::expect_used, clippy::unwrap_used))]
+
+mod bounded;
+mod budget;
+mod metered;
+mod pattern;
+mod shape;
+mod slow;
+
+pub use bounded::{BoundedSchema, Effort, Verdict, Violation};
+pub use budget::Exhausted;
+pub use slow::{SharedSchema, SlowChecks};
