@@ -1,6 +1,8 @@
 //! Schemas made to hang or kill the host: refused at upload, or given up when a value is checked against them, each
 //! with what to do about it; and the host goes on.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use serde_json::{Map, Value, json};
 use stoker_tests::{Guest, HandlerModule, KindOf, TestHost, reason_of, state_of};
 
@@ -57,7 +59,7 @@ fn what_takes_too_long_to_check_is_given_up() {
     // What can be told at once still is, also beside it.
     let results = host.post("/v1/jobs/batch", &json!([request, {"kind": "endless", "payload": []}])).expect(200);
     assert_eq!(results["results"][0]["error"]["code"], "invalid_payload", "{results:#}");
-    host.wait_for(results["results"][1]["id"].as_str().expect("accepted"), "succeeded");
+    host.wait_for(results["results"][1]["id"].as_str().unwrap(), "succeeded");
 
     let job = host.run_failing("endless-output", &json!(null), "invalid_output");
     assert!(job["error"]["message"].as_str().unwrap().contains("too long to check"), "{job:#}");
