@@ -42,18 +42,19 @@ fn sentence(job: &Job, now: &str) -> String {
             format!("in {attempt}{}", since("; it took", job.created_at.as_deref(), job.finished_at.as_deref()))
         }
         "failed" => format!("for good, in {attempt}{}", reason(job)),
-        "cancelled" => format!("after {} attempts{}", job.attempt, reason(job)),
+        "cancelled" if job.attempt == 0 => "before it ran".to_owned(),
+        "cancelled" => format!("in {attempt}"),
         "running" => format!("{attempt}{}{}", since(", for", job.started_at.as_deref(), Some(now)), progress(job)),
         _ => waiting(job, now),
     }
 }
 
 fn waiting(job: &Job, now: &str) -> String {
-    let due = since("; due in", Some(now), job.run_at.as_deref());
-    let why = match &job.waiting {
-        Some(waiting) => waiting.detail.clone().unwrap_or_else(|| waiting.reason.replace('_', " ")),
-        None => "waits".to_owned(),
-    };
+    let detail = job.waiting.as_ref().and_then(|waiting| waiting.detail.clone());
+    // The host's sentence says it already.
+    let due = if detail.is_some() { String::new() } else { since("; due in", Some(now), job.run_at.as_deref()) };
+    let reason = job.waiting.as_ref().map(|waiting| waiting.reason.replace('_', " "));
+    let why = detail.or(reason).unwrap_or_else(|| "waits".to_owned());
     let failed = match &job.error {
         Some(error) if job.state == "retrying" => {
             format!(" (attempt {} of {} failed: {})", job.attempt, job.max_attempts, error.reason)
@@ -129,10 +130,14 @@ impl Page {
         }
         self.heading("Attempts");
         for attempt in attempts {
-            let why = attempt.error.as_ref().map_or_else(String::new, |error| format!(" {}", line(&error.reason)));
-            let outcome = line(&attempt.outcome).replace('_', " ");
+            let why = attempt.error.as_ref().map(|error| line(&error.reason).into_owned());
+            let outcome = match why.as_deref() {
+                Some("cancelled") => "cancelled".to_owned(),
+                Some(why) => format!("{} {why}", line(&attempt.outcome).replace('_', " ")),
+                None => line(&attempt.outcome).replace('_', " "),
+            };
             let took = since(", took", attempt.started_at.as_deref(), attempt.finished_at.as_deref());
-            self.row(&format!("  #{} {outcome}{why}{took}", attempt.attempt));
+            self.row(&format!("  #{} {outcome}{took}", attempt.attempt));
             if let Some(receipt) = &attempt.receipt {
                 self.row(&format!("     {}", bill(receipt)));
             }
@@ -238,7 +243,16 @@ mod tests {
                     "progress":{"done":3,"total":9,"message":"resizing"}}"#,
                 "attempt 1 of 10, for 1.50 s; 3 of 9 done, resizing",
             ),
-            (r#"{"state":"cancelled","attempt":0}"#, "after 0 attempts"),
+            (
+                r#"{"state":"scheduled","run_at":"2026-11-21T09:06:00Z",
+                    "waiting":{"reason":"scheduled","detail":"it is due at 09:06 (in 5m)"}}"#,
+                "it is due at 09:06 (in 5m)",
+            ),
+            (r#"{"state":"cancelled","attempt":0,"max_attempts":3,"error":{"reason":"cancelled"}}"#, "before it ran"),
+            (
+                r#"{"state":"cancelled","attempt":1,"max_attempts":3,"error":{"reason":"cancelled"}}"#,
+                "in attempt 1 of 3",
+            ),
         ] {
             assert_eq!(sentence_of(json), expected, "{json}");
         }

@@ -54,7 +54,9 @@ impl fmt::Display for Problem {
         let Problem { status, code, title, detail, errors } = self;
         f.write_str(&line(if title.is_empty() { "the host refused" } else { title }))?;
         if code.is_empty() { write!(f, " ({status})") } else { write!(f, " ({status} {})", line(code)) }?;
-        if !detail.is_empty() {
+        // Each place has a line of its own below; the host's summary names the first of them.
+        let says_more = errors.iter().all(|error| !detail.contains(&error.message));
+        if !detail.is_empty() && says_more {
             write!(f, "\n{}", block(detail))?;
         }
         for error in errors.iter().take(ERRORS_SHOWN_MAX) {

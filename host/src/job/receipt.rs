@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// The bill of one attempt, written with its outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
-    /// From the moment the job was ready to the entry of its guest, µs.
+    /// From the moment the job was ready to the entry of its guest, µs; in steps of a millisecond, the grain of times.
     pub queue_wait_us: u64,
     /// Making the instance, µs.
     pub instantiate_us: u64,

@@ -19,7 +19,7 @@ const MEMORY_GUARD_BYTES: u64 = 32 << 20;
 /// Where the address space is short: a memory has the bytes it uses, some to grow into, and a small guard. Accesses are
 /// checked by the code itself, which costs guests some speed.
 const SHORT_RESERVATION_BYTES: u64 = 0;
-const SHORT_GROWTH_BYTES: u64 = 1 << 20;
+const SHORT_GROWTH_BYTES: u64 = 8 << 20;
 const SHORT_GUARD_BYTES: u64 = 64 << 10;
 /// Memory that stays mapped when an instance ends. At least what usual guests touch: below it no `madvise` is made,
 /// so that cores don't queue on the kernel's lock of the address space.

@@ -131,7 +131,7 @@ pub struct Waiting {
 #[derive(utoipa::ToSchema)]
 #[allow(dead_code)] // Only its schema is used; the domain's receipt serialises to this shape, which a test checks.
 pub struct JobReceipt {
-    /// From ready to the entry of the guest.
+    /// From ready to the entry of the guest. Whole milliseconds: jobs become ready at whole ones.
     pub queue_wait_us: u64,
     /// Making the instance.
     pub instantiate_us: u64,
