@@ -57,6 +57,9 @@ fn a_module_without_an_entry_is_refused() {
     let problem = host.put_module("no-entry", &wasm).expect_problem_saying(422, &["_start"]);
     assert_eq!(problem["code"], "no_entry");
     host.put_module("no-entry", &core_module("(component)")).expect_problem(422);
+    let wasm = r#"(module (memory (export "memory") 1) (func (export "_start") (result i32) i32.const 0))"#;
+    let problem = host.put_module("no-entry", &core_module(wasm)).expect_problem_saying(422, &["_start", "results"]);
+    assert_eq!(problem["code"], "no_entry");
 }
 
 #[test]
@@ -73,9 +76,6 @@ fn a_module_that_could_never_be_instantiated_is_refused_with_what_it_needs() {
     refused(&format!(r#"(memory (export "memory") 1) {}"#, "(table 1 funcref)".repeat(50)), &["table", "50"]);
 }
 
-#[test]
-fn a_module_over_the_cap_is_refused_before_it_is_read_whole() {
-    let host = TestHost::start();
 /// 2 MB that take half a minute and more to validate: each target of a jump is compared with the thousand results of the
 /// block it leaves.
 fn slow_to_validate() -> Vec<u8> {
@@ -117,6 +117,9 @@ fn cpu_seconds(pid: u32) -> u64 {
     ticks / TICKS_PER_SECOND
 }
 
+#[test]
+fn a_module_over_the_cap_is_refused_before_it_is_read_whole() {
+    let host = TestHost::start();
     let authority = host.authority().to_owned();
     let host_line = format!("host: {authority}");
     let length = format!("content-length: {TOO_LARGE_BYTES}");
