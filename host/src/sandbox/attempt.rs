@@ -153,7 +153,7 @@ fn outcome(
 }
 
 fn facts<'a>(state: &AttemptState, limits: &'a Limits, plain: &PlainSettings, stderr_tail: &'a str) -> Facts<'a> {
-    Facts { limits, memory_refused: state.memory.was_refused(), stderr_tail, exit_failure: plain.exit_failure }
+    Facts { limits, memory_refused: state.memory.refused(), stderr_tail, exit_failure: plain.exit_failure }
 }
 
 /// A component command can tell only success from failure; its 1 is no code.
