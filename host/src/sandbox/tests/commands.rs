@@ -218,6 +218,10 @@ async fn standard_output_is_the_output() {
 async fn a_flood_of_log_lines_kills_nothing() {
     let bench = Bench::new();
     let execution = bench
+        (126, ExitFailure::Fatal, Some(HandlerVerdict::Fatal)),
+        (255, ExitFailure::Retry, None),
+        (256, ExitFailure::Fatal, Some(HandlerVerdict::Fatal)),
+        (-1, ExitFailure::Fatal, Some(HandlerVerdict::Fatal)),
         .run_with(GuestType::CoreCommand, &printer(2, "line\n", 5_000, ""), |invocation| {
             invocation.limits.log_bytes = 1_000;
             invocation.plain.stdout = StdoutFormat::Text;
