@@ -55,13 +55,14 @@ pub(super) fn stopped(error: &wasmtime::Error, facts: &Facts<'_>) -> Stopped {
             "ran out of stack; look for recursion without end, or make it less deep",
         ),
         _ if handed_over_too_much(error) => too_much_handed_over(error, limits),
-        trap => match facts.memory_refused {
-            Some(refused) => memory_exceeded(refused, limits),
-            None => {
+        trap => {
+            if let Some(refused) = facts.memory_refused {
+                memory_exceeded(refused, limits)
+            } else {
                 let cause = trap.map_or_else(|| root_cause(error), ToString::to_string);
                 Failure::new(FailureReason::Trap, trapped(&cause, error.is::<WasmBacktrace>(), facts.stderr_tail))
             }
-        },
+        }
     };
     Stopped::Failed(with_detail(failure, Some(error), facts))
 }
