@@ -56,7 +56,15 @@ fn payloads_go_in_and_outputs_come_out_in_the_formats_of_the_kind() {
     host.set_kind("cat", &json!({"stdin": "text", "stdout": "text"}));
     let text = "no JSON: \"quoted\"\nsecond line ü";
     assert_eq!(host.run_kind("cat", &json!(text)), json!(text));
-    host.run_failing("cat", &json!({"not": "text"}), "invalid_payload");
+    for payload in [json!({"not": "text"}), json!(null)] {
+        let refused = host.post("/v1/jobs", &json!({"kind": "cat", "payload": payload}));
+        let problem = refused.expect_problem_saying(422, &["JSON string", "stdin"]);
+        assert_eq!(
+            (&problem["code"], &problem["errors"][0]["pointer"]),
+            (&json!("invalid_payload"), &json!("/payload"))
+        );
+    }
+    assert_eq!(host.get("/v1/kinds/cat").expect(200)["input_schema"], json!({"type": "string"}));
 
     host.set_kind("cat", &json!({"stdin": "text", "stdout": "bytes"}));
     assert_eq!(host.run_kind("cat", &json!("abc")), json!(STANDARD.encode("abc")));

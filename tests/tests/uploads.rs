@@ -57,6 +57,9 @@ fn a_module_without_an_entry_is_refused() {
     let problem = host.put_module("no-entry", &wasm).expect_problem_saying(422, &["_start"]);
     assert_eq!(problem["code"], "no_entry");
     host.put_module("no-entry", &core_module("(component)")).expect_problem(422);
+    let wasm = r#"(module (memory (export "memory") 1) (func (export "_start") (result i32) i32.const 0))"#;
+    let problem = host.put_module("no-entry", &core_module(wasm)).expect_problem_saying(422, &["_start", "results"]);
+    assert_eq!(problem["code"], "no_entry");
 }
 
 #[test]
@@ -71,6 +74,47 @@ fn a_module_that_could_never_be_instantiated_is_refused_with_what_it_needs() {
     refused(r#"(memory (export "memory") 1) (table 20001 funcref)"#, &["table", "20001", "20000"]);
     // Found by the engine.
     refused(&format!(r#"(memory (export "memory") 1) {}"#, "(table 1 funcref)".repeat(50)), &["table", "50"]);
+}
+
+/// 2 MB that take half a minute and more to validate: each target of a jump is compared with the thousand results of the
+/// block it leaves.
+fn slow_to_validate() -> Vec<u8> {
+    let results = "i32 ".repeat(1_000);
+    let jumps = "0 ".repeat(100_000);
+    let function = format!("(func (type $r) (block (type $r) unreachable (br_table {jumps})))");
+    core_module(&format!(
+        r#"(module (type $r (func (result {results}))) (memory (export "memory") 1) (func (export "_start")) {})"#,
+        function.repeat(20)
+    ))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_takes_too_long_to_validate_is_refused_and_costs_the_host_nothing() {
+    let host = TestHost::builder().flag("--compile-timeout", "5s").start();
+    let problem = host
+        .put_module("slow", &slow_to_validate())
+        .expect_problem_saying(422, &["validating", "5s", "compile_timeout"]);
+    assert_eq!(problem["code"], "compile_failed");
+    host.get("/v1/modules/slow").expect_problem(404);
+    let spent = cpu_seconds(host.pid());
+    assert!(spent < 8, "the host itself worked for {spent} s");
+    host.upload_bytes("quick", &CommandModule::printing("1").wasm());
+    assert_eq!(host.run_kind("quick", &json!(null)), 1);
+}
+
+/// Of the kernel's accounting, on every Linux there is.
+#[cfg(target_os = "linux")]
+const TICKS_PER_SECOND: u64 = 100;
+
+/// Processor time that a process has used, without its children's.
+#[cfg(target_os = "linux")]
+fn cpu_seconds(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    // Fields 14 and 15 of proc(5), counted after the name, which may hold anything.
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    let ticks: u64 = fields.split_ascii_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+    ticks / TICKS_PER_SECOND
 }
 
 #[test]

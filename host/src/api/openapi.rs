@@ -60,7 +60,7 @@ impl Document {
         kinds.truncate(KINDS_MAX);
         let kinds = kinds
             .iter()
-            .map(|kind| (kind.name.as_str(), kind.description.as_deref(), &*kind.input_schema, &*kind.output_schema));
+            .map(|kind| (kind.name.as_str(), kind.description.as_deref(), kind.payload_schema(), &*kind.output_schema));
         let text = serde_json::to_vec(&merge(self.base.clone(), kinds)).map_err(|error| ApiError::internal(&error))?;
         let text = Bytes::from(text);
         *self.made.lock() = Some((catalog.revision, text.clone()));

@@ -9,6 +9,7 @@ pub mod duration;
 pub mod event;
 pub mod field;
 pub mod id;
+pub mod json_text;
 pub mod kind;
 pub mod lease;
 pub mod limits;

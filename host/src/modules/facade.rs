@@ -56,7 +56,7 @@ pub enum UploadError {
     UnknownImports(Vec<String>),
     /// Compiling failed.
     #[error(transparent)]
-    Compile(#[from] CompileError),
+    Compile(CompileError),
     /// `describe` failed or lied.
     #[error(transparent)]
     Describe(#[from] DescribeError),
@@ -77,6 +77,15 @@ pub enum UploadError {
     /// The store's.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<CompileError> for UploadError {
+    fn from(error: CompileError) -> Self {
+        match error {
+            CompileError::Malformed { offset, message } => UploadError::Malformed { offset, message },
+            error => UploadError::Compile(error),
+        }
+    }
 }
 
 fn list(kinds: &[(KindName, u64)]) -> String {

@@ -1,4 +1,4 @@
-//! One upload: inspect → imports → compile (isolated) → link → describe → store → activate. Whatever fails, nothing
+//! One upload: validate (isolated) → inspect → imports → compile (isolated) → link → describe → store → activate. Whatever fails, nothing
 //! of it is left: the artifact is forgotten, and chunks without a version are pruned by maintenance.
 
 use bytes::Bytes;
@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::facade::{Modules, Upload, UploadError, Uploaded};
 use super::imports;
-use super::inspect::{Inspected, inspect};
+use super::inspect::{Inspected, inspect, require_wasm};
 use crate::job::duration::whole_ms;
 use crate::job::{Digest, GuestType, KindDescription, KindName, KindSettings, ModuleName};
 use crate::sandbox::{LinkError, SandboxError};
@@ -14,15 +14,16 @@ use crate::store::{ActivateResult, MODULE_CHUNK_BYTES, NewVersion, StoreError, V
 
 impl Modules {
     pub(super) async fn upload_checked(&self, upload: Upload) -> Result<Uploaded, UploadError> {
-        let (digest, inspected) = off_thread({
-            let wasm = upload.wasm.clone();
-            let bounds = self.sandbox().instance_bounds();
-            move || Ok((Digest(Sha256::digest(&wasm).into()), inspect(&wasm, bounds)?))
-        })
-        .await?;
+        require_wasm(&upload.wasm)?;
+        let wasm = upload.wasm.clone();
+        let digest = off_thread(move || Ok(Digest(Sha256::digest(&wasm).into()))).await?;
         if let Some(uploaded) = self.activate_known(&upload, digest).await? {
             return Ok(uploaded);
         }
+        self.sandbox().validate(upload.wasm.clone()).await?;
+        let wasm = upload.wasm.clone();
+        let bounds = self.sandbox().instance_bounds();
+        let inspected = off_thread(move || inspect(&wasm, bounds)).await?;
         let unknown =
             imports::unknown(&inspected.imports, |module, name| self.sandbox().offers_core_import(module, name));
         if !unknown.is_empty() {
@@ -111,7 +112,7 @@ fn plain_kind(module: &ModuleName) -> KindDescription {
     }
 }
 
-/// Hashing and validating 64 MiB takes a while.
+/// Hashing and reading 64 MiB takes a while.
 async fn off_thread<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, UploadError> + Send + 'static,
 ) -> Result<T, UploadError> {

@@ -11,7 +11,7 @@ use super::guest::{Entry, Guest};
 use super::invocation::{self, Call, Ending, EngineLimits, Returned};
 use super::model::{Execution, Invocation, PlainSettings, SandboxError};
 use super::output;
-use super::state::{AttemptParts, AttemptState, PlainStreams};
+use super::state::{AttemptParts, AttemptState, Ended, PlainStreams};
 use super::streams::{Capture, SharedCapture};
 use crate::job::duration::whole_us;
 use crate::job::{AttemptContext, Clock, Failure, FailureReason, Limits, Outcome, Receipt};
@@ -130,6 +130,14 @@ fn outcome(
         let stdout = capture.map(|capture| capture.lock().take()).unwrap_or_default();
         output::of_command(stdout, plain.stdout, limits)
     };
+    // Straight-line code meets no tick before it ends. What the host ended for another reason stays that.
+    let ending = match ending {
+        Ending::Returned(_) if state.is_past_its_calls() => Ending::Dropped(Ended::HostCalls),
+        Ending::Stopped(error) if state.is_past_its_calls() && !error.is::<Ended>() => {
+            Ending::Dropped(Ended::HostCalls)
+        }
+        ending => ending,
+    };
     let result = match ending {
         Ending::Returned(Returned::Output(output)) => output::of_handler(output, limits),
         Ending::Returned(Returned::Failed(failure)) => return classify::handler_failed(failure, &facts),
@@ -153,7 +161,7 @@ fn outcome(
 }
 
 fn facts<'a>(state: &AttemptState, limits: &'a Limits, plain: &PlainSettings, stderr_tail: &'a str) -> Facts<'a> {
-    Facts { limits, memory_refused: state.memory.was_refused(), stderr_tail, exit_failure: plain.exit_failure }
+    Facts { limits, memory_refused: state.memory.refused(), stderr_tail, exit_failure: plain.exit_failure }
 }
 
 /// A component command can tell only success from failure; its 1 is no code.
@@ -183,9 +191,10 @@ pub(super) async fn describe(
     let engine_limits = EngineLimits { fuel: limits.fuel, handover_bytes: limits.output_bytes };
     let mut store = invocation::store(state, engine_limits)?;
     let ending = invocation::call(ticker, &mut store, guest, Call::Describe, limits.timeout).await?;
-    if let Ending::Returned(Returned::Described(kinds)) = ending {
-        return Ok(Ok(kinds));
-    }
+    let ending = match ending {
+        Ending::Returned(Returned::Described(kinds)) if !store.data().is_past_its_calls() => return Ok(Ok(kinds)),
+        ending => ending,
+    };
     let outcome = outcome(&store, guest, ending, None, limits, &PlainSettings::default());
     Ok(Err(match outcome {
         Outcome::Failed(failure) => failure,

@@ -8,6 +8,8 @@ use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use super::bindings::stoker::handler::types as wit;
+use super::engine::TABLE_ELEMENTS_MAX;
+use super::limiter::Refused;
 use super::state::Ended;
 use crate::job::duration::DURATION_MS_MAX;
 use crate::job::{ExitFailure, Failure, FailureReason, HandlerVerdict, Limits, Outcome, Span, cut};
@@ -25,7 +27,7 @@ const EXIT_FATAL: i32 = 65;
 pub(super) struct Facts<'a> {
     pub(super) limits: &'a Limits,
     /// It asked for more memory than it may have.
-    pub(super) memory_refused: bool,
+    pub(super) memory_refused: Option<Refused>,
     /// The end of what it wrote to standard error.
     pub(super) stderr_tail: &'a str,
     pub(super) exit_failure: ExitFailure,
@@ -44,7 +46,7 @@ pub(super) fn stopped(error: &wasmtime::Error, facts: &Facts<'_>) -> Stopped {
         Some(Trap::OutOfFuel) => Failure::new(
             FailureReason::FuelExhausted,
             format!(
-                "used up its fuel of {} units; do less in one job, or raise `fuel` in the kind's settings",
+                "used up its fuel of {} units; do less in one job, or raise `fuel` of the job or in its kind's settings",
                 limits.fuel
             ),
         ),
@@ -53,19 +55,32 @@ pub(super) fn stopped(error: &wasmtime::Error, facts: &Facts<'_>) -> Stopped {
             "ran out of stack; look for recursion without end, or make it less deep",
         ),
         _ if handed_over_too_much(error) => too_much_handed_over(error, limits),
-        _ if facts.memory_refused => memory_exceeded(limits),
         trap => {
-            let cause = trap.map_or_else(|| root_cause(error), ToString::to_string);
-            let message = match last_words(facts.stderr_tail) {
-                Some(words) => format!("trapped: {words}"),
-                None => {
-                    format!("trapped ({}); the backtrace names the function", cause.trim_start_matches("wasm trap: "))
-                }
-            };
-            Failure::new(FailureReason::Trap, message)
+            if let Some(refused) = facts.memory_refused {
+                memory_exceeded(refused, limits)
+            } else {
+                let cause = trap.map_or_else(|| root_cause(error), ToString::to_string);
+                Failure::new(FailureReason::Trap, trapped(&cause, error.is::<WasmBacktrace>(), facts.stderr_tail))
+            }
         }
     };
     Stopped::Failed(with_detail(failure, Some(error), facts))
+}
+
+/// What a trap was, in a sentence: in the guest's own words where it said why it gave up.
+fn trapped(cause: &str, has_backtrace: bool, stderr_tail: &str) -> String {
+    if let Some(words) = words_of_panic(stderr_tail) {
+        return format!("trapped: {words}");
+    }
+    let mut message = format!("trapped ({})", cause.trim_start_matches("wasm trap: "));
+    if has_backtrace {
+        message.push_str("; the backtrace names the function");
+    }
+    if let Some(line) = last_line(stderr_tail) {
+        message.push_str("; the last line on standard error: ");
+        message.push_str(line);
+    }
+    message
 }
 
 /// What a stop was.
@@ -84,8 +99,8 @@ pub(super) fn dropped(ended: Ended, facts: &Facts<'_>) -> Failure {
 pub(super) fn exited(code: Option<i32>, facts: &Facts<'_>) -> Failure {
     // Who asked for too much, was refused and went on to say what is to follow has coped with it.
     let is_said = matches!(code, Some(EXIT_RETRY | EXIT_FATAL));
-    if facts.memory_refused && !is_said {
-        return with_detail(memory_exceeded(facts.limits), None, facts);
+    if let Some(refused) = facts.memory_refused.filter(|_| !is_said) {
+        return with_detail(memory_exceeded(refused, facts.limits), None, facts);
     }
     let what = code.map_or_else(|| "reported failure".to_owned(), |code| format!("exited with code {code}"));
     let message = match last_line(facts.stderr_tail) {
@@ -104,13 +119,12 @@ pub(super) fn exited(code: Option<i32>, facts: &Facts<'_>) -> Failure {
 
 /// A handler that called `exit` instead of returning.
 pub(super) fn handler_exited(code: i32, facts: &Facts<'_>) -> Failure {
-    let failure = if facts.memory_refused {
-        memory_exceeded(facts.limits)
-    } else {
-        Failure::new(
+    let failure = match facts.memory_refused {
+        Some(refused) => memory_exceeded(refused, facts.limits),
+        None => Failure::new(
             FailureReason::Trap,
             format!("called exit({code}); a handler returns its output or a failure instead"),
-        )
+        ),
     };
     with_detail(failure, None, facts)
 }
@@ -164,14 +178,17 @@ fn too_much_handed_over(error: &wasmtime::Error, limits: &Limits) -> Failure {
     output_too_large(limits)
 }
 
-fn memory_exceeded(limits: &Limits) -> Failure {
-    Failure::new(
-        FailureReason::MemoryExceeded,
-        format!(
-            "needed more than {} bytes of memory; use less, or raise `memory` in the kind's settings",
+fn memory_exceeded(refused: Refused, limits: &Limits) -> Failure {
+    let message = match refused {
+        Refused::Memory => format!(
+            "needed more than {} bytes of memory; use less, or raise `memory` of the job or in its kind's settings",
             limits.memory_bytes
         ),
-    )
+        Refused::TableElements => format!(
+            "needed a table of more than {TABLE_ELEMENTS_MAX} elements, which is the most there may be in one; keep less in tables"
+        ),
+    };
+    Failure::new(FailureReason::MemoryExceeded, message)
 }
 
 fn ended_by_host(ended: Ended, limits: &Limits) -> Failure {
@@ -179,7 +196,7 @@ fn ended_by_host(ended: Ended, limits: &Limits) -> Failure {
         Ended::TimedOut => Failure::new(
             FailureReason::Timeout,
             format!(
-                "did not end within {}; do less in one job, or raise `timeout` in the kind's settings",
+                "did not end within {}; do less in one job, or raise `timeout` of the job or in its kind's settings",
                 Span(limits.timeout)
             ),
         ),
@@ -235,19 +252,36 @@ fn last_line(text: &str) -> Option<&str> {
     text.lines().map(str::trim).rfind(|line| !line.is_empty())
 }
 
-/// What a panic or an uncaught exception said, as the languages write it: Rust's place and message on two lines, Go's
-/// and others' in the last line that is not part of a trace.
-fn last_words(stderr: &str) -> Option<String> {
+/// How the lines begin in which languages and their libraries say why they give up: Go, C and C++, AssemblyScript,
+/// JavaScript, Zig.
+const PANIC_BEGINNINGS: [&str; 8] =
+    ["panic:", "fatal error:", "Uncaught", "abort", "Abort", "Assertion failed", "terminate called", "libc++abi"];
+/// Where a line with none of those beginnings says so.
+const PANIC_WORDS: [&str; 3] = ["assertion failed", "Assertion `", "AssertionError"];
+/// How Python begins the trace of an exception, which is told in its last line.
+const PYTHON_TRACE: &str = "Traceback (most recent call last)";
+
+/// What a panic or an uncaught exception said, as the languages write it: Rust's place and message on two lines,
+/// Python's in the line that ends its trace, others' in one line. Nothing, if it is a log line like any other.
+fn words_of_panic(stderr: &str) -> Option<String> {
     let lines: Vec<&str> = stderr.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     if let Some(place) = lines.iter().rposition(|line| line.contains("panicked at")) {
         let said = lines.get(place + 1).filter(|line| !line.starts_with("note:")).copied().unwrap_or_default();
         return Some(format!("{} {said}", lines[place]).trim().to_owned());
     }
-    if let Some(panic) = lines.iter().rev().find(|line| line.starts_with("panic:") || line.starts_with("fatal error:"))
-    {
+    let is_panic = |line: &&&str| {
+        let is_zigs = line.starts_with("thread ") && line.contains(" panic: ");
+        is_zigs
+            || PANIC_BEGINNINGS.iter().any(|beginning| line.starts_with(beginning))
+            || PANIC_WORDS.iter().any(|words| line.contains(words))
+    };
+    if let Some(panic) = lines.iter().rev().find(is_panic) {
         return Some((*panic).to_owned());
     }
-    lines.last().map(|line| (*line).to_owned())
+    let trace = stderr.rfind(PYTHON_TRACE)?;
+    // The trace itself is indented; the exception is not.
+    let told = stderr.get(trace..)?.lines().skip(1).find(|line| !line.trim().is_empty() && !line.starts_with(' '));
+    told.map(|line| line.trim().to_owned())
 }
 
 #[cfg(test)]
@@ -255,7 +289,7 @@ mod tests {
     use super::*;
 
     fn facts<'a>(limits: &'a Limits, stderr_tail: &'a str) -> Facts<'a> {
-        Facts { limits, memory_refused: false, stderr_tail, exit_failure: ExitFailure::Retry }
+        Facts { limits, memory_refused: None, stderr_tail, exit_failure: ExitFailure::Retry }
     }
 
     fn reason(error: &wasmtime::Error, facts: &Facts<'_>) -> FailureReason {
@@ -269,7 +303,7 @@ mod tests {
     fn each_limit_has_its_own_reason() {
         let limits = Limits::default();
         let calm = facts(&limits, "");
-        let refused = Facts { memory_refused: true, ..facts(&limits, "") };
+        let refused = Facts { memory_refused: Some(Refused::Memory), ..facts(&limits, "") };
         for (error, facts, expected) in [
             (Trap::OutOfFuel.into(), &refused, FailureReason::FuelExhausted),
             (Trap::StackOverflow.into(), &refused, FailureReason::StackOverflow),
@@ -305,7 +339,7 @@ mod tests {
             assert_eq!((failure.reason, failure.verdict), (FailureReason::HandlerError, verdict), "{code:?}");
             assert!(failure.message.ends_with(": no"), "{}", failure.message);
         }
-        let refused = Facts { memory_refused: true, ..facts(&limits, "oh\nno\n") };
+        let refused = Facts { memory_refused: Some(Refused::Memory), ..facts(&limits, "oh\nno\n") };
         for (code, reason) in [
             (Some(75), FailureReason::HandlerError),
             (Some(65), FailureReason::HandlerError),
@@ -320,10 +354,57 @@ mod tests {
     fn a_panic_is_quoted() {
         let rust =
             "thread 'main' panicked at src/lib.rs:3:5:\nindex out of bounds\nnote: run with `RUST_BACKTRACE=1`\n";
-        assert_eq!(last_words(rust).as_deref(), Some("thread 'main' panicked at src/lib.rs:3:5: index out of bounds"));
-        assert_eq!(last_words("x\npanic: boom\n\ngoroutine 1 [running]:\n").as_deref(), Some("panic: boom"));
-        assert_eq!(last_words("Traceback:\n  File\nValueError: bad\n").as_deref(), Some("ValueError: bad"));
-        assert_eq!(last_words(" \n"), None);
+        let said = |stderr| words_of_panic(stderr);
+        assert_eq!(said(rust).as_deref(), Some("thread 'main' panicked at src/lib.rs:3:5: index out of bounds"));
+        for (stderr, words) in [
+            ("x\npanic: boom\n\ngoroutine 1 [running]:\n", "panic: boom"),
+            ("Traceback (most recent call last):\n  File \"a\", line 1\n    x\nValueError: bad\n", "ValueError: bad"),
+            ("Uncaught Error: no\n    at a.js:1\n", "Uncaught Error: no"),
+            ("Assertion failed: x > 0 (a.c: main: 3)\n", "Assertion failed: x > 0 (a.c: main: 3)"),
+            ("abort: why in a.ts(1:2)\n", "abort: why in a.ts(1:2)"),
+            ("thread 1 panic: reached unreachable code\n???: 0x1\n", "thread 1 panic: reached unreachable code"),
+        ] {
+            assert_eq!(said(stderr).as_deref(), Some(words));
+        }
+    }
+
+    #[test]
+    fn a_log_line_is_no_cause() {
+        for (stderr, backtrace, message) in [
+            (
+                "args=2 x\n",
+                true,
+                "trapped (a); the backtrace names the function; the last line on standard error: args=2 x",
+            ),
+            ("to stderr\n", false, "trapped (a); the last line on standard error: to stderr"),
+            (" \n", true, "trapped (a); the backtrace names the function"),
+            ("", false, "trapped (a)"),
+        ] {
+            assert_eq!(trapped("wasm trap: a", backtrace, stderr), message);
+        }
+    }
+
+    /// What can be set on a job, too, is not the kind's alone.
+    #[test]
+    fn the_place_to_raise_a_limit_is_told() {
+        let limits = Limits::default();
+        let facts = facts(&limits, "");
+        let message = |error: wasmtime::Error| match stopped(&error, &facts) {
+            Stopped::Failed(failure) => failure.message,
+            Stopped::Exited(code) => panic!("exited {code}"),
+        };
+        for (message, limit) in [
+            (message(Trap::OutOfFuel.into()), "fuel"),
+            (message(Ended::TimedOut.into()), "timeout"),
+            (memory_exceeded(Refused::Memory, &limits).message, "memory"),
+        ] {
+            assert!(message.contains(&format!("raise `{limit}` of the job or in its kind's settings")), "{message}");
+        }
+        for (message, limit) in
+            [(message(Ended::HostCalls.into()), "host_calls"), (message(Ended::OutputTooLarge.into()), "output")]
+        {
+            assert!(message.contains(&format!("raise `{limit}` in the kind's settings")), "{message}");
+        }
     }
 
     #[test]

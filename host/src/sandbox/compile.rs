@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tempfile::NamedTempFile;
 
 use super::artifacts::TEMPORARY_PREFIX;
-use super::compile_child::{self, ChildLimits, NO_ROOM, REFUSED, SUBCOMMAND, is_no_room};
+use super::compile_child::{self, ChildLimits, MALFORMED, Malformed, NO_ROOM, REFUSED, SUBCOMMAND, Task, is_no_room};
 use super::engine::AddressSpace;
 use super::guest::TrustedArtifact;
 use super::model::{CompileError, CompilerProcess, SandboxOptions};
@@ -48,13 +48,31 @@ impl Compiler {
     /// Native code for the module. Dropping the future kills the process.
     pub(super) async fn compile(&self, guest: GuestType, wasm: Bytes) -> Result<TrustedArtifact, CompileError> {
         let space = self.space;
-        let executable = match &self.process {
+        let artifact = match &self.process {
             CompilerProcess::InProcess => {
-                return blocking(move || compile_child::compile(space, guest, &wasm).map_err(CompileError::Refused))
-                    .await
-                    .map(TrustedArtifact::vouch);
+                blocking(move || compile_child::compile(space, guest, &wasm).map_err(CompileError::Refused)).await
             }
-            CompilerProcess::CurrentExe => std::env::current_exe().map_err(|error| failed(&error))?,
+            _ => self.run(Task::Compile(guest), wasm).await,
+        };
+        artifact.map(TrustedArtifact::vouch)
+    }
+
+    /// Whether the bytes are WebAssembly at all. As hostile modules can make validating take minutes, it has the bounds
+    /// that compiling has. Dropping the future kills the process.
+    pub(super) async fn validate(&self, wasm: Bytes) -> Result<(), CompileError> {
+        match &self.process {
+            CompilerProcess::InProcess => blocking(move || compile_child::validate(&wasm).map_err(Into::into)).await,
+            _ => self.run(Task::Validate, wasm).await.map(|_| ()),
+        }
+    }
+
+    /// What the process wrote.
+    async fn run(&self, task: Task, wasm: Bytes) -> Result<Vec<u8>, CompileError> {
+        let space = self.space;
+        let executable = match &self.process {
+            CompilerProcess::CurrentExe | CompilerProcess::InProcess => {
+                std::env::current_exe().map_err(|error| failed(&error))?
+            }
             CompilerProcess::Path(path) => path.clone(),
         };
         let limits = ChildLimits {
@@ -64,12 +82,11 @@ impl Compiler {
         };
         let directory = self.directory.clone();
         let mut run = blocking(move || {
-            Run::start(&executable, &directory, limits.to_arguments(space, guest), &wasm)
-                .map_err(|error| failed(&error))
+            Run::start(&executable, &directory, limits.to_arguments(space, task), &wasm).map_err(|error| failed(&error))
         })
         .await?;
         let status = self.watch(&mut run).await?;
-        blocking(move || run.conclude(status, limits)).await.map(TrustedArtifact::vouch)
+        blocking(move || run.conclude(status, limits)).await
     }
 
     async fn watch(&self, run: &mut Run) -> Result<ExitStatus, CompileError> {
@@ -137,6 +154,11 @@ impl Run {
         let message = first_bytes(self.messages.as_file());
         if status.code() == Some(i32::from(REFUSED)) {
             return Err(CompileError::Refused(message));
+        }
+        if status.code() == Some(i32::from(MALFORMED))
+            && let Some(malformed) = Malformed::from_text(&message)
+        {
+            return Err(malformed.into());
         }
         if status.code() == Some(i32::from(NO_ROOM)) {
             return Err(CompileError::NoRoom(message));
@@ -214,6 +236,12 @@ fn resident_bytes(process: u32) -> Option<u64> {
 #[cfg(not(target_os = "linux"))]
 fn resident_bytes(_process: u32) -> Option<u64> {
     None
+}
+
+impl From<Malformed> for CompileError {
+    fn from(Malformed { offset, message }: Malformed) -> Self {
+        CompileError::Malformed { offset, message }
+    }
 }
 
 fn failed(error: &io::Error) -> CompileError {

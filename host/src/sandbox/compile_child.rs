@@ -1,10 +1,13 @@
-//! The compiling process: reads a module from standard input, writes native code to standard output.
+//! The compiling process: reads a module from standard input, and validates it or writes native code for it to standard
+//! output.
 //!
-//! A compiler fed with foreign code may take for ever, take all memory or crash. Here it can do so alone: the process
+//! A validator or compiler fed with foreign code may take for ever, take all memory or crash. Here it can do so alone: the process
 //! bounds itself before it reads a byte, and its parent watches it. It holds no secrets and opens no files.
 
 use std::io::{Read, Write};
 use std::process::ExitCode;
+
+use wasmparser::{Validator, WasmFeatures};
 
 use super::engine::{AddressSpace, compiling_engine};
 use crate::job::GuestType;
@@ -17,6 +20,8 @@ pub(super) const REFUSED: u8 = 3;
 pub(super) const BROKEN: u8 = 4;
 /// Exit code: the disk has no room for the artifact.
 pub(super) const NO_ROOM: u8 = 5;
+/// Exit code: the module is not valid; standard error says at which byte and why, see [`Malformed`].
+pub(super) const MALFORMED: u8 = 6;
 /// How often the process looks whether its host is still there.
 #[cfg(unix)]
 const PARENT_WATCH_PERIOD: std::time::Duration = std::time::Duration::from_millis(500);
@@ -24,6 +29,50 @@ const PARENT_WATCH_PERIOD: std::time::Duration = std::time::Duration::from_milli
 const NICENESS: i32 = 10;
 /// The parent watches resident memory; what is only reserved may be so many times more.
 const RESERVED_PER_RESIDENT: u64 = 4;
+
+/// What the process is to do with the module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Task {
+    Validate,
+    Compile(GuestType),
+}
+
+impl Task {
+    const VALIDATE: &str = "validate";
+    const ALL: [Task; 4] = [
+        Task::Validate,
+        Task::Compile(GuestType::Handler),
+        Task::Compile(GuestType::ComponentCommand),
+        Task::Compile(GuestType::CoreCommand),
+    ];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Task::Validate => Self::VALIDATE,
+            Task::Compile(guest) => guest.as_str(),
+        }
+    }
+}
+
+/// Where and why a module is not valid. As text: `offset message`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Malformed {
+    pub(super) offset: usize,
+    pub(super) message: String,
+}
+
+impl std::fmt::Display for Malformed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.offset, self.message)
+    }
+}
+
+impl Malformed {
+    pub(super) fn from_text(text: &str) -> Option<Malformed> {
+        let (offset, message) = text.split_once(' ')?;
+        Some(Malformed { offset: offset.parse().ok()?, message: message.to_owned() })
+    }
+}
 
 /// Limits the process puts on itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,29 +83,27 @@ pub(super) struct ChildLimits {
 }
 
 impl ChildLimits {
-    pub(super) fn to_arguments(self, space: AddressSpace, guest: GuestType) -> [String; 5] {
+    pub(super) fn to_arguments(self, space: AddressSpace, task: Task) -> [String; 5] {
         let ChildLimits { memory_bytes, cpu_seconds, artifact_bytes } = self;
         [
             space.as_str().to_owned(),
-            guest.as_str().to_owned(),
+            task.as_str().to_owned(),
             memory_bytes.to_string(),
             cpu_seconds.to_string(),
             artifact_bytes.to_string(),
         ]
     }
 
-    fn from_arguments(arguments: &[String]) -> Option<(AddressSpace, GuestType, ChildLimits)> {
-        let [space, guest, memory_bytes, cpu_seconds, artifact_bytes] = arguments else { return None };
+    fn from_arguments(arguments: &[String]) -> Option<(AddressSpace, Task, ChildLimits)> {
+        let [space, task, memory_bytes, cpu_seconds, artifact_bytes] = arguments else { return None };
         let space = [AddressSpace::Ample, AddressSpace::Short].into_iter().find(|known| known.as_str() == space)?;
-        let guest = [GuestType::Handler, GuestType::ComponentCommand, GuestType::CoreCommand]
-            .into_iter()
-            .find(|known| known.as_str() == guest)?;
+        let task = Task::ALL.into_iter().find(|known| known.as_str() == task)?;
         let limits = ChildLimits {
             memory_bytes: memory_bytes.parse().ok()?,
             cpu_seconds: cpu_seconds.parse().ok()?,
             artifact_bytes: artifact_bytes.parse().ok()?,
         };
-        Some((space, guest, limits))
+        Some((space, task, limits))
     }
 
     #[cfg(target_os = "linux")]
@@ -94,7 +141,7 @@ pub fn main_of_child() -> ExitCode {
 
 fn serve(arguments: &[String]) -> Result<(), (u8, String)> {
     let broken = |error: std::io::Error| (BROKEN, error.to_string());
-    let Some((space, guest, limits)) = ChildLimits::from_arguments(arguments) else {
+    let Some((space, task, limits)) = ChildLimits::from_arguments(arguments) else {
         return Err((BROKEN, "compile-child is run by the host itself, not by people".to_owned()));
     };
     limits.impose().map_err(broken)?;
@@ -102,7 +149,10 @@ fn serve(arguments: &[String]) -> Result<(), (u8, String)> {
     end_with_parent().map_err(|error| (BROKEN, format!("memory allocation of a thread's stack failed: {error}")))?;
     let mut wasm = Vec::new();
     std::io::stdin().lock().read_to_end(&mut wasm).map_err(broken)?;
-    let artifact = compile(space, guest, &wasm).map_err(|message| (REFUSED, message))?;
+    let artifact = match task {
+        Task::Validate => return validate(&wasm).map_err(|malformed| (MALFORMED, malformed.to_string())),
+        Task::Compile(guest) => compile(space, guest, &wasm).map_err(|message| (REFUSED, message))?,
+    };
     let mut out = std::io::stdout().lock();
     out.write_all(&artifact).and_then(|()| out.flush()).map_err(|error| {
         let code = if is_no_room(&error) { NO_ROOM } else { BROKEN };
@@ -134,6 +184,15 @@ fn end_with_parent() -> std::io::Result<()> {
     Ok(())
 }
 
+/// Whether the bytes are a module or component by the specification, with all proposals: what of them this host runs is
+/// for the compiler to say.
+pub(super) fn validate(wasm: &[u8]) -> Result<(), Malformed> {
+    Validator::new_with_features(WasmFeatures::all()).validate_all(wasm).map(|_| ()).map_err(|error| Malformed {
+        offset: usize::try_from(error.offset()).unwrap_or(usize::MAX),
+        message: error.message().to_owned(),
+    })
+}
+
 /// Compiles with the engine's settings. The error is the compiler's, for the author.
 pub(super) fn compile(space: AddressSpace, guest: GuestType, wasm: &[u8]) -> Result<Vec<u8>, String> {
     let engine = compiling_engine(space).map_err(|error| format!("{error:#}"))?;
@@ -151,13 +210,15 @@ mod tests {
     #[test]
     fn arguments_survive_the_command_line() {
         let limits = ChildLimits { memory_bytes: 1, cpu_seconds: 2, artifact_bytes: 3 };
-        for guest in [GuestType::Handler, GuestType::ComponentCommand, GuestType::CoreCommand] {
+        for task in Task::ALL {
             for space in [AddressSpace::Ample, AddressSpace::Short] {
-                let arguments = limits.to_arguments(space, guest);
-                assert_eq!(ChildLimits::from_arguments(&arguments), Some((space, guest, limits)));
+                let arguments = limits.to_arguments(space, task);
+                assert_eq!(ChildLimits::from_arguments(&arguments), Some((space, task, limits)));
             }
         }
         assert_eq!(ChildLimits::from_arguments(&[]), None);
+        let malformed = Malformed { offset: 17, message: "not at all valid".to_owned() };
+        assert_eq!(Malformed::from_text(&malformed.to_string()), Some(malformed));
         assert_eq!(serve(&["x".to_owned()]).map_err(|(code, _)| code), Err(BROKEN));
     }
 }

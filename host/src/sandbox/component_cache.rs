@@ -108,6 +108,11 @@ impl ComponentCache {
         result.map(|()| started.elapsed())
     }
 
+    /// Whether the bytes are WebAssembly at all.
+    pub(super) async fn validate(&self, wasm: Bytes) -> Result<(), CompileError> {
+        self.compiler.validate(wasm).await
+    }
+
     /// Loads what was compiled and links it, so that an upload learns what does not fit.
     pub(super) async fn link(&self, digest: Digest, guest: GuestType) -> Result<Result<(), LinkError>, SandboxError> {
         if self.cached(digest).is_some() {

@@ -94,6 +94,11 @@ impl Sandbox {
         self.0.cache.is_compiling(digest)
     }
 
+    /// Whether the bytes are WebAssembly at all: in the child process, like compiling.
+    pub async fn validate(&self, wasm: Bytes) -> Result<(), CompileError> {
+        self.0.cache.validate(wasm).await
+    }
+
     /// Compiles at upload, in the child process, and caches the artifact. Returns the time it took.
     pub async fn compile(&self, digest: Digest, guest: GuestType, wasm: Bytes) -> Result<Duration, CompileError> {
         self.0.cache.compile(digest, guest, wasm).await

@@ -3,10 +3,19 @@
 
 use wasmtime::ResourceLimiter;
 
-use super::engine::{MEMORIES_PER_GUEST_MAX, TABLES_PER_GUEST_MAX};
+use super::engine::{MEMORIES_PER_GUEST_MAX, TABLE_ELEMENTS_MAX, TABLES_PER_GUEST_MAX};
 
 /// What an element of a table costs: a pointer.
 const TABLE_ELEMENT_BYTES: u64 = 8;
+
+/// What a guest was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// More bytes than it may have, or than there are.
+    Memory,
+    /// More elements in a table than any may have.
+    TableElements,
+}
 
 /// Counts the memory of one guest.
 #[derive(Debug)]
@@ -16,12 +25,13 @@ pub(super) struct MemoryMeter {
     peak: u64,
     /// Added by the last growth that was allowed; taken back when the system then refuses it.
     last_growth: u64,
-    refused: bool,
+    /// The last one.
+    refused: Option<Refused>,
 }
 
 impl MemoryMeter {
     pub(super) fn new(bytes_max: u64) -> Self {
-        Self { bytes_max, bytes: 0, peak: 0, last_growth: 0, refused: false }
+        Self { bytes_max, bytes: 0, peak: 0, last_growth: 0, refused: None }
     }
 
     /// Highest sum so far, bytes.
@@ -31,6 +41,11 @@ impl MemoryMeter {
 
     /// Whether the guest asked for more than it may have.
     pub(super) fn was_refused(&self) -> bool {
+        self.refused.is_some()
+    }
+
+    /// What of it the guest was refused last.
+    pub(super) fn refused(&self) -> Option<Refused> {
         self.refused
     }
 
@@ -41,7 +56,7 @@ impl MemoryMeter {
         }
         let growth = desired.saturating_sub(current);
         let Some(bytes) = self.bytes.checked_add(growth).filter(|bytes| *bytes <= self.bytes_max) else {
-            self.refused = true;
+            self.refused = Some(Refused::Memory);
             return false;
         };
         self.bytes = bytes;
@@ -53,7 +68,7 @@ impl MemoryMeter {
     fn growth_failed(&mut self) {
         self.bytes = self.bytes.saturating_sub(self.last_growth);
         self.last_growth = 0;
-        self.refused = true;
+        self.refused = Some(Refused::Memory);
     }
 }
 
@@ -73,6 +88,11 @@ impl ResourceLimiter for MemoryMeter {
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        // A table without a bound of its own has the room of a place in the pool as its maximum.
+        if desired > TABLE_ELEMENTS_MAX && maximum.is_none_or(|maximum| maximum >= TABLE_ELEMENTS_MAX) {
+            self.refused = Some(Refused::TableElements);
+            return Ok(false);
+        }
         let bytes = |elements: usize| widen(elements).saturating_mul(TABLE_ELEMENT_BYTES);
         Ok(self.grow(bytes(current), bytes(desired), maximum.map(bytes)))
     }
@@ -106,6 +126,19 @@ mod tests {
         assert_eq!(meter.peak_bytes(), 960);
         assert!(meter.memory_growing(400, 440, None).expect("decides"));
         assert_eq!(meter.peak_bytes(), 1_000);
+    }
+
+    #[test]
+    fn the_most_elements_of_a_table_are_no_bound_of_the_guests_own() {
+        let mut meter = MemoryMeter::new(u64::MAX);
+        assert!(meter.table_growing(0, TABLE_ELEMENTS_MAX, Some(TABLE_ELEMENTS_MAX)).expect("decides"));
+        assert!(!meter.table_growing(0, 6, Some(5)).expect("decides"));
+        assert_eq!(meter.refused(), None);
+        for maximum in [None, Some(TABLE_ELEMENTS_MAX)] {
+            let mut meter = MemoryMeter::new(u64::MAX);
+            assert!(!meter.table_growing(0, TABLE_ELEMENTS_MAX + 1, maximum).expect("decides"));
+            assert_eq!(meter.refused(), Some(Refused::TableElements));
+        }
     }
 
     #[test]

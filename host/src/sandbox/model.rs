@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use super::interrupt::{Interrupt, ProgressCell};
 use crate::job::{
-    AttemptContext, CompiledFrom, Digest, ExitFailure, Limits, LogLine, Outcome, Receipt, StdinFormat, StdoutFormat,
-    Timestamp,
+    AttemptContext, CompiledFrom, Digest, ExitFailure, Limits, LogLine, Outcome, Receipt, Span, StdinFormat,
+    StdoutFormat, Timestamp,
 };
 use crate::schema::SharedSchema;
 
@@ -78,14 +78,27 @@ pub struct InstanceBounds {
 /// Why a module could not be compiled.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum CompileError {
+    /// It is no WebAssembly.
+    #[error("the module is not valid: {message} (at byte {offset})")]
+    Malformed {
+        /// Where.
+        offset: usize,
+        /// Why.
+        message: String,
+    },
     /// The compiler refused it.
     #[error("the module does not compile: {0}")]
     Refused(String),
     /// Ran past the time limit.
-    #[error("compiling took longer than {0:?}")]
+    #[error(
+        "validating or compiling the module took longer than {}; build it with less in it, or raise `compile_timeout`",
+        Span(*.0)
+    )]
     TimedOut(Duration),
     /// Ran past the memory limit.
-    #[error("compiling needed more than {0} bytes of memory")]
+    #[error(
+        "validating or compiling the module needed more than {0} bytes of memory; build it with less in it, or raise `compile_memory`"
+    )]
     OutOfMemory(u64),
     /// The compiler broke down over it.
     #[error("the compiler cannot cope with the module ({0}); build it in another way, with less in one function")]

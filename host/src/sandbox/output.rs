@@ -1,4 +1,4 @@
-//! What counts as an output: JSON text, not too large, of the kind's schema. And how a plain command's standard
+//! What counts as an output: JSON text that every reader takes, not too large, of the kind's schema. And how a plain command's standard
 //! streams become JSON and back. Pure.
 
 use base64::Engine as _;
@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::de::IgnoredAny;
 
 use super::classify::output_too_large;
+use crate::job::json_text::{parse_strict_value, stumbling_block};
 use crate::job::{Failure, FailureReason, Limits, StdinFormat, StdoutFormat};
 use crate::schema::{SharedSchema, Verdict, Violation};
 
@@ -76,14 +77,30 @@ fn invalid(message: impl Into<String>) -> Failure {
     Failure::new(FailureReason::InvalidOutput, message)
 }
 
+/// JSON that is of no use to most readers.
+#[cold]
+fn unreadable(found: &str) -> Failure {
+    invalid(format!("the output is JSON that not every reader takes: {found}; return it as a text, or leave that out"))
+}
+
 /// Whether it is JSON, of the kind's schema. Quick for most; what takes longer is checked on another thread.
 pub(super) async fn check(output: &Bytes, schema: Option<&SharedSchema>, hint: &str) -> Result<(), Failure> {
     let not_json = |error: serde_json::Error| invalid(format!("the output is not JSON ({error}); {hint}"));
     let Some(schema) = schema else {
         // Nobody looks inside.
-        return serde_json::from_slice::<IgnoredAny>(output).map(|_| ()).map_err(not_json);
+        serde_json::from_slice::<IgnoredAny>(output).map_err(not_json)?;
+        return match stumbling_block(output) {
+            None => Ok(()),
+            Some(found) => Err(unreadable(&found)),
+        };
     };
-    let value: serde_json::Value = serde_json::from_slice(output).map_err(not_json)?;
+    let value = match std::str::from_utf8(output).map_err(|error| error.to_string()).and_then(parse_strict_value) {
+        Ok(value) => value,
+        Err(message) => {
+            serde_json::from_slice::<IgnoredAny>(output).map_err(not_json)?;
+            return Err(unreadable(&stumbling_block(output).unwrap_or(message)));
+        }
+    };
     match schema.check(value, SCHEMA_ERRORS_MAX).await {
         Verdict::Valid => Ok(()),
         Verdict::Unfinished(exhausted) => Err(invalid(format!("the output {}", exhausted.sentence()))),
@@ -147,6 +164,33 @@ mod tests {
         assert!(detail.contains("/n: ") && detail.contains("(root): "), "{detail}");
         let sound = Bytes::from_static(br#"{"m":1,"n":2}"#);
         assert!(check(&sound, Some(&schema), HANDLER_HINT).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn outputs_obey_the_rules_of_payloads() {
+        let any = schema(r#"{"minProperties": 0}"#);
+        let nested = |levels| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        for (output, said) in [
+            (r#"["\ud800"]"#.to_owned(), Some("byte 2")),
+            ("[1e999]".to_owned(), Some("byte 1")),
+            (nested(128), Some("127 levels")),
+            (nested(127), None),
+            (r#"["\ud83d\ude00", 1e308]"#.to_owned(), None),
+        ] {
+            let output = Bytes::from(output);
+            for schema in [None, Some(&any)] {
+                let failure = check(&output, schema, HANDLER_HINT).await.err();
+                assert_eq!(failure.is_some(), said.is_some(), "{output:?}");
+                if let (Some(failure), Some(said)) = (failure, said) {
+                    assert_eq!(failure.reason, FailureReason::InvalidOutput);
+                    assert!(failure.message.contains(said), "{}", failure.message);
+                }
+            }
+        }
+        // As with payloads: which one counts matters only where a schema looks.
+        let twice = Bytes::from_static(br#"{"a": 1, "a": 2}"#);
+        let failure = check(&twice, Some(&any), HANDLER_HINT).await.expect_err("is refused");
+        assert!(failure.message.contains("duplicate key `a`"), "{}", failure.message);
     }
 
     #[test]

@@ -136,21 +136,26 @@ impl AttemptState {
 
     /// As [`Self::count_host_call`], where the call itself cannot be refused (WASI's bindings ask for their context
     /// by a function that cannot fail). The epoch moves on instead: the guest stops at its next function entry or
-    /// loop, where [`Self::why_end`] is asked.
+    /// loop, where [`Self::why_end`] is asked; what ends before that is told by [`Self::is_past_its_calls`].
     fn count_wasi_call(&mut self) {
         if self.count_host_call().is_err() {
             self.engine.increment_epoch();
         }
     }
 
+    /// Whether it made more calls into the host than it may, whatever it did after them.
+    pub(super) fn is_past_its_calls(&self) -> bool {
+        self.host_calls > self.host_calls_max
+    }
+
     /// Why a guest that was dropped in a host call ended: past its calls it would not have been let go on.
     pub(super) fn why_dropped(&self, ended: Ended) -> Ended {
-        if ended == Ended::TimedOut && self.host_calls > self.host_calls_max { Ended::HostCalls } else { ended }
+        if ended == Ended::TimedOut && self.is_past_its_calls() { Ended::HostCalls } else { ended }
     }
 
     /// Asked at every tick of the epoch: whether the guest must end, and why.
     pub(super) fn why_end(&mut self) -> Option<Ended> {
-        if self.host_calls > self.host_calls_max {
+        if self.is_past_its_calls() {
             return Some(Ended::HostCalls);
         }
         let now = self.clock.monotonic();

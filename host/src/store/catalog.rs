@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::job::{Digest, GuestType, KindName, KindSettings, ModuleName, QueueName, TenantName};
+use crate::job::{Digest, GuestType, KindName, KindSettings, ModuleName, QueueName, StdinFormat, TenantName};
 
 /// The store's short name of a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,6 +68,19 @@ pub struct KindEntry {
     pub operator_settings: KindSettings,
     /// Both, the operator's on top.
     pub settings: KindSettings,
+}
+
+impl KindEntry {
+    /// Whether payloads must be strings: a plain command is to read them as text.
+    pub fn takes_text(&self) -> bool {
+        self.settings.stdin == Some(StdinFormat::Text)
+            && self.version.as_ref().is_some_and(|version| version.guest != GuestType::Handler)
+    }
+
+    /// The JSON Schema of what is taken as a payload: the module's, or that of a text.
+    pub fn payload_schema(&self) -> &str {
+        if self.takes_text() { r#"{"type":"string"}"# } else { &self.input_schema }
+    }
 }
 
 /// The snapshot.

@@ -9,7 +9,7 @@ mod room;
 mod words;
 
 pub(super) use body::{content_type_is, read_body, refuse_unread, require_json};
-pub(super) use json::{Start, parse_json, parse_json_at, parse_strict_value, refuse_json};
+pub(super) use json::{Start, parse_json, parse_json_at, refuse_json};
 pub(super) use page::{PageParameters, parse_limit, parse_parameter, refuse_parameter};
 pub(super) use parameters::{Force, NoParameters, Parameters};
 pub(super) use path::{JobPath, NamePath, VersionPath};

@@ -1,13 +1,8 @@
 //! Payloads: what every handler can read, and what the schema of the kind takes.
 
 use crate::api::error::{ApiError, FIELD_ERRORS_MAX, FieldError, ProblemCode};
-use crate::api::extract::parse_strict_value;
+use crate::job::json_text::{parse_strict_value, stumbling_block};
 use crate::schema::{Effort, Exhausted, SharedSchema, Verdict};
-
-/// Deepest nesting of arrays and objects: what parsers on the way, guests' included, are sure to read.
-const NESTING_MAX: usize = 127;
-/// Numbers of fewer characters and without an exponent are finite as 64-bit floats.
-const FINITE_CHARS_MAX: usize = 308;
 
 /// Refuses well-formed JSON that is no use to most readers (RFC 7493): half of a surrogate pair, numbers past 64-bit
 /// floats, bottomless nesting. One pass, nothing is built. `payload` must be well-formed.
@@ -23,66 +18,12 @@ fn refuse_text(message: String) -> ApiError {
     ApiError::fields(ProblemCode::InvalidPayload, vec![FieldError::new("/payload", message)])
 }
 
-fn stumbling_block(text: &[u8]) -> Option<String> {
-    let mut depth = 0_usize;
-    let mut at = 0;
-    while let Some(byte) = text.get(at) {
-        match byte {
-            b'"' => match end_of_string(text, at + 1) {
-                Ok(end) => at = end,
-                Err(found) => return Some(format!("byte {found} begins half of a surrogate pair, which is no text")),
-            },
-            b'[' | b'{' => {
-                depth += 1;
-                if depth > NESTING_MAX {
-                    return Some(format!("is nested deeper than {NESTING_MAX} levels at byte {at}"));
-                }
-                at += 1;
-            }
-            b']' | b'}' => {
-                depth = depth.saturating_sub(1);
-                at += 1;
-            }
-            b'-' | b'0'..=b'9' => {
-                let rest = text.get(at..).unwrap_or_default();
-                let length = rest.iter().take_while(|byte| b"+-.eE0123456789".contains(byte)).count();
-                if !is_finite(rest.get(..length).unwrap_or_default()) {
-                    return Some(format!("the number at byte {at} is too large for 64-bit floats"));
-                }
-                at += length;
-            }
-            _ => at += 1,
-        }
+/// Refuses what is no string, for a kind whose guest reads a text.
+pub(super) fn check_text(payload: &[u8]) -> Result<(), ApiError> {
+    if payload.trim_ascii_start().starts_with(b"\"") {
+        return Ok(());
     }
-    None
-}
-
-/// Just after the string whose first character is at `at`; or where half of a surrogate pair is.
-fn end_of_string(text: &[u8], mut at: usize) -> Result<usize, usize> {
-    let unit = |at: usize| {
-        let digits = text.get(at..)?.strip_prefix(b"\\u")?.get(..4)?;
-        u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
-    };
-    loop {
-        let rest = text.get(at..).unwrap_or_default();
-        let Some(found) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\')) else { return Ok(text.len()) };
-        at += found;
-        if text.get(at) == Some(&b'"') {
-            return Ok(at + 1);
-        }
-        at += match unit(at) {
-            None => 2,
-            Some(0xD800..=0xDBFF) if matches!(unit(at + 6), Some(0xDC00..=0xDFFF)) => 12,
-            Some(0xD800..=0xDFFF) => return Err(at),
-            Some(_) => 6,
-        };
-    }
-}
-
-fn is_finite(number: &[u8]) -> bool {
-    let is_plain = number.len() <= FINITE_CHARS_MAX && !number.iter().any(|byte| matches!(byte, b'e' | b'E'));
-    let parsed = || std::str::from_utf8(number).ok()?.parse::<f64>().ok();
-    is_plain || parsed().is_some_and(f64::is_finite)
+    Err(refuse_text("must be a JSON string: the kind reads text (its `stdin` is `text`)".to_owned()))
 }
 
 /// A schema that lets everything pass.

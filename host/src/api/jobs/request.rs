@@ -272,6 +272,9 @@ impl<'r> Rules<'r> {
         if !errors.is_empty() {
             return Err(ApiError::invalid(errors));
         }
+        if kind.entry.takes_text() {
+            payload::check_text(&spec.payload)?;
+        }
         if let Some(validator) = kind.validators.as_ref().and_then(|validators| validators.input.as_ref()) {
             self.check_payload(validator, &spec.payload)?;
         } else {

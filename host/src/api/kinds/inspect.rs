@@ -76,13 +76,13 @@ pub(super) fn show_kind(api: &Api, kind: &KindName) -> Result<Response, ApiError
         name: &entry.name,
         description: entry.description.as_deref(),
         module: entry.version.as_deref().map(KindModule::from),
-        input_schema: Raw(entry.input_schema.as_bytes()),
+        input_schema: Raw(entry.payload_schema().as_bytes()),
         output_schema: Raw(entry.output_schema.as_bytes()),
         settings_from: sources(&settings, &SettingsWire::from(&entry.module_settings), &operator_settings),
         settings,
         operator_settings,
     };
-    json(StatusCode::OK, &shown, 1_024 + entry.input_schema.len() + entry.output_schema.len())
+    json(StatusCode::OK, &shown, 1_024 + entry.payload_schema().len() + entry.output_schema.len())
 }
 
 /// Who had the last word on each setting.

@@ -108,7 +108,8 @@ fn refuse(error: UploadError) -> ApiError {
 
 fn refuse_compile(error: &CompileError, sentence: String) -> ApiError {
     match error {
-        CompileError::Refused(_)
+        CompileError::Malformed { .. }
+        | CompileError::Refused(_)
         | CompileError::TimedOut(_)
         | CompileError::OutOfMemory(_)
         | CompileError::Crashed(_)

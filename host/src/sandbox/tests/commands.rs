@@ -103,6 +103,48 @@ async fn every_limit_has_its_own_reason_and_the_next_job_runs() {
     }
 }
 
+/// No tick comes between calls in a straight line, however they end.
+#[tokio::test]
+async fn calls_past_the_limit_are_found_when_the_guest_ends() {
+    let bench = Bench::new();
+    let calls = "(drop (call $yield))".repeat(20);
+    for end in ["", "(call $exit (i32.const 0))", "unreachable"] {
+        let wat = format!(
+            r#"(module
+            (import "wasi_snapshot_preview1" "sched_yield" (func $yield (result i32)))
+            (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+            (memory (export "memory") 1) (func (export "_start") {calls} {end}))"#
+        );
+        let run = |host_calls: u64| {
+            bench.run_with(GuestType::CoreCommand, &wat, move |invocation| {
+                text_out(invocation);
+                invocation.limits.host_calls = host_calls;
+            })
+        };
+        assert_eq!(failure(&run(10).await).reason, FailureReason::HostCallsExceeded, "{end}");
+        let enough = run(21).await;
+        if end == "unreachable" {
+            assert_eq!(failure(&enough).reason, FailureReason::Trap);
+        } else {
+            assert_eq!(output(&enough), "\"\"", "{end}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_table_past_its_bound_is_told() {
+    let bench = Bench::new();
+    let execution = bench
+        .command(
+            r#"(module (memory (export "memory") 1) (table $t 1 funcref) (func (export "_start")
+            (if (i32.lt_s (table.grow $t (ref.null func) (i32.const 20000)) (i32.const 0)) (then unreachable))))"#,
+        )
+        .await;
+    let failure = failure(&execution);
+    assert_eq!(failure.reason, FailureReason::MemoryExceeded);
+    assert!(failure.message.contains("a table of more than 20000 elements"), "{}", failure.message);
+}
+
 /// Guests of the largest shape there may be, more of them than there is room for, all of which want to sleep at once.
 #[tokio::test]
 async fn who_finds_no_room_waits_for_it() {
@@ -176,6 +218,10 @@ async fn exit_codes_are_exact() {
         (65, ExitFailure::Retry, Some(HandlerVerdict::Fatal)),
         (1, ExitFailure::Retry, None),
         (2, ExitFailure::Fatal, Some(HandlerVerdict::Fatal)),
+        (126, ExitFailure::Fatal, Some(HandlerVerdict::Fatal)),
+        (255, ExitFailure::Retry, None),
+        (256, ExitFailure::Fatal, Some(HandlerVerdict::Fatal)),
+        (-1, ExitFailure::Fatal, Some(HandlerVerdict::Fatal)),
     ] {
         let execution = bench
             .run_with(GuestType::CoreCommand, &exit(code), |invocation| invocation.plain.exit_failure = exit_failure)
