@@ -24,9 +24,10 @@ mod template;
 
 /// The host's allocator, so that the floors are measured under the same one.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: stoker::allocator::Allocator = stoker::allocator::Allocator;
 
 fn main() -> ExitCode {
+    stoker::allocator::set_up();
     let arguments = arguments::Arguments::parse();
     match scenarios::run(&arguments) {
         Ok(targets::Verdict::Met) => ExitCode::SUCCESS,

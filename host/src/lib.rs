@@ -1,5 +1,6 @@
 //! Stoker: a serverless-style WebAssembly job runner. `ARCHITECTURE.md` tells how the parts fit.
 
+pub mod allocator;
 pub mod api;
 pub mod app;
 pub mod cli;

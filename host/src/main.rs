@@ -4,13 +4,13 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use stoker::cli::{self, Cli};
-use stoker::sandbox;
+use stoker::{allocator, sandbox};
 
-/// Many small allocations on many threads are what a job runner does.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: allocator::Allocator = allocator::Allocator;
 
 fn main() -> ExitCode {
+    allocator::set_up();
     // The compiling child is no subcommand: nobody should call it, and nothing may be parsed or printed before it.
     if std::env::args_os().nth(1).is_some_and(|argument| argument == sandbox::COMPILE_CHILD_SUBCOMMAND) {
         return sandbox::main_of_child();
