@@ -234,7 +234,9 @@ fn a_wrong_configuration_is_told_before_anything_starts() {
 
 #[test]
 fn a_job_of_higher_priority_waits_for_no_more_than_what_runs() {
-    const SLOW_MS: u64 = 400;
+    const SLOW_MS: u64 = 1_000;
+    /// Two rounds of both slots, and one that was being taken up.
+    const PASSED_MAX: usize = 6;
     let mut host = TestHost::builder().workers(2).flag("--priority-aging", "0").start();
     host.upload(Guest::Handlers);
     // Short ones first: the host expects more of the kind and claims far ahead.
@@ -247,6 +249,6 @@ fn a_job_of_higher_priority_waits_for_no_more_than_what_runs() {
     let urgent = host.enqueue(&json!({"kind": "sleep", "payload": {"ms": 0}, "priority": 0}));
     host.wait_for(&urgent, "succeeded");
     let passed = slow.iter().filter(|id| state_of(&host.job(id)) == "succeeded").count();
-    assert!(passed <= slow.len() / 3, "{passed} of lower priority came first");
+    assert!(passed <= PASSED_MAX, "{passed} of lower priority came first");
     host.leave_work_behind();
 }
