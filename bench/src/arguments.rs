@@ -84,8 +84,25 @@ impl Scenario {
         }
     }
 
+    /// The number that says what it came to.
+    pub(crate) const fn number(self) -> &'static str {
+        match self {
+            Scenario::SandboxFloor
+            | Scenario::SqliteFloor
+            | Scenario::CommitFloor
+            | Scenario::EnqueueSingle
+            | Scenario::EnqueueBatch
+            | Scenario::Drain
+            | Scenario::EndToEnd => "per_second",
+            Scenario::FsyncFloor => "p50_us",
+            Scenario::LatencyIdle => "entry_p50_us",
+            Scenario::ColdStart => "first_start_p50_us",
+            Scenario::Rss => "queued_rss_bytes",
+        }
+    }
+
     /// The floor its target is a ratio of.
-    const fn floor(self) -> Option<Scenario> {
+    pub(crate) const fn floor(self) -> Option<Scenario> {
         match self {
             Scenario::EnqueueSingle | Scenario::Drain | Scenario::EndToEnd => Some(Scenario::SandboxFloor),
             Scenario::EnqueueBatch => Some(Scenario::SqliteFloor),

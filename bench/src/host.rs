@@ -126,6 +126,11 @@ impl Host {
         Ok(Memory { rss_bytes: status_bytes(&status, "VmRSS:")?, peak_bytes: status_bytes(&status, "VmHWM:")? })
     }
 
+    /// Processor time it has used so far, on all cores.
+    pub(crate) fn cpu_time(&self) -> anyhow::Result<Duration> {
+        cpu_time(&std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?)
+    }
+
     fn pid(&self) -> anyhow::Result<Pid> {
         i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("the host has no process id")
     }
@@ -166,6 +171,13 @@ fn status_bytes(status: &str, field: &str) -> anyhow::Result<u64> {
         .with_context(|| format!("/proc says nothing about {field}"))
 }
 
+/// User and system time of `/proc/PID/stat`: the 14th and 15th fields, counted past the name, which may hold anything.
+fn cpu_time(stat: &str) -> anyhow::Result<Duration> {
+    let fields = stat.rsplit_once(')').context("/proc says nothing about the process")?.1;
+    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>).sum::<Result<u64, _>>()?;
+    Ok(Duration::from_secs(ticks) / u32::try_from(rustix::param::clock_ticks_per_second())?)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -177,6 +189,14 @@ mod tests {
         assert_eq!(status_bytes(status, "VmRSS:").unwrap(), 1 << 20);
         assert_eq!(status_bytes(status, "VmHWM:").unwrap(), 2 << 20);
         assert!(status_bytes(status, "VmSwap:").is_err());
+    }
+
+    #[test]
+    fn processor_time_is_user_and_system_time() {
+        let stat = "7 (a) b) R 1 7 7 0 -1 4194304 100 0 0 0 30 20 9 9 20 0 1 0 5 0 0";
+        let ticks = u32::try_from(rustix::param::clock_ticks_per_second()).unwrap();
+        assert_eq!(cpu_time(stat).unwrap(), Duration::from_secs(50) / ticks);
+        assert!(cpu_time("").is_err());
     }
 
     #[test]

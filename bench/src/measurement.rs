@@ -33,6 +33,12 @@ impl Measurement {
         self.with(name, (per_second * 10.0).round() / 10.0)
     }
 
+    /// Processor time per job, µs to a tenth: what other users of the machine change least.
+    #[must_use]
+    pub(crate) fn cpu_per_job(self, cpu: std::time::Duration, jobs: u64) -> Self {
+        self.rate("host_cpu_us_per_job", cpu.as_secs_f64() * 1e6 / jobs.max(1) as f64)
+    }
+
     /// Percentiles as `p50_us`, `p99_us`, `max_us`, with what they are of before them unless that is empty.
     #[must_use]
     pub(crate) fn latency(self, of: &str, summary: Summary) -> Self {

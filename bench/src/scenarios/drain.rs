@@ -16,12 +16,14 @@ pub(crate) fn measure(arguments: &Arguments) -> anyhow::Result<Measurement> {
     let host = Host::start(arguments, &dir, Workers::Slots(arguments.workers))?;
     let mut client = host.client()?;
     let done = wait_for_succeeded(&mut client, jobs)?;
+    let cpu = host.cpu_time()?;
     let seconds = (done - host.listening).as_secs_f64();
     let measurement = Measurement::new(Scenario::Drain)
         .rate("per_second", jobs as f64 / seconds)
         .with("jobs", jobs)
         .with("seconds", seconds)
         .with("seconds_since_spawn", (done - host.spawned).as_secs_f64())
+        .cpu_per_job(cpu, jobs)
         .with("peak_rss_bytes", host.memory()?.peak_bytes);
     let measurement = receipts::add(&mut client, measurement)?;
     host.stop()?;

@@ -23,9 +23,11 @@ pub(crate) fn measure(arguments: &Arguments) -> anyhow::Result<Measurement> {
     wait_for_succeeded(&mut client, warm_up.jobs)?;
 
     let until = Until::Elapsed { warm_up: std::time::Duration::ZERO, window: arguments.window() };
+    let cpu_before = host.cpu_time()?;
     let result = load::run(host.address, &template, CONNECTIONS, until)?;
     let backlog = (warm_up.jobs + result.jobs).saturating_sub(jobs_in(&mut client, "succeeded")?);
     let done = wait_for_succeeded(&mut client, warm_up.jobs + result.jobs)?;
+    let cpu = host.cpu_time()?.saturating_sub(cpu_before);
     let seconds = (done - result.started).as_secs_f64();
     let measurement = Measurement::new(Scenario::EndToEnd)
         .rate("per_second", result.jobs as f64 / seconds)
@@ -35,6 +37,7 @@ pub(crate) fn measure(arguments: &Arguments) -> anyhow::Result<Measurement> {
         .rate("enqueued_per_second", result.rate())
         .with("backlog_jobs", backlog)
         .latency("", result.latency)
+        .cpu_per_job(cpu, result.jobs)
         .with("peak_rss_bytes", host.memory()?.peak_bytes);
     let measurement = receipts::add(&mut client, measurement)?;
     host.stop()?;

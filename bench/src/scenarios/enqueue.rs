@@ -38,7 +38,9 @@ fn measure(
     host.upload_guest(arguments)?;
     let template = template(host.address);
     let until = Until::Elapsed { warm_up: WARM_UP, window: arguments.window() };
+    let cpu_before = host.cpu_time()?;
     let result = load::run(host.address, &template, connections, until)?;
+    let cpu = host.cpu_time()?.saturating_sub(cpu_before);
     check_all_are_there(&host, &result)?;
     let memory = host.memory()?;
     host.stop()?;
@@ -49,6 +51,7 @@ fn measure(
         .with("connections", connections)
         .with("jobs_per_request", template.jobs())
         .latency("", result.latency)
+        .cpu_per_job(cpu, result.jobs)
         .with("peak_rss_bytes", memory.peak_bytes))
 }
 
