@@ -63,7 +63,7 @@ CREATE TABLE module_chunks (
     -- Written before the version is, in pieces, so that an upload never stalls the writer.
     digest      BLOB NOT NULL,
     chunk_index INTEGER NOT NULL,
-    written_at  INTEGER NOT NULL,
+    written_ms  INTEGER NOT NULL, -- by the store's own clock: no change of the wall clock ages an upload
     bytes       BLOB NOT NULL,
     PRIMARY KEY (digest, chunk_index)
 ) WITHOUT ROWID;
@@ -115,6 +115,7 @@ CREATE INDEX live_ready ON live_jobs (queue_id, order_key, id)
 CREATE INDEX live_waiting ON live_jobs (queue_id, ready_at)
     WHERE state = 'ready' AND lease_host IS NULL AND parked IS NULL AND suspect = 0;
 CREATE INDEX live_due ON live_jobs (run_at, id) WHERE state IN ('scheduled', 'retrying');
+CREATE INDEX live_retrying ON live_jobs (tenant_id, id) WHERE state = 'retrying';
 CREATE INDEX live_leased ON live_jobs (lease_host) WHERE lease_host IS NOT NULL;
 CREATE INDEX live_parked ON live_jobs (kind_id) WHERE parked IS NOT NULL;
 CREATE INDEX live_suspects ON live_jobs (host_losses, order_key, id) WHERE suspect = 1;

@@ -8,6 +8,10 @@
  *
  * With STOKER_TEST_IGNORE_FSYNC=1 an fsync is treated as nothing: the proof that the test can fail.
  *
+ * With STOKER_TEST_FAIL_SYNC=FILE, once FILE exists the next sync of a file named `…-wal` removes FILE and fails with EIO.
+ * As on Linux, what it should have made safe is lost then, although it can still be read and later syncs succeed: its
+ * undo log is put aside as DEVICE-INODE.lost, after the file's size as a u64, until the file is cut to nothing.
+ *
  * A log is named DEVICE-INODE, so that renames do not matter, and is a row of records:
  *     u64 offset, u64 length, u64 size of the file before, then `length` old bytes.
  * Not covered, on purpose: names (creations, renames and removals stay as they are) and memory-mapped writes (of the
@@ -47,6 +51,7 @@ static int (*real_rename)(const char *, const char *);
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char data_dir[PATH_MAX];
 static char undo_dir[PATH_MAX - 64]; /* room for the name of a log */
+static char fail_sync[PATH_MAX];
 static int ignore_fsync;
 
 /* Files below the data directory and the open logs of them. */
@@ -75,6 +80,10 @@ __attribute__((constructor)) static void begin(void) {
     if (data && undo) {
         snprintf(data_dir, sizeof data_dir, "%s/", data);
         snprintf(undo_dir, sizeof undo_dir, "%s", undo);
+    }
+    const char *fail = getenv("STOKER_TEST_FAIL_SYNC");
+    if (fail) {
+        snprintf(fail_sync, sizeof fail_sync, "%s", fail);
     }
     ignore_fsync = ignore && strcmp(ignore, "1") == 0;
 }
@@ -126,6 +135,19 @@ static int log_of(int fd, struct stat *status) {
     return log;
 }
 
+static void lost_path(char *path, size_t size, dev_t device, ino_t inode) {
+    snprintf(path, size, "%s/%llu-%llu.lost", undo_dir, (unsigned long long)device, (unsigned long long)inode);
+}
+
+/* Nothing of what was lost is left in the file. */
+static void nothing_lost(dev_t device, ino_t inode) {
+    char path[PATH_MAX];
+    if (undo_dir[0]) {
+        lost_path(path, sizeof path, device, inode);
+        real_unlink(path);
+    }
+}
+
 /* The inode is about to be free for another file: what is remembered of it must not be applied to that one. */
 static void forget(dev_t device, ino_t inode) {
     char path[PATH_MAX];
@@ -141,6 +163,7 @@ static void forget(dev_t device, ino_t inode) {
     }
     log_path(path, sizeof path, device, inode);
     real_unlink(path);
+    nothing_lost(device, inode);
 }
 
 static void append(int log, const void *bytes, size_t length) {
@@ -209,11 +232,53 @@ static void remember_truncate(int fd, off_t length) {
     errno = saved;
 }
 
+/* Whether this sync is the one to fail. */
+static int is_to_fail(int fd) {
+    char link[64], path[PATH_MAX];
+    if (!fail_sync[0]) {
+        return 0;
+    }
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, path, sizeof path - 1);
+    return length > 4 && strncmp(path + length - 4, "-wal", 4) == 0 && real_unlink(fail_sync) == 0;
+}
+
+/* What the undo log remembers can't be made safe any more. */
+static void lose(int log, const struct stat *status) {
+    char path[PATH_MAX], piece[PIECE_BYTES];
+    uint64_t size = (uint64_t)status->st_size;
+    log_path(path, sizeof path, status->st_dev, status->st_ino);
+    int from = open(path, O_RDONLY | O_CLOEXEC);
+    lost_path(path, sizeof path, status->st_dev, status->st_ino);
+    int to = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+    if (from < 0 || to < 0) {
+        give_up("what was lost can't be noted");
+    }
+    append(to, &size, sizeof size);
+    for (ssize_t got; (got = read(from, piece, sizeof piece)) > 0;) {
+        append(to, piece, (size_t)got);
+    }
+    close(from);
+    close(to);
+    if (real_ftruncate(log, 0) != 0) {
+        give_up("an undo log can't be emptied");
+    }
+}
+
 static int synced(int fd, int (*sync)(int)) {
     pthread_mutex_lock(&lock);
+    struct stat status;
+    if (is_to_fail(fd)) {
+        int lost = log_of(fd, &status);
+        if (lost >= 0) {
+            lose(lost, &status);
+        }
+        pthread_mutex_unlock(&lock);
+        errno = EIO;
+        return -1;
+    }
     int result = sync(fd);
     int saved = errno;
-    struct stat status;
     int log = result == 0 && !ignore_fsync ? log_of(fd, &status) : -1;
     if (log >= 0 && real_ftruncate(log, 0) != 0) {
         give_up("an undo log can't be emptied");
@@ -274,10 +339,20 @@ ssize_t pwrite64(int fd, const void *bytes, size_t length, off64_t offset) {
     return result;
 }
 
+static void truncated(int fd, off_t length) {
+    struct stat status;
+    int saved = errno;
+    if (length == 0 && log_of(fd, &status) >= 0) {
+        nothing_lost(status.st_dev, status.st_ino);
+    }
+    errno = saved;
+}
+
 int ftruncate(int fd, off_t length) {
     pthread_mutex_lock(&lock);
     remember_truncate(fd, length);
     int result = real_ftruncate(fd, length);
+    truncated(fd, length);
     pthread_mutex_unlock(&lock);
     return result;
 }
@@ -286,6 +361,7 @@ int ftruncate64(int fd, off64_t length) {
     pthread_mutex_lock(&lock);
     remember_truncate(fd, length);
     int result = real_ftruncate64(fd, length);
+    truncated(fd, length);
     pthread_mutex_unlock(&lock);
     return result;
 }

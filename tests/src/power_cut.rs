@@ -56,6 +56,27 @@ impl PowerCut {
         ]
     }
 
+    /// The environment, besides, of a process whose log can't be synced once: as soon as [`PowerCut::fail_next_sync`]
+    /// is called.
+    pub fn failing_sync(&self) -> (&'static str, String) {
+        ("STOKER_TEST_FAIL_SYNC", self.fail_file().display().to_string())
+    }
+
+    /// The next sync of a write-ahead log fails, and what it should have made safe will not survive [`PowerCut::cut`],
+    /// whatever syncs come later.
+    pub fn fail_next_sync(&self) {
+        std::fs::write(self.fail_file(), "").expect("the trigger can be written");
+    }
+
+    /// Whether that sync has failed.
+    pub fn has_failed_sync(&self) -> bool {
+        !self.fail_file().exists()
+    }
+
+    fn fail_file(&self) -> PathBuf {
+        self.library.with_extension("fail-sync")
+    }
+
     /// `true` once the process has written something that was followed.
     pub fn has_followed_writes(&self) -> bool {
         std::fs::read_dir(&self.undo_dir).is_ok_and(|mut entries| entries.next().is_some())
@@ -66,15 +87,24 @@ impl PowerCut {
     pub fn cut(&self, data_dir: &Path) -> TakenBack {
         let files = files_by_inode(data_dir);
         let mut taken = TakenBack::default();
-        for entry in std::fs::read_dir(&self.undo_dir).expect("the undo logs").flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if let Some(path) = files.get(&name) {
-                let log = std::fs::read(entry.path()).expect("an undo log can be read");
-                let writes = undo(path, &log);
+        let entries = std::fs::read_dir(&self.undo_dir).expect("the undo logs").flatten();
+        let mut logs: Vec<(bool, String, PathBuf)> = entries
+            .map(|entry| {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                let inode = name.strip_suffix(".lost");
+                (inode.is_some(), inode.unwrap_or(&name).to_owned(), entry.path())
+            })
+            .collect();
+        // What was lost is older than what was not safe yet.
+        logs.sort();
+        for (is_lost, inode, log_path) in logs {
+            if let Some(path) = files.get(&inode) {
+                let log = std::fs::read(&log_path).expect("an undo log can be read");
+                let writes = if is_lost { lose(path, &log) } else { undo(path, &log) };
                 taken.files += usize::from(writes > 0);
                 taken.writes += writes;
             }
-            std::fs::remove_file(entry.path()).expect("an undo log can be removed");
+            std::fs::remove_file(log_path).expect("an undo log can be removed");
         }
         // Memory-mapped, never safe: SQLite rebuilds it from the write-ahead log.
         for path in files.values() {
@@ -113,6 +143,25 @@ fn undo(path: &Path, log: &[u8]) -> usize {
     records.len()
 }
 
+/// Puts back what the file held on disk where a failed sync lost what it should have held; zeros where it held nothing.
+/// Its size stays: that is safe by now. Gives the number of writes lost.
+fn lose(path: &Path, log: &[u8]) -> usize {
+    let (size, log) = log.split_at(8);
+    let size = u64::from_le_bytes(size.try_into().expect("eight bytes"));
+    let records = records(log);
+    let file: File = OpenOptions::new().write(true).open(path).expect("a followed file can be opened");
+    let now = file.metadata().expect("its size").len();
+    if let Some(grown_from) = records.iter().map(|(_, size_before, _)| *size_before).min() {
+        let grown = usize::try_from(size.min(now).saturating_sub(grown_from)).expect("fits");
+        file.write_all_at(&vec![0; grown], grown_from).expect("zeros can be put there");
+    }
+    for (offset, _, old) in records.iter().rev() {
+        let left = usize::try_from(now.saturating_sub(*offset)).expect("fits").min(old.len());
+        file.write_all_at(&old[..left], *offset).expect("old bytes can be put back");
+    }
+    records.len()
+}
+
 fn records(log: &[u8]) -> Vec<(u64, u64, &[u8])> {
     let mut found = Vec::new();
     let mut rest = log;
@@ -139,7 +188,7 @@ mod tests {
         std::fs::write(data.join("old"), "0123456789").unwrap();
         let cut = PowerCut::prepare(&home_path);
         let mut command = Command::new("bash");
-        command.args(["-c", script]).current_dir(&data).envs(cut.environment(&data));
+        command.args(["-c", script]).current_dir(&data).envs(cut.environment(&data)).envs([cut.failing_sync()]);
         if ignore_fsync {
             command.env("STOKER_TEST_IGNORE_FSYNC", "1");
         }
@@ -188,6 +237,22 @@ mod tests {
         let (files, taken) = after_the_cut(script, false);
         assert_eq!(files, [pair("moved", "0123456789")]);
         assert_eq!(taken, TakenBack { files: 1, writes: 1 });
+    }
+
+    #[test]
+    fn what_a_failed_sync_lost_stays_lost_until_the_file_is_emptied() {
+        // A program that goes on after the failure, as if the next sync said anything about the writes before it.
+        let go_on = "printf AB | dd of=old-wal bs=1 seek=2 conv=notrunc status=none
+                     touch ../interpose.fail-sync
+                     dd if=/dev/null of=old-wal bs=1 seek=2 conv=notrunc,fsync status=none || true
+                     printf xy | dd of=old-wal bs=1 seek=6 conv=notrunc,fsync status=none";
+        let prepare = "printf 0123456789 | dd of=old-wal conv=fsync status=none\n";
+        let (files, _) = after_the_cut(&format!("{prepare}{go_on}"), false);
+        assert!(files.contains(&pair("old-wal", "012345xy89")), "{files:?}");
+        let emptied =
+            format!("{prepare}{go_on}\ntruncate -s 0 old-wal; printf anew | dd of=old-wal conv=fsync status=none");
+        let (files, _) = after_the_cut(&emptied, false);
+        assert!(files.contains(&pair("old-wal", "anew")), "{files:?}");
     }
 
     #[test]

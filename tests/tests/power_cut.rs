@@ -102,6 +102,51 @@ fn no_acknowledged_job_is_lost_without_power() {
     }
 }
 
+/// One sync of the log fails, and the system forgets what it could not write: whatever is acknowledged after that must
+/// not rest on it.
+#[test]
+fn a_failed_sync_loses_nothing_that_is_acknowledged_after_it() {
+    let site = Site::new();
+    let host = || {
+        let (name, value) = site.cut.failing_sync();
+        site.host(false).env(name, value).leaves_work_behind()
+    };
+    let mut failing = host().start();
+    failing.upload(Guest::Hello);
+    let enqueue = |host: &TestHost| {
+        let body = json!({"kind": "hello", "payload": {"name": "x"}}).to_string();
+        host.api().try_request("POST", "/v1/jobs", &[("content-type", "application/json")], Some(body.as_bytes()))
+    };
+    let mut acknowledged = Vec::new();
+    while acknowledged.len() < 20 {
+        acknowledged.push(job_id(&enqueue(&failing).unwrap().expect(201)));
+    }
+    site.cut.fail_next_sync();
+    // Claims and outcomes commit as well: who is told of the failure is left to chance.
+    while let Ok(reply) = enqueue(&failing) {
+        match reply.status {
+            201 => acknowledged.push(job_id(&reply.json())),
+            status => assert_eq!(status, 503, "{reply}"),
+        }
+    }
+    let status = failing.wait_exit(DEADLINE);
+    assert!(status.code().is_some_and(|code| code != 0), "{status}");
+    assert!(failing.log().contains("the disk could not keep what was written"), "{}", failing.log());
+    assert!(site.cut.has_failed_sync());
+
+    // What the system still has in memory is made safe by the next start, before it acknowledges anything more.
+    let mut next = host().start();
+    acknowledged.extend((0..20).map(|_| job_id(&enqueue(&next).unwrap().expect(201))));
+    next.kill9();
+    site.cut.cut(&site.data_dir());
+    let last = host().start();
+    let lost: Vec<_> = acknowledged.iter().filter(|id| last.get(&format!("/v1/jobs/{id}")).status != 200).collect();
+    assert!(lost.is_empty(), "{} of {} acknowledged jobs are gone", lost.len(), acknowledged.len());
+    for id in &acknowledged {
+        last.wait_for(id, "succeeded");
+    }
+}
+
 #[test]
 fn with_fsync_taken_out_the_loss_is_seen() {
     let site = Site::new();

@@ -304,6 +304,15 @@ impl From<StoreError> for ApiError {
                 ProblemCode::Busy,
                 format!("{waiting_max} operations wait for the store already; nothing was written, try again later"),
             ),
+            StoreError::NoRoomForCopy { .. } => Self::new(
+                ProblemCode::StoreUnavailable,
+                format!("a copy is made in the data directory before it is sent: {error}; make room there"),
+            ),
+            StoreError::SyncFailed(_) => Self::new(
+                ProblemCode::StoreUnavailable,
+                "the disk failed while this was written, and the host stops: whether it was written is not known until the \
+                 next start; look then, or send it again with the same `Idempotency-Key`",
+            ),
             StoreError::Closed => Self::new(ProblemCode::Stopping, "the host is stopping; nothing was written"),
             StoreError::Damaged(_) | StoreError::Internal(_) => Self::internal(&error),
         }
@@ -350,7 +359,11 @@ mod tests {
 
     #[test]
     fn internal_texts_are_not_sent() {
-        for error in [StoreError::Internal("secret".into()), StoreError::Unavailable("secret".into())] {
+        for error in [
+            StoreError::Internal("secret".into()),
+            StoreError::Unavailable("secret".into()),
+            StoreError::SyncFailed("secret".into()),
+        ] {
             let error = ApiError::from(error);
             assert!(!shape(&error).contains("secret"));
         }

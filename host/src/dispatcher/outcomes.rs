@@ -211,7 +211,7 @@ impl OutcomeWriter {
                     }
                 }
             }
-            Err((finishes, StoreError::Closed)) => {
+            Err((finishes, StoreError::Closed | StoreError::SyncFailed(_))) => {
                 tracing::warn!(jobs = finishes.len(), "the store closed before outcomes were written; they run again");
             }
             Err((

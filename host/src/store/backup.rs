@@ -9,6 +9,10 @@ use rusqlite::backup::{Backup, StepResult};
 use super::connection::open_reader;
 use super::error::StoreError;
 
+/// A copy leaves so much of the disk to the host, which goes on writing while it is made and fetched: twice what the log
+/// has before it is folded in, bytes.
+const ROOM_LEFT_BYTES: u64 = 64 << 20;
+
 /// Copies the database at `source` into the new file `destination`.
 pub(super) fn back_up(source: &Path, destination: &Path) -> Result<(), StoreError> {
     let failed = |error: std::io::Error| StoreError::Unavailable(format!("{}: {error}", destination.display()));
@@ -27,6 +31,7 @@ pub(super) fn back_up(source: &Path, destination: &Path) -> Result<(), StoreErro
 
 fn copy(source: &Path, destination: &Path) -> Result<(), StoreError> {
     let from = open_reader(source)?;
+    check_room(&from, destination)?;
     let mut to = Connection::open(destination)?;
     let step = Backup::new(&from, &mut to)?.step(-1)?;
     match step {
@@ -36,4 +41,16 @@ fn copy(source: &Path, destination: &Path) -> Result<(), StoreError> {
     // Read back without the log's side files: a single file is what people move around.
     let _mode: String = to.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0))?;
     to.close().map_err(|(_, error)| StoreError::from(error))
+}
+
+/// Whether the disk has room for the copy and for what the host writes meanwhile.
+fn check_room(from: &Connection, destination: &Path) -> Result<(), StoreError> {
+    let number = |pragma: &str| from.query_row(pragma, [], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs);
+    let copy_bytes = number("PRAGMA page_count")?.saturating_mul(number("PRAGMA page_size")?);
+    let disk = rustix::fs::statvfs(destination).map_err(|error| StoreError::Unavailable(error.to_string()))?;
+    let free_bytes = disk.f_bavail.saturating_mul(disk.f_frsize);
+    if free_bytes < copy_bytes.saturating_add(ROOM_LEFT_BYTES) {
+        return Err(StoreError::NoRoomForCopy { copy_bytes, left_bytes: ROOM_LEFT_BYTES, free_bytes });
+    }
+    Ok(())
 }

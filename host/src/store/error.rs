@@ -31,6 +31,25 @@ pub enum StoreError {
         /// The bound.
         bytes_max: u64,
     },
+    /// What was written may not be on disk although the system took it: the host must end, since nothing it would
+    /// acknowledge from here on could be relied on.
+    #[error(
+        "the disk could not keep what was written ({0}); the host stops, and the next start makes sure of what is there"
+    )]
+    SyncFailed(String),
+    /// A copy of the database would take the disk from the host.
+    #[error(
+        "the copy has {} MiB and the host needs {} MiB besides, but the disk has only {} MiB free",
+        copy_bytes >> 20, left_bytes >> 20, free_bytes >> 20
+    )]
+    NoRoomForCopy {
+        /// Of the copy.
+        copy_bytes: u64,
+        /// What has to be left.
+        left_bytes: u64,
+        /// What there is.
+        free_bytes: u64,
+    },
     /// The store is closing.
     #[error("the store is closed")]
     Closed,
@@ -178,6 +197,9 @@ impl From<rusqlite::Error> for StoreError {
     /// expected.
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode;
+        if error.sqlite_extended_error_code().is_some_and(is_failed_sync) {
+            return StoreError::SyncFailed(error.to_string());
+        }
         match error.sqlite_error_code() {
             Some(
                 ErrorCode::DiskFull
@@ -194,4 +216,10 @@ impl From<rusqlite::Error> for StoreError {
             _ => StoreError::Internal(error.to_string()),
         }
     }
+}
+
+/// Whether this is a failed fsync. The system then forgets what it could not write, and says so only once.
+fn is_failed_sync(extended_code: std::os::raw::c_int) -> bool {
+    use rusqlite::ffi::{SQLITE_IOERR_DIR_FSYNC, SQLITE_IOERR_FSYNC};
+    matches!(extended_code, SQLITE_IOERR_FSYNC | SQLITE_IOERR_DIR_FSYNC)
 }

@@ -459,7 +459,7 @@ impl Store {
     /// `activate_new` that follows.
     pub async fn write_module_chunk(&self, digest: Digest, index: u32, bytes: Bytes) -> Result<(), StoreError> {
         self.write(Durability::Relaxed, move |sql, draft| {
-            module_bytes::write_chunk(sql, draft.now, digest, index, &bytes)
+            module_bytes::write_chunk(sql, draft.clock.now_ms(), digest, index, &bytes)
         })
         .await
     }
@@ -573,7 +573,7 @@ impl Store {
     /// Removes chunks of uploads that never became a version.
     pub async fn prune_module_chunks(&self) -> Result<bool, StoreError> {
         self.write(Durability::Relaxed, move |sql, draft| {
-            module_bytes::prune_chunks(sql, draft.now, &mut draft.chunks_looked_at)
+            module_bytes::prune_chunks(sql, draft.clock.now_ms(), &mut draft.chunks_looked_at)
         })
         .await
     }

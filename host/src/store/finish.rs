@@ -3,13 +3,13 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::catalog::{KindId, QueueId, TenantId};
-use super::codec::{StoredExecution, pack_progress, state_from_word};
+use super::codec::{HistoryNote, StoredExecution, append_history, pack_progress, state_from_word};
 use super::counters::Lane;
 use super::draft::Draft;
 use super::error::StoreError;
 use super::job_writes::{Ending, move_to_history, record_execution, record_log};
 use super::model::{AttemptOutcome, Finish, FinishResult, Next};
-use super::rows::LiveRow;
+use super::rows::{LiveRow, live_row};
 use crate::job::{EventType, Failure, FailureReason, JobId, JobState, Lease, Timestamp};
 
 const HELD: &str = "SELECT tenant_id, kind_id, queue_id, state, attempt, priority, cancel_requested, suspect
@@ -127,6 +127,14 @@ fn end(
     };
     // A cancel before the guest was entered made no attempt.
     let was_made = finish.started_at.is_some() || state != JobState::Cancelled;
+    // No execution says then how the job ended: a note does.
+    let history = if was_made {
+        None
+    } else {
+        let known = live_row(sql, job)?.and_then(|row| row.history);
+        let note = HistoryNote { at: finish.finished_at, event_type, state, attempt: held.attempt };
+        Some(append_history(known.as_deref(), note)?)
+    };
     let ending = Ending {
         state,
         finished_at: finish.finished_at,
@@ -134,7 +142,7 @@ fn end(
         failure,
         execution: was_made.then(|| execution(finish, outcome, state)),
         output,
-        history: None,
+        history,
         progress: finish.progress.as_ref().map(pack_progress).transpose()?,
     };
     move_to_history(sql, job, &ending)?;

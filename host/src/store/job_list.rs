@@ -22,6 +22,11 @@ const LANES_MERGED_MAX: usize = 64;
 
 const LIVE: &str = "SELECT id, tenant_id, kind_id, queue_id, state FROM live_jobs
     WHERE id >= ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
+// States that few jobs are in have an index each: they may stand behind any number of others.
+const RUNNING: &str = "SELECT id, tenant_id, kind_id, queue_id, state FROM live_jobs INDEXED BY live_leased
+    WHERE lease_host IS NOT NULL AND id >= ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
+const RETRYING: &str = "SELECT id, tenant_id, kind_id, queue_id, state FROM live_jobs INDEXED BY live_retrying
+    WHERE state = 'retrying' AND id >= ?1 AND id < ?2 AND tenant_id = ?4 ORDER BY id DESC LIMIT ?3";
 const FINISHED: &str = "SELECT id, tenant_id, kind_id, queue_id, state FROM finished_jobs
     WHERE id >= ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
 const FINISHED_BADLY: &str =
@@ -71,7 +76,11 @@ pub(super) fn job_list(
         parts.push(tagged(sql, &search, tag, limit)?);
     } else {
         if search.state.is_none_or(|state| !state.is_terminal()) {
-            parts.push(scan(sql, &search, limit, LIVE, params![])?);
+            parts.push(match search.state {
+                Some(JobState::Running) => scan(sql, &search, limit, RUNNING, params![])?,
+                Some(JobState::Retrying) => scan(sql, &search, limit, RETRYING, params![search.tenant.0])?,
+                _ => scan(sql, &search, limit, LIVE, params![])?,
+            });
         }
         if search.state.is_none_or(JobState::is_terminal) {
             parts.push(finished(sql, &search, limit)?);

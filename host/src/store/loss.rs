@@ -47,6 +47,11 @@ impl Evidence {
         Ok(Self { data_dir: data_dir.to_owned(), mark, traces })
     }
 
+    /// Whether a process left a log behind that it had not folded in.
+    pub(super) fn has_log(&self) -> bool {
+        self.traces.contains(&LOG_FILE)
+    }
+
     /// Before the database is opened: it must be there if it was, and a log beside it must be its own.
     pub(super) fn check_files(&self) -> Result<(), OpenError> {
         let database = self.data_dir.join(DATABASE_FILE);

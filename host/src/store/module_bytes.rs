@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::StoreError;
-use crate::job::{Digest, Timestamp};
+use crate::job::Digest;
 
 /// Chunks that belong to no version are kept this long: the upload may still be under way, ms.
 const UPLOAD_KEEP_MS: i64 = 3_600 * 1_000;
@@ -13,25 +13,25 @@ const PRUNED_DIGESTS_MAX: usize = 1_000;
 /// Chunks removed by one prune.
 const PRUNED_CHUNKS_MAX: usize = 64;
 
-const WRITE: &str = "INSERT INTO module_chunks (digest, chunk_index, written_at, bytes) VALUES (?1, ?2, ?3, ?4)
-    ON CONFLICT (digest, chunk_index) DO UPDATE SET written_at = excluded.written_at";
+const WRITE: &str = "INSERT INTO module_chunks (digest, chunk_index, written_ms, bytes) VALUES (?1, ?2, ?3, ?4)
+    ON CONFLICT (digest, chunk_index) DO UPDATE SET written_ms = excluded.written_ms";
 const READ: &str = "SELECT bytes FROM module_chunks WHERE digest = ?1 ORDER BY chunk_index";
 const SIZE: &str = "SELECT coalesce(sum(length(bytes)), 0) FROM module_chunks WHERE digest = ?1";
 const NEXT_DIGEST: &str = "SELECT digest FROM module_chunks WHERE digest > ?1 ORDER BY digest LIMIT 1";
 const IS_KEPT: &str = "SELECT 1 FROM module_versions WHERE digest = ?1 AND deleted_at IS NULL";
-const LAST_WRITE: &str = "SELECT max(written_at) FROM module_chunks WHERE digest = ?1";
+const LAST_WRITE: &str = "SELECT max(written_ms) FROM module_chunks WHERE digest = ?1";
 const DELETE: &str = "DELETE FROM module_chunks WHERE digest = ?1 AND chunk_index IN
     (SELECT chunk_index FROM module_chunks WHERE digest = ?1 ORDER BY chunk_index DESC LIMIT ?2)";
 
-/// Writes one chunk; writing it again is harmless.
+/// Writes one chunk; writing it again is harmless. Ages are by the store's own clock.
 pub(super) fn write_chunk(
     sql: &Connection,
-    now: Timestamp,
+    store_now_ms: i64,
     digest: Digest,
     index: u32,
     bytes: &[u8],
 ) -> Result<(), StoreError> {
-    sql.prepare_cached(WRITE)?.execute(params![digest.0, index, now.as_ms(), bytes])?;
+    sql.prepare_cached(WRITE)?.execute(params![digest.0, index, store_now_ms, bytes])?;
     Ok(())
 }
 
@@ -62,7 +62,7 @@ pub(super) fn is_kept(sql: &Connection, digest: Digest) -> Result<bool, StoreErr
 
 /// Removes chunks of uploads that never became a version, and of deleted versions; `true` when there is more to look
 /// at. `looked_at`: the digest the last call came to; empty to begin with, and after the last one.
-pub(super) fn prune_chunks(sql: &Connection, now: Timestamp, looked_at: &mut Vec<u8>) -> Result<bool, StoreError> {
+pub(super) fn prune_chunks(sql: &Connection, store_now_ms: i64, looked_at: &mut Vec<u8>) -> Result<bool, StoreError> {
     for _ in 0..PRUNED_DIGESTS_MAX {
         let next: Option<[u8; 32]> =
             sql.prepare_cached(NEXT_DIGEST)?.query_row([&*looked_at], |row| row.get(0)).optional()?;
@@ -75,7 +75,7 @@ pub(super) fn prune_chunks(sql: &Connection, now: Timestamp, looked_at: &mut Vec
             continue;
         }
         let last_write: i64 = sql.prepare_cached(LAST_WRITE)?.query_row([next], |row| row.get(0))?;
-        if last_write > now.as_ms() - UPLOAD_KEEP_MS {
+        if last_write > store_now_ms - UPLOAD_KEEP_MS {
             *looked_at = next.to_vec();
             continue;
         }

@@ -70,7 +70,7 @@ pub(super) fn open(options: &StoreOptions, clock: Arc<dyn Clock>, wal_bounds: Wa
         let draft = Draft::load(&sql, clock.clone(), order, Arc::clone(&catalog), lost_entries)?;
         let readers = Readers::start(&database)?;
         let shared = Arc::new(Shared::new(catalog, readers, notes, mark));
-        let checkpointing = Checkpointing::start(&mut sql, &database, wal_bounds)?;
+        let checkpointing = Checkpointing::start(&mut sql, &database, wal_bounds, evidence.has_log())?;
         let (queue, queued) = bounded(WAITING_MAX);
         reserve.take();
         let writer = Writer::new(sql, draft, Arc::clone(&shared), checkpointing, lock, reserve)?;

@@ -1,6 +1,9 @@
 //! Keeps the write-ahead log bounded. A thread of its own copies the log into the database, and syncs the database,
 //! while the writer goes on; the writer then folds in the little that came meanwhile, so that the log can begin anew.
 //!
+//! A log that an earlier process left is folded in whole before anything else is written, and a failed sync of the
+//! database ends the host: a part of what the system took may then not be on disk, and nothing would show it.
+//!
 //! The writer never waits for a reader. While something reads an old state (a backup does for minutes), the log can't
 //! begin anew and grows; at its bound the writer refuses to write until it can.
 
@@ -46,6 +49,10 @@ pub(super) struct Checkpointing {
     connection: Arc<Mutex<Connection>>,
     frames: Arc<AtomicU64>,
     bounds: WalBounds,
+    /// What is in the log came from an earlier process, and may be on disk only in part.
+    is_inherited: bool,
+    /// A sync of the database failed.
+    sync_failed: Arc<AtomicBool>,
 }
 
 /// The database as a file, to be synced. To be dropped after the last connection: closing any descriptor of a file frees
@@ -60,8 +67,13 @@ struct Folded {
 }
 
 impl Checkpointing {
-    /// Starts the thread and watches the log of the writer's connection.
-    pub(super) fn start(writer: &mut Connection, path: &Path, bounds: WalBounds) -> Result<Self, StoreError> {
+    /// Starts the thread and watches the log of the writer's connection. `is_inherited`: there was a log already.
+    pub(super) fn start(
+        writer: &mut Connection,
+        path: &Path,
+        bounds: WalBounds,
+        is_inherited: bool,
+    ) -> Result<Self, StoreError> {
         let frames = Arc::new(AtomicU64::new(0));
         let seen = Arc::clone(&frames);
         writer.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages: std::os::raw::c_int| {
@@ -73,12 +85,26 @@ impl Checkpointing {
         let connection = Arc::new(Mutex::new(open_checkpointer(path)?));
         let (wake, woken) = bounded(1);
         let copied = Arc::new(AtomicBool::new(false));
-        let (done, at_work) = (Arc::clone(&copied), Arc::clone(&connection));
+        let sync_failed = Arc::new(AtomicBool::new(false));
+        let copier = Copier {
+            connection: Arc::clone(&connection),
+            copied: Arc::clone(&copied),
+            sync_failed: Arc::clone(&sync_failed),
+        };
         let thread = std::thread::Builder::new()
             .name("store-checkpoint".to_owned())
-            .spawn(move || copy_when_woken(&at_work, file, &woken, &done))
+            .spawn(move || copier.copy_when_woken(file, &woken))
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        Ok(Self { wake: Some(wake), thread: Some(thread), copied, connection, frames, bounds })
+        Ok(Self {
+            wake: Some(wake),
+            thread: Some(thread),
+            copied,
+            connection,
+            frames,
+            bounds,
+            is_inherited,
+            sync_failed,
+        })
     }
 
     /// Called between transactions; tells the log's size.
@@ -90,14 +116,22 @@ impl Checkpointing {
         }
         if self.copied.swap(false, Ordering::AcqRel) {
             // Nearly everything is copied; the rest is a few pages, and then the next commit starts the log anew.
-            let _folded = fold(writer, "PRAGMA wal_checkpoint(PASSIVE)");
+            if let Err(StoreError::SyncFailed(_)) = fold(writer, "PRAGMA wal_checkpoint(PASSIVE)") {
+                self.sync_failed.store(true, Ordering::Release);
+            }
         } else {
             self.wake();
         }
     }
 
     /// Called before a transaction: whether the log has room for it. Never waits.
-    pub(super) fn has_room(&self) -> Result<(), StoreError> {
+    pub(super) fn has_room(&mut self) -> Result<(), StoreError> {
+        if self.sync_failed.load(Ordering::Acquire) {
+            return Err(StoreError::SyncFailed("a sync of the database failed".to_owned()));
+        }
+        if self.is_inherited {
+            self.fold_in_inherited()?;
+        }
         let full = StoreError::LogFull { bytes_max: self.bounds.max };
         if self.bytes() < self.bounds.max {
             return Ok(());
@@ -109,10 +143,27 @@ impl Checkpointing {
         }
         let Some(connection) = self.connection.try_lock() else { return Err(full) };
         self.copied.store(false, Ordering::Release);
-        if fold(&connection, "PRAGMA wal_checkpoint(RESTART)").is_none() {
-            return Err(full);
+        match fold(&connection, "PRAGMA wal_checkpoint(RESTART)") {
+            Ok(Some(_)) => {}
+            Err(error @ StoreError::SyncFailed(_)) => return Err(error),
+            Ok(None) | Err(_) => return Err(full),
         }
         self.frames.store(0, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The earlier process may have ended because its disk failed: then a piece of the log may be in the system's memory
+    /// and not on disk, and syncing the log again says nothing. Copied into the database it is written anew, and synced.
+    fn fold_in_inherited(&mut self) -> Result<(), StoreError> {
+        let in_use =
+            || StoreError::Unavailable("what an earlier run left can't be folded in while it is read".to_owned());
+        let Some(connection) = self.connection.try_lock() else { return Err(in_use()) };
+        match fold(&connection, "PRAGMA wal_checkpoint(TRUNCATE)")? {
+            Some(_) => {}
+            None => return Err(in_use()),
+        }
+        drop(connection);
+        self.is_inherited = false;
         Ok(())
     }
 
@@ -127,6 +178,11 @@ impl Checkpointing {
         }
     }
 
+    /// The thread's connection.
+    pub(super) fn connection(&self) -> Arc<Mutex<Connection>> {
+        Arc::clone(&self.connection)
+    }
+
     /// Ends the thread.
     pub(super) fn stop(mut self) -> DatabaseFile {
         self.wake = None;
@@ -138,60 +194,72 @@ impl Checkpointing {
     }
 }
 
-fn copy_when_woken(connection: &Mutex<Connection>, file: File, woken: &Receiver<()>, copied: &AtomicBool) -> File {
-    let mut synced = 0;
-    while woken.recv().is_ok() {
-        if copied.load(Ordering::Acquire) {
-            continue;
+/// The thread's side.
+struct Copier {
+    connection: Arc<Mutex<Connection>>,
+    copied: Arc<AtomicBool>,
+    sync_failed: Arc<AtomicBool>,
+}
+
+impl Copier {
+    fn copy_when_woken(self, file: File, woken: &Receiver<()>) -> File {
+        let mut synced = 0;
+        while woken.recv().is_ok() {
+            if self.copied.load(Ordering::Acquire) || self.sync_failed.load(Ordering::Acquire) {
+                continue;
+            }
+            let connection = self.connection.lock();
+            match copy(&connection, &file, &mut synced) {
+                Ok(copied) => self.copied.store(copied, Ordering::Release),
+                Err(error) => {
+                    tracing::error!(%error, "a checkpoint failed");
+                    self.sync_failed.store(true, Ordering::Release);
+                }
+            }
         }
-        let connection = connection.lock();
-        if copy(&connection, &file, &mut synced) {
-            copied.store(true, Ordering::Release);
-        }
+        file
     }
-    file
 }
 
 /// Copies the log until little is left, and syncs the database, which `SQLite` does not where a writer goes on meanwhile.
-/// `synced`: frames that the last sync covered. Returns whether the writer can do the rest.
-fn copy(connection: &Connection, file: &File, synced: &mut i64) -> bool {
+/// `synced`: frames that the last sync covered. Returns whether the writer can do the rest; fails only when a sync did.
+fn copy(connection: &Connection, file: &File, synced: &mut i64) -> Result<bool, StoreError> {
     let mut frames_before = 0;
     for _ in 0..COPIES_MAX {
-        let Some(Folded { frames, frames_left }) = fold(connection, "PRAGMA wal_checkpoint(PASSIVE)") else {
-            return false;
+        let (frames, frames_left) = match fold(connection, "PRAGMA wal_checkpoint(PASSIVE)") {
+            Ok(Some(Folded { frames, frames_left })) => (frames, frames_left),
+            Err(error @ StoreError::SyncFailed(_)) => return Err(error),
+            Ok(None) | Err(_) => return Ok(false),
         };
         let folded = frames - frames_left;
         if folded != *synced {
-            if let Err(error) = file.sync_data() {
-                tracing::warn!(%error, "the database could not be synced after a checkpoint");
-                return false;
-            }
+            file.sync_data().map_err(|error| StoreError::SyncFailed(error.to_string()))?;
             *synced = folded;
         }
         // A read of an older state holds the rest back.
         if frames_left > FRAMES_LEFT_MAX {
-            return false;
+            return Ok(false);
         }
         if frames - frames_before <= FRAMES_LEFT_MAX {
             break;
         }
         frames_before = frames;
     }
-    true
+    Ok(true)
 }
 
-/// Moves the log into the database; `None` where that could not be done, or not as it was asked.
-fn fold(connection: &Connection, pragma: &str) -> Option<Folded> {
+/// Moves the log into the database; `None` where a reader was in the way.
+fn fold(connection: &Connection, pragma: &str) -> Result<Option<Folded>, StoreError> {
     let result = connection
         .query_row(pragma, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)));
     match result {
         Ok((busy, frames, folded)) => {
             tracing::debug!(pragma, busy, frames, folded, "checkpoint");
-            (busy == 0).then_some(Folded { frames, frames_left: frames - folded })
+            Ok((busy == 0).then_some(Folded { frames, frames_left: frames - folded }))
         }
         Err(error) => {
             tracing::warn!(%error, pragma, "checkpoint failed");
-            None
+            Err(error.into())
         }
     }
 }
@@ -228,7 +296,7 @@ mod tests {
             let mut writer = open_writer(&path).unwrap();
             writer.execute_batch("CREATE TABLE t (body BLOB)").unwrap();
             writer.busy_handler(Some(|_| panic!("the writer waits"))).unwrap();
-            let checkpointing = Checkpointing::start(&mut writer, &path, BOUNDS).unwrap();
+            let checkpointing = Checkpointing::start(&mut writer, &path, BOUNDS, false).unwrap();
             Self { directory, writer, checkpointing: Some(checkpointing) }
         }
 
@@ -278,6 +346,34 @@ mod tests {
             std::thread::yield_now();
         }
         assert!(log.commit().unwrap() < BOUNDS.checkpoint);
+    }
+
+    #[test]
+    fn after_a_failed_sync_of_the_database_nothing_is_written() {
+        let mut log = Log::new();
+        log.commit().unwrap();
+        let connection = open_checkpointer(&log.directory.path().join("db")).unwrap();
+        // No file: it can't be synced.
+        let null = OpenOptions::new().write(true).open("/dev/null").unwrap();
+        let failed = copy(&connection, &null, &mut 0);
+        assert!(matches!(failed, Err(StoreError::SyncFailed(_))), "{failed:?}");
+        log.checkpointing.as_ref().unwrap().sync_failed.store(true, Ordering::Release);
+        assert!(matches!(log.commit(), Err(StoreError::SyncFailed(_))));
+    }
+
+    #[test]
+    fn an_inherited_log_is_folded_in_before_the_first_write() {
+        let mut log = Log::new();
+        log.commit().unwrap();
+        let checkpointing = log.checkpointing.as_mut().unwrap();
+        checkpointing.is_inherited = true;
+        let reader = log.read();
+        assert!(matches!(log.commit(), Err(StoreError::Unavailable(_))), "it is read");
+        assert!(log.file_bytes() > 0);
+        drop(reader);
+        log.checkpointing.as_mut().unwrap().has_room().unwrap();
+        assert_eq!(log.file_bytes(), 0);
+        log.commit().unwrap();
     }
 
     #[test]

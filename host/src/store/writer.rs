@@ -50,6 +50,8 @@ pub(super) struct Writer {
     /// Rows changed on the connection before this transaction.
     changes_before: u64,
     claims_resume_at: Option<Instant>,
+    /// A sync failed: nothing may be written, and nothing tidied up, any more.
+    is_broken: bool,
     /// Held for as long as the thread lives.
     lock: DirectoryLock,
     /// Given up at the start; taken again when the files that used it are gone.
@@ -89,6 +91,7 @@ impl Writer {
             is_full_sync: None,
             changes_before: 0,
             claims_resume_at: None,
+            is_broken: false,
             lock,
             reserve,
         })
@@ -98,7 +101,7 @@ impl Writer {
     pub(super) fn run(mut self, queue: &Receiver<Queued>) {
         let mut closing = None;
         let mut look = false;
-        while closing.is_none() {
+        while closing.is_none() && !self.is_broken {
             let mut batch = Vec::with_capacity(64);
             if look {
                 batch.push(Queued::Look);
@@ -112,7 +115,11 @@ impl Writer {
             }
             look = self.carry_out(batch);
         }
-        self.stop(closing);
+        if self.is_broken {
+            self.leave();
+        } else {
+            self.stop(closing);
+        }
     }
 
     /// Adds to the batch, unless it is the wish to close.
@@ -188,7 +195,9 @@ impl Writer {
                 }
                 Ok(()) => {}
                 // Full disks and the like hit everybody; SQLite may have rolled back already.
-                Err(error @ StoreError::Unavailable(_)) => return Err(self.give_up(error)),
+                Err(error @ (StoreError::Unavailable(_) | StoreError::SyncFailed(_))) => {
+                    return Err(self.give_up(error));
+                }
                 Err(error) if self.sql.is_autocommit() => return Err(self.give_up(error)),
                 Err(error) if savepoints => {
                     tracing::error!(%error, "a store operation failed");
@@ -230,7 +239,10 @@ impl Writer {
                 self.claims_resume_at = None;
                 Ok(Some(claimed))
             }
-            Err(error) if matches!(error, StoreError::Unavailable(_)) || self.sql.is_autocommit() => {
+            Err(error)
+                if matches!(error, StoreError::Unavailable(_) | StoreError::SyncFailed(_))
+                    || self.sql.is_autocommit() =>
+            {
                 Err(self.give_up(error))
             }
             Err(error) => {
@@ -319,6 +331,11 @@ impl Writer {
 
     fn give_up(&mut self, error: StoreError) -> Setback {
         self.roll_back();
+        if let StoreError::SyncFailed(_) = error {
+            tracing::error!(%error, "the store is closed");
+            self.is_broken = true;
+            self.shared.writable.store(false, Ordering::Release);
+        }
         if matches!(error, StoreError::Unavailable(_) | StoreError::LogFull { .. }) {
             self.shared.metrics.commit_failures.fetch_add(1, Ordering::Relaxed);
             if self.shared.writable.swap(false, Ordering::AcqRel) {
@@ -344,10 +361,26 @@ impl Writer {
         Ok(())
     }
 
+    /// Closes everything as it is. Folding the log in now could read back what the disk has lost; the next start checks
+    /// each piece of it.
+    fn leave(self) {
+        let no_checkpoint = rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+        for connection in [&self.sql, &*self.checkpointing.connection().lock()] {
+            if let Err(error) = connection.set_db_config(no_checkpoint, true) {
+                tracing::error!(%error, "cannot close the database without a checkpoint");
+            }
+        }
+        self.shared.readers.close();
+        let Self { sql, checkpointing, lock, .. } = self;
+        let database = checkpointing.stop();
+        drop(sql);
+        drop(database);
+        drop(lock);
+    }
+
     fn stop(self, closing: Option<oneshot::Sender<Result<(), StoreError>>>) {
         let database = self.checkpointing.stop();
-        let result = self.sql.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(StoreError::from);
-        if let Err(error) = &result {
+        if let Err(error) = self.sql.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
             tracing::warn!(%error, "the write-ahead log could not be folded in; the next start does it");
         }
         self.shared.readers.close();
@@ -357,7 +390,7 @@ impl Writer {
         reserve.take();
         drop(lock);
         if let Some(reply) = closing {
-            let _gone = reply.send(result);
+            let _gone = reply.send(Ok(()));
         }
     }
 }

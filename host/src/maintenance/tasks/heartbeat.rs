@@ -44,7 +44,7 @@ impl Task for Heartbeat {
         }
         let heartbeat = self.store.heartbeat(self.host).await.inspect_err(|error| {
             // Closed under a host that has not stopped: its writer is gone for good.
-            if matches!(error, StoreError::Closed) {
+            if matches!(error, StoreError::Closed | StoreError::SyncFailed(_)) {
                 self.broken.cancel();
             }
         })?;

@@ -272,7 +272,7 @@ async fn garbage_behind_many_kept_versions_is_found() {
     let kept = move |sql: &rusqlite::Connection, draft: &mut Draft| {
         let digest = |number: u16| [number.to_be_bytes().as_slice(), &[0; 30]].concat();
         for number in 0..=1_500 {
-            sql.execute("INSERT INTO module_chunks VALUES (?1, 0, ?2, x'00')", (digest(number), draft.now.as_ms()))?;
+            sql.execute("INSERT INTO module_chunks VALUES (?1, 0, ?2, x'00')", (digest(number), draft.clock.now_ms()))?;
             if number < 1_500 {
                 sql.execute(
                     "INSERT INTO module_versions (tenant_id, module_id, digest, size_bytes, guest, imports, kinds, compile_ms, created_at)

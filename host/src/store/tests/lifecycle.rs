@@ -83,12 +83,14 @@ async fn a_cancel_asked_for_meanwhile_wins_over_all_but_an_end() {
     harness.module("m", &["k"]).await;
     let host = harness.store.register_host(4, "1").await.unwrap();
     let later = harness.clock.now().plus(Duration::from_mins(1));
-    for (next, state) in [
-        (Next::Succeed(Bytes::from_static(b"1")), JobState::Succeeded),
-        (Next::Fail(failure()), JobState::Failed),
-        (Next::Retry(failure(), later), JobState::Cancelled),
-        (Next::Suspend(later), JobState::Cancelled),
-        (Next::GiveBack(failure()), JobState::Cancelled),
+    for (next, entered, state) in [
+        (Next::Succeed(Bytes::from_static(b"1")), true, JobState::Succeeded),
+        (Next::Fail(failure()), true, JobState::Failed),
+        (Next::Retry(failure(), later), true, JobState::Cancelled),
+        (Next::Suspend(later), true, JobState::Cancelled),
+        (Next::GiveBack(failure()), true, JobState::Cancelled),
+        (Next::GiveBack(failure()), false, JobState::Cancelled),
+        (Next::Cancel(failure()), false, JobState::Cancelled),
     ] {
         let id = harness.enqueue(job(harness.kind("k"))).await;
         let claimed = harness.claim(host, 1).await.remove(0);
@@ -96,8 +98,11 @@ async fn a_cancel_asked_for_meanwhile_wins_over_all_but_an_end() {
             let result = harness.store.cancel(TENANT, id).await.unwrap();
             assert!(matches!(result, CancelResult::Requested(row) if row.cancel_requested));
         }
-        let result = harness.store.finish(finish(claimed.lease, next, harness.clock.now())).await.unwrap();
-        assert_eq!(result, FinishResult::Finished(state));
+        let mut finish = finish(claimed.lease, next, harness.clock.now());
+        finish.started_at = finish.started_at.filter(|_| entered);
+        assert_eq!(harness.store.finish(finish).await.unwrap(), FinishResult::Finished(state));
+        let history = harness.store.history(TENANT, id).await.unwrap().unwrap();
+        assert_eq!(history.last().unwrap().state, state, "{history:?}");
         assert!(matches!(harness.store.cancel(TENANT, id).await.unwrap(), CancelResult::AlreadyTerminal(_)));
     }
     let id = harness.enqueue(job(harness.kind("k"))).await;

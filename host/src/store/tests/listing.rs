@@ -113,3 +113,35 @@ async fn claims_keep_order_bounds_and_tell_of_more() {
     let order: Vec<JobId> = expected.into_iter().map(|(_, id)| id).collect();
     assert_eq!(given, order);
 }
+
+#[tokio::test]
+async fn what_runs_is_on_the_first_page_whatever_waits() {
+    let harness = Harness::new();
+    harness.module("m", &["k"]).await;
+    let kind = harness.kind("k");
+    let host = harness.store.register_host(4, "1").await.unwrap();
+    let (running, retrying) = (harness.enqueue(job(kind)).await, harness.enqueue(job(kind)).await);
+    for claimed in harness.claim(host, 2).await {
+        let now = harness.clock.now();
+        if claimed.lease.job() == running {
+            harness.store.mark_running(vec![((running, 1), now)]).await.unwrap();
+        } else {
+            let next = Next::Retry(failure(), now.plus(Duration::from_mins(1)));
+            harness.store.finish(finish(claimed.lease, next, now)).await.unwrap();
+        }
+    }
+    // More than one page looks at.
+    let backlog = |sql: &rusqlite::Connection, _: &mut Draft| {
+        let later = "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 60000)
+            INSERT INTO live_jobs (id, tenant_id, kind_id, queue_id, state, priority, order_key, run_at, ready_at,
+                created_at, attempt, max_attempts, lease_number)
+            SELECT unhex(printf('ff%030x', n)), 1, 1, 1, 'scheduled', 5, 0, 0, 0, 0, 0, 1, 0 FROM number";
+        Ok(sql.execute(later, [])?)
+    };
+    assert_eq!(harness.store.write(Durability::Relaxed, backlog).await.unwrap(), 60_000);
+    for (state, id) in [(JobState::Running, running), (JobState::Retrying, retrying)] {
+        let filter = JobFilter { state: Some(state), ..JobFilter::default() };
+        let page = harness.store.jobs(TENANT, filter, 10, None).await.unwrap();
+        assert_eq!((page.items.len(), page.items[0].id, page.next), (1, id, None), "{state}");
+    }
+}
