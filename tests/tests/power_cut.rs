@@ -124,6 +124,7 @@ fn a_failed_sync_loses_nothing_that_is_acknowledged_after_it() {
     site.cut.fail_next_sync();
     // Claims and outcomes commit as well: who is told of the failure is left to chance.
     while let Ok(reply) = enqueue(&failing) {
+        assert!(acknowledged.len() < 1_000, "the host goes on");
         match reply.status {
             201 => acknowledged.push(job_id(&reply.json())),
             status => assert_eq!(status, 503, "{reply}"),
