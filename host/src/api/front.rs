@@ -39,9 +39,14 @@ fn admit<'a>(api: &'a Api, request: &Request) -> Result<Option<SemaphorePermit<'
     })
 }
 
-/// Adds what answers when no route does, and the net under panics.
-pub(super) fn with_net<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
-    router.fallback(not_found).method_not_allowed_fallback(method_not_allowed).layer(CatchPanicLayer::custom(panicked))
+/// Adds what answers when no route does.
+pub(super) fn with_fallbacks<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
+    router.fallback(not_found).method_not_allowed_fallback(method_not_allowed)
+}
+
+/// The net under panics.
+pub(super) fn net() -> CatchPanicLayer<fn(Box<dyn Any + Send + 'static>) -> Response> {
+    CatchPanicLayer::custom(panicked)
 }
 
 /// No such path.
@@ -83,7 +88,7 @@ mod tests {
             .route("/kinds/{kind}", get(async |NamePath::<KindName>(kind)| kind.to_string()))
             .route("/modules/{name}/versions/{digest}", get(async |VersionPath(_, digest)| digest.to_string()))
             .route("/panic", post(async || -> &'static str { panic!("a secret") }));
-        with_net(router)
+        with_fallbacks(router).layer(net())
     }
 
     async fn ask(method: &str, uri: &str) -> (u16, http::HeaderMap, String) {

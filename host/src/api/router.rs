@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::front::{front, with_net};
+use super::front::{front, net, with_fallbacks};
 use super::openapi::Document;
 use super::shared::Api;
 use super::state::ApiState;
@@ -55,5 +55,7 @@ pub fn router(state: ApiState) -> axum::Router {
 pub(super) fn build(state: ApiState, stopping: CancellationToken) -> axum::Router {
     let (router, generated) = routes().split_for_parts();
     let api = Arc::new(Api::new(state, Document::new(generated), stopping));
-    with_net(router).layer(from_fn_with_state(Arc::clone(&api), front)).with_state(api)
+    // One layer of two: each costs every request a copy of what lies inside it.
+    let layers = (from_fn_with_state(Arc::clone(&api), front), net());
+    with_fallbacks(router).layer(layers).with_state(api)
 }
