@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::CommandFactory;
+
+use super::{Cli, variables};
 use crate::config::{Settings, read_file, resolve};
 use crate::{app, telemetry};
 
@@ -37,6 +40,10 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     telemetry::init(settings.log.as_deref(), format)?;
     let file = file.map_or_else(|| "no configuration file".to_owned(), |path| path.display().to_string());
     tracing::info!("stoker {} starts with this configuration ({file}):\n{config}", env!("CARGO_PKG_VERSION"));
+    let set = std::env::vars_os().map(|(name, _)| name);
+    for sentence in variables::unknown(&Cli::command(), set) {
+        tracing::warn!("{sentence}");
+    }
     app::run(config)?;
     Ok(ExitCode::SUCCESS)
 }
