@@ -51,7 +51,7 @@ pub async fn serve(listener: TcpListener, state: ApiState, shutdown: Shutdown) -
     let drain = DRAIN_MAX.min(state.config.shutdown_grace);
     let patience = Patience { head: requests.head_timeout, idle: IDLE, answer: UNREAD };
     let connections_max = within_open_files(requests.connections_max);
-    let router = build(state, shutdown.stop.clone());
+    let router = build(state, connections_max, shutdown.stop.clone());
     serve_router(listener, router, connections_max, patience, drain, shutdown).await;
     Ok(())
 }
