@@ -22,6 +22,7 @@ use super::answer::UnderWay;
 use super::crowd::{Crowd, Open};
 use super::standing::{Condemned, Patience, Standing};
 use super::stream::{CoarseClock, Stream, Watched};
+use super::unread::Unread;
 use crate::api::backup::remove_leftovers;
 use crate::api::router::build;
 use crate::api::state::ApiState;
@@ -172,7 +173,7 @@ fn open(
     let router = TowerToHyperService::new(router.clone());
     let service = service_fn(move |request: http::Request<Incoming>| {
         let begun = UnderWay::begin(&watched, request.version() == http::Version::HTTP_2);
-        let answer = begun.map(|under_way| (under_way, router.call(request)));
+        let answer = begun.map(|under_way| (under_way, router.call(Unread::of(request))));
         async move {
             let (under_way, answer) = answer?;
             let response = answer.await.unwrap_or_else(|never| match never {});
