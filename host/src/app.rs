@@ -9,6 +9,7 @@ use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::allocator;
 use crate::api::{self, ApiState};
 use crate::config::Config;
 use crate::dispatcher::{Dispatcher, DispatcherOptions};
@@ -134,6 +135,7 @@ async fn serve(config: Arc<Config>, cores: usize) -> anyhow::Result<()> {
             tracing::warn!(%error, "could not load every module ahead of its jobs");
         }
     });
+    let give_back = tokio::spawn(give_back_memory());
     tracing::info!("listening on http://{}", listener.local_addr()?);
 
     // Guarantee 10: new requests first, then claims and attempts, then upkeep, then the store.
@@ -144,6 +146,7 @@ async fn serve(config: Arc<Config>, cores: usize) -> anyhow::Result<()> {
     maintenance.await.context("upkeep failed")?;
     catalog_watch.abort();
     warm_up.abort();
+    give_back.abort();
     close(sandbox).await?;
     if let Err(error) = store.retire_host(host).await {
         tracing::warn!(%error, "could not sign off; the next start recovers what is left");
@@ -228,6 +231,14 @@ fn publisher(waiters: JobWaiters, signals: MaintenanceSignals) -> Box<dyn Fn(&Co
         }
         waiters.publish(&notice.events);
     })
+}
+
+async fn give_back_memory() {
+    let mut period = tokio::time::interval(allocator::GIVE_BACK_PERIOD);
+    loop {
+        period.tick().await;
+        allocator::give_back();
+    }
 }
 
 async fn watch_catalog(store: Store, signals: MaintenanceSignals) {

@@ -52,10 +52,20 @@ fn command(args: &[String], envs: &[(String, String)], current_dir: &Path) -> Co
     command
 }
 
-/// The same command under a limit on its address space. The shell becomes the command: the process id is its own.
-fn within(address_space_bytes: u64, command: &Command) -> Command {
+/// What the system allows a host of a test.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SystemLimits {
+    pub(crate) address_space_bytes: Option<u64>,
+    pub(crate) open_files: Option<u64>,
+}
+
+/// The same command under limits of the system. The shell becomes the command: the process id is its own.
+fn within(limits: SystemLimits, command: &Command) -> Command {
+    let address_space = limits.address_space_bytes.map(|bytes| format!("ulimit -v {} && ", bytes >> 10));
+    let open_files = limits.open_files.map(|files| format!("ulimit -n {files} && "));
+    let script = [address_space, open_files].into_iter().flatten().collect::<String>() + r#"exec "$0" "$@""#;
     let mut limited = Command::new("sh");
-    limited.args(["-c", &format!(r#"ulimit -v {} && exec "$0" "$@""#, address_space_bytes >> 10)]);
+    limited.args(["-c", &script]);
     limited.arg(command.get_program()).args(command.get_args()).stdin(Stdio::null());
     for (name, value) in command.get_envs() {
         match value {
@@ -133,19 +143,19 @@ pub(crate) struct HostChild {
 
 impl HostChild {
     /// Starts `stoker ARGS`, everything it writes going to the file `log`.
-    /// Within `address_space_bytes`, if given.
+    /// Within `limits`.
     pub(crate) fn spawn(
         args: &[String],
         envs: &[(String, String)],
         current_dir: &Path,
         log: PathBuf,
-        address_space_bytes: Option<u64>,
+        limits: SystemLimits,
     ) -> Self {
         let out = File::create(&log).expect("a log file");
         let err = out.try_clone().expect("a second handle");
         let mut command = command(args, envs, current_dir);
-        if let Some(bytes) = address_space_bytes {
-            command = within(bytes, &command);
+        if limits != SystemLimits::default() {
+            command = within(limits, &command);
         }
         let child = command.stdout(out).stderr(err).spawn().expect("the binary starts");
         Self { child, log }

@@ -7,18 +7,26 @@ use std::fmt::Write as _;
 pub struct CommandModule {
     stdout: String,
     exit_code: i32,
+    padding_bytes: usize,
 }
 
 impl CommandModule {
     /// Prints `text` on standard output and exits with 0.
     pub fn printing(text: &str) -> Self {
-        Self { stdout: text.to_owned(), exit_code: 0 }
+        Self { stdout: text.to_owned(), ..Self::default() }
     }
 
     /// Exits with `code`.
     #[must_use]
     pub fn exiting(mut self, code: i32) -> Self {
         self.exit_code = code;
+        self
+    }
+
+    /// So many bytes larger, to no purpose.
+    #[must_use]
+    pub fn padded(mut self, bytes: usize) -> Self {
+        self.padding_bytes = bytes;
         self
     }
 
@@ -29,7 +37,7 @@ impl CommandModule {
             write!(escaped, "\\{byte:02x}").expect("writing to a string");
         }
         let (length, code) = (self.stdout.len(), self.exit_code);
-        core_module(&format!(
+        let mut wasm = core_module(&format!(
             r#"(module
                 (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
                 (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
@@ -40,8 +48,27 @@ impl CommandModule {
                     (i32.store (i32.const 4) (i32.const {length}))
                     (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
                     (call $exit (i32.const {code}))))"#
-        ))
+        ));
+        if self.padding_bytes > 0 {
+            append_padding(&mut wasm, self.padding_bytes);
+        }
+        wasm
     }
+}
+
+/// Appends a custom section, which means nothing.
+fn append_padding(wasm: &mut Vec<u8>, bytes: usize) {
+    const NAME: &[u8] = b"\x07padding";
+    wasm.push(0);
+    // In groups of seven bits, the lowest first.
+    let mut length = NAME.len() + bytes;
+    while length > 0x7f {
+        wasm.push(length.to_le_bytes()[0] | 0x80);
+        length >>= 7;
+    }
+    wasm.push(length.to_le_bytes()[0]);
+    wasm.extend_from_slice(NAME);
+    wasm.resize(wasm.len() + bytes, 0);
 }
 
 /// The bytes of a module given as text.

@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::api::Api;
-use crate::child::HostChild;
+use crate::child::{HostChild, SystemLimits};
 use crate::jobs::UNFINISHED_STATES;
 use crate::wait::DEADLINE;
 
@@ -25,7 +25,7 @@ pub struct HostBuilder {
     data_dir: Option<PathBuf>,
     admin_key: Option<String>,
     may_leave_work: bool,
-    address_space_bytes: Option<u64>,
+    limits: SystemLimits,
 }
 
 impl HostBuilder {
@@ -73,7 +73,14 @@ impl HostBuilder {
     /// With so much virtual memory and no more.
     #[must_use]
     pub fn address_space(mut self, bytes: u64) -> Self {
-        self.address_space_bytes = Some(bytes);
+        self.limits.address_space_bytes = Some(bytes);
+        self
+    }
+
+    /// With so many open files and no more.
+    #[must_use]
+    pub fn open_files(mut self, files: u64) -> Self {
+        self.limits.open_files = Some(files);
         self
     }
 
@@ -131,7 +138,7 @@ impl TestHost {
             data_dir: None,
             admin_key: None,
             may_leave_work: false,
-            address_space_bytes: None,
+            limits: SystemLimits::default(),
         }
     }
 
@@ -250,8 +257,7 @@ impl TestHost {
             args.extend(["--listen".to_owned(), "127.0.0.1:0".to_owned()]);
         }
         args.extend(self.builder.args.iter().cloned());
-        let mut child =
-            HostChild::spawn(&args, &self.builder.envs, self.home.path(), log, self.builder.address_space_bytes);
+        let mut child = HostChild::spawn(&args, &self.builder.envs, self.home.path(), log, self.builder.limits);
         match child.wait_listening() {
             Ok(url) => {
                 self.api = Api::new(&url, self.builder.admin_key.clone());

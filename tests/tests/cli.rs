@@ -140,3 +140,13 @@ fn every_subcommand_explains_itself() {
     assert!(run_stoker(&["--version"], &[], home.path(), b"").expect_success().contains("stoker"));
     assert!(!run_stoker(&["no-such-command"], &[], home.path(), b"").status.success());
 }
+
+#[test]
+fn a_deploy_without_the_key_says_what_to_set() {
+    let host = TestHost::builder().admin_key("a-key-of-more-than-sixteen-characters").start();
+    // More than the system takes from a client whose bytes nobody reads.
+    std::fs::write(host.home().join("big.wasm"), vec![0; 24 << 20]).unwrap();
+    for _ in 0..3 {
+        stoker(&host, &["deploy", "big.wasm"], "").expect_failure(&["401", "STOKER_KEY"]);
+    }
+}

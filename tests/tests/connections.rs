@@ -79,11 +79,10 @@ fn idle_connections_make_room_for_new_ones() {
     ask(&mut last).unwrap();
 }
 
-#[test]
-fn health_is_answered_while_requests_take_all_the_room_they_may() {
-    let host = TestHost::builder().workers(0).flag("--connections-max", 16).leaves_work_behind().start();
+/// Lets `most` callers wait for their jobs, which is as many as may, and looks whether others are answered.
+fn assert_health_is_answered_beside(host: TestHost, most: usize) {
     host.upload_bytes("print", &CommandModule::printing("1").wasm());
-    let waiting: Vec<_> = (0..15)
+    let waiting: Vec<_> = (0..most)
         .map(|_| {
             let api = host.api();
             std::thread::spawn(move || {
@@ -104,6 +103,19 @@ fn health_is_answered_while_requests_take_all_the_room_they_may() {
     for wait in waiting {
         wait.join().unwrap();
     }
+}
+
+#[test]
+fn health_is_answered_while_requests_take_all_the_room_they_may() {
+    let host = TestHost::builder().workers(0).flag("--connections-max", 16).leaves_work_behind().start();
+    assert_health_is_answered_beside(host, 15);
+}
+
+#[test]
+fn a_connection_is_spared_where_the_system_allows_few() {
+    let host = TestHost::builder().workers(0).open_files(272).leaves_work_behind().start();
+    assert!(host.log().contains("at most 16 connections"), "{}", host.log());
+    assert_health_is_answered_beside(host, 15);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use syn::punctuated::Punctuated;
 use syn::{Ident, Lit, LitInt, LitStr, Result, Token, bracketed, parenthesized};
 
 use crate::names::{checked_name, checked_reason};
-use crate::quantity::{duration_ms, duration_text, size_bytes};
+use crate::quantity::{delay_ms, duration_ms, duration_text, size_bytes};
 
 /// Attempts nobody may exceed.
 const MAX_ATTEMPTS_LIMIT: u64 = 1_000;
@@ -15,6 +15,10 @@ const MAX_ATTEMPTS_LIMIT: u64 = 1_000;
 const PRIORITY_MAX: u64 = 9;
 /// Most delays a list may hold.
 const RETRY_DELAYS_MAX: usize = 100;
+/// The host's `base` where none is given.
+const RETRY_BASE_MS: u64 = 5_000;
+
+const NOT_ZERO: &str = "must be more than 0; leave it out for the host's default";
 
 const KNOWN: &str = "kind, description, queue, priority, max_attempts, retry, retry_on, timeout, fuel, memory";
 
@@ -70,7 +74,7 @@ fn setting(name: &Ident, word: &str, input: ParseStream) -> Result<Value> {
             let words = list(input)?;
             words.iter().map(checked_reason).collect::<Result<Vec<_>>>()?.into()
         }
-        "timeout" => duration(input)?,
+        "timeout" => timeout(input)?.into(),
         "fuel" => integer(input, 1, u64::MAX)?.into(),
         "memory" => memory(input)?.into(),
         _ => return Err(syn::Error::new(name.span(), format!("unknown setting `{word}`; known are {KNOWN}"))),
@@ -86,16 +90,28 @@ fn integer(input: ParseStream, min: u64, max: u64) -> Result<u64> {
     Err(syn::Error::new(literal.span(), format!("must lie between {min} and {max}")))
 }
 
-fn duration(input: ParseStream) -> Result<Value> {
-    Ok(duration_text(duration_ms(&input.parse()?)?).into())
+fn timeout(input: ParseStream) -> Result<String> {
+    let literal: LitStr = input.parse()?;
+    match duration_ms(&literal)? {
+        0 => Err(syn::Error::new(literal.span(), NOT_ZERO)),
+        ms => Ok(duration_text(ms)),
+    }
 }
 
 fn memory(input: ParseStream) -> Result<u64> {
-    match input.parse()? {
+    let literal: Lit = input.parse()?;
+    let bytes = match &literal {
         Lit::Int(bytes) => bytes.base10_parse(),
-        Lit::Str(text) => size_bytes(&text),
+        Lit::Str(text) => size_bytes(text),
         other => Err(syn::Error::new(other.span(), "write a size like \"64MiB\", or a number of bytes")),
-    }
+    }?;
+    if bytes == 0 { Err(syn::Error::new(literal.span(), NOT_ZERO)) } else { Ok(bytes) }
+}
+
+/// A delay between attempts, and where it stands.
+fn delay(input: ParseStream) -> Result<(u64, Span)> {
+    let literal: LitStr = input.parse()?;
+    Ok((delay_ms(&literal)?, literal.span()))
 }
 
 fn list(input: ParseStream) -> Result<Punctuated<LitStr, Token![,]>> {
@@ -111,16 +127,16 @@ fn retry(input: ParseStream) -> Result<Value> {
     parenthesized!(inner in input);
     let policy = match strategy.to_string().as_str() {
         "fixed" => {
-            let delay = duration(&inner)?;
+            let (delay_ms, _) = delay(&inner)?;
             inner.parse::<Option<Token![,]>>()?;
-            json!({ "strategy": "fixed", "delay": delay })
+            json!({ "strategy": "fixed", "delay": duration_text(delay_ms) })
         }
         "list" => {
             let delays: Punctuated<LitStr, Token![,]> = Punctuated::parse_terminated(&inner)?;
             if delays.is_empty() || delays.len() > RETRY_DELAYS_MAX {
                 return Err(syn::Error::new(strategy.span(), format!("1 to {RETRY_DELAYS_MAX} delays")));
             }
-            let delays = delays.iter().map(|d| duration_ms(d).map(duration_text)).collect::<Result<Vec<_>>>()?;
+            let delays = delays.iter().map(|delay| delay_ms(delay).map(duration_text)).collect::<Result<Vec<_>>>()?;
             json!({ "strategy": "list", "delays": delays })
         }
         "exponential" => exponential(&inner)?,
@@ -132,25 +148,39 @@ fn retry(input: ParseStream) -> Result<Value> {
     if inner.is_empty() { Ok(policy) } else { Err(inner.error("nothing more belongs here")) }
 }
 
-/// What is left out is the host's default: 5 s base, 1 h cap, jitter 0.2.
+/// What is left out is the host's to fill in.
 fn exponential(inner: ParseStream) -> Result<Value> {
-    let mut policy = Map::new();
-    for (name, value) in [("strategy", json!("exponential")), ("base", json!("5s")), ("cap", json!("3600s"))] {
-        policy.insert(name.into(), value);
-    }
-    policy.insert("jitter".into(), json!(0.2));
+    let (mut base, mut cap, mut jitter) = (None, None, None);
     while !inner.is_empty() {
         let name: Ident = inner.parse()?;
         inner.parse::<Token![=]>()?;
-        let value = match name.to_string().as_str() {
-            "base" | "cap" => duration(inner)?,
-            "jitter" => share(inner)?.into(),
+        let repeated = match name.to_string().as_str() {
+            "base" => base.replace(delay(inner)?).is_some(),
+            "cap" => cap.replace(delay(inner)?).is_some(),
+            "jitter" => jitter.replace(share(inner)?).is_some(),
             _ => return Err(syn::Error::new(name.span(), "known are base, cap, jitter")),
         };
-        policy.insert(name.to_string(), value);
+        if repeated {
+            return Err(syn::Error::new(name.span(), format!("`{name}` is given twice")));
+        }
         if !inner.is_empty() {
             inner.parse::<Token![,]>()?;
         }
+    }
+    if let Some((cap_ms, span)) = cap
+        && base.map_or(RETRY_BASE_MS, |(base_ms, _)| base_ms) > cap_ms
+    {
+        return Err(syn::Error::new(span, "`cap` must not be shorter than `base`, which is 5 s unless given"));
+    }
+    let mut policy = Map::new();
+    policy.insert("strategy".into(), "exponential".into());
+    for (name, delay) in [("base", base), ("cap", cap)] {
+        if let Some((ms, _)) = delay {
+            policy.insert(name.into(), duration_text(ms).into());
+        }
+    }
+    if let Some(jitter) = jitter {
+        policy.insert("jitter".into(), jitter.into());
     }
     Ok(policy.into())
 }
@@ -191,7 +221,7 @@ mod tests {
             Value::Object(arguments.settings),
             json!({
                 "queue": "mail", "priority": 3, "max_attempts": 5,
-                "retry": { "strategy": "exponential", "base": "2s", "cap": "3600s", "jitter": 0.5 },
+                "retry": { "strategy": "exponential", "base": "2s", "jitter": 0.5 },
                 "retry_on": ["trap", "timeout"], "timeout": "90s", "fuel": 1_000_000, "memory": 67_108_864,
             })
         );
@@ -203,6 +233,14 @@ mod tests {
         assert_eq!(fixed.settings["retry"], json!({ "strategy": "fixed", "delay": "1500ms" }));
         let list = parse(r#"kind = "a", retry = list("1s", "1m")"#).unwrap();
         assert_eq!(list.settings["retry"], json!({ "strategy": "list", "delays": ["1s", "60s"] }));
+        let plain = parse(r#"kind = "a", retry = exponential()"#).unwrap();
+        assert_eq!(plain.settings["retry"], json!({ "strategy": "exponential" }));
+        // The host's cap grows with it.
+        let slow = parse(r#"kind = "a", retry = exponential(base = "2h")"#).unwrap();
+        assert_eq!(slow.settings["retry"], json!({ "strategy": "exponential", "base": "7200s" }));
+        let capped = parse(r#"kind = "a", retry = exponential(cap = "5s")"#).unwrap();
+        assert_eq!(capped.settings["retry"], json!({ "strategy": "exponential", "cap": "5s" }));
+        parse(r#"kind = "a", retry = list("0s", "30d")"#).unwrap();
     }
 
     #[test]
@@ -216,6 +254,18 @@ mod tests {
             (r#"kind = "a", max_attempts = 0"#, "between 1 and 1000"),
             (r#"kind = "a", timeout = "soon""#, "write a duration"),
             (r#"kind = "a", memory = "lots""#, "write a size"),
+            (r#"kind = "a", memory = 0"#, "more than 0"),
+            (r#"kind = "a", memory = "0MiB""#, "more than 0"),
+            (r#"kind = "a", timeout = "0s""#, "more than 0"),
+            (r#"kind = "a", timeout = "3651d""#, "at most ten years"),
+            (r#"kind = "a", fuel = 0"#, "between 1"),
+            (r#"kind = "a", retry = fixed("60d")"#, "at most 30 days"),
+            (r#"kind = "a", retry = list("1s", "31d")"#, "at most 30 days"),
+            (r#"kind = "a", retry = exponential(cap = "31d")"#, "at most 30 days"),
+            (r#"kind = "a", retry = exponential(base = "1h", cap = "1m")"#, "not be shorter than `base`"),
+            (r#"kind = "a", retry = exponential(cap = "1s")"#, "not be shorter than `base`"),
+            (r#"kind = "a", retry = exponential(base = "1s", base = "2s")"#, "given twice"),
+            (r#"kind = "a", retry_on = ["module_unavailable"]"#, "not a failure reason"),
             (r#"kind = "a", retry = never()"#, "a retry strategy is"),
             (r#"kind = "a", retry = fixed("1s", "2s")"#, "nothing more"),
             (r#"kind = "a", retry = list()"#, "1 to 100 delays"),

@@ -6,7 +6,7 @@ use syn::{LitStr, Result};
 const NAME_LENGTH_MAX: usize = 128;
 
 /// The words of `error.reason` that a retry policy can name.
-const FAILURE_REASONS: [&str; 13] = [
+const FAILURE_REASONS: [&str; 12] = [
     "handler_error",
     "trap",
     "timeout",
@@ -19,7 +19,6 @@ const FAILURE_REASONS: [&str; 13] = [
     "effect_rejected",
     "capability_denied",
     "host_calls_exceeded",
-    "module_unavailable",
 ];
 
 /// A kind or a queue: letters, digits and `. _ - / :`, starting with a letter or digit.

@@ -2,11 +2,13 @@
 
 use syn::{LitStr, Result};
 
-/// Longest duration accepted: ten years; the host has its own, lower ceilings.
-const DURATION_MS_MAX: u64 = 10 * 366 * 24 * 3_600 * 1_000;
+/// Longest duration the host reads: ten years.
+const DURATION_MS_MAX: u64 = 3_650 * DAY_MS;
+/// Longest delay between two attempts that the host takes.
+const RETRY_DELAY_MS_MAX: u64 = 30 * DAY_MS;
+const DAY_MS: u64 = 24 * 3_600_000;
 
-const DURATION_UNITS_MS: [(&str, u64); 5] =
-    [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 24 * 3_600_000)];
+const DURATION_UNITS_MS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", DAY_MS)];
 
 const SIZE_UNITS_BYTES: [(&str, u64); 7] = [
     ("B", 1),
@@ -26,6 +28,17 @@ pub(crate) fn duration_ms(literal: &LitStr) -> Result<u64> {
             "write a duration like \"500ms\", \"30s\", \"5m\" or \"1h30m\" (at most ten years)",
         )
     })
+}
+
+/// The same, as a delay between attempts.
+pub(crate) fn delay_ms(literal: &LitStr) -> Result<u64> {
+    match duration_ms(literal)? {
+        ms if ms <= RETRY_DELAY_MS_MAX => Ok(ms),
+        _ => {
+            let message = format!("a delay between attempts must be at most {} days", RETRY_DELAY_MS_MAX / DAY_MS);
+            Err(syn::Error::new(literal.span(), message))
+        }
+    }
 }
 
 /// Bytes of `"64MiB"`.

@@ -48,13 +48,14 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
 
 /// The API as a router.
 pub fn router(state: ApiState) -> axum::Router {
-    build(state, CancellationToken::new())
+    let connections_max = state.config.requests.connections_max;
+    build(state, connections_max, CancellationToken::new())
 }
 
-/// The same; `stopping` ends waits early.
-pub(super) fn build(state: ApiState, stopping: CancellationToken) -> axum::Router {
+/// The same; `connections_max` are all there can be, `stopping` ends waits early.
+pub(super) fn build(state: ApiState, connections_max: usize, stopping: CancellationToken) -> axum::Router {
     let (router, generated) = routes().split_for_parts();
-    let api = Arc::new(Api::new(state, Document::new(generated), stopping));
+    let api = Arc::new(Api::new(state, Document::new(generated), connections_max, stopping));
     // One layer of two: each costs every request a copy of what lies inside it.
     let layers = (from_fn_with_state(Arc::clone(&api), front), net());
     with_fallbacks(router).layer(layers).with_state(api)

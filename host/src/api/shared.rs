@@ -50,9 +50,14 @@ pub(super) struct Api {
 }
 
 impl Api {
-    pub(super) fn new(state: ApiState, document: Document, stopping: CancellationToken) -> Self {
+    /// `connections_max`: as many as there can be, which may be fewer than the configuration says.
+    pub(super) fn new(
+        state: ApiState,
+        document: Document,
+        connections_max: usize,
+        stopping: CancellationToken,
+    ) -> Self {
         let requests = state.config.requests;
-        let connections_max = requests.connections_max;
         let body_bytes_max = requests.module_bytes_max.max(requests.batch_bytes_max).max(requests.payload_bytes_max);
         Self {
             guard: Guard::new(&state.config),
@@ -63,7 +68,7 @@ impl Api {
             uploads: Turns::new(UPLOADS_MAX, "uploads"),
             batches: Turns::new(BATCHES_MAX, "batches"),
             backups: Arc::new(Semaphore::new(BACKUPS_MAX)),
-            requests: Semaphore::new(connections_max - connections_max / CONNECTIONS_PER_SPARE),
+            requests: Semaphore::new(requests_max(connections_max)),
             default_queue: QueueName::default_queue(),
             state,
         }
@@ -76,10 +81,28 @@ impl Api {
     }
 }
 
+/// How many requests may be under way on so many connections.
+fn requests_max(connections_max: usize) -> usize {
+    let spared = (connections_max / CONNECTIONS_PER_SPARE).max(1);
+    connections_max.saturating_sub(spared).max(1)
+}
+
 impl Deref for Api {
     type Target = ApiState;
 
     fn deref(&self) -> &ApiState {
         &self.state
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_spared_however_few_there_are() {
+        for (connections, requests) in [(4_096, 3_840), (44, 42), (16, 15), (15, 14), (2, 1), (1, 1)] {
+            assert_eq!(requests_max(connections), requests, "{connections}");
+        }
     }
 }

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, EXPECT};
 use http::{Method, Request, Response, Uri};
 use serde::de::DeserializeOwned;
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{Connector as _, DefaultConnector};
 use ureq::{Agent, AsSendBody, Body};
 
 use super::problem::Problem;
 use super::terminal;
+use super::transport::AnswerSeeker;
 
 /// Longest time to find and reach the host.
 const CONNECT_MS_MAX: u64 = 5_000;
@@ -18,6 +21,8 @@ const ANSWER_MS_MAX: u64 = 90_000;
 const ANSWER_BODY_MS_MAX: u64 = 600_000;
 /// Largest answer kept in memory, bytes. Backups are streamed and not bound by it.
 const ANSWER_BYTES_MAX: u64 = 256 << 20;
+/// From this size on the host is asked whether it takes a body before it is sent, bytes.
+const ASK_FIRST_BYTES_MIN: usize = 1 << 20;
 /// Largest problem document read, bytes.
 const PROBLEM_BYTES_MAX: u64 = 1 << 20;
 
@@ -153,7 +158,8 @@ impl Connection {
         }
         let from_environment = || std::env::var("STOKER_ADMIN_KEY").ok();
         let key = self.key.clone().or_else(from_environment).filter(|key| !key.is_empty());
-        Ok(Client { agent: Agent::new_with_config(config.build()), url, key })
+        let connector = DefaultConnector::new().chain(AnswerSeeker);
+        Ok(Client { agent: Agent::with_parts(config.build(), connector, DefaultResolver::default()), url, key })
     }
 }
 
@@ -261,6 +267,9 @@ impl Call<'_> {
         if !body.is_empty() {
             request = request.header(CONTENT_TYPE, content_type);
         }
+        if body.len() >= ASK_FIRST_BYTES_MIN {
+            request = request.header(EXPECT, "100-continue");
+        }
         // A GET with a body, be it empty, is something else to many a server.
         let is_get = request.method_ref() == Some(&Method::GET);
         let address =
@@ -320,6 +329,53 @@ mod tests {
         let refused = Connection::for_test(&url).client().unwrap().get("/v1/jobs/x").send().unwrap_err();
         server.join().unwrap();
         assert_eq!(refused.to_string(), "No such job (404 not_here)");
+    }
+
+    /// A server that says this once it has seen a head, then that after a part of the body, and closes the connection.
+    fn closing_early(first: &'static str, then: &'static str) -> (String, std::thread::JoinHandle<()>) {
+        use std::io::{Read as _, Write as _};
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                head.extend_from_slice(&byte);
+            }
+            stream.write_all(first.as_bytes()).unwrap();
+            if !then.is_empty() {
+                stream.read_exact(&mut [0; 1 << 10]).unwrap();
+                stream.write_all(then.as_bytes()).unwrap();
+            }
+        });
+        (url, server)
+    }
+
+    const LARGE_BYTES: usize = 32 << 20;
+    const GO_ON: &str = "HTTP/1.1 100 Continue\r\n\r\n";
+    const REFUSAL: &str = "HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n";
+
+    #[test]
+    fn an_answer_in_the_middle_of_a_request_is_seen() {
+        for (first, then) in [(REFUSAL, ""), (GO_ON, REFUSAL)] {
+            let (url, server) = closing_early(first, then);
+            let client = Connection::for_test(&url).client().unwrap();
+            let refused = client.call(Method::PUT, "/v1/modules/x").send_body("application/wasm", vec![0; LARGE_BYTES]);
+            server.join().unwrap();
+            let refused = refused.unwrap_err();
+            assert!(matches!(&refused, ClientError::Problem(problem) if problem.status == 401), "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn a_request_that_breaks_off_without_an_answer_says_so() {
+        let (url, server) = closing_early(GO_ON, " ");
+        let client = Connection::for_test(&url).client().unwrap();
+        let failed = client.call(Method::PUT, "/v1/modules/x").send_body("application/wasm", vec![0; LARGE_BYTES]);
+        server.join().unwrap();
+        assert!(matches!(failed, Err(ClientError::Transport { .. })), "{failed:?}");
     }
 
     #[test]

@@ -16,6 +16,8 @@ use crate::job::{KindName, QueueName, Span};
 
 /// Largest payload that is read at all, bytes; the host has its own, lower limit.
 const PAYLOAD_BYTES_MAX: u64 = 256 << 20;
+/// Of a job that needs none.
+const PAYLOAD_DEFAULT: &str = "{}";
 /// The host is asked to hold its answer for at most so long, seconds: the most it will.
 const WAIT_SECONDS_MAX: u64 = 60;
 /// Pause between two looks at a job that outlasted that, and after a broken connection.
@@ -32,11 +34,10 @@ const FAILED_LOOKS_MAX: u32 = 240;
 pub(super) struct Arguments {
     /// What to run
     kind: KindName,
-    /// The payload: JSON, `@file`, or `-` for standard input
-    #[arg(default_value = "{}")]
-    payload: String,
+    /// The payload: JSON, `@file`, or `-` for standard input [default: {}]
+    payload: Option<String>,
     /// The payload is plain text, to be sent as one JSON string
-    #[arg(long)]
+    #[arg(long, requires = "payload")]
     text: bool,
     /// Wait for the job's end, at most so many seconds if given, and print its output; the exit code is 0 only if it
     /// succeeded
@@ -103,7 +104,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 fn body(arguments: &Arguments) -> anyhow::Result<Vec<u8>> {
-    let text = payload_text(&arguments.payload)?;
+    let text = payload_text(arguments.payload.as_deref().unwrap_or(PAYLOAD_DEFAULT))?;
     let json = if arguments.text { serde_json::to_string(&text)? } else { text };
     let payload: &RawValue = serde_json::from_str(&json).map_err(|error| {
         anyhow::anyhow!("the payload is not JSON: {error}; mind the shell's quotes, or use --text to send plain text")
@@ -262,6 +263,13 @@ mod tests {
         ] {
             assert_eq!(body_of(&line).unwrap(), expected, "{line:?}");
         }
+    }
+
+    #[test]
+    fn text_must_be_given() {
+        let refused = Line::try_parse_from(["enqueue", "md", "--text"]).unwrap_err().to_string();
+        assert!(refused.contains("PAYLOAD"), "{refused}");
+        assert_eq!(body_of(&["md", "--text", ""]).unwrap(), r#"{"kind":"md","payload":""}"#);
     }
 
     #[test]

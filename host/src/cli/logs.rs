@@ -2,10 +2,16 @@
 
 use std::process::ExitCode;
 
-use super::client::Connection;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::client::{Client, ClientError, Connection};
 use super::terminal::{self, Colours, Tone, line};
 use super::wire::{AttemptLog, Page};
 use crate::job::JobId;
+
+/// Pages asked for. The host keeps the logs of a job's last executions only, and has at least one on a page.
+const PAGES_MAX: usize = 1_000;
 
 /// Print what a job logged, and what it wrote to standard output and error
 #[derive(Debug, clap::Args)]
@@ -24,26 +30,44 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let client = arguments.connection.client()?;
-    let path = format!("/v1/jobs/{}/logs", arguments.id);
-    let answer = client.get(&path).send()?;
+    let logs = logs(&client, arguments)?;
     if arguments.connection.json {
-        answer.print()?;
+        terminal::print(&terminal::json(&serde_json::to_string(&logs)?))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut page: Page<AttemptLog> = answer.parse()?;
-    while let Some(cursor) = page.next_cursor.take() {
-        let earlier: Page<AttemptLog> = client.get(&format!("{path}?cursor={cursor}")).send()?.parse()?;
-        page.next_cursor = earlier.next_cursor;
-        page.items.splice(..0, earlier.items);
-    }
-    page.items.retain(|log| arguments.attempt.is_none_or(|attempt| log.attempt == attempt));
-    let text = shown(&page.items, Colours::of_stdout());
+    let logs: Vec<AttemptLog> =
+        logs.items.iter().map(|log| serde_json::from_str(log.get())).collect::<Result<_, _>>()?;
+    let text = shown(&logs, Colours::of_stdout());
     if text.is_empty() {
         terminal::remark("nothing was logged");
     } else {
         terminal::print(&text)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// All logs that were asked for, as one page, oldest first. The host gives the newest first, page by page.
+fn logs(client: &Client, arguments: &Arguments) -> Result<Page<Box<RawValue>>, ClientError> {
+    /// What it takes to choose.
+    #[derive(Deserialize)]
+    struct Numbered {
+        attempt: u32,
+    }
+    let path = format!("/v1/jobs/{}/logs", arguments.id);
+    let mut all: Page<Box<RawValue>> = Page { items: Vec::new(), next_cursor: None };
+    for _ in 0..PAGES_MAX {
+        let answer = client.get(&path).query("cursor", all.next_cursor.as_deref()).send()?;
+        let mut page: Page<Box<RawValue>> = answer.parse()?;
+        if let Some(attempt) = arguments.attempt {
+            page.items.retain(|log| serde_json::from_str(log.get()).is_ok_and(|log: Numbered| log.attempt == attempt));
+        }
+        all.items.splice(..0, page.items);
+        all.next_cursor = page.next_cursor;
+        if all.next_cursor.is_none() {
+            break;
+        }
+    }
+    Ok(all)
 }
 
 fn shown(logs: &[AttemptLog], colours: Colours) -> String {
@@ -70,6 +94,7 @@ fn shown(logs: &[AttemptLog], colours: Colours) -> String {
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
+    use crate::cli::fake_host::{Prepared, answer_each};
 
     #[test]
     fn lines_stand_in_order_and_can_not_forge_others() {
@@ -87,5 +112,24 @@ mod tests {
         … 3 more lines of attempt 1 were dropped at its log limit
         2026-11-21T09:00:05.000Z #2 warn   three
         ");
+    }
+
+    #[test]
+    fn logs_are_whole_and_of_the_attempt_asked_for() {
+        const NEWEST: &str = r#"{"items":[{"attempt":2,"lines":["c"]},{"attempt":3,"lines":["d"]}],"next_cursor":"7"}"#;
+        const OLDEST: &str =
+            r#"{"items":[{"attempt":1,"lines":["a"]},{"attempt":2,"lines":["b"]}],"next_cursor":null}"#;
+        let id = "job_01ARZ3NDEKTSV4RRFFQ69G5FAV";
+        for (attempt, lines) in [(None, "abcd"), (Some(2), "bc"), (Some(9), "")] {
+            let (url, server) = answer_each(vec![Prepared("200 OK", NEWEST), Prepared("200 OK", OLDEST)]);
+            let connection = Connection::for_test(&url);
+            let client = connection.client().unwrap();
+            let arguments = Arguments { id: id.parse().unwrap(), attempt, connection };
+            let logs = serde_json::to_value(logs(&client, &arguments).unwrap()).unwrap();
+            let found: String =
+                logs["items"].as_array().unwrap().iter().filter_map(|log| log["lines"][0].as_str()).collect();
+            assert_eq!((found.as_str(), &logs["next_cursor"]), (lines, &serde_json::Value::Null));
+            assert!(server.join().unwrap()[1].contains("cursor=7"));
+        }
     }
 }

@@ -20,6 +20,7 @@ mod quantities;
 mod retry;
 mod serve;
 mod terminal;
+mod transport;
 mod variables;
 mod wire;
 

@@ -11,7 +11,7 @@ pub struct Receipt {
     pub instantiate_us: u64,
     /// From entry to the end, µs.
     pub run_us: u64,
-    /// Units of fuel burnt.
+    /// Units of fuel burnt; up to ten million fewer where the guest was interrupted, or trapped, in the midst of a function.
     pub fuel_used: u64,
     /// Highest sum over all memories and tables, bytes.
     pub memory_peak_bytes: u64,

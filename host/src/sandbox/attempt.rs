@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use wasmtime::{Engine, Store};
 
-use super::classify::{self, Facts, Stopped};
+use super::classify::{self, Facts, LimitsOf, Stopped};
 use super::epoch::Ticker;
 use super::guest::{Entry, Guest};
 use super::invocation::{self, Call, Ending, EngineLimits, Returned};
@@ -87,7 +87,7 @@ pub(super) async fn run(
     receipt.http_calls = state.http.requests;
 
     let is_command = capture.is_some();
-    let outcome = outcome(&store, guest, ending, capture.as_ref(), &limits, &plain);
+    let outcome = outcome(&store, guest, ending, capture.as_ref(), (&limits, LimitsOf::Job), &plain);
     let outcome = match outcome {
         Outcome::Succeeded { output } => {
             let hint = if is_command { output::COMMAND_HINT } else { output::HANDLER_HINT };
@@ -97,7 +97,9 @@ pub(super) async fn run(
             match invocation::watch(checked, left, &store.data().interrupt).await {
                 Ok(Ok(())) => Outcome::Succeeded { output },
                 Ok(Err(failure)) => Outcome::Failed(failure),
-                Err(why) => Outcome::Failed(classify::dropped(why, &facts(store.data(), &limits, &plain, ""))),
+                Err(why) => {
+                    Outcome::Failed(classify::dropped(why, &facts(store.data(), (&limits, LimitsOf::Job), &plain, "")))
+                }
             }
         }
         outcome => outcome,
@@ -115,7 +117,7 @@ fn outcome(
     guest: &Guest,
     ending: Ending,
     capture: Option<&SharedCapture>,
-    limits: &Limits,
+    (limits, limits_of): (&Limits, LimitsOf),
     plain: &PlainSettings,
 ) -> Outcome {
     let state = store.data();
@@ -124,7 +126,7 @@ fn outcome(
         (Ending::Returned(Returned::Output(_)), _) | (_, None) => String::new(),
         (_, Some(log)) => log.lock().stderr_tail(),
     };
-    let facts = facts(state, limits, plain, &stderr_tail);
+    let facts = facts(state, (limits, limits_of), plain, &stderr_tail);
     let is_handler = matches!(guest.entry(), Entry::Handler(_));
     let printed = || {
         let stdout = capture.map(|capture| capture.lock().take()).unwrap_or_default();
@@ -160,8 +162,14 @@ fn outcome(
     }
 }
 
-fn facts<'a>(state: &AttemptState, limits: &'a Limits, plain: &PlainSettings, stderr_tail: &'a str) -> Facts<'a> {
-    Facts { limits, memory_refused: state.memory.refused(), stderr_tail, exit_failure: plain.exit_failure }
+fn facts<'a>(
+    state: &AttemptState,
+    (limits, limits_of): (&'a Limits, LimitsOf),
+    plain: &PlainSettings,
+    stderr_tail: &'a str,
+) -> Facts<'a> {
+    let (memory_refused, exit_failure) = (state.memory.refused(), plain.exit_failure);
+    Facts { limits, limits_of, memory_refused, stderr_tail, exit_failure }
 }
 
 /// A component command can tell only success from failure; its 1 is no code.
@@ -195,7 +203,7 @@ pub(super) async fn describe(
         Ending::Returned(Returned::Described(kinds)) if !store.data().is_past_its_calls() => return Ok(Ok(kinds)),
         ending => ending,
     };
-    let outcome = outcome(&store, guest, ending, None, limits, &PlainSettings::default());
+    let outcome = outcome(&store, guest, ending, None, (limits, LimitsOf::Describe), &PlainSettings::default());
     Ok(Err(match outcome {
         Outcome::Failed(failure) => failure,
         Outcome::Succeeded { .. } | Outcome::Suspended { .. } => {

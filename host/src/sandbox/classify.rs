@@ -21,11 +21,23 @@ const DETAIL_BYTES_MAX: usize = 32 << 10;
 /// Exit codes with a meaning of their own, as in sysexits.h.
 const EXIT_RETRY: i32 = 75;
 const EXIT_FATAL: i32 = 65;
+/// What its author can do about a `describe` that meets a limit.
+const DESCRIBE_LESS: &str = "do no more in `describe` than name the kinds and their schemas";
+
+/// Whose limits they are, and so what can be done about one that was met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LimitsOf {
+    /// Settings say them: the job's, its kind's, the host's.
+    Job,
+    /// Fixed, but for the memory: that is the most the host gives to anybody.
+    Describe,
+}
 
 /// What is known about a guest that has ended.
 #[derive(Debug)]
 pub(super) struct Facts<'a> {
     pub(super) limits: &'a Limits,
+    pub(super) limits_of: LimitsOf,
     /// It asked for more memory than it may have.
     pub(super) memory_refused: Option<Refused>,
     /// The end of what it wrote to standard error.
@@ -36,28 +48,21 @@ pub(super) struct Facts<'a> {
 /// A guest that ended from within, by anything but returning.
 pub(super) fn stopped(error: &wasmtime::Error, facts: &Facts<'_>) -> Stopped {
     if let Some(ended) = error.downcast_ref::<Ended>() {
-        return Stopped::Failed(with_detail(ended_by_host(*ended, facts.limits), Some(error), facts));
+        return Stopped::Failed(with_detail(ended_by_host(*ended, facts), Some(error), facts));
     }
     if let Some(I32Exit(code)) = error.downcast_ref::<I32Exit>() {
         return Stopped::Exited(*code);
     }
-    let limits = facts.limits;
     let failure = match error.downcast_ref::<Trap>() {
-        Some(Trap::OutOfFuel) => Failure::new(
-            FailureReason::FuelExhausted,
-            format!(
-                "used up its fuel of {} units; do less in one job, or raise `fuel` of the job or in its kind's settings",
-                limits.fuel
-            ),
-        ),
+        Some(Trap::OutOfFuel) => fuel_exhausted(facts),
         Some(Trap::StackOverflow) => Failure::new(
             FailureReason::StackOverflow,
             "ran out of stack; look for recursion without end, or make it less deep",
         ),
-        _ if handed_over_too_much(error) => too_much_handed_over(error, limits),
+        _ if handed_over_too_much(error) => too_much_handed_over(error, facts),
         trap => {
             if let Some(refused) = facts.memory_refused {
-                memory_exceeded(refused, limits)
+                memory_exceeded(refused, facts)
             } else {
                 let cause = trap.map_or_else(|| root_cause(error), ToString::to_string);
                 Failure::new(FailureReason::Trap, trapped(&cause, error.is::<WasmBacktrace>(), facts.stderr_tail))
@@ -92,7 +97,7 @@ pub(super) enum Stopped {
 
 /// A guest that was dropped while it waited in a host call.
 pub(super) fn dropped(ended: Ended, facts: &Facts<'_>) -> Failure {
-    with_detail(ended_by_host(ended, facts.limits), None, facts)
+    with_detail(ended_by_host(ended, facts), None, facts)
 }
 
 /// A plain command's exit code; 0 is success and never comes here.
@@ -100,7 +105,7 @@ pub(super) fn exited(code: Option<i32>, facts: &Facts<'_>) -> Failure {
     // Who asked for too much, was refused and went on to say what is to follow has coped with it.
     let is_said = matches!(code, Some(EXIT_RETRY | EXIT_FATAL));
     if let Some(refused) = facts.memory_refused.filter(|_| !is_said) {
-        return with_detail(memory_exceeded(refused, facts.limits), None, facts);
+        return with_detail(memory_exceeded(refused, facts), None, facts);
     }
     let what = code.map_or_else(|| "reported failure".to_owned(), |code| format!("exited with code {code}"));
     let message = match last_line(facts.stderr_tail) {
@@ -120,7 +125,7 @@ pub(super) fn exited(code: Option<i32>, facts: &Facts<'_>) -> Failure {
 /// A handler that called `exit` instead of returning.
 pub(super) fn handler_exited(code: i32, facts: &Facts<'_>) -> Failure {
     let failure = match facts.memory_refused {
-        Some(refused) => memory_exceeded(refused, facts.limits),
+        Some(refused) => memory_exceeded(refused, facts),
         None => Failure::new(
             FailureReason::Trap,
             format!("called exit({code}); a handler returns its output or a failure instead"),
@@ -168,38 +173,69 @@ fn handed_over_too_much(error: &wasmtime::Error) -> bool {
 }
 
 /// A backtrace means that the guest was still running, in a call into the host; without one it had returned.
-fn too_much_handed_over(error: &wasmtime::Error, limits: &Limits) -> Failure {
+fn too_much_handed_over(error: &wasmtime::Error, facts: &Facts<'_>) -> Failure {
     if error.is::<WasmBacktrace>() {
         return Failure::new(
             FailureReason::Trap,
             "handed too much data to the host in one call; log and report in smaller pieces",
         );
     }
-    output_too_large(limits)
+    too_large(facts)
 }
 
-fn memory_exceeded(refused: Refused, limits: &Limits) -> Failure {
-    let message = match refused {
-        Refused::Memory => format!(
-            "needed more than {} bytes of memory; use less, or raise `memory` of the job or in its kind's settings",
-            limits.memory_bytes
+fn too_large(facts: &Facts<'_>) -> Failure {
+    match facts.limits_of {
+        LimitsOf::Job => output_too_large(facts.limits),
+        LimitsOf::Describe => Failure::new(
+            FailureReason::OutputTooLarge,
+            format!(
+                "returned a description larger than the {} bytes it may have; serve fewer kinds, or make their schemas smaller",
+                facts.limits.output_bytes
+            ),
         ),
-        Refused::TableElements => format!(
+    }
+}
+
+fn fuel_exhausted(facts: &Facts<'_>) -> Failure {
+    let fuel = facts.limits.fuel;
+    let message = match facts.limits_of {
+        LimitsOf::Job => format!(
+            "used up its fuel of {fuel} units; do less in one job, or raise `fuel` of the job or in its kind's settings"
+        ),
+        LimitsOf::Describe => format!("used up its fuel of {fuel} units, which is fixed; {DESCRIBE_LESS}"),
+    };
+    Failure::new(FailureReason::FuelExhausted, message)
+}
+
+fn memory_exceeded(refused: Refused, facts: &Facts<'_>) -> Failure {
+    let memory_bytes = facts.limits.memory_bytes;
+    let message = match (refused, facts.limits_of) {
+        (Refused::Memory, LimitsOf::Job) => format!(
+            "needed more than {memory_bytes} bytes of memory; use less, or raise `memory` of the job or in its kind's settings"
+        ),
+        (Refused::Memory, LimitsOf::Describe) => format!(
+            "needed more than {memory_bytes} bytes of memory, the most this host gives (its `memory_max`); use less to begin with"
+        ),
+        (Refused::TableElements, _) => format!(
             "needed a table of more than {TABLE_ELEMENTS_MAX} elements, which is the most there may be in one; keep less in tables"
         ),
     };
     Failure::new(FailureReason::MemoryExceeded, message)
 }
 
-fn ended_by_host(ended: Ended, limits: &Limits) -> Failure {
+fn ended_by_host(ended: Ended, facts: &Facts<'_>) -> Failure {
+    let Facts { limits, limits_of, .. } = facts;
     match ended {
-        Ended::TimedOut => Failure::new(
-            FailureReason::Timeout,
-            format!(
-                "did not end within {}; do less in one job, or raise `timeout` of the job or in its kind's settings",
-                Span(limits.timeout)
-            ),
-        ),
+        Ended::TimedOut => {
+            let timeout = Span(limits.timeout);
+            let message = match limits_of {
+                LimitsOf::Job => format!(
+                    "did not end within {timeout}; do less in one job, or raise `timeout` of the job or in its kind's settings"
+                ),
+                LimitsOf::Describe => format!("did not end within {timeout}, which is fixed; {DESCRIBE_LESS}"),
+            };
+            Failure::new(FailureReason::Timeout, message)
+        }
         Ended::Interrupted(reason) => Failure::new(
             reason,
             match reason {
@@ -209,14 +245,19 @@ fn ended_by_host(ended: Ended, limits: &Limits) -> Failure {
                 other => format!("the execution was ended: {other}"),
             },
         ),
-        Ended::HostCalls => Failure::new(
-            FailureReason::HostCallsExceeded,
-            format!(
-                "made more than {} calls into the host; make fewer, or raise `host_calls` in the kind's settings",
-                limits.host_calls
-            ),
-        ),
-        Ended::OutputTooLarge => output_too_large(limits),
+        Ended::HostCalls => {
+            let calls = limits.host_calls;
+            let message = match limits_of {
+                LimitsOf::Job => format!(
+                    "made more than {calls} calls into the host; make fewer, or raise `host_calls` in the kind's settings"
+                ),
+                LimitsOf::Describe => {
+                    format!("made more than {calls} calls into the host, which is fixed; {DESCRIBE_LESS}")
+                }
+            };
+            Failure::new(FailureReason::HostCallsExceeded, message)
+        }
+        Ended::OutputTooLarge => too_large(facts),
     }
 }
 
@@ -289,7 +330,7 @@ mod tests {
     use super::*;
 
     fn facts<'a>(limits: &'a Limits, stderr_tail: &'a str) -> Facts<'a> {
-        Facts { limits, memory_refused: None, stderr_tail, exit_failure: ExitFailure::Retry }
+        Facts { limits, limits_of: LimitsOf::Job, memory_refused: None, stderr_tail, exit_failure: ExitFailure::Retry }
     }
 
     fn reason(error: &wasmtime::Error, facts: &Facts<'_>) -> FailureReason {
@@ -384,6 +425,26 @@ mod tests {
         }
     }
 
+    /// Nobody can raise them: what helps is another `describe`.
+    #[test]
+    fn limits_of_describe_come_with_other_advice() {
+        let limits = Limits::default();
+        let facts = Facts { limits_of: LimitsOf::Describe, ..facts(&limits, "") };
+        let stopped = |error: wasmtime::Error| match stopped(&error, &facts) {
+            Stopped::Failed(failure) => failure.message,
+            Stopped::Exited(code) => panic!("exited {code}"),
+        };
+        for message in [
+            stopped(Trap::OutOfFuel.into()),
+            stopped(Ended::TimedOut.into()),
+            stopped(Ended::HostCalls.into()),
+            stopped(Ended::OutputTooLarge.into()),
+            memory_exceeded(Refused::Memory, &facts).message,
+        ] {
+            assert!(!message.contains("job") && !message.contains("settings"), "{message}");
+        }
+    }
+
     /// What can be set on a job, too, is not the kind's alone.
     #[test]
     fn the_place_to_raise_a_limit_is_told() {
@@ -396,7 +457,7 @@ mod tests {
         for (message, limit) in [
             (message(Trap::OutOfFuel.into()), "fuel"),
             (message(Ended::TimedOut.into()), "timeout"),
-            (memory_exceeded(Refused::Memory, &limits).message, "memory"),
+            (memory_exceeded(Refused::Memory, &facts).message, "memory"),
         ] {
             assert!(message.contains(&format!("raise `{limit}` of the job or in its kind's settings")), "{message}");
         }

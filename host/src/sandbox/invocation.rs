@@ -19,6 +19,12 @@ use crate::job::AttemptContext;
 /// What the guest may hand over in one call, beside what its output and log limits allow: room for messages.
 const HOSTCALL_BYTES_MIN: u64 = 4 << 20;
 
+/// Units after which a guest's count of fuel is written down wherever it is. Compiled code counts in a register, and by
+/// itself writes down only around calls and returns: a loop that is interrupted would have used next to nothing. It then is
+/// short by less than this. Some milliseconds' worth, so that it costs a busy guest nothing to speak of (it yields each time)
+/// and a short one nothing at all.
+pub(super) const FUEL_NOTED_UNITS: u64 = 10_000_000;
+
 /// What is called.
 pub(super) enum Call<'a> {
     Describe,
@@ -63,7 +69,9 @@ pub(super) fn store(state: AttemptState, limits: EngineLimits) -> Result<Store<A
     let engine = state.engine.clone();
     let mut store = Store::new(&engine, state);
     store.limiter(|state| &mut state.memory);
-    store.set_fuel(limits.fuel).map_err(|error| SandboxError::Engine(format!("{error:#}")))?;
+    let broken = |error: wasmtime::Error| SandboxError::Engine(format!("{error:#}"));
+    store.fuel_async_yield_interval(Some(FUEL_NOTED_UNITS)).map_err(broken)?;
+    store.set_fuel(limits.fuel).map_err(broken)?;
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(at_tick);
     let handover = limits.handover_bytes.saturating_add(HOSTCALL_BYTES_MIN);

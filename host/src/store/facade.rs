@@ -469,6 +469,11 @@ impl Store {
         self.read(move |sql, _| module_bytes::module_bytes(sql, digest)).await
     }
 
+    /// One chunk of a stored version, counted from 0; `None` past the last one, and when no version has these bytes.
+    pub async fn module_chunk(&self, digest: Digest, index: u32) -> Result<Option<Bytes>, StoreError> {
+        self.read(move |sql, _| module_bytes::module_chunk(sql, digest, index)).await
+    }
+
     /// Stores a version whose chunks are written, and activates it.
     pub async fn activate_new(&self, version: NewVersion, force: bool) -> Result<ActivateResult, StoreError> {
         self.write(Durability::Synced, move |sql, draft| modules::activate_new(sql, draft, &version, force)).await

@@ -16,6 +16,7 @@ const PRUNED_CHUNKS_MAX: usize = 64;
 const WRITE: &str = "INSERT INTO module_chunks (digest, chunk_index, written_ms, bytes) VALUES (?1, ?2, ?3, ?4)
     ON CONFLICT (digest, chunk_index) DO UPDATE SET written_ms = excluded.written_ms";
 const READ: &str = "SELECT bytes FROM module_chunks WHERE digest = ?1 ORDER BY chunk_index";
+const READ_CHUNK: &str = "SELECT bytes FROM module_chunks WHERE digest = ?1 AND chunk_index = ?2";
 const SIZE: &str = "SELECT coalesce(sum(length(bytes)), 0) FROM module_chunks WHERE digest = ?1";
 const NEXT_DIGEST: &str = "SELECT digest FROM module_chunks WHERE digest > ?1 ORDER BY digest LIMIT 1";
 const IS_KEPT: &str = "SELECT 1 FROM module_versions WHERE digest = ?1 AND deleted_at IS NULL";
@@ -47,6 +48,16 @@ pub(super) fn module_bytes(sql: &Connection, digest: Digest) -> Result<Option<By
         all.extend_from_slice(row.get_ref(0)?.as_blob().map_err(StoreError::internal)?);
     }
     Ok(Some(all.freeze()))
+}
+
+/// One chunk of a kept version.
+pub(super) fn module_chunk(sql: &Connection, digest: Digest, index: u32) -> Result<Option<Bytes>, StoreError> {
+    if !is_kept(sql, digest)? {
+        return Ok(None);
+    }
+    let chunk: Option<Vec<u8>> =
+        sql.prepare_cached(READ_CHUNK)?.query_row(params![digest.0, index], |row| row.get(0)).optional()?;
+    Ok(chunk.map(Bytes::from))
 }
 
 /// How many bytes of a digest are here.

@@ -20,10 +20,6 @@ const BODY_PAUSE_MS: u64 = 30_000;
 const BODY_BYTES_PER_S_MIN: u64 = 1_024;
 /// A large body grows by its own size within this time: what takes much memory must not take long.
 const BODY_GROWTH_S_MAX: u64 = 300;
-/// What is read and thrown away after a refusal, so that a client which is still sending gets to see the answer.
-const LINGER_BYTES_MAX: usize = 64 << 20;
-/// And for how long.
-const LINGER_MS: u64 = 2_000;
 
 /// Whether the content type is `expected`, which is lower case. Another charset than UTF-8 is refused, so use it for
 /// types that are text.
@@ -95,7 +91,7 @@ pub(in crate::api) async fn read_body(
     require_plain(headers)?;
     let announced = announced_bytes(headers);
     if announced.is_some_and(|length| length > bytes_max as u64) {
-        return Err(refuse_unread(body, too_large(bytes_max)));
+        return Err(too_large(bytes_max));
     }
     let mut taken = room.nothing_taken();
     let mut pace = Pace::begin();
@@ -104,12 +100,10 @@ pub(in crate::api) async fn read_body(
         let Some(bytes) = next_piece(&mut body, &pace).await? else { break };
         let bytes_read = first.len() + whole.len() + bytes.len();
         if bytes_read > bytes_max {
-            return Err(refuse_unread(body, too_large(bytes_max)));
+            return Err(too_large(bytes_max));
         }
         let arrived = Instant::now();
-        if let Err(refused) = taken.grow(bytes_read).await {
-            return Err(refuse_unread(body, refused));
-        }
+        taken.grow(bytes_read).await?;
         // A wait for room is not the client's doing.
         pace.arrived(bytes.len(), bytes_read, arrived, Instant::now());
         if bytes_read == bytes.len() {
@@ -180,24 +174,6 @@ fn too_slow() -> ApiError {
 fn too_large(bytes_max: usize) -> ApiError {
     ApiError::new(ProblemCode::BodyTooLarge, format!("the body may have at most {bytes_max} bytes"))
         .with("bytes_max", bytes_max)
-}
-
-/// Refuses a body of which a part, or all, has not been read.
-pub(in crate::api) fn refuse_unread(mut body: Body, refusal: ApiError) -> ApiError {
-    // Closing a connection with unread bytes resets it, and the client never sees why. Read on beside the answer,
-    // within bounds.
-    let linger = async move {
-        let mut left = LINGER_BYTES_MAX;
-        while let Some(Ok(frame)) = body.frame().await {
-            let read = frame.data_ref().map_or(0, Bytes::len);
-            if read > left {
-                return;
-            }
-            left -= read;
-        }
-    };
-    tokio::spawn(tokio::time::timeout(Duration::from_millis(LINGER_MS), linger));
-    refusal
 }
 
 #[cfg(test)]

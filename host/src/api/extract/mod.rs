@@ -8,7 +8,7 @@ mod path;
 mod room;
 mod words;
 
-pub(super) use body::{content_type_is, read_body, refuse_unread, require_json};
+pub(super) use body::{content_type_is, read_body, require_json};
 pub(super) use json::{Start, parse_json, parse_json_at, refuse_json};
 pub(super) use page::{PageParameters, parse_limit, parse_parameter, refuse_parameter};
 pub(super) use parameters::{Force, NoParameters, Parameters};

@@ -1,19 +1,22 @@
 //! What modules and versions there are, and their bytes.
 
+use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use bytes::Bytes;
+use futures_util::stream::{self, Stream};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-use super::{module_not_found, not_found, version_not_found};
+use super::{module_not_found, not_found};
 use crate::api::error::ApiError;
 use crate::api::extract::{NamePath, NoParameters, PageParameters, Parameters, VersionPath};
 use crate::api::jobs::json;
 use crate::api::shared::Shared;
 use crate::api::wire::module::ModuleVersion;
 use crate::api::wire::{Binary, Listing};
-use crate::job::ModuleName;
-use crate::store::ModuleVersionId;
+use crate::job::{Digest, ModuleName};
+use crate::store::{ModuleVersionId, Store, StoreError};
 
 /// A first guess at the length of one item, bytes.
 const ITEM_BYTES: usize = 512;
@@ -100,14 +103,43 @@ pub(in crate::api) async fn download_version(
     _: NoParameters,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    if api.store.version(api.tenant(), module.clone(), digest).await?.is_none() {
+    let Some(version) = api.store.version(api.tenant(), module.clone(), digest).await? else {
         return Err(not_found(&api, &module, digest).await?);
-    }
+    };
     // Bytes under a digest never change.
     let etag = HeaderValue::try_from(format!("\"{digest}\"")).map_err(|error| ApiError::internal(&error))?;
     if headers.get(IF_NONE_MATCH) == Some(&etag) {
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
     }
-    let bytes = api.store.module_bytes(digest).await?.ok_or_else(|| version_not_found(&module, digest))?;
-    Ok(([(CONTENT_TYPE, HeaderValue::from_static("application/wasm")), (ETAG, etag)], bytes).into_response())
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("application/wasm")),
+        (CONTENT_LENGTH, HeaderValue::from(version.size_bytes)),
+        (ETAG, etag),
+    ];
+    let bytes = Body::from_stream(chunks(api.store.clone(), digest, version.size_bytes));
+    Ok((headers, bytes).into_response())
+}
+
+/// Why a download ends before its end. The client sees it end; it has the length to tell by.
+#[derive(Debug, thiserror::Error)]
+enum BrokenOff {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the version was deleted meanwhile")]
+    Deleted,
+}
+
+/// The bytes of a module, each chunk read when the client has taken those before it: however slow it is, it costs one
+/// chunk of memory and keeps no transaction open.
+fn chunks(store: Store, digest: Digest, size_bytes: u64) -> impl Stream<Item = Result<Bytes, BrokenOff>> {
+    stream::try_unfold((store, 0, size_bytes), move |(store, index, left)| async move {
+        if left == 0 {
+            return Ok(None);
+        }
+        let chunk = store.module_chunk(digest, index).await.map_err(BrokenOff::Store);
+        let chunk = chunk.and_then(|chunk| chunk.filter(|chunk| !chunk.is_empty()).ok_or(BrokenOff::Deleted));
+        let chunk = chunk.inspect_err(|error| tracing::warn!(%digest, %error, "a download broke off"))?;
+        let left = left.saturating_sub(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
+        Ok(Some((chunk, (store, index + 1, left))))
+    })
 }

@@ -7,7 +7,7 @@ use http::{HeaderMap, StatusCode};
 
 use super::{FORCE_HINT, kind_owned, kinds_needed};
 use crate::api::error::{ApiError, FieldError, ProblemCode, quoted};
-use crate::api::extract::{Force, NamePath, Parameters, content_type_is, read_body, refuse_unread};
+use crate::api::extract::{Force, NamePath, Parameters, content_type_is, read_body};
 use crate::api::jobs::json;
 use crate::api::shared::Shared;
 use crate::api::wire::Binary;
@@ -47,7 +47,7 @@ pub(in crate::api) async fn upload(
     let (parts, body) = request.into_parts();
     if !is_module(&parts.headers)? {
         let sentence = "send the module as it is, with `Content-Type: application/wasm` (or application/octet-stream)";
-        return Err(refuse_unread(body, ApiError::new(ProblemCode::UnsupportedMediaType, sentence)));
+        return Err(ApiError::new(ProblemCode::UnsupportedMediaType, sentence));
     }
     let body = read_body(&api.bodies, &parts.headers, body, api.config.requests.module_bytes_max).await?;
     let turn = api.uploads.take().await?;

@@ -22,6 +22,7 @@ use super::answer::UnderWay;
 use super::crowd::{Crowd, Open};
 use super::standing::{Condemned, Patience, Standing};
 use super::stream::{CoarseClock, Stream, Watched};
+use super::unread::Unread;
 use crate::api::backup::remove_leftovers;
 use crate::api::router::build;
 use crate::api::state::ApiState;
@@ -51,7 +52,7 @@ pub async fn serve(listener: TcpListener, state: ApiState, shutdown: Shutdown) -
     let drain = DRAIN_MAX.min(state.config.shutdown_grace);
     let patience = Patience { head: requests.head_timeout, idle: IDLE, answer: UNREAD };
     let connections_max = within_open_files(requests.connections_max);
-    let router = build(state, shutdown.stop.clone());
+    let router = build(state, connections_max, shutdown.stop.clone());
     serve_router(listener, router, connections_max, patience, drain, shutdown).await;
     Ok(())
 }
@@ -172,7 +173,7 @@ fn open(
     let router = TowerToHyperService::new(router.clone());
     let service = service_fn(move |request: http::Request<Incoming>| {
         let begun = UnderWay::begin(&watched, request.version() == http::Version::HTTP_2);
-        let answer = begun.map(|under_way| (under_way, router.call(request)));
+        let answer = begun.map(|under_way| (under_way, router.call(Unread::of(request))));
         async move {
             let (under_way, answer) = answer?;
             let response = answer.await.unwrap_or_else(|never| match never {});

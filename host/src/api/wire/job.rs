@@ -137,7 +137,8 @@ pub struct JobReceipt {
     pub instantiate_us: u64,
     /// From entry to the end.
     pub run_us: u64,
-    /// Units of fuel.
+    /// Units of fuel. Up to ten million fewer than it burnt where the guest was interrupted (`timeout`, `cancelled`, `shutdown`)
+    /// or trapped in the midst of a function.
     pub fuel_used: u64,
     /// Highest sum over all memories and tables.
     pub memory_peak_bytes: u64,

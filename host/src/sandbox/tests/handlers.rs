@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::job::{FailureReason, GuestType, HandlerVerdict, LogLevel, Outcome};
+use crate::sandbox::invocation::FUEL_NOTED_UNITS;
 use crate::sandbox::testing::{Bench, failure, output};
 use crate::sandbox::{DescribeError, sandbox_floor};
 
@@ -200,11 +201,14 @@ async fn limits_hold_for_handlers_too() {
     let timeout = bench
         .run_with(GuestType::Handler, &busy, |invocation| {
             invocation.limits.fuel = u64::MAX;
-            invocation.limits.timeout = Duration::from_millis(100);
+            invocation.limits.timeout = Duration::from_millis(300);
         })
         .await;
     assert_eq!(failure(&timeout).reason, FailureReason::Timeout);
     assert!(started.elapsed() < Duration::from_secs(10));
+    // Whatever the machine, it is far more than a loop needs to begin.
+    let used = timeout.receipt.fuel_used;
+    assert!(used >= FUEL_NOTED_UNITS, "{used}");
     let memory = bench.run_with(GuestType::Handler, &greedy, |_| {}).await;
     assert_eq!(failure(&memory).reason, FailureReason::MemoryExceeded);
     assert!(memory.receipt.memory_peak_bytes > 100 << 20);
