@@ -39,7 +39,9 @@ pub(super) struct Claims {
 impl Claims {
     fn jobs_wanted(&self, level: FeedLevel) -> usize {
         let typical_us = self.parts.estimates.lock().typical_us();
-        jobs_to_claim(level.idle_slots, level.queued, level.queued_us, typical_us, self.ahead_us)
+        // For free slots at any time; ahead of busy ones not what has just come back from there.
+        let ahead_us = if level.gave_back { 0 } else { self.ahead_us };
+        jobs_to_claim(level.idle_slots, level.queued, level.queued_us, typical_us, ahead_us)
     }
 }
 

@@ -61,6 +61,8 @@ struct FeedState {
     payload_bytes: usize,
     idle_slots: usize,
     low_at: usize,
+    /// Jobs went back to the store, and no slot has come for one since.
+    gave_back: bool,
     closed: bool,
 }
 
@@ -75,6 +77,8 @@ pub struct FeedLevel {
     pub payload_bytes: usize,
     /// Slots without work.
     pub idle_slots: usize,
+    /// Jobs were given back and no slot has become free since: to claim ahead now would only bring the same ones again.
+    pub gave_back: bool,
 }
 
 impl Feed {
@@ -119,6 +123,7 @@ impl Feed {
                 if counted_idle {
                     state.idle_slots -= 1;
                 }
+                state.gave_back = false;
                 if state.closed {
                     return None;
                 }
@@ -152,12 +157,13 @@ impl Feed {
             queued_us: state.queued_us,
             payload_bytes: state.payload_bytes,
             idle_slots: state.idle_slots,
+            gave_back: state.gave_back,
         }
     }
 
     /// Takes back what should not have been claimed so early: jobs that waited here at the last look already, whatever
     /// was expected of those before them, and those at the end whose expected time, as estimated now, exceeds
-    /// `budget_us`.
+    /// `budget_us`. Until a slot becomes free, nothing should be claimed ahead in their place.
     pub fn take_excess(&self, budget_us: u64, estimate_us: impl Fn(KindId) -> u64) -> Vec<FeedItem> {
         let mut state = self.state.lock();
         let (mut excess, waiting): (Vec<_>, Vec<_>) =
@@ -174,6 +180,8 @@ impl Feed {
             excess.push(item);
         }
         state.payload_bytes = state.items.iter().map(|item| item.job.payload.len()).sum();
+        state.low_at = state.items.len() / 2;
+        state.gave_back |= !excess.is_empty();
         excess
     }
 

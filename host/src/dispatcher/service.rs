@@ -195,6 +195,7 @@ impl Upkeep<'_> {
         }
         self.claims.asking.store(true, Ordering::SeqCst);
         parts.store.look_for_jobs();
+        parts.tally.scanned();
         if self.scans_only {
             settle(&parts.store).await;
             self.claims.asking.store(false, Ordering::SeqCst);

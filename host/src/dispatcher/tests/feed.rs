@@ -109,6 +109,27 @@ async fn what_waited_at_the_last_look_goes_back_whatever_was_expected() {
 }
 
 #[tokio::test]
+async fn what_went_back_is_not_asked_for_again_until_a_slot_becomes_free() {
+    let (feed, _) = feed();
+    feed.push(vec![item(1, 1, 1, 10), item(2, 1, 2, 10)]);
+    assert!(feed.take_excess(1_000, |_| 10).is_empty());
+    assert!(!feed.level().gave_back);
+    assert_eq!(feed.take_excess(1_000, |_| 10).len(), 2);
+    assert!(feed.level().gave_back);
+    assert!(feed.take_excess(1_000, |_| 10).is_empty());
+    assert!(feed.level().gave_back, "no slot has come since");
+    // A slot that comes finds nothing and waits; from now on it is worth claiming ahead again.
+    let waiting = tokio::spawn({
+        let feed = Arc::clone(&feed);
+        async move { next(&feed).await }
+    });
+    eventually("the slot is idle", || feed.level().idle_slots == 1).await;
+    assert!(!feed.level().gave_back);
+    feed.push(vec![item(3, 1, 1, 10)]);
+    assert_eq!(waiting.await.unwrap(), 3);
+}
+
+#[tokio::test]
 async fn closing_sends_slots_home_and_gives_back_what_was_not_started() {
     let (feed, _) = feed();
     let idle = tokio::spawn({

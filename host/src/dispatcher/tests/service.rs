@@ -10,9 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::dispatcher::tests::{DEADLINE, eventually};
 use crate::dispatcher::{Dispatcher, DispatcherHandle, DispatcherOptions};
-use crate::job::{FailureReason, GuestType, HostId, JobId, JobState, LimitBounds, StdoutFormat};
+use crate::job::{FailureReason, GuestType, HostId, JobId, JobSpec, JobState, LimitBounds, StdoutFormat};
 use crate::modules::Validators;
 use crate::sandbox::testing::Bench;
+use crate::store::NewJob;
 use crate::store::tests::{Harness, job, new_version};
 
 const ENDS: &str = r#"(module (memory (export "memory") 1) (func (export "_start")))"#;
@@ -138,6 +139,27 @@ async fn a_stop_interrupts_what_runs_and_leaves_nothing_held() {
     }
     // All of them can be claimed again, so none is leased.
     assert_eq!(harness.claim(host, 100).await.len(), jobs.len());
+}
+
+/// Each claim raises the lease number and costs a write.
+#[tokio::test(flavor = "multi_thread")]
+async fn waiting_in_front_of_busy_slots_costs_one_claim_and_not_one_a_second() {
+    let (running, jobs) = Running::start(SPINS, 10, false).await;
+    let handle = running.handle.clone();
+    eventually("both slots are busy", || handle.slots().used == 2).await;
+    eventually("what waits was given back and looked for again", || handle.parts.tally.scans() >= 7).await;
+    assert!(handle.metrics().claimed <= 4, "{} claims for two slots and two ahead", handle.metrics().claimed);
+    // Whoever comes first when a slot is free has it, however late it came.
+    let urgent = NewJob {
+        spec: JobSpec { priority: 0, ..job(running.harness.kind("kind")).spec },
+        ..job(running.harness.kind("kind"))
+    };
+    let urgent = running.harness.enqueue(urgent).await;
+    let busy = jobs.iter().find(|id| handle.active(**id).is_some()).unwrap();
+    let (_, number) = running.harness.row(*busy).await.leased_by.unwrap();
+    handle.interrupt((*busy, number), FailureReason::Cancelled);
+    eventually("the free slot runs the urgent job", || handle.active(urgent).is_some()).await;
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
