@@ -57,9 +57,8 @@ impl Claimant for Claims {
             host: self.host,
             jobs_max,
             payload_bytes_max,
-            suspect_allowed: self.started.elapsed() >= SUSPECTS_AFTER
-                && !self.parts.suspect_runs.load(Ordering::Acquire),
-            loading: self.guests.loading(),
+            suspect_allowed: self.started.elapsed() >= SUSPECTS_AFTER && self.parts.lane.is_free(),
+            absent: self.guests.absent(),
         })
     }
 
@@ -74,8 +73,8 @@ impl Claimant for Claims {
             })
             .collect()
         };
-        if items.iter().any(|item| item.job.suspect) {
-            self.parts.suspect_runs.store(true, Ordering::Release);
+        if let Some(item) = items.iter().find(|item| item.job.suspect) {
+            self.parts.lane.enter((item.job.lease.job(), item.job.lease.number()));
         }
         self.parts.active.hold(&items);
         let Sorted { runnable, parked } = self.guests.sort(items);

@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::backup::back_up;
-use super::catalog::{Catalog, KindId, ModuleVersionId, TenantId};
+use super::catalog::{Catalog, ModuleVersionId, TenantId};
 use super::claimant::Claimant;
 use super::draft::Draft;
 use super::enqueue_batch::{Batch, enqueue_batch};
@@ -578,9 +578,9 @@ impl Store {
         .await
     }
 
-    /// Makes parked jobs claimable again whose kind has a handler, except kinds this host is still `loading`.
-    pub async fn unpark(&self, loading: Vec<KindId>) -> Result<bool, StoreError> {
-        self.write(Durability::Relaxed, move |sql, draft| promote::unpark(sql, draft, &loading)).await
+    /// Makes parked jobs claimable again whose kind has a handler, except where it is a module `absent` on this host.
+    pub async fn unpark(&self, absent: Vec<Digest>) -> Result<bool, StoreError> {
+        self.write(Durability::Relaxed, move |sql, draft| promote::unpark(sql, draft, &absent)).await
     }
 
     /// A consistent copy of the database into `destination` (must not exist), in one step from a read connection.
