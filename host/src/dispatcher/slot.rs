@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use parking_lot::Mutex;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::active::Active;
 use super::attempt::{Attempt, AttemptRunner};
@@ -36,7 +37,7 @@ pub struct SlotParts {
 }
 
 impl SlotParts {
-    /// The suspect has ended or went back.
+    /// The suspect has ended, went back, or may have another beside it.
     pub(super) fn leave_lane(&self, suspect: LeaseKey) {
         if self.lane.leave(suspect) {
             self.feed.look_for_jobs();
@@ -87,16 +88,25 @@ fn hindrance(parts: &SlotParts, guests: &Guests, job: &ClaimedJob) -> Option<&'s
 async fn attempt(slot: u32, parts: &Arc<SlotParts>, guests: &Guests, item: FeedItem) {
     let (lease, suspect) = ((item.job.lease.job(), item.job.lease.number()), item.job.suspect);
     let (host, attempt, kind) = (item.job.lease.host(), item.job.lease.attempt(), Arc::clone(&item.job.kind));
+    let mut stay = Duration::ZERO;
     if suspect {
+        stay = lane::stay(parts, &item.job).await;
         lane::announce(parts, lease, &item.interrupt, parts.runner.clock.now()).await;
     }
     let taken_up = Instant::now();
+    // Ends with the attempt.
+    let mut leaving = None;
     let entered = |claimed: &ClaimedJob, at| {
         parts.store.note_entry(slot, &claimed.lease);
         parts.active.entered(lease, at);
+        if suspect {
+            let way_out = lane::leave_after(Arc::clone(parts), lease, stay);
+            leaving = Some(AbortOnDropHandle::new(tokio::spawn(way_out)));
+        }
     };
     // A bug of the host's must not take the slot along, nor leave the job held for ever.
     let ran = AssertUnwindSafe(parts.runner.run(item, entered)).catch_unwind().await;
+    drop(leaving);
     let (finish, outcome) = match ran {
         Ok(Attempt::Made(finish, outcome)) => (finish, outcome),
         Ok(Attempt::Unavailable(job, why)) => {

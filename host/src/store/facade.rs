@@ -321,6 +321,12 @@ impl Store {
             .map(|stale| stale.is_empty())
     }
 
+    /// The suspect has run for long enough that the next one may start beside it: should the host die from now on, the
+    /// loss makes it a suspect again and does not count. `false`: its lease is stale.
+    pub async fn clear_suspect(&self, lease: LeaseKey) -> Result<bool, StoreError> {
+        self.write(Durability::Synced, move |sql, _| release::clear_suspect(sql, lease)).await
+    }
+
     /// Writes what became of executions, all in one operation: results in their order, or all of them back with the
     /// error. The future resolves once committed and fsynced; handing them in is immediate, so that one caller can
     /// have many under way.

@@ -79,8 +79,8 @@ fn ready(row: &JobRow, facts: &Facts<'_>) -> (WaitingReason, String) {
         return (WaitingReason::Compiling, detail);
     }
     if row.suspect {
-        let detail = "a host died while running it; such jobs run one at a time, from two seconds after a start, and fail after \
-            three more losses";
+        let detail = "a host died while running it; such jobs start one at a time, from two seconds after a start of the host, \
+            each once the one before it has ended or run for some seconds, and fail after three more losses";
         return (WaitingReason::Suspect, detail.to_owned());
     }
     match facts.behind {
