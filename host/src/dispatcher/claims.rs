@@ -39,9 +39,8 @@ pub(super) struct Claims {
 impl Claims {
     fn jobs_wanted(&self, level: FeedLevel) -> usize {
         let typical_us = self.parts.estimates.lock().typical_us();
-        // For free slots at any time; ahead of busy ones not what has just come back from there.
-        let ahead_us = if level.gave_back { 0 } else { self.ahead_us };
-        jobs_to_claim(level.idle_slots, level.queued, level.queued_us, typical_us, ahead_us)
+        let wanted = jobs_to_claim(level.idle_slots, level.queued, level.queued_us, typical_us, self.ahead_us);
+        level.ahead_jobs_max.map_or(wanted, |ahead| wanted.min((level.idle_slots + ahead).saturating_sub(level.queued)))
     }
 }
 
