@@ -18,6 +18,8 @@ use crate::store::{KindId, ModuleVersionEntry, Store};
 
 /// Jobs held for one module that is being loaded; the others are parked.
 const HELD_JOBS_MAX: usize = 32;
+/// Payload bytes of all that are held, for whatever module.
+const HELD_BYTES_MAX: usize = 8 << 20;
 /// After its first failure a module is tried again so much later, then after twice as long, and so on.
 const LOAD_RETRY_DELAY_MIN: Duration = Duration::from_secs(5);
 /// The longest of these delays.
@@ -43,9 +45,32 @@ struct Absent {
     modules: FxHashMap<Digest, Loading>,
     /// Failures in a row, until the module runs.
     failures: FxHashMap<Digest, u32>,
+    /// Payload bytes of the held jobs.
+    held_bytes: usize,
 }
 
 impl Absent {
+    /// Holds the job, or adds it to those to be parked. `true`: nobody loads its module yet.
+    fn hold(&mut self, digest: Digest, item: FeedItem, parked: &mut Vec<FeedItem>) -> bool {
+        let is_first = !self.modules.contains_key(&digest);
+        let loading = self.modules.entry(digest).or_default();
+        let held_bytes = self.held_bytes + item.job.payload.len();
+        if loading.failed.is_none() && loading.held.len() < HELD_JOBS_MAX && held_bytes <= HELD_BYTES_MAX {
+            self.held_bytes = held_bytes;
+            loading.held.push(item);
+        } else {
+            parked.push(item);
+        }
+        is_first
+    }
+
+    /// Takes the module off the list, with the jobs held for it.
+    fn remove(&mut self, digest: Digest) -> Option<Loading> {
+        let loading = self.modules.remove(&digest)?;
+        self.held_bytes -= loading.held.iter().map(|item| item.job.payload.len()).sum::<usize>();
+        Some(loading)
+    }
+
     fn has_trouble(&self) -> bool {
         !self.failures.is_empty() || self.modules.values().any(|module| module.failed.is_some())
     }
@@ -141,26 +166,13 @@ impl Guests {
                 sorted.runnable.push(item);
                 continue;
             }
-            let is_first = self.hold(version.digest, item, &mut sorted.parked);
+            let is_first = self.absent.lock().hold(version.digest, item, &mut sorted.parked);
             if is_first {
                 let guests = self.clone();
                 self.runtime.spawn(async move { guests.load(&version).await });
             }
         }
         sorted
-    }
-
-    /// Holds the job, or adds it to those to be parked. `true`: nobody loads its module yet.
-    fn hold(&self, digest: Digest, item: FeedItem, parked: &mut Vec<FeedItem>) -> bool {
-        let mut absent = self.absent.lock();
-        let is_first = !absent.modules.contains_key(&digest);
-        let loading = absent.modules.entry(digest).or_default();
-        if loading.failed.is_none() && loading.held.len() < HELD_JOBS_MAX {
-            loading.held.push(item);
-        } else {
-            parked.push(item);
-        }
-        is_first
     }
 
     /// Tries until the module is in memory, or no kind is served by it any more.
@@ -182,7 +194,7 @@ impl Guests {
     fn loaded(&self, digest: Digest, compiled: CompiledFrom) {
         // Under the lock: a stop finds the jobs held here or in the feed.
         let mut absent = self.absent.lock();
-        let mut items = absent.modules.remove(&digest).unwrap_or_default().held;
+        let mut items = absent.remove(digest).unwrap_or_default().held;
         // The first job pays for the load in its receipt, the others hit the cache.
         if let Some(first) = items.first_mut() {
             first.compiled = compiled;
@@ -218,7 +230,7 @@ impl Guests {
         let active = self.active();
         let (held, delay) = {
             let mut absent = self.absent.lock();
-            let mut loading = absent.modules.remove(&digest)?;
+            let mut loading = absent.remove(digest)?;
             let held = std::mem::take(&mut loading.held);
             absent.failures.retain(|known, _| active.contains(known));
             let delay = active.contains(&digest).then(|| {
@@ -246,7 +258,7 @@ impl Guests {
         let mut due = std::pin::pin!(tokio::time::sleep(delay));
         loop {
             if !self.active().contains(&digest) {
-                self.absent.lock().modules.remove(&digest);
+                self.absent.lock().remove(digest);
                 return false;
             }
             tokio::select! {
@@ -285,7 +297,9 @@ impl Guests {
 
     /// Takes back every held job; loads under way bring no more.
     pub fn close(&self) -> Vec<FeedItem> {
-        self.absent.lock().modules.drain().flat_map(|(_, loading)| loading.held).collect()
+        let mut absent = self.absent.lock();
+        absent.held_bytes = 0;
+        absent.modules.drain().flat_map(|(_, loading)| loading.held).collect()
     }
 }
 
@@ -298,6 +312,32 @@ fn retry_delay(failures: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dispatcher::tests::item;
+
+    #[test]
+    fn a_few_jobs_are_held_and_few_bytes() {
+        let (mut absent, mut parked) = (Absent::default(), Vec::new());
+        let [small, large] = [Digest([1; 32]), Digest([2; 32])];
+        for job in 1..=40 {
+            assert_eq!(absent.hold(small, item(job, 1, 1, 10), &mut parked), job == 1);
+        }
+        assert_eq!((absent.modules[&small].held.len(), parked.len()), (HELD_JOBS_MAX, 8));
+        for job in 41..=50 {
+            let mut item = item(job, 2, 1, 10);
+            item.job.payload = bytes::Bytes::from(vec![b' '; 1 << 20]);
+            assert_eq!(absent.hold(large, item, &mut parked), job == 41);
+        }
+        assert_eq!((absent.modules[&large].held.len(), parked.len()), (7, 11));
+        assert_eq!(absent.remove(large).map(|loading| loading.held.len()), Some(7));
+        assert_eq!(absent.held_bytes, HELD_JOBS_MAX * 2);
+        // Until it is tried again nobody waits for it here.
+        if let Some(module) = absent.modules.get_mut(&small) {
+            module.held.clear();
+            module.failed = Some(Failed { message: String::new(), retry_at: Instant::now() });
+        }
+        assert!(!absent.hold(small, item(51, 1, 1, 10), &mut parked));
+        assert_eq!(parked.len(), 12);
+    }
 
     #[test]
     fn delays_double_up_to_the_longest() {
