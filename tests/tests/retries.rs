@@ -152,3 +152,28 @@ fn a_snooze_uses_no_attempt() {
     assert_eq!(attempts[0]["outcome"], "suspended", "{attempts:#?}");
     assert!(host.history_text(&id).contains("snoozed"));
 }
+
+#[test]
+fn a_module_this_host_cannot_compile_costs_its_jobs_nothing() {
+    let mut host = with_handlers();
+    // A host's reason is not for `retry_on` to name, nor is the last attempt used up by it.
+    host.set_kind("echo", &json!({"retry_on": ["trap", "timeout"]}));
+    host.terminate();
+    std::fs::remove_dir_all(host.data_dir().join("artifacts")).unwrap();
+    host.restart_with(|builder| builder.env("STOKER_COMPILE_MEMORY", "64MiB"));
+    let ids = host.enqueue_lines((0..100).map(|n| json!({"kind": "echo", "payload": n, "max_attempts": 1})));
+    for id in [&ids[0], &ids[99]] {
+        let job = host.wait_until(id, "waiting for its module", |job| {
+            job["waiting"]["detail"].as_str().is_some_and(|detail| detail.contains("`compile_memory`"))
+        });
+        assert_eq!((state_of(&job), &job["waiting"]["reason"]), ("ready", &json!("compiling")), "{job:#}");
+        assert_eq!((&job["attempt"], &job["error"]), (&json!(0), &Value::Null), "{job:#}");
+    }
+    let said = host.log().matches("a module can't be run").count();
+    assert!((1..10).contains(&said), "told {said} times:\n{}", host.log());
+    host.restart_with(|builder| builder.env("STOKER_COMPILE_MEMORY", "1GiB"));
+    for id in ids {
+        assert_eq!(host.wait_for(&id, "succeeded")["attempt"], 1);
+        assert_eq!(host.attempts(&id).len(), 1);
+    }
+}

@@ -34,8 +34,10 @@ fn a_job_that_kills_hosts_is_quarantined_and_its_neighbours_are_not() {
             break;
         }
         assert!(kills <= LOSSES_MAX + 1, "killed {kills} hosts and still not quarantined: {ended_or_running:#}");
-        // Others are not kept waiting by it.
-        host.assert_still_runs();
+        // Others are not kept waiting by it. (The first time it is to be killed before its time in the lane is over.)
+        if kills > 1 {
+            host.assert_still_runs();
+        }
     }
     let job = host.job(&culprit);
     assert_eq!((state_of(&job), reason_of(&job)), ("failed", "host_lost"), "{job:#}");
@@ -49,6 +51,29 @@ fn a_job_that_kills_hosts_is_quarantined_and_its_neighbours_are_not() {
         assert_eq!(job["attempt"], 1, "{job:#}");
     }
     host.assert_still_runs();
+}
+
+#[test]
+fn long_jobs_run_beside_each_other_again_after_a_crash() {
+    const JOBS: usize = 3;
+    let mut host = TestHost::builder().workers(4).start();
+    host.upload(Guest::Handlers);
+    host.set_kind("sleep", &json!({"timeout": "50m"}));
+    let ids: Vec<_> = (0..JOBS).map(|_| host.enqueue_kind("sleep", &json!({}))).collect();
+    for id in &ids {
+        host.wait_for(id, "running");
+    }
+    host.kill9();
+    host.restart();
+    // None of them ends: each starts because the one before it has run for some seconds and killed nobody.
+    for id in &ids {
+        host.wait_for(id, "running");
+    }
+    assert!(ids.iter().all(|id| state_of(&host.job(id)) == "running"), "beside each other");
+    for id in &ids {
+        host.act(&format!("/v1/jobs/{id}/cancel"));
+        host.wait_for(id, "cancelled");
+    }
 }
 
 #[test]

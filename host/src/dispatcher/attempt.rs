@@ -5,7 +5,7 @@ use crate::job::kind::MAX_ATTEMPTS_LIMIT;
 use crate::job::retry::{self, RetryDecision, RetryPolicy};
 use crate::job::{AttemptContext, Clock, Failure, FailureReason, Lease, LimitBounds, Outcome, Receipt, Timestamp};
 use crate::modules::Validators;
-use crate::sandbox::{Execution, Invocation, PlainSettings, Sandbox, SandboxError};
+use crate::sandbox::{Execution, Invocation, PlainSettings, Sandbox};
 use crate::schema::{SharedSchema, Verdict};
 use crate::store::{ClaimedJob, Finish, Next};
 
@@ -24,22 +24,29 @@ pub struct AttemptRunner {
     pub clock: std::sync::Arc<dyn Clock>,
 }
 
+/// What came of a claimed job.
+#[derive(Debug)]
+pub enum Attempt {
+    /// It came to an end.
+    Made(Finish, Outcome),
+    /// The host could not run its module, for this reason. The job is not to be charged for it.
+    Unavailable(ClaimedJob, String),
+}
+
 impl AttemptRunner {
     /// Runs the job to the end of this attempt. `on_entry` is called right before the guest is entered.
-    pub async fn run(&self, item: FeedItem, on_entry: impl FnOnce(&ClaimedJob, Timestamp) + Send) -> (Finish, Outcome) {
+    pub async fn run(&self, item: FeedItem, on_entry: impl FnOnce(&ClaimedJob, Timestamp) + Send) -> Attempt {
         let FeedItem { job, compiled, interrupt, progress, .. } = item;
         if let Some(reason) = interrupt.raised() {
             return self.not_entered(job, interrupted(reason));
         }
         let Some(version) = job.kind.version.clone() else {
             let message = format!("no active module serves kind `{}`", job.kind.name);
-            return self.not_entered(job, Failure::new(FailureReason::ModuleUnavailable, message));
+            return Attempt::Unavailable(job, message);
         };
         let validators = match self.validators.wait_for(&job.kind).await {
             Ok(validators) => validators,
-            Err(error) => {
-                return self.not_entered(job, Failure::new(FailureReason::ModuleUnavailable, error.to_string()));
-            }
+            Err(error) => return Attempt::Unavailable(job, error.to_string()),
         };
         if job.checked_against != Some(version.id) {
             let checked = tokio::select! {
@@ -57,7 +64,7 @@ impl AttemptRunner {
         };
         let (guest, compiled) = match guest {
             Ok(loaded) => loaded,
-            Err(error) => return self.not_entered(job, unavailable(&error)),
+            Err(error) => return Attempt::Unavailable(job, error.to_string()),
         };
         let invocation = Invocation {
             context: self.context(&job),
@@ -73,16 +80,20 @@ impl AttemptRunner {
         let clock = &self.clock;
         match self.sandbox.run(&guest, invocation, || on_entry(&job, clock.now())).await {
             Ok(execution) => finished(job, version.id, execution, progress.get()),
-            Err(error) => self.not_entered(job, unavailable(&error)),
+            Err(error) => Attempt::Unavailable(job, error.to_string()),
         }
     }
 
     /// Ends an attempt whose guest was never entered.
-    pub fn not_entered(&self, job: ClaimedJob, failure: Failure) -> (Finish, Outcome) {
+    fn not_entered(&self, job: ClaimedJob, failure: Failure) -> Attempt {
+        Attempt::Made(self.unentered(job, failure.clone()), Outcome::Failed(failure))
+    }
+
+    fn unentered(&self, job: ClaimedJob, failure: Failure) -> Finish {
         let now = self.clock.now();
         let queue_wait_us = u64::try_from(now.since(job.ready_at).as_micros()).unwrap_or(u64::MAX);
-        let finish = Finish {
-            next: next_after(&job, failure.clone(), now),
+        Finish {
+            next: next_after(&job, failure, now),
             lease: job.lease,
             started_at: None,
             finished_at: now,
@@ -91,13 +102,12 @@ impl AttemptRunner {
             log: Vec::new(),
             log_lines_dropped: 0,
             progress: None,
-        };
-        (finish, Outcome::Failed(failure))
+        }
     }
 
-    /// Ends an attempt because its module could not be loaded.
-    pub fn not_loaded(&self, job: ClaimedJob, error: &SandboxError) -> (Finish, Outcome) {
-        self.not_entered(job, unavailable(error))
+    /// Gives a job back whose module can't be run now.
+    pub fn given_back(&self, job: ClaimedJob, why: &str) -> Finish {
+        self.unentered(job, Failure::new(FailureReason::ModuleUnavailable, why))
     }
 
     /// Ends an attempt during which the host itself broke. The job is not tried again by itself: it would break again.
@@ -173,12 +183,6 @@ async fn check_payload(job: &ClaimedJob, schema: Option<&SharedSchema>) -> Resul
 /// Schema errors shown in a failure's detail.
 const SCHEMA_ERRORS_MAX: usize = 20;
 
-fn unavailable(error: &SandboxError) -> Failure {
-    tracing::error!(%error, "a guest could not be run");
-    Failure::new(FailureReason::ModuleUnavailable, "the host could not load or instantiate the module")
-        .with_detail(error.to_string())
-}
-
 fn interrupted(reason: FailureReason) -> Failure {
     let message = match reason {
         FailureReason::Cancelled => "cancelled before it was entered",
@@ -193,7 +197,7 @@ fn finished(
     version: crate::store::ModuleVersionId,
     execution: Execution,
     progress: Option<crate::job::Progress>,
-) -> (Finish, Outcome) {
+) -> Attempt {
     let Execution { outcome, started_at, finished_at, receipt, log, log_lines_dropped } = execution;
     let next = match &outcome {
         Outcome::Succeeded { output } => Next::Succeed(output.clone()),
@@ -211,7 +215,7 @@ fn finished(
         log_lines_dropped,
         progress,
     };
-    (finish, outcome)
+    Attempt::Made(finish, outcome)
 }
 
 fn next_after(job: &ClaimedJob, failure: Failure, now: Timestamp) -> Next {

@@ -39,7 +39,8 @@ pub(super) struct Claims {
 impl Claims {
     fn jobs_wanted(&self, level: FeedLevel) -> usize {
         let typical_us = self.parts.estimates.lock().typical_us();
-        jobs_to_claim(level.idle_slots, level.queued, level.queued_us, typical_us, self.ahead_us)
+        let wanted = jobs_to_claim(level.idle_slots, level.queued, level.queued_us, typical_us, self.ahead_us);
+        level.ahead_jobs_max.map_or(wanted, |ahead| wanted.min((level.idle_slots + ahead).saturating_sub(level.queued)))
     }
 }
 
@@ -55,9 +56,8 @@ impl Claimant for Claims {
             host: self.host,
             jobs_max,
             payload_bytes_max,
-            suspect_allowed: self.started.elapsed() >= SUSPECTS_AFTER
-                && !self.parts.suspect_runs.load(Ordering::Acquire),
-            loading: self.guests.loading(),
+            suspect_allowed: self.started.elapsed() >= SUSPECTS_AFTER && self.parts.lane.is_free(),
+            absent: self.guests.absent(),
         })
     }
 
@@ -72,8 +72,8 @@ impl Claimant for Claims {
             })
             .collect()
         };
-        if items.iter().any(|item| item.job.suspect) {
-            self.parts.suspect_runs.store(true, Ordering::Release);
+        if let Some(item) = items.iter().find(|item| item.job.suspect) {
+            self.parts.lane.enter((item.job.lease.job(), item.job.lease.number()));
         }
         self.parts.active.hold(&items);
         let Sorted { runnable, parked } = self.guests.sort(items);

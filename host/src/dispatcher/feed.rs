@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::claims::CLAIM_JOBS_MAX;
 use crate::job::CompiledFrom;
 use crate::sandbox::{Interrupt, ProgressCell};
 use crate::store::{ClaimedJob, KindId};
@@ -61,6 +62,8 @@ struct FeedState {
     payload_bytes: usize,
     idle_slots: usize,
     low_at: usize,
+    /// So many jobs may wait in front of busy slots, since some went back to the store; `None`: as many as fit.
+    ahead_jobs_max: Option<usize>,
     closed: bool,
 }
 
@@ -75,6 +78,10 @@ pub struct FeedLevel {
     pub payload_bytes: usize,
     /// Slots without work.
     pub idle_slots: usize,
+    /// So many jobs may wait here beside those for idle slots; `None`: as many as fit. None at all once some were given
+    /// back, which would only come again; with each job a slot takes twice as many, so that the bound is soon gone where
+    /// slots become free at once, and holds where they seldom do.
+    pub ahead_jobs_max: Option<usize>,
 }
 
 impl Feed {
@@ -125,6 +132,8 @@ impl Feed {
                 if let Some(item) = state.items.pop_front() {
                     state.queued_us = state.queued_us.saturating_sub(item.estimate_us);
                     state.payload_bytes -= item.job.payload.len();
+                    let more = state.ahead_jobs_max.map(|jobs| jobs * 2 + 1);
+                    state.ahead_jobs_max = more.filter(|jobs| *jobs < CLAIM_JOBS_MAX);
                     let in_use = taken();
                     let low = state.items.len() == state.low_at;
                     drop(state);
@@ -152,12 +161,13 @@ impl Feed {
             queued_us: state.queued_us,
             payload_bytes: state.payload_bytes,
             idle_slots: state.idle_slots,
+            ahead_jobs_max: state.ahead_jobs_max,
         }
     }
 
     /// Takes back what should not have been claimed so early: jobs that waited here at the last look already, whatever
     /// was expected of those before them, and those at the end whose expected time, as estimated now, exceeds
-    /// `budget_us`.
+    /// `budget_us`. Nothing should be claimed ahead in their place until slots have taken jobs.
     pub fn take_excess(&self, budget_us: u64, estimate_us: impl Fn(KindId) -> u64) -> Vec<FeedItem> {
         let mut state = self.state.lock();
         let (mut excess, waiting): (Vec<_>, Vec<_>) =
@@ -174,6 +184,10 @@ impl Feed {
             excess.push(item);
         }
         state.payload_bytes = state.items.iter().map(|item| item.job.payload.len()).sum();
+        state.low_at = state.items.len() / 2;
+        if !excess.is_empty() {
+            state.ahead_jobs_max = Some(0);
+        }
         excess
     }
 

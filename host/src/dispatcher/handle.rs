@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::guests::Guests;
+use super::guests::{Guests, LoadFailure};
 use super::slot::SlotParts;
-use crate::job::{FailureReason, JobId, Progress, Timestamp};
-use crate::store::{KindId, LeaseKey};
+use crate::job::{Digest, FailureReason, JobId, Progress, Timestamp};
+use crate::store::LeaseKey;
 
 /// An attempt whose guest has been entered on this host.
 #[derive(Clone, Debug)]
@@ -70,9 +70,14 @@ impl DispatcherHandle {
         self.parts.active.interrupt_all(reason);
     }
 
-    /// Kinds whose module is being loaded: their jobs stay parked.
-    pub fn loading(&self) -> Vec<KindId> {
-        self.guests.loading()
+    /// Modules being loaded, or waiting to be tried again: their jobs stay parked.
+    pub fn absent_modules(&self) -> Vec<Digest> {
+        self.guests.absent()
+    }
+
+    /// Why jobs of this module wait, if it could not be loaded.
+    pub fn load_failure(&self, digest: Digest) -> Option<LoadFailure> {
+        self.guests.failure(digest)
     }
 
     /// Slots in use and in all.

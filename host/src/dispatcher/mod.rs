@@ -10,6 +10,7 @@ mod estimate;
 mod feed;
 mod guests;
 mod handle;
+mod lane;
 mod outcomes;
 mod service;
 mod slot;
@@ -18,5 +19,6 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
+pub use guests::LoadFailure;
 pub use handle::{ActiveAttempt, DispatcherHandle, DispatcherMetrics, Slots};
 pub use service::{Dispatcher, DispatcherOptions};

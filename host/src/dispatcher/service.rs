@@ -13,14 +13,15 @@ use super::attempt::AttemptRunner;
 use super::claims::Claims;
 use super::estimate::Estimates;
 use super::feed::{Feed, FeedItem};
-use super::guests::{FailedLoad, Guests};
+use super::guests::{Guests, Returns};
 use super::handle::DispatcherHandle;
+use super::lane::Lane;
 use super::outcomes::{OutcomeWriter, Outcomes};
 use super::slot::{self, SlotParts};
 use super::tally::Tally;
 use crate::job::{Clock, FailureReason, HostId, LimitBounds, WaitingReason};
 use crate::modules::Validators;
-use crate::sandbox::{Sandbox, SandboxError};
+use crate::sandbox::Sandbox;
 use crate::store::{Claimant, LeaseKey, Store, StoreError};
 
 /// Expected run time that may wait in front of each guest thread.
@@ -68,16 +69,10 @@ pub struct Dispatcher {
     sandbox: Sandbox,
 }
 
-impl FailedLoad for SlotParts {
-    fn load_failed(&self, items: Vec<FeedItem>, error: &SandboxError) {
+impl Returns for SlotParts {
+    fn give_back(&self, items: Vec<FeedItem>, why: &str) {
         for item in items {
-            let suspect = item.job.suspect;
-            let (finish, outcome) = self.runner.not_loaded(item.job, error);
-            self.tally.ended(&outcome, &finish.receipt);
-            self.outcomes.submit(finish);
-            if suspect {
-                self.suspect_ended();
-            }
+            self.give_back(item.job, why);
         }
     }
 }
@@ -108,9 +103,10 @@ impl Dispatcher {
             outcomes,
             estimates: parking_lot::Mutex::new(Estimates::default()),
             tally: Tally::default(),
-            suspect_runs: AtomicBool::new(false),
+            lane: Lane::default(),
         });
-        let guests = Guests::new(sandbox.clone(), feed, Arc::clone(&parts) as Arc<dyn FailedLoad>, unpark);
+        let returns: Arc<dyn Returns> = Arc::clone(&parts) as Arc<dyn Returns>;
+        let guests = Guests::new(sandbox.clone(), parts.store.clone(), feed, returns, unpark);
         let (to_park, parked) = mpsc::unbounded_channel();
         let claims = Arc::new(Claims {
             parts: Arc::clone(&parts),
@@ -137,7 +133,7 @@ impl Dispatcher {
         let Dispatcher { options, parts, outcome_writer, claims, to_park, stopping, sandbox } = self;
         let writer = tokio::spawn(outcome_writer.run());
         for slot in 0..options.slots {
-            sandbox.spawn(slot::run(slot, Arc::clone(&parts)));
+            sandbox.spawn(slot::run(slot, Arc::clone(&parts), claims.guests.clone()));
         }
         let claimant: Arc<dyn Claimant> = Arc::clone(&claims) as Arc<dyn Claimant>;
         parts.store.claim_for(Arc::downgrade(&claimant));
@@ -195,6 +191,7 @@ impl Upkeep<'_> {
         }
         self.claims.asking.store(true, Ordering::SeqCst);
         parts.store.look_for_jobs();
+        parts.tally.scanned();
         if self.scans_only {
             settle(&parts.store).await;
             self.claims.asking.store(false, Ordering::SeqCst);
@@ -204,7 +201,7 @@ impl Upkeep<'_> {
     async fn park(&self, items: Vec<FeedItem>) {
         let kinds: Vec<_> = items.iter().map(|item| item.job.kind.id).collect();
         release(&self.claims.parts, items, Some(WaitingReason::Compiling), self.stop).await;
-        // A load may have ended in between, and with it the signal to unpark.
+        // A load may have ended in between, or another version come, and with it the signal to unpark.
         self.claims.guests.unpark_if_loaded(&kinds);
     }
 
@@ -218,7 +215,8 @@ impl Upkeep<'_> {
 /// since a live host's leases are never recovered; when stopping once, since signing off frees what is left.
 async fn release(parts: &SlotParts, items: Vec<FeedItem>, parked: Option<WaitingReason>, stop: &CancellationToken) {
     let held: Vec<_> = items.iter().map(|item| (item.job.lease.job(), item.job.lease.number())).collect();
-    let suspect = items.iter().any(|item| item.job.suspect);
+    let suspect =
+        items.iter().find(|item| item.job.suspect).map(|item| (item.job.lease.job(), item.job.lease.number()));
     let leases: Arc<[_]> = items.into_iter().map(|item| item.job.lease).collect();
     while let Err(error) = parts.store.release(Arc::clone(&leases), parked).await {
         if stop.is_cancelled() || matches!(error, StoreError::Closed) {
@@ -231,8 +229,8 @@ async fn release(parts: &SlotParts, items: Vec<FeedItem>, parked: Option<Waiting
     for lease in held {
         parts.active.remove(lease);
     }
-    if suspect {
-        parts.suspect_ended();
+    if let Some(suspect) = suspect {
+        parts.leave_lane(suspect);
     }
 }
 

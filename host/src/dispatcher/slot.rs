@@ -3,27 +3,25 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use parking_lot::Mutex;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::active::Active;
-use super::attempt::AttemptRunner;
+use super::attempt::{Attempt, AttemptRunner};
 use super::estimate::Estimates;
-use super::feed::Feed;
+use super::feed::{Feed, FeedItem};
+use super::guests::Guests;
+use super::lane::{self, Lane};
 use super::outcomes::Outcomes;
 use super::tally::Tally;
-use crate::job::{FailureReason, Lease};
-use crate::sandbox::Interrupt;
-use crate::store::{LeaseKey, Store, StoreError};
+use crate::job::Lease;
+use crate::store::{ClaimedJob, LeaseKey, Store};
 
 /// A slot that finds work without waiting lets the other tasks of its thread run at least this often.
 const YIELD_PERIOD: Duration = Duration::from_millis(1);
-
-/// Between two tries to write that a suspect runs.
-const ANNOUNCE_DELAY: Duration = Duration::from_millis(200);
 
 /// What all slots share.
 #[derive(Debug)]
@@ -35,49 +33,37 @@ pub struct SlotParts {
     pub(super) outcomes: Outcomes,
     pub(super) estimates: Mutex<Estimates>,
     pub(super) tally: Tally,
-    /// A suspect runs; at most one does.
-    pub(super) suspect_runs: AtomicBool,
+    pub(super) lane: Lane,
 }
 
 impl SlotParts {
-    /// The suspect this host held has ended or went back: the next one may come.
-    pub(super) fn suspect_ended(&self) {
-        self.suspect_runs.store(false, Ordering::Release);
-        self.feed.look_for_jobs();
+    /// The suspect has ended, went back, or may have another beside it.
+    pub(super) fn leave_lane(&self, suspect: LeaseKey) {
+        if self.lane.leave(suspect) {
+            self.feed.look_for_jobs();
+        }
+    }
+
+    /// Gives back a job whose guest was not entered, at no cost.
+    pub(super) fn give_back(&self, job: ClaimedJob, why: &str) {
+        let suspect = job.suspect.then(|| (job.lease.job(), job.lease.number()));
+        self.outcomes.submit(self.runner.given_back(job, why));
+        if let Some(suspect) = suspect {
+            self.leave_lane(suspect);
+        }
     }
 }
 
 /// Runs until the feed is closed.
-pub async fn run(slot: u32, parts: Arc<SlotParts>) {
+pub async fn run(slot: u32, parts: Arc<SlotParts>, guests: Guests) {
     let mut yielded_at = Instant::now();
     // A slot is in use from the moment its job leaves the feed: a stop finds the job in one or the other.
     while let Some((item, in_use)) = parts.feed.next(|| parts.tally.slot()).await {
-        let (lease, kind, suspect) =
-            ((item.job.lease.job(), item.job.lease.number()), item.job.kind.id, item.job.suspect);
-        let (host, attempt) = (item.job.lease.host(), item.job.lease.attempt());
-        if suspect {
-            announce_suspect(&parts, lease, &item.interrupt).await;
+        match hindrance(&parts, &guests, &item.job) {
+            Some(why) => parts.give_back(item.job, why),
+            None => attempt(slot, &parts, &guests, item).await,
         }
-        let taken_up = Instant::now();
-        let entered = |claimed: &crate::store::ClaimedJob, at| {
-            parts.store.note_entry(slot, &claimed.lease);
-            parts.active.entered(lease, at);
-        };
-        // A bug of the host's must not take the slot along, nor leave the job held for ever.
-        let ran = AssertUnwindSafe(parts.runner.run(item, entered)).catch_unwind().await;
-        let (finish, outcome) =
-            ran.unwrap_or_else(|_| parts.runner.broken(Lease::granted(lease.0, host, lease.1, attempt)));
-        if let Some(entered_at) = finish.started_at {
-            parts.store.note_end(&finish.lease, entered_at);
-        }
-        let took = taken_up.elapsed();
-        parts.tally.ended(&outcome, &finish.receipt);
-        parts.outcomes.submit(finish);
         drop(in_use);
-        parts.estimates.lock().learn(kind, took);
-        if suspect {
-            parts.suspect_ended();
-        }
         parts.outcomes.room().await;
         if yielded_at.elapsed() >= YIELD_PERIOD {
             tokio::task::yield_now().await;
@@ -86,18 +72,62 @@ pub async fn run(slot: u32, parts: Arc<SlotParts>) {
     }
 }
 
-/// A suspect is entered only once it is on disk that it runs: whatever it takes down, the loss is counted. While that
-/// can't be written it waits, unless it is interrupted.
-async fn announce_suspect(parts: &SlotParts, lease: LeaseKey, interrupt: &Interrupt) {
-    while interrupt.raised().is_none() {
-        match parts.store.mark_suspect_running(lease, parts.runner.clock.now()).await {
-            Ok(true) => return,
-            Ok(false) => interrupt.raise(FailureReason::HostLost),
-            Err(StoreError::Closed) => interrupt.raise(FailureReason::Shutdown),
-            Err(error) => {
-                tracing::warn!(job = %lease.0, %error, "a suspect waits until it can be written that it runs");
-                tokio::time::sleep(ANNOUNCE_DELAY).await;
-            }
+/// Why a job is to be claimed anew though a slot is free.
+fn hindrance(parts: &SlotParts, guests: &Guests, job: &ClaimedJob) -> Option<&'static str> {
+    let version = job.kind.version.as_ref();
+    let catalog = parts.store.catalog();
+    let active = catalog.kinds.get(&job.kind.id).and_then(|kind| kind.version.as_ref());
+    if active.map(|version| version.id) != version.map(|version| version.id) {
+        // It is to run on the version that is active when it starts; what it was claimed for may be deleted by now.
+        return Some("another version of the module was activated");
+    }
+    version.is_some_and(|version| guests.is_set_back(version.digest)).then_some("the module can't be run now")
+}
+
+/// One attempt, and what follows from it.
+async fn attempt(slot: u32, parts: &Arc<SlotParts>, guests: &Guests, item: FeedItem) {
+    let (lease, suspect) = ((item.job.lease.job(), item.job.lease.number()), item.job.suspect);
+    let (host, attempt, kind) = (item.job.lease.host(), item.job.lease.attempt(), Arc::clone(&item.job.kind));
+    let mut stay = Duration::ZERO;
+    if suspect {
+        stay = lane::stay(parts, &item.job).await;
+        lane::announce(parts, lease, &item.interrupt, parts.runner.clock.now()).await;
+    }
+    let taken_up = Instant::now();
+    // Ends with the attempt.
+    let mut leaving = None;
+    let entered = |claimed: &ClaimedJob, at| {
+        parts.store.note_entry(slot, &claimed.lease);
+        parts.active.entered(lease, at);
+        if suspect {
+            let way_out = lane::leave_after(Arc::clone(parts), lease, stay);
+            leaving = Some(AbortOnDropHandle::new(tokio::spawn(way_out)));
         }
+    };
+    // A bug of the host's must not take the slot along, nor leave the job held for ever.
+    let ran = AssertUnwindSafe(parts.runner.run(item, entered)).catch_unwind().await;
+    drop(leaving);
+    let (finish, outcome) = match ran {
+        Ok(Attempt::Made(finish, outcome)) => (finish, outcome),
+        Ok(Attempt::Unavailable(job, why)) => {
+            if let Some(version) = &kind.version {
+                guests.set_back(version, &why);
+            }
+            return parts.give_back(job, &why);
+        }
+        Err(_) => parts.runner.broken(Lease::granted(lease.0, host, lease.1, attempt)),
+    };
+    if let Some(entered_at) = finish.started_at {
+        parts.store.note_end(&finish.lease, entered_at);
+        if let Some(version) = &kind.version {
+            guests.runs(version.digest);
+        }
+    }
+    let took = taken_up.elapsed();
+    parts.tally.ended(&outcome, &finish.receipt);
+    parts.outcomes.submit(finish);
+    parts.estimates.lock().learn(kind.id, took);
+    if suspect {
+        parts.leave_lane(lease);
     }
 }

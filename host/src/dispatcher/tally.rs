@@ -16,6 +16,7 @@ pub struct Tally {
     run_us: AtomicU64,
     fuel: AtomicU64,
     claimed: AtomicU64,
+    scans: AtomicU64,
     slots_used: AtomicU32,
 }
 
@@ -26,6 +27,7 @@ impl Default for Tally {
             run_us: AtomicU64::new(0),
             fuel: AtomicU64::new(0),
             claimed: AtomicU64::new(0),
+            scans: AtomicU64::new(0),
             slots_used: AtomicU32::new(0),
         }
     }
@@ -52,6 +54,17 @@ impl Tally {
     /// Jobs were claimed.
     pub fn claimed(&self, jobs: usize) {
         self.claimed.fetch_add(jobs as u64, Ordering::Relaxed);
+    }
+
+    /// The waiting jobs were looked through.
+    pub fn scanned(&self) {
+        self.scans.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often they were.
+    #[cfg(test)]
+    pub fn scans(&self) -> u64 {
+        self.scans.load(Ordering::Relaxed)
     }
 
     /// A slot took up a job; the guard gives it back.

@@ -95,7 +95,10 @@ pub fn decide(
 ) -> RetryDecision {
     match failure.reason {
         FailureReason::Cancelled => return RetryDecision::Cancel,
-        FailureReason::Shutdown | FailureReason::HostLost => return RetryDecision::GiveBack,
+        // The host's own reasons: nobody's `retry_on` is asked, and the job is not charged.
+        FailureReason::Shutdown | FailureReason::HostLost | FailureReason::ModuleUnavailable => {
+            return RetryDecision::GiveBack;
+        }
         _ => {}
     }
     let attempts_left = attempt < attempts_max;
@@ -105,8 +108,7 @@ pub fn decide(
         None => {
             let retried = match retry_on {
                 Some(reasons) => reasons.contains(&failure.reason),
-                // A module that can't be loaded may be loadable later: the job waits its turn again.
-                None => failure.reason.retried_by_default() || failure.reason == FailureReason::ModuleUnavailable,
+                None => failure.reason.retried_by_default(),
             };
             if !retried {
                 return RetryDecision::Fail;
@@ -201,6 +203,8 @@ mod tests {
             (failure(FailureReason::FuelExhausted), None, 1, RetryDecision::Fail),
             (failure(FailureReason::Cancelled), None, 1, RetryDecision::Cancel),
             (failure(FailureReason::Shutdown), None, 3, RetryDecision::GiveBack),
+            (failure(FailureReason::ModuleUnavailable), None, 3, RetryDecision::GiveBack),
+            (failure(FailureReason::ModuleUnavailable), Some(trap_only), 1, RetryDecision::GiveBack),
             (failure(FailureReason::HandlerError).with_verdict(HandlerVerdict::Fatal), None, 1, RetryDecision::Fail),
             (
                 failure(FailureReason::HandlerError).with_verdict(HandlerVerdict::Retry { after }),
@@ -238,6 +242,19 @@ mod tests {
             let failure = failure(FailureReason::ALL[index]);
             let decision = decide(&RetryPolicy::default(), None, &failure, attempt, attempt, 0.5);
             prop_assert!(!matches!(decision, RetryDecision::RetryAfter(_)));
+        }
+
+        #[test]
+        fn what_is_the_hosts_fault_is_never_charged(
+            attempt in 1u32..100, attempts_max in 1u32..100, retry_on in prop::collection::vec(0usize..FailureReason::ALL.len(), 0..4),
+        ) {
+            let retry_on: Vec<_> = retry_on.into_iter().map(|index| FailureReason::ALL[index]).collect();
+            for retry_on in [None, Some(retry_on.as_slice())] {
+                for reason in [FailureReason::Shutdown, FailureReason::HostLost, FailureReason::ModuleUnavailable] {
+                    let decision = decide(&RetryPolicy::default(), retry_on, &failure(reason), attempt, attempts_max, 0.5);
+                    prop_assert_eq!(decision, RetryDecision::GiveBack);
+                }
+            }
         }
 
         #[test]

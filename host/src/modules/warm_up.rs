@@ -26,7 +26,7 @@ impl Modules {
             versions.into_iter().map(|(digest, (guest, jobs))| (digest, guest, jobs)).collect();
         order.sort_unstable_by_key(|(digest, _, jobs)| (std::cmp::Reverse(*jobs), *digest));
         for (digest, guest, _) in order {
-            // One that fails keeps no other cold; its jobs will say `module_unavailable`.
+            // One that fails keeps no other cold; its jobs will say why they wait.
             if let Err(error) = self.sandbox().guest(digest, guest).await {
                 tracing::warn!(%digest, %error, "an active module cannot be loaded");
             }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
+use tokio::sync::Semaphore;
 use wasmtime::Engine;
 
 use super::artifacts::Artifacts;
@@ -15,6 +16,10 @@ use super::guest::{Guest, LinkError, TrustedArtifact};
 use super::linker::Linkers;
 use super::model::{ArtifactSource, CompileError, SandboxError};
 use crate::job::{CompiledFrom, Digest, GuestType};
+
+/// Missing modules that are compiled at once, beside those being uploaded: each takes up to the compile limits, and after an
+/// upgrade all modules are missing.
+const COMPILES_AT_ONCE_MAX: usize = 2;
 
 pub(super) struct ComponentCache {
     engine: Engine,
@@ -28,6 +33,8 @@ pub(super) struct ComponentCache {
     uses: AtomicU64,
     /// Modules being loaded or compiled: one caller works, the others wait at its gate.
     gates: Mutex<FxHashMap<Digest, Arc<Gate>>>,
+    /// Turns to compile what is missing.
+    compiles: Semaphore,
 }
 
 struct Cached {
@@ -60,6 +67,7 @@ impl ComponentCache {
             guests: RwLock::default(),
             uses: AtomicU64::new(0),
             gates: Mutex::default(),
+            compiles: Semaphore::new(COMPILES_AT_ONCE_MAX),
         }
     }
 
@@ -101,7 +109,10 @@ impl ComponentCache {
         let _entered = gate.entrance.lock().await;
         let result = match self.read(digest).await {
             Ok(Some(_)) => Ok(()),
-            Ok(None) => self.compile_and_keep(digest, guest, wasm, &gate).await.map(|_| ()),
+            Ok(None) => {
+                let _compiling = Compiling::begin(&gate);
+                self.compile_and_keep(digest, guest, wasm).await.map(|_| ())
+            }
             Err(error) => Err(error),
         };
         self.leave(digest);
@@ -149,8 +160,11 @@ impl ComponentCache {
                 Err(error) => tracing::warn!(%digest, %error, "a compiled artifact does not load; compiling anew"),
             }
         }
+        let _compiling = Compiling::begin(gate);
+        let closed = |error: tokio::sync::AcquireError| CompileError::Process(error.to_string());
+        let _turn = self.compiles.acquire().await.map_err(closed)?;
         let wasm = self.source.wasm(digest).await?;
-        let artifact = self.compile_and_keep(digest, guest, wasm, gate).await?;
+        let artifact = self.compile_and_keep(digest, guest, wasm).await?;
         let linked = self.link_artifact(digest, guest, artifact).await?;
         let guest = linked.map_err(|error| CompileError::Refused(error.to_string()))?;
         self.keep(digest, guest.clone());
@@ -162,9 +176,7 @@ impl ComponentCache {
         digest: Digest,
         guest: GuestType,
         wasm: Bytes,
-        gate: &Gate,
     ) -> Result<TrustedArtifact, CompileError> {
-        let _compiling = Compiling::begin(gate);
         let artifact = self.compiler.compile(guest, wasm).await?;
         let artifacts = Arc::clone(&self.artifacts);
         blocking(move || {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,11 +33,22 @@ pub(crate) fn options(directory: &Path) -> SandboxOptions {
 
 /// Modules by digest.
 #[derive(Default)]
-pub(crate) struct Modules(Mutex<FxHashMap<Digest, Bytes>>);
+pub(crate) struct Modules {
+    known: Mutex<FxHashMap<Digest, Bytes>>,
+    asked: AtomicUsize,
+}
+
+impl Modules {
+    /// How often bytes were asked for.
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
 
 impl ArtifactSource for Modules {
     fn wasm(&self, digest: Digest) -> std::pin::Pin<Box<dyn Future<Output = Result<Bytes, SandboxError>> + Send + '_>> {
-        let found = self.0.lock().get(&digest).cloned();
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let found = self.known.lock().get(&digest).cloned();
         Box::pin(async move { found.ok_or(SandboxError::Missing(digest)) })
     }
 }
@@ -68,8 +80,14 @@ impl Bench {
     pub(crate) fn add(&self, wat: &str) -> Digest {
         let wasm = Bytes::from(wat::parse_str(wat).expect("valid text"));
         let digest = Digest(Sha256::digest(&wasm).into());
-        self.modules.0.lock().insert(digest, wasm);
+        self.modules.known.lock().insert(digest, wasm);
         digest
+    }
+
+    /// Makes it unknown again, as if it had never been loaded.
+    pub(crate) fn remove(&self, digest: Digest) {
+        self.modules.known.lock().remove(&digest);
+        self.sandbox.forget(digest);
     }
 
     /// One attempt with what `change` makes of the defaults.

@@ -73,12 +73,12 @@ impl Gathering<'_> {
     /// Takes the row's job, or notes that it must be parked.
     fn take(&mut self, draft: &Draft, row: &Row<'_>, suspect: bool) -> Result<(), StoreError> {
         let id: [u8; 16] = row.get(0)?;
-        let kind = draft.catalog.kinds.get(&KindId(row.get(3)?)).filter(|kind| kind.version.is_some());
-        let Some(kind) = kind else {
+        let kind = draft.catalog.kinds.get(&KindId(row.get(3)?));
+        let Some((kind, version)) = kind.and_then(|kind| Some((kind, kind.version.as_ref()?))) else {
             self.parked.push((id, WaitingReason::NoHandler));
             return Ok(());
         };
-        if self.request.loading.contains(&kind.id) {
+        if self.request.absent.contains(&version.digest) {
             self.parked.push((id, WaitingReason::Compiling));
             return Ok(());
         }

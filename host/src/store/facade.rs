@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::backup::back_up;
-use super::catalog::{Catalog, KindId, ModuleVersionId, TenantId};
+use super::catalog::{Catalog, ModuleVersionId, TenantId};
 use super::claimant::Claimant;
 use super::draft::Draft;
 use super::enqueue_batch::{Batch, enqueue_batch};
@@ -321,6 +321,12 @@ impl Store {
             .map(|stale| stale.is_empty())
     }
 
+    /// The suspect has run for long enough that the next one may start beside it: should the host die from now on, the
+    /// loss makes it a suspect again and does not count. `false`: its lease is stale.
+    pub async fn clear_suspect(&self, lease: LeaseKey) -> Result<bool, StoreError> {
+        self.write(Durability::Synced, move |sql, _| release::clear_suspect(sql, lease)).await
+    }
+
     /// Writes what became of executions, all in one operation: results in their order, or all of them back with the
     /// error. The future resolves once committed and fsynced; handing them in is immediate, so that one caller can
     /// have many under way.
@@ -583,9 +589,9 @@ impl Store {
         .await
     }
 
-    /// Makes parked jobs claimable again whose kind has a handler, except kinds this host is still `loading`.
-    pub async fn unpark(&self, loading: Vec<KindId>) -> Result<bool, StoreError> {
-        self.write(Durability::Relaxed, move |sql, draft| promote::unpark(sql, draft, &loading)).await
+    /// Makes parked jobs claimable again whose kind has a handler, except where it is a module `absent` on this host.
+    pub async fn unpark(&self, absent: Vec<Digest>) -> Result<bool, StoreError> {
+        self.write(Durability::Relaxed, move |sql, draft| promote::unpark(sql, draft, &absent)).await
     }
 
     /// A consistent copy of the database into `destination` (must not exist), in one step from a read connection.

@@ -18,11 +18,14 @@ const INSERT_OUTPUT: &str = "INSERT INTO outputs (job_id, body) VALUES (?1, ?2)"
 const INSERT_EXECUTION: &str = "INSERT INTO attempts (job_id, execution, body, failure) VALUES (?1, ?2, ?3, ?4)";
 const INSERT_LOG: &str =
     "INSERT INTO attempt_logs (job_id, execution, attempt, dropped, lines) VALUES (?1, ?2, ?3, ?4, ?5)";
-const DELETE_EXECUTIONS: &str = "DELETE FROM attempts WHERE job_id = ?1 AND execution <= ?2";
-const DELETE_LOGS: &str = "DELETE FROM attempt_logs WHERE job_id = ?1 AND execution <= ?2";
+// By rows, not by lease numbers: a lease that was only given back leaves no row, and must not push one out. Where there
+// are no more rows than are kept, the comparison is with NULL and deletes nothing.
+const DELETE_EXECUTIONS: &str = "DELETE FROM attempts WHERE job_id = ?1 AND execution <=
+    (SELECT execution FROM attempts WHERE job_id = ?1 ORDER BY execution DESC LIMIT 1 OFFSET ?2)";
+const DELETE_LOGS: &str = "DELETE FROM attempt_logs WHERE job_id = ?1 AND execution <=
+    (SELECT execution FROM attempt_logs WHERE job_id = ?1 ORDER BY execution DESC LIMIT 1 OFFSET ?2)";
 
-/// Of one job, executions under leases older than its newest this many are forgotten: a job may be retried and snoozed
-/// without end.
+/// Of one job so many executions are kept, the newest: a job may be retried and snoozed without end.
 pub(super) const EXECUTIONS_KEPT_MAX: i64 = 1_000;
 /// The same of their logs, which are larger.
 pub(super) const LOGS_KEPT_MAX: i64 = 100;
@@ -84,10 +87,11 @@ pub(super) fn record_execution(
     forget_executions(sql, job, number)
 }
 
-/// Forgets executions that are too old beside the newest. Mostly it is one row, and none before there are so many.
+/// Forgets the oldest executions once there are too many. Mostly it is one row; under a low lease number there can't be
+/// so many, and nothing is looked up.
 pub(super) fn forget_executions(sql: &Connection, job: JobId, newest: i64) -> Result<(), StoreError> {
     if newest > EXECUTIONS_KEPT_MAX {
-        sql.prepare_cached(DELETE_EXECUTIONS)?.execute(params![job.to_bytes(), newest - EXECUTIONS_KEPT_MAX])?;
+        sql.prepare_cached(DELETE_EXECUTIONS)?.execute(params![job.to_bytes(), EXECUTIONS_KEPT_MAX])?;
     }
     Ok(())
 }
@@ -107,7 +111,7 @@ pub(super) fn record_log(
     let dropped = i64::try_from(dropped).unwrap_or(i64::MAX);
     sql.prepare_cached(INSERT_LOG)?.execute(params![job.to_bytes(), number, attempt, dropped, pack_log(lines)?])?;
     if number > LOGS_KEPT_MAX {
-        sql.prepare_cached(DELETE_LOGS)?.execute(params![job.to_bytes(), number - LOGS_KEPT_MAX])?;
+        sql.prepare_cached(DELETE_LOGS)?.execute(params![job.to_bytes(), LOGS_KEPT_MAX])?;
     }
     Ok(())
 }

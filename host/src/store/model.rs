@@ -99,8 +99,8 @@ pub struct ClaimRequest {
     pub payload_bytes_max: usize,
     /// Whether a suspect may be given (at most one).
     pub suspect_allowed: bool,
-    /// Kinds whose module this host is still loading: their jobs are parked as `compiling`, not given.
-    pub loading: Vec<KindId>,
+    /// Modules this host is still loading, or can't load now: their jobs are parked as `compiling`, not given.
+    pub absent: Vec<Digest>,
 }
 
 /// What a host learns when it says that it lives.

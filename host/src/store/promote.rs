@@ -1,14 +1,16 @@
 //! Makes jobs ready whose time has come, and those ready again that were parked.
 
+use std::sync::Arc;
+
 use rusqlite::{Connection, params};
 
-use super::catalog::KindId;
+use super::catalog::KindEntry;
 use super::codec::{HistoryNote, append_history};
 use super::draft::Draft;
 use super::error::StoreError;
 use super::model::Promoted;
 use super::rows::{LiveRow, live_columns};
-use crate::job::{EventType, JobState, Timestamp};
+use crate::job::{Digest, EventType, JobState, Timestamp};
 
 /// Jobs promoted by one operation, whatever the caller asks for.
 const PROMOTED_JOBS_MAX: usize = 10_000;
@@ -51,10 +53,12 @@ pub(super) fn promote_due(sql: &Connection, draft: &mut Draft, jobs_max: usize) 
     Ok(Promoted { jobs: due.len(), next_due: next_due.map(Timestamp) })
 }
 
-/// Makes parked jobs claimable whose kinds are served, except those still `loading`; `true` when more are left.
-pub(super) fn unpark(sql: &Connection, draft: &mut Draft, loading: &[KindId]) -> Result<bool, StoreError> {
+/// Makes parked jobs claimable whose kinds are served, except by `absent` modules; `true` when more are left.
+pub(super) fn unpark(sql: &Connection, draft: &mut Draft, absent: &[Digest]) -> Result<bool, StoreError> {
     let kinds = draft.catalog.kinds.values();
-    let served = kinds.filter(|kind| kind.version.is_some() && !loading.contains(&kind.id)).map(|kind| kind.id);
+    let is_served =
+        |kind: &&Arc<KindEntry>| kind.version.as_ref().is_some_and(|version| !absent.contains(&version.digest));
+    let served = kinds.filter(is_served).map(|kind| kind.id);
     let served: Vec<_> = served.collect();
     let mut left = UNPARKED_JOBS_MAX;
     for kind in served {

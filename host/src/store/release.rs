@@ -16,6 +16,8 @@ const MARK_RUNNING: &str = "UPDATE live_jobs SET state = 'running', started_at =
 const HELD: &str =
     "SELECT EXISTS(SELECT 1 FROM live_jobs WHERE id = ?1 AND lease_number = ?2 AND lease_host IS NOT NULL)";
 const PARK: &str = "UPDATE live_jobs SET parked = ?2 WHERE id = ?1";
+const CLEAR_SUSPECT: &str =
+    "UPDATE live_jobs SET suspect = 0 WHERE id = ?1 AND lease_number = ?2 AND lease_host IS NOT NULL";
 const WRITE_PROGRESS: &str =
     "UPDATE live_jobs SET progress = ?3 WHERE id = ?1 AND lease_number = ?2 AND lease_host IS NOT NULL";
 
@@ -66,6 +68,11 @@ pub(super) fn mark_running(
         }
     }
     Ok(stale)
+}
+
+/// Takes a running job out of the suspects; hosts it has lost stay counted. `false`: the lease is stale.
+pub(super) fn clear_suspect(sql: &Connection, (job, number): LeaseKey) -> Result<bool, StoreError> {
+    Ok(sql.prepare_cached(CLEAR_SUSPECT)?.execute(params![job.to_bytes(), number])? == 1)
 }
 
 /// Keeps the last progress of running attempts. Gives those whose lease is stale.

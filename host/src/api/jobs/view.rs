@@ -78,11 +78,13 @@ impl<'v> View<'v> {
     }
 
     fn waiting(&self, row: &JobRow, behind: Option<u64>) -> Option<Waiting> {
+        let version = self.catalog.kind(self.api.tenant(), &row.kind).and_then(|kind| kind.version.as_deref());
         let facts = Facts {
             now: self.now,
             slots: self.slots,
             stopping: self.api.dispatcher.is_stopping(),
-            version: self.catalog.kind(self.api.tenant(), &row.kind).and_then(|kind| kind.version.as_deref()),
+            version,
+            load_failure: version.and_then(|version| self.api.dispatcher.load_failure(version.digest)),
             is_compiling: &|digest| self.api.modules.is_compiling(digest),
             behind,
         };

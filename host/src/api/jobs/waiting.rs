@@ -2,7 +2,7 @@
 
 use crate::api::wire::Instant;
 use crate::api::wire::job::Waiting;
-use crate::dispatcher::Slots;
+use crate::dispatcher::{LoadFailure, Slots};
 use crate::job::duration::in_words;
 use crate::job::{Digest, JobState, Timestamp, WaitingReason};
 use crate::store::{BEHIND_COUNT_MAX, JobRow, ModuleVersionEntry};
@@ -15,6 +15,8 @@ pub(super) struct Facts<'f> {
     /// The active version that serves the kind.
     pub(super) version: Option<&'f ModuleVersionEntry>,
     pub(super) is_compiling: &'f dyn Fn(Digest) -> bool,
+    /// Why that version can't be run on this host, if it can't.
+    pub(super) load_failure: Option<LoadFailure>,
     /// How many jobs come first, where it was counted.
     pub(super) behind: Option<u64>,
 }
@@ -64,13 +66,21 @@ fn ready(row: &JobRow, facts: &Facts<'_>) -> (WaitingReason, String) {
         let detail = format!("`{}` has a handler again; it takes its turn in a moment", row.kind);
         return (WaitingReason::NoHandler, detail);
     }
+    if let Some(LoadFailure { message, retry_in }) = &facts.load_failure {
+        let when = if retry_in.is_zero() { "now".to_owned() } else { format!("in {}", in_words(*retry_in)) };
+        let detail = format!(
+            "this host can't run module `{}`: {message}; it is tried again {when}, at no cost to the job",
+            version.module
+        );
+        return (WaitingReason::Compiling, detail);
+    }
     if (facts.is_compiling)(version.digest) {
         let detail = format!("module `{}` is being compiled for this host", version.module);
         return (WaitingReason::Compiling, detail);
     }
     if row.suspect {
-        let detail = "a host died while running it; such jobs run one at a time, from two seconds after a start, and fail after \
-            three more losses";
+        let detail = "a host died while running it; such jobs start one at a time, from two seconds after a start of the host, \
+            each once the one before it has ended or run for some seconds, and fail after three more losses";
         return (WaitingReason::Suspect, detail.to_owned());
     }
     match facts.behind {
@@ -142,6 +152,7 @@ mod tests {
             stopping: false,
             version: Some(&version),
             is_compiling: &|_| false,
+            load_failure: None,
             behind: Some(0),
         };
         change(&mut row, &mut facts);
@@ -151,7 +162,7 @@ mod tests {
     #[test]
     fn every_waiting_job_has_its_reason() {
         type Change = fn(&mut JobRow, &mut Facts<'_>);
-        let table: [(JobState, Change, &str, &str); 14] = [
+        let table: [(JobState, Change, &str, &str); 15] = [
             (JobState::Scheduled, |_, _| {}, "scheduled", "1970-01-01T01:00:00.000Z (in 1h)"),
             (JobState::Scheduled, |row, _| row.snoozed = true, "snoozed", "(in 1h)"),
             (JobState::Retrying, |_, _| {}, "retry_backoff", "attempt 2 of 10 ended with trap"),
@@ -160,6 +171,15 @@ mod tests {
             (JobState::Ready, |_, facts| facts.slots.total = 0, "no_workers", "--workers 0"),
             (JobState::Ready, |_, facts| facts.stopping = true, "no_workers", "stopping"),
             (JobState::Ready, |_, facts| facts.is_compiling = &|_| true, "compiling", "`m`"),
+            (
+                JobState::Ready,
+                |_, facts| {
+                    let retry_in = std::time::Duration::from_secs(5);
+                    facts.load_failure = Some(LoadFailure { message: "no memory".into(), retry_in });
+                },
+                "compiling",
+                "`m`: no memory; it is tried again in 5s",
+            ),
             (JobState::Ready, |row, _| row.suspect = true, "suspect", "one at a time"),
             (JobState::Ready, |_, facts| facts.behind = Some(1), "behind", "1 job comes first"),
             (JobState::Ready, |_, facts| facts.behind = Some(1_000), "behind", "1000+ jobs"),

@@ -109,6 +109,32 @@ async fn what_waited_at_the_last_look_goes_back_whatever_was_expected() {
 }
 
 #[tokio::test]
+async fn what_went_back_is_not_asked_for_again_until_slots_take_jobs() {
+    let (feed, _) = feed();
+    let ahead = || feed.level().ahead_jobs_max;
+    feed.push(vec![item(1, 1, 1, 10), item(2, 1, 2, 10)]);
+    assert!(feed.take_excess(1_000, |_| 10).is_empty());
+    assert_eq!(ahead(), None);
+    assert_eq!(feed.take_excess(1_000, |_| 10).len(), 2);
+    assert_eq!(ahead(), Some(0));
+    assert!(feed.take_excess(1_000, |_| 10).is_empty());
+    assert_eq!(ahead(), Some(0), "no slot has come since");
+    // The more slots take, the more is worth claiming ahead.
+    feed.push((1..=20).map(|job| item(job, 1, 1, 10)).collect());
+    next(&feed).await;
+    assert_eq!(ahead(), Some(1));
+    next(&feed).await;
+    assert_eq!(ahead(), Some(3));
+    for _ in 0..8 {
+        next(&feed).await;
+    }
+    assert_eq!(ahead(), None);
+    feed.take_excess(1_000, |_| 10);
+    assert_eq!(feed.take_excess(1_000, |_| 10).len(), 10);
+    assert_eq!(ahead(), Some(0));
+}
+
+#[tokio::test]
 async fn closing_sends_slots_home_and_gives_back_what_was_not_started() {
     let (feed, _) = feed();
     let idle = tokio::spawn({

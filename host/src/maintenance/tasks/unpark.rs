@@ -24,6 +24,6 @@ impl Task for Unpark {
     }
 
     async fn run(&self) -> Result<Turn, StoreError> {
-        Ok(Turn::from_more(self.store.unpark(self.dispatcher.loading()).await?))
+        Ok(Turn::from_more(self.store.unpark(self.dispatcher.absent_modules()).await?))
     }
 }

@@ -1,9 +1,14 @@
 //! From bytes to guests: artifacts, shared loads, what does not link.
 
 use std::fs;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use crate::job::{CompiledFrom, GuestType};
+use bytes::Bytes;
+
+use crate::job::{CompiledFrom, Digest, GuestType};
 use crate::sandbox::testing::{Bench, options};
 use crate::sandbox::{ArtifactSource, CompileError, CompilerProcess, LinkError, Sandbox, SandboxError};
 use crate::system_clock::SystemClock;
@@ -45,6 +50,41 @@ async fn compiled_once_then_from_memory_then_from_disk_and_a_damaged_file_is_mad
     bench.sandbox.forget(digest);
     assert!(bench.sandbox.cached_guest(digest).is_none());
     assert!(!artifact.exists());
+}
+
+/// Takes a second to give a module's bytes, and counts who is at it.
+struct SlowSource {
+    bench: Bench,
+    at_it: AtomicUsize,
+    at_it_most: AtomicUsize,
+}
+
+impl ArtifactSource for SlowSource {
+    fn wasm(&self, digest: Digest) -> Pin<Box<dyn Future<Output = Result<Bytes, SandboxError>> + Send + '_>> {
+        Box::pin(async move {
+            self.at_it_most.fetch_max(self.at_it.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            self.at_it.fetch_sub(1, Ordering::SeqCst);
+            self.bench.modules.wasm(digest).await
+        })
+    }
+}
+
+// Time stands still while anything else can be done, so all who could be at it are.
+#[tokio::test(start_paused = true)]
+async fn after_an_upgrade_two_missing_modules_are_compiled_at_once() {
+    let bench = Bench::new();
+    let digests: Vec<Digest> = (1..=6).map(|pages| bench.add(&EXIT_0.replace(" 1)", &format!(" {pages})")))).collect();
+    let directory = tempfile::tempdir().expect("a directory");
+    let source = Arc::new(SlowSource { bench, at_it: AtomicUsize::new(0), at_it_most: AtomicUsize::new(0) });
+    let shared: Arc<dyn ArtifactSource> = source.clone();
+    let sandbox =
+        Sandbox::new(&options(directory.path()), Arc::new(SystemClock::default()), shared).expect("a sandbox");
+    let loads = digests.iter().map(|digest| sandbox.guest(*digest, GuestType::CoreCommand));
+    for loaded in futures_util::future::join_all(loads).await {
+        assert_eq!(loaded.expect("compiles").1, CompiledFrom::Miss);
+    }
+    assert_eq!(source.at_it_most.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test]

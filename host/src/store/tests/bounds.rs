@@ -150,6 +150,36 @@ async fn of_a_job_that_runs_without_end_the_newest_executions_are_kept() {
 }
 
 #[tokio::test]
+async fn leases_that_were_only_given_back_push_out_no_execution_and_no_log() {
+    let harness = Harness::new();
+    harness.module("m", &["k"]).await;
+    let host = harness.store.register_host(1, "1").await.unwrap();
+    let id = harness.enqueue(job(harness.kind("k"))).await;
+    let line = LogLine { at: harness.clock.now(), level: LogLevel::Info, message: "x".into() };
+    let wait = |sql: &rusqlite::Connection, _: &mut Draft| {
+        // As if it had been claimed and given back so often.
+        sql.execute("UPDATE live_jobs SET lease_number = lease_number + 5000", [])?;
+        Ok(())
+    };
+    for round in 1..=3 {
+        let claimed = harness.claim(host, 1).await.remove(0);
+        let later = harness.clock.now().plus(Duration::from_secs(1));
+        let next = if round < 3 { Next::Suspend(later) } else { Next::Fail(failure()) };
+        let snoozed = Finish { log: vec![line.clone()], ..finish(claimed.lease, next, harness.clock.now()) };
+        harness.store.finish(snoozed).await.unwrap();
+        harness.clock.advance(2_000);
+        harness.store.promote_due(1).await.unwrap();
+        harness.store.write(Durability::Synced, wait).await.unwrap();
+    }
+    harness.store.retry(TENANT, id).await.unwrap();
+    let numbers: Vec<_> = harness.store.attempts(TENANT, id).await.unwrap().unwrap();
+    let numbers: Vec<_> = numbers.iter().map(|attempt| attempt.execution).collect();
+    assert_eq!(numbers, [1, 5_002, 10_003]);
+    let logs = harness.store.logs(TENANT, id, None).await.unwrap().unwrap().items;
+    assert_eq!(logs.iter().map(|log| log.execution).collect::<Vec<_>>(), numbers);
+}
+
+#[tokio::test]
 async fn a_read_past_its_deadline_is_broken_off_and_the_next_one_is_not() {
     let harness = Harness::new();
     let endless = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";

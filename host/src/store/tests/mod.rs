@@ -174,7 +174,7 @@ pub(crate) async fn new_version(store: &Store, module: &str, kinds: &[&str]) -> 
 }
 
 pub(crate) fn request(host: HostId, jobs_max: usize) -> ClaimRequest {
-    ClaimRequest { host, jobs_max, payload_bytes_max: 1 << 20, suspect_allowed: true, loading: Vec::new() }
+    ClaimRequest { host, jobs_max, payload_bytes_max: 1 << 20, suspect_allowed: true, absent: Vec::new() }
 }
 
 pub(crate) fn job(kind: KindId) -> NewJob {

@@ -119,6 +119,44 @@ async fn those_with_fewest_losses_come_first() {
     assert_eq!(turns, [first, second, first, second]);
 }
 
+/// It left the lane of suspects while it ran; another is in it when the host dies.
+#[tokio::test]
+async fn a_loss_counts_for_the_one_in_the_lane_and_not_for_one_that_left_it() {
+    let mut harness = Harness::new();
+    harness.module("m", &["k"]).await;
+    let mut host = harness.store.register_host(4, "1").await.unwrap();
+    let patient = harness.enqueue(job(harness.kind("k"))).await;
+    let killer = harness.enqueue(job(harness.kind("k"))).await;
+    for (slot, claimed) in harness.claim(host, 2).await.iter().enumerate() {
+        harness.store.note_entry(u32::try_from(slot).unwrap(), &claimed.lease);
+    }
+    for loss in 1..=3 {
+        host = crash(&mut harness).await;
+        harness.store.recover_expired(host, Duration::from_secs(30)).await.unwrap();
+        for (slot, expected) in [patient, killer].into_iter().enumerate() {
+            let claimed = harness.claim(host, 2).await.remove(0);
+            let lease = (claimed.lease.job(), claimed.lease.number());
+            assert!(claimed.suspect && lease.0 == expected, "those with fewest losses first");
+            assert!(harness.store.mark_suspect_running(lease, harness.clock.now()).await.unwrap());
+            harness.store.note_entry(u32::try_from(slot).unwrap(), &claimed.lease);
+            if lease.0 == patient {
+                assert!(harness.store.clear_suspect(lease).await.unwrap());
+                assert!(!harness.store.clear_suspect((lease.0, lease.1 - 1)).await.unwrap(), "an old lease");
+                assert!(!harness.row(patient).await.suspect);
+            }
+        }
+        assert_eq!(harness.row(killer).await.state, JobState::Running, "loss {loss}");
+    }
+    let host = crash(&mut harness).await;
+    harness.store.recover_expired(host, Duration::from_secs(30)).await.unwrap();
+    let row = harness.row(killer).await;
+    assert_eq!((row.state, row.error.unwrap().reason), (JobState::Failed, FailureReason::HostLost));
+    let row = harness.row(patient).await;
+    assert!(row.state == JobState::Ready && row.suspect && row.attempt == 0);
+    assert_eq!(harness.store.attempts(TENANT, patient).await.unwrap().unwrap().len(), 4, "its history tells of each");
+    assert_counters_hold(&harness.database());
+}
+
 #[tokio::test]
 async fn one_that_had_ended_is_lost_in_the_history_and_no_suspect() {
     let mut harness = Harness::new();
