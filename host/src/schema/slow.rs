@@ -6,8 +6,9 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokio::sync::{Semaphore, oneshot};
 
-use super::bounded::{BoundedSchema, Effort, Verdict, on_deep_stack};
+use super::bounded::{BoundedSchema, Effort, Verdict};
 use super::budget::Exhausted;
+use super::deep_stack::spawn_deep;
 
 /// Long checks at a time. Each uses a core.
 const SLOW_CHECKS_MAX: usize = 2;
@@ -27,7 +28,7 @@ impl SlowChecks {
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         let turn = Arc::clone(&self.0).acquire_owned().await.ok()?;
         let (tell, told) = oneshot::channel();
-        on_deep_stack(move || {
+        spawn_deep(move || {
             // Held to the end of the work, also when nobody waits any more.
             let _turn = turn;
             // Nobody may be there to hear it.
