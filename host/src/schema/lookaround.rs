@@ -17,10 +17,7 @@ const REFUSED: &str = "looks around or refers back in a way that cannot be check
 
 /// The conditions a pattern consists of: itself, unless it looks around.
 pub(super) fn conditions(pattern: &str) -> Result<Vec<Condition>, String> {
-    let outline = Outline::of(pattern);
-    if outline.refers_back {
-        return Err(REFUSED.to_owned());
-    }
+    let outline = Outline::of(pattern).ok_or(REFUSED)?;
     if !outline.looks_around {
         return Ok(vec![Condition { wanted: true, expression: outline.text }]);
     }
@@ -60,8 +57,8 @@ pub(super) fn conditions(pattern: &str) -> Result<Vec<Condition>, String> {
         groups = others;
     }
     let rest = text.get(from..to).unwrap_or_default();
-    let rest_looks_around = Outline::of(rest).looks_around;
-    if (looks_ahead && !is_anchored) || rest_looks_around || found.iter().any(looks_around) {
+    let is_looking = found.iter().map(|condition| condition.expression.as_str()).chain([rest]).any(looks_around);
+    if (looks_ahead && !is_anchored) || is_looking {
         return Err(REFUSED.to_owned());
     }
     let (begin, end) = (if is_anchored { "^" } else { "" }, if is_closed { "$" } else { "" });
@@ -69,8 +66,8 @@ pub(super) fn conditions(pattern: &str) -> Result<Vec<Condition>, String> {
     Ok(found)
 }
 
-fn looks_around(condition: &Condition) -> bool {
-    Outline::of(&condition.expression).looks_around
+fn looks_around(expression: &str) -> bool {
+    Outline::of(expression).is_none_or(|outline| outline.looks_around)
 }
 
 /// What a group that looks around holds, and whether it is wanted. One that is repeated is none.
@@ -98,12 +95,12 @@ struct Outline {
     /// Outside of groups.
     has_alternatives: bool,
     looks_around: bool,
-    refers_back: bool,
     ends_with_anchor: bool,
 }
 
 impl Outline {
-    fn of(pattern: &str) -> Outline {
+    /// `None` of a pattern that refers back to what a group matched.
+    fn of(pattern: &str) -> Option<Outline> {
         let mut outline = Outline::default();
         let (mut depth, mut begins, mut in_class) = (0_usize, 0, false);
         let mut rest = pattern;
@@ -121,10 +118,8 @@ impl Outline {
                             outline.text.push_str(escape);
                             outline.text.push(')');
                         }
-                        escaped => {
-                            outline.refers_back |= !in_class && matches!(escaped, Some('1'..='9' | 'k'));
-                            outline.text.push_str(escape);
-                        }
+                        Some('1'..='9' | 'k') if !in_class => return None,
+                        _ => outline.text.push_str(escape),
                     }
                     rest = others;
                     continue;
@@ -150,7 +145,7 @@ impl Outline {
             outline.text.push(char);
             rest = after;
         }
-        outline
+        Some(outline)
     }
 }
 

@@ -28,7 +28,7 @@ const COMPLETE_BYTES_MAX: usize = 256 << 10;
 /// not tried any more.
 const INCOMPLETE_MAX: usize = 16;
 /// States kept of an automaton made on the way, bytes.
-const STATES_KEPT_BYTES: usize = 256 << 10;
+const STATES_KEPT_BYTES: usize = 128 << 10;
 /// The least that is kept, for each state of the expression, bytes.
 const STATE_KEPT_BYTES: usize = 32;
 /// What the evaluator keeps of a pattern for names: so many times the expression, and so much beside it, bytes.
@@ -159,7 +159,7 @@ impl Pattern {
 }
 
 fn nfa(expression: &str) -> Result<NFA, String> {
-    let no_expression = |_| "is not a regular expression this host knows (ECMA-262 without `v`)".to_owned();
+    let no_expression = |()| "is not a regular expression this host knows (ECMA-262 without `v`)".to_owned();
     let translated = to_rust_regex(expression).map_err(no_expression)?;
     let config = thompson::Config::new()
         .utf8(false)
@@ -208,15 +208,26 @@ impl Search {
         match self {
             Search::Complete(automaton) => finds_in_one_pass(automaton, text),
             Search::Incomplete(search) => {
-                let made = search.made.try_lock().and_then(|mut made| made.take());
-                let mut made = made.unwrap_or_else(|| search.automaton.create_cache());
-                let found = search.finds(&mut made, text);
-                if let Some(mut kept) = search.made.try_lock() {
-                    *kept = Some(made);
-                }
+                let mut lent = Lent { search, made: search.made.try_lock().and_then(|mut made| made.take()) };
+                let made = lent.made.get_or_insert_with(|| search.automaton.create_cache());
                 // Without bounds on how often states are forgotten, and without bytes it stops at, it always ends.
-                found.unwrap_or(false)
+                search.finds(made, text).unwrap_or(false)
             }
+        }
+    }
+}
+
+/// What was made of an automaton so far, for one search. It is given back at the end, also of one that is given up: so
+/// the next one gets further.
+struct Lent<'s> {
+    search: &'s Incomplete,
+    made: Option<Cache>,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        if let Some(mut kept) = self.search.made.try_lock() {
+            *kept = self.made.take();
         }
     }
 }
