@@ -35,9 +35,15 @@ impl AttemptRunner {
             let message = format!("no active module serves kind `{}`", job.kind.name);
             return self.not_entered(job, Failure::new(FailureReason::ModuleUnavailable, message));
         };
-        let validators = match self.validators.wait_for(&job.kind).await {
-            Ok(validators) => validators,
-            Err(error) => {
+        let validators = tokio::select! {
+            biased;
+            validators = self.validators.wait_for(&job.kind) => Ok(validators),
+            reason = interrupt.wait() => Err(reason),
+        };
+        let validators = match validators {
+            Ok(Ok(validators)) => validators,
+            Err(reason) => return self.not_entered(job, interrupted(reason)),
+            Ok(Err(error)) => {
                 return self.not_entered(job, Failure::new(FailureReason::ModuleUnavailable, error.to_string()));
             }
         };

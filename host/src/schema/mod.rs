@@ -18,5 +18,5 @@ mod shape;
 mod slow;
 
 pub use bounded::{BoundedSchema, Effort, Verdict, Violation};
-pub use budget::Exhausted;
-pub use slow::{SharedSchema, SlowChecks};
+pub use budget::{Exhausted, thread_cpu_time};
+pub use slow::{SharedSchema, SlowWork};
