@@ -301,6 +301,7 @@ mod tests {
             ("", ""),
             (r#"{"surprise":1}"#, ""),
             (r#"{"retry":{"strategy":"fixed","delay":"1s","more":1}}"#, ""),
+            (r#"{"retry":["fixed",null,null,null,"1s",null]}"#, ""),
             (r#"{"queue":"no spaces"}"#, ""),
             (r#"{"timeout":"-1s"}"#, ""),
             (r#"{"timeout":0}"#, "/timeout"),
