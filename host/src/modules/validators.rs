@@ -47,8 +47,10 @@ pub struct Validators(Arc<Parts>);
 #[derive(Debug)]
 struct Parts {
     kept: Mutex<Kept>,
-    /// The turns of checks that take long.
+    /// The turns of payloads that take long to check before they are accepted.
     checks: SlowWork,
+    /// Those of outputs, and of payloads of before: no guest keeps the API from its turns.
+    guest_checks: SlowWork,
     compiles: SlowWork,
     compiled_bytes_max: usize,
 }
@@ -104,12 +106,13 @@ impl Validators {
         Self(Arc::new(Parts {
             kept: Mutex::default(),
             checks: SlowWork::default(),
+            guest_checks: SlowWork::default(),
             compiles: SlowWork::with_turns(COMPILES_MAX),
             compiled_bytes_max,
         }))
     }
 
-    /// The turns of checks that take long.
+    /// The turns of payloads that take long to check before they are accepted.
     pub fn slow_checks(&self) -> &SlowWork {
         &self.0.checks
     }
@@ -184,7 +187,7 @@ impl Validators {
             let compiled = BoundedSchema::compile(schema);
             let compiled =
                 compiled.map_err(|message| SchemaError { direction, kind: kind.name.to_string(), message })?;
-            Ok(Some(SharedSchema::new(compiled, self.0.checks.clone())))
+            Ok(Some(SharedSchema::new(compiled, self.0.guest_checks.clone())))
         };
         Ok(KindValidators {
             input: compile("input", &kind.input_schema)?,

@@ -7,7 +7,7 @@ use jsonschema::{Keyword, PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
 use super::budget::{Budget, Exhausted, within};
-use super::deep_stack::{DEEP_STACK_BYTES, on_deep_stack};
+use super::deep_stack::{DEEP_STACK_BYTES, drop_deep, on_deep_stack};
 use super::metered::{Metered, MeteredJson};
 use super::pattern::{NAME_PATTERN_CACHE_BYTES_MAX, NAME_PATTERN_COMPILED_BYTES_MAX, Patterns, is_regex};
 use super::shape;
@@ -132,8 +132,7 @@ impl Drop for BoundedSchema {
     fn drop(&mut self) {
         let Some(validator) = self.validator.take() else { return };
         if self.subschemas > SUBSCHEMAS_ON_ANY_STACK_MAX {
-            // Without a thread the closure is dropped here: better than never, and nearly always deep enough.
-            let _dropped = on_deep_stack(move || drop(validator));
+            drop_deep(validator);
         }
     }
 }

@@ -23,6 +23,14 @@ pub(super) fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> io::Res
     })
 }
 
+/// Drops it on a deep stack, without waiting for that. Without memory for a thread it is dropped here: better than
+/// never, and nearly always deep enough.
+pub(super) fn drop_deep<T: Send + 'static>(dropped: T) {
+    if !IS_DEEP.get() {
+        let _spawned = spawn_deep(move || drop(dropped));
+    }
+}
+
 /// Starts the work on a thread of its own.
 pub(super) fn spawn_deep(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     builder()
