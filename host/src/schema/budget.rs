@@ -44,7 +44,7 @@ impl Exhausted {
         match self {
             Exhausted::Time => {
                 "took too long to check against the schema of its kind; send less at once, or make the schema tell its \
-                 alternatives apart early (a `const` in each branch of `anyOf` and `oneOf`)"
+                 alternatives apart early (a `const` in each branch of `anyOf` and `oneOf`) and repeat less in its patterns"
             }
             Exhausted::Depth => {
                 "is nested too deeply to be checked against the schema of its kind; nest it less deeply"

@@ -23,7 +23,7 @@ use crate::store::{BatchItem, BatchResult, IdempotencyKey, NewJob};
 /// A body up to this size is checked at once; checking a larger one would hold up other requests and gets a thread.
 const CHECKED_AT_ONCE_BYTES_MAX: usize = 64 << 10;
 /// Processor time for the payloads of a batch that is checked at once: some times what honest ones take.
-const CHECKED_AT_ONCE_CPU_MAX: Duration = Duration::from_millis(10);
+const CHECKED_AT_ONCE_CPU_MAX: Duration = Duration::from_millis(25);
 /// For those of one that has a thread.
 const CHECKED_QUICKLY_CPU_MAX: Duration = Duration::from_secs(2);
 /// For those of one that takes long. What is left then is `busy`.

@@ -33,6 +33,10 @@ const KINDS_COMPARED_MAX: usize = 10_000;
 const SUGGESTIONS_MAX: usize = 3;
 /// Names less alike than this are not suggested.
 const SUGGESTION_LIKENESS_MIN: f64 = 0.75;
+/// Payloads of a batch between two looks at the clock, bytes, and what the smallest counts for: a look costs as much as
+/// the check of a small one.
+const BYTES_BETWEEN_LOOKS: usize = 4 << 10;
+const PAYLOAD_BYTES_MIN: usize = 512;
 /// Unknown kinds of one batch that get suggestions.
 const SUGGESTED_KINDS_MAX: usize = 16;
 
@@ -109,21 +113,35 @@ pub(super) struct Rules<'r> {
     known: FxHashMap<String, Result<KnownKind<'r>, ApiError>>,
 }
 
-/// Processor time of this thread.
-#[derive(Clone, Copy, Debug)]
+/// Processor time of this thread, up to a bound.
+#[derive(Debug)]
 pub(super) struct CpuTime {
     began: Duration,
     max: Duration,
+    /// Bytes that may be checked before the next look at the clock.
+    unlooked_bytes: Cell<usize>,
+    is_used_up: Cell<bool>,
 }
 
 impl CpuTime {
     /// From now on.
     pub(super) fn up_to(max: Duration) -> Self {
-        Self { began: thread_cpu_time(), max }
+        Self { began: thread_cpu_time(), max, unlooked_bytes: Cell::new(0), is_used_up: Cell::new(false) }
     }
 
-    fn is_used_up(self) -> bool {
-        thread_cpu_time().saturating_sub(self.began) >= self.max
+    /// Whether nothing is left for a payload of so many bytes.
+    fn is_used_up(&self, payload_bytes: usize) -> bool {
+        if self.is_used_up.get() {
+            return true;
+        }
+        let bytes = payload_bytes.saturating_add(PAYLOAD_BYTES_MIN);
+        if let Some(left) = self.unlooked_bytes.get().checked_sub(bytes) {
+            self.unlooked_bytes.set(left);
+            return false;
+        }
+        self.unlooked_bytes.set(BYTES_BETWEEN_LOOKS);
+        self.is_used_up.set(thread_cpu_time().saturating_sub(self.began) >= self.max);
+        self.is_used_up.get()
     }
 }
 
@@ -316,7 +334,7 @@ impl Rules<'_> {
     /// Quickly, which is enough for nearly all; of the others with whatever effort is allowed.
     fn check_payload(&self, schema: &SharedSchema, payload: &[u8]) -> Result<(), ApiError> {
         let is_in_vain = self.effort == Effort::Quick && self.gave_up.get();
-        if is_in_vain || self.cpu.is_some_and(CpuTime::is_used_up) {
+        if is_in_vain || self.cpu.as_ref().is_some_and(|cpu| cpu.is_used_up(payload.len())) {
             return Err(self.give_up());
         }
         let mut checked = payload::check(schema, payload, Effort::Quick);

@@ -138,6 +138,7 @@ fn refusals() {
         (r#"{"payload": 1}"#, "invalid_request", "/kind"),
         (r#"{"kind": 5}"#, "invalid_request", "/kind"),
         (r#"["any"]"#, "invalid_request", ""),
+        (r#"{"kind": "any", "retry": ["fixed", null, null, null, "5s", null]}"#, "invalid_request", "/retry"),
         (r#"{"kind": "a b"}"#, "invalid_request", "/kind"),
         (r#"{"kind": "any", "kind": "any"}"#, "invalid_request", "/kind"),
         (r#"{"kind": "any", "payload": 1, "payload": 2}"#, "invalid_request", "/payload"),
@@ -269,4 +270,10 @@ fn payloads_that_take_long_are_accepted_as_long_as_the_batch_has_time() {
     rules.effort = Effort::Thorough;
     rules.cpu = Some(CpuTime::up_to(Duration::ZERO));
     assert_eq!(check_all(&mut rules, &lines), [Err(ProblemCode::Busy); 12]);
+    // Whoever is used up stays so; and small payloads are not worth a look each, but one now and then.
+    let small = Bytes::from_static(br#"{"kind": "dates", "payload": []}"#);
+    assert_eq!(check_all(&mut rules, std::slice::from_ref(&small)), [Err(ProblemCode::Busy)]);
+    rules.cpu = Some(CpuTime::up_to(Duration::from_nanos(1)));
+    let checked = check_all(&mut rules, &vec![small; 100]);
+    assert!(checked.iter().rev().take(80).all(|line| *line == Err(ProblemCode::Busy)), "{checked:?}");
 }
