@@ -204,9 +204,6 @@ async fn enqueue_lines(
             None => None,
         };
         let Some(ids) = known else {
-            if is_busy {
-                return Err(busy());
-            }
             let refused = places.iter().zip(&fates).filter(|(_, fate)| matches!(fate, Fate::Refused));
             return Err(reject(refused.map(|(place, _)| *place).zip(refusals)));
         };
@@ -251,13 +248,6 @@ async fn enqueue_lines(
             Err(reject(written.nth(index).map(|(place, _)| *place).into_iter().zip([error])))
         }
     }
-}
-
-fn busy() -> ApiError {
-    ApiError::new(
-        ProblemCode::Busy,
-        "the payloads took all the time one request has for checks, so no job was enqueued; send the batch in smaller parts",
-    )
 }
 
 fn refused_then() -> ApiError {
