@@ -130,6 +130,7 @@ async fn serve(config: Arc<Config>, cores: usize) -> anyhow::Result<()> {
     let dispatcher = dispatcher.run(shutdown.stop.clone(), shutdown.hurry.clone());
     let dispatcher = tokio::spawn(watched(broken.clone(), dispatcher));
     let catalog_watch = tokio::spawn(watch_catalog(store.clone(), signals));
+    let compiles = tokio::spawn(compile_schemas(store.clone(), state.validators.clone()));
     let warm_up = tokio::spawn(async move {
         if let Err(error) = modules.warm_up().await {
             tracing::warn!(%error, "could not load every module ahead of its jobs");
@@ -145,6 +146,7 @@ async fn serve(config: Arc<Config>, cores: usize) -> anyhow::Result<()> {
     maintenance_stop.cancel();
     maintenance.await.context("upkeep failed")?;
     catalog_watch.abort();
+    compiles.abort();
     warm_up.abort();
     give_back.abort();
     close(sandbox).await?;
@@ -245,6 +247,17 @@ async fn watch_catalog(store: Store, signals: MaintenanceSignals) {
     let mut changes = store.catalog_changes();
     while changes.changed().await.is_ok() {
         signals.unpark().notify_one();
+    }
+}
+
+/// So that no job is the first to need its kind's schemas.
+async fn compile_schemas(store: Store, validators: Validators) {
+    let mut changes = store.catalog_changes();
+    loop {
+        validators.compile_ahead(store.catalog().kinds.values()).await;
+        if changes.changed().await.is_err() {
+            return;
+        }
     }
 }
 

@@ -44,9 +44,15 @@ impl AttemptRunner {
             let message = format!("no active module serves kind `{}`", job.kind.name);
             return Attempt::Unavailable(job, message);
         };
-        let validators = match self.validators.wait_for(&job.kind).await {
-            Ok(validators) => validators,
-            Err(error) => return Attempt::Unavailable(job, error.to_string()),
+        let validators = tokio::select! {
+            biased;
+            validators = self.validators.wait_for(&job.kind) => Ok(validators),
+            reason = interrupt.wait() => Err(reason),
+        };
+        let validators = match validators {
+            Ok(Ok(validators)) => validators,
+            Err(reason) => return self.not_entered(job, interrupted(reason)),
+            Ok(Err(error)) => return Attempt::Unavailable(job, error.to_string()),
         };
         if job.checked_against != Some(version.id) {
             let checked = tokio::select! {

@@ -1,7 +1,11 @@
 //! Retry policies on the wire, of kinds and of jobs: `{strategy: "exponential", base, cap, jitter}`,
 //! `{strategy: "fixed", delay}` or `{strategy: "list", delays: […]}`.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::duration::Span;
 use super::field::FieldError;
@@ -23,7 +27,7 @@ pub enum Strategy {
 
 /// Delays between attempts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 #[schema(as = Retry)]
 pub struct RetryWire {
     /// Which form.
@@ -43,6 +47,31 @@ pub struct RetryWire {
     /// `list`: the delays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delays: Option<Vec<Span>>,
+}
+
+/// An object only: what is derived would take an array, too, as the fields in their order.
+impl<'de> Deserialize<'de> for RetryWire {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = RetryWire;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object with a `strategy`")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RetryWire, A::Error> {
+                RetryWire::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+impl Serialize for RetryWire {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        RetryWire::serialize(self, serializer)
+    }
 }
 
 impl RetryWire {

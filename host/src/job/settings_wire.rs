@@ -86,6 +86,10 @@ pub struct SettingsWire {
 impl SettingsWire {
     /// Reads JSON text and checks it; what is not of the form is an error at the root.
     pub fn domain_from_json(text: &str) -> Result<KindSettings, Vec<FieldError>> {
+        // An array would be taken as the fields in order.
+        if !text.trim_start().starts_with('{') {
+            return Err(vec![FieldError::new("", "must be a JSON object, like `{\"timeout\": \"5s\"}`")]);
+        }
         let wire: Self = serde_json::from_str(text).map_err(|error| vec![FieldError::new("", error.to_string())])?;
         wire.into_domain()
     }
@@ -291,8 +295,13 @@ mod tests {
         let many = format!(r#"{{"args":[{}]}}"#, ["\"x\""; ARGUMENTS_MAX + 1].join(","));
         let large = format!(r#"{{"env":{{"A":"{}"}}}}"#, "x".repeat(ARGUMENTS_BYTES_MAX));
         for (text, pointer) in [
+            ("[]", ""),
+            (r#"["q"]"#, ""),
+            ("null", ""),
+            ("", ""),
             (r#"{"surprise":1}"#, ""),
             (r#"{"retry":{"strategy":"fixed","delay":"1s","more":1}}"#, ""),
+            (r#"{"retry":["fixed",null,null,null,"1s",null]}"#, ""),
             (r#"{"queue":"no spaces"}"#, ""),
             (r#"{"timeout":"-1s"}"#, ""),
             (r#"{"timeout":0}"#, "/timeout"),

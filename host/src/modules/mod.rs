@@ -11,4 +11,4 @@ mod validators;
 mod warm_up;
 
 pub use facade::{Modules, ModulesOptions, Upload, UploadError, Uploaded};
-pub use validators::{KindValidators, SchemaError, Validators};
+pub use validators::{KindValidators, SchemaError, Validators, accepts_anything};

@@ -1,17 +1,27 @@
-//! What a handler says it serves, checked before anything of it is registered. Pure.
+//! What a handler says it serves, checked before anything of it is registered. Pure but for the clock of the thread.
+
+use std::time::Duration;
 
 use super::bindings::exports::stoker::handler::handler as wit;
 use super::model::DescribeError;
 use crate::job::{FieldError, KindDescription, KindName, KindSettings, SettingsWire, cut};
-use crate::schema::BoundedSchema;
+use crate::schema::{BoundedSchema, thread_cpu_time};
 
 /// Most kinds one module may serve.
 const KINDS_MAX: usize = 256;
 /// Of a kind's description.
 const DESCRIPTION_BYTES_MAX: usize = 1 << 10;
 
-/// Checks names, schemas and settings. Compiles every schema, so it takes its time.
-pub(super) fn checked(kinds: Vec<wit::KindDescription>) -> Result<Vec<KindDescription>, DescribeError> {
+/// Processor time for the schemas of one module: many times what those of hundreds of kinds take.
+pub(super) const SCHEMAS_CPU_MAX: Duration = Duration::from_secs(10);
+
+/// Checks names, schemas and settings. Compiles every schema, as long as they take no more than so much processor time
+/// together; for a thread with a deep stack that nobody else waits for.
+pub(super) fn checked(
+    kinds: Vec<wit::KindDescription>,
+    schemas_cpu_max: Duration,
+) -> Result<Vec<KindDescription>, DescribeError> {
+    let began = thread_cpu_time();
     if kinds.is_empty() {
         return Err(invalid("it serves no kind; describe at least one"));
     }
@@ -20,6 +30,14 @@ pub(super) fn checked(kinds: Vec<wit::KindDescription>) -> Result<Vec<KindDescri
     }
     let mut checked: Vec<KindDescription> = Vec::with_capacity(kinds.len());
     for kind in kinds {
+        let took = thread_cpu_time().saturating_sub(began);
+        if took > schemas_cpu_max && !checked.is_empty() {
+            return Err(invalid(format!(
+                "the schemas of the first {} of its kinds take more than {schemas_cpu_max:?} to compile; describe fewer kinds \
+                 in one module, or have fewer and smaller patterns in the schemas",
+                checked.len()
+            )));
+        }
         let kind = check(kind)?;
         if checked.iter().any(|known| known.name == kind.name) {
             return Err(invalid(format!(
@@ -83,16 +101,25 @@ mod tests {
             (vec![kind("a", r#"{"$ref":"file:///etc/passwd"}"#, None)], "out of the schema"),
             (vec![kind("a", "true", Some(r#"{"surprise":1}"#))], "surprise"),
             (vec![kind("a", "true", Some(r#"{"priority":99}"#))], "/priority"),
+            (vec![kind("a", "true", Some(r#"["q"]"#))], "must be a JSON object"),
         ] {
-            let error = checked(kinds).expect_err(word).to_string();
+            let error = checked(kinds, SCHEMAS_CPU_MAX).expect_err(word).to_string();
             assert!(error.contains(word), "{error}");
         }
     }
 
     #[test]
+    fn schemas_have_a_bound_together() {
+        let kinds = || (0..4).map(|n| kind(&n.to_string(), r#"{"pattern": "^\\p{L}+$"}"#, None)).collect();
+        let error = checked(kinds(), Duration::from_micros(1)).expect_err("too slow").to_string();
+        assert!(error.contains("first 1 of its kinds") && error.contains("fewer kinds"), "{error}");
+        assert_eq!(checked(kinds(), SCHEMAS_CPU_MAX).expect("quick enough").len(), 4);
+    }
+
+    #[test]
     fn the_truth_is_taken() {
         let schema = r##"{"$ref":"#/$defs/a","$defs":{"a":{"type":"string"}}}"##;
-        let kinds = checked(vec![kind("a.b", schema, Some(r#"{"timeout":"5s"}"#))]).expect("sound");
+        let kinds = checked(vec![kind("a.b", schema, Some(r#"{"timeout":"5s"}"#))], SCHEMAS_CPU_MAX).expect("sound");
         assert_eq!(kinds[0].settings.limits.timeout_ms, Some(5_000));
     }
 }

@@ -21,6 +21,7 @@ use super::model::{
 use super::threads::GuestThreads;
 use super::{attempt, describe, engine};
 use crate::job::{Clock, CompiledFrom, Digest, GuestType, KindDescription, Limits};
+use crate::schema::SlowWork;
 
 /// Limits of `describe`: enough for an interpreter to start and read its program.
 const DESCRIBE_FUEL: u64 = 20_000_000_000;
@@ -40,6 +41,8 @@ struct Parts {
     room: Arc<Semaphore>,
     /// Permits to describe. Never more than the room has beside the host's slots.
     describes: Arc<Semaphore>,
+    /// Turns to check what was described.
+    schemas: SlowWork,
     cache: ComponentCache,
     ticker: Ticker,
     threads: GuestThreads,
@@ -69,6 +72,7 @@ impl Sandbox {
             memory_bytes_max: options.memory_bytes_max,
             room: Arc::new(Semaphore::new(usize::try_from(options.instances_max.max(1)).unwrap_or(1))),
             describes: Arc::new(Semaphore::new(usize::try_from(DESCRIBES_MAX).unwrap_or(1))),
+            schemas: SlowWork::default(),
             cache,
         })))
     }
@@ -152,8 +156,9 @@ impl Sandbox {
             .map_err(|error| SandboxError::Instantiate(format!("the call did not come back: {error}")))??;
         match described {
             Ok(kinds) => {
-                let checked = tokio::task::spawn_blocking(move || describe::checked(kinds)).await;
-                checked.map_err(|error| SandboxError::Engine(format!("checking the schemas failed: {error}")))?
+                let checked = move || describe::checked(kinds, describe::SCHEMAS_CPU_MAX);
+                let failed = || SandboxError::Engine("checking the schemas failed".to_owned());
+                self.0.schemas.run(checked).await.ok_or_else(failed)?
             }
             Err(failure) => Err(DescribeError::Failed {
                 message: format!("{}: {}", failure.reason, failure.message),

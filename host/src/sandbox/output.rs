@@ -151,7 +151,7 @@ mod tests {
 
     fn schema(schema: &str) -> SharedSchema {
         let compiled = crate::schema::BoundedSchema::compile(schema).expect("a schema");
-        SharedSchema::new(compiled, crate::schema::SlowChecks::default())
+        SharedSchema::new(compiled, crate::schema::SlowWork::default())
     }
 
     #[tokio::test]

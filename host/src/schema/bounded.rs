@@ -1,15 +1,15 @@
 //! A schema that was found small enough, compiled, and the one place values are checked against it.
 
 use std::fmt::Write as _;
-use std::io;
 use std::time::Duration;
 
-use jsonschema::{PatternOptions, ValidationError, Validator};
+use jsonschema::{Keyword, PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
 use super::budget::{Budget, Exhausted, within};
+use super::deep_stack::{DEEP_STACK_BYTES, drop_deep, on_deep_stack};
 use super::metered::{Metered, MeteredJson};
-use super::pattern::{PATTERN_CACHE_BYTES_MAX, PATTERN_COMPILED_BYTES_MAX, Pattern};
+use super::pattern::{NAME_PATTERN_CACHE_BYTES_MAX, NAME_PATTERN_COMPILED_BYTES_MAX, Patterns, is_regex};
 use super::shape;
 use crate::job::cut;
 
@@ -17,8 +17,8 @@ use crate::job::cut;
 const SCHEMA_BYTES_MAX: usize = 256 << 10;
 /// A schema of fewer schemas is compiled and dropped on any thread's stack; more get a stack of their own.
 const SUBSCHEMAS_ON_ANY_STACK_MAX: usize = 48;
-/// Stack for compiling and dropping the largest schemas, and for long checks, bytes. Only what is used is ever mapped.
-const DEEP_STACK_BYTES: usize = 128 << 20;
+/// What a schema in the schema takes when compiled, about, bytes.
+const SUBSCHEMA_BYTES: usize = 1 << 10;
 /// Processor time of a check beside other work: many times what an honest one takes.
 const QUICK_CPU_MAX: Duration = Duration::from_millis(2);
 /// Its stack, bytes: most of what a thread of ours has is still free where values are checked.
@@ -36,7 +36,7 @@ const MESSAGE_BYTES_MAX: usize = 500;
 pub enum Effort {
     /// On a thread that others wait for: a few milliseconds.
     Quick,
-    /// On a thread of its own, from [`super::SlowChecks`]: a second.
+    /// On a thread of its own, from [`super::SlowWork`]: a second.
     Thorough,
 }
 
@@ -65,26 +65,35 @@ pub struct BoundedSchema {
     /// `None` once dropped.
     validator: Option<Validator<MeteredJson>>,
     subschemas: usize,
+    bytes: usize,
+    name_states: usize,
 }
 
 impl BoundedSchema {
     /// Compiles a schema, JSON text, unless it is past a bound. The error is a sentence that begins with its verb.
-    /// Blocks: tens of milliseconds for the largest.
+    /// Blocks: some hundred milliseconds for the worst.
     pub fn compile(schema: &str) -> Result<BoundedSchema, String> {
         if schema.len() > SCHEMA_BYTES_MAX {
             return Err(format!("is larger than {SCHEMA_BYTES_MAX} bytes; describe less, or less exactly"));
         }
+        let text_bytes = schema.len();
         let schema: Value = serde_json::from_str(schema).map_err(|error| format!("is not JSON: {error}"))?;
-        let subschemas = shape::inspect(&schema)?.subschemas;
+        let shape = shape::inspect(&schema)?;
+        let patterns = Patterns::compile(&shape.patterns)?;
+        let (subschemas, name_states) = (shape.subschemas, patterns.name_states);
+        let bytes = patterns.bytes + text_bytes + shape.compiled.saturating_mul(SUBSCHEMA_BYTES);
         let validator = if subschemas <= SUBSCHEMAS_ON_ANY_STACK_MAX {
-            build(&schema)
+            build(&schema, patterns)
         } else {
-            let compiled = on_deep_stack(move || build(&schema));
-            let compiled =
-                compiled.map_err(|error| format!("cannot be compiled now, the host lacks memory: {error}"))?;
-            compiled.join().unwrap_or_else(|_| Err("makes the compiler fail".to_owned()))
+            let compiled = on_deep_stack(move || build(&schema, patterns));
+            compiled.map_err(|error| format!("cannot be compiled: {error}"))?
         }?;
-        Ok(BoundedSchema { validator: Some(validator), subschemas })
+        Ok(BoundedSchema { validator: Some(validator), subschemas, bytes, name_states })
+    }
+
+    /// Memory it takes, about.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Checks a value.
@@ -94,12 +103,13 @@ impl BoundedSchema {
             Effort::Quick => (QUICK_CPU_MAX, QUICK_STACK_BYTES_MAX),
             Effort::Thorough => (THOROUGH_CPU_MAX, THOROUGH_STACK_BYTES_MAX),
         };
-        match within(Budget { cpu_max, stack_bytes_max }, || validator.is_valid(Metered(value))) {
+        let name_states = self.name_states;
+        match within(Budget { cpu_max, stack_bytes_max, name_states }, || validator.is_valid(Metered(value))) {
             Ok(true) => return Verdict::Valid,
             Ok(false) => {}
             Err(exhausted) => return Verdict::Unfinished(exhausted),
         }
-        let explaining = Budget { cpu_max: cpu_max.min(EXPLAINING_CPU_MAX), stack_bytes_max };
+        let explaining = Budget { cpu_max: cpu_max.min(EXPLAINING_CPU_MAX), stack_bytes_max, name_states };
         let violations = within(explaining, || {
             validator
                 .iter_errors(Metered(value))
@@ -122,8 +132,7 @@ impl Drop for BoundedSchema {
     fn drop(&mut self) {
         let Some(validator) = self.validator.take() else { return };
         if self.subschemas > SUBSCHEMAS_ON_ANY_STACK_MAX {
-            // Without a thread the closure is dropped here: better than never, and nearly always deep enough.
-            let _dropped = on_deep_stack(move || drop(validator));
+            drop_deep(validator);
         }
     }
 }
@@ -134,14 +143,21 @@ impl std::fmt::Debug for BoundedSchema {
     }
 }
 
-/// Nothing is fetched from anywhere. Patterns of members' names are matched in one pass only.
-fn build(schema: &Value) -> Result<Validator<MeteredJson>, String> {
-    let in_one_pass =
-        PatternOptions::regex().size_limit(PATTERN_COMPILED_BYTES_MAX).dfa_size_limit(PATTERN_CACHE_BYTES_MAX);
+/// Nothing is fetched from anywhere. Patterns were compiled before, within bounds; those for names the evaluator
+/// compiles once more for itself.
+fn build(schema: &Value, patterns: Patterns) -> Result<Validator<MeteredJson>, String> {
+    let for_names = PatternOptions::regex()
+        .size_limit(NAME_PATTERN_COMPILED_BYTES_MAX)
+        .dfa_size_limit(NAME_PATTERN_CACHE_BYTES_MAX);
     jsonschema::options_for::<MeteredJson>()
         .offline()
-        .with_pattern_options(in_one_pass)
-        .with_keyword("pattern", |_, pattern, _| Ok(Box::new(Pattern::compile(pattern)?)))
+        .with_pattern_options(for_names)
+        .with_format("regex", is_regex)
+        .with_keyword("pattern", move |_, pattern, _| {
+            let known = pattern.as_str().and_then(|text| patterns.keyword(text));
+            let known = known.ok_or_else(|| ValidationError::custom("a pattern must be a text, in a schema"))?;
+            Ok(Box::new(known) as Box<dyn for<'i> Keyword<'i, MeteredJson>>)
+        })
         .build(schema)
         .map_err(|error| format!("is not a valid JSON Schema: {}", text_of(&error)))
 }
@@ -163,13 +179,6 @@ fn text_of(error: &ValidationError<'_>) -> String {
     // It ends early where there is too much of it.
     let _cut_short = write!(text, "{error}");
     cut(text.0, MESSAGE_BYTES_MAX)
-}
-
-/// A thread with room for the deepest schemas.
-pub(super) fn on_deep_stack<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> io::Result<std::thread::JoinHandle<T>> {
-    std::thread::Builder::new().name("stoker-schema".to_owned()).stack_size(DEEP_STACK_BYTES).spawn(work)
 }
 
 #[cfg(test)]
@@ -259,20 +268,99 @@ mod tests {
     }
 
     #[test]
-    fn patterns_that_go_back_are_bounded() {
-        let schema = compiled(&json!({"items": {"pattern": "^(?=(a+)+$)(a+)+$(?<!b)"}}));
-        assert_eq!(schema.check(&json!(["aaaa"]), Effort::Quick, 20), Verdict::Valid);
-        let hard = json!(vec![format!("{}b", "a".repeat(40)); 20]);
-        assert!(!matches!(schema.check(&hard, Effort::Thorough, 20), Verdict::Valid));
-        let long = json!(["a".repeat(5_000)]);
-        assert_eq!(schema.check(&long, Effort::Quick, 20), Verdict::Unfinished(Exhausted::LongText));
-        assert_eq!(compiled(&json!({"pattern": "^a+$"})).check(&long[0], Effort::Quick, 20), Verdict::Valid);
-        let refused = BoundedSchema::compile(r#"{"patternProperties": {"^(?!x-)": true}}"#).expect_err("goes back");
-        assert!(refused.contains("^(?!x-)"), "{refused}");
-        let refused = BoundedSchema::compile(r#"{"pattern": "("}"#).expect_err("no pattern");
-        assert!(refused.contains("valid JSON Schema"), "{refused}");
-        let refused = BoundedSchema::compile(r#"{"pattern": "(\\p{L}{1000}){1000}"}"#).expect_err("too large");
-        assert!(refused.contains("valid JSON Schema"), "{refused}");
+    fn patterns_look_ahead_at_the_beginning_and_back_at_the_end() {
+        let password = json!("^(?=.*[A-Z])(?=.*\\d)(?!.*\\s).{8,64}(?<!x)$");
+        let schema = compiled(&json!({ "pattern": password }));
+        for (text, valid) in
+            [("Abcdefg1", true), ("abcdefg1", false), ("Abcdefgh", false), ("Abcd fg1", false), ("Abcdef1x", false)]
+        {
+            assert_eq!(schema.check(&json!(text), Effort::Quick, 1) == Verdict::Valid, valid, "{text}");
+        }
+        for (schema, said) in [
+            (json!({"items": {"pattern": "^((?!a).)*$"}}), "`#/items`: the pattern `^((?!a).)*$` looks around"),
+            (
+                json!({"patternProperties": {"^(?!x-)": true}}),
+                "`^(?!x-)` is too large for `patternProperties`, or looks",
+            ),
+            (json!({"pattern": "("}), "the pattern `(` is not a regular expression"),
+            (json!({"pattern": "(\\p{L}{1000}){1000}"}), "repeat less"),
+            (json!({"pattern": 5}), "valid JSON Schema"),
+        ] {
+            let refused = BoundedSchema::compile(&schema.to_string()).expect_err("refused");
+            assert!(refused.contains(said), "{refused}: wanted {said}");
+        }
+    }
+
+    #[test]
+    fn what_people_match_is_matched_beside_other_work() {
+        for (pattern, valid, invalid) in [
+            (r"^\d{4}-\d{2}-\d{2}$", "2026-11-21", "2026-11-2x"),
+            ("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", "0123abcd-0123-abcd-0123-0123456789ab", "0123abcd"),
+            ("^[a-z0-9-]{1,63}$", "a-9", "A"),
+            (r"^[^@\s]+@[^@\s]+\.[a-z]+$", "a@b.org", "a@b"),
+            (r"\bword\b", "a wörd word", "swords"),
+            (r"(?i)^(yes|no)$", "YES", "maybe"),
+            (r"^\p{L}{1,64}$", "Ärger", "1"),
+            (r"^.{1,2000}$", "x", "\n"),
+        ] {
+            let schema = compiled(&json!({ "pattern": pattern }));
+            assert_eq!(schema.check(&json!(valid), Effort::Quick, 1), Verdict::Valid, "{pattern}");
+            let message = &violations(schema.check(&json!(invalid), Effort::Quick, 1))[0].message;
+            assert_eq!(message, &format!("{} does not match \"{pattern}\"", json!(invalid)));
+        }
+        let large = compiled(&json!({"pattern": r"^[\p{L}\p{M}' -]{1,60}$"}));
+        let name = json!("Søren Åberg-Müller");
+        // A check that is given up has made some states of the automaton, and the next one gets further.
+        let tries = (0..50).take_while(|_| large.check(&name, Effort::Quick, 1) != Verdict::Valid).count();
+        assert!(tries < 50, "never ready");
+        let words = compiled(&json!({"items": {"pattern": r"^[\p{L}\p{M}\s,.]+$"}}));
+        let text = "Wörter, nichts als Wörter. ".repeat(200);
+        assert_eq!(words.check(&json!([text, text]), Effort::Thorough, 1), Verdict::Valid);
+    }
+
+    #[test]
+    fn no_match_is_beyond_its_budget() {
+        let text: String = (0..400_000_u64).map(|n| if (n * n + n / 3) % 7 < 3 { 'a' } else { 'b' }).collect();
+        let schema = compiled(&json!({"pattern": "[ab]*a[ab]{2000}c"}));
+        let began = super::super::budget::thread_cpu_time();
+        assert_eq!(schema.check(&json!(text), Effort::Quick, 1), Verdict::Unfinished(Exhausted::Time));
+        // The look at the clock comes after as many steps as the expression has states.
+        let took = super::super::budget::thread_cpu_time().checked_sub(began).expect("it goes forward");
+        assert!(took < QUICK_CPU_MAX * 25, "{took:?}");
+    }
+
+    #[test]
+    fn names_are_matched_as_long_as_they_are_short() {
+        let schema = compiled(&json!({
+            "patternProperties": {"^[a-z]{1,60}$": {"type": "integer"}, "^x-": true, r"^\p{Lu}+$": {"type": "string"}},
+            "additionalProperties": false,
+        }));
+        assert_eq!(schema.check(&json!({"abc": 1, "x-y": null, "Ä": "x"}), Effort::Quick, 1), Verdict::Valid);
+        assert_eq!(violations(schema.check(&json!({"abc": "1", "7": 1}), Effort::Quick, 9)).len(), 2);
+        let long = json!({"x".repeat(100_000): 1});
+        assert_eq!(schema.check(&long, Effort::Quick, 1), Verdict::Unfinished(Exhausted::LongName));
+        assert_eq!(compiled(&json!({"minProperties": 1})).check(&long, Effort::Quick, 1), Verdict::Valid);
+        let large = json!({"patternProperties": {"[ab]*a[ab]{2000}c": true}}).to_string();
+        assert!(BoundedSchema::compile(&large).expect_err("too large").contains("propertyNames"));
+    }
+
+    #[test]
+    fn patterns_are_bounded_together() {
+        let all: Vec<Value> = (0..128).map(|n| json!({"pattern": format!(r"\pL{{11}}{n}")})).collect();
+        let refused = BoundedSchema::compile(&json!({ "prefixItems": all }).to_string()).expect_err("too many");
+        assert!(refused.contains("#/prefixItems/") && refused.contains("is one too many"), "{refused}");
+        // The same one as often as they like.
+        let same = compiled(&json!({"prefixItems": vec![json!({"pattern": r"\pL{11}"}); 128]}));
+        assert!(same.bytes() < 2 << 20, "{}", same.bytes());
+    }
+
+    #[test]
+    fn the_format_regex_has_a_bound() {
+        let schema = compiled(&json!({"$schema": "http://json-schema.org/draft-07/schema#", "format": "regex"}));
+        assert_eq!(schema.check(&json!("^(a|b)$"), Effort::Quick, 1), Verdict::Valid);
+        assert!(matches!(schema.check(&json!("("), Effort::Quick, 1), Verdict::Invalid(_)));
+        let groups = "(?<a>)".repeat(10_000);
+        assert_eq!(schema.check(&json!(groups), Effort::Quick, 1), Verdict::Unfinished(Exhausted::LongText));
     }
 
     #[test]
@@ -302,7 +390,7 @@ mod tests {
                 schema
             });
             let checked = on_deep_stack(move || (schema.check(&deeper, Effort::Thorough, 20), schema));
-            let (_any, schema) = checked.expect("a thread").join().expect("no panic");
+            let (_any, schema) = checked.expect("a thread");
             on_two_mebibytes(move || drop(schema));
         }
     }

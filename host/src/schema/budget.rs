@@ -8,6 +8,11 @@ use std::time::Duration;
 
 /// Steps between two looks at the clock, which cost as much as some fifty steps. A check of fewer never looks.
 const STEPS_BETWEEN_LOOKS: u32 = 512;
+/// Most work of the evaluator on one name where members are found by patterns: bytes of the name by states of the
+/// patterns, each of which it may come to at each byte at worst. Some milliseconds.
+const NAME_STATES_MAX: usize = 2_000_000;
+/// States of patterns at bytes of a name that count for a step.
+const NAME_STATES_PER_STEP: usize = 64;
 
 /// Bounds of one check.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +21,8 @@ pub(super) struct Budget {
     pub(super) cpu_max: Duration,
     /// Below the frame that began the check.
     pub(super) stack_bytes_max: usize,
+    /// States of the patterns every name is matched against, in calls of the evaluator that no step interrupts.
+    pub(super) name_states: usize,
 }
 
 /// Why a check was given up.
@@ -25,8 +32,10 @@ pub enum Exhausted {
     Time,
     /// It went too deep.
     Depth,
-    /// A text is too long for a pattern that may go back and forth in it.
+    /// A text is too long for the format `regex`.
     LongText,
+    /// A name is too long for the patterns of `patternProperties`.
+    LongName,
 }
 
 impl Exhausted {
@@ -35,14 +44,17 @@ impl Exhausted {
         match self {
             Exhausted::Time => {
                 "took too long to check against the schema of its kind; send less at once, or make the schema tell its \
-                 alternatives apart early (a `const` in each branch of `anyOf` and `oneOf`)"
+                 alternatives apart early (a `const` in each branch of `anyOf` and `oneOf`) and repeat less in its patterns"
             }
             Exhausted::Depth => {
                 "is nested too deeply to be checked against the schema of its kind; nest it less deeply"
             }
             Exhausted::LongText => {
-                "has a text longer than 4096 bytes where the schema of its kind has a pattern with lookaround or \
-                 backreferences; shorten the text, or write the pattern without them"
+                "has a text longer than 8192 bytes where the schema of its kind asks for the format `regex`; shorten it"
+            }
+            Exhausted::LongName => {
+                "has a member whose name is too long for the `patternProperties` in the schema of its kind; shorten the \
+                 name, or make the patterns smaller"
             }
         }
     }
@@ -55,6 +67,7 @@ struct Meter {
     /// The address the stack may grow down to; 0 outside of a check.
     floor: Cell<usize>,
     cpu_max: Cell<Duration>,
+    name_states: Cell<usize>,
     /// Of the thread's processor time, at the first look.
     began: Cell<Option<Duration>>,
 }
@@ -65,6 +78,7 @@ thread_local! {
             steps_left: Cell::new(u32::MAX),
             floor: Cell::new(0),
             cpu_max: Cell::new(Duration::MAX),
+            name_states: Cell::new(0),
             began: Cell::new(None),
         }
     };
@@ -77,12 +91,14 @@ pub(super) fn within<T>(budget: Budget, work: impl FnOnce() -> T) -> Result<T, E
         // 0 is taken; and nothing is ever below 1.
         meter.floor.set(stack_address().saturating_sub(budget.stack_bytes_max).max(1));
         meter.cpu_max.set(budget.cpu_max);
+        meter.name_states.set(budget.name_states);
         meter.began.set(None);
     });
     // Values are only read, and what the evaluator had made of them is dropped with its frames.
     let result = catch_unwind(AssertUnwindSafe(work));
     METER.with(|meter| {
         meter.floor.set(0);
+        meter.name_states.set(0);
         meter.steps_left.set(u32::MAX);
     });
     result.map_err(|payload: Box<dyn Any + Send>| match payload.downcast::<Exhausted>() {
@@ -104,6 +120,28 @@ pub(super) fn step(weight: u32) {
 /// Counts reading this many bytes, some dozen of them a step.
 pub(super) fn step_bytes(bytes: usize) {
     step(u32::try_from(bytes / 16).unwrap_or(u32::MAX));
+}
+
+/// Whether this thread is in a check, which can be given up.
+pub(super) fn is_checking() -> bool {
+    METER.with(|meter| meter.floor.get() != 0)
+}
+
+/// Counts what the evaluator may do with the name of a member, before it does.
+#[inline]
+pub(super) fn step_name(name: &str) {
+    let states = METER.with(|meter| meter.name_states.get());
+    if states > 0 {
+        step_matched_name(name.len().saturating_mul(states));
+    }
+}
+
+#[cold]
+fn step_matched_name(states: usize) {
+    if states > NAME_STATES_MAX {
+        give_up(Exhausted::LongName);
+    }
+    step(u32::try_from(states / NAME_STATES_PER_STEP).unwrap_or(u32::MAX));
 }
 
 /// Ends the check. Unlike a panic this calls no hook, so nothing is logged.
@@ -135,15 +173,16 @@ fn stack_address() -> usize {
     std::ptr::from_ref(&here).addr()
 }
 
+/// Processor time this thread has used.
 #[cfg(target_os = "linux")]
-fn thread_cpu_time() -> Duration {
+pub fn thread_cpu_time() -> Duration {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
 }
 
-/// Where there is no such clock, time on the wall does.
+/// Processor time this thread has used. Where there is no such clock, time on the wall does.
 #[cfg(not(target_os = "linux"))]
-fn thread_cpu_time() -> Duration {
+pub fn thread_cpu_time() -> Duration {
     static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
     START.get_or_init(std::time::Instant::now).elapsed()
 }
@@ -152,7 +191,7 @@ fn thread_cpu_time() -> Duration {
 mod tests {
     use super::*;
 
-    const BUDGET: Budget = Budget { cpu_max: Duration::from_millis(5), stack_bytes_max: 64 << 10 };
+    const BUDGET: Budget = Budget { cpu_max: Duration::from_millis(5), stack_bytes_max: 64 << 10, name_states: 0 };
 
     #[test]
     fn work_without_end_is_given_up_and_the_next_begins_afresh() {

@@ -8,7 +8,7 @@ use jsonschema::JsonType;
 use jsonschema::json::{Array, Json, Node, NodeIdentity, Object, cmp};
 use serde_json::{Map, Number, Value};
 
-use super::budget::{step, step_bytes};
+use super::budget::{step, step_bytes, step_name};
 
 /// The representation.
 pub(super) struct MeteredJson;
@@ -96,13 +96,7 @@ impl<'a> Node<'a, MeteredJson> for Metered<'a> {
     }
 
     fn equals_value(&self, expected: &Value) -> bool {
-        step(1);
-        if let (Value::String(text), Value::String(other)) = (self.0, expected)
-            && text.len() == other.len()
-        {
-            step_bytes(text.len());
-        }
-        cmp::equal(self.0, expected)
+        equal(self.0, expected)
     }
 
     fn to_value(&self) -> Cow<'a, Value> {
@@ -124,7 +118,10 @@ impl<'a> Iterator for Members<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         step(1);
-        self.0.next().map(|(name, value)| (name.as_str(), Metered(value)))
+        self.0.next().map(|(name, value)| {
+            step_name(name);
+            (name.as_str(), Metered(value))
+        })
     }
 }
 
@@ -177,6 +174,28 @@ impl<'a> Array<'a, MeteredJson> for MeteredArray<'a> {
     }
 }
 
+/// Equal as JSON is: by the value of numbers. Members come in the order of their names.
+fn equal(left: &Value, right: &Value) -> bool {
+    step(1);
+    match (left, right) {
+        (Value::String(left), Value::String(right)) => {
+            if left.len() == right.len() {
+                step_bytes(left.len());
+            }
+            left == right
+        }
+        (Value::Array(left), Value::Array(right)) => {
+            left.len() == right.len() && left.iter().zip(right).all(|(left, right)| equal(left, right))
+        }
+        (Value::Object(left), Value::Object(right)) => {
+            let mut members = left.iter().zip(right);
+            left.len() == right.len()
+                && members.all(|((name, value), (other_name, other))| name == other_name && equal(value, other))
+        }
+        (left, right) => cmp::equal(left, right),
+    }
+}
+
 /// Equal as JSON is: by the value of numbers, whatever the order of members.
 struct Distinct<'a>(&'a Value);
 
@@ -184,7 +203,7 @@ impl PartialEq for Distinct<'_> {
     fn eq(&self, other: &Self) -> bool {
         // Also where hashes collide on purpose.
         step(8);
-        cmp::equal(self.0, other.0)
+        equal(self.0, other.0)
     }
 }
 
@@ -213,6 +232,7 @@ impl Hash for Distinct<'_> {
             Value::Object(members) => {
                 members.len().hash(state);
                 for (name, value) in members {
+                    step_bytes(name.len());
                     name.hash(state);
                     Distinct(value).hash(state);
                 }

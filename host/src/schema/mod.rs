@@ -3,17 +3,20 @@
 //!
 //! A schema past a bound of its shape is refused before it is compiled (`shape.rs`). A check that goes on for too long
 //! or too deep is given up (`budget.rs`), wherever in the evaluator it is: values are shown to it through a
-//! representation that counts every look (`metered.rs`).
+//! representation that counts every look (`metered.rs`), and texts are matched in one pass that counts its steps
+//! (`pattern.rs`). What takes long is done on threads of its own (`slow.rs`).
 
 #![cfg_attr(test, allow(clippy::expect_used, clippy::unwrap_used))]
 
 mod bounded;
 mod budget;
+mod deep_stack;
+mod lookaround;
 mod metered;
 mod pattern;
 mod shape;
 mod slow;
 
 pub use bounded::{BoundedSchema, Effort, Verdict, Violation};
-pub use budget::Exhausted;
-pub use slow::{SharedSchema, SlowChecks};
+pub use budget::{Exhausted, thread_cpu_time};
+pub use slow::{SharedSchema, SlowWork};

@@ -22,6 +22,8 @@ const UNEVALUATED_APPLICATIONS_MAX: u64 = 20_000;
 const PATTERNS_MAX: usize = 128;
 /// Of one pattern, bytes.
 const PATTERN_BYTES_MAX: usize = 2 << 10;
+/// Of all patterns, bytes.
+const PATTERNS_BYTES_MAX: usize = 32 << 10;
 /// Patterns of one `patternProperties`: each is matched against the name of every member.
 const PROPERTY_PATTERNS_MAX: usize = 16;
 /// Of a place in a message, bytes.
@@ -67,13 +69,25 @@ const DATA: &[&str] = &[
 ];
 
 /// What there is to know of a sound schema.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Shape {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Shape<'s> {
     pub(super) subschemas: usize,
+    /// As many schemas as the evaluator makes of them.
+    pub(super) compiled: usize,
+    pub(super) patterns: Vec<PatternPlace<'s>>,
+}
+
+/// A pattern, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct PatternPlace<'s> {
+    pub(super) pattern: &'s str,
+    pub(super) pointer: String,
+    /// Members are found by it: `patternProperties`.
+    pub(super) is_of_names: bool,
 }
 
 /// Refuses a schema past a bound, or one whose references lead nowhere, saying where and what.
-pub(super) fn inspect(schema: &Value) -> Result<Shape, String> {
+pub(super) fn inspect(schema: &Value) -> Result<Shape<'_>, String> {
     let mut walk = Walk::of(schema)?;
     walk.schema(schema, "")?;
     walk.follow_references()?;
@@ -92,7 +106,9 @@ pub(super) fn inspect(schema: &Value) -> Result<Shape, String> {
             return Err(at(&node.pointer, &what));
         }
     }
-    Ok(Shape { subschemas: walk.nodes.len() })
+    let subschemas = walk.nodes.len();
+    let compiled = usize::try_from(beside_unevaluated).unwrap_or(usize::MAX).saturating_add(subschemas);
+    Ok(Shape { subschemas, compiled, patterns: walk.patterns })
 }
 
 /// One schema in the schema.
@@ -111,7 +127,9 @@ struct Walk<'s> {
     nodes: Vec<Node>,
     by_pointer: BTreeMap<String, usize>,
     anchors: BTreeMap<&'s str, usize>,
-    patterns: usize,
+    patterns: Vec<PatternPlace<'s>>,
+    /// Of all patterns together.
+    patterns_bytes: usize,
 }
 
 /// What is known of the schemas that apply through one schema.
@@ -132,7 +150,15 @@ impl<'s> Walk<'s> {
         if id.is_some_and(|id| id.contains("json-schema.org")) {
             return Err(at("", "`$id` must not be a name under json-schema.org"));
         }
-        Ok(Self { root, id, nodes: Vec::new(), by_pointer: BTreeMap::new(), anchors: BTreeMap::new(), patterns: 0 })
+        Ok(Self {
+            root,
+            id,
+            nodes: Vec::new(),
+            by_pointer: BTreeMap::new(),
+            anchors: BTreeMap::new(),
+            patterns: Vec::new(),
+            patterns_bytes: 0,
+        })
     }
 
     /// Takes in a schema and every schema written in it. Recursion is as deep as JSON may be nested.
@@ -204,7 +230,7 @@ impl<'s> Walk<'s> {
                     self.nodes[index].references.push(reference.clone());
                 }
                 Value::String(anchor) if ANCHORS.contains(&name) => self.anchor(anchor, index, pointer)?,
-                Value::String(pattern) if name == "pattern" => self.pattern(pattern, pointer)?,
+                Value::String(pattern) if name == "pattern" => self.pattern(pattern, pointer, false)?,
                 // Judged by the evaluator; unknown ones are followed where a reference leads into them.
                 _ => {}
             }
@@ -230,22 +256,26 @@ impl<'s> Walk<'s> {
         }
     }
 
-    fn pattern(&mut self, pattern: &str, pointer: &str) -> Result<(), String> {
-        self.patterns += 1;
-        if self.patterns > PATTERNS_MAX {
+    fn pattern(&mut self, pattern: &'s str, pointer: &str, is_of_names: bool) -> Result<(), String> {
+        if self.patterns.len() == PATTERNS_MAX {
             return Err(format!("has more than {PATTERNS_MAX} patterns in it; check less exactly, or use `format`"));
         }
         if pattern.len() > PATTERN_BYTES_MAX {
             return Err(at(pointer, &format!("a pattern is longer than {PATTERN_BYTES_MAX} bytes")));
         }
+        self.patterns_bytes += pattern.len();
+        if self.patterns_bytes > PATTERNS_BYTES_MAX {
+            return Err(format!("has more than {PATTERNS_BYTES_MAX} bytes of patterns in it; check less exactly"));
+        }
+        self.patterns.push(PatternPlace { pattern, pointer: pointer.to_owned(), is_of_names });
         Ok(())
     }
 
-    fn property_patterns(&mut self, map: &Map<String, Value>, pointer: &str) -> Result<(), String> {
+    fn property_patterns(&mut self, map: &'s Map<String, Value>, pointer: &str) -> Result<(), String> {
         if map.len() > PROPERTY_PATTERNS_MAX {
             return Err(at(pointer, &format!("`patternProperties` has more than {PROPERTY_PATTERNS_MAX} patterns")));
         }
-        map.keys().try_for_each(|pattern| self.pattern(pattern, pointer))
+        map.keys().try_for_each(|pattern| self.pattern(pattern, pointer, true))
     }
 
     /// Finds what every reference means. Targets outside of the known places are schemas too, and may refer on.
@@ -343,7 +373,7 @@ impl<'s> Walk<'s> {
     }
 }
 
-fn at(pointer: &str, what: &str) -> String {
+pub(super) fn at(pointer: &str, what: &str) -> String {
     format!("is refused at `#{}`: {what}", cut(pointer.to_owned(), PLACE_BYTES_MAX))
 }
 
@@ -403,7 +433,7 @@ mod tests {
             (many_closed(4), 40),
             (chain(NESTING_MAX - 2, |next| json!({"$ref": next})), NESTING_MAX),
         ] {
-            assert_eq!(inspect(&schema), Ok(Shape { subschemas }), "{schema}");
+            assert_eq!(inspect(&schema).map(|shape| shape.subschemas), Ok(subschemas), "{schema}");
         }
     }
 
@@ -434,6 +464,10 @@ mod tests {
             (many_closed(8), "close fewer schemas"),
             (json!({ "patternProperties": patterns(PROPERTY_PATTERNS_MAX + 1) }), "16 patterns"),
             (json!({"pattern": "a".repeat(PATTERN_BYTES_MAX + 1)}), "longer than 2048"),
+            (
+                json!({ "items": vec![json!({"pattern": "a".repeat(PATTERN_BYTES_MAX)}); 17] }),
+                "32768 bytes of patterns",
+            ),
         ] {
             let refused = inspect(&schema).expect_err(said);
             assert!(refused.contains(said), "{refused}: wanted {said}");

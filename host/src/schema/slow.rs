@@ -1,33 +1,44 @@
-//! Checks that take long, off the threads of the API and of guests: a few at a time, each on a thread of its own with a
-//! stack of known size.
+//! Work on schemas that takes long, off the threads of the API and of guests: a few at a time, each on a thread of its
+//! own with a stack of known size.
 
 use std::sync::Arc;
 
 use serde_json::Value;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::bounded::{BoundedSchema, Effort, Verdict, on_deep_stack};
+use super::bounded::{BoundedSchema, Effort, Verdict};
 use super::budget::Exhausted;
+use super::deep_stack::spawn_deep;
 
 /// Long checks at a time. Each uses a core.
 const SLOW_CHECKS_MAX: usize = 2;
 
-/// The turns of long checks. Cheap to clone.
+/// The turns of what takes long. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct SlowChecks(Arc<Semaphore>);
+pub struct SlowWork(Arc<Semaphore>);
 
-impl Default for SlowChecks {
+impl Default for SlowWork {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(SLOW_CHECKS_MAX)))
+        Self::with_turns(SLOW_CHECKS_MAX)
     }
 }
 
-impl SlowChecks {
+impl SlowWork {
+    /// So much at a time.
+    pub fn with_turns(turns: usize) -> Self {
+        Self(Arc::new(Semaphore::new(turns)))
+    }
+
+    /// Waits for a turn, and keeps it from others as long as it is held. `None` never comes.
+    pub async fn take_turn(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0).acquire_owned().await.ok()
+    }
+
     /// Does the work when it is its turn, on a thread of its own. `None`: there is no memory for one.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-        let turn = Arc::clone(&self.0).acquire_owned().await.ok()?;
+        let turn = self.take_turn().await?;
         let (tell, told) = oneshot::channel();
-        on_deep_stack(move || {
+        spawn_deep(move || {
             // Held to the end of the work, also when nobody waits any more.
             let _turn = turn;
             // Nobody may be there to hear it.
@@ -42,13 +53,18 @@ impl SlowChecks {
 #[derive(Clone, Debug)]
 pub struct SharedSchema {
     schema: Arc<BoundedSchema>,
-    slow: SlowChecks,
+    slow: SlowWork,
 }
 
 impl SharedSchema {
     /// To be checked in these turns.
-    pub fn new(schema: BoundedSchema, slow: SlowChecks) -> Self {
+    pub fn new(schema: BoundedSchema, slow: SlowWork) -> Self {
         Self { schema: Arc::new(schema), slow }
+    }
+
+    /// Memory it takes, about.
+    pub fn bytes(&self) -> usize {
+        self.schema.bytes()
     }
 
     /// On this thread, at once.

@@ -1,6 +1,7 @@
 //! `POST /v1/jobs/batch`: many jobs in one request, as a JSON array or as NDJSON.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -10,8 +11,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::batch_lines::{Format, Line, Place, check_lines};
 use super::batch_reply::{reject, reply};
-use super::enqueue::{IDEMPOTENCY_REPLAYED, check_slowly, header_key, key_conflict};
-use super::request::{JobRequest, Rules};
+use super::enqueue::{COMPILED_AGAIN_MAX, IDEMPOTENCY_REPLAYED, check_slowly, compile, header_key, key_conflict};
+use super::request::{CpuTime, JobRequest, Rules, Unfinished};
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{Parameters, content_type_is, read_body};
 use crate::api::shared::{Api, Shared};
@@ -21,6 +22,14 @@ use crate::store::{BatchItem, BatchResult, IdempotencyKey, NewJob};
 
 /// A body up to this size is checked at once; checking a larger one would hold up other requests and gets a thread.
 const CHECKED_AT_ONCE_BYTES_MAX: usize = 64 << 10;
+/// Processor time for the payloads of a batch that is checked at once: some times what honest ones take.
+const CHECKED_AT_ONCE_CPU_MAX: Duration = Duration::from_millis(25);
+/// For those of one that has a thread.
+const CHECKED_QUICKLY_CPU_MAX: Duration = Duration::from_secs(2);
+/// For those of one that takes long. What is left then is `busy`.
+const CHECKED_SLOWLY_CPU_MAX: Duration = Duration::from_secs(10);
+/// How long a batch that takes long waits for its turn and for the result.
+const CHECKED_SLOWLY_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// Parameters of a batch.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -53,7 +62,7 @@ pub(in crate::api) struct BatchParameters {
         (status = 413, description = "`body_too_large`, `batch_too_large`"),
         (status = 415, description = "`unsupported_media_type`"),
         (status = 422, description = "`batch_rejected`: `atomic`, and a job was refused; see the description"),
-        (status = 429, description = "`busy`: other batches take their turns, or the memory for bodies"),
+        (status = 429, description = "`busy`: other batches take their turns, or the memory for bodies; or, all or none being asked for, the payloads take too long to check together"),
         (status = 503, description = "`store_unavailable`"),
     ),
 )]
@@ -79,23 +88,33 @@ pub(in crate::api) async fn enqueue_batch(
     let held = Arc::new((body, turn));
     let check = {
         let (api, held): (Arc<Api>, _) = (Arc::clone(&api), Arc::clone(&held));
-        move |effort| {
+        move |effort, cpu_max| {
             let catalog = api.store.catalog();
             let mut rules = Rules::new(&api, &catalog, effort);
+            rules.cpu = Some(CpuTime::up_to(cpu_max));
             let lines = check_lines(&mut rules, format, &held.0, api.config.requests.batch_jobs_max)?;
-            Ok::<_, ApiError>((!rules.is_unfinished()).then_some(lines))
+            Ok::<_, ApiError>(rules.unfinished().map_or(Ok(lines), Err))
         }
     };
-    let quickly = check.clone();
-    let lines = if checked_at_once {
-        quickly(Effort::Quick)?
+    let mut lines = Err(Unfinished::default());
+    for _ in 0..COMPILED_AGAIN_MAX {
+        let quickly = check.clone();
+        lines = if checked_at_once {
+            quickly(Effort::Quick, CHECKED_AT_ONCE_CPU_MAX)?
+        } else {
+            let checked = tokio::task::spawn_blocking(move || quickly(Effort::Quick, CHECKED_QUICKLY_CPU_MAX)).await;
+            checked.map_err(|error| ApiError::internal(&error))??
+        };
+        match &lines {
+            Err(unfinished) if !unfinished.uncompiled.is_empty() => compile(&api, unfinished).await?,
+            _ => break,
+        }
+    }
+    let lines = if let Ok(lines) = lines {
+        lines
     } else {
-        let checked = tokio::task::spawn_blocking(move || quickly(Effort::Quick)).await;
-        checked.map_err(|error| ApiError::internal(&error))??
-    };
-    let lines = match lines {
-        Some(lines) => lines,
-        None => check_slowly(&api, move || check(Effort::Thorough)).await?.unwrap_or_default(),
+        let slowly = move || check(Effort::Thorough, CHECKED_SLOWLY_CPU_MAX);
+        check_slowly(&api, CHECKED_SLOWLY_WAIT_MAX, slowly).await?.unwrap_or_default()
     };
     let answer = enqueue_lines(&api, lines, atomic, key).await;
     drop(held);
@@ -177,7 +196,9 @@ async fn enqueue_lines(
     key: Option<IdempotencyKey>,
 ) -> Result<Response, ApiError> {
     let Sorted { places, fates, jobs, refusals } = sort(api, lines).await?;
-    let result = if atomic && !refusals.is_empty() {
+    // Such a job may be sound: that it is refused now must not be what this key stands for.
+    let is_busy = refusals.iter().any(|refusal| refusal.code() == ProblemCode::Busy);
+    let result = if (atomic && !refusals.is_empty()) || (key.is_some() && is_busy) {
         let known = match key {
             Some(key) => api.store.replayed_batch(api.tenant(), key).await?,
             None => None,

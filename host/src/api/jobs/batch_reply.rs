@@ -116,11 +116,19 @@ pub(super) fn reply(
     json(StatusCode::OK, &BatchReply { results }, places.len().saturating_mul(RESULT_BYTES) + 16)
 }
 
-/// The refusal of an atomic batch: names the first job, and what is wrong with as many as fit. In an array the pointers
+/// The refusal of a whole batch: names the first job, and what is wrong with as many as fit. In an array the pointers
 /// lead from the body to the field; lines of NDJSON are documents of their own, so there the pointers begin at the job
-/// and the messages at its line.
+/// and the messages at its line. Where jobs were not looked at, nothing is said against the batch but that.
 pub(super) fn reject(refused: impl Iterator<Item = (Place, ApiError)>) -> ApiError {
-    let mut refused = refused.peekable();
+    let refused: Vec<(Place, ApiError)> = refused.collect();
+    if refused.iter().any(|(_, error)| error.code() == ProblemCode::Busy) {
+        return ApiError::new(
+            ProblemCode::Busy,
+            "the payloads took all the time one request has for checks, so no job was enqueued; send the batch in smaller \
+             parts",
+        );
+    }
+    let mut refused = refused.into_iter().peekable();
     let first = refused.peek().map(|(place, error)| (*place, error.code(), error.detail().to_owned()));
     let errors: Vec<FieldError> = refused
         .flat_map(|(place, error)| {
@@ -191,6 +199,10 @@ mod tests {
         assert!(detail.contains("index 7") && detail.contains("/priority: must be 0 to 9"), "{detail}");
         assert_eq!(errors[0], ("/7/priority".to_owned(), "must be 0 to 9".to_owned()));
         assert_eq!(errors[1].0, "/9");
+        let busy = ApiError::new(ProblemCode::Busy, "later");
+        let rejection = reject([(Place::Line(1), error.clone()), (Place::Line(2), busy)].into_iter());
+        assert_eq!(rejection.code(), ProblemCode::Busy);
+        assert!(rejection.detail().contains("smaller parts"), "{}", rejection.detail());
         let (detail, errors) = rejected([Place::Line(7), Place::Line(9)]);
         assert!(detail.contains("line 7"), "{detail}");
         assert_eq!(errors[0], ("/priority".to_owned(), "line 7: must be 0 to 9".to_owned()));

@@ -11,7 +11,7 @@ use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 
-use super::request::{JobRequest, Refused, Rules};
+use super::request::{JobRequest, Refused, Rules, Unfinished};
 use super::view::{Bulk, View};
 use super::wait::{preferred_wait, wait_for_end};
 use crate::api::error::{ApiError, ProblemCode};
@@ -22,8 +22,11 @@ use crate::job::JobId;
 use crate::schema::Effort;
 use crate::store::{EnqueueResult, JobRow, NewJob, QUEUES_MAX};
 
-/// How long a payload that takes long to check waits for its turn and for the result.
+/// How long a payload that takes long to check waits for its turn and for the result, and how long for schemas to be
+/// compiled.
 const SLOW_CHECK_WAIT_MAX: Duration = Duration::from_secs(15);
+/// How often schemas are waited for that are forgotten, or replaced, as soon as they are compiled.
+pub(super) const COMPILED_AGAIN_MAX: usize = 3;
 /// Room for everything of a request that is not its payload, bytes.
 const REQUEST_FIELDS_BYTES_MAX: usize = 64 << 10;
 /// A first guess at the length of an answer beside the payload, bytes.
@@ -51,6 +54,7 @@ static PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appl
         (status = 413, description = "`body_too_large`, `payload_too_large`"),
         (status = 415, description = "`unsupported_media_type`"),
         (status = 422, description = "`invalid_request`, `invalid_payload`, with pointers; `too_many_queues`"),
+        (status = 429, description = "`busy`: payloads that take long to check, or schemas to be compiled, take their turns"),
         (status = 503, description = "`store_unavailable`"),
     ),
 )]
@@ -119,17 +123,24 @@ pub(in crate::api) async fn enqueue(
 
 /// Checks the request at once, or, when that takes long, on another thread.
 async fn check(api: &Arc<Api>, body: &Bytes, header_key: Option<&str>) -> Result<Result<NewJob, Refused>, ApiError> {
-    {
-        // Not held longer than this: a wait must not keep an old catalog alive.
-        let catalog = api.store.catalog();
-        let mut rules = Rules::new(api, &catalog, Effort::Quick);
-        let checked = rules.check(parse_json::<JobRequest>(body)?, body, header_key);
-        if !rules.is_unfinished() {
-            return Ok(checked);
+    for _ in 0..COMPILED_AGAIN_MAX {
+        let unfinished = {
+            // Not held longer than this: a wait must not keep an old catalog alive.
+            let catalog = api.store.catalog();
+            let mut rules = Rules::new(api, &catalog, Effort::Quick);
+            let checked = rules.check(parse_json::<JobRequest>(body)?, body, header_key);
+            match rules.unfinished() {
+                None => return Ok(checked),
+                Some(unfinished) => unfinished,
+            }
+        };
+        if unfinished.uncompiled.is_empty() {
+            break;
         }
+        compile(api, &unfinished).await?;
     }
     let (shared, body, header_key) = (Arc::clone(api), body.clone(), header_key.map(str::to_owned));
-    check_slowly(api, move || {
+    check_slowly(api, SLOW_CHECK_WAIT_MAX, move || {
         let catalog = shared.store.catalog();
         let mut rules = Rules::new(&shared, &catalog, Effort::Thorough);
         Ok(rules.check(parse_json::<JobRequest>(&body)?, &body, header_key.as_deref()))
@@ -137,12 +148,28 @@ async fn check(api: &Arc<Api>, body: &Bytes, header_key: Option<&str>) -> Result
     .await
 }
 
+/// Waits for the schemas a request needs. One that cannot be compiled says so when it is asked for.
+pub(super) async fn compile(api: &Api, unfinished: &Unfinished) -> Result<(), ApiError> {
+    let compiled = async {
+        for kind in &unfinished.uncompiled {
+            drop(api.validators.wait_for(kind).await);
+        }
+    };
+    tokio::time::timeout(SLOW_CHECK_WAIT_MAX, compiled).await.map_err(|_| {
+        ApiError::new(
+            ProblemCode::Busy,
+            "the schemas of the kind are being compiled, after those of many others; send the request again later",
+        )
+    })
+}
+
 /// Does what takes long when it is its turn, or refuses when that does not come.
 pub(super) async fn check_slowly<T: Send + 'static>(
     api: &Api,
+    wait_max: Duration,
     work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
-    match tokio::time::timeout(SLOW_CHECK_WAIT_MAX, api.validators.slow().run(work)).await {
+    match tokio::time::timeout(wait_max, api.validators.slow_checks().run(work)).await {
         Ok(Some(checked)) => checked,
         Ok(None) | Err(_) => Err(ApiError::new(
             ProblemCode::Busy,

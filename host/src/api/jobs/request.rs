@@ -2,7 +2,7 @@
 //! Pure but for the compiled schemas it is given. Says everything that is wrong at once, each with its pointer.
 
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,8 +21,8 @@ use crate::job::spec::{TAG_BYTES_MAX, TAGS_MAX};
 use crate::job::{
     ByteSize, JobOptions, JobSpec, KindName, LimitBounds, LimitRequest, QueueName, RetryWire, Span, Timestamp,
 };
-use crate::modules::{KindValidators, Validators};
-use crate::schema::{Effort, Exhausted, SharedSchema};
+use crate::modules::{KindValidators, Validators, accepts_anything};
+use crate::schema::{Effort, Exhausted, SharedSchema, thread_cpu_time};
 use crate::store::{Catalog, IdempotencyKey, KindEntry, NewJob, TenantId};
 
 /// Longest idempotency key, bytes.
@@ -33,10 +33,10 @@ const KINDS_COMPARED_MAX: usize = 10_000;
 const SUGGESTIONS_MAX: usize = 3;
 /// Names less alike than this are not suggested.
 const SUGGESTION_LIKENESS_MIN: f64 = 0.75;
-/// Payloads of one request that may take long to check.
-const THOROUGH_CHECKS_MAX: u32 = 5;
-/// Payloads of one request whose quick check may be given up; the others are not looked at any more.
-const GIVEN_UP_MAX: u32 = 100;
+/// Payloads of a batch between two looks at the clock, bytes, and what the smallest counts for: a look costs as much as
+/// the check of a small one.
+const BYTES_BETWEEN_LOOKS: usize = 4 << 10;
+const PAYLOAD_BYTES_MIN: usize = 512;
 /// Unknown kinds of one batch that get suggestions.
 const SUGGESTED_KINDS_MAX: usize = 16;
 
@@ -104,9 +104,52 @@ pub(super) struct Rules<'r> {
     pub(super) now: Timestamp,
     /// How long a check may go on.
     pub(super) effort: Effort,
-    /// Checks of payloads that were given up for lack of effort.
-    given_up: Cell<u32>,
+    /// Processor time for the payloads of a batch, all together.
+    pub(super) cpu: Option<CpuTime>,
+    /// Something could not be found out with the effort that was allowed.
+    gave_up: Cell<bool>,
+    /// Kinds whose schemas are not compiled.
+    uncompiled: RefCell<Vec<Arc<KindEntry>>>,
     known: FxHashMap<String, Result<KnownKind<'r>, ApiError>>,
+}
+
+/// Processor time of this thread, up to a bound.
+#[derive(Debug)]
+pub(super) struct CpuTime {
+    began: Duration,
+    max: Duration,
+    /// Bytes that may be checked before the next look at the clock.
+    unlooked_bytes: Cell<usize>,
+    is_used_up: Cell<bool>,
+}
+
+impl CpuTime {
+    /// From now on.
+    pub(super) fn up_to(max: Duration) -> Self {
+        Self { began: thread_cpu_time(), max, unlooked_bytes: Cell::new(0), is_used_up: Cell::new(false) }
+    }
+
+    /// Whether nothing is left for a payload of so many bytes.
+    fn is_used_up(&self, payload_bytes: usize) -> bool {
+        if self.is_used_up.get() {
+            return true;
+        }
+        let bytes = payload_bytes.saturating_add(PAYLOAD_BYTES_MIN);
+        if let Some(left) = self.unlooked_bytes.get().checked_sub(bytes) {
+            self.unlooked_bytes.set(left);
+            return false;
+        }
+        self.unlooked_bytes.set(BYTES_BETWEEN_LOOKS);
+        self.is_used_up.set(thread_cpu_time().saturating_sub(self.began) >= self.max);
+        self.is_used_up.get()
+    }
+}
+
+/// Why a quick check said nothing.
+#[derive(Debug, Default)]
+pub(super) struct Unfinished {
+    /// Kinds whose schemas have to be compiled first. Without any, it takes more effort.
+    pub(super) uncompiled: Vec<Arc<KindEntry>>,
 }
 
 #[derive(Clone)]
@@ -141,14 +184,16 @@ impl<'r> Rules<'r> {
             default_queue: &api.default_queue,
             now: api.clock.now(),
             effort,
-            given_up: Cell::new(0),
+            cpu: None,
+            gave_up: Cell::new(false),
+            uncompiled: RefCell::default(),
             known: FxHashMap::default(),
         }
     }
 
-    /// Something could not be found out with the effort that was allowed; what was refused may only be that.
-    pub(super) fn is_unfinished(&self) -> bool {
-        self.effort == Effort::Quick && self.given_up.get() > 0
+    /// Whether something could not be found out with little effort; what was refused may only be that.
+    pub(super) fn unfinished(&self) -> Option<Unfinished> {
+        (self.effort == Effort::Quick && self.gave_up.get()).then(|| Unfinished { uncompiled: self.uncompiled.take() })
     }
 
     /// Checks one request whose text lies inside `body`. `header_key` is the header `Idempotency-Key`.
@@ -177,13 +222,14 @@ impl<'r> Rules<'r> {
     fn kind(&self, name: &str) -> Result<KnownKind<'r>, ApiError> {
         let kind: KindName = name.parse().map_err(|error| ApiError::field("/kind", format!("{error}")))?;
         let Some(entry) = self.catalog.kind(self.tenant, &kind) else { return Err(self.unknown_kind(name)) };
-        let validators = if payload::accepts_anything(&entry.input_schema) {
+        let validators = if accepts_anything(&entry.input_schema) {
             None
         } else {
-            match self.validators.of(entry, self.effort).map_err(|error| ApiError::internal(&error))? {
-                Some(validators) => Some(validators),
-                None => return Err(self.give_up(Exhausted::Time)),
-            }
+            let Some(compiled) = self.validators.ready(entry) else {
+                self.uncompiled.borrow_mut().push(Arc::clone(entry));
+                return Err(self.give_up());
+            };
+            Some(compiled.map_err(|error| ApiError::internal(&error))?)
         };
         Ok(KnownKind { entry, validators })
     }
@@ -285,31 +331,34 @@ impl<'r> Rules<'r> {
 }
 
 impl Rules<'_> {
-    /// Quickly, which is enough for nearly all; of the others only a few, with whatever effort is allowed.
+    /// Quickly, which is enough for nearly all; of the others with whatever effort is allowed.
     fn check_payload(&self, schema: &SharedSchema, payload: &[u8]) -> Result<(), ApiError> {
-        let given_up = self.given_up.get();
-        if self.is_unfinished() || given_up >= GIVEN_UP_MAX {
-            return Err(self.give_up(Exhausted::Time));
+        let is_in_vain = self.effort == Effort::Quick && self.gave_up.get();
+        if is_in_vain || self.cpu.as_ref().is_some_and(|cpu| cpu.is_used_up(payload.len())) {
+            return Err(self.give_up());
         }
         let mut checked = payload::check(schema, payload, Effort::Quick);
-        if matches!(checked, Err(Rejected::Unfinished(Exhausted::Time | Exhausted::Depth)))
-            && self.effort == Effort::Thorough
-            && given_up < THOROUGH_CHECKS_MAX
-        {
-            self.given_up.set(given_up + 1);
+        if matches!(checked, Err(Rejected::Unfinished(Exhausted::Time | Exhausted::Depth))) {
+            if self.effort == Effort::Quick {
+                return Err(self.give_up());
+            }
             checked = payload::check(schema, payload, Effort::Thorough);
         }
         checked.map_err(|rejected| match rejected {
             Rejected::Refused(error) => error,
-            Rejected::Unfinished(Exhausted::LongText) => payload::refuse_unfinished(Exhausted::LongText),
-            Rejected::Unfinished(exhausted) => self.give_up(exhausted),
+            Rejected::Unfinished(exhausted) => payload::refuse_unfinished(exhausted),
         })
     }
 
+    /// What could not be looked at now may be sound: nothing is said against it but that.
     #[cold]
-    fn give_up(&self, why: Exhausted) -> ApiError {
-        self.given_up.set(self.given_up.get().saturating_add(1));
-        payload::refuse_unfinished(why)
+    fn give_up(&self) -> ApiError {
+        self.gave_up.set(true);
+        ApiError::new(
+            ProblemCode::Busy,
+            "the payloads before this one took all the time one request has for checks, or the schemas of the kind are not \
+             compiled yet; send this job again, with fewer others",
+        )
     }
 }
 

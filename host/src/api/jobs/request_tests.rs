@@ -41,23 +41,48 @@ fn catalog() -> Catalog {
     catalog
 }
 
-fn check_with(text: &str, header_key: Option<&str>) -> Result<NewJob, ApiError> {
-    let catalog = catalog();
+fn compiled(catalog: &Catalog) -> Validators {
     let validators = Validators::default();
-    let mut rules = Rules {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    for kind in catalog.kinds.values() {
+        runtime.block_on(validators.wait_for(kind)).unwrap();
+    }
+    validators
+}
+
+fn rules<'r>(catalog: &'r Catalog, validators: &'r Validators, of: &'r (LimitBounds, QueueName)) -> Rules<'r> {
+    Rules {
         tenant: TenantId::DEFAULT,
-        catalog: &catalog,
-        validators: &validators,
-        bounds: &LimitBounds::default(),
+        catalog,
+        validators,
+        bounds: &of.0,
         payload_bytes_max: 1_000,
-        default_queue: &QueueName::default_queue(),
+        default_queue: &of.1,
         now: NOW,
-        effort: crate::schema::Effort::Thorough,
-        given_up: std::cell::Cell::new(0),
+        effort: Effort::Thorough,
+        cpu: None,
+        gave_up: Cell::new(false),
+        uncompiled: RefCell::default(),
         known: FxHashMap::default(),
-    };
+    }
+}
+
+fn defaults() -> (LimitBounds, QueueName) {
+    (LimitBounds::default(), QueueName::default_queue())
+}
+
+fn check_with(text: &str, header_key: Option<&str>) -> Result<NewJob, ApiError> {
+    let (catalog, defaults) = (catalog(), defaults());
+    let validators = compiled(&catalog);
+    let mut rules = rules(&catalog, &validators, &defaults);
     let body = Bytes::copy_from_slice(text.as_bytes());
     rules.check(parse_json(&body)?, &body, header_key).map_err(|refused| refused.error)
+}
+
+/// One line of a batch after the other.
+fn check_all(rules: &mut Rules<'_>, lines: &[Bytes]) -> Vec<Result<(), ProblemCode>> {
+    let mut check = |line: &Bytes| rules.check_next(parse_json(line).unwrap(), line).map(drop);
+    lines.iter().map(|line| check(line).map_err(|refused| refused.error.code())).collect()
 }
 
 fn check(text: &str) -> Result<NewJob, ApiError> {
@@ -112,6 +137,8 @@ fn refusals() {
         (r#"{"kind": "any", "payload": {]}"#, "malformed_json", ""),
         (r#"{"payload": 1}"#, "invalid_request", "/kind"),
         (r#"{"kind": 5}"#, "invalid_request", "/kind"),
+        (r#"["any"]"#, "invalid_request", ""),
+        (r#"{"kind": "any", "retry": ["fixed", null, null, null, "5s", null]}"#, "invalid_request", "/retry"),
         (r#"{"kind": "a b"}"#, "invalid_request", "/kind"),
         (r#"{"kind": "any", "kind": "any"}"#, "invalid_request", "/kind"),
         (r#"{"kind": "any", "payload": 1, "payload": 2}"#, "invalid_request", "/payload"),
@@ -201,4 +228,52 @@ fn equal_requests_have_equal_hashes_and_others_do_not() {
     for other in others {
         assert_ne!(first, hash(other), "{other}");
     }
+}
+
+#[test]
+fn what_is_not_compiled_is_asked_for_and_nothing_said_against_it() {
+    let (catalog, defaults, validators) = (catalog(), defaults(), Validators::default());
+    let lines = [r#"{"kind": "email.send"}"#, r#"{"kind": "any"}"#].map(|line| Bytes::from_static(line.as_bytes()));
+    for effort in [Effort::Quick, Effort::Thorough] {
+        let mut rules = rules(&catalog, &validators, &defaults);
+        rules.effort = effort;
+        assert_eq!(check_all(&mut rules, &lines), [Err(ProblemCode::Busy), Ok(())]);
+        let uncompiled = rules.unfinished().map(|unfinished| unfinished.uncompiled[0].name.to_string());
+        assert_eq!(uncompiled.as_deref(), (effort == Effort::Quick).then_some("email.send"));
+    }
+    let validators = compiled(&catalog);
+    let mut rules = rules(&catalog, &validators, &defaults);
+    rules.effort = Effort::Quick;
+    assert_eq!(check_all(&mut rules, &lines), [Err(ProblemCode::InvalidPayload), Ok(())]);
+    assert!(rules.unfinished().is_none());
+}
+
+#[test]
+fn payloads_that_take_long_are_accepted_as_long_as_the_batch_has_time() {
+    let schema = r#"{"items": {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "maxLength": 10}}"#;
+    let mut catalog = Catalog::default();
+    let entry = kind(3, "dates", schema, KindSettings::default());
+    catalog.kinds_by_name.insert((entry.tenant, entry.name.clone()), entry.id);
+    catalog.kinds.insert(entry.id, entry);
+    let (defaults, validators) = (defaults(), compiled(&catalog));
+    let large = format!(r#"{{"kind": "dates", "payload": [{}]}}"#, vec![r#""2026-11-21""#; 30_000].join(","));
+    let lines: Vec<Bytes> = (0..12).map(|_| Bytes::from(large.clone())).collect();
+    let mut rules = rules(&catalog, &validators, &defaults);
+    rules.payload_bytes_max = large.len();
+    rules.cpu = Some(CpuTime::up_to(Duration::from_mins(10)));
+    assert_eq!(check_all(&mut rules, &lines), [Ok(()); 12]);
+
+    rules.effort = Effort::Quick;
+    assert_eq!(check_all(&mut rules, &lines), [Err(ProblemCode::Busy); 12]);
+    assert!(rules.unfinished().is_some_and(|unfinished| unfinished.uncompiled.is_empty()));
+
+    rules.effort = Effort::Thorough;
+    rules.cpu = Some(CpuTime::up_to(Duration::ZERO));
+    assert_eq!(check_all(&mut rules, &lines), [Err(ProblemCode::Busy); 12]);
+    // Whoever is used up stays so; and small payloads are not worth a look each, but one now and then.
+    let small = Bytes::from_static(br#"{"kind": "dates", "payload": []}"#);
+    assert_eq!(check_all(&mut rules, std::slice::from_ref(&small)), [Err(ProblemCode::Busy)]);
+    rules.cpu = Some(CpuTime::up_to(Duration::from_nanos(1)));
+    let checked = check_all(&mut rules, &vec![small; 100]);
+    assert!(checked.iter().rev().take(80).all(|line| *line == Err(ProblemCode::Busy)), "{checked:?}");
 }

@@ -243,7 +243,7 @@ async fn standard_output_is_the_output() {
     let garbage = bench.command(&printer(1, "not json", 1, "")).await;
     assert_eq!(failure(&garbage).reason, FailureReason::InvalidOutput);
     let schema = crate::schema::BoundedSchema::compile(r#"{"type": "object", "required": ["b"]}"#).expect("a schema");
-    let schema = crate::schema::SharedSchema::new(schema, crate::schema::SlowChecks::default());
+    let schema = crate::schema::SharedSchema::new(schema, crate::schema::SlowWork::default());
     let broken = bench
         .run_with(GuestType::CoreCommand, &printer(1, "{\"a\":[1]}\n", 1, ""), |invocation| {
             invocation.output_schema = Some(schema);
