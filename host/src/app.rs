@@ -75,6 +75,11 @@ async fn serve(config: Arc<Config>, cores: usize) -> anyhow::Result<()> {
     // A host without one of its parts only looks alive.
     let broken = CancellationToken::new();
     shutdown.stop_when(broken.clone());
+    let (store_failed, breaks) = (store.failed(), broken.clone());
+    tokio::spawn(async move {
+        store_failed.cancelled().await;
+        breaks.cancel();
+    });
     let validators = Validators::default();
     let modules = Modules::new(
         store.clone(),
@@ -106,7 +111,6 @@ async fn serve(config: Arc<Config>, cores: usize) -> anyhow::Result<()> {
             slots: config.workers,
             is_registered,
             taken_for_dead: taken_for_dead.clone(),
-            broken: broken.clone(),
             lease_ttl: config.lease_ttl,
             events_keep: config.events_keep,
             events_keep_bytes: config.events_keep_bytes,

@@ -22,6 +22,15 @@ fn jobs_run_without_the_address_space_for_a_pool() {
     for id in &ids {
         host.wait_for(id, "succeeded");
     }
+    // More than there is room for: those that don't fit wait for the others, and not for the module to be tried again.
+    assert!(host.terminate().success());
+    host.restart_with(|host| host.address_space(ADDRESS_SPACE_BYTES).workers(128));
+    let ids: Vec<String> = (0..300).map(|_| host.enqueue_kind("sleep", &json!({"ms": 100}))).collect();
+    for id in &ids {
+        let job = host.wait_for(id, "succeeded");
+        assert_eq!(job["attempt"], 1, "{job:#}");
+    }
+    assert!(!host.log().contains("a module can't be run"), "{}", host.log());
     let eater = host.run(&json!({"kind": "eat-memory", "payload": {}, "max_attempts": 1}));
     assert_eq!(eater["error"]["reason"], "memory_exceeded", "{eater:#}");
 

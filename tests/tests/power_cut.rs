@@ -148,6 +148,24 @@ fn a_failed_sync_loses_nothing_that_is_acknowledged_after_it() {
     }
 }
 
+/// The last sync of all, when the log is folded in at a stop.
+#[test]
+fn a_failed_sync_at_the_stop_keeps_the_log_and_is_told() {
+    let site = Site::new();
+    let (name, value) = site.cut.failing_sync();
+    let mut host = site.host(false).env(name, value).leaves_work_behind().start();
+    host.upload(Guest::Hello);
+    let id = job_id(&host.run(&json!({"kind": "hello", "payload": {"name": "x"}})));
+    site.cut.fail_next_sync();
+    let status = host.terminate();
+    assert!(site.cut.has_failed_sync());
+    assert!(status.code().is_some_and(|code| code != 0), "{status}: {}", host.log());
+    assert!(host.log().contains("the disk could not keep what was written"), "{}", host.log());
+    assert!(std::fs::metadata(site.data_dir().join("stoker.db-wal")).unwrap().len() > 0);
+    let next = site.host(false).start();
+    assert_eq!(state_of(&next.job(&id)), "succeeded");
+}
+
 #[test]
 fn with_fsync_taken_out_the_loss_is_seen() {
     let site = Site::new();

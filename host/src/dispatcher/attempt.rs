@@ -1,11 +1,13 @@
 //! One attempt: from a claimed job to the finish that is written for it. What the guest does is an outcome; what
 //! follows from it is decided by `job::retry`.
 
+use std::time::Duration;
+
 use crate::job::kind::MAX_ATTEMPTS_LIMIT;
 use crate::job::retry::{self, RetryDecision, RetryPolicy};
 use crate::job::{AttemptContext, Clock, Failure, FailureReason, Lease, LimitBounds, Outcome, Receipt, Timestamp};
 use crate::modules::Validators;
-use crate::sandbox::{Execution, Invocation, PlainSettings, Sandbox};
+use crate::sandbox::{Execution, Invocation, PlainSettings, Sandbox, SandboxError};
 use crate::schema::{SharedSchema, Verdict};
 use crate::store::{ClaimedJob, Finish, Next};
 
@@ -31,6 +33,8 @@ pub enum Attempt {
     Made(Finish, Outcome),
     /// The host could not run its module, for this reason. The job is not to be charged for it.
     Unavailable(ClaimedJob, String),
+    /// The host has no room for one more guest of a module that runs. The job is not to be charged for it.
+    Crowded(ClaimedJob, String),
 }
 
 impl AttemptRunner {
@@ -86,6 +90,7 @@ impl AttemptRunner {
         let clock = &self.clock;
         match self.sandbox.run(&guest, invocation, || on_entry(&job, clock.now())).await {
             Ok(execution) => finished(job, version.id, execution, progress.get()),
+            Err(error @ SandboxError::Crowded(_)) => Attempt::Crowded(job, error.to_string()),
             Err(error) => Attempt::Unavailable(job, error.to_string()),
         }
     }
@@ -132,6 +137,11 @@ impl AttemptRunner {
             progress: None,
         };
         (finish, Outcome::Failed(failure))
+    }
+
+    /// Until a guest has ended, or so long.
+    pub async fn wait_for_room(&self, longest: Duration) {
+        let _longest_is_over = tokio::time::timeout(longest, self.sandbox.end_of_one()).await;
     }
 
     fn limits(&self, job: &ClaimedJob) -> crate::job::Limits {

@@ -258,7 +258,10 @@ impl Guests {
         let mut due = std::pin::pin!(tokio::time::sleep(delay));
         loop {
             if !self.active().contains(&digest) {
-                self.absent.lock().remove(digest);
+                let mut absent = self.absent.lock();
+                absent.remove(digest);
+                absent.failures.remove(&digest);
+                self.troubled.store(absent.has_trouble(), Ordering::Release);
                 return false;
             }
             tokio::select! {

@@ -23,6 +23,9 @@ use crate::store::{ClaimedJob, LeaseKey, Store};
 /// A slot that finds work without waiting lets the other tasks of its thread run at least this often.
 const YIELD_PERIOD: Duration = Duration::from_millis(1);
 
+/// A slot without room for a guest tries again when one has ended, or after so long.
+const CROWDED_PAUSE: Duration = Duration::from_secs(1);
+
 /// What all slots share.
 #[derive(Debug)]
 pub struct SlotParts {
@@ -114,6 +117,11 @@ async fn attempt(slot: u32, parts: &Arc<SlotParts>, guests: &Guests, item: FeedI
                 guests.set_back(version, &why);
             }
             return parts.give_back(job, &why);
+        }
+        Ok(Attempt::Crowded(job, why)) => {
+            parts.give_back(job, &why);
+            // Another try makes sense once there is room; so as many slots are at work as the host has room for.
+            return parts.runner.wait_for_room(CROWDED_PAUSE).await;
         }
         Err(_) => parts.runner.broken(Lease::granted(lease.0, host, lease.1, attempt)),
     };

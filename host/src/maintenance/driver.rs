@@ -78,8 +78,6 @@ pub struct MaintenanceOptions {
     pub is_registered: bool,
     /// Raised when another host took this one for dead: it must end, since nothing here is its own any more.
     pub taken_for_dead: CancellationToken,
-    /// Raised when the store has closed under it.
-    pub broken: CancellationToken,
     /// A host that has not been heard of for so long has lost its leases.
     pub lease_ttl: Duration,
     /// How long the event log is kept: age.
@@ -121,7 +119,6 @@ impl Maintenance {
             slots,
             is_registered,
             taken_for_dead,
-            broken,
             lease_ttl,
             events_keep,
             events_keep_bytes,
@@ -134,7 +131,6 @@ impl Maintenance {
             slots,
             is_registered: AtomicBool::new(is_registered),
             taken_for_dead,
-            broken,
             period: lease_ttl / 6,
         };
         start.task(heartbeat, unsignalled());

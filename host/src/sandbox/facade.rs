@@ -13,6 +13,7 @@ use super::compile::Compiler;
 use super::component_cache::ComponentCache;
 use super::epoch::Ticker;
 use super::guest::{Guest, LinkError};
+use super::instances::Instances;
 use super::linker::{Linkers, PREVIEW1};
 use super::model::{
     ArtifactSource, CompileError, DESCRIBES_MAX, DescribeError, Execution, InstanceBounds, Invocation, SandboxError,
@@ -39,6 +40,8 @@ struct Parts {
     memory_bytes_max: u64,
     /// One permit for each instance the pool holds: whoever has none waits.
     room: Arc<Semaphore>,
+    /// Those that are in use.
+    instances: Instances,
     /// Permits to describe. Never more than the room has beside the host's slots.
     describes: Arc<Semaphore>,
     /// Turns to check what was described.
@@ -71,6 +74,7 @@ impl Sandbox {
             clock,
             memory_bytes_max: options.memory_bytes_max,
             room: Arc::new(Semaphore::new(usize::try_from(options.instances_max.max(1)).unwrap_or(1))),
+            instances: Instances::default(),
             describes: Arc::new(Semaphore::new(usize::try_from(DESCRIBES_MAX).unwrap_or(1))),
             schemas: SlowWork::default(),
             cache,
@@ -175,7 +179,7 @@ impl Sandbox {
         invocation: Invocation,
         on_entry: impl FnOnce() + Send,
     ) -> Result<Execution, SandboxError> {
-        let Parts { engine, clock, ticker, room, .. } = &*self.0;
+        let Parts { engine, clock, ticker, room, instances, .. } = &*self.0;
         let mut room_taken = room.try_acquire().ok();
         if room_taken.is_none() {
             room_taken = tokio::select! {
@@ -187,7 +191,17 @@ impl Sandbox {
         }
         // Held to the end of the attempt.
         let _room = room_taken;
-        attempt::run(engine, clock, ticker, guest, invocation, on_entry).await
+        let instance = instances.begin(guest.digest());
+        let ran = attempt::run(engine, clock, ticker, guest, invocation, on_entry).await;
+        ran.map_err(|error| match error {
+            SandboxError::Instantiate(why) if instance.has_siblings() => SandboxError::Crowded(why),
+            error => error,
+        })
+    }
+
+    /// Until a guest has ended. Each end is told to one who waits.
+    pub async fn end_of_one(&self) {
+        self.0.instances.end_of_one().await;
     }
 
     /// Joins the guest threads once nothing runs any more. Blocking.

@@ -20,6 +20,7 @@ mod epoch;
 mod facade;
 mod floor;
 mod guest;
+mod instances;
 mod interrupt;
 mod invocation;
 mod limiter;

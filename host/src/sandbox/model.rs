@@ -64,6 +64,9 @@ pub enum SandboxError {
     /// The pool is exhausted or the system refused memory.
     #[error("cannot instantiate: {0}")]
     Instantiate(String),
+    /// The same, while other guests of the module run: there is no room for one more of them now.
+    #[error("no room for one more instance: {0}")]
+    Crowded(String),
 }
 
 /// What one memory or table of a guest may have.

@@ -301,18 +301,28 @@ mod tests {
             (r"\bword\b", "a wörd word", "swords"),
             (r"(?i)^(yes|no)$", "YES", "maybe"),
             (r"^\p{L}{1,64}$", "Ärger", "1"),
-            (r"^.{1,2000}$", "x", "\n"),
+            (r"^.{1,4096}$", "x", "\n"),
         ] {
             let schema = compiled(&json!({ "pattern": pattern }));
             assert_eq!(schema.check(&json!(valid), Effort::Quick, 1), Verdict::Valid, "{pattern}");
             let message = &violations(schema.check(&json!(invalid), Effort::Quick, 1))[0].message;
             assert_eq!(message, &format!("{} does not match \"{pattern}\"", json!(invalid)));
         }
-        let large = compiled(&json!({"pattern": r"^[\p{L}\p{M}' -]{1,60}$"}));
-        let name = json!("Søren Åberg-Müller");
         // A check that is given up has made some states of the automaton, and the next one gets further.
-        let tries = (0..50).take_while(|_| large.check(&name, Effort::Quick, 1) != Verdict::Valid).count();
-        assert!(tries < 50, "never ready");
+        for (pattern, text) in
+            [(r"^[\p{L}\p{M}' -]{1,60}$", "Søren Åberg-Müller".to_owned()), (r"^\p{L}{1,200}$", "ärger".repeat(30))]
+        {
+            let large = compiled(&json!({ "pattern": pattern }));
+            let tries = (0..50).take_while(|_| large.check(&json!(text), Effort::Quick, 1) != Verdict::Valid).count();
+            assert!(tries < 50, "{pattern}: never ready");
+        }
+        let names = compiled(&json!({"properties": {
+            "first": {"pattern": r"^[\p{L}' -]{1,50}$"},
+            "last": {"pattern": r"^[\p{L}' -]{1,60}$"},
+            "street": {"pattern": r"^[\p{L} .'-]{1,60}$"},
+        }}));
+        let person = json!({"first": "Søren", "last": "Åberg", "street": "Rue de l'Église"});
+        assert_eq!(names.check(&person, Effort::Thorough, 1), Verdict::Valid);
         let words = compiled(&json!({"items": {"pattern": r"^[\p{L}\p{M}\s,.]+$"}}));
         let text = "Wörter, nichts als Wörter. ".repeat(200);
         assert_eq!(words.check(&json!([text, text]), Effort::Thorough, 1), Verdict::Valid);

@@ -19,9 +19,9 @@ use super::shape::PatternPlace;
 use crate::job::cut;
 
 /// Of all the patterns of a schema, compiled, bytes.
-const PATTERNS_COMPILED_BYTES_MAX: usize = 4 << 20;
-/// Of one expression before it is an automaton, bytes: `^\p{L}{1,64}$` has one of them.
-const EXPRESSION_BYTES_MAX: usize = 1_536 << 10;
+const PATTERNS_COMPILED_BYTES_MAX: usize = 12 << 20;
+/// Of one expression before it is an automaton, bytes: `^\p{L}{1,200}$` fits.
+const EXPRESSION_BYTES_MAX: usize = 4 << 20;
 /// An automaton up to this size is made beforehand; the states of a larger one when a text leads there. Bytes.
 const COMPLETE_BYTES_MAX: usize = 256 << 10;
 /// How many expressions of a schema may turn out to be larger: to find out takes some milliseconds each. The others are
@@ -93,7 +93,7 @@ impl Patterns {
             if patterns.bytes > PATTERNS_COMPILED_BYTES_MAX {
                 return Err(refused(&format!(
                     "is one too many: all patterns together take more than {PATTERNS_COMPILED_BYTES_MAX} bytes when \
-                     compiled; repeat less in them (`\\p{{L}}{{1,64}}` is large, `\\p{{L}}+` with `maxLength` is not), \
+                     compiled; repeat less in them (`\\p{{L}}{{1,200}}` is large, `\\p{{L}}+` with `maxLength` is not), \
                      or have fewer"
                 )));
             }

@@ -12,6 +12,7 @@ use crossbeam_channel::{Sender, TrySendError};
 use parking_lot::RwLock;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use super::backup::back_up;
 use super::catalog::{Catalog, ModuleVersionId, TenantId};
@@ -115,6 +116,11 @@ impl Store {
         }
         drop(queue);
         closed.await.unwrap_or(Ok(()))
+    }
+
+    /// Raised when the store has closed by itself, because it broke: nothing can be written any more.
+    pub fn failed(&self) -> CancellationToken {
+        self.0.shared.failed.clone()
     }
 
     /// The snapshot of what is registered.

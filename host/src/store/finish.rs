@@ -227,6 +227,8 @@ fn give_back(
     if finish.started_at.is_some() {
         let execution = execution(finish, AttemptOutcome::GivenBack, state);
         record_execution(sql, job, finish.lease.number(), &execution, Some(failure))?;
+    }
+    if finish.started_at.is_some() || held.state == JobState::Running {
         draft.event(EventType::GivenBack, job, held.lane, state, held.attempt);
     }
     // An entered guest used up the wait before it; the next wait begins now.

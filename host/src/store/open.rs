@@ -73,10 +73,11 @@ pub(super) fn open(options: &StoreOptions, clock: Arc<dyn Clock>, wal_bounds: Wa
         let checkpointing = Checkpointing::start(&mut sql, &database, wal_bounds, evidence.has_log())?;
         let (queue, queued) = bounded(WAITING_MAX);
         reserve.take();
+        let at_work = Arc::clone(&shared);
         let writer = Writer::new(sql, draft, Arc::clone(&shared), checkpointing, lock, reserve)?;
         std::thread::Builder::new()
             .name("store-write".to_owned())
-            .spawn(move || run(writer, &queued))
+            .spawn(move || run(writer, &at_work, &queued))
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
         Ok((queue, shared, clock))
     });
@@ -101,9 +102,10 @@ fn missing_levels(directory: &Path) -> Vec<&Path> {
 }
 
 /// The writer's thread. Should the writer itself break, everybody who asks is told at once instead of never.
-fn run(writer: Writer, queued: &Receiver<Queued>) {
+fn run(writer: Writer, shared: &Shared, queued: &Receiver<Queued>) {
     if catch_unwind(AssertUnwindSafe(|| writer.run(queued))).is_err() {
         tracing::error!("the writer panicked; the store is closed");
+        shared.failed.cancel();
     }
     while queued.recv().is_ok() {}
 }

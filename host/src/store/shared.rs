@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::RwLock;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::catalog::Catalog;
 use super::claimant::Claimant;
@@ -39,6 +40,8 @@ pub(super) struct Shared {
     look_queued: AtomicBool,
     pub(super) metrics: Tally,
     pub(super) writable: AtomicBool,
+    /// The writer ended though nobody had asked it to.
+    pub(super) failed: CancellationToken,
     pub(super) readers: Readers,
     pub(super) entry_notes: EntryNotes,
     pub(super) mark: MarkWriter,
@@ -55,6 +58,7 @@ impl Shared {
             look_queued: AtomicBool::new(false),
             metrics: Tally::default(),
             writable: AtomicBool::new(true),
+            failed: CancellationToken::new(),
             readers,
             entry_notes,
             mark,

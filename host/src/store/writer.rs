@@ -361,37 +361,55 @@ impl Writer {
         Ok(())
     }
 
-    /// Closes everything as it is. Folding the log in now could read back what the disk has lost; the next start checks
-    /// each piece of it.
+    /// Closes everything as it is.
     fn leave(self) {
-        let no_checkpoint = rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
-        for connection in [&self.sql, &*self.checkpointing.connection().lock()] {
-            if let Err(error) = connection.set_db_config(no_checkpoint, true) {
-                tracing::error!(%error, "cannot close the database without a checkpoint");
-            }
-        }
-        self.shared.readers.close();
-        let Self { sql, checkpointing, lock, .. } = self;
+        let Self { sql, checkpointing, shared, lock, .. } = self;
+        keep_log(&sql);
+        let connection = checkpointing.connection();
+        keep_log(&connection.lock());
+        shared.readers.close();
         let database = checkpointing.stop();
-        drop(sql);
+        drop((sql, connection));
         drop(database);
         drop(lock);
+        shared.failed.cancel();
     }
 
     fn stop(self, closing: Option<oneshot::Sender<Result<(), StoreError>>>) {
-        let database = self.checkpointing.stop();
-        if let Err(error) = self.sql.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
-            tracing::warn!(%error, "the write-ahead log could not be folded in; the next start does it");
-        }
-        self.shared.readers.close();
-        let Self { sql, lock, reserve, .. } = self;
-        drop(sql);
+        let Self { sql, checkpointing, shared, lock, reserve, .. } = self;
+        let connection = checkpointing.connection();
+        let database = checkpointing.stop();
+        let folded = sql.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(StoreError::from);
+        let result = match folded {
+            Err(error @ StoreError::SyncFailed(_)) => {
+                tracing::error!(%error, "the write-ahead log could not be folded in");
+                keep_log(&sql);
+                keep_log(&connection.lock());
+                Err(error)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the write-ahead log could not be folded in; the next start does it");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        };
+        shared.readers.close();
+        drop((sql, connection));
         drop(database);
         reserve.take();
         drop(lock);
         if let Some(reply) = closing {
-            let _gone = reply.send(Ok(()));
+            let _gone = reply.send(result);
         }
+    }
+}
+
+/// Closing it leaves the log as it is. After a failed sync folding it in could read back what the disk has lost; the next
+/// start checks each piece of it.
+fn keep_log(connection: &Connection) {
+    let no_checkpoint = rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+    if let Err(error) = connection.set_db_config(no_checkpoint, true) {
+        tracing::error!(%error, "cannot close the database without a checkpoint");
     }
 }
 

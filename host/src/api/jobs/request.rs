@@ -145,6 +145,13 @@ impl CpuTime {
     }
 }
 
+impl CpuTime {
+    /// A check may have taken long: the next one looks at the clock.
+    fn may_be_used_up(&self) {
+        self.unlooked_bytes.set(0);
+    }
+}
+
 /// Why a quick check said nothing.
 #[derive(Debug, Default)]
 pub(super) struct Unfinished {
@@ -343,6 +350,9 @@ impl Rules<'_> {
                 return Err(self.give_up());
             }
             checked = payload::check(schema, payload, Effort::Thorough);
+            if let Some(cpu) = &self.cpu {
+                cpu.may_be_used_up();
+            }
         }
         checked.map_err(|rejected| match rejected {
             Rejected::Refused(error) => error,

@@ -62,10 +62,6 @@ fn ready(row: &JobRow, facts: &Facts<'_>) -> (WaitingReason, String) {
         return (WaitingReason::NoWorkers, "this host is stopping; the next one will run it".to_owned());
     }
     let claimed = row.leased_by.is_some();
-    if !claimed && row.parked == Some(WaitingReason::NoHandler) {
-        let detail = format!("`{}` has a handler again; it takes its turn in a moment", row.kind);
-        return (WaitingReason::NoHandler, detail);
-    }
     if let Some(LoadFailure { message, retry_in }) = &facts.load_failure {
         let when = if retry_in.is_zero() { "now".to_owned() } else { format!("in {}", in_words(*retry_in)) };
         let detail = format!(
@@ -73,6 +69,10 @@ fn ready(row: &JobRow, facts: &Facts<'_>) -> (WaitingReason, String) {
             version.module
         );
         return (WaitingReason::Compiling, detail);
+    }
+    if !claimed && row.parked == Some(WaitingReason::NoHandler) {
+        let detail = format!("`{}` has a handler again; it takes its turn in a moment", row.kind);
+        return (WaitingReason::NoHandler, detail);
     }
     if (facts.is_compiling)(version.digest) {
         let detail = format!("module `{}` is being compiled for this host", version.module);

@@ -94,9 +94,10 @@ fn refuse(error: UploadError) -> ApiError {
         UploadError::Describe(DescribeError::Invalid(_)) => ApiError::new(ProblemCode::DescribeFailed, sentence),
         UploadError::Describe(DescribeError::Host(error)) | UploadError::Sandbox(error) => match error {
             SandboxError::Compile(error) => refuse_compile(&error, sentence),
-            SandboxError::Engine(_) | SandboxError::Missing(_) | SandboxError::Instantiate(_) => {
-                ApiError::internal(&error)
-            }
+            SandboxError::Engine(_)
+            | SandboxError::Missing(_)
+            | SandboxError::Instantiate(_)
+            | SandboxError::Crowded(_) => ApiError::internal(&error),
         },
         UploadError::KindOwned { kind, module } => kind_owned(&kind, &module),
         UploadError::KindsNeeded(kinds) => {

@@ -23,7 +23,6 @@ pub(in crate::maintenance) struct Heartbeat {
     /// Signed on. A host that starts on a full disk does so here, once it can.
     pub(in crate::maintenance) is_registered: AtomicBool,
     pub(in crate::maintenance) taken_for_dead: CancellationToken,
-    pub(in crate::maintenance) broken: CancellationToken,
     pub(in crate::maintenance) period: Duration,
 }
 
@@ -42,12 +41,7 @@ impl Task for Heartbeat {
             self.is_registered.store(true, Ordering::Relaxed);
             tracing::info!("the store can write again; jobs run from now on");
         }
-        let heartbeat = self.store.heartbeat(self.host).await.inspect_err(|error| {
-            // Closed under a host that has not stopped: its writer is gone for good.
-            if matches!(error, StoreError::Closed | StoreError::SyncFailed(_)) {
-                self.broken.cancel();
-            }
-        })?;
+        let heartbeat = self.store.heartbeat(self.host).await?;
         if !heartbeat.registered {
             tracing::error!(host = %self.host, "this host was taken for dead by another; it ends what it still runs and stops");
             self.dispatcher.interrupt_all(FailureReason::HostLost);
