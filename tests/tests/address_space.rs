@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use serde_json::json;
-use stoker_tests::{Guest, TestHost, state_of};
+use stoker_tests::{Guest, TestHost, job_id, state_of};
 
 /// Less than a guest may name, and far less than a pool of instances reserves.
 const ADDRESS_SPACE_BYTES: u64 = 3 << 30;
@@ -25,7 +25,10 @@ fn jobs_run_without_the_address_space_for_a_pool() {
     // More than there is room for: those that don't fit wait for the others, and not for the module to be tried again.
     assert!(host.terminate().success());
     host.restart_with(|host| host.address_space(ADDRESS_SPACE_BYTES).workers(128));
-    let ids: Vec<String> = (0..300).map(|_| host.enqueue_kind("sleep", &json!({"ms": 100}))).collect();
+    let lines = "{\"kind\":\"sleep\",\"payload\":{\"ms\":400}}\n".repeat(200);
+    let ndjson = [("content-type", "application/x-ndjson")];
+    let batch = host.request("POST", "/v1/jobs/batch", &ndjson, Some(lines.as_bytes())).expect(200);
+    let ids: Vec<String> = batch["results"].as_array().unwrap().iter().map(job_id).collect();
     for id in &ids {
         let job = host.wait_for(id, "succeeded");
         assert_eq!(job["attempt"], 1, "{job:#}");
