@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -265,6 +266,17 @@ async fn compile_schemas(store: Store, validators: Validators) {
     }
 }
 
+/// The bytes, if they are those of the digest: a disk may have damaged them.
+async fn checked(bytes: Bytes, digest: Digest) -> Result<Bytes, SandboxError> {
+    let hashed = bytes.clone();
+    let found = tokio::task::spawn_blocking(move || Digest(Sha256::digest(&hashed).into())).await;
+    match found {
+        Ok(found) if found == digest => Ok(bytes),
+        Ok(_) => Err(SandboxError::Damaged(digest)),
+        Err(error) => Err(SandboxError::Engine(error.to_string())),
+    }
+}
+
 /// Modules whose artifact must be made anew come from the store.
 #[derive(Debug)]
 struct StoredModules(Store);
@@ -273,7 +285,7 @@ impl ArtifactSource for StoredModules {
     fn wasm(&self, digest: Digest) -> Pin<Box<dyn Future<Output = Result<Bytes, SandboxError>> + Send + '_>> {
         Box::pin(async move {
             match self.0.module_bytes(digest).await {
-                Ok(Some(bytes)) => Ok(bytes),
+                Ok(Some(bytes)) => checked(bytes, digest).await,
                 Ok(None) => Err(SandboxError::Missing(digest)),
                 Err(error) => Err(SandboxError::Instantiate(error.to_string())),
             }

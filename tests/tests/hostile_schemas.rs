@@ -203,3 +203,15 @@ fn a_batch_of_large_payloads_is_taken_as_each_of_them_is() {
     let results = host.post("/v1/jobs/batch?atomic=true", &json!(jobs)).expect(200);
     assert!(results["results"].as_array().unwrap().iter().all(|result| result["id"].is_string()), "{results:#}");
 }
+
+/// Nothing about them is hostile: there is much to read.
+#[test]
+fn large_payloads_are_read_beside_everything_else() {
+    let host = TestHost::builder().workers(0).start();
+    let rows = HandlerModule::serving([KindOf::any("rows").input(r#"{"type": "array"}"#)]);
+    host.upload_bytes("rows", &rows.wasm());
+    let request = json!({"kind": "rows", "payload": vec![json!({"a": 0}); 100_000]});
+    for reply in post_all(&host, &vec![request; 48]) {
+        reply.expect_status(201);
+    }
+}

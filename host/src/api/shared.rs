@@ -13,6 +13,7 @@ use super::openapi::Document;
 use super::state::ApiState;
 use super::turns::Turns;
 use crate::job::QueueName;
+use crate::schema::SlowWork;
 use crate::store::TenantId;
 
 /// Modules compiled at once.
@@ -42,6 +43,8 @@ pub(super) struct Api {
     /// For what requests bring.
     pub(super) bodies: BodyRoom,
     pub(super) uploads: Turns,
+    /// The turns of payloads that are only read and checked elsewhere because they are large.
+    pub(super) large_payloads: SlowWork,
     pub(super) batches: Turns,
     pub(super) backups: Arc<Semaphore>,
     pub(super) requests: Semaphore,
@@ -67,6 +70,7 @@ impl Api {
             bodies: BodyRoom::for_bodies_of(body_bytes_max),
             uploads: Turns::new(UPLOADS_MAX, "uploads"),
             batches: Turns::new(BATCHES_MAX, "batches"),
+            large_payloads: SlowWork::default(),
             backups: Arc::new(Semaphore::new(BACKUPS_MAX)),
             requests: Semaphore::new(requests_max(connections_max)),
             default_queue: QueueName::default_queue(),

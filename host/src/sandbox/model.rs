@@ -61,6 +61,9 @@ pub enum SandboxError {
     /// The module's bytes are not in the store.
     #[error("the bytes of {0} are not in the store")]
     Missing(Digest),
+    /// What is stored under the digest has another one.
+    #[error("the stored bytes of {0} are damaged: restore a backup, or upload the module built anew")]
+    Damaged(Digest),
     /// The pool is exhausted or the system refused memory.
     #[error("cannot instantiate: {0}")]
     Instantiate(String),

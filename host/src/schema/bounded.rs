@@ -19,6 +19,8 @@ const SCHEMA_BYTES_MAX: usize = 256 << 10;
 const SUBSCHEMAS_ON_ANY_STACK_MAX: usize = 48;
 /// What a schema in the schema takes when compiled, about, bytes.
 const SUBSCHEMA_BYTES: usize = 1 << 10;
+/// What a value in the schema takes, a name included, when compiled and kept for messages, about, bytes.
+const VALUE_BYTES: usize = 160;
 /// Processor time of a check beside other work: many times what an honest one takes.
 const QUICK_CPU_MAX: Duration = Duration::from_millis(2);
 /// Its stack, bytes: most of what a thread of ours has is still free where values are checked.
@@ -81,7 +83,8 @@ impl BoundedSchema {
         let shape = shape::inspect(&schema)?;
         let patterns = Patterns::compile(&shape.patterns)?;
         let (subschemas, name_states) = (shape.subschemas, patterns.name_states);
-        let bytes = patterns.bytes + text_bytes + shape.compiled.saturating_mul(SUBSCHEMA_BYTES);
+        let values_bytes = values(&schema).saturating_mul(VALUE_BYTES);
+        let bytes = patterns.bytes + text_bytes + values_bytes + shape.compiled.saturating_mul(SUBSCHEMA_BYTES);
         let validator = if subschemas <= SUBSCHEMAS_ON_ANY_STACK_MAX {
             build(&schema, patterns)
         } else {
@@ -145,6 +148,15 @@ impl std::fmt::Debug for BoundedSchema {
 
 /// Nothing is fetched from anywhere. Patterns were compiled before, within bounds; those for names the evaluator
 /// compiles once more for itself.
+/// Values and names of members in a value; the parser has bounded how deep they are nested.
+fn values(value: &Value) -> usize {
+    match value {
+        Value::Array(elements) => 1 + elements.iter().map(values).sum::<usize>(),
+        Value::Object(members) => 1 + members.values().map(|member| 1 + values(member)).sum::<usize>(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 1,
+    }
+}
+
 fn build(schema: &Value, patterns: Patterns) -> Result<Validator<MeteredJson>, String> {
     let for_names = PatternOptions::regex()
         .size_limit(NAME_PATTERN_COMPILED_BYTES_MAX)
@@ -301,7 +313,9 @@ mod tests {
             (r"\bword\b", "a wörd word", "swords"),
             (r"(?i)^(yes|no)$", "YES", "maybe"),
             (r"^\p{L}{1,64}$", "Ärger", "1"),
-            (r"^.{1,4096}$", "x", "\n"),
+            (r"^.{1,2000}$", "x", "\n"),
+            ("^.+$", "a b", "a\rb"),
+            ("^.+$", "ä", "a\u{2028}b"),
         ] {
             let schema = compiled(&json!({ "pattern": pattern }));
             assert_eq!(schema.check(&json!(valid), Effort::Quick, 1), Verdict::Valid, "{pattern}");
@@ -362,6 +376,10 @@ mod tests {
         // The same one as often as they like.
         let same = compiled(&json!({"prefixItems": vec![json!({"pattern": r"\pL{11}"}); 128]}));
         assert!(same.bytes() < 2 << 20, "{}", same.bytes());
+        // Schemas without patterns take memory by their values.
+        let names: serde_json::Map<String, Value> = (0..17_000).map(|n| (n.to_string(), json!(["b"]))).collect();
+        let many = compiled(&json!({ "dependentRequired": names }));
+        assert!(many.bytes() > 7 << 20, "{}", many.bytes());
     }
 
     #[test]

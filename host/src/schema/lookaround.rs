@@ -15,6 +15,9 @@ const REFUSED: &str = "looks around or refers back in a way that cannot be check
                        after the `^` at its beginning (`^(?!…)…`), look back only right before the `$` at its end \
                        (`…(?<!…)$`), and leave out `\\1`";
 
+/// What `.` means in ECMA-262; the engine's own only leaves out `\n`.
+const ANY_BUT_LINE_ENDS: &str = r"[^\n\r\u2028\u2029]";
+
 /// The conditions a pattern consists of: itself, unless it looks around.
 pub(super) fn conditions(pattern: &str) -> Result<Vec<Condition>, String> {
     let outline = Outline::of(pattern).ok_or(REFUSED)?;
@@ -89,7 +92,7 @@ struct Group {
 /// What can be seen of a pattern without understanding it.
 #[derive(Debug, Default)]
 struct Outline {
-    /// With boundaries of words as ECMA-262 means them: of ASCII words.
+    /// With boundaries of words as ECMA-262 means them, of ASCII words, and with its `.`.
     text: String,
     groups: Vec<Group>,
     /// Outside of groups.
@@ -122,6 +125,11 @@ impl Outline {
                         _ => outline.text.push_str(escape),
                     }
                     rest = others;
+                    continue;
+                }
+                '.' if !in_class => {
+                    outline.text.push_str(ANY_BUT_LINE_ENDS);
+                    rest = after;
                     continue;
                 }
                 '[' => in_class = true,
@@ -164,7 +172,8 @@ mod tests {
             ("", vec![(true, "")]),
             (r"(?<year>\d)(?:x)(?i:y)", vec![(true, r"(?<year>\d)(?:x)(?i:y)")]),
             (r"\bfoo\B[\b]\\b", vec![(true, r"(?-u:\b)foo(?-u:\B)[\b]\\b")]),
-            ("^(?=.*[A-Z])(?!.*[(|])x$", vec![(true, "^(?:.*[A-Z])"), (false, "^(?:.*[(|])"), (true, "^x$")]),
+            ("^(?=a*[A-Z])(?!a*[(|])x$", vec![(true, "^(?:a*[A-Z])"), (false, "^(?:a*[(|])"), (true, "^x$")]),
+            (r"^(?=.a)[.]\.$", vec![(true, r"^(?:[^\n\r\u2028\u2029]a)"), (true, r"^[.]\.$")]),
             ("(?!(^xn--|-a$))^[a-z]$", vec![(false, "^(?:(^xn--|-a$))"), (true, "^[a-z]$")]),
             ("^(?!-)a(?<!-)$", vec![(false, "^(?:-)"), (false, "(?:-)$"), (true, "^a$")]),
             ("(?<=a)(?<!b)$", vec![(false, "(?:b)$"), (true, "(?:a)$"), (true, "$")]),

@@ -4,7 +4,7 @@
 //! database, and never runs ahead of it. So a database that ends before its mark has lost what was acknowledged.
 
 use std::fs::{File, OpenOptions};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,7 +35,13 @@ pub(super) enum FoundMark {
 
 /// Reads the directory's mark.
 pub(super) fn read_mark(data_dir: &Path) -> std::io::Result<FoundMark> {
-    match std::fs::read(data_dir.join(MARK_FILE)) {
+    // One byte more than it can have shows that it is damaged.
+    let read = File::open(data_dir.join(MARK_FILE)).and_then(|file| {
+        let mut bytes = Vec::with_capacity(RECORD_BYTES + 1);
+        file.take(RECORD_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    });
+    match read {
         Ok(bytes) => Ok(decode(&bytes).map_or(FoundMark::Damaged, FoundMark::Sound)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(FoundMark::Absent),
         Err(error) => Err(error),

@@ -15,7 +15,7 @@ pub(super) const STEP_BYTES: usize = 16 << 10;
 const LARGEST_BODIES_MAX: usize = 4;
 /// Least room there is, bytes, however small the largest body may be.
 const ROOM_BYTES_MIN: usize = 64 << 20;
-/// Longest wait for room.
+/// Longest wait for room, of one body in all: who holds some and waits for more keeps it from others.
 const ROOM_WAIT_MS_MAX: u64 = 5_000;
 
 /// Room for bodies. Cheap to clone.
@@ -28,6 +28,8 @@ pub(super) struct Taken {
     room: BodyRoom,
     permit: Option<OwnedSemaphorePermit>,
     steps: usize,
+    /// How long it may still wait.
+    patience: Duration,
 }
 
 impl BodyRoom {
@@ -41,7 +43,7 @@ impl BodyRoom {
     }
 
     pub(super) fn nothing_taken(&self) -> Taken {
-        Taken { room: self.clone(), permit: None, steps: 1 }
+        Taken { room: self.clone(), permit: None, steps: 1, patience: Duration::from_millis(ROOM_WAIT_MS_MAX) }
     }
 }
 
@@ -60,8 +62,14 @@ impl Taken {
         };
         let missing = u32::try_from(missing).unwrap_or(u32::MAX);
         let wanted = Arc::clone(&self.room.0).acquire_many_owned(missing);
-        let wait = Duration::from_millis(ROOM_WAIT_MS_MAX);
-        let given = tokio::time::timeout(wait, wanted).await.map_err(refused)?;
+        let given = if let Ok(given) = Arc::clone(&self.room.0).try_acquire_many_owned(missing) {
+            Ok(given)
+        } else {
+            let began = tokio::time::Instant::now();
+            let given = tokio::time::timeout(self.patience, wanted).await.map_err(refused)?;
+            self.patience = self.patience.saturating_sub(began.elapsed());
+            given
+        };
         let given = given.map_err(|error| ApiError::internal(&error))?;
         match &mut self.permit {
             Some(permit) => permit.merge(given),
@@ -92,6 +100,20 @@ mod tests {
         second.grow(STEP_BYTES).await.unwrap();
         drop(first);
         second.grow(4 * STEP_BYTES).await.unwrap();
+        // All its waits together have a bound.
+        let mut third = room.nothing_taken();
+        let began = tokio::time::Instant::now();
+        let waits = async {
+            third.grow(2 * STEP_BYTES).await?;
+            third.grow(3 * STEP_BYTES).await
+        };
+        let frees = async {
+            tokio::time::sleep(Duration::from_millis(ROOM_WAIT_MS_MAX / 2)).await;
+            let _freed = second.permit.as_mut().and_then(|permit| permit.split(1));
+        };
+        assert_eq!(tokio::join!(waits, frees).0.unwrap_err().code(), ProblemCode::Busy);
+        assert_eq!(began.elapsed(), Duration::from_millis(ROOM_WAIT_MS_MAX));
+        drop(third);
         drop(second);
         assert_eq!(room.0.available_permits(), 3);
     }

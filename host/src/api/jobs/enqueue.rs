@@ -19,7 +19,7 @@ use crate::api::extract::{NoParameters, parse_json, read_body, require_json};
 use crate::api::shared::{Api, Shared};
 use crate::api::wire::job::Job;
 use crate::job::JobId;
-use crate::schema::Effort;
+use crate::schema::{Effort, SlowWork};
 use crate::store::{EnqueueResult, JobRow, NewJob, QUEUES_MAX};
 
 /// How long a payload that takes long to check waits for its turn and for the result, and how long for schemas to be
@@ -27,6 +27,8 @@ use crate::store::{EnqueueResult, JobRow, NewJob, QUEUES_MAX};
 const SLOW_CHECK_WAIT_MAX: Duration = Duration::from_secs(15);
 /// How often schemas are waited for that are forgotten, or replaced, as soon as they are compiled.
 pub(super) const COMPILED_AGAIN_MAX: usize = 3;
+/// A body up to this size is read and checked at once; a larger one would hold up other requests.
+const CHECKED_AT_ONCE_BYTES_MAX: usize = 32 << 10;
 /// Room for everything of a request that is not its payload, bytes.
 const REQUEST_FIELDS_BYTES_MAX: usize = 64 << 10;
 /// A first guess at the length of an answer beside the payload, bytes.
@@ -123,29 +125,41 @@ pub(in crate::api) async fn enqueue(
 
 /// Checks the request at once, or, when that takes long, on another thread.
 async fn check(api: &Arc<Api>, body: &Bytes, header_key: Option<&str>) -> Result<Result<NewJob, Refused>, ApiError> {
+    let elsewhere = || {
+        let (api, body, header_key) = (Arc::clone(api), body.clone(), header_key.map(str::to_owned));
+        move |effort| check_with(&api, &body, header_key.as_deref(), effort)
+    };
     for _ in 0..COMPILED_AGAIN_MAX {
-        let unfinished = {
-            // Not held longer than this: a wait must not keep an old catalog alive.
-            let catalog = api.store.catalog();
-            let mut rules = Rules::new(api, &catalog, Effort::Quick);
-            let checked = rules.check(parse_json::<JobRequest>(body)?, body, header_key);
-            match rules.unfinished() {
-                None => return Ok(checked),
-                Some(unfinished) => unfinished,
-            }
+        let checked = if body.len() <= CHECKED_AT_ONCE_BYTES_MAX {
+            check_with(api, body, header_key, Effort::Quick)?
+        } else {
+            let check = elsewhere();
+            in_turn(&api.large_payloads, SLOW_CHECK_WAIT_MAX, move || check(Effort::Quick)).await?
         };
-        if unfinished.uncompiled.is_empty() {
-            break;
+        match checked {
+            Ok(checked) => return Ok(checked),
+            Err(unfinished) if unfinished.uncompiled.is_empty() => break,
+            Err(unfinished) => compile(api, &unfinished).await?,
         }
-        compile(api, &unfinished).await?;
     }
-    let (shared, body, header_key) = (Arc::clone(api), body.clone(), header_key.map(str::to_owned));
-    check_slowly(api, SLOW_CHECK_WAIT_MAX, move || {
-        let catalog = shared.store.catalog();
-        let mut rules = Rules::new(&shared, &catalog, Effort::Thorough);
-        Ok(rules.check(parse_json::<JobRequest>(&body)?, &body, header_key.as_deref()))
-    })
-    .await
+    let check = elsewhere();
+    // With all the effort there is, nothing is left unfinished but what cannot be compiled in time.
+    let checked = check_slowly(api, SLOW_CHECK_WAIT_MAX, move || check(Effort::Thorough)).await?;
+    checked.map_err(|_| busy())
+}
+
+/// Reads the request and checks it; or says what has to come first.
+fn check_with(
+    api: &Api,
+    body: &Bytes,
+    header_key: Option<&str>,
+    effort: Effort,
+) -> Result<Result<Result<NewJob, Refused>, Unfinished>, ApiError> {
+    // Not held longer than this: a wait must not keep an old catalog alive.
+    let catalog = api.store.catalog();
+    let mut rules = Rules::new(api, &catalog, effort);
+    let checked = rules.check(parse_json::<JobRequest>(body)?, body, header_key);
+    Ok(rules.unfinished().map_or(Ok(checked), Err))
 }
 
 /// Waits for the schemas a request needs. One that cannot be compiled says so when it is asked for.
@@ -169,14 +183,27 @@ pub(super) async fn check_slowly<T: Send + 'static>(
     wait_max: Duration,
     work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
-    match tokio::time::timeout(wait_max, api.validators.slow_checks().run(work)).await {
+    in_turn(api.validators.slow_checks(), wait_max, work).await
+}
+
+async fn in_turn<T: Send + 'static>(
+    turns: &SlowWork,
+    wait_max: Duration,
+    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    match tokio::time::timeout(wait_max, turns.run(work)).await {
         Ok(Some(checked)) => checked,
-        Ok(None) | Err(_) => Err(ApiError::new(
-            ProblemCode::Busy,
-            "too many payloads that take long to check came at once; send them again later, or make the schemas of their \
-             kinds simpler",
-        )),
+        Ok(None) | Err(_) => Err(busy()),
     }
+}
+
+#[cold]
+fn busy() -> ApiError {
+    ApiError::new(
+        ProblemCode::Busy,
+        "too many payloads that take long to check came at once; send them again later, or make the schemas of their \
+         kinds simpler",
+    )
 }
 
 /// The job this request made when it came before; what is wrong with it now does not matter then.

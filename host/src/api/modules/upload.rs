@@ -96,6 +96,7 @@ fn refuse(error: UploadError) -> ApiError {
             SandboxError::Compile(error) => refuse_compile(&error, sentence),
             SandboxError::Engine(_)
             | SandboxError::Missing(_)
+            | SandboxError::Damaged(_)
             | SandboxError::Instantiate(_)
             | SandboxError::Crowded(_) => ApiError::internal(&error),
         },
