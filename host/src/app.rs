@@ -161,6 +161,10 @@ async fn serve(config: Arc<Config>, cores: usize) -> anyhow::Result<()> {
     store.close().await.context("the store did not close cleanly")?;
     tracing::info!("stopped");
     served.context("the HTTP server failed")?;
+    if store.failed().is_cancelled() {
+        // In the last moment.
+        broken.cancel();
+    }
     ensure_ended_well(&config, &taken_for_dead, &broken)
 }
 

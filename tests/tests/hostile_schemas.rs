@@ -207,7 +207,7 @@ fn a_batch_of_large_payloads_is_taken_as_each_of_them_is() {
 /// Nothing about them is hostile: there is much to read.
 #[test]
 fn large_payloads_are_read_beside_everything_else() {
-    let host = TestHost::builder().workers(0).start();
+    let host = TestHost::builder().workers(0).leaves_work_behind().start();
     let rows = HandlerModule::serving([KindOf::any("rows").input(r#"{"type": "array"}"#)]);
     host.upload_bytes("rows", &rows.wasm());
     let request = json!({"kind": "rows", "payload": vec![json!({"a": 0}); 100_000]});
