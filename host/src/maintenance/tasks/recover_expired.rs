@@ -24,10 +24,12 @@ impl Task for RecoverExpired {
     async fn run(&self) -> Result<Turn, StoreError> {
         let recovered = self.store.recover_expired(self.host, self.lease_ttl).await?;
         if !recovered.hosts.is_empty() {
-            tracing::warn!(
-                hosts = ?recovered.hosts, jobs = recovered.jobs, failed = recovered.failed,
-                "hosts were lost; what they ran is ready again"
-            );
+            let (hosts, jobs, failed) = (&recovered.hosts, recovered.jobs, recovered.failed);
+            if jobs + failed == 0 {
+                tracing::info!(?hosts, "hosts did not sign off; they ran nothing");
+            } else {
+                tracing::warn!(?hosts, jobs, failed, "hosts were lost; what they ran is ready again");
+            }
         }
         Ok(Turn::Done)
     }
