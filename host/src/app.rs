@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::allocator;
@@ -76,11 +77,7 @@ async fn serve(config: Arc<Config>, cores: usize) -> anyhow::Result<()> {
     // A host without one of its parts only looks alive.
     let broken = CancellationToken::new();
     shutdown.stop_when(broken.clone());
-    let (store_failed, breaks) = (store.failed(), broken.clone());
-    tokio::spawn(async move {
-        store_failed.cancelled().await;
-        breaks.cancel();
-    });
+    shutdown.stop_when(store.failed());
     let validators = Validators::default();
     let modules = Modules::new(
         store.clone(),
@@ -134,14 +131,12 @@ async fn serve(config: Arc<Config>, cores: usize) -> anyhow::Result<()> {
     let maintenance = tokio::spawn(watched(broken.clone(), maintenance.run(maintenance_stop.clone())));
     let dispatcher = dispatcher.run(shutdown.stop.clone(), shutdown.hurry.clone());
     let dispatcher = tokio::spawn(watched(broken.clone(), dispatcher));
-    let catalog_watch = tokio::spawn(watch_catalog(store.clone(), signals));
-    let compiles = tokio::spawn(compile_schemas(store.clone(), state.validators.clone()));
-    let warm_up = tokio::spawn(async move {
-        if let Err(error) = modules.warm_up().await {
-            tracing::warn!(%error, "could not load every module ahead of its jobs");
-        }
-    });
-    let give_back = tokio::spawn(give_back_memory());
+    // What is not waited for.
+    let mut beside = JoinSet::new();
+    beside.spawn(watch_catalog(store.clone(), signals));
+    beside.spawn(compile_schemas(store.clone(), state.validators.clone()));
+    beside.spawn(warm_up(modules));
+    beside.spawn(give_back_memory());
     tracing::info!("listening on http://{}", listener.local_addr()?);
 
     // Guarantee 10: new requests first, then claims and attempts, then upkeep, then the store.
@@ -150,10 +145,7 @@ async fn serve(config: Arc<Config>, cores: usize) -> anyhow::Result<()> {
     dispatcher.await.context("the dispatcher failed")?;
     maintenance_stop.cancel();
     maintenance.await.context("upkeep failed")?;
-    catalog_watch.abort();
-    compiles.abort();
-    warm_up.abort();
-    give_back.abort();
+    beside.abort_all();
     close(sandbox).await?;
     if let Err(error) = store.retire_host(host).await {
         tracing::warn!(%error, "could not sign off; the next start recovers what is left");
@@ -161,11 +153,14 @@ async fn serve(config: Arc<Config>, cores: usize) -> anyhow::Result<()> {
     store.close().await.context("the store did not close cleanly")?;
     tracing::info!("stopped");
     served.context("the HTTP server failed")?;
-    if store.failed().is_cancelled() {
-        // In the last moment.
-        broken.cancel();
+    ensure_ended_well(&config, &taken_for_dead, broken.is_cancelled() || store.failed().is_cancelled())
+}
+
+/// Loads what waiting jobs need before they ask for it.
+async fn warm_up(modules: Modules) {
+    if let Err(error) = modules.warm_up().await {
+        tracing::warn!(%error, "could not load every module ahead of its jobs");
     }
-    ensure_ended_well(&config, &taken_for_dead, &broken)
 }
 
 /// Ends the guest threads; no guest runs any more.
@@ -178,12 +173,8 @@ async fn close(sandbox: Sandbox) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn ensure_ended_well(
-    config: &Config,
-    taken_for_dead: &CancellationToken,
-    broken: &CancellationToken,
-) -> anyhow::Result<()> {
-    anyhow::ensure!(!broken.is_cancelled(), "a part of the host failed (see its log above); start it again");
+fn ensure_ended_well(config: &Config, taken_for_dead: &CancellationToken, is_broken: bool) -> anyhow::Result<()> {
+    anyhow::ensure!(!is_broken, "a part of the host failed (see its log above); start it again");
     anyhow::ensure!(
         !taken_for_dead.is_cancelled(),
         "another host took this one for dead and freed its jobs (was it frozen for longer than lease_ttl, or is a second \

@@ -140,11 +140,11 @@ fn a_failed_sync_loses_nothing_that_is_acknowledged_after_it() {
     acknowledged.extend((0..20).map(|_| job_id(&enqueue(&next).unwrap().expect(201))));
     next.kill9();
     site.cut.cut(&site.data_dir());
-    let last = host().start();
-    let lost: Vec<_> = acknowledged.iter().filter(|id| last.get(&format!("/v1/jobs/{id}")).status != 200).collect();
+    let third = host().start();
+    let lost: Vec<_> = acknowledged.iter().filter(|id| third.get(&format!("/v1/jobs/{id}")).status != 200).collect();
     assert!(lost.is_empty(), "{} of {} acknowledged jobs are gone", lost.len(), acknowledged.len());
     for id in &acknowledged {
-        last.wait_for(id, "succeeded");
+        third.wait_for(id, "succeeded");
     }
 }
 

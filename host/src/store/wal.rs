@@ -86,14 +86,14 @@ impl Checkpointing {
         let (wake, woken) = bounded(1);
         let copied = Arc::new(AtomicBool::new(false));
         let sync_failed = Arc::new(AtomicBool::new(false));
-        let copier = Copier {
+        let side = Copier {
             connection: Arc::clone(&connection),
             copied: Arc::clone(&copied),
             sync_failed: Arc::clone(&sync_failed),
         };
         let thread = std::thread::Builder::new()
             .name("store-checkpoint".to_owned())
-            .spawn(move || copier.copy_when_woken(file, &woken))
+            .spawn(move || side.copy_when_woken(file, &woken))
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
         Ok(Self {
             wake: Some(wake),
