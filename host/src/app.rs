@@ -287,3 +287,17 @@ impl ArtifactSource for StoredModules {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn bytes_of_another_digest_are_not_handed_on() {
+        let bytes = Bytes::from_static(b"a module");
+        let digest = Digest(Sha256::digest(&bytes).into());
+        assert!(checked(bytes.clone(), digest).await.is_ok_and(|checked| checked == bytes));
+        let damaged = checked(Bytes::from_static(b"b module"), digest).await;
+        assert!(matches!(damaged, Err(SandboxError::Damaged(of)) if of == digest), "{damaged:?}");
+    }
+}

@@ -10,6 +10,7 @@ pub mod events;
 pub mod job;
 pub mod maintenance;
 pub mod modules;
+mod niceness;
 pub mod sandbox;
 pub mod schema;
 pub mod shutdown;

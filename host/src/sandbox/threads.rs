@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::model::SandboxError;
+use crate::niceness;
 
 /// Steps of niceness below the rest of the process.
 const NICENESS: i32 = 10;
@@ -29,7 +30,7 @@ impl GuestThreads {
             .thread_name("stoker-guest")
             .event_interval(TASKS_BETWEEN_TIMERS)
             .enable_all()
-            .on_thread_start(lower_priority)
+            .on_thread_start(|| niceness::give_way(NICENESS, "guest threads"))
             .build()
             .map_err(|error| SandboxError::Engine(format!("cannot start the guest threads: {error}")))?;
         Ok(GuestThreads { handle: runtime.handle().clone(), runtime: Mutex::new(Some(runtime)) })
@@ -54,17 +55,4 @@ impl Drop for GuestThreads {
             runtime.shutdown_background();
         }
     }
-}
-
-#[cfg(target_os = "linux")]
-fn lower_priority() {
-    // On Linux a thread has a niceness of its own. Refused in some containers; the host then works all the same.
-    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS) {
-        tracing::debug!(%error, "guest threads keep the priority of the process");
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn lower_priority() {
-    tracing::debug!(NICENESS, "guest threads keep the priority of the process on this system");
 }

@@ -3,6 +3,8 @@
 use std::cell::Cell;
 use std::io;
 
+use crate::niceness;
+
 /// Stack for compiling and dropping the largest schemas, and for long checks, bytes. Only what is used is ever mapped.
 pub(super) const DEEP_STACK_BYTES: usize = 128 << 20;
 /// Steps of niceness below the rest of the process, and above the guests.
@@ -35,7 +37,7 @@ pub(super) fn drop_deep<T: Send + 'static>(dropped: T) {
 pub(super) fn spawn_deep(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     builder()
         .spawn(|| {
-            lower_priority();
+            niceness::give_way(NICENESS, "threads for schemas");
             deeply(work);
         })
         .map(drop)
@@ -48,17 +50,4 @@ fn builder() -> std::thread::Builder {
 fn deeply<T>(work: impl FnOnce() -> T) -> T {
     IS_DEEP.set(true);
     work()
-}
-
-#[cfg(target_os = "linux")]
-fn lower_priority() {
-    // On Linux a thread has a niceness of its own. Refused in some containers; the host then works all the same.
-    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS) {
-        tracing::debug!(%error, "threads for schemas keep the priority of the process");
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn lower_priority() {
-    tracing::debug!(NICENESS, "threads for schemas keep the priority of the process on this system");
 }

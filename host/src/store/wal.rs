@@ -124,7 +124,8 @@ impl Checkpointing {
         }
     }
 
-    /// Called before a transaction: whether the log has room for it. Never waits.
+    /// Called before a transaction: whether the log has room for it. Never waits for
+    /// a reader; before the first transaction an inherited log is folded in.
     pub(super) fn has_room(&mut self) -> Result<(), StoreError> {
         if self.sync_failed.load(Ordering::Acquire) {
             return Err(StoreError::SyncFailed("a sync of the database failed".to_owned()));

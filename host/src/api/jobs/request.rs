@@ -143,9 +143,7 @@ impl CpuTime {
         self.is_used_up.set(thread_cpu_time().saturating_sub(self.began) >= self.max);
         self.is_used_up.get()
     }
-}
 
-impl CpuTime {
     /// A check may have taken long: the next one looks at the clock.
     fn may_be_used_up(&self) {
         self.unlooked_bytes.set(0);
