@@ -1,15 +1,16 @@
 //! One attempt: from a claimed job to the finish that is written for it. What the guest does is an outcome; what
-//! follows from it is decided by `job::retry`.
+//! follows from it is decided by its terms.
 
 use std::time::Duration;
 
-use crate::job::kind::MAX_ATTEMPTS_LIMIT;
-use crate::job::retry::{self, RetryDecision, RetryPolicy};
-use crate::job::{AttemptContext, Clock, Failure, FailureReason, Lease, LimitBounds, Outcome, Receipt, Timestamp};
+use crate::attempt::Terms;
+use crate::job::{
+    AttemptContext, Clock, Failure, FailureReason, Lease, LimitBounds, Outcome, Progress, Receipt, Timestamp,
+};
 use crate::modules::Validators;
-use crate::sandbox::{Execution, Invocation, PlainSettings, Sandbox, SandboxError};
+use crate::sandbox::{Execution, Invocation, Sandbox, SandboxError};
 use crate::schema::{SharedSchema, Verdict};
-use crate::store::{ClaimedJob, Finish, Next};
+use crate::store::{ClaimedJob, Finish, ModuleVersionId, Next};
 
 use super::feed::FeedItem;
 
@@ -76,11 +77,12 @@ impl AttemptRunner {
             Ok(loaded) => loaded,
             Err(error) => return Attempt::Unavailable(job, error.to_string()),
         };
+        let terms = self.terms(&job);
         let invocation = Invocation {
             context: self.context(&job),
             payload: job.payload.clone(),
-            limits: self.limits(&job),
-            plain: plain_settings(&job),
+            limits: terms.limits(),
+            plain: terms.plain(),
             ready_at: job.ready_at,
             compiled,
             interrupt,
@@ -89,7 +91,7 @@ impl AttemptRunner {
         };
         let clock = &self.clock;
         match self.sandbox.run(&guest, invocation, || on_entry(&job, clock.now())).await {
-            Ok(execution) => finished(job, version.id, execution, progress.get()),
+            Ok(execution) => self.finished(job, version.id, execution, progress.get()),
             Err(error @ SandboxError::Crowded(_)) => Attempt::Crowded(job, error.to_string()),
             Err(error) => Attempt::Unavailable(job, error.to_string()),
         }
@@ -104,7 +106,7 @@ impl AttemptRunner {
         let now = self.clock.now();
         let queue_wait_us = u64::try_from(now.since(job.ready_at).as_micros()).unwrap_or(u64::MAX);
         Finish {
-            next: next_after(&job, failure, now),
+            next: self.terms(&job).next_after(failure, now, rand::random()),
             lease: job.lease,
             started_at: None,
             finished_at: now,
@@ -144,11 +146,36 @@ impl AttemptRunner {
         let _longest_is_over = tokio::time::timeout(longest, self.sandbox.end_of_one()).await;
     }
 
-    fn limits(&self, job: &ClaimedJob) -> crate::job::Limits {
-        let kind = &job.kind.settings.limits;
-        match &job.options {
-            Some(options) => self.bounds.resolve(&kind.overlaid_by(&options.limits)),
-            None => self.bounds.resolve(kind),
+    fn finished(
+        &self,
+        job: ClaimedJob,
+        version: ModuleVersionId,
+        execution: Execution,
+        progress: Option<Progress>,
+    ) -> Attempt {
+        let Execution { outcome, started_at, finished_at, receipt, log, log_lines_dropped } = execution;
+        let next = self.terms(&job).next(&outcome, finished_at, rand::random);
+        let finish = Finish {
+            lease: job.lease,
+            next,
+            started_at: Some(started_at),
+            finished_at,
+            receipt,
+            version: Some(version),
+            log,
+            log_lines_dropped,
+            progress,
+        };
+        Attempt::Made(finish, outcome)
+    }
+
+    fn terms<'a>(&'a self, job: &'a ClaimedJob) -> Terms<'a> {
+        Terms {
+            settings: &job.kind.settings,
+            options: job.options.as_deref(),
+            bounds: &self.bounds,
+            attempt: job.lease.attempt(),
+            max_attempts: job.max_attempts,
         }
     }
 
@@ -162,19 +189,8 @@ impl AttemptRunner {
             max_attempts: job.max_attempts,
             created_at: job.created_at,
             run_at: job.run_at,
-            deadline: self.clock.now().plus(self.limits(job).timeout),
+            deadline: self.clock.now().plus(self.terms(job).limits().timeout),
         }
-    }
-}
-
-fn plain_settings(job: &ClaimedJob) -> PlainSettings {
-    let settings = &job.kind.settings;
-    PlainSettings {
-        stdin: settings.stdin.unwrap_or_default(),
-        stdout: settings.stdout.unwrap_or_default(),
-        args: settings.args.clone().unwrap_or_default(),
-        env: settings.env.clone().unwrap_or_default(),
-        exit_failure: settings.exit_failure.unwrap_or_default(),
     }
 }
 
@@ -206,49 +222,4 @@ fn interrupted(reason: FailureReason) -> Failure {
         _ => "interrupted before it was entered",
     };
     Failure::new(reason, message)
-}
-
-fn finished(
-    job: ClaimedJob,
-    version: crate::store::ModuleVersionId,
-    execution: Execution,
-    progress: Option<crate::job::Progress>,
-) -> Attempt {
-    let Execution { outcome, started_at, finished_at, receipt, log, log_lines_dropped } = execution;
-    let next = match &outcome {
-        Outcome::Succeeded { output } => Next::Succeed(output.clone()),
-        Outcome::Suspended { resume_after } => Next::Suspend(finished_at.plus(retry::snooze_delay(*resume_after))),
-        Outcome::Failed(failure) => next_after(&job, failure.clone(), finished_at),
-    };
-    let finish = Finish {
-        lease: job.lease,
-        next,
-        started_at: Some(started_at),
-        finished_at,
-        receipt,
-        version: Some(version),
-        log,
-        log_lines_dropped,
-        progress,
-    };
-    Attempt::Made(finish, outcome)
-}
-
-fn next_after(job: &ClaimedJob, failure: Failure, now: Timestamp) -> Next {
-    let settings = &job.kind.settings;
-    let default_policy = RetryPolicy::default();
-    let policy = job
-        .options
-        .as_ref()
-        .and_then(|options| options.retry.as_ref())
-        .or(settings.retry.as_ref())
-        .unwrap_or(&default_policy);
-    let attempts_max = job.max_attempts.min(MAX_ATTEMPTS_LIMIT);
-    let chance = rand::random::<f64>();
-    match retry::decide(policy, settings.retry_on.as_deref(), &failure, job.lease.attempt(), attempts_max, chance) {
-        RetryDecision::RetryAfter(delay) => Next::Retry(failure, now.plus(delay)),
-        RetryDecision::GiveBack => Next::GiveBack(failure),
-        RetryDecision::Fail => Next::Fail(failure),
-        RetryDecision::Cancel => Next::Cancel(failure),
-    }
 }

@@ -1,57 +1,36 @@
-//! One upload: validate (isolated) → inspect → imports → compile (isolated) → link → describe → store → activate. Whatever fails, nothing
-//! of it is left: the artifact is forgotten, and chunks without a version are pruned by maintenance.
+//! One upload: examine → store → activate. Whatever fails, nothing of it is left: the artifact is forgotten, and chunks
+//! without a version are pruned by maintenance.
 
 use bytes::Bytes;
-use sha2::{Digest as _, Sha256};
 
+use super::examine::{Examined, digest_of, examine};
 use super::facade::{Modules, Upload, UploadError, Uploaded};
-use super::imports;
-use super::inspect::{Inspected, inspect, require_wasm};
+use crate::job::Digest;
 use crate::job::duration::whole_ms;
-use crate::job::{Digest, GuestType, KindDescription, KindName, KindSettings, ModuleName};
-use crate::sandbox::{LinkError, SandboxError};
 use crate::store::{ActivateResult, MODULE_CHUNK_BYTES, NewVersion, StoreError, VersionRow};
 
 impl Modules {
     pub(super) async fn upload_checked(&self, upload: Upload) -> Result<Uploaded, UploadError> {
-        require_wasm(&upload.wasm)?;
-        let wasm = upload.wasm.clone();
-        let digest = off_thread(move || Ok(Digest(Sha256::digest(&wasm).into()))).await?;
+        let digest = digest_of(&upload.wasm).await?;
         if let Some(uploaded) = self.activate_known(&upload, digest).await? {
             return Ok(uploaded);
         }
-        self.sandbox().validate(upload.wasm.clone()).await?;
-        let wasm = upload.wasm.clone();
-        let bounds = self.sandbox().instance_bounds();
-        let inspected = off_thread(move || inspect(&wasm, bounds)).await?;
-        let unknown =
-            imports::unknown(&inspected.imports, |module, name| self.sandbox().offers_core_import(module, name));
-        if !unknown.is_empty() {
-            return Err(UploadError::UnknownImports(unknown));
-        }
         // Another module, or another tenant, may serve the same bytes: a failure here must not take theirs away.
         let used_already = self.serves(digest);
-        let result = self.register(upload, digest, inspected).await;
+        let examined = examine(self.sandbox(), &upload.module, digest, &upload.wasm).await;
+        let result = match examined {
+            Ok(examined) => self.register(upload, digest, examined).await,
+            Err(refused) => Err(refused),
+        };
         if result.is_err() && !used_already {
             self.sandbox().forget(digest);
         }
         result
     }
 
-    async fn register(&self, upload: Upload, digest: Digest, inspected: Inspected) -> Result<Uploaded, UploadError> {
+    async fn register(&self, upload: Upload, digest: Digest, examined: Examined) -> Result<Uploaded, UploadError> {
         let Upload { tenant, module, wasm, force } = upload;
-        let Inspected { guest, imports } = inspected;
-        let compiled_in = self.sandbox().compile(digest, guest, wasm.clone()).await?;
-        match self.sandbox().link(digest, guest).await? {
-            Ok(()) => {}
-            Err(LinkError::Import(message)) => return Err(UploadError::UnknownImports(vec![message])),
-            Err(LinkError::Unfit(message)) => return Err(UploadError::NoEntry(message)),
-            Err(LinkError::TooLarge(message)) => return Err(UploadError::TooLarge(message)),
-        }
-        let kinds = match guest {
-            GuestType::Handler => self.sandbox().describe(digest).await?,
-            GuestType::ComponentCommand | GuestType::CoreCommand => vec![plain_kind(&module)],
-        };
+        let Examined { guest, imports, kinds, compiled_in } = examined;
         self.write_chunks(digest, &wasm).await?;
         let version = NewVersion {
             tenant,
@@ -59,7 +38,7 @@ impl Modules {
             digest,
             size_bytes: u64::try_from(wasm.len()).unwrap_or(u64::MAX),
             guest,
-            imports: imports.iter().map(ToString::to_string).collect(),
+            imports,
             kinds,
             compile_ms: whole_ms(compiled_in),
         };
@@ -98,26 +77,5 @@ fn activated(result: ActivateResult) -> Result<Option<(bool, VersionRow)>, Uploa
         ActivateResult::KindOwned { kind, module } => Err(UploadError::KindOwned { kind, module }),
         ActivateResult::KindsNeeded { kinds } => Err(UploadError::KindsNeeded(kinds)),
         ActivateResult::NotFound => Ok(None),
-    }
-}
-
-/// A plain command serves one kind, called like its module, and takes and gives anything.
-fn plain_kind(module: &ModuleName) -> KindDescription {
-    KindDescription {
-        name: KindName::from(module.clone()),
-        description: None,
-        input_schema: "true".to_owned(),
-        output_schema: "true".to_owned(),
-        settings: KindSettings::default(),
-    }
-}
-
-/// Hashing and reading 64 MiB takes a while.
-async fn off_thread<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, UploadError> + Send + 'static,
-) -> Result<T, UploadError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) => Err(SandboxError::Engine(format!("inspecting the module failed: {error}")).into()),
     }
 }

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use tokio::sync::watch;
 
+use crate::job::KindName;
 use crate::schema::{BoundedSchema, SharedSchema, SlowWork};
 use crate::store::{KindEntry, KindId, ModuleVersionId};
 
@@ -180,19 +181,22 @@ impl Validators {
     }
 
     fn validators(&self, kind: &KindEntry) -> Result<KindValidators, SchemaError> {
+        KindValidators::compile(&kind.name, &kind.input_schema, &kind.output_schema, &self.0.guest_checks)
+    }
+}
+
+impl KindValidators {
+    /// Compiles the schemas of a kind, whose slow checks take these turns. For a thread that nobody waits for.
+    pub fn compile(kind: &KindName, input: &str, output: &str, turns: &SlowWork) -> Result<Self, SchemaError> {
         let compile = |direction, schema: &str| {
             if accepts_anything(schema) {
                 return Ok(None);
             }
             let compiled = BoundedSchema::compile(schema);
-            let compiled =
-                compiled.map_err(|message| SchemaError { direction, kind: kind.name.to_string(), message })?;
-            Ok(Some(SharedSchema::new(compiled, self.0.guest_checks.clone())))
+            let compiled = compiled.map_err(|message| SchemaError { direction, kind: kind.to_string(), message })?;
+            Ok(Some(SharedSchema::new(compiled, turns.clone())))
         };
-        Ok(KindValidators {
-            input: compile("input", &kind.input_schema)?,
-            output: compile("output", &kind.output_schema)?,
-        })
+        Ok(KindValidators { input: compile("input", input)?, output: compile("output", output)? })
     }
 }
 

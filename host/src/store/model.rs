@@ -177,7 +177,7 @@ pub struct Finish {
 }
 
 /// What becomes of a job at the end of an execution.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Next {
     /// `succeeded`, with its output (JSON text).
     Succeed(Bytes),

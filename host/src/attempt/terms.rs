@@ -1,0 +1,123 @@
+//! What an attempt is made under: its kind's settings, its job's own options over them, within the host's bounds.
+
+use crate::job::kind::MAX_ATTEMPTS_LIMIT;
+use crate::job::retry::{self, RetryDecision, RetryPolicy};
+use crate::job::{Failure, JobOptions, KindSettings, LimitBounds, Limits, Outcome, Timestamp};
+use crate::sandbox::PlainSettings;
+use crate::store::Next;
+
+/// The terms of one attempt.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    /// In force for the kind: the operator's over the module's.
+    pub settings: &'a KindSettings,
+    /// What the job sets differently.
+    pub options: Option<&'a JobOptions>,
+    /// The host's.
+    pub bounds: &'a LimitBounds,
+    /// This attempt, from 1.
+    pub attempt: u32,
+    /// Attempts in all.
+    pub max_attempts: u32,
+}
+
+impl Terms<'_> {
+    /// The limits in force.
+    pub fn limits(&self) -> Limits {
+        let kind = &self.settings.limits;
+        match self.options {
+            Some(options) => self.bounds.resolve(&kind.overlaid_by(&options.limits)),
+            None => self.bounds.resolve(kind),
+        }
+    }
+
+    /// How a plain command is run.
+    pub fn plain(&self) -> PlainSettings {
+        let settings = self.settings;
+        PlainSettings {
+            stdin: settings.stdin.unwrap_or_default(),
+            stdout: settings.stdout.unwrap_or_default(),
+            args: settings.args.clone().unwrap_or_default(),
+            env: settings.env.clone().unwrap_or_default(),
+            exit_failure: settings.exit_failure.unwrap_or_default(),
+        }
+    }
+
+    /// What follows an execution that ended at this moment. `chance` in 0.0..1.0 decides the jitter.
+    pub fn next(&self, outcome: &Outcome, ended_at: Timestamp, chance: impl FnOnce() -> f64) -> Next {
+        match outcome {
+            Outcome::Succeeded { output } => Next::Succeed(output.clone()),
+            Outcome::Suspended { resume_after } => Next::Suspend(ended_at.plus(retry::snooze_delay(*resume_after))),
+            Outcome::Failed(failure) => self.next_after(failure.clone(), ended_at, chance()),
+        }
+    }
+
+    /// What follows a failure.
+    pub fn next_after(&self, failure: Failure, ended_at: Timestamp, chance: f64) -> Next {
+        let default_policy = RetryPolicy::default();
+        let policy = self
+            .options
+            .and_then(|options| options.retry.as_ref())
+            .or(self.settings.retry.as_ref())
+            .unwrap_or(&default_policy);
+        let attempts_max = self.max_attempts.min(MAX_ATTEMPTS_LIMIT);
+        let retry_on = self.settings.retry_on.as_deref();
+        match retry::decide(policy, retry_on, &failure, self.attempt, attempts_max, chance) {
+            RetryDecision::RetryAfter(delay) => Next::Retry(failure, ended_at.plus(delay)),
+            RetryDecision::GiveBack => Next::GiveBack(failure),
+            RetryDecision::Fail => Next::Fail(failure),
+            RetryDecision::Cancel => Next::Cancel(failure),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::job::{FailureReason, HandlerVerdict, LimitRequest, StdinFormat};
+
+    #[test]
+    fn the_job_has_the_last_word_within_the_bounds() {
+        let bounds = LimitBounds::default();
+        let kind = LimitRequest { fuel: Some(7), timeout_ms: Some(1_000), ..LimitRequest::default() };
+        let settings = KindSettings { limits: kind, stdin: Some(StdinFormat::Text), ..KindSettings::default() };
+        let limits = LimitRequest { timeout_ms: Some(2_000), memory_bytes: Some(u64::MAX), ..LimitRequest::default() };
+        let options = JobOptions { limits, ..JobOptions::default() };
+        let terms =
+            Terms { settings: &settings, options: Some(&options), bounds: &bounds, attempt: 1, max_attempts: 3 };
+        let limits = terms.limits();
+        assert_eq!((limits.fuel, limits.timeout), (7, Duration::from_secs(2)));
+        assert_eq!(limits.memory_bytes, bounds.ceilings.memory_bytes);
+        assert_eq!(terms.plain().stdin, StdinFormat::Text);
+        assert_eq!(Terms { options: None, ..terms }.limits().timeout, Duration::from_secs(1));
+    }
+
+    #[test]
+    fn what_follows() {
+        let fixed = |seconds| Some(RetryPolicy::Fixed { delay: Duration::from_secs(seconds) });
+        let settings = KindSettings { retry: fixed(9), ..KindSettings::default() };
+        let options = JobOptions { retry: fixed(4), ..JobOptions::default() };
+        let bounds = LimitBounds::default();
+        let first = Terms { settings: &settings, options: None, bounds: &bounds, attempt: 1, max_attempts: 2 };
+        let now = Timestamp(1_000);
+        let next = |terms: Terms<'_>, failure: &Failure| terms.next(&Outcome::Failed(failure.clone()), now, || 0.0);
+        let trap = Failure::new(FailureReason::Trap, "x");
+        let fuel = Failure::new(FailureReason::FuelExhausted, "x");
+        let cancelled = Failure::new(FailureReason::Cancelled, "x");
+        let insists = fuel.clone().with_verdict(HandlerVerdict::Retry { after: Some(Duration::from_secs(1)) });
+        for (terms, failure, expected) in [
+            (first, &trap, Next::Retry(trap.clone(), Timestamp(10_000))),
+            (Terms { options: Some(&options), ..first }, &trap, Next::Retry(trap.clone(), Timestamp(5_000))),
+            (Terms { attempt: 2, ..first }, &trap, Next::Fail(trap.clone())),
+            (first, &fuel, Next::Fail(fuel.clone())),
+            (first, &insists, Next::Retry(insists.clone(), Timestamp(2_000))),
+            (first, &cancelled, Next::Cancel(cancelled.clone())),
+        ] {
+            assert_eq!(next(terms, failure), expected);
+        }
+        let snooze = Outcome::Suspended { resume_after: Duration::ZERO };
+        assert_eq!(first.next(&snooze, now, || 0.0), Next::Suspend(Timestamp(1_100)));
+    }
+}

@@ -1,0 +1,84 @@
+//! What a module is and serves, found out in the sandbox alone: validate (isolated) → inspect → imports → compile
+//! (isolated) → link → describe. Stores nothing but the artifact, which whoever asked keeps or forgets.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+
+use super::facade::UploadError;
+use super::imports;
+use super::inspect::{Inspected, inspect, require_wasm};
+use crate::job::{Digest, GuestType, KindDescription, KindName, KindSettings, ModuleName};
+use crate::sandbox::{LinkError, Sandbox, SandboxError};
+
+/// A module that can be run here.
+#[derive(Clone, Debug)]
+pub struct Examined {
+    /// How it is called.
+    pub guest: GuestType,
+    /// What it imports.
+    pub imports: Vec<String>,
+    /// What it serves; at least one.
+    pub kinds: Vec<KindDescription>,
+    /// Time it took to compile, or to find that it was compiled before.
+    pub compiled_in: Duration,
+}
+
+/// The digest of what looks like WebAssembly.
+pub async fn digest_of(wasm: &Bytes) -> Result<Digest, UploadError> {
+    require_wasm(wasm)?;
+    let wasm = wasm.clone();
+    off_thread(move || Ok(Digest(Sha256::digest(&wasm).into()))).await
+}
+
+/// Takes the bytes of a module through the sandbox. What is refused may have left an artifact.
+pub async fn examine(
+    sandbox: &Sandbox,
+    module: &ModuleName,
+    digest: Digest,
+    wasm: &Bytes,
+) -> Result<Examined, UploadError> {
+    sandbox.validate(wasm.clone()).await?;
+    let bytes = wasm.clone();
+    let bounds = sandbox.instance_bounds();
+    let Inspected { guest, imports } = off_thread(move || inspect(&bytes, bounds)).await?;
+    let unknown = imports::unknown(&imports, |module, name| sandbox.offers_core_import(module, name));
+    if !unknown.is_empty() {
+        return Err(UploadError::UnknownImports(unknown));
+    }
+    let compiled_in = sandbox.compile(digest, guest, wasm.clone()).await?;
+    match sandbox.link(digest, guest).await? {
+        Ok(()) => {}
+        Err(LinkError::Import(message)) => return Err(UploadError::UnknownImports(vec![message])),
+        Err(LinkError::Unfit(message)) => return Err(UploadError::NoEntry(message)),
+        Err(LinkError::TooLarge(message)) => return Err(UploadError::TooLarge(message)),
+    }
+    let kinds = match guest {
+        GuestType::Handler => sandbox.describe(digest).await?,
+        GuestType::ComponentCommand | GuestType::CoreCommand => vec![plain_kind(module)],
+    };
+    let imports = imports.iter().map(ToString::to_string).collect();
+    Ok(Examined { guest, imports, kinds, compiled_in })
+}
+
+/// A plain command serves one kind, called like its module, and takes and gives anything.
+fn plain_kind(module: &ModuleName) -> KindDescription {
+    KindDescription {
+        name: KindName::from(module.clone()),
+        description: None,
+        input_schema: "true".to_owned(),
+        output_schema: "true".to_owned(),
+        settings: KindSettings::default(),
+    }
+}
+
+/// Hashing and reading 64 MiB takes a while.
+async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, UploadError> + Send + 'static,
+) -> Result<T, UploadError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(SandboxError::Engine(format!("inspecting the module failed: {error}")).into()),
+    }
+}
