@@ -2,6 +2,7 @@
 
 #![cfg_attr(test, allow(clippy::expect_used, clippy::unwrap_used))]
 
+mod changes;
 mod delete;
 mod facade;
 mod imports;
@@ -10,5 +11,6 @@ mod upload;
 mod validators;
 mod warm_up;
 
-pub use facade::{Modules, ModulesOptions, Upload, UploadError, Uploaded};
+pub use changes::{Changes, ChangesError, JobsMet, KindChange, KindChanges, RefusedJob};
+pub use facade::{Activation, Modules, ModulesOptions, Upload, UploadError, Uploaded};
 pub use validators::{KindValidators, SchemaError, Validators, accepts_anything};

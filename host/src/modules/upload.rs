@@ -1,23 +1,23 @@
-//! One upload: validate (isolated) → inspect → imports → compile (isolated) → link → describe → store → activate. Whatever fails, nothing
+//! One upload: validate (isolated) → inspect → imports → compile (isolated) → link → describe → store → activate (or not yet). Whatever fails, nothing
 //! of it is left: the artifact is forgotten, and chunks without a version are pruned by maintenance.
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
-use super::facade::{Modules, Upload, UploadError, Uploaded};
+use super::facade::{Activation, Modules, Upload, UploadError, Uploaded};
 use super::imports;
 use super::inspect::{Inspected, inspect, require_wasm};
 use crate::job::duration::whole_ms;
 use crate::job::{Digest, GuestType, KindDescription, KindName, KindSettings, ModuleName};
 use crate::sandbox::{LinkError, SandboxError};
-use crate::store::{ActivateResult, MODULE_CHUNK_BYTES, NewVersion, StoreError, VersionRow};
+use crate::store::{ActivateResult, MODULE_CHUNK_BYTES, NewVersion, StoreError, StoredVersion, VersionRow};
 
 impl Modules {
     pub(super) async fn upload_checked(&self, upload: Upload) -> Result<Uploaded, UploadError> {
         require_wasm(&upload.wasm)?;
         let wasm = upload.wasm.clone();
         let digest = off_thread(move || Ok(Digest(Sha256::digest(&wasm).into()))).await?;
-        if let Some(uploaded) = self.activate_known(&upload, digest).await? {
+        if let Some(uploaded) = self.known(&upload, digest).await? {
             return Ok(uploaded);
         }
         self.sandbox().validate(upload.wasm.clone()).await?;
@@ -39,7 +39,7 @@ impl Modules {
     }
 
     async fn register(&self, upload: Upload, digest: Digest, inspected: Inspected) -> Result<Uploaded, UploadError> {
-        let Upload { tenant, module, wasm, force } = upload;
+        let Upload { tenant, module, wasm, activation } = upload;
         let Inspected { guest, imports } = inspected;
         let compiled_in = self.sandbox().compile(digest, guest, wasm.clone()).await?;
         match self.sandbox().link(digest, guest).await? {
@@ -63,19 +63,30 @@ impl Modules {
             kinds,
             compile_ms: whole_ms(compiled_in),
         };
+        let force = match activation {
+            Activation::Later => {
+                let StoredVersion { created, version } = self.store().store_new(version).await?;
+                return Ok(Uploaded { created, version });
+            }
+            Activation::Now => false,
+            Activation::Forced => true,
+        };
         match activated(self.store().activate_new(version, force).await?)? {
             Some((created, version)) => Ok(Uploaded { created, version }),
             None => Err(StoreError::Internal("a new version was not found by its own activation".to_owned()).into()),
         }
     }
 
-    /// The same bytes came before for this module: only activated.
-    async fn activate_known(&self, upload: &Upload, digest: Digest) -> Result<Option<Uploaded>, UploadError> {
-        let Upload { tenant, module, force, .. } = upload;
-        if self.store().version(*tenant, module.clone(), digest).await?.is_none() {
-            return Ok(None);
-        }
-        let result = self.store().activate(*tenant, module.clone(), digest, *force).await?;
+    /// The same bytes came before for this module: at most activated.
+    async fn known(&self, upload: &Upload, digest: Digest) -> Result<Option<Uploaded>, UploadError> {
+        let Upload { tenant, module, activation, .. } = upload;
+        let Some(version) = self.store().version(*tenant, module.clone(), digest).await? else { return Ok(None) };
+        let force = match activation {
+            Activation::Later => return Ok(Some(Uploaded { created: false, version })),
+            Activation::Now => false,
+            Activation::Forced => true,
+        };
+        let result = self.store().activate(*tenant, module.clone(), digest, force).await?;
         // `None`: deleted in between; then it is an upload like any other.
         Ok(activated(result)?.map(|(_, version)| Uploaded { created: false, version }))
     }
