@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use stoker::job::{Clock, Digest, GuestType, ModuleName};
-use stoker::modules::{Modules, ModulesOptions, Upload, UploadError, Uploaded};
+use stoker::modules::{Activation, Modules, ModulesOptions, Upload, UploadError, Uploaded};
 use stoker::sandbox::{ArtifactSource, CompilerProcess, Sandbox, SandboxError, SandboxOptions};
 use stoker::store::{DeleteModuleResult, Store, StoreOptions, TenantId};
 use stoker::system_clock::SystemClock;
@@ -55,7 +55,9 @@ impl Host {
 
     async fn upload(&self, module: &str, wasm: impl Into<Bytes>) -> Result<Uploaded, UploadError> {
         let module = module.parse().unwrap();
-        self.modules.upload(Upload { tenant: TenantId::DEFAULT, module, wasm: wasm.into(), force: false }).await
+        self.modules
+            .upload(Upload { tenant: TenantId::DEFAULT, module, wasm: wasm.into(), activation: Activation::Now })
+            .await
     }
 
     fn artifacts(&self) -> usize {

@@ -31,6 +31,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(modules::list_versions))
         .routes(routes!(modules::delete_version))
         .routes(routes!(modules::download_version))
+        .routes(routes!(modules::version_changes))
         .routes(routes!(modules::activate))
         // What operators call.
         .routes(routes!(kinds::list_kinds))

@@ -1,9 +1,14 @@
 //! What the API sees of the upload pipeline.
 
+use super::changes::{Changes, ChangesError};
 use crate::job::{Digest, KindName, ModuleName};
 use crate::sandbox::{CompileError, DescribeError, Sandbox, SandboxError};
+use crate::schema::SlowWork;
 use crate::store::{DeleteModuleResult, Store, StoreError, TenantId, VersionRow};
 use bytes::Bytes;
+
+/// Versions compared at a time. Each uses a core for as long as [`super::changes`] says.
+const COMPARISONS_MAX: usize = 1;
 
 /// Bounds of an upload.
 #[derive(Clone, Copy, Debug)]
@@ -21,8 +26,19 @@ pub struct Upload {
     pub module: ModuleName,
     /// The bytes as sent.
     pub wasm: Bytes,
-    /// Activate although unfinished jobs need kinds it drops.
-    pub force: bool,
+    /// What follows once it is stored.
+    pub activation: Activation,
+}
+
+/// Whether the kinds of an upload run on it at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// It is stored only; what is active stays so.
+    Later,
+    /// Unless unfinished jobs need kinds it drops.
+    Now,
+    /// Although unfinished jobs may need kinds it drops.
+    Forced,
 }
 
 /// What an upload came to.
@@ -30,7 +46,7 @@ pub struct Upload {
 pub struct Uploaded {
     /// The digest was new for this module.
     pub created: bool,
-    /// The version, active now.
+    /// The version, active now unless that was to come later.
     pub version: VersionRow,
 }
 
@@ -99,12 +115,14 @@ pub struct Modules {
     store: Store,
     sandbox: Sandbox,
     options: ModulesOptions,
+    /// The turns of comparing versions: nobody's payload waits for them.
+    comparisons: SlowWork,
 }
 
 impl Modules {
     /// Over a store and a sandbox.
     pub fn new(store: Store, sandbox: Sandbox, options: ModulesOptions) -> Modules {
-        Modules { store, sandbox, options }
+        Modules { store, sandbox, options, comparisons: SlowWork::with_turns(COMPARISONS_MAX) }
     }
 
     /// The bounds of an upload; the size is for the API to keep, before a body is read whole.
@@ -112,9 +130,19 @@ impl Modules {
         self.options
     }
 
-    /// Takes an upload through the whole pipeline. The same bytes again are only activated.
+    /// Takes an upload through the whole pipeline. The same bytes again are at most activated.
     pub async fn upload(&self, upload: Upload) -> Result<Uploaded, UploadError> {
         self.upload_checked(upload).await
+    }
+
+    /// What activating a stored version would change, and for which waiting jobs. `None`: no such version.
+    pub async fn changes(
+        &self,
+        tenant: TenantId,
+        module: ModuleName,
+        digest: Digest,
+    ) -> Result<Option<Changes>, ChangesError> {
+        self.changes_to(tenant, module, digest).await
     }
 
     /// Deletes a version that is not active, and what was compiled of it.
@@ -145,6 +173,10 @@ impl Modules {
     /// Whether a version's artifact is being compiled now: its jobs wait as `compiling`.
     pub fn is_compiling(&self, digest: Digest) -> bool {
         self.sandbox.is_compiling(digest)
+    }
+
+    pub(super) fn comparisons(&self) -> &SlowWork {
+        &self.comparisons
     }
 
     pub(super) fn store(&self) -> &Store {

@@ -2,6 +2,7 @@
 
 #![cfg_attr(test, allow(clippy::expect_used, clippy::unwrap_used))]
 
+mod changes;
 mod delete;
 mod examine;
 mod facade;
@@ -11,6 +12,7 @@ mod upload;
 mod validators;
 mod warm_up;
 
+pub use changes::{Changes, ChangesError, JobsMet, KindChange, KindChanges, RefusedJob};
 pub use examine::{Examined, digest_of, examine};
-pub use facade::{Modules, ModulesOptions, Upload, UploadError, Uploaded};
+pub use facade::{Activation, Modules, ModulesOptions, Upload, UploadError, Uploaded};
 pub use validators::{KindValidators, SchemaError, Validators, accepts_anything};

@@ -1,18 +1,18 @@
-//! One upload: examine → store → activate. Whatever fails, nothing of it is left: the artifact is forgotten, and chunks
-//! without a version are pruned by maintenance.
+//! One upload: examine → store → activate (or not yet). Whatever fails, nothing of it is left: the artifact is forgotten,
+//! and chunks without a version are pruned by maintenance.
 
 use bytes::Bytes;
 
 use super::examine::{Examined, digest_of, examine};
-use super::facade::{Modules, Upload, UploadError, Uploaded};
+use super::facade::{Activation, Modules, Upload, UploadError, Uploaded};
 use crate::job::Digest;
 use crate::job::duration::whole_ms;
-use crate::store::{ActivateResult, MODULE_CHUNK_BYTES, NewVersion, StoreError, VersionRow};
+use crate::store::{ActivateResult, MODULE_CHUNK_BYTES, NewVersion, StoreError, StoredVersion, VersionRow};
 
 impl Modules {
     pub(super) async fn upload_checked(&self, upload: Upload) -> Result<Uploaded, UploadError> {
         let digest = digest_of(&upload.wasm).await?;
-        if let Some(uploaded) = self.activate_known(&upload, digest).await? {
+        if let Some(uploaded) = self.known(&upload, digest).await? {
             return Ok(uploaded);
         }
         // Another module, or another tenant, may serve the same bytes: a failure here must not take theirs away.
@@ -29,7 +29,7 @@ impl Modules {
     }
 
     async fn register(&self, upload: Upload, digest: Digest, examined: Examined) -> Result<Uploaded, UploadError> {
-        let Upload { tenant, module, wasm, force } = upload;
+        let Upload { tenant, module, wasm, activation } = upload;
         let Examined { guest, imports, kinds, compiled_in } = examined;
         self.write_chunks(digest, &wasm).await?;
         let version = NewVersion {
@@ -42,19 +42,30 @@ impl Modules {
             kinds,
             compile_ms: whole_ms(compiled_in),
         };
+        let force = match activation {
+            Activation::Later => {
+                let StoredVersion { created, version } = self.store().store_new(version).await?;
+                return Ok(Uploaded { created, version });
+            }
+            Activation::Now => false,
+            Activation::Forced => true,
+        };
         match activated(self.store().activate_new(version, force).await?)? {
             Some((created, version)) => Ok(Uploaded { created, version }),
             None => Err(StoreError::Internal("a new version was not found by its own activation".to_owned()).into()),
         }
     }
 
-    /// The same bytes came before for this module: only activated.
-    async fn activate_known(&self, upload: &Upload, digest: Digest) -> Result<Option<Uploaded>, UploadError> {
-        let Upload { tenant, module, force, .. } = upload;
-        if self.store().version(*tenant, module.clone(), digest).await?.is_none() {
-            return Ok(None);
-        }
-        let result = self.store().activate(*tenant, module.clone(), digest, *force).await?;
+    /// The same bytes came before for this module: at most activated.
+    async fn known(&self, upload: &Upload, digest: Digest) -> Result<Option<Uploaded>, UploadError> {
+        let Upload { tenant, module, activation, .. } = upload;
+        let Some(version) = self.store().version(*tenant, module.clone(), digest).await? else { return Ok(None) };
+        let force = match activation {
+            Activation::Later => return Ok(Some(Uploaded { created: false, version })),
+            Activation::Now => false,
+            Activation::Forced => true,
+        };
+        let result = self.store().activate(*tenant, module.clone(), digest, force).await?;
         // `None`: deleted in between; then it is an upload like any other.
         Ok(activated(result)?.map(|(_, version)| Uploaded { created: false, version }))
     }

@@ -11,6 +11,7 @@
 mod bounded;
 mod budget;
 mod deep_stack;
+mod difference;
 mod lookaround;
 mod metered;
 mod pattern;
@@ -19,4 +20,5 @@ mod slow;
 
 pub use bounded::{BoundedSchema, Effort, Verdict, Violation};
 pub use budget::{Exhausted, thread_cpu_time};
+pub use difference::difference;
 pub use slow::{SharedSchema, SlowWork};

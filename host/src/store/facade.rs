@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::backup::back_up;
-use super::catalog::{Catalog, ModuleVersionId, TenantId};
+use super::catalog::{Catalog, KindId, ModuleVersionId, TenantId};
 use super::claimant::Claimant;
 use super::draft::Draft;
 use super::enqueue_batch::{Batch, enqueue_batch};
@@ -24,7 +24,7 @@ use super::model::{
     ActivateResult, AttemptRow, BatchItem, BatchResult, CancelResult, CounterRow, DeleteModuleResult, DeleteResult,
     EnqueueResult, Finish, FinishResult, Heartbeat, HistoryEntry, HostRow, IdempotencyKey, JobDetail, JobFilter,
     JobRow, LeaseKey, LogPage, NewJob, NewVersion, OldestReady, Page, Promoted, QueueRow, Recovered, RetryResult,
-    StoreMetrics, VersionRow,
+    StoreMetrics, StoredVersion, UnfinishedPayloads, VersionRow,
 };
 use super::open::open;
 use super::operation::{Pending, PendingFinishes, Queued};
@@ -34,7 +34,7 @@ use super::store_clock::StoreClock;
 use super::wal::{WAL_BOUNDS, WalBounds};
 use super::{
     cancel, delete, enqueue, event_log, history, hosts, idempotency, job_detail, job_list, kinds, module_bytes,
-    modules, promote, queues, recover, release, retry,
+    modules, promote, queues, recover, release, retry, unfinished,
 };
 use crate::job::{
     Clock, Digest, Event, HostId, IdSequence, JobId, KindName, KindSettings, Lease, ModuleName, Progress, QueueName,
@@ -491,6 +491,11 @@ impl Store {
         self.write(Durability::Synced, move |sql, draft| modules::activate_new(sql, draft, &version, force)).await
     }
 
+    /// Stores a version whose chunks are written, and leaves active what is.
+    pub async fn store_new(&self, version: NewVersion) -> Result<StoredVersion, StoreError> {
+        self.write(Durability::Synced, move |sql, draft| modules::store_new(sql, draft, &version)).await
+    }
+
     /// Activates a stored version.
     pub async fn activate(
         &self,
@@ -503,7 +508,7 @@ impl Store {
             .await
     }
 
-    /// All modules: the active version of each.
+    /// All modules: of each the active version, or, where none is, the newest.
     pub async fn modules(
         &self,
         tenant: TenantId,
@@ -570,6 +575,17 @@ impl Store {
     ) -> Result<bool, StoreError> {
         self.write(Durability::Synced, move |sql, draft| kinds::set_kind_settings(sql, draft, tenant, &kind, &settings))
             .await
+    }
+
+    /// How many jobs of a kind have not ended, and payloads of those that wait, oldest first, those after `after`. A
+    /// bounded number of them: one page may be short, even empty, and still have a next one.
+    pub async fn unfinished_payloads(
+        &self,
+        tenant: TenantId,
+        kind: KindId,
+        after: Option<JobId>,
+    ) -> Result<UnfinishedPayloads, StoreError> {
+        self.read(move |sql, _| unfinished::unfinished_payloads(sql, tenant, kind, after)).await
     }
 
     // ---- upkeep: each does a bounded amount and returns whether more is left ----

@@ -7,7 +7,10 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::error::OpenError;
 
 /// In order; the number of a script is its place, from 1.
-const SCRIPTS: &[&str] = &[include_str!("../../../migrations/0001_foundation.sql")];
+const SCRIPTS: &[&str] = &[
+    include_str!("../../../migrations/0001_foundation.sql"),
+    include_str!("../../../migrations/0002_activated_at.sql"),
+];
 
 /// The schema version this binary writes.
 pub(super) fn known_version() -> i64 {

@@ -50,6 +50,7 @@ mod retry;
 mod rows;
 mod shared;
 mod store_clock;
+mod unfinished;
 mod wal;
 mod writer;
 

@@ -563,8 +563,30 @@ pub struct VersionRow {
     pub compile_ms: u64,
     /// When uploaded.
     pub created_at: Timestamp,
+    /// When it became the active one, last; `None`: never.
+    pub activated_at: Option<Timestamp>,
     /// Whether it is the active one.
     pub active: bool,
+}
+
+/// A version that was stored and not activated.
+#[derive(Clone, Debug)]
+pub struct StoredVersion {
+    /// `false`: the digest was stored before.
+    pub created: bool,
+    /// The version; it may be active from before.
+    pub version: VersionRow,
+}
+
+/// Jobs of one kind that have not ended, some of them with their payloads.
+#[derive(Clone, Debug)]
+pub struct UnfinishedPayloads {
+    /// How many there are, the running ones included.
+    pub unfinished: u64,
+    /// Of those that wait, oldest first.
+    pub waiting: Vec<(JobId, Bytes)>,
+    /// After which job to go on; `None`: there are no more.
+    pub next: Option<JobId>,
 }
 
 // ---- host, operations ---------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-//! Module versions: storing, activating, listing, deleting. Each change replaces the catalog.
+//! Module versions: storing, activating, listing, deleting. Each change of what is active or deleted replaces the catalog.
 
 use std::sync::Arc;
 
@@ -9,14 +9,14 @@ use super::catalog_rows::load_catalog;
 use super::codec::guest_from_word;
 use super::draft::Draft;
 use super::error::StoreError;
-use super::model::{ActivateResult, DeleteModuleResult, NewVersion, VersionRow};
+use super::model::{ActivateResult, DeleteModuleResult, NewVersion, StoredVersion, VersionRow};
 use super::module_bytes;
 use crate::job::{Digest, KindDescription, KindName, ModuleName, Timestamp};
 
 macro_rules! version_columns {
     () => {
         "SELECT module_versions.id, modules.name, digest, size_bytes, guest, imports, kinds, compile_ms, created_at,
-            module_versions.id IS modules.active_version
+            activated_at, module_versions.id IS modules.active_version
          FROM module_versions JOIN modules ON modules.id = module_id WHERE deleted_at IS NULL"
     };
 }
@@ -27,9 +27,13 @@ const INSERT_VERSION: &str = "INSERT INTO module_versions
     (tenant_id, module_id, digest, size_bytes, guest, imports, kinds, compile_ms, created_at)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 const FIND_VERSION: &str = concat!(version_columns!(), " AND modules.id = ?1 AND digest = ?2");
-const ACTIVE_VERSIONS: &str = concat!(
+/// Of each module the active version, or, where none is, the newest.
+const MODULES: &str = concat!(
     version_columns!(),
-    " AND modules.tenant_id = ?1 AND module_versions.id = modules.active_version AND (?2 IS NULL OR modules.name > ?2)
+    " AND modules.tenant_id = ?1 AND module_versions.id = coalesce(modules.active_version,
+            (SELECT max(newest.id) FROM module_versions AS newest
+             WHERE newest.module_id = modules.id AND newest.deleted_at IS NULL))
+        AND (?2 IS NULL OR modules.name > ?2)
     ORDER BY modules.name LIMIT ?3"
 );
 /// The active version, or, where none is, the newest.
@@ -42,6 +46,11 @@ const VERSIONS: &str = concat!(
     " AND modules.id = ?1 AND module_versions.id < ?2 ORDER BY module_versions.id DESC LIMIT ?3"
 );
 const SET_ACTIVE: &str = "UPDATE modules SET active_version = ?2 WHERE id = ?1";
+// After those of all other versions, whatever the wall clock did: rolling back goes by the order.
+const NOTE_ACTIVATION: &str = "UPDATE module_versions
+    SET activated_at = max(?3, 1 + coalesce((SELECT max(others.activated_at) FROM module_versions AS others
+        WHERE others.module_id = ?1 AND others.id <> ?2), 0))
+    WHERE id = ?2 RETURNING activated_at";
 const DIGESTS: &str = "SELECT digest FROM module_versions WHERE module_id = ?1 AND deleted_at IS NULL";
 const DELETE_VERSION: &str = "UPDATE module_versions SET deleted_at = ?2 WHERE id = ?1";
 const DELETE_VERSIONS: &str = "UPDATE module_versions SET deleted_at = ?2 WHERE module_id = ?1 AND deleted_at IS NULL";
@@ -66,16 +75,39 @@ pub(super) fn activate_new(
     new: &NewVersion,
     force: bool,
 ) -> Result<ActivateResult, StoreError> {
-    let NewVersion { tenant, module, digest, size_bytes, guest, imports, kinds, compile_ms } = new;
-    if module_bytes::size(sql, *digest)? != *size_bytes {
-        return Err(StoreError::Internal(format!("the chunks of {digest} are not all written")));
-    }
+    require_chunks(sql, new)?;
     // Judged before anything is written: a refusal leaves no trace.
-    let existing = find_module(sql, *tenant, module)?;
-    if let Some(refusal) = refuse(sql, draft, *tenant, existing, kinds, force)? {
+    let existing = find_module(sql, new.tenant, &new.module)?;
+    if let Some(refusal) = refuse(sql, draft, new.tenant, existing, &new.kinds, force)? {
         return Ok(refusal);
     }
-    let module_id = match existing {
+    let (module_id, version, created) = insert(sql, draft, new)?;
+    let kinds = version.kinds.clone();
+    switch(sql, draft, Target { tenant: new.tenant, module_id, kinds: &kinds, version }, created)
+}
+
+/// Stores a version whose chunks are written, and leaves active what is.
+pub(super) fn store_new(sql: &Connection, draft: &mut Draft, new: &NewVersion) -> Result<StoredVersion, StoreError> {
+    require_chunks(sql, new)?;
+    let (_, version, created) = insert(sql, draft, new)?;
+    if created {
+        reload(sql, draft)?;
+    }
+    Ok(StoredVersion { created, version })
+}
+
+fn require_chunks(sql: &Connection, new: &NewVersion) -> Result<(), StoreError> {
+    if module_bytes::size(sql, new.digest)? == new.size_bytes {
+        return Ok(());
+    }
+    Err(StoreError::Internal(format!("the chunks of {} are not all written", new.digest)))
+}
+
+/// The rows of a version and its module, unless they are there already: the module's number, the version, and whether
+/// it is new.
+fn insert(sql: &Connection, draft: &Draft, new: &NewVersion) -> Result<(i64, VersionRow, bool), StoreError> {
+    let NewVersion { tenant, module, digest, size_bytes, guest, imports, kinds, compile_ms } = new;
+    let module_id = match find_module(sql, *tenant, module)? {
         Some(id) => id,
         None => sql.prepare_cached(INSERT_MODULE)?.query_row(params![tenant.0, module.as_str()], |row| row.get(0))?,
     };
@@ -94,7 +126,7 @@ pub(super) fn activate_new(
         ])?;
     }
     let version = find_version(sql, module_id, *digest)?.ok_or_else(|| StoreError::internal("a version vanished"))?;
-    switch(sql, draft, &Target { tenant: *tenant, module_id, kinds: &version.kinds.clone(), version }, created)
+    Ok((module_id, version, created))
 }
 
 /// Activates a stored version.
@@ -111,7 +143,8 @@ pub(super) fn activate(
     if let Some(refusal) = refuse(sql, draft, tenant, Some(module_id), &version.kinds, force)? {
         return Ok(refusal);
     }
-    switch(sql, draft, &Target { tenant, module_id, kinds: &version.kinds.clone(), version }, false)
+    let kinds = version.kinds.clone();
+    switch(sql, draft, Target { tenant, module_id, kinds: &kinds, version }, false)
 }
 
 /// Why the module can't serve exactly these kinds, if it can't.
@@ -150,17 +183,23 @@ fn refuse(
 fn switch(
     sql: &Connection,
     draft: &mut Draft,
-    target: &Target<'_>,
+    target: Target<'_>,
     created: bool,
 ) -> Result<ActivateResult, StoreError> {
-    let Target { tenant, module_id, version, kinds } = target;
-    drop_kinds(sql, draft, *tenant, &dropped_kinds(sql, *module_id, kinds)?)?;
-    for kind in *kinds {
+    let Target { tenant, module_id, mut version, kinds } = target;
+    drop_kinds(sql, draft, tenant, &dropped_kinds(sql, module_id, kinds)?)?;
+    for kind in kinds {
         sql.prepare_cached(SERVE_KIND)?.execute(params![tenant.0, kind.name.as_str(), module_id])?;
     }
-    sql.prepare_cached(SET_ACTIVE)?.execute(params![module_id, version.id.0])?;
+    if !version.active {
+        sql.prepare_cached(SET_ACTIVE)?.execute(params![module_id, version.id.0])?;
+        let now = draft.now.as_ms();
+        let at =
+            sql.prepare_cached(NOTE_ACTIVATION)?.query_row(params![module_id, version.id.0, now], |row| row.get(0));
+        version = VersionRow { active: true, activated_at: Some(Timestamp(at?)), ..version };
+    }
     reload(sql, draft)?;
-    Ok(ActivateResult::Activated { created, version: Box::new(VersionRow { active: true, ..version.clone() }) })
+    Ok(ActivateResult::Activated { created, version: Box::new(version) })
 }
 
 fn dropped_kinds(
@@ -280,14 +319,14 @@ fn unused(sql: &Connection, digests: Vec<Digest>) -> Result<Vec<Digest>, StoreEr
     Ok(unused)
 }
 
-/// The active version of each module, by name, after a name.
+/// The version that stands for each module, by name, after a name.
 pub(super) fn modules(
     sql: &Connection,
     tenant: TenantId,
     after: Option<&ModuleName>,
     limit: usize,
 ) -> Result<Vec<VersionRow>, StoreError> {
-    read(sql, ACTIVE_VERSIONS, params![tenant.0, after.map(ModuleName::as_str), limit])
+    read(sql, MODULES, params![tenant.0, after.map(ModuleName::as_str), limit])
 }
 
 /// The version that stands for a module.
@@ -357,6 +396,7 @@ fn version_row(row: &Row<'_>) -> Result<VersionRow, StoreError> {
         kinds: serde_json::from_str(&kinds).map_err(StoreError::internal)?,
         compile_ms: row.get::<_, i64>(7)?.unsigned_abs(),
         created_at: Timestamp(row.get(8)?),
-        active: row.get(9)?,
+        activated_at: row.get::<_, Option<i64>>(9)?.map(Timestamp),
+        active: row.get(10)?,
     })
 }

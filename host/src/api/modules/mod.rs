@@ -1,11 +1,13 @@
 //! Modules: upload, look, roll back, delete.
 
 mod activate;
+mod changes;
 mod delete;
 mod inspect;
 mod upload;
 
 pub(super) use activate::*;
+pub(super) use changes::*;
 pub(super) use delete::*;
 pub(super) use inspect::*;
 pub(super) use upload::*;

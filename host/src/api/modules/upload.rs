@@ -4,46 +4,76 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
 
 use super::{FORCE_HINT, kind_owned, kinds_needed};
 use crate::api::error::{ApiError, FieldError, ProblemCode, quoted};
-use crate::api::extract::{Force, NamePath, Parameters, content_type_is, read_body};
+use crate::api::extract::{NamePath, Parameters, content_type_is, read_body};
 use crate::api::jobs::json;
 use crate::api::shared::Shared;
 use crate::api::wire::Binary;
 use crate::api::wire::module::ModuleVersion;
 use crate::job::ModuleName;
-use crate::modules::{Upload, UploadError};
+use crate::modules::{Activation, Upload, UploadError};
 use crate::sandbox::{CompileError, DescribeError, SandboxError};
 
 /// Most imports named in one refusal.
 const IMPORTS_NAMED_MAX: usize = 20;
 
+/// Parameters of an upload.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::api) struct UploadParameters {
+    #[serde(default)]
+    force: bool,
+    activate: Option<bool>,
+}
+
+impl UploadParameters {
+    fn activation(self) -> Result<Activation, ApiError> {
+        match (self.activate.unwrap_or(true), self.force) {
+            (true, false) => Ok(Activation::Now),
+            (true, true) => Ok(Activation::Forced),
+            (false, false) => Ok(Activation::Later),
+            (false, true) => Err(ApiError::new(
+                ProblemCode::InvalidQuery,
+                "`force` is about activating, and `activate=false` asks for none: leave one of them out",
+            )),
+        }
+    }
+}
+
 /// Upload a module
 ///
 /// The body is the WebAssembly module or component, as it is. It is checked, compiled in a process of its own, asked
-/// what it serves, stored by digest and activated; a refusal at any step leaves nothing behind.
+/// what it serves, stored by digest and activated; a refusal at any step leaves nothing behind. With `?activate=false` it
+/// is stored only, to be looked at (`…/changes`) and activated later.
 #[utoipa::path(
     put, path = "/v1/modules/{name}", tag = "modules",
     request_body(content((Binary = "application/wasm"), (Binary = "application/octet-stream"))),
-    params(("name" = String, Path), ("force" = Option<bool>, Query, description = "Activate although unfinished jobs need kinds it drops")),
+    params(
+        ("name" = String, Path),
+        ("force" = Option<bool>, Query, description = "Activate although unfinished jobs need kinds it drops"),
+        ("activate" = Option<bool>, Query, description = "`false`: store it, and leave active what is (default `true`)"),
+    ),
     responses(
-        (status = 201, body = ModuleVersion, description = "A new version, active now"),
-        (status = 200, body = ModuleVersion, description = "This version was uploaded before; active now"),
-        (status = 409, description = "`kind_owned`, `kinds_needed`"),
+        (status = 201, body = ModuleVersion, description = "A new version, active now unless `activate=false`"),
+        (status = 200, body = ModuleVersion, description = "This version was uploaded before; active now unless `activate=false`"),
+        (status = 409, description = "`kind_owned`, `kinds_needed`: it can't be activated, and is not stored"),
         (status = 413, description = "`body_too_large`"),
         (status = 415, description = "`unsupported_media_type`"),
         (status = 429, description = "`busy`: other uploads take their turns, or the memory for bodies"),
-        (status = 422, description = "`malformed_module` (with `offset`), `no_entry`, `module_limits`, `unknown_imports`, `compile_failed`, `describe_failed`"),
+        (status = 422, description = "`invalid_query`, `malformed_module` (with `offset`), `no_entry`, `module_limits`, `unknown_imports`, `compile_failed`, `describe_failed`"),
         (status = 503, description = "`store_unavailable`, `compiler_unavailable`"),
     ),
 )]
 pub(in crate::api) async fn upload(
     State(api): Shared,
     NamePath(module): NamePath<ModuleName>,
-    Parameters(Force { force }): Parameters<Force>,
+    Parameters(parameters): Parameters<UploadParameters>,
     request: Request,
 ) -> Result<Response, ApiError> {
+    let activation = parameters.activation()?;
     let (parts, body) = request.into_parts();
     if !is_module(&parts.headers)? {
         let sentence = "send the module as it is, with `Content-Type: application/wasm` (or application/octet-stream)";
@@ -56,7 +86,7 @@ pub(in crate::api) async fn upload(
     // On a task of its own: a client that hangs up must not leave an upload half done.
     let upload = tokio::spawn(async move {
         let _turn = turn;
-        modules.upload(Upload { tenant, module, wasm: body.clone(), force }).await
+        modules.upload(Upload { tenant, module, wasm: body.clone(), activation }).await
     });
     let uploaded = upload.await.map_err(|error| ApiError::internal(&error))?.map_err(refuse)?;
     let status = if uploaded.created { StatusCode::CREATED } else { StatusCode::OK };

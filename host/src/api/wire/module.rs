@@ -31,6 +31,9 @@ pub struct ModuleVersion<'a> {
     /// When it was uploaded.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Instant,
+    /// When it was made the active one, last; `null`: never.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub activated_at: Option<Instant>,
     /// Whether its kinds run on this version.
     pub active: bool,
 }
@@ -46,6 +49,7 @@ impl<'a> From<&'a VersionRow> for ModuleVersion<'a> {
             imports: &row.imports,
             compile_ms: row.compile_ms,
             created_at: Instant(row.created_at),
+            activated_at: row.activated_at.map(Instant),
             active: row.active,
         }
     }

@@ -86,3 +86,87 @@ async fn settings_of_the_operator_lie_on_top() {
     let catalog = harness.store.catalog();
     assert_eq!(catalog.kinds[&harness.kind("k")].settings.priority, Some(2));
 }
+
+#[tokio::test]
+async fn a_version_may_be_stored_first_and_activated_later() {
+    let harness = Harness::new();
+    let name: crate::job::ModuleName = "m".parse().unwrap();
+    let draft = new_version(&harness.store, "m", &["a"]).await;
+    let stored = harness.store.store_new(draft.clone()).await.unwrap();
+    assert!(stored.created && !stored.version.active && stored.version.activated_at.is_none());
+    assert!(harness.store.catalog().kind(TENANT, &"a".parse().unwrap()).is_none(), "nobody serves it yet");
+    // It is there for all to see, download and delete.
+    assert_eq!(harness.store.modules(TENANT, None, 9).await.unwrap()[0].digest, draft.digest);
+    assert!(harness.store.module_bytes(draft.digest).await.unwrap().is_some());
+    let again = harness.store.store_new(draft.clone()).await.unwrap();
+    assert!(!again.created);
+
+    let activated = |result| match result {
+        ActivateResult::Activated { version, .. } => version,
+        other => panic!("{other:?}"),
+    };
+    let first = activated(harness.store.activate(TENANT, name.clone(), draft.digest, false).await.unwrap());
+    assert!(first.active && first.activated_at == Some(harness.clock.now()), "{first:?}");
+    // Storing what is active leaves it so.
+    assert!(harness.store.store_new(draft.clone()).await.unwrap().version.active);
+
+    // The order of activations survives a clock that goes back, and activating what is active is none.
+    harness.clock.jump(-5_000);
+    let next = new_version(&harness.store, "m", &["a", "b"]).await;
+    let second = activated(harness.store.activate_new(next.clone(), false).await.unwrap());
+    assert!(second.activated_at > first.activated_at, "{second:?}");
+    let same = activated(harness.store.activate(TENANT, name.clone(), next.digest, false).await.unwrap());
+    assert_eq!(same.activated_at, second.activated_at);
+    let back = activated(harness.store.activate(TENANT, name.clone(), draft.digest, false).await.unwrap());
+    assert!(back.activated_at > second.activated_at, "{back:?}");
+
+    let third = new_version(&harness.store, "m", &["a", "c"]).await;
+    harness.store.store_new(third.clone()).await.unwrap();
+    let deleted = harness.store.delete_version(TENANT, name, third.digest).await.unwrap();
+    assert_eq!(deleted, DeleteModuleResult::Deleted { unused: vec![third.digest] });
+}
+
+#[tokio::test]
+async fn payloads_of_jobs_that_wait_are_read_page_by_page() {
+    let harness = Harness::new();
+    let host = harness.store.register_host(4, "1").await.unwrap();
+    harness.module("m", &["a", "b"]).await;
+    let (a, b) = (harness.kind("a"), harness.kind("b"));
+    let running = harness.enqueue(job(a)).await;
+    let claimed = harness.claim(host, 1).await.remove(0);
+    let lease = (claimed.lease.job(), claimed.lease.number());
+    harness.store.mark_running(vec![(lease, harness.clock.now())]).await.unwrap();
+    let mut waiting = Vec::new();
+    for number in 0..600 {
+        harness.enqueue(job(b)).await;
+        let payload = Bytes::from(format!("{{\"n\":{number}}}"));
+        let mut next = job(a);
+        next.spec.payload = payload.clone();
+        waiting.push((harness.enqueue(next).await, payload));
+    }
+    let first = harness.store.unfinished_payloads(TENANT, a, None).await.unwrap();
+    assert_eq!(first.unfinished, 601);
+    assert!(first.waiting.iter().all(|(job, _)| *job != running));
+    let rest = harness.store.unfinished_payloads(TENANT, a, first.next).await.unwrap();
+    assert!(!rest.waiting.is_empty() && rest.next.is_none(), "two pages");
+    let all: Vec<_> = first.waiting.into_iter().chain(rest.waiting).collect();
+    assert_eq!(all, waiting);
+}
+
+#[tokio::test]
+async fn versions_of_before_have_been_activated_in_their_order() {
+    let mut harness = Harness::new();
+    let name: crate::job::ModuleName = "m".parse().unwrap();
+    let first = harness.module("m", &["a"]).await;
+    harness.clock.advance(1_000);
+    let second = harness.module("m", &["a", "b"]).await;
+    harness.store.activate(TENANT, name.clone(), first, false).await.unwrap();
+    harness.store.close().await.unwrap();
+    let sql = rusqlite::Connection::open(harness.database()).unwrap();
+    sql.execute_batch("ALTER TABLE module_versions DROP COLUMN activated_at; PRAGMA user_version = 1").unwrap();
+    drop(sql);
+    harness.reopen().await;
+    let versions = harness.store.versions(TENANT, name, None, 9).await.unwrap().unwrap();
+    let at = |digest| versions.iter().find(|version| version.digest == digest).unwrap().activated_at;
+    assert!(at(first) > at(second) && at(second).is_some(), "{versions:?}");
+}
