@@ -16,6 +16,7 @@ mod job_view;
 mod jobs;
 mod logs;
 mod problem;
+mod project;
 mod quantities;
 mod retry;
 mod serve;
