@@ -15,6 +15,7 @@ mod job;
 mod job_view;
 mod jobs;
 mod logs;
+mod new;
 mod problem;
 mod project;
 mod quantities;
