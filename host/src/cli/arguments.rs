@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{backup, cancel, deploy, enqueue, job, jobs, logs, retry, serve, terminal};
+use super::{backup, cancel, deploy, enqueue, job, jobs, logs, new, retry, serve, terminal};
 
 /// Runs background jobs as sandboxed WebAssembly.
 #[derive(Debug, Parser)]
@@ -23,6 +23,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(Box<serve::Arguments>),
+    New(new::Arguments),
     Deploy(deploy::Arguments),
     Enqueue(enqueue::Arguments),
     Jobs(jobs::Arguments),
@@ -37,6 +38,7 @@ enum Command {
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Serve(arguments) => serve::run(*arguments),
+        Command::New(arguments) => new::run(&arguments),
         Command::Deploy(arguments) => deploy::run(&arguments),
         Command::Enqueue(arguments) => enqueue::run(&arguments),
         Command::Jobs(arguments) => jobs::run(&arguments),
@@ -117,6 +119,11 @@ mod tests {
             ("job 17", false),
             ("logs job_01ARZ3NDEKTSV4RRFFQ69G5FAV --attempt 2", true),
             ("backup there.db --json", true),
+            ("new greet --path jobs/greet --sdk ../guest-sdk", true),
+            ("new greet --plain", true),
+            ("new greet --lang c --json", true),
+            ("new greet --lang cobol", false),
+            ("new", false),
             ("launch", false),
         ] {
             let parsed = Cli::try_parse_from(std::iter::once("stoker").chain(line.split(' ')));

@@ -1,0 +1,133 @@
+//! The subcommand: what is asked for, and what is said when it is done.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use serde_json::json;
+
+use super::folder;
+use super::name::check_name;
+use super::sdk;
+use super::templates::{Facts, Template};
+use crate::cli::project::{C_ADVICE, GO_ADVICE, answers, has_c_for_wasm, has_zig};
+use crate::cli::terminal::{self, Colours, Tone};
+
+/// Make a folder with a new handler, ready to build, test and deploy
+///
+/// A Rust handler is a typed function, made with the SDK. A plain command (--plain, and every other language) is a
+/// program that reads its payload from standard input and writes its output to standard output.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  stoker new greet                    a handler in Rust
+  stoker new greet --plain            a plain command in Rust
+  stoker new checksum --lang c        a plain command in C
+  stoker new words --lang go --path jobs/words")]
+pub(in crate::cli) struct Arguments {
+    /// The module's name; also that of the folder and of the first kind
+    name: String,
+    /// A plain command instead of a handler (Rust; other languages are always plain)
+    #[arg(long)]
+    plain: bool,
+    /// The language
+    #[arg(long, value_name = "LANGUAGE", default_value = "rust")]
+    lang: Language,
+    /// The folder to make; must be empty if it exists [default: NAME]
+    #[arg(long, value_name = "DIR")]
+    path: Option<PathBuf>,
+    /// The folder of the crate `stoker-sdk` [default: found in the checkout of Stoker]
+    #[arg(long, env = "STOKER_SDK", value_name = "DIR")]
+    sdk: Option<PathBuf>,
+    /// Print what was made as JSON, and nothing else
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a module can be written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Language {
+    Rust,
+    C,
+    Go,
+}
+
+pub(in crate::cli) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let template = match (arguments.lang, arguments.plain) {
+        (Language::Rust, false) => Template::Handler,
+        (Language::Rust, true) => Template::PlainRust,
+        (Language::C, _) => Template::C,
+        (Language::Go, _) => Template::Go,
+    };
+    check_name(&arguments.name, template)?;
+    let target = arguments.path.clone().unwrap_or_else(|| PathBuf::from(&arguments.name));
+    let target = std::path::absolute(&target).with_context(|| format!("`{}` is no path", target.display()))?;
+    folder::check_free(&target)?;
+    let (build, note) = toolchain(template);
+    let sdk = match template {
+        Template::Handler => sdk::written_from(&sdk::find(arguments.sdk.as_deref())?, &target),
+        _ => String::new(),
+    };
+    let files = template.files(&Facts { name: &arguments.name, sdk: &sdk, build });
+    folder::write(&target, &files)?;
+    if arguments.json {
+        let names: Vec<&str> = files.iter().map(|file| file.path).collect();
+        terminal::print(&serde_json::to_string(
+            &json!({"name": arguments.name, "folder": target, "files": names, "note": note}),
+        )?)?;
+    } else {
+        terminal::print(&told(arguments, template, &target, note.as_deref(), Colours::of_stdout()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The compiler to write into `handler.toml`, and what must be installed first.
+fn toolchain(template: Template) -> (&'static [&'static str], Option<String>) {
+    const CLANG: &[&str] = &["clang", "--target=wasm32-wasi"];
+    match template {
+        Template::Handler | Template::PlainRust => (&[], missing_rust(template)),
+        Template::Go if answers("go", &["version"]) => (&[], None),
+        Template::Go => (&[], Some(format!("the compiler `go` is missing; {GO_ADVICE}"))),
+        Template::C if has_c_for_wasm() => (CLANG, None),
+        Template::C => match has_zig() {
+            Some(["zig"]) => (&["zig", "cc", "-target", "wasm32-wasi"], None),
+            Some(_) => (&["python3", "-m", "ziglang", "cc", "-target", "wasm32-wasi"], None),
+            None => (CLANG, Some(format!("a C compiler for WebAssembly is missing; {C_ADVICE}"))),
+        },
+    }
+}
+
+fn missing_rust(template: Template) -> Option<String> {
+    let target = if template == Template::Handler { "wasm32-wasip2" } else { "wasm32-wasip1" };
+    let output = std::process::Command::new("rustc").args(["--print", "target-libdir", "--target", target]).output();
+    let Ok(output) = output else {
+        return Some("Rust is missing; install it, e.g. through https://rustup.rs".to_owned());
+    };
+    let libraries = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+    let is_missing = output.status.success() && !libraries.is_dir();
+    is_missing.then(|| format!("the Rust toolchain can't build for {target} yet; run: rustup target add {target}"))
+}
+
+fn told(arguments: &Arguments, template: Template, target: &Path, note: Option<&str>, colours: Colours) -> String {
+    let name = &arguments.name;
+    let here = std::env::current_dir().ok();
+    let shown = here.as_deref().and_then(|here| target.strip_prefix(here).ok()).unwrap_or(target).display().to_string();
+    let mut text = format!("{} is in {shown}: {}\n", colours.paint(Tone::Strong, name), template.description());
+    if let Some(note) = note {
+        text.push_str(&colours.paint(Tone::Notable, &format!("\nfirst: {note}\n")));
+    }
+    let payload = match template {
+        Template::Handler => "'{\"name\": \"Ada\"}'",
+        _ => "--text hello",
+    };
+    text.push_str("\nnext:\n");
+    let folder = if shown.contains(' ') { format!("'{shown}'") } else { shown };
+    for (step, why) in [
+        (format!("cd {folder}"), "README.md says what is where"),
+        (template.test_command().to_owned(), template.test_description()),
+        ("stoker dev".to_owned(), "builds and deploys at every change, shows each job; starts a host if none runs"),
+        (format!("stoker enqueue {name} {payload} --wait"), "in another terminal, here or anywhere"),
+    ] {
+        text.push_str(&format!("  {step:<34} {}\n", colours.paint(Tone::Faint, &format!("# {why}"))));
+    }
+    text
+}
