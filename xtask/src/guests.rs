@@ -2,7 +2,8 @@
 //! look for them.
 //!
 //! NAME is the package's without `guest-` for handlers, the example's for examples, the binary's for plain commands
-//! (preview 1), and that with `-component` for the same commands as components.
+//! (preview 1), and that with `-component` for the same commands as components. Guests that are not Rust are built by
+//! `projects`.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -11,6 +12,7 @@ use anyhow::Context;
 use serde_json::Value;
 
 use crate::cargo::{cargo, say, shown};
+use crate::projects;
 use crate::setup::{self, COMMAND_TARGET, COMPONENT_TARGET};
 use crate::workspace::{Package, Workspace, has_kind};
 
@@ -19,7 +21,8 @@ pub(crate) const PROFILE: &str = "handler";
 
 /// Builds every guest.
 pub(crate) fn build_all() -> anyhow::Result<()> {
-    build(|_| true)
+    build(|_| true)?;
+    projects::build_all(&Workspace::load()?)
 }
 
 /// Builds the guests of these packages.

@@ -7,9 +7,11 @@ use std::process::ExitCode;
 mod bench;
 mod cargo;
 mod check;
+mod compilers;
 mod demo;
 mod guests;
 mod host;
+mod projects;
 mod setup;
 mod test;
 mod third_party;
@@ -25,7 +27,8 @@ usage: cargo xtask COMMAND
   check                 formatting, clippy and documentation, warnings being errors
   crash [--rounds N]    kill the host under load, N times (default 50); nothing acknowledged may be lost
   bench [-- ARGUMENTS]  release build against the floors of this machine (ARGUMENTS: see `cargo xtask bench -- --help`)
-  guests                build all guests into target/guests
+  guests                build all guests into target/guests; those of other languages whose compiler is there
+                        (STOKER_ALL_LANGUAGES=1, also for `test`: install absent compilers, fail without)
   third-party           build the unmodified third-party programs into target/guests";
 
 fn main() -> ExitCode {

@@ -13,6 +13,8 @@ pub(crate) const COMMAND_TARGET: &str = "wasm32-wasip1";
 pub(crate) const COMPONENT_TARGET: &str = "wasm32-wasip2";
 /// Debian's names of what the C parts (SQLite, the allocator) and the power-cut test need.
 const DEBIAN_PACKAGES: [&str; 2] = ["gcc", "libc6-dev"];
+/// Set to `1` where the guests of every language must be built and tested.
+const ALL_LANGUAGES_VARIABLE: &str = "STOKER_ALL_LANGUAGES";
 
 /// Makes sure that the wasm targets are there.
 pub(crate) fn wasm_targets() -> anyhow::Result<()> {
@@ -34,10 +36,26 @@ pub(crate) fn c_compiler() -> anyhow::Result<()> {
         return Ok(());
     }
     let advice = format!("a C compiler is needed; on Debian: apt-get install {}", DEBIAN_PACKAGES.join(" "));
-    anyhow::ensure!(rustix::process::geteuid().is_root() && answers("apt-get"), "{advice}");
+    anyhow::ensure!(can_install(), "{advice}");
     say("no C compiler: installing one");
-    run(Command::new("apt-get").args(["install", "--yes", "--no-install-recommends"]).args(DEBIAN_PACKAGES))
-        .context(advice)
+    install_packages(&DEBIAN_PACKAGES).context(advice)
+}
+
+/// Whether the guests of every language must be built, their compilers being installed where they are absent.
+pub(crate) fn all_languages() -> bool {
+    std::env::var_os(ALL_LANGUAGES_VARIABLE).is_some_and(|value| value == "1")
+}
+
+/// Whether packages of Debian can be installed.
+pub(crate) fn can_install() -> bool {
+    rustix::process::geteuid().is_root() && answers("apt-get")
+}
+
+/// Installs packages of Debian.
+pub(crate) fn install_packages(packages: &[&str]) -> anyhow::Result<()> {
+    let install = || run(Command::new("apt-get").args(["install", "--yes", "--no-install-recommends"]).args(packages));
+    // A fresh image has no lists of packages, and an old one those of yesterday.
+    install().or_else(|_| run(Command::new("apt-get").arg("update")).and_then(|()| install()))
 }
 
 /// Whether a program can be run.
