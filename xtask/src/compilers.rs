@@ -83,7 +83,8 @@ fn from_pypi(package: &str, tools: &Path) -> anyhow::Result<()> {
     say(&format!("installing {package} into {}", tools.display()));
     let mut command = Command::new("python3");
     command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade", "--target"]);
-    run(command.arg(tools).arg(package))
+    // Into a folder of its own it can do no harm as root either.
+    run(command.arg(tools).arg(package).env("PIP_ROOT_USER_ACTION", "ignore"))
 }
 
 fn makes_wasm(clang: &Path) -> bool {
