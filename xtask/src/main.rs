@@ -47,7 +47,7 @@ fn main() -> ExitCode {
         },
         ["bench"] => bench::run_with(&[]),
         ["bench", "--", rest @ ..] | ["bench", rest @ ..] => bench::run_with(rest),
-        ["guests"] => guests::build_all(),
+        ["guests"] => guests::build_all().map(|_said_already| ()),
         ["third-party"] => third_party::build(),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

@@ -26,14 +26,17 @@ struct Project {
     wasm: PathBuf,
 }
 
-/// Builds all of them whose compilers are there, or can be installed where `STOKER_ALL_LANGUAGES` asks for it.
-pub(crate) fn build_all(workspace: &Workspace) -> anyhow::Result<()> {
+/// Builds all of them whose compilers are there, or can be installed where `STOKER_ALL_LANGUAGES` asks for it. Gives the
+/// names of the others.
+pub(crate) fn build_all(workspace: &Workspace) -> anyhow::Result<Vec<String>> {
     let tools = workspace.target_dir.join("tools");
+    let mut skipped = Vec::new();
     for folder in folders(&workspace::root().join(FOLDER))? {
         let manifest = folder.join(MANIFEST);
         let text = std::fs::read_to_string(&manifest).with_context(|| format!("cannot read {}", manifest.display()))?;
         let project = parse(&text).with_context(|| format!("{}", manifest.display()))?;
         let Some(compiler) = compiler(&project, &tools).with_context(|| format!("{}", folder.display()))? else {
+            skipped.push(project.name);
             continue;
         };
         let mut command = Command::new(&compiler[0]);
@@ -44,7 +47,7 @@ pub(crate) fn build_all(workspace: &Workspace) -> anyhow::Result<()> {
         let bytes = install(&folder.join(&project.wasm), &to)?;
         say(&format!("{bytes:>9} bytes  {}.wasm", project.name));
     }
-    Ok(())
+    Ok(skipped)
 }
 
 /// The words that stand for the compiler on this machine; none if it is absent and need not be there.

@@ -27,8 +27,9 @@ pub(crate) fn run_tests(extent: Extent) -> anyhow::Result<()> {
     setup::c_compiler()?;
     let workspace = Workspace::load()?;
     let mut selection = workspace.native_selection();
+    let mut skipped = Vec::new();
     match extent {
-        Extent::Everything => prepare(&selection)?,
+        Extent::Everything => skipped = prepare(&selection)?,
         Extent::Short if workspace.has(END_TO_END) => {
             selection.extend(["--exclude".to_owned(), END_TO_END.to_owned()]);
         }
@@ -41,6 +42,12 @@ pub(crate) fn run_tests(extent: Extent) -> anyhow::Result<()> {
     }
     run(cargo(["test", "--doc"]).args(&selection))?;
     say(&format!("all tests passed, {} s", started.elapsed().as_secs()));
+    if !skipped.is_empty() {
+        say(&format!(
+            "NOT TESTED for want of a compiler: {}; `cargo xtask guests` says what to do",
+            skipped.join(", ")
+        ));
+    }
     Ok(())
 }
 
@@ -54,10 +61,11 @@ pub(crate) fn crash(rounds: u32) -> anyhow::Result<()> {
     run(&mut command)
 }
 
-/// Guests, third-party programs, the host's binary and all tests.
-fn prepare(selection: &[String]) -> anyhow::Result<()> {
-    guests::build_all()?;
+/// Guests, third-party programs, the host's binary and all tests; the guests that could not be built.
+fn prepare(selection: &[String]) -> anyhow::Result<Vec<String>> {
+    let skipped = guests::build_all()?;
     third_party::build()?;
     // With `--tests`, as the tests will: features of dev-dependencies would otherwise make a second build of all.
-    run(cargo(["build", "--bins", "--tests"]).args(selection))
+    run(cargo(["build", "--bins", "--tests"]).args(selection))?;
+    Ok(skipped)
 }

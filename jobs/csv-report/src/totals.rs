@@ -11,11 +11,11 @@ use crate::ColumnTotals;
 pub(crate) struct Totals {
     count: u64,
     /// In the order of the columns asked for.
-    columns: Vec<Sum>,
+    columns: Vec<Column>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Sum {
+struct Column {
     sum: Decimal,
     min: Decimal,
     max: Decimal,
@@ -38,7 +38,7 @@ impl Totals {
     pub(crate) fn add(&mut self, numbers: &[Decimal]) -> Result<(), TooLarge> {
         self.count += 1;
         if self.count == 1 {
-            self.columns = numbers.iter().map(|number| Sum { sum: *number, min: *number, max: *number }).collect();
+            self.columns = numbers.iter().map(|number| Column { sum: *number, min: *number, max: *number }).collect();
             return Ok(());
         }
         for (index, (column, number)) in self.columns.iter_mut().zip(numbers).enumerate() {
@@ -54,7 +54,7 @@ impl Totals {
     }
 
     pub(crate) fn columns(&self) -> impl Iterator<Item = ColumnTotals> + '_ {
-        self.columns.iter().map(|Sum { sum, min, max }| ColumnTotals {
+        self.columns.iter().map(|Column { sum, min, max }| ColumnTotals {
             sum: float(*sum),
             min: float(*min),
             max: float(*max),
