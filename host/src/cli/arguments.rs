@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{backup, cancel, deploy, enqueue, job, jobs, logs, new, retry, serve, terminal};
+use super::{backup, cancel, deploy, enqueue, job, jobs, kinds, logs, modules, new, retry, rollback, serve, terminal};
 
 /// Runs background jobs as sandboxed WebAssembly.
 #[derive(Debug, Parser)]
@@ -25,6 +25,9 @@ enum Command {
     Serve(Box<serve::Arguments>),
     New(new::Arguments),
     Deploy(deploy::Arguments),
+    Rollback(rollback::Arguments),
+    Modules(modules::Arguments),
+    Kinds(kinds::Arguments),
     Enqueue(enqueue::Arguments),
     Jobs(jobs::Arguments),
     Job(job::Arguments),
@@ -40,6 +43,9 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(arguments) => serve::run(*arguments),
         Command::New(arguments) => new::run(&arguments),
         Command::Deploy(arguments) => deploy::run(&arguments),
+        Command::Rollback(arguments) => rollback::run(&arguments),
+        Command::Modules(arguments) => modules::run(&arguments),
+        Command::Kinds(arguments) => kinds::run(&arguments),
         Command::Enqueue(arguments) => enqueue::run(&arguments),
         Command::Jobs(arguments) => jobs::run(&arguments),
         Command::Job(arguments) => job::run(&arguments),
@@ -101,7 +107,15 @@ mod tests {
             ("serve --workers many", false),
             ("serve --memory lots", false),
             ("deploy hello.wasm --name hello --force", true),
-            ("deploy", false),
+            ("deploy", true),
+            ("rollback hello", true),
+            ("rollback hello sha256:abcd --force", true),
+            ("rollback", false),
+            ("modules", true),
+            ("modules hello --json", true),
+            ("kinds hello --set timeout=2m --unset queue", true),
+            ("kinds --set timeout=2m", false),
+            ("kinds hello --set timeout", false),
             ("deploy hello.wasm --name no/slash", false),
             ("enqueue hello", true),
             ("enqueue hello {} --wait", true),

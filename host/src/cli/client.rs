@@ -1,13 +1,16 @@
 //! The HTTP client all subcommands share: address, key, patience, bounds, and errors a person can act on.
 
+use std::io::{Cursor, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, CONTENT_TYPE, EXPECT};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use http::{Method, Request, Response, Uri};
 use serde::de::DeserializeOwned;
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Connector as _, DefaultConnector};
-use ureq::{Agent, AsSendBody, Body};
+use ureq::{Agent, AsSendBody, Body, SendBody};
 
 use super::problem::Problem;
 use super::terminal;
@@ -250,24 +253,43 @@ impl Call<'_> {
     /// Sends it with a body.
     pub(super) fn send_body(self, content_type: &str, body: Vec<u8>) -> Result<Answer, ClientError> {
         let url = self.client.url.clone();
-        let mut response = self.begin(content_type, body)?;
-        let bytes = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
-        let text = String::from_utf8(bytes.map_err(|error| ClientError::Transport {
-            url: url.clone(),
-            message: format!("the answer broke off: {error}"),
-        })?)
-        .map_err(|error| ClientError::Answer { url: url.clone(), message: error.to_string() })?;
-        Ok(Answer { status: response.status().as_u16(), text, url })
+        let response = self.begin(content_type, body)?;
+        read_whole(url, response)
+    }
+
+    /// The same, counting in `sent` the bytes of the body that were given to the connection.
+    pub(super) fn send_counted(
+        self,
+        content_type: &str,
+        body: Vec<u8>,
+        sent: Arc<AtomicU64>,
+    ) -> Result<Answer, ClientError> {
+        let url = self.client.url.clone();
+        let length = body.len();
+        let mut counted = Counted { body: Cursor::new(body), sent };
+        let call = self.header(CONTENT_LENGTH.as_str(), &length.to_string());
+        let response = call.begin_with(content_type, length, SendBody::from_reader(&mut counted))?;
+        read_whole(url, response)
     }
 
     /// Sends it and leaves the body of a success to be read.
     pub(super) fn begin(self, content_type: &str, body: Vec<u8>) -> Result<Response<Body>, ClientError> {
+        let length = body.len();
+        self.begin_with(content_type, length, body)
+    }
+
+    fn begin_with(
+        self,
+        content_type: &str,
+        length: usize,
+        body: impl AsSendBody,
+    ) -> Result<Response<Body>, ClientError> {
         let client = self.client;
         let mut request = self.request.uri(&self.target);
-        if !body.is_empty() {
+        if length > 0 {
             request = request.header(CONTENT_TYPE, content_type);
         }
-        if body.len() >= ASK_FIRST_BYTES_MIN {
+        if length >= ASK_FIRST_BYTES_MIN {
             request = request.header(EXPECT, "100-continue");
         }
         // A GET with a body, be it empty, is something else to many a server.
@@ -287,6 +309,30 @@ impl Call<'_> {
         // A problem document that breaks off still has a status to tell.
         let body = response.body_mut().with_config().limit(PROBLEM_BYTES_MAX).read_to_vec().unwrap_or_default();
         Err(Problem::from_body(status.as_u16(), &body).into())
+    }
+}
+
+fn read_whole(url: String, mut response: Response<Body>) -> Result<Answer, ClientError> {
+    let bytes = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
+    let text = String::from_utf8(bytes.map_err(|error| ClientError::Transport {
+        url: url.clone(),
+        message: format!("the answer broke off: {error}"),
+    })?)
+    .map_err(|error| ClientError::Answer { url: url.clone(), message: error.to_string() })?;
+    Ok(Answer { status: response.status().as_u16(), text, url })
+}
+
+/// A body being sent.
+struct Counted {
+    body: Cursor<Vec<u8>>,
+    sent: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.body.read(buffer)?;
+        self.sent.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
     }
 }
 

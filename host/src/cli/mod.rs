@@ -2,6 +2,7 @@
 //! how answers are shown; decides nothing the API does not decide. Whatever a server sends is escaped before it is
 //! printed, and the exit code is 0 only when what was asked for has happened.
 
+mod advice;
 mod arguments;
 mod backup;
 mod cancel;
@@ -14,16 +15,21 @@ mod fake_host;
 mod job;
 mod job_view;
 mod jobs;
+mod kinds;
 mod logs;
 mod new;
+mod modules;
 mod problem;
 mod project;
 mod quantities;
 mod retry;
+mod rollback;
 mod serve;
+mod table;
 mod terminal;
 mod transport;
 mod variables;
+mod versions;
 mod wire;
 
 pub use arguments::{Cli, report, run};

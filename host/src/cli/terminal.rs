@@ -92,9 +92,18 @@ pub(super) enum Colours {
 impl Colours {
     /// For standard output: a terminal, no `NO_COLOR`, not a dumb one.
     pub(super) fn of_stdout() -> Colours {
+        Self::wanted(std::io::stdout().is_terminal())
+    }
+
+    /// The same for standard error.
+    pub(super) fn of_stderr() -> Colours {
+        Self::wanted(std::io::stderr().is_terminal())
+    }
+
+    fn wanted(is_terminal: bool) -> Colours {
         let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        if std::io::stdout().is_terminal() && !unwanted { Colours::On } else { Colours::Off }
+        if is_terminal && !unwanted { Colours::On } else { Colours::Off }
     }
 
     /// `text` in `tone`.

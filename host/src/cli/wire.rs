@@ -4,6 +4,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::problem::FieldError;
+use crate::job::Digest;
+
 /// A job as the API shows it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -134,22 +137,91 @@ pub(super) struct Page<T> {
     pub(super) next_cursor: Option<String>,
 }
 
-/// What a deploy came to.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+/// A version of a module.
+#[derive(Debug, Deserialize)]
 pub(super) struct Deployed {
     pub(super) name: String,
-    pub(super) digest: String,
+    pub(super) digest: Digest,
+    #[serde(default)]
     pub(super) size_bytes: u64,
-    pub(super) kinds: Vec<serde_json::Value>,
+    #[serde(default, rename = "type")]
+    pub(super) guest: String,
+    #[serde(default)]
+    pub(super) kinds: Vec<String>,
+    #[serde(default)]
     pub(super) imports: Vec<String>,
+    #[serde(default)]
     pub(super) compile_ms: u64,
+    #[serde(default)]
+    pub(super) created_at: Option<String>,
+    #[serde(default)]
+    pub(super) activated_at: Option<String>,
+    #[serde(default)]
     pub(super) active: bool,
 }
 
-impl Deployed {
-    /// The names of the kinds, which the API gives plainly or as objects with a `name`.
-    pub(super) fn kind_names(&self) -> Vec<&str> {
-        self.kinds.iter().filter_map(|kind| kind.as_str().or_else(|| kind.get("name")?.as_str())).collect()
+/// A version compared with the active one.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct VersionChanges {
+    pub(super) active: Option<String>,
+    pub(super) kinds: Vec<KindDifference>,
+}
+
+impl VersionChanges {
+    /// Whether jobs that wait would fail, or wait for a handler.
+    pub(super) fn breaks_jobs(&self) -> bool {
+        self.kinds.iter().any(KindDifference::breaks_jobs)
     }
+}
+
+/// One kind of either.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct KindDifference {
+    pub(super) kind: String,
+    pub(super) change: String,
+    pub(super) input: Vec<String>,
+    pub(super) output: Vec<String>,
+    pub(super) settings: Vec<String>,
+    pub(super) jobs: JobsMeeting,
+}
+
+impl KindDifference {
+    /// The rule of [`VersionChanges::breaks_jobs`].
+    pub(super) fn breaks_jobs(&self) -> bool {
+        self.jobs.refused > 0 || (self.change == "removed" && self.jobs.unfinished > 0)
+    }
+}
+
+/// Jobs that meet a change.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct JobsMeeting {
+    pub(super) unfinished: u64,
+    pub(super) checked: u64,
+    pub(super) refused: u64,
+    pub(super) examples: Vec<RefusedPayload>,
+}
+
+/// One of those whose payload is refused.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RefusedPayload {
+    pub(super) id: String,
+    pub(super) errors: Vec<FieldError>,
+}
+
+/// A kind, in a list or by itself.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Kind {
+    pub(super) name: String,
+    pub(super) description: Option<String>,
+    pub(super) module: Option<Module>,
+    pub(super) input_schema: serde_json::Value,
+    pub(super) output_schema: serde_json::Value,
+    pub(super) settings: serde_json::Map<String, serde_json::Value>,
+    pub(super) settings_from: serde_json::Map<String, serde_json::Value>,
+    pub(super) operator_settings: serde_json::Map<String, serde_json::Value>,
 }

@@ -1,0 +1,53 @@
+//! `stoker deploy`: upload a module, say what changes, make it the active version.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::shown::{broken_jobs, deployed};
+use super::steps::deploy;
+use super::target::{module_file, read};
+use crate::cli::advice;
+use crate::cli::client::Connection;
+use crate::cli::terminal::{self, Colours};
+use crate::job::ModuleName;
+
+/// Upload a module, say what changes, and make it the active version
+///
+/// The version is stored first and compared with the active one. If it breaks jobs that wait (their payloads do not fit the
+/// new schema, or it no longer serves their kind), it is not activated, and the exit code is 1.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  stoker deploy target/wasm32-wasip2/release/hello.wasm
+  stoker deploy build/v2.wasm --name hello
+  stoker deploy hello.wasm --json | jq .changes")]
+pub(in crate::cli) struct Arguments {
+    /// The module: a handler component, or a WASI command
+    #[arg(value_name = "TARGET", default_value = ".")]
+    target: PathBuf,
+    /// The module's name [default: the file's name without extension]
+    #[arg(long)]
+    name: Option<ModuleName>,
+    /// Activate it although it breaks jobs that wait
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+pub(in crate::cli) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let client = arguments.connection.client()?;
+    let (file, name) = module_file(&arguments.target, arguments.name.as_ref())?;
+    let wasm = read(&file)?;
+    let deployment = deploy(&client, &name, wasm, arguments.force).map_err(|error| advice::on_refusal(error.into()))?;
+    if arguments.connection.json {
+        terminal::print(&terminal::json(&deployment.to_json()))?;
+    } else {
+        terminal::print(&deployed(&deployment, Colours::of_stdout()))?;
+    }
+    if deployment.activated {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let broken = broken_jobs(&deployment.changes, Colours::of_stderr());
+    terminal::remark(&format!("error: {name} was stored and not activated: jobs that wait would break\n{broken}"));
+    Ok(ExitCode::FAILURE)
+}

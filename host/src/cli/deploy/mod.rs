@@ -1,0 +1,14 @@
+//! `stoker deploy` and what other commands take from it: a version is stored, compared with the active one, shown, and
+//! activated unless waiting jobs would break.
+
+mod activation;
+mod command;
+mod progress;
+mod shown;
+mod steps;
+mod target;
+
+pub(super) use activation::{Activation, activate_checked};
+pub(super) use command::{Arguments, run};
+pub(super) use shown::{broken_jobs, changes_rows};
+pub(super) use steps::{Deployment, deploy};

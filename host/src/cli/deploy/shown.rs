@@ -1,0 +1,176 @@
+//! A deploy and what it changes, as text.
+
+use super::steps::Deployment;
+use crate::cli::quantities;
+use crate::cli::terminal::{Colours, Tone, line};
+use crate::cli::wire::{JobsMeeting, KindDifference, VersionChanges};
+
+/// Sentences shown of one kind; `--json` has all.
+const SENTENCES_MAX: usize = 12;
+
+/// What was deployed, and what changes with it.
+pub(super) fn deployed(deployment: &Deployment, colours: Colours) -> String {
+    let Deployment { module, created, changes, activated, .. } = deployment;
+    let headline = match (activated, created) {
+        (true, true) => "deployed: a new version is active",
+        (true, false) if changes.active.as_deref() == Some(&module.digest.to_string()) => {
+            "unchanged: this version is active already"
+        }
+        (true, false) => "deployed: a version that was stored before is active",
+        (false, _) => "stored, not active",
+    };
+    let mut rows = vec![format!("{} {headline}", colours.paint(Tone::Strong, &line(&module.name)))];
+    let mut fact = |name: &str, value: &str| {
+        rows.push(format!("  {} {value}", colours.paint(Tone::Faint, &format!("{name:<8}"))));
+    };
+    let names = |names: Vec<&str>| names.iter().map(|name| line(name)).collect::<Vec<_>>().join(", ");
+    let kinds: Vec<String> = changes.kinds.iter().map(|kind| named(kind, changes.active.is_some())).collect();
+    fact("kinds", &kinds.join(", "));
+    let imports = names(module.imports.iter().map(String::as_str).collect());
+    fact("imports", if imports.is_empty() { "(none)" } else { &imports });
+    fact("digest", &module.digest.to_string());
+    fact("size", &quantities::bytes(module.size_bytes));
+    fact("compiled", &format!("in {}", quantities::micros(module.compile_ms.saturating_mul(1_000))));
+    rows.extend(changes_rows(changes, colours));
+    rows.join("\n")
+}
+
+/// A kind with what becomes of it, once there was something before.
+fn named(kind: &KindDifference, had_version: bool) -> String {
+    let name = line(&kind.kind);
+    match kind.change.as_str() {
+        "added" if !had_version => name.into_owned(),
+        "added" => format!("{name} (new)"),
+        "removed" => format!("{name} (gone)"),
+        "unchanged" => format!("{name} (same)"),
+        other => format!("{name} ({})", line(other)),
+    }
+}
+
+/// What changes, kind by kind; nothing of those that stay.
+pub(in crate::cli) fn changes_rows(changes: &VersionChanges, colours: Colours) -> Vec<String> {
+    let mut rows = Vec::new();
+    for kind in &changes.kinds {
+        let parts = [("input", &kind.input), ("output", &kind.output), ("settings", &kind.settings)];
+        let jobs = jobs_met(kind);
+        if parts.iter().all(|(_, sentences)| sentences.is_empty()) && jobs.is_none() {
+            continue;
+        }
+        rows.push(String::new());
+        rows.push(format!("{} {}", colours.paint(Tone::Strong, &line(&kind.kind)), line(&kind.change)));
+        for (part, sentences) in parts {
+            for (index, sentence) in sentences.iter().take(SENTENCES_MAX).enumerate() {
+                let part = colours.paint(Tone::Faint, &format!("{:<8}", if index == 0 { part } else { "" }));
+                rows.push(format!("  {part} {}", line(sentence)));
+            }
+            if let Some(more @ 1..) = sentences.len().checked_sub(SENTENCES_MAX) {
+                rows.push(format!("           … and {more} more; --json shows all"));
+            }
+        }
+        if let Some(jobs) = jobs {
+            rows.push(format!("  {} {jobs}", colours.paint(Tone::Faint, "jobs    ")));
+        }
+    }
+    rows
+}
+
+/// The jobs that meet a change, in a sentence; `None` where there are none, or nothing to tell.
+fn jobs_met(kind: &KindDifference) -> Option<String> {
+    let JobsMeeting { unfinished, checked, refused, .. } = kind.jobs;
+    let have = if unfinished == 1 { "1 job has".to_owned() } else { format!("{unfinished} jobs have") };
+    match (kind.change.as_str(), unfinished, checked, refused) {
+        ("unchanged", ..) | (_, 0, ..) => None,
+        ("removed", ..) => Some(format!("{have} not ended, and would wait as no_handler")),
+        (_, _, 0, _) => Some(format!("{have} not ended")),
+        (_, _, _, 0) => Some(format!("{have} not ended; the payloads of {} still fit", of(checked, unfinished))),
+        (_, _, _, refused) => {
+            Some(format!("{have} not ended; of {} checked, {refused} would be refused", of(checked, unfinished)))
+        }
+    }
+}
+
+fn of(checked: u64, unfinished: u64) -> String {
+    if checked >= unfinished { format!("all {checked}") } else { format!("the first {checked}") }
+}
+
+/// Which jobs break, where, and what can be done.
+pub(in crate::cli) fn broken_jobs(changes: &VersionChanges, colours: Colours) -> String {
+    let mut rows = Vec::new();
+    let (mut refused, mut orphaned) = (false, false);
+    for kind in changes.kinds.iter().filter(|kind| kind.breaks_jobs()) {
+        let name = line(&kind.kind);
+        if kind.change == "removed" {
+            orphaned = true;
+            rows.push(format!(
+                "  `{name}` is no longer served: {} of it would wait as no_handler",
+                jobs(kind.jobs.unfinished)
+            ));
+            continue;
+        }
+        refused = true;
+        rows.push(format!("  {} of `{name}` would fail with invalid_payload:", jobs(kind.jobs.refused)));
+        for example in &kind.jobs.examples {
+            let id = colours.paint(Tone::Strong, &line(&example.id));
+            for error in &example.errors {
+                let pointer =
+                    if error.pointer.is_empty() { "(the whole payload)".into() } else { line(&error.pointer) };
+                rows.push(format!("    {id} {pointer}: {}", line(&error.message)));
+            }
+        }
+        if let Some(more @ 1..) = kind.jobs.refused.checked_sub(kind.jobs.examples.len() as u64) {
+            rows.push(format!("    … and {more} more"));
+        }
+    }
+    rows.push("what to do, one of:".to_owned());
+    if refused {
+        rows.push("  make the new type take what waits: `#[serde(default)]` on a new field, or `Option<…>`".to_owned());
+    }
+    if orphaned {
+        rows.push("  keep serving the kind until its jobs have ended".to_owned());
+    }
+    rows.push("  let them end first (`stoker jobs --state ready`), or `stoker cancel` them".to_owned());
+    rows.push("  go on all the same with --force; `stoker rollback` takes it back".to_owned());
+    rows.join("\n")
+}
+
+fn jobs(count: u64) -> String {
+    if count == 1 { "1 job that waits".to_owned() } else { format!("{count} jobs that wait") }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn changes() -> VersionChanges {
+        serde_json::from_str(
+            r#"{"active":"sha256:00","kinds":[
+            {"kind":"email.send","change":"changed","input":["`name` is new and required","`count` is gone\u001b[2J"],"output":[],
+             "settings":["`timeout` is 5s now (was 30s)"],
+             "jobs":{"unfinished":12,"checked":12,"refused":3,"examples":[
+                {"id":"job_01","errors":[{"pointer":"","message":"\"name\" is a required property"}]},
+                {"id":"job_02","errors":[{"pointer":"/to","message":"1 is not of type \"string\""}]}]}},
+            {"kind":"email.old","change":"removed","jobs":{"unfinished":1}},
+            {"kind":"email.same","change":"unchanged","jobs":{"unfinished":7}},
+            {"kind":"email.new","change":"added"}]}"#,
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn changes_are_told_kind_by_kind() {
+        insta::assert_snapshot!(changes_rows(&changes(), Colours::Off).join("\n"));
+    }
+
+    #[test]
+    fn what_breaks_is_named_with_what_to_do() {
+        insta::assert_snapshot!(broken_jobs(&changes(), Colours::Off));
+    }
+
+    #[test]
+    fn kinds_say_what_becomes_of_them() {
+        let kinds: Vec<String> = changes().kinds.iter().map(|kind| named(kind, true)).collect();
+        assert_eq!(kinds, ["email.send (changed)", "email.old (gone)", "email.same (same)", "email.new (new)"]);
+        assert_eq!(named(&changes().kinds[3], false), "email.new");
+    }
+}

@@ -1,0 +1,258 @@
+//! `stoker kinds`: what can be enqueued, what a payload looks like, which settings are in force and who set them; and
+//! setting them.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use http::Method;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use super::client::{Answer, Client, ClientError, Connection};
+use super::table::table;
+use super::terminal::{self, Colours, Tone, json, line};
+use super::wire::{Kind, Page};
+use crate::job::KindName;
+
+/// Kinds the host lists at once.
+const PAGE_KINDS_MAX: usize = 500;
+/// Pages asked for.
+const PAGES_MAX: usize = 20;
+/// Kinds whose settings a list asks for, one request each; the others are listed without.
+const KINDS_DETAILED_MAX: usize = 100;
+
+/// List kinds, show one, or set what is in force for it
+///
+/// The operator's settings lie over the module's, and those over the host's. `--set` and `--unset` change single ones and
+/// leave the others as they are.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  stoker kinds
+  stoker kinds greet
+  stoker kinds greet --set timeout=2m --set memory=256MiB
+  stoker kinds greet --set 'retry={\"strategy\":\"fixed\",\"delay\":\"30s\"}' --unset queue")]
+pub(super) struct Arguments {
+    /// The kind to show [default: all kinds]
+    kind: Option<KindName>,
+    /// Set one; the value is JSON, or else taken as text. Repeat for more
+    #[arg(long = "set", value_name = "NAME=VALUE", requires = "kind", value_parser = assignment)]
+    set: Vec<(String, Value)>,
+    /// Leave one to the module and the host again; repeat for more
+    #[arg(long = "unset", value_name = "NAME", requires = "kind")]
+    unset: Vec<String>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// `NAME=VALUE`. What is no JSON is text: nobody writes quotes around `2m`.
+fn assignment(text: &str) -> Result<(String, Value), String> {
+    let (name, value) = text.split_once('=').ok_or("write it as NAME=VALUE, e.g. timeout=2m")?;
+    if name.is_empty() {
+        return Err("there is no name before the `=`; write e.g. timeout=2m".to_owned());
+    }
+    let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
+    Ok((name.to_owned(), value))
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let client = arguments.connection.client()?;
+    let Some(kind) = &arguments.kind else {
+        list(&client, arguments.connection.json)?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let mut answer = client.get(&format!("/v1/kinds/{kind}")).send()?;
+    if !arguments.set.is_empty() || !arguments.unset.is_empty() {
+        let current: Kind = answer.parse()?;
+        let settings = merged(current.operator_settings, &arguments.set, &arguments.unset)?;
+        let body = Value::Object(settings).to_string().into_bytes();
+        let call = client.call(Method::PUT, &format!("/v1/kinds/{kind}/settings"));
+        answer = call.send_body("application/json", body)?;
+    }
+    if arguments.connection.json {
+        answer.print()?;
+    } else {
+        terminal::print(&page(&answer.parse()?, Colours::of_stdout()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the operator has set, with these changes.
+fn merged(
+    mut settings: Map<String, Value>,
+    set: &[(String, Value)],
+    unset: &[String],
+) -> anyhow::Result<Map<String, Value>> {
+    for name in unset {
+        if settings.remove(name).is_none() {
+            let known: Vec<&str> = settings.keys().map(String::as_str).collect();
+            let known = if known.is_empty() { "nothing".to_owned() } else { known.join(", ") };
+            bail!("`{}` is not set by the operator, who set {known}", line(name));
+        }
+    }
+    for (name, value) in set {
+        settings.insert(name.clone(), value.clone());
+    }
+    Ok(settings)
+}
+
+fn list(client: &Client, as_json: bool) -> anyhow::Result<()> {
+    let mut all: Page<Box<RawValue>> = Page { items: Vec::new(), next_cursor: None };
+    for _ in 0..PAGES_MAX {
+        let answer = client
+            .get("/v1/kinds")
+            .query("limit", Some(&PAGE_KINDS_MAX.to_string()))
+            .query("cursor", all.next_cursor.as_deref())
+            .send()?;
+        let mut page: Page<Box<RawValue>> = answer.parse()?;
+        all.items.append(&mut page.items);
+        all.next_cursor = page.next_cursor;
+        if all.next_cursor.is_none() {
+            break;
+        }
+    }
+    if as_json {
+        terminal::print(&terminal::json(&serde_json::to_string(&all)?))?;
+        return Ok(());
+    }
+    let read = all.items.iter().map(|kind| serde_json::from_str(kind.get()));
+    let mut kinds: Vec<Kind> =
+        read.collect::<Result<_, _>>().context("the host's list of kinds can't be understood")?;
+    if kinds.is_empty() {
+        terminal::remark("there are no kinds yet; `stoker deploy FILE` uploads a module that serves some");
+        return Ok(());
+    }
+    for kind in kinds.iter_mut().take(KINDS_DETAILED_MAX) {
+        if let Some(settings) = settings_of(client, &kind.name)? {
+            kind.settings = settings;
+        }
+    }
+    terminal::print(&kinds_table(&kinds, Colours::of_stdout()))?;
+    Ok(())
+}
+
+/// What is in force for one of those listed; `None` when it went meanwhile.
+fn settings_of(client: &Client, kind: &str) -> anyhow::Result<Option<Map<String, Value>>> {
+    // Only a name that is one goes into a path.
+    let Ok(kind) = kind.parse::<KindName>() else { return Ok(None) };
+    let answer: Result<Answer, ClientError> = client.get(&format!("/v1/kinds/{kind}")).send();
+    match answer {
+        Ok(answer) => Ok(Some(answer.parse::<Kind>()?.settings)),
+        Err(ClientError::Problem(problem)) if problem.status == 404 => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn kinds_table(kinds: &[Kind], colours: Colours) -> String {
+    let row = |kind: &Kind| {
+        let setting = |name: &str| kind.settings.get(name).map(shown).unwrap_or_default();
+        [
+            kind.name.clone(),
+            kind.module.as_ref().map_or_else(|| "(nobody)".to_owned(), |module| module.name.clone()),
+            setting("queue"),
+            setting("timeout"),
+            setting("max_attempts"),
+            kind.description.clone().unwrap_or_default(),
+        ]
+    };
+    let rows: Vec<_> = kinds.iter().map(row).collect();
+    let headings = ["KIND", "MODULE", "QUEUE", "TIMEOUT", "ATTEMPTS", "DESCRIPTION"];
+    table(headings, &rows, colours, |row, column| (column == 1 && kinds[row].module.is_none()).then_some(Tone::Bad))
+}
+
+fn page(kind: &Kind, colours: Colours) -> String {
+    let mut rows = vec![colours.paint(Tone::Strong, &line(&kind.name))];
+    if let Some(description) = &kind.description {
+        rows.push(format!("  {}", line(description)));
+    }
+    rows.push(match &kind.module {
+        Some(module) => {
+            let digest = super::versions::short(&module.digest);
+            format!("  served by module {} {}", line(&module.name), line(digest))
+        }
+        None => format!(
+            "  {}: its jobs wait as no_handler; `stoker deploy` or `stoker rollback` a module that does",
+            colours.paint(Tone::Bad, "nobody serves it")
+        ),
+    });
+    rows.push(String::new());
+    let settings: Vec<[String; 3]> = kind
+        .settings
+        .iter()
+        .map(|(name, value)| {
+            let from = kind.settings_from.get(name).map(shown).unwrap_or_default();
+            [name.clone(), with_size(name, value), from]
+        })
+        .collect();
+    let from_operator = |row: usize| settings.get(row).is_some_and(|setting| setting[2] == "operator");
+    rows.push(table(["SETTING", "VALUE", "FROM"], &settings, colours, |row, _| {
+        from_operator(row).then_some(Tone::Notable)
+    }));
+    for (name, schema) in [("Payload", &kind.input_schema), ("Output", &kind.output_schema)] {
+        rows.push(String::new());
+        rows.push(colours.paint(Tone::Strong, name));
+        let text = match schema {
+            Value::Bool(true) => "anything".to_owned(),
+            Value::Object(map) if map.is_empty() => "anything".to_owned(),
+            schema => serde_json::to_string_pretty(schema).unwrap_or_default(),
+        };
+        rows.extend(json(&text).lines().map(|line| format!("  {line}")));
+    }
+    rows.join("\n")
+}
+
+/// Text without its quotes, anything else as JSON.
+fn shown(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)
+}
+
+/// Sizes as people say them.
+fn with_size(name: &str, value: &Value) -> String {
+    match (name, value.as_u64()) {
+        ("memory" | "output" | "logs", Some(bytes)) => super::quantities::bytes(bytes),
+        _ => shown(value),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn assignments_are_json_or_text() {
+        for (text, expected) in [
+            ("timeout=2m", Some(("timeout", json!("2m")))),
+            ("max_attempts=3", Some(("max_attempts", json!(3)))),
+            (r#"env={"A":"b=c"}"#, Some(("env", json!({"A": "b=c"})))),
+            ("queue=", Some(("queue", json!("")))),
+            ("timeout", None),
+            ("=2m", None),
+        ] {
+            let expected = expected.map(|(name, value)| (name.to_owned(), value));
+            assert_eq!(assignment(text).ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn single_settings_change_and_the_others_stay() {
+        let Value::Object(before) = json!({"queue": "slow", "timeout": "1m"}) else { unreachable!("an object") };
+        let after = merged(before.clone(), &[("fuel".to_owned(), json!(7))], &["queue".to_owned()]).unwrap();
+        assert_eq!(Value::Object(after), json!({"timeout": "1m", "fuel": 7}));
+        let refused = merged(before, &[], &["fuel".to_owned()]).unwrap_err().to_string();
+        assert!(refused.contains("`fuel`") && refused.contains("queue, timeout"), "{refused}");
+    }
+
+    #[test]
+    fn a_kind_is_a_page() {
+        let kind: Kind = serde_json::from_value(json!({"name": "greet", "description": "Greets somebody",
+            "module": {"name": "greet", "digest": "sha256:0123456789abcdef0123"},
+            "input_schema": {"type": "object", "required": ["name"]}, "output_schema": true,
+            "settings": {"memory": 134_217_728, "timeout": "2m"},
+            "settings_from": {"memory": "host", "timeout": "operator"},
+            "operator_settings": {"timeout": "2m"}}))
+        .unwrap();
+        insta::assert_snapshot!(page(&kind, Colours::Off));
+        insta::assert_snapshot!(kinds_table(&[kind], Colours::Off));
+    }
+}

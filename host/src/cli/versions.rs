@@ -1,0 +1,117 @@
+//! A module's versions, all of them, and the one that words stand for: a digest's beginning, or "the one before".
+
+use anyhow::{Context, bail};
+use serde_json::value::RawValue;
+
+use super::client::{Client, ClientError};
+use super::wire::{Deployed, Page};
+use crate::job::ModuleName;
+
+/// Versions listed at once.
+const PAGE_VERSIONS_MAX: usize = 500;
+/// Pages asked for.
+const PAGES_MAX: usize = 20;
+/// Characters of a digest that are shown where the whole is not needed.
+const DIGEST_CHARS: usize = 19;
+/// Fewest characters that stand for a digest, without `sha256:`.
+const BEGINNING_CHARS_MIN: usize = 4;
+
+/// Newest first, as the host has them.
+pub(super) fn versions(client: &Client, module: &ModuleName) -> Result<Page<Box<RawValue>>, ClientError> {
+    let mut all: Page<Box<RawValue>> = Page { items: Vec::new(), next_cursor: None };
+    for _ in 0..PAGES_MAX {
+        let answer = client
+            .get(&format!("/v1/modules/{module}/versions"))
+            .query("limit", Some(&PAGE_VERSIONS_MAX.to_string()))
+            .query("cursor", all.next_cursor.as_deref())
+            .send()?;
+        let mut page: Page<Box<RawValue>> = answer.parse()?;
+        all.items.append(&mut page.items);
+        all.next_cursor = page.next_cursor;
+        if all.next_cursor.is_none() {
+            break;
+        }
+    }
+    Ok(all)
+}
+
+/// The same, read.
+pub(super) fn parsed(page: &Page<Box<RawValue>>) -> anyhow::Result<Vec<Deployed>> {
+    let read = page.items.iter().map(|version| serde_json::from_str(version.get()));
+    read.collect::<Result<_, _>>().context("the host's list of versions can't be understood")
+}
+
+/// A digest, cut.
+pub(super) fn short(digest: &str) -> &str {
+    digest.get(..DIGEST_CHARS).unwrap_or(digest)
+}
+
+/// The version to go back to: that with this digest (or beginning of one), or the one that was active before.
+pub(super) fn choose<'v>(
+    versions: &'v [Deployed],
+    module: &ModuleName,
+    digest: Option<&str>,
+) -> anyhow::Result<&'v Deployed> {
+    let list = format!("`stoker modules {module}` lists its versions");
+    let Some(digest) = digest else {
+        let before = versions.iter().filter(|version| !version.active && version.activated_at.is_some());
+        return before
+            .max_by(|one, other| one.activated_at.cmp(&other.activated_at))
+            .with_context(|| format!("no other version of `{module}` was ever active; {list}"));
+    };
+    let beginning = digest.strip_prefix("sha256:").unwrap_or(digest);
+    if beginning.len() < BEGINNING_CHARS_MIN {
+        bail!("`{digest}` is too short for a digest: give {BEGINNING_CHARS_MIN} characters or more; {list}");
+    }
+    let fits = |version: &&Deployed| version.digest.to_string().trim_start_matches("sha256:").starts_with(beginning);
+    let mut found = versions.iter().filter(fits);
+    match (found.next(), found.next()) {
+        (Some(version), None) => Ok(version),
+        (None, _) => bail!("no version of `{module}` begins with {digest}; {list}"),
+        (Some(one), Some(other)) => {
+            bail!(
+                "{digest} is the beginning of several, {} and {} among them; give more of it",
+                one.digest,
+                other.digest
+            )
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn version(digest: &str, activated_at: Option<&str>, active: bool) -> Deployed {
+        let json = serde_json::json!({"name": "m", "digest": format!("sha256:{digest:0<64}"), "activated_at": activated_at,
+            "active": active});
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn the_version_before_or_the_one_named() {
+        let module: ModuleName = "m".parse().unwrap();
+        let versions = [
+            version("abcd4", None, false),
+            version("abcd3", Some("2026-11-21T09:00:03.000Z"), true),
+            version("abc02", Some("2026-11-21T09:00:01.000Z"), false),
+            version("abc01", Some("2026-11-21T09:00:02.000Z"), false),
+        ];
+        for (digest, expected) in [
+            (None, Ok("abc01")),
+            (Some("abc02"), Ok("abc02")),
+            (Some("sha256:abcd4"), Ok("abcd4")),
+            (Some("abcd"), Err("several")),
+            (Some("abc"), Err("too short")),
+            (Some("ffff"), Err("no version")),
+        ] {
+            match (choose(&versions, &module, digest), expected) {
+                (Ok(version), Ok(expected)) => assert!(version.digest.to_string().contains(expected), "{digest:?}"),
+                (Err(error), Err(expected)) => assert!(error.to_string().contains(expected), "{error}"),
+                (chosen, expected) => panic!("{digest:?}: {chosen:?}, wanted {expected:?}"),
+            }
+        }
+        assert!(choose(&versions[..2], &module, None).unwrap_err().to_string().contains("ever active"));
+    }
+}
