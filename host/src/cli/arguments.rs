@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::{backup, cancel, deploy, enqueue, job, jobs, logs, retry, serve, terminal};
-
 /// Runs background jobs as sandboxed WebAssembly.
 #[derive(Debug, Parser)]
 #[command(
@@ -31,6 +30,7 @@ enum Command {
     Retry(retry::Arguments),
     Cancel(cancel::Arguments),
     Backup(backup::Arguments),
+    Run(Box<super::run::Arguments>),
 }
 
 /// Carries out what the command line asks for. An error is printed by the caller, once.
@@ -45,6 +45,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Retry(arguments) => retry::run(&arguments),
         Command::Cancel(arguments) => cancel::run(&arguments),
         Command::Backup(arguments) => backup::run(&arguments),
+        Command::Run(arguments) => super::run::run(&arguments),
     }
 }
 
@@ -117,6 +118,10 @@ mod tests {
             ("job 17", false),
             ("logs job_01ARZ3NDEKTSV4RRFFQ69G5FAV --attempt 2", true),
             ("backup there.db --json", true),
+            ("run hello.wasm", true),
+            ("run hello.wasm hello {} --attempt 2 --max-attempts 3 --timeout 5s --fuel 1 --memory 1MiB", true),
+            ("run hello.wasm hello {} --attempt 0", false),
+            ("run", false),
             ("launch", false),
         ] {
             let parsed = Cli::try_parse_from(std::iter::once("stoker").chain(line.split(' ')));

@@ -54,12 +54,12 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn name_of(file: &Path) -> anyhow::Result<ModuleName> {
+pub(super) fn name_of(file: &Path) -> anyhow::Result<ModuleName> {
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
     stem.parse().with_context(|| format!("`{}` gives no module name; choose one with --name", line(&stem)))
 }
 
-fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
+pub(super) fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
     let context = || format!("cannot read {}", file.display());
     let mut wasm = Vec::new();
     std::fs::File::open(file)

@@ -90,11 +90,21 @@ pub(super) enum Colours {
 }
 
 impl Colours {
-    /// For standard output: a terminal, no `NO_COLOR`, not a dumb one.
+    /// For standard output.
     pub(super) fn of_stdout() -> Colours {
+        Self::of(std::io::stdout().is_terminal())
+    }
+
+    /// For standard error.
+    pub(super) fn of_stderr() -> Colours {
+        Self::of(std::io::stderr().is_terminal())
+    }
+
+    /// For a terminal, unless `NO_COLOR` is set or it is a dumb one.
+    fn of(is_terminal: bool) -> Colours {
         let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        if std::io::stdout().is_terminal() && !unwanted { Colours::On } else { Colours::Off }
+        if is_terminal && !unwanted { Colours::On } else { Colours::Off }
     }
 
     /// `text` in `tone`.
