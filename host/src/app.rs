@@ -19,7 +19,9 @@ use crate::events::JobWaiters;
 use crate::job::{Clock, Digest, HostId};
 use crate::maintenance::{Maintenance, MaintenanceOptions, MaintenanceSignals};
 use crate::modules::{Modules, ModulesOptions, Validators};
-use crate::sandbox::{ArtifactSource, CompilerProcess, DESCRIBES_MAX, Sandbox, SandboxError, SandboxOptions};
+use crate::sandbox::{
+    ArtifactSource, ArtifactUse, CompilerProcess, DESCRIBES_MAX, Sandbox, SandboxError, SandboxOptions,
+};
 use crate::shutdown::Shutdown;
 use crate::store::{CommitNotice, Store, StoreError, StoreOptions};
 use crate::system_clock::SystemClock;
@@ -215,6 +217,7 @@ async fn register(store: &Store, host: HostId, slots: u32) -> anyhow::Result<boo
 fn sandbox_options(config: &Config, cores: usize) -> SandboxOptions {
     SandboxOptions {
         artifact_dir: config.data_dir.join("artifacts"),
+        artifact_use: ArtifactUse::Alone,
         instances_max: config.workers.max(1).saturating_add(DESCRIBES_MAX),
         memory_bytes_max: config.limits.ceilings.memory_bytes,
         guest_threads: cores,

@@ -18,3 +18,4 @@ pub mod shutdown;
 pub mod store;
 pub mod system_clock;
 pub mod telemetry;
+pub mod trial;

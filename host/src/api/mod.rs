@@ -15,6 +15,7 @@ mod jobs;
 mod kinds;
 mod metrics;
 mod modules;
+pub mod offline;
 mod openapi;
 mod queues;
 mod router;

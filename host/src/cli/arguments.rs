@@ -24,6 +24,7 @@ pub struct Cli {
 enum Command {
     Serve(Box<serve::Arguments>),
     New(new::Arguments),
+    Run(Box<super::run::Arguments>),
     Deploy(deploy::Arguments),
     Rollback(rollback::Arguments),
     Modules(modules::Arguments),
@@ -53,6 +54,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Retry(arguments) => retry::run(&arguments),
         Command::Cancel(arguments) => cancel::run(&arguments),
         Command::Backup(arguments) => backup::run(&arguments),
+        Command::Run(arguments) => super::run::run(&arguments),
     }
 }
 
@@ -138,6 +140,10 @@ mod tests {
             ("new greet --lang c --json", true),
             ("new greet --lang cobol", false),
             ("new", false),
+            ("run hello.wasm", true),
+            ("run hello.wasm hello {} --attempt 2 --max-attempts 3 --timeout 5s --fuel 1 --memory 1MiB", true),
+            ("run hello.wasm hello {} --attempt 0", false),
+            ("run", false),
             ("launch", false),
         ] {
             let parsed = Cli::try_parse_from(std::iter::once("stoker").chain(line.split(' ')));

@@ -1,23 +1,20 @@
 //! `stoker enqueue`: put a job in the queue, and wait for its end if asked.
 
-use std::io::{IsTerminal, Read};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::client::{Answer, Client, ClientError, Connection};
+use super::payload::{self, Given};
 use super::quantities;
 use super::terminal::{self, Colours, Tone, line};
 use super::wire::Job;
 use crate::job::{KindName, QueueName, Span};
 
-/// Largest payload that is read at all, bytes; the host has its own, lower limit.
-const PAYLOAD_BYTES_MAX: u64 = 256 << 20;
-/// Of a job that needs none.
-const PAYLOAD_DEFAULT: &str = "{}";
 /// The host is asked to hold its answer for at most so long, seconds: the most it will.
 const WAIT_SECONDS_MAX: u64 = 60;
 /// Pause between two looks at a job that outlasted that, and after a broken connection.
@@ -104,36 +101,16 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 fn body(arguments: &Arguments) -> anyhow::Result<Vec<u8>> {
-    let text = payload_text(arguments.payload.as_deref().unwrap_or(PAYLOAD_DEFAULT))?;
-    let json = if arguments.text { serde_json::to_string(&text)? } else { text };
-    let payload: &RawValue = serde_json::from_str(&json).map_err(|error| {
-        anyhow::anyhow!("the payload is not JSON: {error}; mind the shell's quotes, or use --text to send plain text")
-    })?;
+    let given = if arguments.text { Given::Text } else { Given::Json };
+    let payload = payload::read(arguments.payload.as_deref(), given)?;
     Ok(serde_json::to_vec(&Request {
         kind: &arguments.kind,
-        payload,
+        payload: &payload,
         queue: arguments.queue.as_ref(),
         priority: arguments.priority,
         delay: arguments.delay.map(Span::as_ms),
         tags: &arguments.tags,
     })?)
-}
-
-fn payload_text(argument: &str) -> anyhow::Result<String> {
-    let (mut source, name): (Box<dyn Read>, &str) = if argument == "-" {
-        (Box::new(std::io::stdin().lock()), "standard input")
-    } else if let Some(path) = argument.strip_prefix('@') {
-        (Box::new(std::fs::File::open(path).with_context(|| format!("cannot read the payload from {path}"))?), path)
-    } else {
-        return Ok(argument.to_owned());
-    };
-    let mut text = String::new();
-    let read = source.by_ref().take(PAYLOAD_BYTES_MAX + 1).read_to_string(&mut text);
-    let read = read.with_context(|| format!("cannot read the payload from {name}"))?;
-    if read as u64 > PAYLOAD_BYTES_MAX {
-        bail!("the payload from {name} is larger than {}", quantities::bytes(PAYLOAD_BYTES_MAX));
-    }
-    Ok(text)
 }
 
 /// Looks until the job has ended or the deadline has passed; the host has held its first answer as long as it would. The job exists: a broken connection is no reason to give

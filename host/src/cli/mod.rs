@@ -1,4 +1,4 @@
-//! The command line: one file per subcommand, all but `serve` clients of the HTTP API. Owns how requests are put and
+//! The command line: one file per subcommand, all but `serve` and `run` clients of the HTTP API. Owns how requests are put and
 //! how answers are shown; decides nothing the API does not decide. Whatever a server sends is escaped before it is
 //! printed, and the exit code is 0 only when what was asked for has happened.
 
@@ -17,13 +17,17 @@ mod job_view;
 mod jobs;
 mod kinds;
 mod logs;
-mod new;
 mod modules;
+mod new;
+mod payload;
 mod problem;
 mod project;
 mod quantities;
 mod retry;
 mod rollback;
+mod run;
+mod run_cache;
+mod run_view;
 mod serve;
 mod table;
 mod terminal;

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::facade::UploadError;
 use super::imports;
 use super::inspect::{Inspected, inspect, require_wasm};
-use crate::job::{Digest, GuestType, KindDescription, KindName, KindSettings, ModuleName};
+use crate::job::{CompiledFrom, Digest, GuestType, KindDescription, KindName, KindSettings, ModuleName};
 use crate::sandbox::{LinkError, Sandbox, SandboxError};
 
 /// A module that can be run here.
@@ -21,6 +21,8 @@ pub struct Examined {
     pub imports: Vec<String>,
     /// What it serves; at least one.
     pub kinds: Vec<KindDescription>,
+    /// Whether it was compiled before.
+    pub compiled: CompiledFrom,
     /// Time it took to compile, or to find that it was compiled before.
     pub compiled_in: Duration,
 }
@@ -39,7 +41,13 @@ pub async fn examine(
     digest: Digest,
     wasm: &Bytes,
 ) -> Result<Examined, UploadError> {
-    sandbox.validate(wasm.clone()).await?;
+    // What was compiled here was found to be valid before.
+    let compiled = if sandbox.has_artifact(digest).await? {
+        CompiledFrom::Disk
+    } else {
+        sandbox.validate(wasm.clone()).await?;
+        CompiledFrom::Miss
+    };
     let bytes = wasm.clone();
     let bounds = sandbox.instance_bounds();
     let Inspected { guest, imports } = off_thread(move || inspect(&bytes, bounds)).await?;
@@ -59,7 +67,7 @@ pub async fn examine(
         GuestType::ComponentCommand | GuestType::CoreCommand => vec![plain_kind(module)],
     };
     let imports = imports.iter().map(ToString::to_string).collect();
-    Ok(Examined { guest, imports, kinds, compiled_in })
+    Ok(Examined { guest, imports, kinds, compiled, compiled_in })
 }
 
 /// A plain command serves one kind, called like its module, and takes and gives anything.

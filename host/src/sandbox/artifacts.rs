@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use super::artifact_use::{ArtifactUse, Place, cut_to};
 use super::guest::TrustedArtifact;
 use crate::job::Digest;
 
@@ -24,6 +25,8 @@ pub(super) const TEMPORARY_PREFIX: &str = ".tmp-";
 const PURPOSE: &[u8] = b"stoker compiled artifact 1";
 
 pub(super) struct Artifacts {
+    /// Held for as long as files of ours may be there.
+    _place: Place,
     directory: PathBuf,
     key: [u8; KEY_BYTES],
     /// Name of the engine's settings.
@@ -31,13 +34,20 @@ pub(super) struct Artifacts {
 }
 
 impl Artifacts {
-    /// Opens the directory, making it and its key when missing; removes what earlier engines and crashes left.
-    pub(super) fn open(directory: &Path, engine: String) -> io::Result<Artifacts> {
+    /// Opens the directory, making it and its key when missing; removes what earlier engines and crashes left, unless
+    /// others use it now.
+    pub(super) fn open(directory: &Path, artifact_use: ArtifactUse, engine: String) -> io::Result<Artifacts> {
         fs::create_dir_all(directory)?;
+        let mut place = Place::take(directory, artifact_use)?;
         let key = read_or_make_key(directory)?;
-        let artifacts = Artifacts { directory: directory.to_owned(), key, engine };
-        artifacts.sweep();
-        Ok(artifacts)
+        if place.is_alone() {
+            sweep(directory, &engine);
+            if let ArtifactUse::Shared { bytes_max } = artifact_use {
+                cut_to(directory, EXTENSION, bytes_max)?;
+            }
+        }
+        place.let_others_in()?;
+        Ok(Artifacts { _place: place, directory: directory.to_owned(), key, engine })
     }
 
     /// The artifact of a module; `None` when it must be made anew.
@@ -97,21 +107,21 @@ impl Artifacts {
         let hex = digest.strip_prefix("sha256:").unwrap_or(&digest);
         self.directory.join(format!("{hex}-{}.{EXTENSION}", self.engine))
     }
+}
 
-    /// Files of other engines would never be read again; temporary ones belong to a process that died.
-    fn sweep(&self) {
-        let Ok(entries) = fs::read_dir(&self.directory) else { return };
-        let ours = format!("-{}.{EXTENSION}", self.engine);
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            let Some(name) = name.to_str() else { continue };
-            let foreign =
-                Path::new(name).extension().is_some_and(|extension| extension == EXTENSION) && !name.ends_with(&ours);
-            if (foreign || name.starts_with(TEMPORARY_PREFIX))
-                && let Err(error) = fs::remove_file(entry.path())
-            {
-                tracing::debug!(name, %error, "cannot remove a stale artifact");
-            }
+/// Files of other engines would never be read again; temporary ones belong to a process that died.
+fn sweep(directory: &Path, engine: &str) {
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    let ours = format!("-{engine}.{EXTENSION}");
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else { continue };
+        let foreign =
+            Path::new(name).extension().is_some_and(|extension| extension == EXTENSION) && !name.ends_with(&ours);
+        if (foreign || name.starts_with(TEMPORARY_PREFIX))
+            && let Err(error) = fs::remove_file(entry.path())
+        {
+            tracing::debug!(name, %error, "cannot remove a stale artifact");
         }
     }
 }
@@ -146,7 +156,7 @@ mod tests {
     #[test]
     fn only_what_was_written_here_for_this_engine_is_read() {
         let directory = tempfile::tempdir().expect("a directory");
-        let artifacts = Artifacts::open(directory.path(), "e1".to_owned()).expect("opens");
+        let artifacts = Artifacts::open(directory.path(), ArtifactUse::Alone, "e1".to_owned()).expect("opens");
         assert!(artifacts.read(DIGEST).is_none());
         artifacts.write(DIGEST, &TrustedArtifact::vouch(b"native code".to_vec())).expect("writes");
         assert_eq!(artifacts.read(DIGEST).expect("reads").bytes(), b"native code");
@@ -171,10 +181,10 @@ mod tests {
     #[test]
     fn other_engines_and_crashes_leave_nothing_for_good_and_the_key_stays() {
         let directory = tempfile::tempdir().expect("a directory");
-        let old = Artifacts::open(directory.path(), "e1".to_owned()).expect("opens");
+        let old = Artifacts::open(directory.path(), ArtifactUse::Alone, "e1".to_owned()).expect("opens");
         old.write(DIGEST, &TrustedArtifact::vouch(b"old".to_vec())).expect("writes");
         fs::write(directory.path().join(".tmp-half"), b"").expect("writes");
-        let new = Artifacts::open(directory.path(), "e2".to_owned()).expect("opens");
+        let new = Artifacts::open(directory.path(), ArtifactUse::Alone, "e2".to_owned()).expect("opens");
         assert_eq!(new.key, old.key);
         assert_eq!(fs::read_dir(directory.path()).expect("lists").count(), 1, "only the key is left");
         #[cfg(unix)]

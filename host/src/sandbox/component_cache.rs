@@ -119,6 +119,11 @@ impl ComponentCache {
         result.map(|()| started.elapsed())
     }
 
+    /// Whether it was compiled before, and is still there.
+    pub(super) async fn has_artifact(&self, digest: Digest) -> Result<bool, CompileError> {
+        Ok(self.read(digest).await?.is_some())
+    }
+
     /// Whether the bytes are WebAssembly at all.
     pub(super) async fn validate(&self, wasm: Bytes) -> Result<(), CompileError> {
         self.compiler.validate(wasm).await

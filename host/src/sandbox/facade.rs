@@ -62,7 +62,7 @@ impl Sandbox {
         let broken = |error: wasmtime::Error| SandboxError::Engine(format!("{error:#}"));
         let linkers = Linkers::new(&engine, Arc::clone(&clock)).map_err(broken)?;
         let directory = &options.artifact_dir;
-        let artifacts = Artifacts::open(directory, engine::compatibility(&engine))
+        let artifacts = Artifacts::open(directory, options.artifact_use, engine::compatibility(&engine))
             .map_err(|error| SandboxError::Engine(format!("cannot open {}: {error}", directory.display())))?;
         let compiler = Compiler::new(options, space);
         let cache =
@@ -100,6 +100,11 @@ impl Sandbox {
     /// Whether the module is being compiled now.
     pub fn is_compiling(&self, digest: Digest) -> bool {
         self.0.cache.is_compiling(digest)
+    }
+
+    /// Whether there is a sound artifact of the module, made here after it was found to be valid.
+    pub async fn has_artifact(&self, digest: Digest) -> Result<bool, CompileError> {
+        self.0.cache.has_artifact(digest).await
     }
 
     /// Whether the bytes are WebAssembly at all: in the child process, like compiling.

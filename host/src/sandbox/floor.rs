@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::artifact_use::ArtifactUse;
 use super::bindings::exports::stoker::handler::handler::Context;
 use super::compile_child;
 use super::guest::{Entry, Guest, TrustedArtifact};
@@ -21,6 +22,7 @@ pub fn sandbox_floor(wasm: &[u8], kind: &str, payload: &str, threads: usize, cal
     let threads = threads.max(1);
     let options = SandboxOptions {
         artifact_dir: Path::new("unused").to_owned(),
+        artifact_use: ArtifactUse::Alone,
         instances_max: u32::try_from(threads).unwrap_or(u32::MAX).saturating_mul(2),
         memory_bytes_max: Limits::default().memory_bytes,
         guest_threads: threads,

@@ -5,6 +5,7 @@
 
 #![cfg_attr(test, allow(clippy::expect_used, clippy::unwrap_used))]
 
+mod artifact_use;
 mod artifacts;
 mod attempt;
 mod attempt_log;
@@ -35,6 +36,7 @@ pub(crate) mod testing;
 mod tests;
 mod threads;
 
+pub use artifact_use::ArtifactUse;
 pub use compile_child::{SUBCOMMAND as COMPILE_CHILD_SUBCOMMAND, main_of_child};
 pub use facade::Sandbox;
 pub use floor::sandbox_floor;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::artifact_use::ArtifactUse;
 use super::interrupt::{Interrupt, ProgressCell};
 use crate::job::{
     AttemptContext, CompiledFrom, Digest, ExitFailure, Limits, LogLine, Outcome, Receipt, Span, StdinFormat,
@@ -20,6 +21,8 @@ pub const DESCRIBES_MAX: u32 = 2;
 pub struct SandboxOptions {
     /// Where compiled artifacts are cached.
     pub artifact_dir: PathBuf,
+    /// Who uses that directory.
+    pub artifact_use: ArtifactUse,
     /// Concurrent instances: slots of the host plus [`DESCRIBES_MAX`]. Further ones wait, at no cost.
     pub instances_max: u32,
     /// Most memory any instance may get, bytes (the ceiling of the limits).
@@ -44,8 +47,7 @@ pub enum CompilerProcess {
     CurrentExe,
     /// In a child process of another executable that answers to `compile-child` (tests).
     Path(PathBuf),
-    /// In this process, without memory or time limits: for unit tests and `stoker run`, where there is no one else
-    /// to protect.
+    /// In this process, without memory or time limits: for unit tests and the bench.
     InProcess,
 }
 

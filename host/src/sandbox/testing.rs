@@ -21,6 +21,7 @@ use crate::system_clock::SystemClock;
 pub(crate) fn options(directory: &Path) -> SandboxOptions {
     SandboxOptions {
         artifact_dir: directory.to_owned(),
+        artifact_use: ArtifactUse::Alone,
         instances_max: 4,
         memory_bytes_max: 256 << 20,
         guest_threads: 2,

@@ -22,5 +22,6 @@ pub(super) use delete::*;
 pub(super) use enqueue::*;
 pub(super) use inspect::*;
 pub(super) use list::*;
-pub(super) use request::unknown_kind;
+pub(super) use payload::check_thoroughly;
+pub(super) use request::{payload_too_large, unknown_kind};
 pub(super) use retry::*;

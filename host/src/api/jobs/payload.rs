@@ -58,6 +58,22 @@ pub(super) fn check(schema: &SharedSchema, payload: &[u8], effort: Effort) -> Re
     }
 }
 
+/// All there is to check of a payload, with all the effort there is. `takes_text`: the kind's guest reads a text.
+pub(in crate::api) fn check_thoroughly(
+    schema: Option<&SharedSchema>,
+    takes_text: bool,
+    payload: &[u8],
+) -> Result<(), ApiError> {
+    if takes_text {
+        check_text(payload)?;
+    }
+    let Some(schema) = schema else { return check_readable(payload) };
+    check(schema, payload, Effort::Thorough).map_err(|rejected| match rejected {
+        Rejected::Refused(error) => error,
+        Rejected::Unfinished(exhausted) => refuse_unfinished(exhausted),
+    })
+}
+
 /// A payload of which nobody can say in time whether it is valid.
 #[cold]
 pub(super) fn refuse_unfinished(exhausted: Exhausted) -> ApiError {

@@ -278,11 +278,7 @@ impl<'r> Rules<'r> {
         mut errors: Vec<FieldError>,
     ) -> Result<JobSpec, ApiError> {
         if payload.len() > self.payload_bytes_max {
-            return Err(ApiError::new(
-                ProblemCode::PayloadTooLarge,
-                format!("the payload has {} bytes and may have at most {}", payload.len(), self.payload_bytes_max),
-            )
-            .with("bytes_max", self.payload_bytes_max));
+            return Err(payload_too_large(payload.len(), self.payload_bytes_max));
         }
         let JobRequest {
             kind: _,
@@ -368,6 +364,12 @@ impl Rules<'_> {
              compiled yet; send this job again, with fewer others",
         )
     }
+}
+
+/// 413 with both sizes.
+pub(in crate::api) fn payload_too_large(bytes: usize, bytes_max: usize) -> ApiError {
+    let detail = format!("the payload has {bytes} bytes and may have at most {bytes_max}");
+    ApiError::new(ProblemCode::PayloadTooLarge, detail).with("bytes_max", bytes_max)
 }
 
 /// 404 with the names that look most alike.

@@ -10,7 +10,7 @@ use crate::api::extract::{NamePath, NoParameters, parse_json, read_body, require
 use crate::api::shared::{Api, Shared};
 use crate::api::wire::ceilings;
 use crate::api::wire::kind::Kind;
-use crate::job::{GuestType, KindName, SettingsWire};
+use crate::job::{GuestType, KindName, KindSettings, Limits, ModuleName, SettingsWire};
 
 /// What a handler has no use for: it is called with its payload, not started as a program.
 const SETTINGS_OF_COMMANDS: [&str; 5] = ["stdin", "stdout", "args", "env", "exit_failure"];
@@ -38,28 +38,42 @@ pub(in crate::api) async fn set_kind_settings(
     let (parts, body) = request.into_parts();
     require_json(&parts.headers)?;
     let body = read_body(&api.bodies, &parts.headers, body, BODY_BYTES_MAX).await?;
-    let settings: SettingsWire = parse_json(&body)?;
-    refuse_commands_settings(&api, &kind, &settings)?;
-    let settings = settings.into_domain().map_err(ApiError::invalid)?;
-    let mut errors = Vec::new();
-    ceilings::check(&settings.limits, &api.config.limits.ceilings, &mut errors);
-    if !errors.is_empty() {
-        return Err(ApiError::invalid(errors));
-    }
+    let handler = handler_of(&api, &kind);
+    let settings = accepted(&body, &kind, handler.as_ref(), &api.config.limits.ceilings)?;
     if !api.store.set_kind_settings(api.tenant(), kind.clone(), settings).await? {
         return Err(kind_not_found(&api, &api.store.catalog(), &kind));
     }
     show_kind(&api, &kind)
 }
 
-/// Refuses settings that would be without effect on the kind as it is served now.
-fn refuse_commands_settings(api: &Api, kind: &KindName, settings: &SettingsWire) -> Result<(), ApiError> {
+/// The handler component that serves the kind now, if it is one.
+fn handler_of(api: &Api, kind: &KindName) -> Option<ModuleName> {
     let catalog = api.store.catalog();
-    let version = catalog.kind(api.tenant(), kind).and_then(|entry| entry.version.as_ref());
-    let Some(version) = version.filter(|version| version.guest == GuestType::Handler) else { return Ok(()) };
+    let version = catalog.kind(api.tenant(), kind)?.version.as_ref()?;
+    (version.guest == GuestType::Handler).then(|| version.module.clone())
+}
+
+/// What an operator may set for a kind, which is served by this handler component or by something else.
+pub(in crate::api) fn accepted(
+    text: &[u8],
+    kind: &KindName,
+    handler: Option<&ModuleName>,
+    ceilings: &Limits,
+) -> Result<KindSettings, ApiError> {
+    let settings: SettingsWire = parse_json(text)?;
+    if let Some(module) = handler {
+        refuse_commands_settings(kind, module, &settings)?;
+    }
+    let settings = settings.into_domain().map_err(ApiError::invalid)?;
+    let mut errors = Vec::new();
+    ceilings::check(&settings.limits, ceilings, &mut errors);
+    if errors.is_empty() { Ok(settings) } else { Err(ApiError::invalid(errors)) }
+}
+
+/// Refuses settings that would be without effect on a handler's kind.
+fn refuse_commands_settings(kind: &KindName, module: &ModuleName, settings: &SettingsWire) -> Result<(), ApiError> {
     let useless = settings.fields().into_iter().filter(|field| SETTINGS_OF_COMMANDS.contains(field));
     let refuse = |field| {
-        let module = &version.module;
         let message = format!(
             "is for plain commands; `{kind}` is served by the handler component `{module}`, on which it has no effect: leave it out"
         );

@@ -100,7 +100,7 @@ fn is_module(headers: &HeaderMap) -> Result<bool, ApiError> {
         || content_type_is(headers, "application/octet-stream")?)
 }
 
-fn refuse(error: UploadError) -> ApiError {
+pub(in crate::api) fn refuse(error: UploadError) -> ApiError {
     let sentence = quoted(error.to_string());
     match error {
         UploadError::Malformed { offset, .. } => {

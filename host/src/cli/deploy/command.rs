@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::settings::set_for_project;
 use super::shown::{broken_jobs, deployed};
 use super::steps::deploy;
-use super::target::{module_file, read};
 use crate::cli::advice;
 use crate::cli::client::Connection;
+use crate::cli::project;
 use crate::cli::terminal::{self, Colours};
 use crate::job::ModuleName;
 
@@ -17,14 +18,15 @@ use crate::job::ModuleName;
 /// new schema, or it no longer serves their kind), it is not activated, and the exit code is 1.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
+  stoker deploy                     (the project in this folder)
   stoker deploy target/wasm32-wasip2/release/hello.wasm
   stoker deploy build/v2.wasm --name hello
   stoker deploy hello.wasm --json | jq .changes")]
 pub(in crate::cli) struct Arguments {
-    /// The module: a handler component, or a WASI command
+    /// The module: a .wasm file (a handler component, or a WASI command), or the folder of a project, which is built first
     #[arg(value_name = "TARGET", default_value = ".")]
     target: PathBuf,
-    /// The module's name [default: the file's name without extension]
+    /// The module's name [default: the project's, or the file's name without extension]
     #[arg(long)]
     name: Option<ModuleName>,
     /// Activate it although it breaks jobs that wait
@@ -36,9 +38,14 @@ pub(in crate::cli) struct Arguments {
 
 pub(in crate::cli) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let client = arguments.connection.client()?;
-    let (file, name) = module_file(&arguments.target, arguments.name.as_ref())?;
-    let wasm = read(&file)?;
-    let deployment = deploy(&client, &name, wasm, arguments.force).map_err(|error| advice::on_refusal(error.into()))?;
+    let mut say = |command: &str| terminal::remark(&format!("$ {command}"));
+    let built = project::resolve(&arguments.target, arguments.name.as_ref(), &mut say)?;
+    let name = &built.module;
+    let deployment =
+        deploy(&client, name, built.read()?, arguments.force).map_err(|error| advice::on_refusal(error.into()))?;
+    if let Some(settings) = built.settings.as_ref().filter(|_| deployment.activated) {
+        set_for_project(&client, name, settings)?;
+    }
     if arguments.connection.json {
         terminal::print(&terminal::json(&deployment.to_json()))?;
     } else {

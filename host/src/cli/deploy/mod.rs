@@ -4,11 +4,12 @@
 mod activation;
 mod command;
 mod progress;
+mod settings;
 mod shown;
 mod steps;
-mod target;
 
 pub(super) use activation::{Activation, activate_checked};
 pub(super) use command::{Arguments, run};
+pub(super) use settings::set_for_project;
 pub(super) use shown::{broken_jobs, changes_rows};
 pub(super) use steps::{Deployment, deploy};

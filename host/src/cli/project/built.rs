@@ -1,8 +1,14 @@
 //! What a build made.
 
+use std::io::Read;
 use std::path::PathBuf;
 
+use anyhow::Context;
+
 use crate::job::{ModuleName, SettingsWire};
+
+/// Largest file that is read at all, bytes; the host has its own, lower limit.
+const FILE_BYTES_MAX: u64 = 1 << 30;
 
 /// A module, ready to be uploaded or run.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,4 +21,21 @@ pub(in crate::cli) struct Built {
     pub(in crate::cli) settings: Option<SettingsWire>,
     /// The project it was built from; `None` for a file that was there.
     pub(in crate::cli) folder: Option<PathBuf>,
+}
+
+impl Built {
+    /// The module's bytes.
+    pub(in crate::cli) fn read(&self) -> anyhow::Result<Vec<u8>> {
+        let file = &self.wasm;
+        let context = || format!("cannot read {}", file.display());
+        let mut wasm = Vec::new();
+        std::fs::File::open(file)
+            .with_context(context)?
+            .take(FILE_BYTES_MAX + 1)
+            .read_to_end(&mut wasm)
+            .with_context(context)?;
+        anyhow::ensure!(!wasm.is_empty(), "{} is empty", file.display());
+        anyhow::ensure!(wasm.len() as u64 <= FILE_BYTES_MAX, "{} is larger than 1 GiB", file.display());
+        Ok(wasm)
+    }
 }

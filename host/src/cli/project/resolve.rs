@@ -20,9 +20,18 @@ pub(in crate::cli) enum Project {
     Folder(PathBuf),
 }
 
-/// The module at `target`: the file, or what the project in the folder builds to. `say` is told what is run.
-pub(in crate::cli) fn resolve(target: &Path, say: &mut dyn FnMut(&str)) -> anyhow::Result<Built> {
-    Project::find(target)?.build(say, None)
+/// The module at `target`: the file, or what the project in the folder builds to, under this name if one is chosen.
+/// `say` is told what is run.
+pub(in crate::cli) fn resolve(
+    target: &Path,
+    name: Option<&ModuleName>,
+    say: &mut dyn FnMut(&str),
+) -> anyhow::Result<Built> {
+    match (Project::find(target)?, name) {
+        (Project::File(wasm), Some(name)) => Ok(Built { wasm, module: name.clone(), settings: None, folder: None }),
+        (project, Some(name)) => Ok(Built { module: name.clone(), ..project.build(say, None)? }),
+        (project, None) => project.build(say, None),
+    }
 }
 
 impl Project {
@@ -146,14 +155,14 @@ mod tests {
 
     fn refused(files: &[(&str, &str)]) -> String {
         let folder = folder(files);
-        format!("{:#}", resolve(folder.path(), &mut |_| {}).unwrap_err())
+        format!("{:#}", resolve(folder.path(), None, &mut |_| {}).unwrap_err())
     }
 
     #[test]
     fn a_file_passes_through() {
         let folder = folder(&[("mail.wasm", "whatever"), ("a b.wasm", "")]);
         let file = folder.path().join("mail.wasm");
-        let built = resolve(&file, &mut |_| panic!("nothing is run")).unwrap();
+        let built = resolve(&file, None, &mut |_| panic!("nothing is run")).unwrap();
         assert_eq!(built, Built { wasm: file, module: "mail".parse().unwrap(), settings: None, folder: None });
         let refused = resolve(&folder.path().join("a b.wasm"), &mut |_| {}).unwrap_err();
         assert!(format!("{refused:#}").contains("--name"), "{refused:#}");
@@ -167,7 +176,7 @@ mod tests {
                         [build_env]\nFROM = \"in.txt\"\n[settings]\nstdin = \"text\"\n";
         let folder = folder(&[(MANIFEST_FILE, manifest), ("in.txt", "made")]);
         let mut said = Vec::new();
-        let built = resolve(folder.path(), &mut |line| said.push(line.to_owned())).unwrap();
+        let built = resolve(folder.path(), None, &mut |line| said.push(line.to_owned())).unwrap();
         assert_eq!(std::fs::read_to_string(&built.wasm).unwrap(), "made");
         assert_eq!((built.module.as_str(), built.settings.is_some()), ("copy", true));
         assert_eq!(built.folder, std::fs::canonicalize(folder.path()).ok());

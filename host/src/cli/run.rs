@@ -1,0 +1,222 @@
+//! `stoker run`: one execution of one job on this machine, without a host.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use super::payload::{self, Given};
+use super::problem::Problem;
+use super::project::Built;
+use super::terminal::{self, Colours};
+use super::{project, run_cache, run_view};
+use crate::api::{ApiError, offline};
+use crate::config::{Settings, resolve};
+use crate::job::kind::MAX_ATTEMPTS_LIMIT;
+use crate::job::{ByteSize, JobState, KindName, LimitRequest, ModuleName, Span};
+use crate::trial::{Loaded, Order, Report, TrialError, Workbench};
+
+/// Threads beside the guest's.
+const THREADS: usize = 2;
+
+/// Run one job here, without a host
+///
+/// The module is checked, compiled and run once as a host would do it: the same sandbox, the default limits of a host,
+/// the same schemas and settings. The output goes to standard output; the log, the end and what it cost go to standard
+/// error. Nothing is stored, and nothing is tried again: it is only said what a host would do next.
+///
+/// The exit code is 0 only if the job succeeded. It is 1 if it failed, asked to be run later, or would not have been
+/// taken at all (no module, unknown kind, payload that breaks the schema: the same words as a host's), and 2 if the
+/// command line can't be understood.
+///
+/// With --json, standard output has one object: kind, state (succeeded, retrying, failed, scheduled: the state a job would
+/// have now), output, error {reason, message, detail}, `delay_ms` (until the next attempt), attempt, `max_attempts`,
+/// receipt, logs [{at, level, message}], `logs_dropped`, progress and module {name, digest, type, `size_bytes`}; nothing at all
+/// if the job would not have been taken.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  stoker run hello.wasm '{\"name\":\"Ada\"}'
+  stoker run . '{\"name\":\"Ada\"}'       (the project in this folder)
+  stoker run target/wasm32-wasip2/release/mail.wasm mail.send @request.json --json | jq .error
+  stoker run markdown.wasm --text - --raw --settings '{\"stdin\":\"text\",\"stdout\":\"text\"}' < page.md
+  stoker run hello.wasm hello --attempt 3 --max-attempts 3 --timeout 2s --fuel 50000000")]
+pub(super) struct Arguments {
+    /// The module: a .wasm file, or the folder of a project, which is built first
+    target: PathBuf,
+    /// What to run; may be left out if the module serves only one kind
+    #[arg(value_name = "KIND")]
+    kind: Option<String>,
+    /// The payload: JSON, `@file`, or `-` for standard input [default: {}]
+    payload: Option<String>,
+    /// The payload is plain text, which becomes one JSON string
+    #[arg(long)]
+    text: bool,
+    /// Print an output that is a string as it is, without quotes
+    #[arg(long, conflicts_with = "json")]
+    raw: bool,
+    /// What an operator would set for the kind, over what the module says
+    #[arg(long, value_name = "JSON")]
+    settings: Option<String>,
+    /// Which attempt it is to be
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_ATTEMPTS_LIMIT)))]
+    attempt: u32,
+    /// Attempts in all [default: the kind's, else 10]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_ATTEMPTS_LIMIT)))]
+    max_attempts: Option<u32>,
+    /// Wall time [default: the kind's, else 30s]
+    #[arg(long, value_name = "DURATION")]
+    timeout: Option<Span>,
+    /// Units of fuel [default: the kind's, else 10000000000]
+    #[arg(long, value_name = "UNITS")]
+    fuel: Option<u64>,
+    /// Memory [default: the kind's, else 128MiB]
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<ByteSize>,
+    /// The module's name; a plain command's kind is called so [default: the project's, or the file's name without
+    /// extension]
+    #[arg(long)]
+    name: Option<ModuleName>,
+    /// Print one JSON object on standard output, and nothing else
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let mut say = |command: &str| terminal::remark(&format!("$ {command}"));
+    let built = project::resolve(&arguments.target, arguments.name.as_ref(), &mut say)?;
+    let report = tried(arguments, &built)?;
+    if arguments.json {
+        terminal::print(&terminal::json(&serde_json::to_string(&report)?))?;
+    } else {
+        terminal::remark(&run_view::render(&report, Colours::of_stderr()));
+        if let Some(output) = &report.output {
+            terminal::print(&shown(output, arguments.raw))?;
+        }
+    }
+    Ok(if report.state == JobState::Succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn tried(arguments: &Arguments, built: &Built) -> anyhow::Result<Report> {
+    let wasm = Bytes::from(built.read()?);
+    let settings = built.settings.as_ref().map(serde_json::to_string).transpose()?;
+    let config = resolve(&Settings::default(), THREADS)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let cache = run_cache::open()?;
+    let tried = runtime.block_on(async {
+        let bench = Workbench::open(cache.path().to_owned(), config)?;
+        let loaded = bench.load(built.module.clone(), wasm).await.map_err(told)?;
+        let order = order(arguments, &loaded, settings)?;
+        bench.run(&loaded, order).await.map_err(told)
+    });
+    // A guest that was not waited for must not keep the process.
+    runtime.shutdown_background();
+    tried
+}
+
+/// A refusal as the host's answer would be shown.
+fn told(error: TrialError) -> anyhow::Error {
+    match error {
+        TrialError::Refused(refusal) => refused(&refusal),
+        error => error.into(),
+    }
+}
+
+fn refused(refusal: &ApiError) -> anyhow::Error {
+    let body = serde_json::to_vec(refusal).unwrap_or_default();
+    Problem::from_body(refusal.code().status(), &body).into()
+}
+
+fn order(arguments: &Arguments, loaded: &Loaded, project: Option<String>) -> anyhow::Result<Order> {
+    let kinds = loaded.kinds();
+    let (kind, payload) = kind_and_payload(arguments.kind.as_deref(), arguments.payload.as_deref(), &kinds)?;
+    let payload = payload::read(payload, if arguments.text { Given::Text } else { Given::Json })?;
+    Ok(Order {
+        kind,
+        payload: Bytes::from(String::from(Box::<str>::from(payload))),
+        settings: project.into_iter().chain(arguments.settings.clone()).collect(),
+        limits: LimitRequest {
+            fuel: arguments.fuel,
+            timeout_ms: arguments.timeout.map(Span::as_ms),
+            memory_bytes: arguments.memory.map(|size| size.0),
+            ..LimitRequest::default()
+        },
+        attempt: arguments.attempt,
+        max_attempts: arguments.max_attempts,
+    })
+}
+
+/// Which of the two arguments is what. One alone is a kind if the module serves it; else, where the module serves only one
+/// kind and it could be a payload, it is that.
+fn kind_and_payload<'a>(
+    first: Option<&'a str>,
+    second: Option<&'a str>,
+    served: &[&KindName],
+) -> anyhow::Result<(KindName, Option<&'a str>)> {
+    let known = |name: &str| served.iter().find(|kind| kind.as_str() == name).map(|kind| (*kind).clone());
+    let only = if let [only] = served { Some((*only).clone()) } else { None };
+    match (first, second) {
+        (Some(name), payload) if known(name).is_some() || payload.is_some() || is_kind_name(name) => {
+            let kind = known(name).ok_or_else(|| refused(&offline::refuse_kind(name, served)))?;
+            Ok((kind, payload))
+        }
+        (payload, _) => {
+            let listed: Vec<String> = served.iter().map(|kind| kind.to_string()).collect();
+            let kind = only.with_context(|| {
+                format!("the module serves several kinds; name one of them before the payload: {}", listed.join(", "))
+            })?;
+            Ok((kind, payload))
+        }
+    }
+}
+
+/// Whether it can only be meant as a kind: it could be one, and is no JSON.
+fn is_kind_name(argument: &str) -> bool {
+    argument.parse::<KindName>().is_ok() && serde_json::from_str::<&RawValue>(argument).is_err()
+}
+
+fn shown(output: &RawValue, raw: bool) -> String {
+    if raw && let Ok(text) = serde_json::from_str::<String>(output.get()) {
+        return if std::io::stdout().is_terminal() { terminal::block(&text).into_owned() } else { text };
+    }
+    terminal::json(output.get()).into_owned()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_argument_is_a_kind_or_a_payload() {
+        let names: Vec<KindName> = ["greet", "null"].iter().map(|name| name.parse().unwrap()).collect();
+        let (one, two) = (vec![&names[0]], vec![&names[0], &names[1]]);
+        for (served, first, second, expected) in [
+            (&one, None, None, Ok(("greet", None))),
+            (&one, Some("greet"), None, Ok(("greet", None))),
+            (&one, Some("greet"), Some("{}"), Ok(("greet", Some("{}")))),
+            (&one, Some("{}"), None, Ok(("greet", Some("{}")))),
+            (&one, Some("@in.json"), None, Ok(("greet", Some("@in.json")))),
+            (&one, Some("-"), None, Ok(("greet", Some("-")))),
+            (&one, Some("null"), None, Ok(("greet", Some("null")))),
+            (&one, Some("17"), None, Ok(("greet", Some("17")))),
+            (&one, Some("great"), None, Err("did you mean `greet`?")),
+            (&one, Some("{}"), Some("{}"), Err("there is no kind")),
+            (&two, Some("null"), None, Ok(("null", None))),
+            (&two, Some("{}"), None, Err("greet, null")),
+            (&two, None, None, Err("greet, null")),
+        ] {
+            match (kind_and_payload(first, second, served), expected) {
+                (Ok((kind, payload)), Ok(expected)) => assert_eq!((kind.as_str(), payload), expected),
+                (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
+                (got, expected) => panic!("{first:?} {second:?}: {got:?}, wanted {expected:?}"),
+            }
+        }
+    }
+}

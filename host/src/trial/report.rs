@@ -1,0 +1,147 @@
+//! What an execution came to, as `stoker run --json` prints it: the words and shapes of the API.
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::workbench::Loaded;
+use crate::api::wire::Instant;
+use crate::job::duration::whole_ms;
+use crate::job::{
+    Digest, Failure, FailureReason, GuestType, JobState, KindName, Limits, LogLevel, LogLine, ModuleName, Progress,
+    Receipt, Timestamp,
+};
+use crate::sandbox::Execution;
+use crate::store::Next;
+
+/// The end of one execution.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// What was run.
+    pub kind: KindName,
+    /// The state a job would be in now.
+    pub state: JobState,
+    /// JSON; `null` unless it succeeded.
+    pub output: Option<Box<RawValue>>,
+    /// Why it did not succeed.
+    pub error: Option<ReportedFailure>,
+    /// Until the next execution, ms, if there is to be one.
+    pub delay_ms: Option<u64>,
+    /// Which attempt it was, from 1.
+    pub attempt: u32,
+    /// Attempts in all.
+    pub max_attempts: u32,
+    /// What it cost.
+    pub receipt: Receipt,
+    /// In order.
+    pub logs: Vec<ReportedLine>,
+    /// Lines dropped past the limit.
+    pub logs_dropped: u64,
+    /// What it last reported.
+    pub progress: Option<Progress>,
+    /// What ran.
+    pub module: TriedModule,
+    /// What it was allowed.
+    #[serde(skip)]
+    pub limits: Limits,
+}
+
+/// A failure.
+#[derive(Debug, Serialize)]
+pub struct ReportedFailure {
+    /// The stable word for it.
+    pub reason: FailureReason,
+    /// One sentence.
+    pub message: String,
+    /// A backtrace, schema errors, the tail of stderr.
+    pub detail: Option<String>,
+}
+
+/// A line of the log.
+#[derive(Debug, Serialize)]
+pub struct ReportedLine {
+    /// When it was written.
+    pub at: Instant,
+    /// `trace` … `error`, `stdout` or `stderr`.
+    pub level: LogLevel,
+    /// The text.
+    pub message: String,
+}
+
+/// The module.
+#[derive(Debug, Serialize)]
+pub struct TriedModule {
+    /// Its name.
+    pub name: ModuleName,
+    /// Its digest.
+    pub digest: Digest,
+    /// How it is called.
+    #[serde(rename = "type")]
+    pub guest: GuestType,
+    /// Its size.
+    pub size_bytes: usize,
+}
+
+impl Report {
+    pub(super) fn new(
+        loaded: &Loaded,
+        kind: KindName,
+        (attempt, max_attempts): (u32, u32),
+        limits: Limits,
+        execution: Execution,
+        next: Next,
+        progress: Option<Progress>,
+    ) -> Report {
+        let Execution { outcome: _, started_at: _, finished_at, receipt, log, log_lines_dropped } = execution;
+        let Followed { state, output, failure, resumes_at } = followed(next);
+        let module = TriedModule {
+            name: loaded.name.clone(),
+            digest: loaded.digest,
+            guest: loaded.examined.guest,
+            size_bytes: loaded.size_bytes,
+        };
+        let line = |LogLine { at, level, message }: LogLine| ReportedLine { at: Instant(at), level, message };
+        Report {
+            kind,
+            state,
+            output: output.and_then(raw),
+            error: failure.map(|Failure { reason, message, detail, .. }| ReportedFailure { reason, message, detail }),
+            delay_ms: resumes_at.map(|at| whole_ms(at.since(finished_at))),
+            attempt,
+            max_attempts,
+            receipt,
+            logs: log.into_iter().map(line).collect(),
+            logs_dropped: log_lines_dropped,
+            progress,
+            module,
+            limits,
+        }
+    }
+}
+
+/// What becomes of the job.
+struct Followed {
+    state: JobState,
+    output: Option<Bytes>,
+    failure: Option<Failure>,
+    resumes_at: Option<Timestamp>,
+}
+
+fn followed(next: Next) -> Followed {
+    let (state, failure, resumes_at) = match next {
+        Next::Succeed(output) => {
+            return Followed { state: JobState::Succeeded, output: Some(output), failure: None, resumes_at: None };
+        }
+        Next::Retry(failure, at) => (JobState::Retrying, Some(failure), Some(at)),
+        Next::Fail(failure) => (JobState::Failed, Some(failure), None),
+        Next::Cancel(failure) => (JobState::Cancelled, Some(failure), None),
+        Next::Suspend(at) => (JobState::Scheduled, None, Some(at)),
+        Next::GiveBack(failure) => (JobState::Ready, Some(failure), None),
+    };
+    Followed { state, output: None, failure, resumes_at }
+}
+
+/// The output, which the sandbox has found to be JSON.
+fn raw(output: Bytes) -> Option<Box<RawValue>> {
+    serde_json::from_slice(&output).ok()
+}

@@ -1,0 +1,260 @@
+//! The few parts of a host that one execution needs, and the way of one job through them.
+
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::report::Report;
+use crate::api::{ApiError, offline};
+use crate::attempt::Terms;
+use crate::config::Config;
+use crate::job::kind::MAX_ATTEMPTS_DEFAULT;
+use crate::job::{
+    AttemptContext, Clock, Digest, GuestType, IdSequence, JobId, JobOptions, KindDescription, KindName, KindSettings,
+    LimitRequest, ModuleName, QueueName, StdinFormat, TenantName,
+};
+use crate::modules::{Examined, KindValidators, SchemaError, UploadError, digest_of, examine};
+use crate::sandbox::{
+    ArtifactSource, ArtifactUse, CompileError, CompilerProcess, DESCRIBES_MAX, DescribeError, Execution, Interrupt,
+    Invocation, ProgressCell, Sandbox, SandboxError, SandboxOptions,
+};
+use crate::schema::{SharedSchema, SlowWork};
+use crate::system_clock::SystemClock;
+
+/// Compiled modules kept on disk for the next run, bytes.
+const ARTIFACTS_BYTES_MAX: u64 = 512 << 20;
+/// Instances that run a job at once.
+const SLOTS: u32 = 1;
+
+/// Why nothing was run.
+#[derive(Debug, thiserror::Error)]
+pub enum TrialError {
+    /// A host would refuse the module, or the job.
+    #[error("{}", .0.detail())]
+    Refused(ApiError),
+    /// This machine, or this program, is at fault.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// A schema that was just checked does not compile.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// There is no such attempt.
+    #[error("there is no attempt {attempt} of {max_attempts}; ask for an earlier one, or for more with --max-attempts")]
+    Attempts {
+        /// The one that was asked for.
+        attempt: u32,
+        /// Attempts in all.
+        max_attempts: u32,
+    },
+    /// There is no memory for a thread.
+    #[error("there is too little memory to check the schemas")]
+    Memory,
+}
+
+impl From<ApiError> for TrialError {
+    fn from(error: ApiError) -> Self {
+        TrialError::Refused(error)
+    }
+}
+
+impl From<UploadError> for TrialError {
+    fn from(error: UploadError) -> Self {
+        match error {
+            UploadError::Sandbox(error) | UploadError::Describe(DescribeError::Host(error)) => {
+                TrialError::Sandbox(error)
+            }
+            UploadError::Compile(error @ (CompileError::NoRoom(_) | CompileError::Process(_))) => {
+                TrialError::Sandbox(error.into())
+            }
+            error => TrialError::Refused(offline::refuse_module(error)),
+        }
+    }
+}
+
+/// A sandbox like a host's, with the host's configuration.
+pub struct Workbench {
+    sandbox: Sandbox,
+    source: Arc<OneModule>,
+    clock: Arc<dyn Clock>,
+    config: Config,
+    slow: SlowWork,
+}
+
+/// A module that can be run.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Its name.
+    pub name: ModuleName,
+    /// Its digest.
+    pub digest: Digest,
+    /// Its size, bytes.
+    pub size_bytes: usize,
+    /// What it is and serves.
+    pub examined: Examined,
+}
+
+impl Loaded {
+    /// The kinds it serves.
+    pub fn kinds(&self) -> Vec<&KindName> {
+        self.examined.kinds.iter().map(|kind| &kind.name).collect()
+    }
+}
+
+/// What is to be run.
+#[derive(Debug)]
+pub struct Order {
+    /// The kind.
+    pub kind: KindName,
+    /// JSON text.
+    pub payload: Bytes,
+    /// What an operator would set for the kind, as JSON text; the later ones over the earlier ones.
+    pub settings: Vec<String>,
+    /// What the job itself asks for.
+    pub limits: LimitRequest,
+    /// Which attempt it is, from 1.
+    pub attempt: u32,
+    /// Attempts in all; else what the kind says.
+    pub max_attempts: Option<u32>,
+}
+
+impl Workbench {
+    /// Over a directory that other runs may use as well, where compiled modules are kept.
+    pub fn open(artifact_dir: PathBuf, config: Config) -> Result<Workbench, SandboxError> {
+        let options = SandboxOptions {
+            artifact_dir,
+            artifact_use: ArtifactUse::Shared { bytes_max: ARTIFACTS_BYTES_MAX },
+            instances_max: SLOTS + DESCRIBES_MAX,
+            memory_bytes_max: config.limits.ceilings.memory_bytes,
+            guest_threads: 1,
+            cached_modules_max: 1,
+            compiler: CompilerProcess::CurrentExe,
+            compile_timeout: config.compile.timeout,
+            compile_memory_bytes: config.compile.memory_bytes,
+        };
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let source = Arc::<OneModule>::default();
+        let sandbox = Sandbox::new(&options, Arc::clone(&clock), Arc::clone(&source) as Arc<dyn ArtifactSource>)?;
+        Ok(Workbench { sandbox, source, clock, config, slow: SlowWork::default() })
+    }
+
+    /// What an upload would check of a module, short of storing it.
+    pub async fn load(&self, name: ModuleName, wasm: Bytes) -> Result<Loaded, TrialError> {
+        let bytes_max = self.config.requests.module_bytes_max;
+        if wasm.len() > bytes_max {
+            return Err(offline::refuse_module_size(bytes_max).into());
+        }
+        let digest = digest_of(&wasm).await?;
+        *self.source.0.lock() = Some((digest, wasm.clone()));
+        let examined =
+            examine(&self.sandbox, &name, digest, &wasm).await.inspect_err(|_| self.sandbox.forget(digest))?;
+        Ok(Loaded { name, digest, size_bytes: wasm.len(), examined })
+    }
+
+    /// One execution, and what a host would do next.
+    pub async fn run(&self, loaded: &Loaded, order: Order) -> Result<Report, TrialError> {
+        let Order { kind, payload, settings: asked, limits, attempt, max_attempts } = order;
+        let Some(description) = loaded.examined.kinds.iter().find(|known| known.name == kind) else {
+            return Err(offline::refuse_kind(kind.as_str(), &loaded.kinds()).into());
+        };
+        let settings = self.settings(loaded, description, &asked)?;
+        offline::check_limits(&limits, &self.config.limits.ceilings)?;
+        let output_schema = self.accept(loaded, description, &settings, &payload).await?;
+
+        let max_attempts = max_attempts.or(settings.max_attempts).unwrap_or(MAX_ATTEMPTS_DEFAULT);
+        if attempt > max_attempts {
+            return Err(TrialError::Attempts { attempt, max_attempts });
+        }
+        let options = JobOptions { limits, ..JobOptions::default() };
+        let bounds = &self.config.limits;
+        let terms = Terms { settings: &settings, options: Some(&options), bounds, attempt, max_attempts };
+        let limits = terms.limits();
+        let progress = ProgressCell::default();
+        let now = self.clock.now();
+        let invocation = Invocation {
+            context: AttemptContext {
+                job: JobId::from_u128(IdSequence::after(0).next(now, rand::random())),
+                tenant: TenantName::default_tenant(),
+                kind: kind.clone(),
+                queue: settings.queue.clone().unwrap_or_else(QueueName::default_queue),
+                attempt,
+                max_attempts,
+                created_at: now,
+                run_at: now,
+                deadline: now.plus(limits.timeout),
+            },
+            payload,
+            limits,
+            plain: terms.plain(),
+            ready_at: now,
+            compiled: loaded.examined.compiled,
+            interrupt: Interrupt::default(),
+            progress: progress.clone(),
+            output_schema,
+        };
+        let execution = self.execute(loaded, invocation).await?;
+        let next = terms.next(&execution.outcome, execution.finished_at, rand::random);
+        Ok(Report::new(loaded, kind, (attempt, max_attempts), limits, execution, next, progress.get()))
+    }
+
+    /// What is in force for the kind: the module's settings, and over them what was asked for.
+    fn settings(
+        &self,
+        loaded: &Loaded,
+        description: &KindDescription,
+        asked: &[String],
+    ) -> Result<KindSettings, ApiError> {
+        let handler = (loaded.examined.guest == GuestType::Handler).then_some(&loaded.name);
+        asked.iter().try_fold(description.settings.clone(), |below, text| {
+            let ceilings = &self.config.limits.ceilings;
+            Ok(below.overlaid_by(&offline::check_settings(text, &description.name, handler, ceilings)?))
+        })
+    }
+
+    /// Checks the payload as a host does before it takes a job. Returns the schema of the output.
+    async fn accept(
+        &self,
+        loaded: &Loaded,
+        description: &KindDescription,
+        settings: &KindSettings,
+        payload: &Bytes,
+    ) -> Result<Option<SharedSchema>, TrialError> {
+        let takes_text = settings.stdin == Some(StdinFormat::Text) && loaded.examined.guest != GuestType::Handler;
+        let KindDescription { name, input_schema, output_schema, .. } = description.clone();
+        let (turns, payload) = (self.slow.clone(), payload.clone());
+        let bytes_max = self.config.requests.payload_bytes_max;
+        let checked = self.slow.run(move || {
+            let validators = KindValidators::compile(&name, &input_schema, &output_schema, &turns)?;
+            offline::check_payload(validators.input.as_ref(), takes_text, &payload, bytes_max)?;
+            Ok(validators.output)
+        });
+        checked.await.ok_or(TrialError::Memory)?
+    }
+
+    async fn execute(&self, loaded: &Loaded, invocation: Invocation) -> Result<Execution, TrialError> {
+        let (guest, _) = self.sandbox.guest(loaded.digest, loaded.examined.guest).await?;
+        let (tell, told) = oneshot::channel();
+        let sandbox = self.sandbox.clone();
+        self.sandbox.spawn(async move {
+            let ran = sandbox.run(&guest, invocation, || {}).await;
+            // Nobody listens any more when the program ends.
+            let _unheard = tell.send(ran);
+        });
+        let gone = |error: oneshot::error::RecvError| SandboxError::Instantiate(format!("the run broke off: {error}"));
+        Ok(told.await.map_err(gone)??)
+    }
+}
+
+/// The bytes of the one module there is.
+#[derive(Default)]
+struct OneModule(Mutex<Option<(Digest, Bytes)>>);
+
+impl ArtifactSource for OneModule {
+    fn wasm(&self, digest: Digest) -> Pin<Box<dyn Future<Output = Result<Bytes, SandboxError>> + Send + '_>> {
+        let found = self.0.lock().as_ref().filter(|(known, _)| *known == digest).map(|(_, wasm)| wasm.clone());
+        Box::pin(async move { found.ok_or(SandboxError::Missing(digest)) })
+    }
+}
