@@ -130,6 +130,12 @@ mod tests {
             ("job job_01ARZ3NDEKTSV4RRFFQ69G5FAV", true),
             ("job 17", false),
             ("logs job_01ARZ3NDEKTSV4RRFFQ69G5FAV --attempt 2", true),
+            ("logs -f job_01ARZ3NDEKTSV4RRFFQ69G5FAV --json", true),
+            ("logs -f job_01ARZ3NDEKTSV4RRFFQ69G5FAV --attempt 2", false),
+            ("jobs --since 10m --until 2026-11-21T09:00:00Z --module m", true),
+            ("jobs --since soon", false),
+            ("retry job_01ARZ3NDEKTSV4RRFFQ69G5FAV job_01ARZ3NDEKTSV4RRFFQ69G5FAW", true),
+            ("cancel", false),
             ("backup there.db --json", true),
             ("launch", false),
         ] {
