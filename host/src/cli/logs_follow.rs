@@ -106,7 +106,8 @@ impl Told {
         numbers.extend(executions.iter().map(|execution| execution.execution));
         numbers.sort_unstable();
         numbers.dedup();
-        for number in numbers.into_iter().filter(|number| *number > self.ended) {
+        let ended_before = self.ended;
+        for number in numbers.into_iter().filter(|number| *number > ended_before) {
             let log = logs.iter().find(|log| log.execution == number);
             let ended = executions.iter().find(|execution| execution.execution == number);
             if let Some(log) = log {

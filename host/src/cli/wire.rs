@@ -122,7 +122,7 @@ pub(super) struct AttemptLog {
 }
 
 /// One line.
-#[derive(Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub(super) struct LogLine {
     pub(super) at: String,
