@@ -27,6 +27,7 @@ fn sandbox(directory: &std::path::Path, wasm: Vec<u8>, memory_bytes: u64, timeou
         memory_bytes_max: 64 << 20,
         guest_threads: 1,
         cached_modules_max: 4,
+        artifact_use: stoker::sandbox::ArtifactUse::Alone,
         compile_timeout: timeout,
         compile_memory_bytes: memory_bytes,
         compiler: CompilerProcess::Path(env!("CARGO_BIN_EXE_stoker").into()),

@@ -20,7 +20,7 @@ fn deploy_enqueue_and_look() {
     let said = stoker(&host, &["deploy", &file], "").expect_success();
     assert!(said.contains("hello") && said.contains("sha256:"), "{said}");
     let again = json_of(&stoker(&host, &["deploy", &file, "--json"], "").expect_success());
-    assert_eq!(again["name"], "hello", "{again:#}");
+    assert_eq!((&again["module"]["name"], &again["activated"]), (&json!("hello"), &json!(true)), "{again:#}");
 
     let output = stoker(&host, &["enqueue", "hello", r#"{"name":"Ada"}"#, "--wait"], "").expect_success();
     assert!(output.contains("Ada"), "{output}");
@@ -129,7 +129,10 @@ fn without_a_server_or_a_key_it_says_what_to_do() {
 #[test]
 fn every_subcommand_explains_itself() {
     let home = tempfile::tempdir().unwrap();
-    let commands = ["serve", "deploy", "enqueue", "jobs", "job", "logs", "backup", "retry", "cancel"];
+    let commands = [
+        "serve", "deploy", "rollback", "modules", "kinds", "enqueue", "jobs", "job", "logs", "backup", "retry",
+        "cancel",
+    ];
     for command in commands {
         let help = run_stoker(&[command, "--help"], &[], home.path(), b"").expect_success();
         assert!(help.contains("Usage") && help.contains("--json"), "{command}: {help}");

@@ -3,30 +3,27 @@
 use std::process::ExitCode;
 
 use super::client::Connection;
-use super::terminal::{self, line};
-use super::wire::Job;
+use super::each_job::each_job;
+use super::terminal::line;
 use crate::job::JobId;
 
-/// Cancel a waiting job, or interrupt a running one
+/// Cancel waiting jobs, or interrupt running ones
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:
-  stoker cancel job_01ARZ3NDEKTSV4RRFFQ69G5FAV")]
+#[command(after_help = "Examples:
+  stoker cancel job_01ARZ3NDEKTSV4RRFFQ69G5FAV
+  stoker jobs --state scheduled --json | jq -r '.items[].id' | xargs stoker cancel")]
 pub(super) struct Arguments {
-    /// The job
-    id: JobId,
+    /// The jobs, one or more
+    #[arg(required = true, value_name = "ID")]
+    ids: Vec<JobId>,
     #[command(flatten)]
     connection: Connection,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let answer = arguments.connection.client()?.post(&format!("/v1/jobs/{}/cancel", arguments.id)).send()?;
-    if arguments.connection.json {
-        answer.print()?;
-    } else {
-        let job: Job = answer.parse()?;
+    each_job(&arguments.connection, &arguments.ids, "cancel", |job| {
         // A running guest ends shortly after, not at once.
         let what = if job.is_terminal() { line(&job.state) } else { "will be interrupted".into() };
-        terminal::print(&format!("{} {what}", line(&job.id)))?;
-    }
-    Ok(ExitCode::SUCCESS)
+        format!("{} {what}", line(&job.id))
+    })
 }

@@ -103,11 +103,6 @@ impl Answer {
             .map_err(|error| ClientError::Answer { url: self.url.clone(), message: error.to_string() })
     }
 
-    #[cfg(test)]
-    pub(super) fn for_test(status: u16, text: &str) -> Answer {
-        Answer { status, text: text.to_owned(), url: "http://test".to_owned() }
-    }
-
     /// Prints the body as it came.
     pub(super) fn print(&self) -> std::io::Result<()> {
         terminal::print(&terminal::json(&self.text))

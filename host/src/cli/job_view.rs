@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 
+use super::advice;
 use super::jobs::tone;
 use super::quantities::{between_us, bytes, count, micros};
 use super::terminal::{Colours, Tone, block, json, line};
@@ -25,6 +26,9 @@ pub(super) fn render(view: &View, now: &str, colours: Colours) -> String {
     page.row(&format!("{}  {}", colours.paint(Tone::Strong, &line(&job.id)), line(&job.kind)));
     let state = colours.paint(tone(&job.state).unwrap_or(Tone::Strong), &line(&job.state));
     page.row(&format!("{state}: {}", line(&sentence(job, now))));
+    if let Some(advice) = advice::of_failure(job).or_else(|| advice::of_waiting(job)) {
+        page.row(&format!("  {} {}", colours.paint(Tone::Notable, "what to do:"), line(&advice)));
+    }
     page.facts(job);
     page.timeline(history);
     page.attempts(attempts);

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use serde_json::value::RawValue;
 
 use super::client::{Client, ClientError, Connection};
+use super::table::table;
 use super::terminal::{self, Colours, Tone, line};
 use super::wire::{Job, Page};
-use crate::job::{JobState, KindName, QueueName};
+use crate::job::{JobState, KindName, ModuleName, QueueName, Span};
 
 /// Jobs the host lists at once.
 const PAGE_JOBS_MAX: usize = 500;
@@ -20,6 +21,7 @@ const PAGES_MAX: usize = 1_000;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   stoker jobs --state failed
+  stoker jobs --since 10m --module mail
   stoker jobs --kind email.send --tag import --limit 100 --json")]
 pub(super) struct Arguments {
     /// Only in this state: scheduled, blocked, ready, running, retrying, succeeded, failed or cancelled
@@ -34,6 +36,15 @@ pub(super) struct Arguments {
     /// Only with this label
     #[arg(long)]
     tag: Option<String>,
+    /// Only of kinds this module serves
+    #[arg(long)]
+    module: Option<ModuleName>,
+    /// Only enqueued since: `10m` ago, or a time like 2026-11-21T09:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    since: Option<jiff::Timestamp>,
+    /// Only enqueued before: `10m` ago, or a time
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    until: Option<jiff::Timestamp>,
     /// So many at most
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=JOBS_MAX))]
     limit: u16,
@@ -42,6 +53,18 @@ pub(super) struct Arguments {
     cursor: Option<String>,
     #[command(flatten)]
     connection: Connection,
+}
+
+/// A time, or so long before now.
+fn moment(text: &str) -> Result<jiff::Timestamp, String> {
+    if let Ok(ago) = text.parse::<Span>() {
+        let ago = i64::try_from(ago.as_ms()).unwrap_or(i64::MAX);
+        let at = jiff::Timestamp::now().as_millisecond().checked_sub(ago);
+        let at = at.and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
+        return at.ok_or_else(|| "is longer ago than there is time".to_owned());
+    }
+    text.parse()
+        .map_err(|_| "write how long ago, like `10m` or `2h30m`, or a time like 2026-11-21T09:00:00Z".to_owned())
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -55,7 +78,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         terminal::remark("no such jobs");
     } else {
         let jobs: Vec<Job> = page.items.iter().map(|job| serde_json::from_str(job.get())).collect::<Result<_, _>>()?;
-        terminal::print(&table(&jobs, Colours::of_stdout()))?;
+        terminal::print(&jobs_table(&jobs, Colours::of_stdout()))?;
     }
     if let Some(cursor) = &page.next_cursor {
         terminal::remark(&format!("more with --cursor {}", line(cursor)));
@@ -74,6 +97,9 @@ fn pages(client: &Client, arguments: &Arguments) -> Result<Page<Box<RawValue>>, 
             .query("kind", arguments.kind.as_ref().map(KindName::as_str))
             .query("queue", arguments.queue.as_ref().map(QueueName::as_str))
             .query("tag", arguments.tag.as_deref())
+            .query("module", arguments.module.as_ref().map(ModuleName::as_str))
+            .query("since", arguments.since.map(|at| at.to_string()).as_deref())
+            .query("until", arguments.until.map(|at| at.to_string()).as_deref())
             .query("limit", Some(&missing.min(PAGE_JOBS_MAX).to_string()))
             .query("cursor", listed.next_cursor.as_deref())
             .send()?;
@@ -88,36 +114,28 @@ fn pages(client: &Client, arguments: &Arguments) -> Result<Page<Box<RawValue>>, 
     Ok(listed)
 }
 
-const HEADINGS: [&str; 7] = ["ID", "STATE", "KIND", "QUEUE", "ATTEMPT", "CREATED", "NOTE"];
+/// Characters of the note: a failure's message may be long.
+const NOTE_CHARS_MAX: usize = 80;
 
-fn table(jobs: &[Job], colours: Colours) -> String {
+fn jobs_table(jobs: &[Job], colours: Colours) -> String {
     let rows: Vec<[String; 7]> = jobs.iter().map(row).collect();
-    let mut widths = HEADINGS.map(|heading| heading.chars().count());
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let mut text = colours.paint(Tone::Faint, aligned(&HEADINGS.map(str::to_owned), widths).trim_end());
-    for row in &rows {
-        text.push('\n');
-        let plain = aligned(row, widths);
-        let plain = plain.trim_end();
-        match tone(&row[1]) {
-            // Only the state is coloured: paint it in place, its padding outside.
-            Some(tone) => text.push_str(&plain.replacen(&row[1], &colours.paint(tone, &row[1]), 1)),
-            None => text.push_str(plain),
-        }
-    }
-    text
+    let headings = ["ID", "STATE", "KIND", "QUEUE", "ATTEMPT", "CREATED", "NOTE"];
+    table(headings, &rows, colours, |row, column| if column == 1 { tone(&jobs[row].state) } else { None })
 }
 
 fn row(job: &Job) -> [String; 7] {
-    let note = match (&job.waiting, &job.error) {
-        (_, Some(error)) if !matches!(job.state.as_str(), "succeeded" | "running") => {
+    let note = match (&job.waiting, &job.error, &job.progress) {
+        (_, Some(error), _) if !matches!(job.state.as_str(), "succeeded" | "running") => {
             format!("{}: {}", error.reason, error.message)
         }
-        (Some(waiting), _) => waiting.reason.clone(),
+        (Some(waiting), ..) => match &waiting.detail {
+            Some(detail) => format!("{}: {detail}", waiting.reason),
+            None => waiting.reason.clone(),
+        },
+        (None, _, Some(progress)) if job.state == "running" => {
+            let total = progress.total.map_or_else(String::new, |total| format!(" of {total}"));
+            format!("{}{total} done", progress.done)
+        }
         _ => String::new(),
     };
     [
@@ -127,13 +145,8 @@ fn row(job: &Job) -> [String; 7] {
         job.queue.clone(),
         format!("{}/{}", job.attempt, job.max_attempts),
         job.created_at.clone().unwrap_or_default(),
-        note.chars().take(80).collect(),
+        note.chars().take(NOTE_CHARS_MAX).collect(),
     ]
-    .map(|cell| line(&cell).into_owned())
-}
-
-fn aligned(cells: &[String; 7], widths: [usize; 7]) -> String {
-    cells.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect::<Vec<_>>().join("  ")
 }
 
 /// How a state stands out; waiting ones don't.
@@ -164,9 +177,20 @@ mod tests {
     #[test]
     fn a_page_is_a_table() {
         let page: Page<Job> = serde_json::from_str(PAGE).unwrap();
-        insta::assert_snapshot!(table(&page.items, Colours::Off));
-        let coloured = table(&page.items, Colours::On);
+        insta::assert_snapshot!(jobs_table(&page.items, Colours::Off));
+        let coloured = jobs_table(&page.items, Colours::On);
         assert!(coloured.contains("\x1b[32msucceeded\x1b[0m"), "{coloured:?}");
         assert!(!coloured.contains("\x1b[2J"), "{coloured:?}");
+    }
+
+    #[test]
+    fn moments_are_times_or_so_long_ago() {
+        assert_eq!(moment("2026-11-21T09:00:00Z").map(|at| at.to_string()), Ok("2026-11-21T09:00:00Z".to_owned()));
+        let ago = moment("10m").unwrap();
+        let seconds = jiff::Timestamp::now().duration_since(ago).as_secs();
+        assert!((600..660).contains(&seconds), "{seconds}");
+        for text in ["yesterday", "", "-5m"] {
+            assert!(moment(text).is_err(), "{text}");
+        }
     }
 }

@@ -6,8 +6,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::client::{Client, ClientError, Connection};
+use super::logs_follow::follow;
 use super::terminal::{self, Colours, Tone, line};
-use super::wire::{AttemptLog, Page};
+use super::wire::{AttemptLog, LogLine, Page};
 use crate::job::JobId;
 
 /// Pages asked for. The host keeps the logs of a job's last executions only, and has at least one on a page.
@@ -17,19 +18,26 @@ const PAGES_MAX: usize = 1_000;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   stoker logs job_01ARZ3NDEKTSV4RRFFQ69G5FAV
-  stoker logs job_01ARZ3NDEKTSV4RRFFQ69G5FAV --attempt 2")]
+  stoker logs job_01ARZ3NDEKTSV4RRFFQ69G5FAV --attempt 2
+  stoker logs -f job_01ARZ3NDEKTSV4RRFFQ69G5FAV   # until it has ended, through all its attempts")]
 pub(super) struct Arguments {
     /// The job
     id: JobId,
     /// Only this attempt, from 1
     #[arg(long)]
     attempt: Option<u32>,
+    /// Follow the job until it has ended; the exit code is 0 only if it succeeded. With --json one object per line
+    #[arg(short, long, conflicts_with = "attempt")]
+    follow: bool,
     #[command(flatten)]
     connection: Connection,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let client = arguments.connection.client()?;
+    if arguments.follow {
+        return follow(&client, arguments.id, arguments.connection.json);
+    }
     let logs = logs(&client, arguments)?;
     if arguments.connection.json {
         terminal::print(&terminal::json(&serde_json::to_string(&logs)?))?;
@@ -70,19 +78,22 @@ fn logs(client: &Client, arguments: &Arguments) -> Result<Page<Box<RawValue>>, C
     Ok(all)
 }
 
+/// One line of an attempt.
+pub(super) fn shown_line(attempt: u32, logged: &LogLine, colours: Colours) -> String {
+    let tone = match logged.level.as_str() {
+        "error" | "stderr" => Tone::Bad,
+        "warn" => Tone::Notable,
+        "info" | "stdout" => Tone::Strong,
+        _ => Tone::Faint,
+    };
+    let level = colours.paint(tone, &format!("{:<6}", line(&logged.level)));
+    format!("{} #{attempt} {level} {}", line(&logged.at), line(&logged.message))
+}
+
 fn shown(logs: &[AttemptLog], colours: Colours) -> String {
     let mut rows = Vec::new();
     for log in logs {
-        for logged in &log.lines {
-            let tone = match logged.level.as_str() {
-                "error" | "stderr" => Tone::Bad,
-                "warn" => Tone::Notable,
-                "info" | "stdout" => Tone::Strong,
-                _ => Tone::Faint,
-            };
-            let level = colours.paint(tone, &format!("{:<6}", line(&logged.level)));
-            rows.push(format!("{} #{} {level} {}", line(&logged.at), log.attempt, line(&logged.message)));
-        }
+        rows.extend(log.lines.iter().map(|logged| shown_line(log.attempt, logged, colours)));
         if log.dropped > 0 {
             rows.push(format!("… {} more lines of attempt {} were dropped at its log limit", log.dropped, log.attempt));
         }
@@ -124,7 +135,7 @@ mod tests {
             let (url, server) = answer_each(vec![Prepared("200 OK", NEWEST), Prepared("200 OK", OLDEST)]);
             let connection = Connection::for_test(&url);
             let client = connection.client().unwrap();
-            let arguments = Arguments { id: id.parse().unwrap(), attempt, connection };
+            let arguments = Arguments { id: id.parse().unwrap(), attempt, follow: false, connection };
             let logs = serde_json::to_value(logs(&client, &arguments).unwrap()).unwrap();
             let found: String =
                 logs["items"].as_array().unwrap().iter().filter_map(|log| log["lines"][0].as_str()).collect();

@@ -8,6 +8,7 @@ mod backup;
 mod cancel;
 mod client;
 mod deploy;
+mod each_job;
 mod enqueue;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -17,6 +18,7 @@ mod job_view;
 mod jobs;
 mod kinds;
 mod logs;
+mod logs_follow;
 mod modules;
 mod new;
 mod payload;

@@ -131,7 +131,7 @@ mod tests {
                 "created_at": "2026-11-21T09:00:02.000Z", "activated_at": "2026-11-21T09:00:02.500Z", "active": true},
         ]))
         .unwrap();
-        insta::assert_snapshot!(versions_table(&versions, Colours::Off), @"");
-        insta::assert_snapshot!(modules_table(&versions, Colours::Off), @"");
+        insta::assert_snapshot!(versions_table(&versions, Colours::Off));
+        insta::assert_snapshot!(modules_table(&versions, Colours::Off));
     }
 }

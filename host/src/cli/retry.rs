@@ -3,28 +3,25 @@
 use std::process::ExitCode;
 
 use super::client::Connection;
-use super::terminal::{self, line};
-use super::wire::Job;
+use super::each_job::each_job;
+use super::terminal::line;
 use crate::job::JobId;
 
-/// Bring a failed or cancelled job back, or run a waiting retry at once
+/// Bring failed or cancelled jobs back, or run waiting retries at once
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:
-  stoker retry job_01ARZ3NDEKTSV4RRFFQ69G5FAV")]
+#[command(after_help = "Examples:
+  stoker retry job_01ARZ3NDEKTSV4RRFFQ69G5FAV
+  stoker jobs --state failed --json | jq -r '.items[].id' | xargs stoker retry")]
 pub(super) struct Arguments {
-    /// The job
-    id: JobId,
+    /// The jobs, one or more
+    #[arg(required = true, value_name = "ID")]
+    ids: Vec<JobId>,
     #[command(flatten)]
     connection: Connection,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let answer = arguments.connection.client()?.post(&format!("/v1/jobs/{}/retry", arguments.id)).send()?;
-    if arguments.connection.json {
-        answer.print()?;
-    } else {
-        let job: Job = answer.parse()?;
-        terminal::print(&format!("{} is {} again", line(&job.id), line(&job.state)))?;
-    }
-    Ok(ExitCode::SUCCESS)
+    each_job(&arguments.connection, &arguments.ids, "retry", |job| {
+        format!("{} is {} again", line(&job.id), line(&job.state))
+    })
 }

@@ -91,6 +91,7 @@ pub(super) struct Receipt {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Execution {
+    pub(super) execution: i64,
     pub(super) attempt: u32,
     pub(super) outcome: String,
     pub(super) error: Option<JobError>,
@@ -114,13 +115,14 @@ pub(super) struct HistoryEntry {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct AttemptLog {
+    pub(super) execution: i64,
     pub(super) attempt: u32,
     pub(super) lines: Vec<LogLine>,
     pub(super) dropped: u64,
 }
 
 /// One line.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub(super) struct LogLine {
     pub(super) at: String,

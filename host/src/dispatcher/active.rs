@@ -9,7 +9,7 @@ use super::feed::FeedItem;
 use super::handle::ActiveAttempt;
 use crate::job::{FailureReason, JobId, Progress, Timestamp};
 use crate::sandbox::{Interrupt, ProgressCell};
-use crate::store::LeaseKey;
+use crate::store::{AttemptLog, LeaseKey};
 
 /// What is known of a held job.
 #[derive(Debug)]
@@ -83,6 +83,18 @@ impl Active {
             started_at,
             progress: held.progress.get(),
         })
+    }
+
+    /// What the running attempt of a job has logged so far.
+    pub fn log(&self, job: JobId) -> Option<AttemptLog> {
+        let (execution, attempt, cell) = {
+            let jobs = self.0.lock();
+            let held = jobs.get(&job).filter(|held| held.entered.is_some())?;
+            (held.lease_number, held.attempt, held.progress.clone())
+        };
+        // Not under the lock of all jobs: it may be much.
+        let (lines, dropped) = cell.log_so_far();
+        Some(AttemptLog { execution, attempt, lines, dropped })
     }
 
     /// Jobs entered at least `age` ago that are not shown as running yet.

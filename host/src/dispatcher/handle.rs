@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::guests::{Guests, LoadFailure};
 use super::slot::SlotParts;
 use crate::job::{Digest, FailureReason, JobId, Progress, Timestamp};
-use crate::store::LeaseKey;
+use crate::store::{AttemptLog, LeaseKey};
 
 /// An attempt whose guest has been entered on this host.
 #[derive(Clone, Debug)]
@@ -58,6 +58,11 @@ impl DispatcherHandle {
     /// The job's running attempt on this host, if its guest has been entered.
     pub fn active(&self, job: JobId) -> Option<ActiveAttempt> {
         self.parts.active.get(job)
+    }
+
+    /// What the job's running attempt on this host has logged so far, if its guest has been entered.
+    pub fn log_so_far(&self, job: JobId) -> Option<AttemptLog> {
+        self.parts.active.log(job)
     }
 
     /// Interrupts what runs under this lease, if it does here. Idempotent; a later run of the job is not meant.

@@ -40,6 +40,12 @@ pub(super) enum Stream {
     Stderr,
 }
 
+impl std::fmt::Debug for AttemptLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AttemptLog").field("bytes", &self.bytes).finish_non_exhaustive()
+    }
+}
+
 impl AttemptLog {
     pub(super) fn new(clock: Arc<dyn Clock>, bytes_max: u64) -> Self {
         Self {
@@ -83,6 +89,11 @@ impl AttemptLog {
             }
             bytes = &bytes[taken + usize::from(complete)..];
         }
+    }
+
+    /// A copy of the whole lines, and how many were dropped.
+    pub(super) fn so_far(&self) -> (Vec<LogLine>, u64) {
+        (self.lines.clone(), self.lines_dropped)
     }
 
     /// Ends unfinished lines and gives everything out: lines, and how many were dropped.
@@ -148,6 +159,11 @@ mod tests {
         log.write(Stream::Stdout, b"one\r\ntw");
         log.write(Stream::Stderr, b"bad \xff\n");
         log.write(Stream::Stdout, b"o\n\nlast");
+        assert_eq!(
+            texts(&log.so_far().0),
+            ["one", "bad \u{fffd}", "two", ""],
+            "what is no whole line yet is not shown"
+        );
         let (lines, dropped) = log.finish();
         assert_eq!(texts(&lines), ["one", "bad \u{fffd}", "two", "", "last"]);
         assert_eq!(lines[1].level, LogLevel::Stderr);

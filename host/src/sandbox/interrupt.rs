@@ -1,11 +1,12 @@
-//! What the dispatcher and a running guest share: the wish to end it, and how far it is.
+//! What the dispatcher and a running guest share: the wish to end it, how far it is, and what it has logged.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Notify;
 
-use crate::job::{FailureReason, Progress};
+use super::attempt_log::SharedLog;
+use crate::job::{FailureReason, LogLine, Progress};
 
 /// Asks one execution to end, with a reason (`cancelled`, `shutdown`, `host_lost` for a stale lease). Cheap to clone;
 /// first reason wins.
@@ -50,18 +51,38 @@ impl Interrupt {
     }
 }
 
-/// The latest progress a guest reported; read by the dispatcher, which writes it to the store now and then.
+/// What a running guest shows of itself: the latest progress it reported, which the dispatcher writes to the store now
+/// and then, and its log, which is read by who follows it. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct ProgressCell(Arc<parking_lot::Mutex<Option<Progress>>>);
+pub struct ProgressCell(Arc<Shown>);
+
+#[derive(Debug, Default)]
+struct Shown {
+    progress: parking_lot::Mutex<Option<Progress>>,
+    /// From the first line on.
+    log: OnceLock<SharedLog>,
+}
 
 impl ProgressCell {
     /// Replaces what was reported before.
     pub fn set(&self, progress: Progress) {
-        *self.0.lock() = Some(progress);
+        *self.0.progress.lock() = Some(progress);
     }
     /// What was reported last.
     pub fn get(&self) -> Option<Progress> {
-        self.0.lock().clone()
+        self.0.progress.lock().clone()
+    }
+
+    /// From now on the log can be read.
+    pub(super) fn show_log(&self, log: &SharedLog) {
+        // A guest has one log; a second one would be its host's mistake, and is not shown.
+        let _shown_already = self.0.log.set(Arc::clone(log));
+    }
+
+    /// Whole lines logged so far, and how many were dropped. Once the guest has ended they are gone from here. The guest
+    /// waits while they are copied, at most as many bytes as its limit on logs allows.
+    pub fn log_so_far(&self) -> (Vec<LogLine>, u64) {
+        self.0.log.get().map(|log| log.lock().so_far()).unwrap_or_default()
     }
 }
 

@@ -170,35 +170,44 @@ impl AttemptState {
 
     /// Adds a line to the attempt's log.
     pub(super) fn log_line(&mut self, level: LogLevel, message: &str) {
-        shared_log(&mut self.log, &self.clock, self.log_bytes_max).lock().line(level, message);
+        shared_log(&mut self.log, &self.progress, &self.clock, self.log_bytes_max).lock().line(level, message);
     }
 
     /// The context of a preview-1 program.
     pub(super) fn preview1(&mut self) -> &mut WasiP1Ctx {
         self.count_wasi_call();
-        let Self { preview1, log, clock, log_bytes_max, plain, .. } = self;
+        let Self { preview1, log, progress, clock, log_bytes_max, plain, .. } = self;
         preview1.get_or_insert_with(|| {
-            Box::new(closed_context(shared_log(log, clock, *log_bytes_max), plain.as_ref()).build_p1())
+            Box::new(closed_context(shared_log(log, progress, clock, *log_bytes_max), plain.as_ref()).build_p1())
         })
     }
 
     fn wasi(&mut self) -> (&mut Wasi, &mut ClosedHttp) {
         self.count_wasi_call();
-        let Self { wasi, log, clock, log_bytes_max, plain, http, .. } = self;
+        let Self { wasi, log, progress, clock, log_bytes_max, plain, http, .. } = self;
         let wasi = wasi.get_or_insert_with(|| {
             let mut table = ResourceTable::new();
             table.set_max_capacity(RESOURCES_MAX);
             let mut http = WasiHttpCtx::new();
             http.set_field_size_limit(FIELDS_BYTES_MAX);
-            let ctx = closed_context(shared_log(log, clock, *log_bytes_max), plain.as_ref()).build();
+            let ctx = closed_context(shared_log(log, progress, clock, *log_bytes_max), plain.as_ref()).build();
             Box::new(Wasi { ctx, table, http })
         });
         (wasi, http)
     }
 }
 
-fn shared_log<'a>(log: &'a mut Option<SharedLog>, clock: &Arc<dyn Clock>, bytes_max: u64) -> &'a SharedLog {
-    log.get_or_insert_with(|| Arc::new(Mutex::new(AttemptLog::new(Arc::clone(clock), bytes_max))))
+fn shared_log<'a>(
+    log: &'a mut Option<SharedLog>,
+    progress: &ProgressCell,
+    clock: &Arc<dyn Clock>,
+    bytes_max: u64,
+) -> &'a SharedLog {
+    log.get_or_insert_with(|| {
+        let log = Arc::new(Mutex::new(AttemptLog::new(Arc::clone(clock), bytes_max)));
+        progress.show_log(&log);
+        log
+    })
 }
 
 /// No files, no network, no environment but what a plain command's kind names; clocks and random work.

@@ -65,7 +65,8 @@ pub(in crate::api) struct LogParameters {
 
 /// A job's logs
 ///
-/// The newest that fit into one answer; `next_cursor` leads to those before them.
+/// The newest that fit into one answer; `next_cursor` leads to those before them. Of an execution that runs on this host the
+/// lines so far come last.
 #[utoipa::path(
     get, path = "/v1/jobs/{id}/logs", tag = "jobs",
     params(("id" = String, Path), ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before")),
@@ -84,8 +85,12 @@ pub(in crate::api) async fn logs(
     let before = before.map_err(|_| {
         ApiError::new(ProblemCode::InvalidQuery, "`cursor`: must be the `next_cursor` of the page before")
     })?;
+    // Before the stored ones are read: should it end in between, it is among those.
+    let running = if before.is_none() { api.dispatcher.log_so_far(job) } else { None };
     let page = api.store.logs(api.tenant(), job, before).await?.ok_or_else(|| job_not_found(job))?;
-    let items: Vec<Log> = page.items.iter().map(Log::from).collect();
+    let mut items: Vec<Log> = page.items.iter().map(Log::from).collect();
+    let running = running.as_ref().filter(|running| page.items.iter().all(|log| log.execution < running.execution));
+    items.extend(running.map(|log| Log { running: true, ..Log::from(log) }));
     let listing = Listing { items, next_cursor: page.next.map(|execution| execution.to_string()) };
     json(StatusCode::OK, &listing, REPLY_BYTES)
 }

@@ -191,6 +191,8 @@ pub struct Log<'a> {
     pub lines: Vec<Line<'a>>,
     /// Lines dropped past the limit.
     pub dropped: u64,
+    /// The execution has not ended: these are its lines so far.
+    pub running: bool,
 }
 
 /// One line of a log.
@@ -214,6 +216,7 @@ impl<'a> From<&'a AttemptLog> for Log<'a> {
             attempt: log.attempt,
             lines: log.lines.iter().map(line).collect(),
             dropped: log.dropped,
+            running: false,
         }
     }
 }

@@ -64,3 +64,41 @@ pub(in crate::cli) fn deploy(
     let module = Deployed { active: activated, ..module };
     Ok(Deployment { module, created, changes, activated, module_json, changes_json })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::cli::client::Connection;
+    use crate::cli::fake_host::{Prepared, answer_each};
+
+    const STORED: &str = r#"{"name":"m","digest":"sha256:0000000000000000000000000000000000000000000000000000000000000001",
+        "kinds":["k"],"active":false}"#;
+    const ACTIVE: &str = r#"{"name":"m","digest":"sha256:0000000000000000000000000000000000000000000000000000000000000001",
+        "kinds":["k"],"active":true}"#;
+    const FITS: &str = r#"{"active":null,"kinds":[{"kind":"k","change":"added"}]}"#;
+    const BREAKS: &str = r#"{"active":"sha256:00","kinds":[{"kind":"k","change":"removed","jobs":{"unfinished":1}}]}"#;
+
+    #[test]
+    fn what_breaks_jobs_is_not_activated_unless_forced() {
+        for (changes, force, activated) in [(FITS, false, true), (BREAKS, false, false), (BREAKS, true, true)] {
+            let mut answers = vec![Prepared("201 Created", STORED), Prepared("200 OK", changes)];
+            if activated {
+                answers.push(Prepared("200 OK", ACTIVE));
+            }
+            let (url, server) = answer_each(answers);
+            let client = Connection::for_test(&url).client().unwrap();
+            let deployment = deploy(&client, &"m".parse().unwrap(), vec![7; 3_000], force).unwrap();
+            let requests = server.join().unwrap();
+            assert!(requests[0].starts_with("PUT /v1/modules/m?activate=false "), "{}", requests[0]);
+            assert!(requests[0].to_ascii_lowercase().contains("content-length: 3000"), "{}", requests[0]);
+            assert_eq!(requests.get(2).is_some_and(|request| request.contains("activate?force=true")), force);
+            assert_eq!(
+                (deployment.activated, deployment.module.active, deployment.created),
+                (activated, activated, true)
+            );
+            let json: serde_json::Value = serde_json::from_str(&deployment.to_json()).unwrap();
+            assert_eq!((&json["activated"], &json["module"]["active"]), (&activated.into(), &activated.into()));
+        }
+    }
+}

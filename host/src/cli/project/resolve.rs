@@ -164,9 +164,9 @@ mod tests {
         let file = folder.path().join("mail.wasm");
         let built = resolve(&file, None, &mut |_| panic!("nothing is run")).unwrap();
         assert_eq!(built, Built { wasm: file, module: "mail".parse().unwrap(), settings: None, folder: None });
-        let refused = resolve(&folder.path().join("a b.wasm"), &mut |_| {}).unwrap_err();
+        let refused = resolve(&folder.path().join("a b.wasm"), None, &mut |_| {}).unwrap_err();
         assert!(format!("{refused:#}").contains("--name"), "{refused:#}");
-        let refused = resolve(&folder.path().join("none.wasm"), &mut |_| {}).unwrap_err();
+        let refused = resolve(&folder.path().join("none.wasm"), None, &mut |_| {}).unwrap_err();
         assert!(format!("{refused:#}").contains("no file or folder"), "{refused:#}");
     }
 

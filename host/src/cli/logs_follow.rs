@@ -1,0 +1,223 @@
+//! `stoker logs -f`: a job's lines as they come, each once and in order, through retries, until it has ended. Asks again
+//! and again, less often while nothing happens; a host that restarts in between is waited for.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::advice;
+use super::client::{Client, ClientError};
+use super::logs::shown_line;
+use super::terminal::{self, Colours, Tone, line};
+use super::wire::{AttemptLog, Execution, Job, LogLine, Page};
+use crate::job::JobId;
+
+/// Between two looks, while lines come.
+const LOOK_MS_MIN: u64 = 100;
+/// And while none do.
+const LOOK_MS_MAX: u64 = 2_000;
+/// So many looks in a row may fail (a restart of the host) before following is given up.
+const FAILED_LOOKS_MAX: u32 = 30;
+/// Pages of logs read in one look: the newest, and those before it where much came since.
+const PAGES_MAX: usize = 100;
+
+/// Until the job has ended.
+pub(super) fn follow(client: &Client, id: JobId, as_json: bool) -> anyhow::Result<ExitCode> {
+    let colours = Colours::of_stdout();
+    let mut told = Told::default();
+    let (mut pause_ms, mut failed_looks) = (LOOK_MS_MIN, 0);
+    loop {
+        let job = match look(client, id, &mut told) {
+            Ok((job, news)) => {
+                failed_looks = 0;
+                pause_ms = if news.is_empty() { (pause_ms * 2).min(LOOK_MS_MAX) } else { LOOK_MS_MIN };
+                print(&news, as_json, colours)?;
+                job
+            }
+            // A host that stops, starts, or has too much to do.
+            Err(ClientError::Refused(_) | ClientError::Transport { .. }) if failed_looks < FAILED_LOOKS_MAX => {
+                failed_looks += 1;
+                std::thread::sleep(Duration::from_millis(LOOK_MS_MAX));
+                continue;
+            }
+            Err(ClientError::Problem(problem))
+                if matches!(problem.status, 429 | 503) && failed_looks < FAILED_LOOKS_MAX =>
+            {
+                failed_looks += 1;
+                std::thread::sleep(Duration::from_millis(LOOK_MS_MAX));
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if job.is_terminal() {
+            return Ok(end(&job));
+        }
+        if let Some(waiting) = told.waiting(&job) {
+            terminal::remark(&waiting);
+        }
+        std::thread::sleep(Duration::from_millis(pause_ms));
+    }
+}
+
+/// What was printed already.
+#[derive(Default)]
+struct Told {
+    /// By execution: how many lines.
+    lines: BTreeMap<i64, usize>,
+    /// The last execution whose end was told.
+    ended: i64,
+    waiting: String,
+}
+
+/// Something to print.
+#[derive(Debug, PartialEq)]
+enum News {
+    Line(u32, LogLine),
+    Dropped(u32, u64),
+    /// An execution that did not end the job, and why.
+    Ended(u32, String),
+}
+
+/// The job as it is, and what came since the last look. The job is read first: when it has ended, nothing comes after.
+fn look(client: &Client, id: JobId, told: &mut Told) -> Result<(Job, Vec<News>), ClientError> {
+    let job: Job = client.get(&format!("/v1/jobs/{id}")).send()?.parse()?;
+    let executions: Page<Execution> = client.get(&format!("/v1/jobs/{id}/attempts")).send()?.parse()?;
+    let mut logs: Vec<AttemptLog> = Vec::new();
+    let mut cursor: Option<String> = None;
+    for _ in 0..PAGES_MAX {
+        let answer = client.get(&format!("/v1/jobs/{id}/logs")).query("cursor", cursor.as_deref()).send()?;
+        let page: Page<AttemptLog> = answer.parse()?;
+        let is_known = page.items.first().is_none_or(|log| log.execution <= told.ended);
+        logs.splice(..0, page.items);
+        cursor = page.next_cursor;
+        if is_known || cursor.is_none() {
+            break;
+        }
+    }
+    let news = told.news(&logs, &executions.items);
+    Ok((job, news))
+}
+
+impl Told {
+    /// What of this is new, in order; noted as told.
+    fn news(&mut self, logs: &[AttemptLog], executions: &[Execution]) -> Vec<News> {
+        let mut news = Vec::new();
+        let mut numbers: Vec<i64> = logs.iter().map(|log| log.execution).collect();
+        numbers.extend(executions.iter().map(|execution| execution.execution));
+        numbers.sort_unstable();
+        numbers.dedup();
+        let ended_before = self.ended;
+        for number in numbers.into_iter().filter(|number| *number > ended_before) {
+            let log = logs.iter().find(|log| log.execution == number);
+            let ended = executions.iter().find(|execution| execution.execution == number);
+            if let Some(log) = log {
+                let printed = self.lines.entry(number).or_default();
+                for logged in log.lines.iter().skip(*printed) {
+                    news.push(News::Line(log.attempt, logged.clone()));
+                }
+                *printed = (*printed).max(log.lines.len());
+                if log.dropped > 0 && ended.is_some() {
+                    news.push(News::Dropped(log.attempt, log.dropped));
+                }
+            }
+            if let Some(execution) = ended {
+                news.push(News::Ended(execution.attempt, how(execution)));
+                self.ended = number;
+                self.lines.remove(&number);
+            }
+        }
+        news
+    }
+
+    /// Why nothing comes, when that has changed.
+    fn waiting(&mut self, job: &Job) -> Option<String> {
+        let now = job.waiting.as_ref().map(|waiting| waiting.reason.clone()).unwrap_or_default();
+        if self.waiting == now {
+            return None;
+        }
+        self.waiting = now;
+        let waiting = job.waiting.as_ref()?;
+        let detail = waiting.detail.as_ref().map_or_else(String::new, |detail| format!(": {}", line(detail)));
+        let advice = advice::of_waiting(job).map_or_else(String::new, |advice| format!(" ({})", line(&advice)));
+        Some(format!("… waits, {}{detail}{advice}", line(&waiting.reason).replace('_', " ")))
+    }
+}
+
+fn how(execution: &Execution) -> String {
+    match &execution.error {
+        Some(error) => format!("{}: {}: {}", execution.outcome, error.reason, error.message),
+        None => execution.outcome.clone(),
+    }
+}
+
+fn print(news: &[News], as_json: bool, colours: Colours) -> anyhow::Result<()> {
+    for piece in news {
+        let text = match piece {
+            News::Line(attempt, logged) if as_json => {
+                let LogLine { at, level, message } = logged;
+                serde_json::json!({"attempt": attempt, "at": at, "level": level, "message": message}).to_string()
+            }
+            News::Dropped(attempt, dropped) if as_json => {
+                serde_json::json!({"attempt": attempt, "dropped": dropped}).to_string()
+            }
+            News::Ended(attempt, how) if as_json => serde_json::json!({"attempt": attempt, "ended": how}).to_string(),
+            News::Line(attempt, logged) => shown_line(*attempt, logged, colours),
+            News::Dropped(attempt, dropped) => {
+                format!("… {dropped} more lines of attempt {attempt} were dropped at its log limit")
+            }
+            News::Ended(attempt, how) => colours.paint(Tone::Faint, &format!("— attempt {attempt} {}", line(how))),
+        };
+        terminal::print(&if as_json { terminal::json(&text) } else { text.into() })?;
+    }
+    Ok(())
+}
+
+/// The job's end, on standard error, and the exit code for it.
+fn end(job: &Job) -> ExitCode {
+    let why = job.error.as_ref().map_or_else(String::new, |error| format!(": {}: {}", error.reason, error.message));
+    terminal::remark(&format!("{} {}{}", line(&job.id), line(&job.state), line(&why)));
+    if job.state == "succeeded" {
+        return ExitCode::SUCCESS;
+    }
+    if let Some(advice) = advice::of_failure(job) {
+        terminal::remark(&format!("what to do: {}", line(&advice)));
+    }
+    ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log(execution: i64, attempt: u32, lines: &[&str]) -> AttemptLog {
+        let line = |message: &&str| LogLine { message: (*message).to_owned(), ..LogLine::default() };
+        AttemptLog { execution, attempt, lines: lines.iter().map(line).collect(), dropped: 0 }
+    }
+
+    fn ended(execution: i64, attempt: u32) -> Execution {
+        Execution { execution, attempt, outcome: "failed".to_owned(), ..Execution::default() }
+    }
+
+    fn words(news: &[News]) -> Vec<&str> {
+        let word = |piece| match piece {
+            &News::Line(_, ref logged) => logged.message.as_str(),
+            &News::Dropped(..) => "dropped",
+            &News::Ended(..) => "ended",
+        };
+        news.iter().map(word).collect()
+    }
+
+    #[test]
+    fn every_line_is_told_once_and_in_order() {
+        let mut told = Told::default();
+        assert_eq!(words(&told.news(&[log(1, 1, &["a"])], &[])), ["a"]);
+        assert_eq!(words(&told.news(&[log(1, 1, &["a", "b"])], &[])), ["b"]);
+        // The guest has ended, its log is on the way to the store.
+        assert!(told.news(&[log(1, 1, &[])], &[]).is_empty());
+        let second = [log(1, 1, &["a", "b", "c"]), log(4, 2, &["d"])];
+        assert_eq!(words(&told.news(&second, &[ended(1, 1)])), ["c", "ended", "d"]);
+        assert!(told.news(&second, &[ended(1, 1)]).is_empty());
+        let third = [ended(1, 1), ended(4, 2), ended(7, 3)];
+        assert_eq!(words(&told.news(&second, &third)), ["ended", "ended"]);
+    }
+}
