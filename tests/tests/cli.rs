@@ -129,7 +129,7 @@ fn without_a_server_or_a_key_it_says_what_to_do() {
 #[test]
 fn every_subcommand_explains_itself() {
     let home = tempfile::tempdir().unwrap();
-    let commands = ["serve", "deploy", "enqueue", "jobs", "job", "logs", "backup", "retry", "cancel"];
+    let commands = ["serve", "new", "dev", "deploy", "enqueue", "jobs", "job", "logs", "backup", "retry", "cancel"];
     for command in commands {
         let help = run_stoker(&[command, "--help"], &[], home.path(), b"").expect_success();
         assert!(help.contains("Usage") && help.contains("--json"), "{command}: {help}");

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{backup, cancel, deploy, enqueue, job, jobs, logs, new, retry, serve, terminal};
+use super::{backup, cancel, deploy, dev, enqueue, job, jobs, logs, new, retry, serve, terminal};
 
 /// Runs background jobs as sandboxed WebAssembly.
 #[derive(Debug, Parser)]
@@ -24,6 +24,7 @@ pub struct Cli {
 enum Command {
     Serve(Box<serve::Arguments>),
     New(new::Arguments),
+    Dev(dev::Arguments),
     Deploy(deploy::Arguments),
     Enqueue(enqueue::Arguments),
     Jobs(jobs::Arguments),
@@ -39,6 +40,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Serve(arguments) => serve::run(*arguments),
         Command::New(arguments) => new::run(&arguments),
+        Command::Dev(arguments) => dev::run(&arguments),
         Command::Deploy(arguments) => deploy::run(&arguments),
         Command::Enqueue(arguments) => enqueue::run(&arguments),
         Command::Jobs(arguments) => jobs::run(&arguments),
@@ -124,6 +126,9 @@ mod tests {
             ("new greet --lang c --json", true),
             ("new greet --lang cobol", false),
             ("new", false),
+            ("dev", true),
+            ("dev jobs/greet --url http://127.0.0.1:1 --json", true),
+            ("dev --own-host", true),
             ("launch", false),
         ] {
             let parsed = Cli::try_parse_from(std::iter::once("stoker").chain(line.split(' ')));

@@ -7,6 +7,7 @@ mod backup;
 mod cancel;
 mod client;
 mod deploy;
+mod dev;
 mod enqueue;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

@@ -117,7 +117,7 @@ pub(super) struct AttemptLog {
 }
 
 /// One line.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub(super) struct LogLine {
     pub(super) at: String,

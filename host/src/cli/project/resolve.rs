@@ -21,6 +21,7 @@ pub(in crate::cli) enum Project {
 }
 
 /// The module at `target`: the file, or what the project in the folder builds to. `say` is told what is run.
+#[allow(dead_code)]
 pub(in crate::cli) fn resolve(target: &Path, say: &mut dyn FnMut(&str)) -> anyhow::Result<Built> {
     Project::find(target)?.build(say, None)
 }
