@@ -29,10 +29,10 @@ pub(super) enum Event {
     },
     /// A command is run.
     Building { command: String },
-    /// The project does not build; the version before stays.
-    BuildFailed { message: String },
-    /// The host did not take it; the version before stays.
-    Refused { message: String },
+    /// The project does not build.
+    BuildFailed { message: String, stays: Option<String> },
+    /// The host did not take it. This version stays active, if there is one.
+    Refused { message: String, stays: Option<String> },
     /// A version is active.
     Deployed { module: String, digest: String, size_bytes: u64, kinds: Vec<String>, is_new: bool },
     /// How to try it.
@@ -114,14 +114,10 @@ fn text(event: &Event, colours: Colours) -> String {
             headed(Tone::Strong, "host", &what)
         }
         Event::Building { command } => colours.paint(Tone::Faint, &line(command)),
-        Event::BuildFailed { message } => {
-            headed(Tone::Bad, "not built:", &format!("{}\nthe version before stays active", block(message)))
-        }
-        Event::Refused { message } => {
-            headed(Tone::Bad, "not deployed:", &format!("{}\nthe version before stays active", block(message)))
-        }
+        Event::BuildFailed { message, stays } => headed(Tone::Bad, "not built:", &failure(message, stays.as_deref())),
+        Event::Refused { message, stays } => headed(Tone::Bad, "not deployed:", &failure(message, stays.as_deref())),
         Event::Deployed { module, digest, size_bytes, kinds, is_new } => {
-            let digest = line(digest.get(..DIGEST_CHARS).unwrap_or(digest));
+            let digest = short(digest);
             let kinds: Vec<_> = kinds.iter().map(|kind| line(kind)).collect();
             let size = quantities::bytes(*size_bytes);
             let head = if *is_new { "deployed" } else { "unchanged" };
@@ -132,6 +128,19 @@ fn text(event: &Event, colours: Colours) -> String {
         Event::Job(end) => job(end, colours),
         Event::Stopping => headed(Tone::Strong, "stopping", "the host"),
     }
+}
+
+fn failure(message: &str, stays: Option<&str>) -> String {
+    let what_now = match stays {
+        Some(digest) => format!("the version before ({}) stays active", short(digest)),
+        None => "nothing is deployed yet; the next change is tried again".to_owned(),
+    };
+    format!("{}\n{what_now}", block(message))
+}
+
+/// As much of a digest as tells versions apart.
+fn short(digest: &str) -> std::borrow::Cow<'_, str> {
+    line(digest.get(..DIGEST_CHARS).unwrap_or(digest))
 }
 
 fn job(end: &JobEnd, colours: Colours) -> String {
@@ -229,6 +238,17 @@ mod tests {
           handler_error: on purpose
           → it is tried again
         "#);
+    }
+
+    #[test]
+    fn a_failure_says_what_stays() {
+        let failed = |stays: Option<&str>| {
+            let event = Event::BuildFailed { message: "m".to_owned(), stays: stays.map(str::to_owned) };
+            text(&event, Colours::Off)
+        };
+        assert_eq!(failed(None), "not built: m\nnothing is deployed yet; the next change is tried again");
+        let digest = "sha256:0123456789abcdef";
+        assert_eq!(failed(Some(digest)), "not built: m\nthe version before (sha256:0123456789ab) stays active");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use parking_lot::Mutex;
 
 use super::event::{Event, JobEnd, Report};
@@ -25,7 +25,7 @@ const REMEMBERED_JOBS_MAX: usize = 1_000;
 
 /// Follows as long as it lives.
 pub(super) struct Follower {
-    module: Arc<Mutex<Option<ModuleName>>>,
+    followed: Arc<Mutex<Followed>>,
     end: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -33,16 +33,22 @@ pub(super) struct Follower {
 impl Follower {
     /// Follows the jobs of nobody, at first.
     pub(super) fn start(client: Arc<Client>, report: Report) -> std::io::Result<Follower> {
-        let module = Arc::default();
         let (end, ended) = bounded(0);
-        let followed = Followed { client, report, module: Arc::clone(&module), seen: None };
-        let thread = std::thread::Builder::new().name("follow".to_owned()).spawn(move || followed.run(&ended))?;
-        Ok(Follower { module, end: Some(end), thread: Some(thread) })
+        let followed = Arc::new(Mutex::new(Followed { client, report, seen: None }));
+        let looked_after = Arc::clone(&followed);
+        let thread = std::thread::Builder::new().name("follow".to_owned()).spawn(move || {
+            let pause = Duration::from_millis(LOOK_EVERY_MS);
+            while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+                // A host that is being restarted answers again later, and the jobs are still there.
+                let _next_time = looked_after.lock().look();
+            }
+        })?;
+        Ok(Follower { followed, end: Some(end), thread: Some(thread) })
     }
 
-    /// From now on the jobs of this module; those that ended before are passed over.
-    pub(super) fn follow(&self, module: &ModuleName) {
-        *self.module.lock() = Some(module.clone());
+    /// From now on tells of the jobs of this module; those that have ended before are passed over.
+    pub(super) fn follow(&self, module: &ModuleName) -> Result<(), ClientError> {
+        self.followed.lock().begin(module)
     }
 }
 
@@ -59,39 +65,26 @@ impl Drop for Follower {
 struct Followed {
     client: Arc<Client>,
     report: Report,
-    module: Arc<Mutex<Option<ModuleName>>>,
     /// The module these jobs are of, and what is known of them.
     seen: Option<(ModuleName, Seen)>,
 }
 
 impl Followed {
-    fn run(mut self, ended: &Receiver<()>) {
-        let pause = Duration::from_millis(LOOK_EVERY_MS);
-        while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
-            let Some(module) = self.module.lock().clone() else { continue };
-            // A host that is being restarted answers again later, and the jobs are still there.
-            let _next_time = self.look(&module);
-        }
-    }
-
-    fn look(&mut self, module: &ModuleName) -> Result<(), ClientError> {
-        let newest: Page<Job> = self
-            .client
-            .get("/v1/jobs")
-            .query("module", Some(module.as_str()))
-            .query("limit", Some(&PAGE_JOBS.to_string()))
-            .send()?
-            .parse()?;
-        let is_same = self.seen.as_ref().is_some_and(|(followed, _)| followed == module);
-        if !is_same {
-            let mut seen = Seen::default();
-            for job in newest.items.iter().rev() {
-                seen.news_of(job);
-            }
-            self.seen = Some((module.clone(), seen));
+    fn begin(&mut self, module: &ModuleName) -> Result<(), ClientError> {
+        if self.seen.as_ref().is_some_and(|(followed, _)| followed == module) {
             return Ok(());
         }
-        let Some((_, seen)) = &mut self.seen else { return Ok(()) };
+        let mut seen = Seen::default();
+        for job in newest(&self.client, module)?.items.iter().rev() {
+            seen.news_of(job);
+        }
+        self.seen = Some((module.clone(), seen));
+        Ok(())
+    }
+
+    fn look(&mut self) -> Result<(), ClientError> {
+        let Some((module, seen)) = &mut self.seen else { return Ok(()) };
+        let newest = newest(&self.client, module)?;
         let mut ended = Vec::new();
         if newest.next_cursor.is_some() && newest.items.last().is_some_and(|job| !seen.knows(&job.id)) {
             let message = format!("more jobs came than can be followed; see `stoker jobs --module {module}`");
@@ -101,7 +94,7 @@ impl Followed {
             let Ok(id) = id.parse::<JobId>() else { continue };
             match self.client.get(&format!("/v1/jobs/{id}")).send() {
                 Ok(answer) => {
-                    ended.extend(answer.parse::<Job>().ok().filter(|job| seen.news_of(job)).map(|job| job.id))
+                    ended.extend(answer.parse::<Job>().ok().filter(|job| seen.news_of(job)).map(|job| job.id));
                 }
                 // Deleted meanwhile.
                 Err(ClientError::Problem(problem)) if problem.status == 404 => seen.forget(&id.to_string()),
@@ -124,6 +117,12 @@ impl Followed {
         self.report.tell(&Event::Job(Box::new(JobEnd::of(job, last.lines, last.dropped))));
         Ok(())
     }
+}
+
+/// The newest jobs of a module, the newest first.
+fn newest(client: &Client, module: &ModuleName) -> Result<Page<Job>, ClientError> {
+    let call = client.get("/v1/jobs").query("module", Some(module.as_str()));
+    call.query("limit", Some(&PAGE_JOBS.to_string())).send()?.parse()
 }
 
 /// What was last seen of each job.

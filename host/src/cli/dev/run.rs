@@ -28,7 +28,8 @@ const PROBE_MS_MAX: u64 = 5_000;
 ///
 /// The project is a folder with a Cargo.toml or a handler.toml, or a .wasm file that something else builds. A version
 /// that builds is active at once; when one does not, the version before stays. If no host answers at the default
-/// address, one is started and stopped again with this command; it keeps its jobs in .stoker/ beside the project.
+/// address, one is started and stopped again with this command; it keeps its jobs in .stoker/ in the project. With
+/// --json every event is one object on a line of its own.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   stoker dev
@@ -108,13 +109,12 @@ fn reach(
     receiver: &Receiver<Signal>,
 ) -> anyhow::Result<Option<(Connection, Option<OwnHost>)>> {
     let connection = &arguments.connection;
-    let at_default = who_is_there(&connection.at(URL_DEFAULT).client()?);
-    let is_default = connection.url() == URL_DEFAULT || arguments.own_host;
-    if !is_default {
+    if connection.url() != URL_DEFAULT && !arguments.own_host {
         // Where somebody said which, nobody is as good as an error.
         connection.client()?.get("/health/live").patience(Duration::from_millis(PROBE_MS_MAX)).send()?;
         return Ok(Some((connection.clone(), None)));
     }
+    let at_default = who_is_there(&connection.at(URL_DEFAULT).client()?);
     if at_default == There::Host && !arguments.own_host {
         return Ok(Some((connection.clone(), None)));
     }

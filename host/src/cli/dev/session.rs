@@ -16,7 +16,7 @@ use super::upload::{self, Uploaded};
 use super::watch::Watch;
 use crate::cli::client::Client;
 use crate::cli::project::{BuildInterrupted, Built, Interrupt, Project};
-use crate::job::{KindName, SettingsWire};
+use crate::job::KindName;
 
 /// Nothing must change for so long before a build: editors and `git` write many files one after the other.
 const QUIET_MS: u64 = 150;
@@ -50,7 +50,7 @@ pub(super) struct Session {
 /// The last module that the host took.
 pub(super) struct Deployed {
     built: Built,
-    wasm: Vec<u8>,
+    digest: String,
 }
 
 impl Session {
@@ -95,33 +95,49 @@ impl Session {
         });
         match built {
             Err(error) if error.is::<BuildInterrupted>() => {}
-            Err(error) => report.tell(&Event::BuildFailed { message: format!("{error:#}") }),
+            Err(error) => {
+                report.tell(&Event::BuildFailed { message: format!("{error:#}"), stays: self.active_digest() })
+            }
             Ok((built, wasm)) => {
                 if let Err(error) = self.deploy(built, wasm) {
-                    report.tell(&Event::Refused { message: format!("{error:#}") });
+                    report.tell(&Event::Refused { message: format!("{error:#}"), stays: self.active_digest() });
                 }
             }
         }
     }
 
-    fn deploy(&mut self, built: Built, wasm: Vec<u8>) -> anyhow::Result<()> {
+    /// Of the version this command has deployed last.
+    fn active_digest(&self) -> Option<String> {
+        self.deployed.as_ref().map(|deployed| deployed.digest.clone())
+    }
+
+    fn deploy(&mut self, mut built: Built, wasm: Vec<u8>) -> anyhow::Result<()> {
         let before = self.deployed.as_ref().filter(|before| before.built.module == built.module);
-        let Uploaded { deployed, is_new } = upload::upload(&self.client, &built, wasm.clone())?;
+        let Uploaded { deployed, is_new } = upload::upload(&self.client, &built, wasm)?;
+        // One that the host had is new all the same where another was active.
+        let is_new = before.map_or(is_new, |before| before.digest != deployed.digest);
         let settings_before = before.and_then(|before| before.built.settings.clone());
-        if settings_before != built.settings || before.is_none() && built.settings.is_some() {
+        if settings_before != built.settings {
             // What was taken out of handler.toml is no longer wanted.
-            upload::set(&self.client, &built, &built.settings.clone().unwrap_or_else(SettingsWire::default))?;
+            let wanted = built.settings.clone().unwrap_or_default();
+            if let Err(error) = upload::set(&self.client, &built, &wanted) {
+                // The version is active all the same; with the next one it is tried again.
+                built.settings = settings_before;
+                self.report.tell(&Event::Note { message: format!("{error:#}") });
+            }
         }
-        let has_changed = before.is_none_or(|before| before.wasm != wasm);
         let kinds: Vec<String> = deployed.kind_names().into_iter().map(str::to_owned).collect();
-        self.follower.follow(&built.module);
-        self.deployed = Some(Deployed { built, wasm });
+        // Before anybody is told that jobs can come.
+        if let Err(error) = self.follower.follow(&built.module) {
+            self.report.tell(&Event::Note { message: format!("the module's jobs can't be followed: {error}") });
+        }
+        self.deployed = Some(Deployed { built, digest: deployed.digest.clone() });
         self.report.tell(&Event::Deployed {
             module: deployed.name.clone(),
             digest: deployed.digest.clone(),
             size_bytes: deployed.size_bytes,
             kinds: kinds.clone(),
-            is_new: is_new && has_changed,
+            is_new,
         });
         let examples: Vec<String> = kinds.iter().take(EXAMPLES_MAX).filter_map(|kind| self.example_of(kind)).collect();
         if examples != self.shown_examples {
