@@ -238,3 +238,42 @@ fn dev_says_what_is_missing() {
     host.get("/v1/modules/hello").expect(200);
     assert!(running.terminate().success());
 }
+
+/// A project whose build copies `in.wasm` and then waits until there is a file `go`; it leaves its id in `pid`.
+fn slow_project(home: &Path) {
+    let manifest =
+        "name = \"slow\"\nbuild = [\"sh\", \"build.sh\"]\nwasm = \"out.wasm\"\nwatch = [\"in.wasm\", \"build.sh\"]\n";
+    let script = "echo $$ > pid.new && mv pid.new pid\ncp in.wasm out.wasm\nuntil [ -e go ]; do sleep 0.05; done\n";
+    std::fs::write(home.join("handler.toml"), manifest).unwrap();
+    std::fs::write(home.join("build.sh"), script).unwrap();
+    std::fs::copy(Guest::Hello.path(), home.join("in.wasm")).unwrap();
+}
+
+#[test]
+fn a_change_during_a_build_builds_again() {
+    let (host, home) = (TestHost::start(), tempfile::tempdir().unwrap());
+    slow_project(home.path());
+    let mut dev = Running::start(&["dev", "--url", host.url(), "--json"], &[], home.path());
+    eventually("the build has copied its input", || {
+        let copied = std::fs::metadata(home.path().join("out.wasm")).ok()?.len();
+        (copied == std::fs::metadata(home.path().join("in.wasm")).ok()?.len()).then_some(())
+    });
+    std::fs::copy(Guest::Cat.path(), home.path().join("in.wasm")).unwrap();
+    std::fs::write(home.path().join("go"), "").unwrap();
+    assert_eq!(wait_event(&mut dev, "deployed", 0)["kinds"], json!(["hello"]));
+    assert_eq!(wait_event(&mut dev, "deployed", 1)["kinds"], json!(["slow"]));
+    assert!(dev.terminate().success());
+}
+
+#[test]
+fn a_build_under_way_ends_with_dev() {
+    let (host, home) = (TestHost::start(), tempfile::tempdir().unwrap());
+    slow_project(home.path());
+    let mut dev = Running::start(&["dev", "--url", host.url()], &[], home.path());
+    let pid = eventually("the build runs", || std::fs::read_to_string(home.path().join("pid")).ok());
+    let process = Path::new("/proc").join(pid.trim());
+    assert!(process.exists());
+    assert!(dev.terminate().success(), "{}", dev.said());
+    eventually("the build is gone", || (!process.exists()).then_some(()));
+    host.get("/v1/modules/slow").expect_problem(404);
+}

@@ -9,7 +9,6 @@ pub(super) fn advice(reason: &str, kind: &str) -> Option<String> {
     let raise =
         |limit: &str| format!("use less, or raise `{limit}` of the kind `{kind}`: in the code, or as its operator");
     let advice = match reason {
-        R::HandlerError => return None,
         R::Trap => "the guest ended where it should not; the log and the backtrace say where".to_owned(),
         R::Timeout => format!("be quicker, do less in one job, or raise `timeout` of the kind `{kind}`"),
         R::FuelExhausted => raise("fuel"),
@@ -26,6 +25,7 @@ pub(super) fn advice(reason: &str, kind: &str) -> Option<String> {
                 .to_owned()
         }
         R::CapabilityDenied => "a sandbox has no files, network or environment unless they were granted".to_owned(),
+        // A handler's own words say it best; what is the host's to mend, its operator reads elsewhere.
         _ => return None,
     };
     Some(advice)

@@ -121,13 +121,11 @@ fn reach(
     let listen = if at_default == There::Nobody { LISTEN } else { LISTEN_ANYWHERE };
     let folder = project.folder().unwrap_or(Path::new("."));
     let host = OwnHost::start(folder, listen, sender)?;
-    match host.wait_listening(receiver)? {
-        Some(url) => Ok(Some((connection.at(&url), Some(host)))),
-        None => {
-            host.stop(receiver);
-            Ok(None)
-        }
+    if let Some(url) = host.wait_listening(receiver)? {
+        return Ok(Some((connection.at(&url), Some(host))));
     }
+    host.stop(receiver);
+    Ok(None)
 }
 
 /// What answers at an address.

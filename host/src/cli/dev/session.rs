@@ -96,7 +96,7 @@ impl Session {
         match built {
             Err(error) if error.is::<BuildInterrupted>() => {}
             Err(error) => {
-                report.tell(&Event::BuildFailed { message: format!("{error:#}"), stays: self.active_digest() })
+                report.tell(&Event::BuildFailed { message: format!("{error:#}"), stays: self.active_digest() });
             }
             Ok((built, wasm)) => {
                 if let Err(error) = self.deploy(built, wasm) {
