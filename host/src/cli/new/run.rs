@@ -110,7 +110,8 @@ fn missing_rust(template: Template) -> Option<String> {
 fn told(arguments: &Arguments, template: Template, target: &Path, note: Option<&str>, colours: Colours) -> String {
     let name = &arguments.name;
     let here = std::env::current_dir().ok();
-    let shown = here.as_deref().and_then(|here| target.strip_prefix(here).ok()).unwrap_or(target).display().to_string();
+    let shown = here.as_deref().and_then(|here| target.strip_prefix(here).ok()).unwrap_or(target);
+    let shown = if shown.as_os_str().is_empty() { ".".to_owned() } else { shown.display().to_string() };
     let mut rows = vec![format!("made {}: {}", colours.paint(Tone::Strong, &shown), template.description())];
     if let Some(note) = note {
         rows.extend([String::new(), colours.paint(Tone::Notable, &format!("first: {note}"))]);
