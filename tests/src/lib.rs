@@ -14,6 +14,7 @@ mod host;
 mod jobs;
 pub mod power_cut;
 mod raw_http;
+mod running;
 mod small_disk;
 mod wait;
 pub mod walls;
@@ -26,6 +27,7 @@ pub use handler_module::{HandlerModule, KindOf};
 pub use host::{HostBuilder, TestHost};
 pub use jobs::{UNFINISHED_STATES, is_terminal, job_id, reason_of, state_of};
 pub use raw_http::{RawReply, raw_request};
+pub use running::Running;
 pub use small_disk::SmallDisk;
 pub use wait::{DEADLINE, eventually, eventually_within, pace};
 

@@ -130,8 +130,8 @@ fn without_a_server_or_a_key_it_says_what_to_do() {
 fn every_subcommand_explains_itself() {
     let home = tempfile::tempdir().unwrap();
     let commands = [
-        "serve", "deploy", "rollback", "modules", "kinds", "enqueue", "jobs", "job", "logs", "backup", "retry",
-        "cancel",
+        "serve", "new", "dev", "run", "deploy", "rollback", "modules", "kinds", "enqueue", "jobs", "job", "logs",
+        "backup", "retry", "cancel",
     ];
     for command in commands {
         let help = run_stoker(&[command, "--help"], &[], home.path(), b"").expect_success();

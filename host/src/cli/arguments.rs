@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{backup, cancel, deploy, enqueue, job, jobs, kinds, logs, modules, new, retry, rollback, serve, terminal};
+use super::{
+    backup, cancel, deploy, dev, enqueue, job, jobs, kinds, logs, modules, new, retry, rollback, serve, terminal,
+};
 
 /// Runs background jobs as sandboxed WebAssembly.
 #[derive(Debug, Parser)]
@@ -25,6 +27,7 @@ enum Command {
     Serve(Box<serve::Arguments>),
     New(new::Arguments),
     Run(Box<super::run::Arguments>),
+    Dev(dev::Arguments),
     Deploy(deploy::Arguments),
     Rollback(rollback::Arguments),
     Modules(modules::Arguments),
@@ -43,6 +46,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Serve(arguments) => serve::run(*arguments),
         Command::New(arguments) => new::run(&arguments),
+        Command::Dev(arguments) => dev::run(&arguments),
         Command::Deploy(arguments) => deploy::run(&arguments),
         Command::Rollback(arguments) => rollback::run(&arguments),
         Command::Modules(arguments) => modules::run(&arguments),
@@ -150,6 +154,9 @@ mod tests {
             ("run hello.wasm hello {} --attempt 2 --max-attempts 3 --timeout 5s --fuel 1 --memory 1MiB", true),
             ("run hello.wasm hello {} --attempt 0", false),
             ("run", false),
+            ("dev", true),
+            ("dev jobs/greet --url http://127.0.0.1:1 --json", true),
+            ("dev --own-host", true),
             ("launch", false),
         ] {
             let parsed = Cli::try_parse_from(std::iter::once("stoker").chain(line.split(' ')));

@@ -29,11 +29,14 @@ const ASK_FIRST_BYTES_MIN: usize = 1 << 20;
 /// Largest problem document read, bytes.
 const PROBLEM_BYTES_MAX: u64 = 1 << 20;
 
+/// Where a host listens unless it is told otherwise.
+pub(super) const URL_DEFAULT: &str = "http://127.0.0.1:7700";
+
 /// Which host, and who asks.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(super) struct Connection {
     /// The host's address
-    #[arg(long, env = "STOKER_URL", value_name = "URL", default_value = "http://127.0.0.1:7700")]
+    #[arg(long, env = "STOKER_URL", value_name = "URL", default_value = URL_DEFAULT)]
     url: String,
     /// Bearer token; from `STOKER_KEY`, else `STOKER_ADMIN_KEY`
     #[arg(long, env = "STOKER_KEY", value_name = "KEY", hide_env = true)]
@@ -132,9 +135,19 @@ impl Connection {
         Connection { url: url.to_owned(), key: Some("a-key".to_owned()), json: false }
     }
 
+    /// The host's address.
+    pub(super) fn url(&self) -> &str {
+        self.url.trim_end_matches('/')
+    }
+
+    /// The same options for a host at another address.
+    pub(super) fn at(&self, url: &str) -> Connection {
+        Connection { url: url.to_owned(), ..self.clone() }
+    }
+
     /// The client for these options.
     pub(super) fn client(&self) -> Result<Client, ClientError> {
-        let url = self.url.trim_end_matches('/').to_owned();
+        let url = self.url().to_owned();
         let refuse = |message: &str| ClientError::Address { url: url.clone(), message: message.to_owned() };
         let uri: Uri = url.parse().map_err(|error: http::uri::InvalidUri| refuse(&error.to_string()))?;
         match uri.scheme_str() {

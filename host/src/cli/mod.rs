@@ -8,6 +8,7 @@ mod backup;
 mod cancel;
 mod client;
 mod deploy;
+mod dev;
 mod each_job;
 mod enqueue;
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
+use rustix::process::{Signal, getpid, kill_process};
 
 use super::{Cli, variables};
 use crate::config::{Settings, read_file, resolve};
@@ -26,6 +27,9 @@ pub(super) struct Arguments {
     /// Log as JSON, one object a line: the same as --log-format json
     #[arg(long, conflicts_with = "log_format")]
     json: bool,
+    /// Stop when standard input closes: for a process that starts a host for as long as it lives itself
+    #[arg(long, hide = true)]
+    until_stdin_closes: bool,
     #[command(flatten)]
     settings: Settings,
 }
@@ -44,6 +48,18 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     for sentence in variables::unknown(&Cli::command(), set) {
         tracing::warn!("{sentence}");
     }
+    if arguments.until_stdin_closes {
+        stop_with_stdin()?;
+    }
     app::run(config)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The other end of the pipe closes however its process ends, SIGKILL included; that stops this one as SIGTERM does.
+fn stop_with_stdin() -> anyhow::Result<()> {
+    std::thread::Builder::new().name("stdin".to_owned()).spawn(|| {
+        let _closed_or_broken = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        let _nobody_else_to_tell = kill_process(getpid(), Signal::TERM);
+    })?;
+    Ok(())
 }

@@ -122,7 +122,7 @@ pub(super) struct AttemptLog {
 }
 
 /// One line.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default)]
 pub(super) struct LogLine {
     pub(super) at: String,

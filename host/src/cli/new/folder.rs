@@ -28,6 +28,7 @@ pub(super) fn check_free(target: &Path) -> anyhow::Result<()> {
 
 /// Writes the files to a folder beside `target`, which then takes its place.
 pub(super) fn write(target: &Path, files: &[File]) -> anyhow::Result<()> {
+    check_free(target)?;
     let cannot_write = || format!("cannot make {}", target.display());
     let parent = target.parent().with_context(cannot_write)?;
     std::fs::create_dir_all(parent).with_context(cannot_write)?;
@@ -44,16 +45,40 @@ pub(super) fn write(target: &Path, files: &[File]) -> anyhow::Result<()> {
             std::fs::set_permissions(&path, Permissions::from_mode(SCRIPT_MODE)).with_context(cannot_write)?;
         }
     }
-    // Replaces an empty folder, and nothing else.
+    if target.is_dir() {
+        // Somebody may be in it: it stays the same folder.
+        let moved = fill(target, beside.path());
+        return moved.with_context(cannot_write);
+    }
     std::fs::rename(beside.path(), target).with_context(cannot_write)?;
     // It is not there any more, so there is nothing to remove.
     let _moved = beside.keep();
     Ok(())
 }
 
+/// Moves everything from one folder to another, which is empty; takes it back where that fails.
+fn fill(target: &Path, from: &Path) -> std::io::Result<()> {
+    let mut moved = Vec::new();
+    let result = std::fs::read_dir(from)?.try_for_each(|entry| {
+        let entry = entry?;
+        let to = target.join(entry.file_name());
+        std::fs::rename(entry.path(), &to)?;
+        moved.push((to, entry.path()));
+        Ok(())
+    });
+    if result.is_err() {
+        for (to, back) in moved {
+            let _best_effort = std::fs::rename(to, back);
+        }
+    }
+    result
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
+    use std::os::unix::fs::MetadataExt;
+
     use super::*;
 
     fn file(path: &'static str) -> File {
@@ -81,8 +106,10 @@ mod tests {
     fn an_empty_folder_is_used() {
         let home = tempfile::tempdir().unwrap();
         check_free(home.path()).unwrap();
-        write(home.path(), &[file("x")]).unwrap();
-        assert!(home.path().join("x").is_file());
+        let before = std::fs::metadata(home.path()).unwrap().ino();
+        write(home.path(), &[file("x"), file("src/y")]).unwrap();
+        assert!(home.path().join("x").is_file() && home.path().join("src/y").is_file());
+        assert_eq!(std::fs::metadata(home.path()).unwrap().ino(), before, "a shell that is in it stays in it");
         assert!(check_free(&home.path().join("x")).is_err());
     }
 }

@@ -110,24 +110,29 @@ fn missing_rust(template: Template) -> Option<String> {
 fn told(arguments: &Arguments, template: Template, target: &Path, note: Option<&str>, colours: Colours) -> String {
     let name = &arguments.name;
     let here = std::env::current_dir().ok();
-    let shown = here.as_deref().and_then(|here| target.strip_prefix(here).ok()).unwrap_or(target).display().to_string();
-    let mut text = format!("{} is in {shown}: {}\n", colours.paint(Tone::Strong, name), template.description());
+    let shown = here.as_deref().and_then(|here| target.strip_prefix(here).ok()).unwrap_or(target);
+    let shown = if shown.as_os_str().is_empty() { ".".to_owned() } else { shown.display().to_string() };
+    let mut rows = vec![format!("made {}: {}", colours.paint(Tone::Strong, &shown), template.description())];
     if let Some(note) = note {
-        text.push_str(&colours.paint(Tone::Notable, &format!("\nfirst: {note}\n")));
+        rows.extend([String::new(), colours.paint(Tone::Notable, &format!("first: {note}"))]);
     }
     let payload = match template {
         Template::Handler => "'{\"name\": \"Ada\"}'",
         _ => "--text hello",
     };
-    text.push_str("\nnext:\n");
     let folder = if shown.contains(' ') { format!("'{shown}'") } else { shown };
-    for (step, why) in [
+    let steps = [
         (format!("cd {folder}"), "README.md says what is where"),
         (template.test_command().to_owned(), template.test_description()),
         ("stoker dev".to_owned(), "builds and deploys at every change, shows each job; starts a host if none runs"),
-        (format!("stoker enqueue {name} {payload} --wait"), "in another terminal, here or anywhere"),
-    ] {
-        text.push_str(&format!("  {step:<34} {}\n", colours.paint(Tone::Faint, &format!("# {why}"))));
-    }
-    text
+        (format!("stoker enqueue {name} {payload} --wait"), "in another terminal"),
+    ];
+    let width = steps.iter().map(|(step, _)| step.chars().count()).max().unwrap_or_default();
+    rows.extend([String::new(), "next:".to_owned()]);
+    rows.extend(
+        steps
+            .iter()
+            .map(|(step, why)| format!("  {step:<width$}  {}", colours.paint(Tone::Faint, &format!("# {why}")))),
+    );
+    rows.join("\n")
 }

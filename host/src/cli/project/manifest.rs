@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::job::{ModuleName, SettingsWire};
 
 /// Where it lies in a project.
-pub(in crate::cli) const MANIFEST_FILE: &str = "handler.toml";
+pub(super) const MANIFEST_FILE: &str = "handler.toml";
 /// Largest one read, bytes.
 const MANIFEST_BYTES_MAX: u64 = 1 << 20;
 

@@ -11,7 +11,9 @@ mod resolve;
 mod toolchain;
 
 pub(in crate::cli) use built::Built;
-pub(in crate::cli) use manifest::MANIFEST_FILE;
 pub(in crate::cli) use process::{BuildInterrupted, Interrupt};
-pub(in crate::cli) use resolve::{Project, resolve};
+pub(in crate::cli) use resolve::Project;
+// What `deploy` and `run` call.
+#[allow(unused_imports)]
+pub(in crate::cli) use resolve::resolve;
 pub(in crate::cli) use toolchain::{C_ADVICE, GO_ADVICE, answers, has_c_for_wasm, has_zig};

@@ -1,0 +1,163 @@
+//! A host started for as long as `dev` runs: this program's own `serve` as a child process. It ends when the pipe to
+//! its standard input closes, and that closes when this process ends, however it does.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use crossbeam_channel::{Receiver, Sender};
+use parking_lot::Mutex;
+use rustix::process::{Pid, Signal as SystemSignal, kill_process};
+
+use super::signals::Signal;
+
+/// Below the project's folder: what the host keeps, and its log.
+const FOLDER: &str = ".stoker";
+const LOG_FILE: &str = "host.log";
+/// What a host writes when it accepts connections.
+const LISTENING: &str = "listening on http://";
+/// How long running attempts may go on when it is stopped.
+const GRACE: &str = "2s";
+/// Longest time a host may take to listen, and to end.
+const START_MS_MAX: u64 = 60_000;
+const STOP_MS_MAX: u64 = 30_000;
+/// Last lines of its log quoted when it fails.
+const LOG_LINES_QUOTED_MAX: usize = 12;
+
+/// The running child.
+pub(super) struct OwnHost {
+    child: Child,
+    log: PathBuf,
+    last_lines: Arc<Mutex<Vec<String>>>,
+}
+
+impl OwnHost {
+    /// Starts one at `listen`, with everything it keeps below `folder`. Its end is signalled.
+    pub(super) fn start(folder: &Path, listen: &str, signals: &Sender<Signal>) -> anyhow::Result<OwnHost> {
+        let folder = folder.join(FOLDER);
+        let cannot_keep = || format!("cannot write to {}", folder.display());
+        std::fs::create_dir_all(&folder).with_context(cannot_keep)?;
+        // Nothing in it is for a repository.
+        std::fs::write(folder.join(".gitignore"), "*\n").with_context(cannot_keep)?;
+        let log = folder.join(LOG_FILE);
+        let mut log_file = std::fs::File::create(&log).with_context(cannot_keep)?;
+
+        let program = std::env::current_exe().context("cannot find this program, to start a host with it")?;
+        let mut command = Command::new(program);
+        command
+            .args([
+                "serve",
+                "--until-stdin-closes",
+                "--listen",
+                listen,
+                "--shutdown-grace",
+                GRACE,
+                "--log-format",
+                "text",
+            ])
+            .arg("--data-dir")
+            .arg(folder.join("data"))
+            // On loopback a host needs no key; one meant for another host would shut this client out.
+            .env_remove("STOKER_ADMIN_KEY")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            // Ctrl-C is for this process alone, which then ends the host in order.
+            .process_group(0);
+        let mut child = command.spawn().context("cannot start a host")?;
+        let stderr = child.stderr.take().context("the host's log can't be read")?;
+        let last_lines = Arc::new(Mutex::new(Vec::new()));
+        let (kept, signals) = (Arc::clone(&last_lines), signals.clone());
+        std::thread::Builder::new().name("host-log".to_owned()).spawn(move || {
+            for written in BufReader::new(stderr).lines().map_while(Result::ok) {
+                let _disk_full = writeln!(log_file, "{written}");
+                if let Some(url) = listening_url(&written) {
+                    let _nobody_waits = signals.send(Signal::HostListens(url));
+                }
+                let mut kept = kept.lock();
+                if kept.len() == LOG_LINES_QUOTED_MAX {
+                    kept.remove(0);
+                }
+                kept.push(written);
+            }
+            let _nobody_waits = signals.send(Signal::HostEnded);
+        })?;
+        Ok(OwnHost { child, log, last_lines })
+    }
+
+    /// Waits until it listens; its address, or `None` when somebody wants everything to end meanwhile.
+    pub(super) fn wait_listening(&self, signals: &Receiver<Signal>) -> anyhow::Result<Option<String>> {
+        let deadline = Instant::now() + Duration::from_millis(START_MS_MAX);
+        loop {
+            match signals.recv_deadline(deadline) {
+                Ok(Signal::HostListens(url)) => return Ok(Some(url)),
+                Ok(Signal::Stop) => return Ok(None),
+                Ok(Signal::HostEnded) => return Err(self.ended()),
+                Ok(Signal::Touched) => {}
+                Err(_) => bail!("the host does not come to listen; its log is {}", self.log.display()),
+            }
+        }
+    }
+
+    /// The file its log goes to.
+    pub(super) fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// It has ended by itself: the error that says so, with what it said last.
+    pub(super) fn ended(&self) -> anyhow::Error {
+        let said = self.last_lines.lock().join("\n");
+        anyhow::anyhow!("the host has ended; its log is {}, and its last lines are:\n{said}", self.log.display())
+    }
+
+    /// Stops it in order and waits for its end; once more `Stop` hurries it.
+    pub(super) fn stop(mut self, signals: &Receiver<Signal>) {
+        // The pipe closes: that asks it to end.
+        drop(self.child.stdin.take());
+        let deadline = Instant::now() + Duration::from_millis(STOP_MS_MAX);
+        loop {
+            match signals.recv_deadline(deadline) {
+                Ok(Signal::HostEnded) | Err(_) => break,
+                Ok(Signal::Stop) => self.terminate(),
+                Ok(Signal::Touched | Signal::HostListens(_)) => {}
+            }
+        }
+    }
+
+    fn terminate(&self) {
+        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            let _has_ended = kill_process(pid, SystemSignal::TERM);
+        }
+    }
+}
+
+impl Drop for OwnHost {
+    /// Whatever went wrong, no host stays behind. One that has ended can't be killed, and is only cleared away.
+    fn drop(&mut self) {
+        let _has_ended = self.child.kill();
+        let _is_gone = self.child.wait();
+    }
+}
+
+/// The address in a line of the log.
+fn listening_url(line: &str) -> Option<String> {
+    let (_, address) = line.split_once(LISTENING)?;
+    let end = address.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == ':')).unwrap_or(address.len());
+    Some(format!("http://{}", &address[..end]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_is_read_from_the_log() {
+        assert_eq!(listening_url("INFO stoker starts"), None);
+        let line = "2026-11-21T09:00:00Z  INFO stoker::app: listening on http://127.0.0.1:40123";
+        assert_eq!(listening_url(line).as_deref(), Some("http://127.0.0.1:40123"));
+    }
+}

@@ -1,0 +1,169 @@
+//! The subcommand: finds a host or starts one, and puts the parts together and away again.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender};
+
+use super::event::{Event, Report};
+use super::follow::Follower;
+use super::own_host::OwnHost;
+use super::session::{End, Session};
+use super::signals::{self, Signal};
+use super::watch::Watch;
+use crate::cli::client::{Client, ClientError, Connection, URL_DEFAULT};
+use crate::cli::project::{Interrupt, Project};
+use crate::cli::terminal::Colours;
+
+/// Where a host of our own listens if nobody else does.
+const LISTEN: &str = "127.0.0.1:7700";
+/// Any port that is free.
+const LISTEN_ANYWHERE: &str = "127.0.0.1:0";
+/// Longest time a host may take to say that it is there.
+const PROBE_MS_MAX: u64 = 5_000;
+
+/// Build, deploy, and again at every change; show each job as it ends
+///
+/// The project is a folder with a Cargo.toml or a handler.toml, or a .wasm file that something else builds. A version
+/// that builds is active at once; when one does not, the version before stays. If no host answers at the default
+/// address, one is started and stopped again with this command; it keeps its jobs in .stoker/ in the project. With
+/// --json every event is one object on a line of its own.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  stoker dev
+  stoker dev jobs/greet
+  stoker dev --url http://127.0.0.1:7701
+  stoker dev --own-host --json | jq .")]
+pub(in crate::cli) struct Arguments {
+    /// The project's folder, or a .wasm file
+    #[arg(default_value = ".")]
+    target: PathBuf,
+    /// Start a host for this command also where one answers
+    #[arg(long, conflicts_with = "url")]
+    own_host: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+pub(in crate::cli) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let report = if arguments.connection.json { Report::Json } else { Report::Text(Colours::of_stdout()) };
+    let project = Project::find(&arguments.target)?;
+    let interrupt = Interrupt::default();
+    let (sender, receiver) = signals::listen(&interrupt)?;
+    let Some((connection, own_host)) = reach(arguments, &project, &sender, &receiver)? else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    report.tell(&Event::Host {
+        url: connection.url().to_owned(),
+        log: own_host.as_ref().map(|host| host.log().to_owned()),
+    });
+    let end = work(project, &connection, report, interrupt, &sender, &receiver);
+    match (end, own_host) {
+        (Ok(End::HostEnded), Some(host)) => Err(host.ended()),
+        (end, Some(host)) => {
+            report.tell(&Event::Stopping);
+            host.stop(&receiver);
+            end.map(|_| ExitCode::SUCCESS)
+        }
+        (end, None) => end.map(|_| ExitCode::SUCCESS),
+    }
+}
+
+fn work(
+    project: Project,
+    connection: &Connection,
+    report: Report,
+    interrupt: Interrupt,
+    sender: &Sender<Signal>,
+    receiver: &Receiver<Signal>,
+) -> anyhow::Result<End> {
+    let client = Arc::new(connection.client()?);
+    let (watch, failed) = Watch::start(sender);
+    if let Some(error) = failed {
+        let message = format!("the system does not tell of changes ({error}); looking every second instead");
+        report.tell(&Event::Note { message });
+    }
+    let enqueue_flags =
+        if connection.url() == URL_DEFAULT { String::new() } else { format!(" --url {}", connection.url()) };
+    let follower = Follower::start(Arc::clone(&client), report)?;
+    let mut session = Session {
+        project,
+        client,
+        report,
+        interrupt,
+        follower,
+        enqueue_flags,
+        deployed: None,
+        shown_examples: Vec::new(),
+    };
+    Ok(session.run(watch, receiver))
+}
+
+/// The host to work with: the one asked for, the one that is there, or one of our own. `None`: somebody wants to end.
+fn reach(
+    arguments: &Arguments,
+    project: &Project,
+    sender: &Sender<Signal>,
+    receiver: &Receiver<Signal>,
+) -> anyhow::Result<Option<(Connection, Option<OwnHost>)>> {
+    let connection = &arguments.connection;
+    if connection.url() != URL_DEFAULT && !arguments.own_host {
+        // Where somebody said which, nobody is as good as an error.
+        connection.client()?.get("/health/live").patience(Duration::from_millis(PROBE_MS_MAX)).send()?;
+        return Ok(Some((connection.clone(), None)));
+    }
+    let at_default = who_is_there(&connection.at(URL_DEFAULT).client()?);
+    if at_default == There::Host && !arguments.own_host {
+        return Ok(Some((connection.clone(), None)));
+    }
+    let listen = if at_default == There::Nobody { LISTEN } else { LISTEN_ANYWHERE };
+    let folder = project.folder().unwrap_or(Path::new("."));
+    let host = OwnHost::start(folder, listen, sender)?;
+    if let Some(url) = host.wait_listening(receiver)? {
+        return Ok(Some((connection.at(&url), Some(host))));
+    }
+    host.stop(receiver);
+    Ok(None)
+}
+
+/// What answers at an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum There {
+    Nobody,
+    Host,
+    /// Something that is no Stoker host.
+    SomethingElse,
+}
+
+fn who_is_there(client: &Client) -> There {
+    match client.get("/health/live").patience(Duration::from_millis(PROBE_MS_MAX)).send() {
+        Ok(answer) if answer.text.contains("\"live\"") => There::Host,
+        Err(ClientError::Refused(_)) => There::Nobody,
+        _ => There::SomethingElse,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+    use crate::cli::fake_host::{Prepared, answer_each};
+
+    #[test]
+    fn a_host_is_told_from_other_servers() {
+        for (answer, expected) in [
+            (Prepared("200 OK", "{\"status\":\"live\"}"), There::Host),
+            (Prepared("200 OK", "<html>"), There::SomethingElse),
+            (Prepared("404 Not Found", ""), There::SomethingElse),
+            (Prepared("", ""), There::SomethingElse),
+        ] {
+            let (url, server) = answer_each(vec![answer]);
+            assert_eq!(who_is_there(&Connection::for_test(&url).client().unwrap()), expected);
+            server.join().unwrap();
+        }
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        assert_eq!(who_is_there(&Connection::for_test(&format!("http://{free}")).client().unwrap()), There::Nobody);
+    }
+}

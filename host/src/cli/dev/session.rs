@@ -1,0 +1,204 @@
+//! The loop of `dev`: build, deploy, wait for a change. Remembers what was deployed last, so that only differences are.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use serde_json::value::RawValue;
+
+use super::event::{Event, Report};
+use super::example::{example, quoted};
+use super::follow::Follower;
+use super::signals::Signal;
+use super::snapshot::Snapshot;
+use super::upload::{self, Uploaded};
+use super::watch::Watch;
+use crate::cli::client::Client;
+use crate::cli::project::{BuildInterrupted, Built, Interrupt, Project};
+use crate::job::KindName;
+
+/// Nothing must change for so long before a build: editors and `git` write many files one after the other.
+const QUIET_MS: u64 = 150;
+/// A folder that never comes to rest is built all the same, after so many changes.
+const TOUCHES_MAX: u32 = 200;
+/// Kinds of one module for which a line to try is shown.
+const EXAMPLES_MAX: usize = 5;
+
+/// How the loop came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Somebody wants it to.
+    Asked,
+    /// The host it had started has ended by itself.
+    HostEnded,
+}
+
+/// What it works with.
+pub(super) struct Session {
+    pub(super) project: Project,
+    pub(super) client: Arc<Client>,
+    pub(super) report: Report,
+    pub(super) interrupt: Interrupt,
+    pub(super) follower: Follower,
+    /// What is not in an `enqueue` line by default: which host.
+    pub(super) enqueue_flags: String,
+    pub(super) deployed: Option<Deployed>,
+    pub(super) shown_examples: Vec<String>,
+}
+
+/// The last module that the host took.
+pub(super) struct Deployed {
+    built: Built,
+    digest: String,
+}
+
+impl Session {
+    /// Until the end.
+    pub(super) fn run(&mut self, mut watch: Watch, signals: &Receiver<Signal>) -> End {
+        loop {
+            let (mut before, failed) = watch.snapshot(&self.project);
+            self.tell_watching(&before, failed);
+            self.build_and_deploy();
+            before.adopt_made(&self.project, &Snapshot::of(&self.project));
+            loop {
+                if let Some(end) = wait_for_touch(signals) {
+                    return end;
+                }
+                let (now, failed) = watch.snapshot(&self.project);
+                self.tell_watching(&Snapshot::default(), failed);
+                if before.differs_from(&now) {
+                    break;
+                }
+            }
+        }
+    }
+
+    fn tell_watching(&self, snapshot: &Snapshot, failed: Option<String>) {
+        if let Some(error) = failed {
+            let message = format!("the system does not tell of changes ({error}); looking every second instead");
+            self.report.tell(&Event::Note { message });
+        }
+        if snapshot.is_cut() {
+            let message =
+                "the project has too many files to watch all; name those that count as `watch` in handler.toml";
+            self.report.tell(&Event::Note { message: message.to_owned() });
+        }
+    }
+
+    fn build_and_deploy(&mut self) {
+        let report = self.report;
+        let mut say = |line: &str| report.tell(&Event::Building { command: line.to_owned() });
+        let built = self.project.build(&mut say, Some(&self.interrupt)).and_then(|built| {
+            let wasm = std::fs::read(&built.wasm).with_context(|| format!("cannot read {}", built.wasm.display()))?;
+            Ok((built, wasm))
+        });
+        match built {
+            Err(error) if error.is::<BuildInterrupted>() => {}
+            Err(error) => {
+                report.tell(&Event::BuildFailed { message: format!("{error:#}"), stays: self.active_digest() });
+            }
+            Ok((built, wasm)) => {
+                if let Err(error) = self.deploy(built, wasm) {
+                    report.tell(&Event::Refused { message: format!("{error:#}"), stays: self.active_digest() });
+                }
+            }
+        }
+    }
+
+    /// Of the version this command has deployed last.
+    fn active_digest(&self) -> Option<String> {
+        self.deployed.as_ref().map(|deployed| deployed.digest.clone())
+    }
+
+    fn deploy(&mut self, mut built: Built, wasm: Vec<u8>) -> anyhow::Result<()> {
+        let before = self.deployed.as_ref().filter(|before| before.built.module == built.module);
+        let Uploaded { deployed, is_new } = upload::upload(&self.client, &built, wasm)?;
+        // One that the host had is new all the same where another was active.
+        let is_new = before.map_or(is_new, |before| before.digest != deployed.digest);
+        let settings_before = before.and_then(|before| before.built.settings.clone());
+        if settings_before != built.settings {
+            // What was taken out of handler.toml is no longer wanted.
+            let wanted = built.settings.clone().unwrap_or_default();
+            if let Err(error) = upload::set(&self.client, &built, &wanted) {
+                // The version is active all the same; with the next one it is tried again.
+                built.settings = settings_before;
+                self.report.tell(&Event::Note { message: format!("{error:#}") });
+            }
+        }
+        let kinds: Vec<String> = deployed.kind_names().into_iter().map(str::to_owned).collect();
+        // Before anybody is told that jobs can come.
+        if let Err(error) = self.follower.follow(&built.module) {
+            self.report.tell(&Event::Note { message: format!("the module's jobs can't be followed: {error}") });
+        }
+        self.deployed = Some(Deployed { built, digest: deployed.digest.clone() });
+        self.report.tell(&Event::Deployed {
+            module: deployed.name.clone(),
+            digest: deployed.digest.clone(),
+            size_bytes: deployed.size_bytes,
+            kinds: kinds.clone(),
+            is_new,
+        });
+        let examples: Vec<String> = kinds.iter().take(EXAMPLES_MAX).filter_map(|kind| self.example_of(kind)).collect();
+        if examples != self.shown_examples {
+            for command in &examples {
+                self.report.tell(&Event::Try { command: command.clone() });
+            }
+            self.shown_examples = examples;
+        }
+        Ok(())
+    }
+
+    /// A line that enqueues a job of this kind. A kind that can't be asked about has none.
+    fn example_of(&self, kind: &str) -> Option<String> {
+        #[derive(serde::Deserialize)]
+        struct Kind {
+            input_schema: Box<RawValue>,
+        }
+        let kind: KindName = kind.parse().ok()?;
+        let path = format!("/v1/kinds/{}", kind.as_str().replace('/', "%2F"));
+        let answer: Kind = self.client.get(&path).send().ok()?.parse().ok()?;
+        let payload = quoted(&example(&serde_json::from_str(answer.input_schema.get()).ok()?));
+        Some(format!("stoker enqueue {kind} {payload} --wait{}", self.enqueue_flags))
+    }
+}
+
+/// Waits until something has changed and then nothing for a while; `Some` when it is time to end.
+fn wait_for_touch(signals: &Receiver<Signal>) -> Option<End> {
+    let mut touches = 0;
+    loop {
+        let signal = if touches == 0 {
+            signals.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            signals.recv_timeout(Duration::from_millis(QUIET_MS))
+        };
+        match signal {
+            Ok(Signal::Touched) if touches < TOUCHES_MAX => touches += 1,
+            Ok(Signal::Touched) | Err(RecvTimeoutError::Timeout) => return None,
+            Ok(Signal::HostListens(_)) => {}
+            Ok(Signal::Stop) | Err(RecvTimeoutError::Disconnected) => return Some(End::Asked),
+            Ok(Signal::HostEnded) => return Some(End::HostEnded),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_changes_are_one_and_a_wish_to_end_is_heard() {
+        let (sender, receiver) = crossbeam_channel::bounded(16);
+        for signal in [Signal::Touched, Signal::Touched, Signal::Touched] {
+            sender.send(signal).unwrap();
+        }
+        assert_eq!(wait_for_touch(&receiver), None);
+        assert!(receiver.is_empty());
+        sender.send(Signal::Touched).unwrap();
+        sender.send(Signal::Stop).unwrap();
+        assert_eq!(wait_for_touch(&receiver), Some(End::Asked));
+        sender.send(Signal::HostEnded).unwrap();
+        assert_eq!(wait_for_touch(&receiver), Some(End::HostEnded));
+    }
+}
