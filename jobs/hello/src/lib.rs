@@ -1,8 +1,7 @@
 //! The smallest Stoker job: one kind, one line of work.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use stoker_sdk::{Context, Failure, handler};
+use stoker_sdk::{Context, Failure, JsonSchema, handler};
 
 /// Whom to greet.
 #[derive(Debug, Deserialize, JsonSchema)]
