@@ -43,7 +43,9 @@
 //! - It may run more than once for a job (at least once): use [`Context::job_id`] as an idempotency key.
 //! - `Err` ends the attempt as [`Failure`] says; `?` on any error means "try again later", [`Fallible`] says otherwise.
 //! - A panic is a `trap`, tried again by default; its message and location are the job's `error.message`.
-//! - stdout and stderr go to the attempt's log, so `println!` works; the macros [`info!`] … carry a level.
+//! - stdout and stderr go to the attempt's log, so `println!` works; the macros [`info!`] … carry a level. So do those
+//!   of the `log` and `tracing` crates, with the features `log` and `tracing`: nothing has to be set up.
+//! - [`testing`] runs handlers in `cargo test`, natively and in the real sandbox.
 
 #[cfg(all(target_family = "wasm", not(any(target_env = "p2", target_env = "p3"))))]
 compile_error!("handlers are WebAssembly components: build with `--target wasm32-wasip2`");
@@ -53,6 +55,7 @@ compile_error!("handlers are WebAssembly components: build with `--target wasm32
 #[doc(hidden)]
 pub mod bindings;
 mod context;
+mod facades;
 mod failure;
 mod fallible;
 mod handler;

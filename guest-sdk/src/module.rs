@@ -109,6 +109,7 @@ pub fn describe(entries: &[Entry]) -> impl Iterator<Item = Description> + '_ {
 
 /// Runs the handler of the context's kind.
 pub fn run(entries: &[Entry], context: &Context, payload: &str) -> Result<String, Failure> {
+    crate::facades::install();
     match entries.iter().find(|entry| entry.kind == context.kind()) {
         Some(entry) => (entry.run)(context, payload),
         None => Err(Failure::fatal(format_args!("this module has no handler of kind `{}`", context.kind()))),

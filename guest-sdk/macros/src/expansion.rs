@@ -88,7 +88,10 @@ fn input_type(function: &ItemFn) -> Result<&Type> {
         return Err(Error::new(function.sig.span(), SHAPE));
     };
     match &*input.ty {
-        Type::Reference(reference) => Err(Error::new(reference.span(), "a handler takes its input by value")),
+        Type::Reference(reference) => {
+            let message = "a handler takes its input by value, it is made for this attempt: leave out the `&`";
+            Err(Error::new(reference.span(), message))
+        }
         owned => Ok(owned),
     }
 }

@@ -64,6 +64,7 @@ impl FakeHost {
     /// assert_eq!(FakeHost::new().context().attempt(), 1);
     /// ```
     pub fn new() -> Self {
+        crate::facades::install();
         let recorder = Recorder::new();
         make_current(&recorder);
         Self { facts: Facts::for_test(), timeout: TIMEOUT, recorder }

@@ -65,6 +65,18 @@ pub fn sandbox_of(module: impl AsRef<Path>) -> Sandbox {
 }
 
 impl Sandbox {
+    /// By this program rather than the one that was found.
+    ///
+    /// ```no_run
+    /// # use stoker_sdk::testing::sandbox;
+    /// let run = sandbox().program("/opt/stoker/stoker").run("greet", &"Ada");
+    /// ```
+    #[must_use]
+    pub fn program(mut self, program: impl Into<PathBuf>) -> Self {
+        self.program = program.into();
+        self
+    }
+
     /// As the `attempt`-th of `max_attempts`.
     ///
     /// ```no_run

@@ -32,10 +32,12 @@ stoker_sdk::module!(hello);
 
 #[cfg(test)]
 mod tests {
+    use stoker_sdk::testing::FakeHost;
+
     use super::*;
 
     fn greet(name: &str) -> Result<String, Failure> {
-        hello(&Context::for_test(), Hello { name: name.into() }).map(|greeting| greeting.greeting)
+        FakeHost::new().run::<hello>(Hello { name: name.into() }).map(|greeting| greeting.greeting)
     }
 
     #[test]
@@ -46,5 +48,10 @@ mod tests {
     #[test]
     fn refuses_to_greet_nobody() {
         assert!(matches!(greet("  "), Err(Failure::Fatal { .. })));
+    }
+
+    #[test]
+    fn reads_and_writes_json() {
+        assert_eq!(FakeHost::new().run_json::<hello>(r#"{"name":"Ada"}"#), Ok(r#"{"greeting":"Hello, Ada!"}"#.into()));
     }
 }
