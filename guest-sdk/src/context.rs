@@ -1,8 +1,13 @@
 //! What an attempt knows about itself, and what it can ask and tell the host meanwhile.
 
+#[cfg(not(target_family = "wasm"))]
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+#[cfg(target_family = "wasm")]
 use crate::host;
+#[cfg(not(target_family = "wasm"))]
+use crate::testing::{Progress, Recorder};
 
 /// The facts the host hands to an attempt.
 #[derive(Clone, Debug)]
@@ -18,68 +23,56 @@ pub(crate) struct Facts {
     pub(crate) deadline_ms: u64,
 }
 
-/// Who answers what changes while the attempt runs.
-#[derive(Clone, Debug)]
-enum Answers {
-    /// The host.
-    #[cfg_attr(not(target_family = "wasm"), allow(dead_code))]
-    Host,
-    /// A test decided them beforehand.
-    Fixed { cancelled: bool, remaining_time: Duration, remaining_fuel: u64 },
+#[cfg(not(target_family = "wasm"))]
+impl Facts {
+    /// Of a job that is nobody's.
+    pub(crate) fn for_test() -> Self {
+        /// 2026-01-01T00:00:00Z
+        const CREATED_AT_MS: u64 = 1_767_225_600_000;
+        Self {
+            job_id: "job_01KDVFEC00TEST00000000TEST".into(),
+            tenant: "default".into(),
+            kind: "test".into(),
+            queue: "default".into(),
+            attempt: 1,
+            max_attempts: 10,
+            created_at_ms: CREATED_AT_MS,
+            run_at_ms: CREATED_AT_MS,
+            deadline_ms: CREATED_AT_MS + 30_000,
+        }
+    }
 }
 
 /// The attempt being run.
 #[derive(Clone, Debug)]
 pub struct Context {
     facts: Facts,
-    answers: Answers,
+    /// Answers what changes while the attempt runs; in a module the host does.
+    #[cfg(not(target_family = "wasm"))]
+    recorder: Arc<Recorder>,
 }
 
 impl Context {
-    #[cfg_attr(not(target_family = "wasm"), allow(dead_code))]
+    #[cfg(target_family = "wasm")]
     pub(crate) fn from_host(facts: Facts) -> Self {
-        Self { facts, answers: Answers::Host }
+        Self { facts }
     }
 
-    /// The first attempt of some job of tenant and queue `default`, with the host's default limits, for calling a
-    /// handler in a test. Progress goes nowhere, log lines to stderr.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn from_recorder(facts: Facts, recorder: Arc<Recorder>) -> Self {
+        Self { facts, recorder }
+    }
+
+    /// The first attempt of some job of tenant and queue `default`, with the host's default limits: the shortest way to
+    /// call a handler in a test. [`FakeHost`](crate::testing::FakeHost) decides and hears more.
+    ///
+    /// ```
+    /// # use stoker_sdk::Context;
+    /// assert_eq!(Context::for_test().attempt(), 1);
+    /// ```
+    #[cfg(not(target_family = "wasm"))]
     pub fn for_test() -> Self {
-        /// 2026-01-01T00:00:00Z
-        const CREATED_AT_MS: u64 = 1_767_225_600_000;
-        const TIMEOUT: Duration = Duration::from_secs(30);
-        Self {
-            facts: Facts {
-                job_id: "job_01KDVFEC00TEST00000000TEST".into(),
-                tenant: "default".into(),
-                kind: "test".into(),
-                queue: "default".into(),
-                attempt: 1,
-                max_attempts: 10,
-                created_at_ms: CREATED_AT_MS,
-                run_at_ms: CREATED_AT_MS,
-                deadline_ms: CREATED_AT_MS + 30_000,
-            },
-            answers: Answers::Fixed { cancelled: false, remaining_time: TIMEOUT, remaining_fuel: 10_000_000_000 },
-        }
-    }
-
-    /// This context, in its `attempt`-th attempt of `max_attempts`; for tests.
-    #[must_use]
-    pub fn with_attempt(mut self, attempt: u32, max_attempts: u32) -> Self {
-        self.facts.attempt = attempt;
-        self.facts.max_attempts = max_attempts;
-        self
-    }
-
-    /// This context, of a job somebody has cancelled; for tests.
-    #[must_use]
-    pub fn with_cancellation(mut self) -> Self {
-        self.answers = Answers::Fixed {
-            cancelled: true,
-            remaining_time: self.remaining_time(),
-            remaining_fuel: self.remaining_fuel(),
-        };
-        self
+        Self::from_recorder(Facts::for_test(), Recorder::new())
     }
 
     /// `job_01…`: the same for every attempt of a job, so use it as an idempotency key towards other systems.
@@ -134,26 +127,26 @@ impl Context {
 
     /// Time left until the deadline.
     pub fn remaining_time(&self) -> Duration {
-        match self.answers {
-            Answers::Host => Duration::from_millis(host::remaining_time_ms()),
-            Answers::Fixed { remaining_time, .. } => remaining_time,
-        }
+        #[cfg(target_family = "wasm")]
+        return Duration::from_millis(host::remaining_time_ms());
+        #[cfg(not(target_family = "wasm"))]
+        return self.recorder.lock().remaining_time;
     }
 
     /// Fuel left; about one unit an instruction.
     pub fn remaining_fuel(&self) -> u64 {
-        match self.answers {
-            Answers::Host => host::remaining_fuel(),
-            Answers::Fixed { remaining_fuel, .. } => remaining_fuel,
-        }
+        #[cfg(target_family = "wasm")]
+        return host::remaining_fuel();
+        #[cfg(not(target_family = "wasm"))]
+        return self.recorder.lock().remaining_fuel;
     }
 
     /// Whether the attempt was asked to end. It will be interrupted shortly after: the time to say goodbye.
     pub fn is_cancelled(&self) -> bool {
-        match self.answers {
-            Answers::Host => host::is_cancelled(),
-            Answers::Fixed { cancelled, .. } => cancelled,
-        }
+        #[cfg(target_family = "wasm")]
+        return host::is_cancelled();
+        #[cfg(not(target_family = "wasm"))]
+        return self.recorder.is_cancelled();
     }
 
     /// Tells the people who wait how far the attempt is; replaces what was reported before.
@@ -168,10 +161,11 @@ impl Context {
     /// context.progress(2, None, None);
     /// ```
     pub fn progress(&self, done: u64, total: impl Into<Option<u64>>, message: Option<&str>) {
-        match self.answers {
-            Answers::Host => host::report_progress(done, total.into(), message),
-            Answers::Fixed { .. } => {}
-        }
+        let total = total.into();
+        #[cfg(target_family = "wasm")]
+        host::report_progress(done, total, message);
+        #[cfg(not(target_family = "wasm"))]
+        self.recorder.lock().progress.push(Progress { done, total, message: message.map(str::to_owned) });
     }
 }
 
@@ -183,14 +177,6 @@ fn instant(epoch_ms: u64) -> SystemTime {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_test_decides_what_the_attempt_sees() {
-        let context = Context::for_test().with_attempt(3, 3).with_cancellation();
-        assert!(context.is_last_attempt() && context.is_cancelled());
-        assert_eq!(context.deadline().duration_since(context.run_at()).ok(), Some(context.remaining_time()));
-        assert!(!Context::for_test().is_last_attempt());
-    }
 
     #[test]
     fn an_instant_past_the_end_of_time_does_not_panic() {

@@ -24,7 +24,7 @@ use std::time::Duration;
 /// # );
 /// ```
 ///
-/// It is no `std::error::Error` itself: it is the end of the line.
+/// It prints as its message, and is no `std::error::Error` itself: it is the end of the line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// It may go right later.
@@ -74,26 +74,43 @@ impl Failure {
     }
 }
 
-impl<E: Into<Box<dyn Error>>> From<E> for Failure {
-    fn from(error: E) -> Self {
-        let error = error.into();
-        let mut message = error.to_string();
-        let mut cause = error.source();
-        while let Some(inner) = cause {
-            let text = inner.to_string();
-            // Some errors print their cause themselves; saying it twice helps nobody.
-            if !message.ends_with(&text) {
-                message.push_str(": ");
-                message.push_str(&text);
-            }
-            cause = inner.source();
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Retry { message, .. } | Failure::Fatal { message } => f.write_str(message),
+            Failure::Snooze { after } => write!(f, "snoozes for {} ms", whole_ms(*after)),
         }
-        Failure::Retry { message, after: None }
     }
 }
 
+impl<E: Into<Box<dyn Error>>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Failure::Retry { message: chain(error), after: None }
+    }
+}
+
+/// What an error says, and its causes.
+pub(crate) fn chain(error: impl Into<Box<dyn Error>>) -> String {
+    chain_of(&*error.into())
+}
+
+// Not generic: one copy, however many types of errors there are.
+fn chain_of(error: &dyn Error) -> String {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let text = inner.to_string();
+        // Some errors print their cause themselves; saying it twice helps nobody.
+        if !message.ends_with(&text) {
+            message.push_str(": ");
+            message.push_str(&text);
+        }
+        cause = inner.source();
+    }
+    message
+}
+
 /// Milliseconds, as the contract counts time.
-#[cfg_attr(not(target_family = "wasm"), allow(dead_code))]
 pub(crate) fn whole_ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,6 +1,5 @@
 //! What `#[handler]` implements for a function.
 
-use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -19,10 +18,14 @@ pub trait Handler {
     /// Default settings as JSON, in the form of `PUT /v1/kinds/{kind}/settings`.
     const SETTINGS: Option<&'static str>;
     /// The payload.
-    type Input: DeserializeOwned + JsonSchema;
+    type Input: DeserializeOwned;
     /// The result.
-    type Output: Serialize + JsonSchema;
+    type Output: Serialize;
 
+    /// JSON Schema of the payload.
+    fn input_schema() -> String;
+    /// JSON Schema of the result.
+    fn output_schema() -> String;
     /// Runs one attempt.
     fn handle(context: &Context, input: Self::Input) -> Result<Self::Output, Failure>;
 }

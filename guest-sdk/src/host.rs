@@ -1,5 +1,5 @@
-//! Calls from the guest into the host. Compiled natively (unit tests of handlers) there is no host: log lines go to
-//! stderr, and the limits look endless.
+//! Calls from the guest into the host. Compiled natively (unit tests of handlers) log lines go to the
+//! fake host, or to stderr if there is none.
 
 #[cfg(target_family = "wasm")]
 mod calls {
@@ -37,24 +37,16 @@ mod calls {
 #[cfg(not(target_family = "wasm"))]
 mod calls {
     use crate::logging::Level;
+    use crate::testing::{LogLine, current};
 
     pub(crate) fn log(level: Level, message: &str) {
-        eprintln!("{level:?}: {message}");
-    }
-
-    pub(crate) fn report_progress(_done: u64, _total: Option<u64>, _message: Option<&str>) {}
-
-    pub(crate) fn is_cancelled() -> bool {
-        false
-    }
-
-    pub(crate) fn remaining_time_ms() -> u64 {
-        u64::MAX
-    }
-
-    pub(crate) fn remaining_fuel() -> u64 {
-        u64::MAX
+        match current() {
+            Some(recorder) => recorder.lock().logs.push(LogLine { level, message: message.to_owned() }),
+            None => eprintln!("{level:?}: {message}"),
+        }
     }
 }
 
-pub(crate) use calls::{is_cancelled, log, remaining_fuel, remaining_time_ms, report_progress};
+pub(crate) use calls::log;
+#[cfg(target_family = "wasm")]
+pub(crate) use calls::{is_cancelled, remaining_fuel, remaining_time_ms, report_progress};

@@ -5,9 +5,8 @@
 //! against them.
 //!
 //! ```
-//! use schemars::JsonSchema;
 //! use serde::{Deserialize, Serialize};
-//! use stoker_sdk::{Context, Failure, handler};
+//! use stoker_sdk::{Context, Failure, JsonSchema, handler};
 //!
 //! #[derive(Deserialize, JsonSchema)]
 //! struct Invoice {
@@ -42,9 +41,11 @@
 //! What a handler can count on:
 //! - Every attempt gets a fresh instance: nothing in memory survives, and blocking is fine.
 //! - It may run more than once for a job (at least once): use [`Context::job_id`] as an idempotency key.
-//! - `Err` ends the attempt as [`Failure`] says; `?` on any error means "try again later".
-//! - A panic is a `trap`, tried again by default; its message and location stand in the attempt's log.
-//! - stdout and stderr go to the attempt's log, so `println!` works; the macros [`info!`] … carry a level.
+//! - `Err` ends the attempt as [`Failure`] says; `?` on any error means "try again later", [`Fallible`] says otherwise.
+//! - A panic is a `trap`, tried again by default; its message and location are the job's `error.message`.
+//! - stdout and stderr go to the attempt's log, so `println!` works; the macros [`info!`] … carry a level. So do those
+//!   of the `log` and `tracing` crates, with the features `log` and `tracing`: nothing has to be set up.
+//! - [`testing`] runs handlers in `cargo test`, natively and in the real sandbox.
 
 #[cfg(all(target_family = "wasm", not(any(target_env = "p2", target_env = "p3"))))]
 compile_error!("handlers are WebAssembly components: build with `--target wasm32-wasip2`");
@@ -54,21 +55,30 @@ compile_error!("handlers are WebAssembly components: build with `--target wasm32
 #[doc(hidden)]
 pub mod bindings;
 mod context;
+mod facades;
 mod failure;
+mod fallible;
 mod handler;
 mod host;
+mod json;
 mod logging;
 mod module;
 mod payload;
+mod schema;
+mod schema_of;
+#[cfg(not(target_family = "wasm"))]
+pub mod testing;
 
 pub use context::Context;
 pub use failure::Failure;
+pub use fallible::Fallible;
 pub use handler::Handler;
 pub use logging::{Level, log};
+pub use schema::{JsonSchema, SchemaText};
 
 /// Makes a function the handler of a kind.
 ///
-/// The function has the shape `fn(&Context, Input) -> Result<Output, E>`, where `Input` is `Deserialize + JsonSchema`,
+/// The function has the shape `fn(&Context, Input) -> Result<Output, E>`, where `Input` is `Deserialize +` [`JsonSchema`](trait@JsonSchema),
 /// `Output` is `Serialize + JsonSchema`, and `E` is [`Failure`] or anything that converts into it. It stays a plain
 /// function. List it in [`module!`].
 ///
@@ -85,6 +95,9 @@ pub use logging::{Level, log};
 /// | `timeout = "30s"` | wall time of an attempt; 30 s |
 /// | `fuel = 1_000_000_000` | about one a wasm instruction; 10,000,000,000 |
 /// | `memory = "64MiB"` | all linear memory and tables, or a number of bytes; 128 MiB |
+/// | `output = "2MiB"` | largest output, or a number of bytes; 1 MiB |
+/// | `logs = "1MiB"` | what is kept of the log of an attempt, or a number of bytes; 256 KiB |
+/// | `host_calls = 50_000` | log lines, progress reports and other calls of an attempt; 10,000 |
 ///
 /// These are defaults the operator can override; the host's ceilings hold in any case.
 ///
@@ -110,8 +123,11 @@ pub use logging::{Level, log};
 /// ```
 pub use stoker_sdk_macros::handler;
 
+pub use stoker_sdk_macros::JsonSchema;
+
 /// For the macros of this crate only; no part of its interface.
 #[doc(hidden)]
 pub mod macro_support {
     pub use crate::module::{Description, Entry, assert_kinds_distinct, describe, run};
+    pub use crate::schema_of::{NoSchema, SchemaOf, SchemarsSchema, SdkSchema};
 }

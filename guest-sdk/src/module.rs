@@ -92,13 +92,13 @@ fn describe_one<H: Handler>() -> Description {
     Description {
         name: H::KIND,
         description: H::DESCRIPTION,
-        input_schema: payload::input_schema::<H::Input>(),
-        output_schema: payload::output_schema::<H::Output>(),
+        input_schema: H::input_schema(),
+        output_schema: H::output_schema(),
         settings: H::SETTINGS,
     }
 }
 
-fn run_one<H: Handler>(context: &Context, payload: &str) -> Result<String, Failure> {
+pub(crate) fn run_one<H: Handler>(context: &Context, payload: &str) -> Result<String, Failure> {
     payload::print(&H::handle(context, payload::parse(payload)?)?)
 }
 
@@ -109,6 +109,7 @@ pub fn describe(entries: &[Entry]) -> impl Iterator<Item = Description> + '_ {
 
 /// Runs the handler of the context's kind.
 pub fn run(entries: &[Entry], context: &Context, payload: &str) -> Result<String, Failure> {
+    crate::facades::install();
     match entries.iter().find(|entry| entry.kind == context.kind()) {
         Some(entry) => (entry.run)(context, payload),
         None => Err(Failure::fatal(format_args!("this module has no handler of kind `{}`", context.kind()))),
@@ -160,6 +161,14 @@ mod tests {
         const SETTINGS: Option<&'static str> = None;
         type Input = i64;
         type Output = i64;
+
+        fn input_schema() -> String {
+            crate::schema::root_schema(crate::schema::Side::Input, <i64 as crate::JsonSchema>::write)
+        }
+
+        fn output_schema() -> String {
+            crate::schema::root_schema(crate::schema::Side::Output, <i64 as crate::JsonSchema>::write)
+        }
 
         fn handle(context: &Context, input: i64) -> Result<i64, Failure> {
             input.checked_mul(2).ok_or_else(|| Failure::retry(format_args!("attempt {}", context.attempt())))

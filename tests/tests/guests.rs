@@ -9,6 +9,9 @@ use stoker_tests::{Guest, TestHost, job_id, reason_of, state_of, workspace_root}
 /// Longest a 500 ms timeout may take to be noticed, on a slow machine.
 const TIMEOUT_SLACK: Duration = Duration::from_secs(15);
 
+/// Of a handler that does next to nothing, in the profile handlers are built with.
+const HANDLER_BYTES_MAX: usize = 120_000;
+
 /// Kind, operator settings, the reason it ends for.
 fn fatal_cases() -> Vec<(&'static str, Value, &'static str)> {
     vec![
@@ -78,6 +81,14 @@ fn what_the_sdk_forbids_is_an_outcome_too() {
 }
 
 #[test]
+fn a_small_handler_is_small() {
+    let wasm = Guest::Hello.wasm();
+    assert!(wasm.len() <= HANDLER_BYTES_MAX, "hello.wasm has {} bytes; what has it been made to carry?", wasm.len());
+    // With the names of functions, for backtraces.
+    assert!(wasm.windows(12).any(|window| window == b"5hello5hello"), "the names are gone");
+}
+
+#[test]
 fn a_trap_shows_the_functions_it_happened_in() {
     let host = TestHost::start();
     host.upload(Guest::Handlers);
@@ -85,9 +96,10 @@ fn a_trap_shows_the_functions_it_happened_in() {
     let detail = job["error"]["detail"].as_str().unwrap_or_default();
     assert!(detail.contains("fall_into_the_trap"), "{job:#}");
     let job = host.run_failing("panic", &json!({}), "trap");
-    let said = format!("{}{}", job["error"], host.log_text(&job_id(&job)));
-    assert!(said.contains("the guest panics on purpose"), "{said}");
-    assert!(said.contains("panic.rs"), "{said}");
+    let message = job["error"]["message"].as_str().unwrap();
+    assert!(message.starts_with("panicked at ") && message.contains("panic.rs:"), "{message}");
+    assert!(message.ends_with(": the guest panics on purpose"), "{message}");
+    assert!(host.log_text(&job_id(&job)).contains("the guest panics on purpose"));
     let job = host.run_failing("fail-error", &json!({}), "handler_error");
     let message = job["error"]["message"].as_str().unwrap();
     assert!(message.contains("cannot count") && message.contains("digit"), "{message}");

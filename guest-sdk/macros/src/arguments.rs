@@ -20,7 +20,26 @@ const RETRY_BASE_MS: u64 = 5_000;
 
 const NOT_ZERO: &str = "must be more than 0; leave it out for the host's default";
 
-const KNOWN: &str = "kind, description, queue, priority, max_attempts, retry, retry_on, timeout, fuel, memory";
+/// What can be said, as in `PUT /v1/kinds/{kind}/settings`.
+const KNOWN: [&str; 13] = [
+    "kind",
+    "description",
+    "queue",
+    "priority",
+    "max_attempts",
+    "retry",
+    "retry_on",
+    "timeout",
+    "fuel",
+    "memory",
+    "output",
+    "logs",
+    "host_calls",
+];
+/// Settings of a kind that mean nothing to a handler.
+const OF_PLAIN_COMMANDS: [&str; 5] = ["stdin", "stdout", "args", "env", "exit_failure"];
+/// How alike two words must be for one to be taken for the other.
+const LIKENESS_MIN: f64 = 0.7;
 
 /// What stands in the attribute.
 #[derive(Debug)]
@@ -76,9 +95,22 @@ fn setting(name: &Ident, word: &str, input: ParseStream) -> Result<Value> {
         }
         "timeout" => timeout(input)?.into(),
         "fuel" => integer(input, 1, u64::MAX)?.into(),
-        "memory" => memory(input)?.into(),
-        _ => return Err(syn::Error::new(name.span(), format!("unknown setting `{word}`; known are {KNOWN}"))),
+        "memory" | "output" | "logs" => size(input)?.into(),
+        "host_calls" => integer(input, 1, u64::MAX)?.into(),
+        _ => return Err(syn::Error::new(name.span(), unknown(word))),
     })
+}
+
+fn unknown(word: &str) -> String {
+    if OF_PLAIN_COMMANDS.contains(&word) {
+        return format!("`{word}` is a setting of plain commands: a handler gets its payload typed and returns its output");
+    }
+    let likeness = |known: &&str| strsim::jaro_winkler(word, known);
+    let nearest = KNOWN.into_iter().max_by(|left, right| likeness(left).total_cmp(&likeness(right)));
+    match nearest.filter(|known| likeness(known) >= LIKENESS_MIN) {
+        Some(nearest) => format!("there is no setting `{word}`; did you mean `{nearest}`?"),
+        None => format!("there is no setting `{word}`; there are {}", KNOWN.join(", ")),
+    }
 }
 
 fn integer(input: ParseStream, min: u64, max: u64) -> Result<u64> {
@@ -98,7 +130,7 @@ fn timeout(input: ParseStream) -> Result<String> {
     }
 }
 
-fn memory(input: ParseStream) -> Result<u64> {
+fn size(input: ParseStream) -> Result<u64> {
     let literal: Lit = input.parse()?;
     let bytes = match &literal {
         Lit::Int(bytes) => bytes.base10_parse(),
@@ -212,7 +244,7 @@ mod tests {
         let arguments = parse(
             r#"kind = "email.send", description = "Sends", queue = "mail", priority = 3, max_attempts = 5,
                retry = exponential(base = "2s", jitter = 0.5), retry_on = ["trap", "timeout"], timeout = "1m30s",
-               fuel = 1_000_000, memory = "64MiB","#,
+               fuel = 1_000_000, memory = "64MiB", output = "2MiB", logs = 4096, host_calls = 7"#,
         )
         .unwrap();
         assert_eq!(arguments.kind, "email.send");
@@ -223,6 +255,7 @@ mod tests {
                 "queue": "mail", "priority": 3, "max_attempts": 5,
                 "retry": { "strategy": "exponential", "base": "2s", "jitter": 0.5 },
                 "retry_on": ["trap", "timeout"], "timeout": "90s", "fuel": 1_000_000, "memory": 67_108_864,
+                "output": 2_097_152, "logs": 4_096, "host_calls": 7,
             })
         );
     }
@@ -249,7 +282,12 @@ mod tests {
             ("", "name the kind"),
             (r#"kind = "a b""#, "a kind must be"),
             (r#"kind = "a", kind = "b""#, "given twice"),
-            (r#"kind = "a", colour = 1"#, "unknown setting `colour`"),
+            (r#"kind = "a", colour = 1"#, "no setting `colour`; there are kind, description"),
+            (r#"kind = "a", max_attempt = 1"#, "did you mean `max_attempts`?"),
+            (r#"kind = "a", time_out = "1s""#, "did you mean `timeout`?"),
+            (r#"kind = "a", stdin = "text""#, "a setting of plain commands"),
+            (r#"kind = "a", logs = 0"#, "more than 0"),
+            (r#"kind = "a", host_calls = 0"#, "between 1"),
             (r#"kind = "a", priority = 10"#, "between 0 and 9"),
             (r#"kind = "a", max_attempts = 0"#, "between 1 and 1000"),
             (r#"kind = "a", timeout = "soon""#, "write a duration"),

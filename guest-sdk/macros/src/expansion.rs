@@ -5,9 +5,10 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use serde_json::Value;
 use syn::spanned::Spanned;
-use syn::{Attribute, Error, Expr, FnArg, GenericArgument, ItemFn, Lit, Meta, PathArguments, Result, ReturnType, Type};
+use syn::{Error, FnArg, GenericArgument, ItemFn, PathArguments, Result, ReturnType, Type};
 
 use crate::arguments::Arguments;
+use crate::documentation::first_paragraph;
 
 const SHAPE: &str = "a handler is `fn name(context: &Context, input: Input) -> Result<Output, Failure>`";
 
@@ -53,6 +54,16 @@ pub(crate) fn expand(arguments: &Arguments, function: &ItemFn) -> Result<TokenSt
             type Input = #input;
             type Output = #output;
 
+            fn input_schema() -> ::std::string::String {
+                use ::stoker_sdk::macro_support::{NoSchema as _, SchemarsSchema as _, SdkSchema as _};
+                (&&&::stoker_sdk::macro_support::SchemaOf::<#input>::new()).of_input()
+            }
+
+            fn output_schema() -> ::std::string::String {
+                use ::stoker_sdk::macro_support::{NoSchema as _, SchemarsSchema as _, SdkSchema as _};
+                (&&&::stoker_sdk::macro_support::SchemaOf::<#output>::new()).of_output()
+            }
+
             // The error type is `Failure` already, or something that becomes one.
             #[allow(clippy::useless_conversion)]
             fn handle(
@@ -77,7 +88,10 @@ fn input_type(function: &ItemFn) -> Result<&Type> {
         return Err(Error::new(function.sig.span(), SHAPE));
     };
     match &*input.ty {
-        Type::Reference(reference) => Err(Error::new(reference.span(), "a handler takes its input by value")),
+        Type::Reference(reference) => {
+            let message = "a handler takes its input by value, it is made for this attempt: leave out the `&`";
+            Err(Error::new(reference.span(), message))
+        }
         owned => Ok(owned),
     }
 }
@@ -93,22 +107,6 @@ fn output_type(output: &ReturnType) -> Result<&Type> {
         return Ok(output);
     }
     Err(Error::new(output.span(), SHAPE))
-}
-
-/// The first paragraph of the doc comment, on one line.
-fn first_paragraph(attributes: &[Attribute]) -> Option<String> {
-    let lines = attributes.iter().filter_map(|attribute| match &attribute.meta {
-        Meta::NameValue(pair) if pair.path.is_ident("doc") => match &pair.value {
-            Expr::Lit(literal) => match &literal.lit {
-                Lit::Str(text) => Some(text.value().trim().to_owned()),
-                _ => None,
-            },
-            _ => None,
-        },
-        _ => None,
-    });
-    let words: Vec<String> = lines.skip_while(String::is_empty).take_while(|line| !line.is_empty()).collect();
-    (!words.is_empty()).then(|| words.join(" "))
 }
 
 #[cfg(test)]

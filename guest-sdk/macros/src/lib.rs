@@ -1,11 +1,13 @@
-//! The `#[handler]` attribute of `stoker-sdk`. Use it through that crate, where it is documented.
+//! The `#[handler]` attribute and the `JsonSchema` derive of `stoker-sdk`. Use them through that crate, where they are documented.
 //!
-//! It checks at compile time what the host would refuse at upload: names, priorities, durations, reason words.
+//! They check at compile time what the host would refuse at upload: names, priorities, durations, reason words.
 
 mod arguments;
+mod documentation;
 mod expansion;
 mod names;
 mod quantity;
+mod schema;
 
 use proc_macro::TokenStream;
 
@@ -15,4 +17,11 @@ pub fn handler(arguments: TokenStream, function: TokenStream) -> TokenStream {
     let arguments = syn::parse_macro_input!(arguments as arguments::Arguments);
     let function = syn::parse_macro_input!(function as syn::ItemFn);
     expansion::expand(&arguments, &function).unwrap_or_else(|error| error.to_compile_error()).into()
+}
+
+/// Writes a type's JSON Schema; documented in `stoker_sdk`.
+#[proc_macro_derive(JsonSchema, attributes(serde, schemars))]
+pub fn json_schema(item: TokenStream) -> TokenStream {
+    let item = syn::parse_macro_input!(item as syn::DeriveInput);
+    schema::expand(&item).unwrap_or_else(|error| error.to_compile_error()).into()
 }

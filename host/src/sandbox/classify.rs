@@ -75,7 +75,7 @@ pub(super) fn stopped(error: &wasmtime::Error, facts: &Facts<'_>) -> Stopped {
 /// What a trap was, in a sentence: in the guest's own words where it said why it gave up.
 fn trapped(cause: &str, has_backtrace: bool, stderr_tail: &str) -> String {
     if let Some(words) = words_of_panic(stderr_tail) {
-        return format!("trapped: {words}");
+        return words;
     }
     let mut message = format!("trapped ({})", cause.trim_start_matches("wasm trap: "));
     if has_backtrace {
@@ -299,16 +299,29 @@ const PANIC_BEGINNINGS: [&str; 8] =
     ["panic:", "fatal error:", "Uncaught", "abort", "Abort", "Assertion failed", "terminate called", "libc++abi"];
 /// Where a line with none of those beginnings says so.
 const PANIC_WORDS: [&str; 3] = ["assertion failed", "Assertion `", "AssertionError"];
+/// Of the message of a Rust panic; `assert_eq!` has three.
+const PANIC_LINES_MAX: usize = 4;
 /// How Python begins the trace of an exception, which is told in its last line.
 const PYTHON_TRACE: &str = "Traceback (most recent call last)";
+
+/// What Rust said, of which `lines` are the end: `thread '…' panicked at src/lib.rs:1:2:`, the message, a note. The thread
+/// is left out: there is but one.
+fn words_of_rust(lines: &[&str]) -> String {
+    let (first, rest) = lines.split_first().map_or(("", lines), |(first, rest)| (*first, rest));
+    let mut words = first.find("panicked at").map_or(first, |at| first.split_at(at).1).to_owned();
+    for line in rest.iter().take(PANIC_LINES_MAX).take_while(|line| !line.starts_with("note:")) {
+        words.push(' ');
+        words.push_str(line);
+    }
+    words
+}
 
 /// What a panic or an uncaught exception said, as the languages write it: Rust's place and message on two lines,
 /// Python's in the line that ends its trace, others' in one line. Nothing, if it is a log line like any other.
 fn words_of_panic(stderr: &str) -> Option<String> {
     let lines: Vec<&str> = stderr.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     if let Some(place) = lines.iter().rposition(|line| line.contains("panicked at")) {
-        let said = lines.get(place + 1).filter(|line| !line.starts_with("note:")).copied().unwrap_or_default();
-        return Some(format!("{} {said}", lines[place]).trim().to_owned());
+        return Some(words_of_rust(&lines[place..]));
     }
     let is_panic = |line: &&&str| {
         let is_zigs = line.starts_with("thread ") && line.contains(" panic: ");
@@ -396,7 +409,12 @@ mod tests {
         let rust =
             "thread 'main' panicked at src/lib.rs:3:5:\nindex out of bounds\nnote: run with `RUST_BACKTRACE=1`\n";
         let said = |stderr| words_of_panic(stderr);
-        assert_eq!(said(rust).as_deref(), Some("thread 'main' panicked at src/lib.rs:3:5: index out of bounds"));
+        assert_eq!(said(rust).as_deref(), Some("panicked at src/lib.rs:3:5: index out of bounds"));
+        let compared = "x\n\nthread '<unnamed>' (1) panicked at a.rs:1:2:\nassertion `left == right` failed\n  left: 1\n right: 2\nnote: run\n";
+        assert_eq!(
+            said(compared).as_deref(),
+            Some("panicked at a.rs:1:2: assertion `left == right` failed left: 1 right: 2")
+        );
         for (stderr, words) in [
             ("x\npanic: boom\n\ngoroutine 1 [running]:\n", "panic: boom"),
             ("Traceback (most recent call last):\n  File \"a\", line 1\n    x\nValueError: bad\n", "ValueError: bad"),

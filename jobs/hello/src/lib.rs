@@ -1,8 +1,7 @@
 //! The smallest Stoker job: one kind, one line of work.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use stoker_sdk::{Context, Failure, handler};
+use stoker_sdk::{Context, Failure, JsonSchema, handler};
 
 /// Whom to greet.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -38,10 +37,12 @@ mod handlers_page {}
 
 #[cfg(test)]
 mod tests {
+    use stoker_sdk::testing::FakeHost;
+
     use super::*;
 
     fn greet(name: &str) -> Result<String, Failure> {
-        hello(&Context::for_test(), Hello { name: name.into() }).map(|greeting| greeting.greeting)
+        FakeHost::new().run::<hello>(Hello { name: name.into() }).map(|greeting| greeting.greeting)
     }
 
     #[test]
@@ -52,5 +53,10 @@ mod tests {
     #[test]
     fn refuses_to_greet_nobody() {
         assert!(matches!(greet("  "), Err(Failure::Fatal { .. })));
+    }
+
+    #[test]
+    fn reads_and_writes_json() {
+        assert_eq!(FakeHost::new().run_json::<hello>(r#"{"name":"Ada"}"#), Ok(r#"{"greeting":"Hello, Ada!"}"#.into()));
     }
 }

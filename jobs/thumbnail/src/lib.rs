@@ -5,9 +5,8 @@ mod picture;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use stoker_sdk::{Context, Failure, handler};
+use stoker_sdk::{Context, Failure, JsonSchema, handler};
 
 /// An image and the box its thumbnail must fit into.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

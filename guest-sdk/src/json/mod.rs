@@ -1,0 +1,16 @@
+//! Payloads and outputs as JSON text, for serde. Small in wasm: code of floating point, of map keys, of enums is only in
+//! the module if a type needs it, and no error prints through it. Agrees with `serde_json` on what it accepts and writes.
+
+mod access;
+mod error;
+mod key;
+mod parse;
+mod print;
+mod print_key;
+mod scan;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use error::JsonError;
+pub(crate) use parse::parse;
+pub(crate) use print::{escape_into, print};

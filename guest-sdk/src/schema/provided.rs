@@ -1,0 +1,161 @@
+//! Schemas of the types every crate has.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::{JsonSchema, SchemaText};
+
+macro_rules! plain {
+    ($($members:literal: $($type:ty),+;)+) => {
+        $($(
+            impl JsonSchema for $type {
+                fn write(schema: &mut SchemaText) {
+                    schema.members($members);
+                }
+            }
+        )+)+
+    };
+}
+
+plain! {
+    r#""type":"boolean""#: bool;
+    r#""type":"string""#: str, String, std::path::Path, std::path::PathBuf;
+    r#""type":"string","minLength":1,"maxLength":1"#: char;
+    r#""type":"string","format":"ip""#: std::net::IpAddr;
+    r#""type":"string","format":"ipv4""#: std::net::Ipv4Addr;
+    r#""type":"string","format":"ipv6""#: std::net::Ipv6Addr;
+    r#""type":"null""#: ();
+    r#""type":"integer","format":"int8","minimum":-128,"maximum":127"#: i8;
+    r#""type":"integer","format":"int16","minimum":-32768,"maximum":32767"#: i16;
+    r#""type":"integer","format":"int32""#: i32;
+    r#""type":"integer","format":"int64""#: i64;
+    r#""type":"integer","format":"int128""#: i128;
+    r#""type":"integer","format":"int""#: isize;
+    r#""type":"integer","format":"uint8","minimum":0,"maximum":255"#: u8;
+    r#""type":"integer","format":"uint16","minimum":0,"maximum":65535"#: u16;
+    r#""type":"integer","format":"uint32","minimum":0"#: u32;
+    r#""type":"integer","format":"uint64","minimum":0"#: u64;
+    r#""type":"integer","format":"uint128","minimum":0"#: u128;
+    r#""type":"integer","format":"uint","minimum":0"#: usize;
+    r#""type":"integer","format":"uint32","minimum":1"#: std::num::NonZeroU32;
+    r#""type":"integer","format":"uint64","minimum":1"#: std::num::NonZeroU64;
+    r#""type":"number","format":"float""#: f32;
+    r#""type":"number","format":"double""#: f64;
+    r#""type":"object","properties":{"secs":{"type":"integer","format":"uint64","minimum":0},"nanos":{"type":"integer","format":"uint32","minimum":0}},"required":["secs","nanos"]"#: std::time::Duration;
+    r#""type":"object","additionalProperties":true"#: serde_json::Map<String, serde_json::Value>;
+    "": serde_json::Value;
+}
+
+macro_rules! as_inner {
+    ($($type:ty),+) => {
+        $(
+            impl<T: JsonSchema + ?Sized> JsonSchema for $type {
+                const CAN_BE_ABSENT: bool = T::CAN_BE_ABSENT;
+
+                fn write(schema: &mut SchemaText) {
+                    T::write(schema);
+                }
+            }
+        )+
+    };
+}
+
+as_inner! { &T, Box<T>, Rc<T>, Arc<T> }
+
+impl<T: JsonSchema + ToOwned + ?Sized> JsonSchema for Cow<'_, T> {
+    fn write(schema: &mut SchemaText) {
+        T::write(schema);
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Option<T> {
+    const CAN_BE_ABSENT: bool = true;
+
+    fn write(schema: &mut SchemaText) {
+        schema.optional(T::write);
+    }
+}
+
+fn list(schema: &mut SchemaText, members: &str, item: fn(&mut SchemaText)) {
+    schema.members(members);
+    schema.nested("\"items\":{", item);
+}
+
+fn map(schema: &mut SchemaText, value: fn(&mut SchemaText)) {
+    schema.members("\"type\":\"object\"");
+    schema.nested("\"additionalProperties\":{", value);
+}
+
+impl<T: JsonSchema> JsonSchema for [T] {
+    fn write(schema: &mut SchemaText) {
+        list(schema, "\"type\":\"array\"", T::write);
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Vec<T> {
+    fn write(schema: &mut SchemaText) {
+        <[T]>::write(schema);
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for VecDeque<T> {
+    fn write(schema: &mut SchemaText) {
+        <[T]>::write(schema);
+    }
+}
+
+impl<T: JsonSchema, const N: usize> JsonSchema for [T; N] {
+    fn write(schema: &mut SchemaText) {
+        list(schema, &format!("\"type\":\"array\",\"minItems\":{N},\"maxItems\":{N}"), T::write);
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for BTreeSet<T> {
+    fn write(schema: &mut SchemaText) {
+        list(schema, "\"type\":\"array\",\"uniqueItems\":true", T::write);
+    }
+}
+
+impl<T: JsonSchema, S> JsonSchema for HashSet<T, S> {
+    fn write(schema: &mut SchemaText) {
+        list(schema, "\"type\":\"array\",\"uniqueItems\":true", T::write);
+    }
+}
+
+impl<K, V: JsonSchema> JsonSchema for BTreeMap<K, V> {
+    fn write(schema: &mut SchemaText) {
+        map(schema, V::write);
+    }
+}
+
+impl<K, V: JsonSchema, S> JsonSchema for HashMap<K, V, S> {
+    fn write(schema: &mut SchemaText) {
+        map(schema, V::write);
+    }
+}
+
+/// An array with a schema for each place.
+fn places(schema: &mut SchemaText, items: &[fn(&mut SchemaText)]) {
+    let count = items.len();
+    schema.members(&format!("\"type\":\"array\",\"minItems\":{count},\"maxItems\":{count},\"prefixItems\":["));
+    for item in items {
+        schema.nested("{", *item);
+    }
+    schema.raw("]");
+}
+
+macro_rules! tuples {
+    ($(($($item:ident)+))+) => {
+        $(
+            impl<$($item: JsonSchema),+> JsonSchema for ($($item,)+) {
+                fn write(schema: &mut SchemaText) {
+                    places(schema, &[$($item::write),+]);
+                }
+            }
+        )+
+    };
+}
+
+tuples! { (A) (A B) (A B C) (A B C D) (A B C D E) (A B C D E F) (A B C D E F G) (A B C D E F G H) }

@@ -1,0 +1,221 @@
+//! The text a schema becomes. Owns commas, references to named types and their definitions. Nothing here is generic.
+
+use crate::json::escape_into;
+
+/// Whose side a schema is of; the two differ where serde reads and writes differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// What is read: a payload.
+    Input,
+    /// What is written: an output.
+    Output,
+}
+
+/// A type's schema under its name.
+#[derive(Debug)]
+pub(super) struct Definition {
+    /// The type's whole path, with parameters.
+    id: &'static str,
+    pub(super) name: String,
+    /// The members of its schema.
+    pub(super) members: String,
+    pub(super) references: usize,
+}
+
+/// The member that refers to a definition.
+pub(super) fn reference_to(name: &str) -> String {
+    let mut text = String::from("\"$ref\":\"#/$defs/");
+    text.push_str(name);
+    text.push('"');
+    text
+}
+
+/// Where one text begins in another; less code than the standard library's.
+fn find(text: &str, wanted: &str) -> Option<usize> {
+    text.as_bytes().windows(wanted.len()).position(|window| window == wanted.as_bytes())
+}
+
+/// A JSON Schema being written; see [`JsonSchema::write`](crate::JsonSchema::write).
+#[derive(Debug)]
+pub struct SchemaText {
+    pub(super) text: String,
+    pub(super) definitions: Vec<Definition>,
+    side: Side,
+}
+
+impl SchemaText {
+    pub(crate) fn new(side: Side) -> Self {
+        Self { text: String::new(), definitions: Vec::new(), side }
+    }
+
+    /// Whether the schema is of what is written; else of what is read.
+    ///
+    /// ```
+    /// # use stoker_sdk::{JsonSchema, SchemaText};
+    /// /// Reads seconds as a number or as text, writes the number.
+    /// struct Seconds(u32);
+    ///
+    /// impl JsonSchema for Seconds {
+    ///     fn write(schema: &mut SchemaText) {
+    ///         schema.members(if schema.is_output() { r#""type":"integer""# } else { r#""type":["integer","string"]"# });
+    ///     }
+    /// }
+    /// ```
+    pub fn is_output(&self) -> bool {
+        self.side == Side::Output
+    }
+
+    /// Adds members of the object it is in, as JSON: `"type":"string","maxLength":9`.
+    pub fn members(&mut self, members: &str) {
+        if !members.is_empty() {
+            self.comma();
+            self.text.push_str(members);
+        }
+    }
+
+    fn comma(&mut self) {
+        if !matches!(self.text.as_bytes().last(), None | Some(b'{' | b'[' | b':')) {
+            self.text.push(',');
+        }
+    }
+
+    /// Adds text as it is.
+    #[doc(hidden)]
+    pub fn raw(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    /// Adds an element or member whose schema `write` says: `begin`, its members, `}`.
+    #[doc(hidden)]
+    pub fn nested(&mut self, begin: &str, write: fn(&mut SchemaText)) {
+        self.comma();
+        self.text.push_str(begin);
+        write(self);
+        self.text.push('}');
+    }
+
+    /// Adds what `write` writes, with these members instead of its own of those names: a field can narrow its type.
+    #[doc(hidden)]
+    pub fn narrowed(&mut self, write: fn(&mut SchemaText), extras: &[(&str, &str)]) {
+        let mut members = self.aside(write);
+        for (name, _) in extras {
+            // Only numbers have bounds of their own, and those of a type stand at its end.
+            let own = format!(",\"{name}\":");
+            let is_number = members.starts_with("\"type\":\"integer\"") || members.starts_with("\"type\":[\"integer\"");
+            if is_number && let Some(start) = find(&members, &own) {
+                let value = start + own.len();
+                let end = members.get(value..).and_then(|rest| rest.find(',')).map_or(members.len(), |at| value + at);
+                members.replace_range(start..end, "");
+            }
+        }
+        self.members(&members);
+        for (name, value) in extras {
+            self.comma();
+            escape_into(&mut self.text, name);
+            self.text.push(':');
+            self.text.push_str(value);
+        }
+    }
+
+    /// Refers to a type by name, and defines it if that has not been done.
+    #[doc(hidden)]
+    pub fn reference(&mut self, id: &'static str, name: &str, write: fn(&mut SchemaText)) {
+        let index = match self.definitions.iter().position(|definition| definition.id == id) {
+            Some(index) => index,
+            None => self.define(id, name, write),
+        };
+        if let Some(definition) = self.definitions.get_mut(index) {
+            definition.references += 1;
+            let reference = reference_to(&definition.name);
+            self.members(&reference);
+        }
+    }
+
+    fn define(&mut self, id: &'static str, name: &str, write: fn(&mut SchemaText)) -> usize {
+        let mut unique = name.to_owned();
+        let mut number = 1;
+        while self.definitions.iter().any(|definition| definition.name == unique) {
+            number += 1;
+            unique = format!("{name}{number}");
+        }
+        // Before it is written: it may refer to itself.
+        let index = self.definitions.len();
+        self.definitions.push(Definition { id, name: unique, members: String::new(), references: 0 });
+        let members = self.aside(write);
+        if let Some(definition) = self.definitions.get_mut(index) {
+            definition.members = members;
+        }
+        index
+    }
+
+    /// What `write` writes, not added.
+    fn aside(&mut self, write: fn(&mut SchemaText)) -> String {
+        let outer = std::mem::take(&mut self.text);
+        write(self);
+        std::mem::replace(&mut self.text, outer)
+    }
+
+    /// Adds the schema, or null.
+    pub(super) fn optional(&mut self, write: fn(&mut SchemaText)) {
+        let members = self.aside(write);
+        if members.is_empty() || members.starts_with("\"type\":[") {
+            return self.members(&members);
+        }
+        // A plain type gets a second one; the rest of what is said about it does not concern null.
+        if let Some((word, rest)) = members.strip_prefix("\"type\":\"").and_then(|rest| rest.split_once('"'))
+            && find(rest, "\"enum\"").is_none()
+        {
+            self.members("\"type\":[\"");
+            for part in [word, "\",\"null\"]", rest] {
+                self.text.push_str(part);
+            }
+            return;
+        }
+        self.members("\"anyOf\":[{");
+        self.text.push_str(&members);
+        self.text.push_str("},{\"type\":\"null\"}]");
+    }
+
+    /// Adds the names of the members an object must have, of those it can have.
+    #[doc(hidden)]
+    pub fn required(&mut self, members: &[(&str, bool)]) {
+        let mut begin = "\"required\":[";
+        for (name, is_required) in members {
+            if *is_required {
+                if begin == "," { self.text.push(',') } else { self.members(begin) }
+                begin = ",";
+                escape_into(&mut self.text, name);
+            }
+        }
+        if begin == "," {
+            self.text.push(']');
+        }
+    }
+
+    /// Adds what a flattened field allows: every one of these holds for the object as a whole.
+    #[doc(hidden)]
+    pub fn flattened(&mut self, fields: &[(fn(&mut SchemaText), bool)]) {
+        let mut all = String::new();
+        for (write, can_be_absent) in fields {
+            let members = self.aside(*write);
+            // Absent, it allows whatever there is.
+            if *can_be_absent || members.is_empty() {
+                continue;
+            }
+            // A map takes the members that no field has, those of other flattened types included.
+            if let Some(rest) = members.strip_prefix("\"type\":\"object\",\"additionalProperties\":") {
+                self.members("\"unevaluatedProperties\":");
+                self.text.push_str(rest);
+                continue;
+            }
+            all.push_str(if all.is_empty() { "{" } else { ",{" });
+            all.push_str(&members);
+            all.push('}');
+        }
+        if !all.is_empty() {
+            self.members("\"allOf\":[");
+            self.text.push_str(&all);
+            self.text.push(']');
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! A host for handlers run natively: it decides what they are told and keeps what they say.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::recorder::{LogLine, Progress, Recorder, TIMEOUT, forget, make_current};
+use crate::context::Facts;
+use crate::failure::whole_ms;
+use crate::module::run_one;
+use crate::{Context, Failure, Handler};
+
+/// A host that runs handlers natively: fixed clock and limits, recorded log lines and progress.
+///
+/// Without further words it is the first of ten attempts of some job of tenant and queue `default`, enqueued at
+/// 2026-01-01T00:00:00Z, with the host's default limits. Log lines go to the newest fake host of the thread, so have one
+/// at a time. What is printed with `println!` is not caught, and the payload is not checked against the schema: that is
+/// the real host's, see [`sandbox`](super::sandbox()).
+///
+/// ```
+/// use std::time::Duration;
+/// use stoker_sdk::testing::{FakeHost, Progress};
+/// use stoker_sdk::{Context, Failure, handler};
+///
+/// #[handler(kind = "import")]
+/// fn import(context: &Context, rows: Vec<u32>) -> Result<u64, Failure> {
+///     for done in 0..rows.len() as u64 {
+///         if context.is_cancelled() {
+///             return Err(Failure::snooze(Duration::from_secs(60)));
+///         }
+///         context.progress(done, rows.len() as u64, None);
+///     }
+///     Ok(rows.len() as u64)
+/// }
+///
+/// let host = FakeHost::new().cancelled_after(2);
+/// assert_eq!(host.run::<import>(vec![1, 2, 3]), Err(Failure::snooze(Duration::from_secs(60))));
+/// assert_eq!(host.progress().len(), 2);
+/// assert_eq!(host.progress()[1], Progress { done: 1, total: Some(3), message: None });
+/// ```
+#[derive(Debug)]
+pub struct FakeHost {
+    facts: Facts,
+    timeout: Duration,
+    recorder: Arc<Recorder>,
+}
+
+impl Default for FakeHost {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for FakeHost {
+    fn drop(&mut self) {
+        forget(&self.recorder);
+    }
+}
+
+impl FakeHost {
+    /// The first of ten attempts.
+    ///
+    /// ```
+    /// # use stoker_sdk::testing::FakeHost;
+    /// assert_eq!(FakeHost::new().context().attempt(), 1);
+    /// ```
+    pub fn new() -> Self {
+        crate::facades::install();
+        let recorder = Recorder::new();
+        make_current(&recorder);
+        Self { facts: Facts::for_test(), timeout: TIMEOUT, recorder }
+    }
+
+    /// The `attempt`-th of `max_attempts`.
+    ///
+    /// ```
+    /// # use stoker_sdk::testing::FakeHost;
+    /// assert!(FakeHost::new().attempt(3, 3).context().is_last_attempt());
+    /// ```
+    #[must_use]
+    pub fn attempt(mut self, attempt: u32, max_attempts: u32) -> Self {
+        self.facts.attempt = attempt;
+        self.facts.max_attempts = max_attempts;
+        self
+    }
+
+    /// The clock stands here: the job was enqueued and due now, the deadline is a timeout away.
+    ///
+    /// ```
+    /// # use std::time::{Duration, UNIX_EPOCH};
+    /// # use stoker_sdk::testing::FakeHost;
+    /// let noon = UNIX_EPOCH + Duration::from_secs(12 * 3_600);
+    /// let context = FakeHost::new().at(noon).context();
+    /// assert_eq!(context.run_at(), noon);
+    /// assert_eq!(context.deadline(), noon + context.remaining_time());
+    /// ```
+    #[must_use]
+    pub fn at(mut self, now: SystemTime) -> Self {
+        let now_ms = now.duration_since(UNIX_EPOCH).map_or(0, whole_ms);
+        self.facts.created_at_ms = now_ms;
+        self.facts.run_at_ms = now_ms;
+        self.set_deadline();
+        self
+    }
+
+    /// The attempt has this long, and all of it is left.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use stoker_sdk::testing::FakeHost;
+    /// let context = FakeHost::new().timeout(Duration::from_secs(5)).context();
+    /// assert_eq!(context.remaining_time(), Duration::from_secs(5));
+    /// ```
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self.recorder.lock().remaining_time = timeout;
+        self.set_deadline();
+        self
+    }
+
+    fn set_deadline(&mut self) {
+        self.facts.deadline_ms = self.facts.run_at_ms.saturating_add(whole_ms(self.timeout));
+    }
+
+    /// Of the timeout, this is left.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use stoker_sdk::testing::FakeHost;
+    /// let context = FakeHost::new().remaining_time(Duration::from_millis(1)).context();
+    /// assert_eq!(context.remaining_time(), Duration::from_millis(1));
+    /// ```
+    #[must_use]
+    pub fn remaining_time(self, remaining_time: Duration) -> Self {
+        self.recorder.lock().remaining_time = remaining_time;
+        self
+    }
+
+    /// This much fuel is left.
+    ///
+    /// ```
+    /// # use stoker_sdk::testing::FakeHost;
+    /// assert_eq!(FakeHost::new().remaining_fuel(7).context().remaining_fuel(), 7);
+    /// ```
+    #[must_use]
+    pub fn remaining_fuel(self, remaining_fuel: u64) -> Self {
+        self.recorder.lock().remaining_fuel = remaining_fuel;
+        self
+    }
+
+    /// Somebody has cancelled the job.
+    ///
+    /// ```
+    /// # use stoker_sdk::testing::FakeHost;
+    /// assert!(FakeHost::new().cancelled().context().is_cancelled());
+    /// ```
+    #[must_use]
+    pub fn cancelled(self) -> Self {
+        self.cancelled_after(0)
+    }
+
+    /// Somebody cancels the job after the handler has asked so many times.
+    ///
+    /// ```
+    /// # use stoker_sdk::testing::FakeHost;
+    /// let context = FakeHost::new().cancelled_after(1).context();
+    /// assert_eq!((context.is_cancelled(), context.is_cancelled()), (false, true));
+    /// ```
+    #[must_use]
+    pub fn cancelled_after(self, asks: u64) -> Self {
+        self.recorder.lock().asks_until_cancelled = Some(asks);
+        self
+    }
+
+    /// The job is this one.
+    ///
+    /// ```
+    /// # use stoker_sdk::testing::FakeHost;
+    /// assert_eq!(FakeHost::new().job_id("job_1").context().job_id(), "job_1");
+    /// ```
+    #[must_use]
+    pub fn job_id(mut self, job_id: impl Into<String>) -> Self {
+        self.facts.job_id = job_id.into();
+        self
+    }
+
+    /// The job is this tenant's.
+    ///
+    /// ```
+    /// # use stoker_sdk::testing::FakeHost;
+    /// assert_eq!(FakeHost::new().tenant("acme").context().tenant(), "acme");
+    /// ```
+    #[must_use]
+    pub fn tenant(mut self, tenant: impl Into<String>) -> Self {
+        self.facts.tenant = tenant.into();
+        self
+    }
+
+    /// The job waited in this queue.
+    ///
+    /// ```
+    /// # use stoker_sdk::testing::FakeHost;
+    /// assert_eq!(FakeHost::new().queue("mail").context().queue(), "mail");
+    /// ```
+    #[must_use]
+    pub fn queue(mut self, queue: impl Into<String>) -> Self {
+        self.facts.queue = queue.into();
+        self
+    }
+
+    /// What a handler is called with, of kind `test`; for calling the function itself.
+    ///
+    /// ```
+    /// # use stoker_sdk::testing::FakeHost;
+    /// # use stoker_sdk::{Context, Failure};
+    /// fn work(context: &Context) -> Result<u32, Failure> {
+    ///     Ok(context.attempt())
+    /// }
+    /// assert_eq!(work(&FakeHost::new().context()), Ok(1));
+    /// ```
+    pub fn context(&self) -> Context {
+        Context::from_recorder(self.facts.clone(), Arc::clone(&self.recorder))
+    }
+
+    fn context_of(&self, kind: &str) -> Context {
+        Context::from_recorder(Facts { kind: kind.into(), ..self.facts.clone() }, Arc::clone(&self.recorder))
+    }
+
+    /// Runs a handler, named as its function is.
+    pub fn run<H: Handler>(&self, input: H::Input) -> Result<H::Output, Failure> {
+        H::handle(&self.context_of(H::KIND), input)
+    }
+
+    /// Runs a handler as a module does: from JSON text to JSON text.
+    ///
+    /// ```
+    /// # use stoker_sdk::testing::FakeHost;
+    /// # use stoker_sdk::{Context, Failure, handler};
+    /// #[handler(kind = "double")]
+    /// fn double(_: &Context, numbers: Vec<u32>) -> Result<Vec<u32>, Failure> {
+    ///     Ok(numbers.into_iter().map(|number| number * 2).collect())
+    /// }
+    ///
+    /// let host = FakeHost::new();
+    /// assert_eq!(host.run_json::<double>("[1, 2]"), Ok("[2,4]".to_owned()));
+    /// let failure = host.run_json::<double>("[1, true]").unwrap_err();
+    /// assert!(failure.to_string().contains("at `[1]`"));
+    /// ```
+    pub fn run_json<H: Handler>(&self, payload: &str) -> Result<String, Failure> {
+        run_one::<H>(&self.context_of(H::KIND), payload)
+    }
+
+    /// The lines logged so far.
+    ///
+    /// ```
+    /// # use stoker_sdk::testing::FakeHost;
+    /// let host = FakeHost::new();
+    /// stoker_sdk::warn!("late by {} s", 3);
+    /// assert_eq!(host.logs()[0].message, "late by 3 s");
+    /// ```
+    pub fn logs(&self) -> Vec<LogLine> {
+        self.recorder.lock().logs.clone()
+    }
+
+    /// Every progress reported so far.
+    ///
+    /// ```
+    /// # use stoker_sdk::testing::FakeHost;
+    /// let host = FakeHost::new();
+    /// host.context().progress(1, 2, Some("half"));
+    /// assert_eq!(host.progress()[0].done, 1);
+    /// ```
+    pub fn progress(&self) -> Vec<Progress> {
+        self.recorder.lock().progress.clone()
+    }
+}

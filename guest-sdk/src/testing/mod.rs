@@ -1,0 +1,34 @@
+//! Handlers in `cargo test`: natively against a [`FakeHost`], and as built in the real [`Sandbox`]. Not in modules.
+//!
+//! ```
+//! use stoker_sdk::testing::FakeHost;
+//! use stoker_sdk::{Context, Failure, Level, handler};
+//!
+//! #[handler(kind = "greet")]
+//! fn greet(context: &Context, name: String) -> Result<String, Failure> {
+//!     stoker_sdk::info!("attempt {}", context.attempt());
+//!     Ok(format!("Hello, {name}!"))
+//! }
+//!
+//! let host = FakeHost::new().attempt(2, 3);
+//! assert_eq!(host.run::<greet>("Ada".to_owned())?, "Hello, Ada!");
+//! assert_eq!(host.run_json::<greet>(r#""Ada""#)?, r#""Hello, Ada!""#);
+//! assert_eq!(host.logs()[0].message, "attempt 2");
+//! // Handlers stay plain functions.
+//! assert_eq!(greet(&host.context(), "Bo".to_owned())?, "Hello, Bo!");
+//! # Ok::<(), Failure>(())
+//! ```
+
+mod build;
+mod fake_host;
+mod process;
+mod recorder;
+mod run;
+mod sandbox;
+
+pub use fake_host::FakeHost;
+pub use recorder::{LogLine, Progress};
+pub use run::{Refused, Run, RunError};
+pub use sandbox::{Sandbox, sandbox, sandbox_of};
+
+pub(crate) use recorder::{Recorder, current};

@@ -1,0 +1,96 @@
+//! What a fake host answers and hears. Log lines carry no context, so the newest fake host of a thread gets them.
+
+use std::cell::RefCell;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::Level;
+
+/// The host's default timeout.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
+/// The host's default fuel.
+const FUEL: u64 = 10_000_000_000;
+
+/// A line of the attempt's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// How much it matters.
+    pub level: Level,
+    /// What it says.
+    pub message: String,
+}
+
+/// One call of [`Context::progress`](crate::Context::progress), or the last one of a run in the sandbox.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
+pub struct Progress {
+    /// How much is done.
+    pub done: u64,
+    /// Of how much.
+    pub total: Option<u64>,
+    /// What is being done.
+    pub message: Option<String>,
+}
+
+/// Shared by a fake host and its contexts.
+#[derive(Debug)]
+pub(crate) struct Recorder(Mutex<Record>);
+
+/// The content of a recorder.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) logs: Vec<LogLine>,
+    pub(crate) progress: Vec<Progress>,
+    pub(crate) remaining_time: Duration,
+    pub(crate) remaining_fuel: u64,
+    /// Questions whether the attempt is cancelled that are still answered with no; without it, all are.
+    pub(crate) asks_until_cancelled: Option<u64>,
+}
+
+impl Recorder {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Record {
+            logs: Vec::new(),
+            progress: Vec::new(),
+            remaining_time: TIMEOUT,
+            remaining_fuel: FUEL,
+            asks_until_cancelled: None,
+        })))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Record> {
+        // A handler that panicked is no reason to hide what it logged.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        match &mut self.lock().asks_until_cancelled {
+            None => false,
+            Some(0) => true,
+            Some(left) => {
+                *left -= 1;
+                false
+            }
+        }
+    }
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Arc<Recorder>>> = const { RefCell::new(None) };
+}
+
+/// Whoever hears this thread's log lines.
+pub(crate) fn current() -> Option<Arc<Recorder>> {
+    CURRENT.with_borrow(Clone::clone)
+}
+
+pub(super) fn make_current(recorder: &Arc<Recorder>) {
+    CURRENT.set(Some(Arc::clone(recorder)));
+}
+
+pub(super) fn forget(recorder: &Arc<Recorder>) {
+    CURRENT.with_borrow_mut(|current| {
+        if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, recorder)) {
+            *current = None;
+        }
+    });
+}
