@@ -44,6 +44,7 @@ impl Host {
             memory_bytes_max: 64 << 20,
             guest_threads: 1,
             cached_modules_max: 4,
+            artifact_use: stoker::sandbox::ArtifactUse::Alone,
             compile_timeout: Duration::from_mins(1),
             compile_memory_bytes: 1 << 30,
             compiler: CompilerProcess::InProcess,

@@ -11,7 +11,7 @@ mod steps;
 pub(super) use activation::{Activation, activate_checked};
 pub(super) use command::{Arguments, run};
 pub(super) use settings::set_for_project;
-pub(super) use shown::{broken_jobs, changes_rows};
+pub(super) use shown::{broken_jobs, broken_rows, changes_rows};
 // For who deploys on every change.
 #[allow(unused_imports)]
 pub(super) use steps::{Deployment, deploy};

@@ -93,21 +93,35 @@ fn of(checked: u64, unfinished: u64) -> String {
     if checked >= unfinished { format!("all {checked}") } else { format!("the first {checked}") }
 }
 
-/// Which jobs break, where, and what can be done.
+/// Which jobs break, where, and what can be done before that.
 pub(in crate::cli) fn broken_jobs(changes: &VersionChanges, colours: Colours) -> String {
+    let mut rows = broken_rows(changes, colours);
+    let breaks =
+        |removed: bool| changes.kinds.iter().any(|kind| kind.breaks_jobs() && (kind.change == "removed") == removed);
+    rows.push("what to do, one of:".to_owned());
+    if breaks(false) {
+        rows.push("  make the new type take what waits: `#[serde(default)]` on a new field, or `Option<…>`".to_owned());
+    }
+    if breaks(true) {
+        rows.push("  keep serving the kind until its jobs have ended".to_owned());
+    }
+    rows.push("  let them end first (`stoker jobs --state ready`), or `stoker cancel` them".to_owned());
+    rows.push("  go on all the same with --force; `stoker rollback` takes it back".to_owned());
+    rows.join("\n")
+}
+
+/// Which jobs break, and where.
+pub(in crate::cli) fn broken_rows(changes: &VersionChanges, colours: Colours) -> Vec<String> {
     let mut rows = Vec::new();
-    let (mut refused, mut orphaned) = (false, false);
     for kind in changes.kinds.iter().filter(|kind| kind.breaks_jobs()) {
         let name = line(&kind.kind);
         if kind.change == "removed" {
-            orphaned = true;
             rows.push(format!(
                 "  `{name}` is no longer served: {} of it would wait as no_handler",
                 jobs(kind.jobs.unfinished)
             ));
             continue;
         }
-        refused = true;
         rows.push(format!("  {} of `{name}` would fail with invalid_payload:", jobs(kind.jobs.refused)));
         for example in &kind.jobs.examples {
             let id = colours.paint(Tone::Strong, &line(&example.id));
@@ -121,16 +135,7 @@ pub(in crate::cli) fn broken_jobs(changes: &VersionChanges, colours: Colours) ->
             rows.push(format!("    … and {more} more"));
         }
     }
-    rows.push("what to do, one of:".to_owned());
-    if refused {
-        rows.push("  make the new type take what waits: `#[serde(default)]` on a new field, or `Option<…>`".to_owned());
-    }
-    if orphaned {
-        rows.push("  keep serving the kind until its jobs have ended".to_owned());
-    }
-    rows.push("  let them end first (`stoker jobs --state ready`), or `stoker cancel` them".to_owned());
-    rows.push("  go on all the same with --force; `stoker rollback` takes it back".to_owned());
-    rows.join("\n")
+    rows
 }
 
 fn jobs(count: u64) -> String {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::advice::advice;
+use crate::cli::advice;
 use crate::cli::quantities;
 use crate::cli::terminal::{self, Colours, Tone, block, line};
 use crate::cli::wire::{Job, LogLine};
@@ -34,7 +34,15 @@ pub(super) enum Event {
     /// The host did not take it. This version stays active, if there is one.
     Refused { message: String, stays: Option<String> },
     /// A version is active.
-    Deployed { module: String, digest: String, size_bytes: u64, kinds: Vec<String>, is_new: bool },
+    Deployed {
+        module: String,
+        digest: String,
+        size_bytes: u64,
+        kinds: Vec<String>,
+        is_new: bool,
+        /// Against the version before, and what that means for jobs that wait; lines for people.
+        changes: Vec<String>,
+    },
     /// How to try it.
     Try { command: String },
     /// Something to know.
@@ -55,6 +63,8 @@ pub(super) struct JobEnd {
     pub(super) max_attempts: u32,
     pub(super) reason: Option<String>,
     pub(super) message: Option<String>,
+    /// What to do about it.
+    pub(super) advice: Option<String>,
     pub(super) run_us: Option<u64>,
     pub(super) output: Option<Box<RawValue>>,
     pub(super) logs: Vec<LogLine>,
@@ -64,6 +74,7 @@ pub(super) struct JobEnd {
 impl JobEnd {
     /// Of a job as the API shows it, and the log of its last execution.
     pub(super) fn of(job: Job, logs: Vec<LogLine>, logs_dropped: u64) -> JobEnd {
+        let advice = advice::of_failure(&job);
         let (reason, message) = job.error.map_or((None, None), |error| (Some(error.reason), Some(error.message)));
         JobEnd {
             id: job.id,
@@ -73,6 +84,7 @@ impl JobEnd {
             max_attempts: job.max_attempts,
             reason,
             message,
+            advice,
             run_us: job.receipt.map(|receipt| receipt.run_us),
             output: job.output,
             logs,
@@ -116,12 +128,15 @@ fn text(event: &Event, colours: Colours) -> String {
         Event::Building { command } => colours.paint(Tone::Faint, &line(command)),
         Event::BuildFailed { message, stays } => headed(Tone::Bad, "not built:", &failure(message, stays.as_deref())),
         Event::Refused { message, stays } => headed(Tone::Bad, "not deployed:", &failure(message, stays.as_deref())),
-        Event::Deployed { module, digest, size_bytes, kinds, is_new } => {
+        Event::Deployed { module, digest, size_bytes, kinds, is_new, changes } => {
             let digest = short(digest);
             let kinds: Vec<_> = kinds.iter().map(|kind| line(kind)).collect();
             let size = quantities::bytes(*size_bytes);
             let head = if *is_new { "deployed" } else { "unchanged" };
-            headed(Tone::Good, head, &format!("{} {digest} · {size} · kinds: {}", line(module), kinds.join(", ")))
+            let what = format!("{} {digest} · {size} · kinds: {}", line(module), kinds.join(", "));
+            let changes: String =
+                changes.iter().filter(|row| !row.is_empty()).map(|row| format!("\n  {row}")).collect();
+            headed(Tone::Good, head, &format!("{what}{changes}"))
         }
         Event::Try { command } => headed(Tone::Strong, "try", &line(command)),
         Event::Note { message } => headed(Tone::Notable, "note:", &block(message)),
@@ -144,7 +159,8 @@ fn short(digest: &str) -> std::borrow::Cow<'_, str> {
 }
 
 fn job(end: &JobEnd, colours: Colours) -> String {
-    let JobEnd { id, kind, state, attempt, max_attempts, reason, message, run_us, output, logs, logs_dropped } = end;
+    let JobEnd { id, kind, state, attempt, max_attempts, reason, message, advice, run_us, output, logs, logs_dropped } =
+        end;
     let tone = match state.as_str() {
         "succeeded" => Tone::Good,
         "failed" => Tone::Bad,
@@ -168,15 +184,7 @@ fn job(end: &JobEnd, colours: Colours) -> String {
     if let Some(reason) = reason {
         let message = message.as_deref().unwrap_or_default();
         rows.push(format!("  {}: {}", colours.paint(tone, &line(reason)), line(message)));
-        if let Some(advice) = advice(reason, kind) {
-            rows.push(format!("  → {}", line(&advice)));
-        }
-        let further = match state.as_str() {
-            "failed" => Some(format!("fix it, then `stoker retry {}`; all about it: `stoker job {0}`", line(id))),
-            "retrying" => Some("it is tried again".to_owned()),
-            _ => None,
-        };
-        rows.extend(further.map(|further| format!("  → {further}")));
+        rows.extend(advice.iter().map(|advice| format!("  → {}", line(advice))));
     }
     if let Some(output) = output.as_ref().map(|output| output.get()).filter(|output| *output != "null") {
         let shown: String = output.chars().take(OUTPUT_CHARS_MAX).collect();
@@ -224,8 +232,7 @@ mod tests {
         failed greet job_2 · attempt 5 of 5
           … 3 more lines; see `stoker logs job_2`
           memory_exceeded: more than 64 MiB
-          → use less, or raise `memory` of the kind `greet`: in the code, or as its operator
-          → fix it, then `stoker retry job_2`; all about it: `stoker job job_2`
+          → raise it (`stoker kinds greet --set memory=256MiB`) or use less, then `stoker retry job_2`
         "#);
         let retrying = end(
             r#"{"id":"job_3","kind":"greet","state":"retrying","attempt":1,"max_attempts":5,
@@ -236,7 +243,7 @@ mod tests {
         insta::assert_snapshot!(text(&retrying, Colours::Off), @r#"
         retrying greet job_3 · attempt 1 of 5
           handler_error: on purpose
-          → it is tried again
+          → the handler returned this: `stoker logs job_3` shows what led to it. Mend it and deploy, it is tried again by itself; `stoker retry job_3` does so at once
         "#);
     }
 

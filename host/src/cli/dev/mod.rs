@@ -2,7 +2,6 @@
 //! Guarantees: a build that fails leaves the version before active; a host started here ends with this process,
 //! however that ends.
 
-mod advice;
 mod event;
 mod example;
 mod follow;
@@ -11,7 +10,6 @@ mod run;
 mod session;
 mod signals;
 mod snapshot;
-mod upload;
 mod watch;
 
 pub(super) use run::{Arguments, run};

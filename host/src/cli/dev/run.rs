@@ -95,7 +95,7 @@ fn work(
         interrupt,
         follower,
         enqueue_flags,
-        deployed: None,
+        active_digest: None,
         shown_examples: Vec::new(),
     };
     Ok(session.run(watch, receiver))

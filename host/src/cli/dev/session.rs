@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use serde_json::value::RawValue;
 
@@ -12,10 +11,12 @@ use super::example::{example, quoted};
 use super::follow::Follower;
 use super::signals::Signal;
 use super::snapshot::Snapshot;
-use super::upload::{self, Uploaded};
 use super::watch::Watch;
+use crate::cli::advice;
 use crate::cli::client::Client;
+use crate::cli::deploy::{Deployment, broken_rows, changes_rows, deploy, set_for_project};
 use crate::cli::project::{BuildInterrupted, Built, Interrupt, Project};
+use crate::cli::terminal::Colours;
 use crate::job::KindName;
 
 /// Nothing must change for so long before a build: editors and `git` write many files one after the other.
@@ -43,14 +44,9 @@ pub(super) struct Session {
     pub(super) follower: Follower,
     /// What is not in an `enqueue` line by default: which host.
     pub(super) enqueue_flags: String,
-    pub(super) deployed: Option<Deployed>,
+    /// Of the version this command has deployed last.
+    pub(super) active_digest: Option<String>,
     pub(super) shown_examples: Vec<String>,
-}
-
-/// The last module that the host took.
-pub(super) struct Deployed {
-    built: Built,
-    digest: String,
 }
 
 impl Session {
@@ -90,54 +86,53 @@ impl Session {
         let report = self.report;
         let mut say = |line: &str| report.tell(&Event::Building { command: line.to_owned() });
         let built = self.project.build(&mut say, Some(&self.interrupt)).and_then(|built| {
-            let wasm = std::fs::read(&built.wasm).with_context(|| format!("cannot read {}", built.wasm.display()))?;
+            let wasm = built.read()?;
             Ok((built, wasm))
         });
         match built {
             Err(error) if error.is::<BuildInterrupted>() => {}
             Err(error) => {
-                report.tell(&Event::BuildFailed { message: format!("{error:#}"), stays: self.active_digest() });
+                report.tell(&Event::BuildFailed { message: format!("{error:#}"), stays: self.active_digest.clone() });
             }
             Ok((built, wasm)) => {
-                if let Err(error) = self.deploy(built, wasm) {
-                    report.tell(&Event::Refused { message: format!("{error:#}"), stays: self.active_digest() });
+                if let Err(error) = self.deploy(&built, wasm) {
+                    report.tell(&Event::Refused { message: format!("{error:#}"), stays: self.active_digest.clone() });
                 }
             }
         }
     }
 
-    /// Of the version this command has deployed last.
-    fn active_digest(&self) -> Option<String> {
-        self.deployed.as_ref().map(|deployed| deployed.digest.clone())
-    }
-
-    fn deploy(&mut self, mut built: Built, wasm: Vec<u8>) -> anyhow::Result<()> {
-        let before = self.deployed.as_ref().filter(|before| before.built.module == built.module);
-        let Uploaded { deployed, is_new } = upload::upload(&self.client, &built, wasm)?;
-        // One that the host had is new all the same where another was active.
-        let is_new = before.map_or(is_new, |before| before.digest != deployed.digest);
-        let settings_before = before.and_then(|before| before.built.settings.clone());
-        if settings_before != built.settings {
-            // What was taken out of handler.toml is no longer wanted.
-            let wanted = built.settings.clone().unwrap_or_default();
-            if let Err(error) = upload::set(&self.client, &built, &wanted) {
-                // The version is active all the same; with the next one it is tried again.
-                built.settings = settings_before;
-                self.report.tell(&Event::Note { message: format!("{error:#}") });
-            }
+    fn deploy(&mut self, built: &Built, wasm: Vec<u8>) -> anyhow::Result<()> {
+        // Also where jobs that wait would break: that is seen, and the next change may mend it.
+        let Deployment { module: deployed, changes, .. } =
+            deploy(&self.client, &built.module, wasm, true).map_err(|error| advice::on_refusal(error.into()))?;
+        let digest = deployed.digest.to_string();
+        let is_new = changes.active.as_ref() != Some(&digest);
+        if let Some(settings) = &built.settings
+            && let Err(error) = set_for_project(&self.client, &built.module, settings)
+        {
+            // The version is active all the same; with the next one it is tried again.
+            self.report.tell(&Event::Note { message: format!("{error:#}") });
         }
-        let kinds: Vec<String> = deployed.kind_names().into_iter().map(str::to_owned).collect();
+        let kinds = deployed.kinds;
         // Before anybody is told that jobs can come.
         if let Err(error) = self.follower.follow(&built.module) {
             self.report.tell(&Event::Note { message: format!("the module's jobs can't be followed: {error}") });
         }
-        self.deployed = Some(Deployed { built, digest: deployed.digest.clone() });
+        self.active_digest = Some(digest.clone());
+        let mut differences = changes_rows(&changes, Colours::Off);
+        if changes.breaks_jobs() {
+            differences.extend(broken_rows(&changes, Colours::Off));
+            let module = &built.module;
+            differences.push(format!("make the new type take them, or take it back: `stoker rollback {module}`"));
+        }
         self.report.tell(&Event::Deployed {
-            module: deployed.name.clone(),
-            digest: deployed.digest.clone(),
+            module: deployed.name,
+            digest,
             size_bytes: deployed.size_bytes,
             kinds: kinds.clone(),
             is_new,
+            changes: differences,
         });
         let examples: Vec<String> = kinds.iter().take(EXAMPLES_MAX).filter_map(|kind| self.example_of(kind)).collect();
         if examples != self.shown_examples {
