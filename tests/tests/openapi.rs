@@ -16,6 +16,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("get", "/v1/modules/{name}/versions"),
     ("get", "/v1/modules/{name}/versions/{digest}/wasm"),
     ("delete", "/v1/modules/{name}/versions/{digest}"),
+    ("get", "/v1/modules/{name}/versions/{digest}/changes"),
     ("post", "/v1/modules/{name}/activate"),
     ("get", "/v1/kinds"),
     ("get", "/v1/kinds/{kind}"),

@@ -44,10 +44,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let colours = Colours::of_stdout();
     if found.is_empty() {
         terminal::remark("there are no modules yet; `stoker deploy FILE` uploads one");
-    } else if arguments.module.is_some() {
+    } else if let Some(module) = &arguments.module {
         terminal::print(&versions_table(&found, colours))?;
-        if found.iter().filter(|version| version.activated_at.is_some()).count() > 1 {
-            terminal::remark("`stoker rollback MODULE [DIGEST]` makes another one active");
+        if found.len() > 1 {
+            terminal::remark(&format!("`stoker rollback {module} [DIGEST]` makes another one active"));
         }
     } else {
         terminal::print(&modules_table(&found, colours))?;

@@ -53,6 +53,6 @@ mod tests {
     fn columns_are_as_wide_as_they_must_be_and_no_line_ends_in_spaces() {
         let rows = [["a".to_owned(), String::new()], ["long\u{1b}[2J".to_owned(), "x".to_owned()]];
         let table = table(["ONE", "TWO"], &rows, Colours::Off, |_, _| None);
-        assert_eq!(table, "ONE             TWO\na\nlong\\u{1b}[2J  x");
+        assert_eq!(table, "ONE            TWO\na\nlong\\u{1b}[2J  x");
     }
 }

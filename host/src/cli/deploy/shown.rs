@@ -7,6 +7,8 @@ use crate::cli::wire::{JobsMeeting, KindDifference, VersionChanges};
 
 /// Sentences shown of one kind; `--json` has all.
 const SENTENCES_MAX: usize = 12;
+/// Imports shown; WASI alone comes in a dozen interfaces.
+const IMPORTS_SHOWN_MAX: usize = 4;
 
 /// What was deployed, and what changes with it.
 pub(super) fn deployed(deployment: &Deployment, colours: Colours) -> String {
@@ -23,16 +25,25 @@ pub(super) fn deployed(deployment: &Deployment, colours: Colours) -> String {
     let mut fact = |name: &str, value: &str| {
         rows.push(format!("  {} {value}", colours.paint(Tone::Faint, &format!("{name:<8}"))));
     };
-    let names = |names: Vec<&str>| names.iter().map(|name| line(name)).collect::<Vec<_>>().join(", ");
     let kinds: Vec<String> = changes.kinds.iter().map(|kind| named(kind, changes.active.is_some())).collect();
     fact("kinds", &kinds.join(", "));
-    let imports = names(module.imports.iter().map(String::as_str).collect());
-    fact("imports", if imports.is_empty() { "(none)" } else { &imports });
+    fact("imports", &imports(&module.imports));
     fact("digest", &module.digest.to_string());
     fact("size", &quantities::bytes(module.size_bytes));
     fact("compiled", &format!("in {}", quantities::micros(module.compile_ms.saturating_mul(1_000))));
     rows.extend(changes_rows(changes, colours));
     rows.join("\n")
+}
+
+fn imports(names: &[String]) -> String {
+    if names.is_empty() {
+        return "(none)".to_owned();
+    }
+    let mut shown: Vec<String> = names.iter().take(IMPORTS_SHOWN_MAX).map(|name| line(name).into_owned()).collect();
+    if let Some(more @ 1..) = names.len().checked_sub(IMPORTS_SHOWN_MAX) {
+        shown.push(format!("and {more} more"));
+    }
+    shown.join(", ")
 }
 
 /// A kind with what becomes of it, once there was something before.
@@ -116,10 +127,7 @@ pub(in crate::cli) fn broken_rows(changes: &VersionChanges, colours: Colours) ->
     for kind in changes.kinds.iter().filter(|kind| kind.breaks_jobs()) {
         let name = line(&kind.kind);
         if kind.change == "removed" {
-            rows.push(format!(
-                "  `{name}` is no longer served: {} of it would wait as no_handler",
-                jobs(kind.jobs.unfinished)
-            ));
+            rows.push(format!("  `{name}` is no longer served: {} would find no_handler", jobs(kind.jobs.unfinished)));
             continue;
         }
         rows.push(format!("  {} of `{name}` would fail with invalid_payload:", jobs(kind.jobs.refused)));
@@ -139,7 +147,7 @@ pub(in crate::cli) fn broken_rows(changes: &VersionChanges, colours: Colours) ->
 }
 
 fn jobs(count: u64) -> String {
-    if count == 1 { "1 job that waits".to_owned() } else { format!("{count} jobs that wait") }
+    if count == 1 { "1 waiting job".to_owned() } else { format!("{count} waiting jobs") }
 }
 
 #[cfg(test)]
