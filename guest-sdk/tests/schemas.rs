@@ -187,15 +187,34 @@ fn order(change: &str, to: Value) -> Value {
     order
 }
 
-agree!(structs, Order, [
-    (order("Note", json!(null))), (order("Note", json!(1))), (order("items", json!([]))), (order("more", json!(1))),
-    (order("items", json!([{"itemName": "PEN", "in": 1}]))), (order("items", json!([{"itemName": "a", "out": 1}]))),
-    (order("priority", json!(0))), (order("priority", json!(10))), (order("codes", json!(["blue"]))),
-    (order("pair", json!([1]))), (order("pair", json!([1, true, 2]))), (order("fixed", json!([1]))),
-    (order("set", json!([1, 1]))), (order("map", json!({"a": "x"}))), (order("parent", order("Note", json!("x")))),
-    (order("parent", order("Note", json!(1)))), (order("maybe", json!({"itemName": "a", "in": 1}))),
-    (order("maybe", json!(1))), (order("anything", json!("x"))), {}, [], null,
-]);
+agree!(
+    structs,
+    Order,
+    [
+        (order("Note", json!(null))),
+        (order("Note", json!(1))),
+        (order("items", json!([]))),
+        (order("more", json!(1))),
+        (order("items", json!([{"itemName": "PEN", "in": 1}]))),
+        (order("items", json!([{"itemName": "a", "out": 1}]))),
+        (order("priority", json!(0))),
+        (order("priority", json!(10))),
+        (order("codes", json!(["blue"]))),
+        (order("pair", json!([1]))),
+        (order("pair", json!([1, true, 2]))),
+        (order("fixed", json!([1]))),
+        (order("set", json!([1, 1]))),
+        (order("map", json!({"a": "x"}))),
+        (order("parent", order("Note", json!("x")))),
+        (order("parent", order("Note", json!(1)))),
+        (order("maybe", json!({"itemName": "a", "in": 1}))),
+        (order("maybe", json!(1))),
+        (order("anything", json!("x"))),
+        {},
+        [],
+        null,
+    ]
+);
 agree!(external, External, [
     "Unit", {"Unit": null}, {"Newtype": {"itemName": "a", "in": 1}}, {"Newtype": 1}, {"Tuple": [1, "a"]},
     {"Tuple": [1]}, {"Struct": {"a": 1}}, {"Struct": {}}, "Other", {"Struct": {"a": 1}, "Tuple": [1, "a"]}, 1,

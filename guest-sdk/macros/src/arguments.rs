@@ -103,7 +103,9 @@ fn setting(name: &Ident, word: &str, input: ParseStream) -> Result<Value> {
 
 fn unknown(word: &str) -> String {
     if OF_PLAIN_COMMANDS.contains(&word) {
-        return format!("`{word}` is a setting of plain commands: a handler gets its payload typed and returns its output");
+        return format!(
+            "`{word}` is a setting of plain commands: a handler gets its payload typed and returns its output"
+        );
     }
     let likeness = |known: &&str| strsim::jaro_winkler(word, known);
     let nearest = KNOWN.into_iter().max_by(|left, right| likeness(left).total_cmp(&likeness(right)));

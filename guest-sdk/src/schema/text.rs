@@ -193,7 +193,11 @@ impl SchemaText {
         let mut begin = "\"required\":[";
         for (name, is_required) in members {
             if *is_required {
-                if begin == "," { self.text.push(',') } else { self.members(begin) }
+                if begin == "," {
+                    self.text.push(',')
+                } else {
+                    self.members(begin)
+                }
                 begin = ",";
                 escape_into(&mut self.text, name);
             }

@@ -40,12 +40,12 @@ fn build() -> Result<PathBuf, String> {
 
 fn artifact(ended: &Ended, folder: &Path) -> Result<PathBuf, String> {
     if !ended.status.success() {
-        let advice = if ended.stderr.contains("may not be installed") || ended.stderr.contains("can't find crate for `core`")
-        {
-            format!("the target is not installed: rustup target add {TARGET}\n\n")
-        } else {
-            String::new()
-        };
+        let advice =
+            if ended.stderr.contains("may not be installed") || ended.stderr.contains("can't find crate for `core`") {
+                format!("the target is not installed: rustup target add {TARGET}\n\n")
+            } else {
+                String::new()
+            };
         return Err(format!("the crate does not build as a module\n{advice}{}", ended.stderr));
     }
     let manifest = folder.join("Cargo.toml");
@@ -87,7 +87,8 @@ mod tests {
 
     #[test]
     fn a_missing_target_is_named() {
-        let stderr = "error[E0463]: can't find crate for `core`\n  = note: the `wasm32-wasip2` target may not be installed\n";
+        let stderr =
+            "error[E0463]: can't find crate for `core`\n  = note: the `wasm32-wasip2` target may not be installed\n";
         let message = artifact(&ended(101, "", stderr), Path::new("/greet")).unwrap_err();
         assert!(message.contains("rustup target add wasm32-wasip2"), "{message}");
     }

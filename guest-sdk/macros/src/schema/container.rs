@@ -23,7 +23,8 @@ pub(super) enum Side {
 pub(crate) fn expand(item: &DeriveInput) -> Result<TokenStream> {
     let context = Ctxt::new();
     // Only the derive for reading checks and fills in all there is.
-    let container = Container::from_ast(&context, item, Derive::Deserialize, &Ident::new("__private", Span::call_site()));
+    let container =
+        Container::from_ast(&context, item, Derive::Deserialize, &Ident::new("__private", Span::call_site()));
     context.check()?;
     let Some(container) = container else { return Ok(TokenStream::new()) };
     let attributes = Attributes::of(&item.attrs)?;
