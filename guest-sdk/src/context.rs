@@ -43,7 +43,18 @@ impl Facts {
     }
 }
 
-/// The attempt being run.
+/// The attempt being run: what is known about it, what is left of it, and how to tell how far it is.
+///
+/// ```
+/// # use stoker_sdk::{Context, Failure};
+/// fn work(context: &Context) -> Result<u32, Failure> {
+///     if context.is_last_attempt() {
+///         stoker_sdk::warn!("job {} will not be tried again", context.job_id());
+///     }
+///     Ok(context.attempt())
+/// }
+/// # assert_eq!(work(&Context::for_test()), Ok(1));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Context {
     facts: Facts,
@@ -76,56 +87,122 @@ impl Context {
     }
 
     /// `job_01…`: the same for every attempt of a job, so use it as an idempotency key towards other systems.
+    ///
+    /// ```
+    /// # let context = stoker_sdk::Context::for_test();
+    /// let key = format!("charge-{}", context.job_id());
+    /// assert!(key.starts_with("charge-job_"));
+    /// ```
     pub fn job_id(&self) -> &str {
         &self.facts.job_id
     }
 
     /// Whose job it is.
+    ///
+    /// ```
+    /// # let context = stoker_sdk::Context::for_test();
+    /// assert_eq!(context.tenant(), "default");
+    /// ```
     pub fn tenant(&self) -> &str {
         &self.facts.tenant
     }
 
     /// The type of job being run.
+    ///
+    /// ```
+    /// # let context = stoker_sdk::Context::for_test();
+    /// assert_eq!(context.kind(), "test");
+    /// ```
     pub fn kind(&self) -> &str {
         &self.facts.kind
     }
 
     /// The lane the job waited in.
+    ///
+    /// ```
+    /// # let context = stoker_sdk::Context::for_test();
+    /// assert_eq!(context.queue(), "default");
+    /// ```
     pub fn queue(&self) -> &str {
         &self.facts.queue
     }
 
     /// Which attempt this is, from 1. Executions that used no attempt (after a snooze or a shutdown) repeat it.
+    ///
+    /// ```
+    /// # let context = stoker_sdk::Context::for_test();
+    /// stoker_sdk::info!("attempt {} of {}", context.attempt(), context.max_attempts());
+    /// ```
     pub fn attempt(&self) -> u32 {
         self.facts.attempt
     }
 
     /// Attempts the job gets in all.
+    ///
+    /// ```
+    /// # let context = stoker_sdk::Context::for_test();
+    /// assert_eq!(context.max_attempts(), 10);
+    /// ```
     pub fn max_attempts(&self) -> u32 {
         self.facts.max_attempts
     }
 
     /// Whether a failure now would fail the job for good: the moment to compensate.
+    ///
+    /// ```
+    /// # let context = stoker_sdk::Context::for_test();
+    /// if context.is_last_attempt() {
+    ///     stoker_sdk::warn!("giving the seats back");
+    /// }
+    /// ```
     pub fn is_last_attempt(&self) -> bool {
         self.facts.attempt >= self.facts.max_attempts
     }
 
     /// When the job was enqueued.
+    ///
+    /// ```
+    /// # let context = stoker_sdk::Context::for_test();
+    /// let waited = context.run_at().duration_since(context.created_at());
+    /// assert!(waited.is_ok());
+    /// ```
     pub fn created_at(&self) -> SystemTime {
         instant(self.facts.created_at_ms)
     }
 
     /// When the job was due.
+    ///
+    /// ```
+    /// # let context = stoker_sdk::Context::for_test();
+    /// assert!(context.run_at() >= context.created_at());
+    /// ```
     pub fn run_at(&self) -> SystemTime {
         instant(self.facts.run_at_ms)
     }
 
     /// When the host will end this attempt as a `timeout`.
+    ///
+    /// ```
+    /// # let context = stoker_sdk::Context::for_test();
+    /// assert!(context.deadline() > context.run_at());
+    /// ```
     pub fn deadline(&self) -> SystemTime {
         instant(self.facts.deadline_ms)
     }
 
     /// Time left until the deadline.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use stoker_sdk::{Context, Failure};
+    /// fn work(context: &Context) -> Result<u32, Failure> {
+    ///     if context.remaining_time() < Duration::from_secs(2) {
+    ///         return Err(Failure::snooze(Duration::from_secs(1)));
+    ///     }
+    ///     Ok(1)
+    /// }
+    /// # assert_eq!(work(&Context::for_test()), Ok(1));
+    /// ```
     pub fn remaining_time(&self) -> Duration {
         #[cfg(target_family = "wasm")]
         return Duration::from_millis(host::remaining_time_ms());
@@ -134,6 +211,11 @@ impl Context {
     }
 
     /// Fuel left; about one unit an instruction.
+    ///
+    /// ```
+    /// # let context = stoker_sdk::Context::for_test();
+    /// assert!(context.remaining_fuel() > 1_000_000);
+    /// ```
     pub fn remaining_fuel(&self) -> u64 {
         #[cfg(target_family = "wasm")]
         return host::remaining_fuel();
@@ -142,6 +224,16 @@ impl Context {
     }
 
     /// Whether the attempt was asked to end. It will be interrupted shortly after: the time to say goodbye.
+    ///
+    /// ```
+    /// # let context = stoker_sdk::Context::for_test();
+    /// for row in 0..3 {
+    ///     if context.is_cancelled() {
+    ///         stoker_sdk::info!("stopped before row {row}");
+    ///         break;
+    ///     }
+    /// }
+    /// ```
     pub fn is_cancelled(&self) -> bool {
         #[cfg(target_family = "wasm")]
         return host::is_cancelled();

@@ -48,11 +48,23 @@ pub enum Failure {
 
 impl Failure {
     /// Try again, after the kind's retry delay.
+    ///
+    /// ```
+    /// # use stoker_sdk::Failure;
+    /// assert_eq!(Failure::retry("no answer").to_string(), "no answer");
+    /// ```
     pub fn retry(message: impl fmt::Display) -> Self {
         Failure::Retry { message: message.to_string(), after: None }
     }
 
     /// Try again, after this long; for instance what a `Retry-After` header said.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use stoker_sdk::Failure;
+    /// let failure = Failure::retry_after("too many requests", Duration::from_secs(60));
+    /// assert!(matches!(failure, Failure::Retry { after: Some(_), .. }));
+    /// ```
     pub fn retry_after(message: impl fmt::Display, after: Duration) -> Self {
         Failure::Retry { message: message.to_string(), after: Some(after) }
     }
@@ -69,6 +81,13 @@ impl Failure {
     }
 
     /// Come back after this long; uses no attempt.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use stoker_sdk::Failure;
+    /// let failure = Failure::snooze(Duration::from_secs(3_600));
+    /// assert_eq!(failure, Failure::Snooze { after: Duration::from_secs(3_600) });
+    /// ```
     pub fn snooze(after: Duration) -> Self {
         Failure::Snooze { after }
     }

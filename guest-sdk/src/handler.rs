@@ -6,6 +6,21 @@ use serde::de::DeserializeOwned;
 use crate::{Context, Failure};
 
 /// One kind and the function that runs it; implemented by [`#[handler]`](macro@crate::handler).
+///
+/// ```
+/// use stoker_sdk::{Context, Failure, Handler, handler};
+///
+/// /// Doubles a number.
+/// #[handler(kind = "double", timeout = "5s")]
+/// fn double(_context: &Context, number: i32) -> Result<i64, Failure> {
+///     Ok(i64::from(number) * 2)
+/// }
+///
+/// assert_eq!(double::KIND, "double");
+/// assert_eq!(double::DESCRIPTION, Some("Doubles a number."));
+/// assert_eq!(double::SETTINGS, Some(r#"{"timeout":"5s"}"#));
+/// assert!(double::input_schema().contains("int32"));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a handler",
     note = "put `#[stoker_sdk::handler(kind = \"…\")]` on the function listed in `stoker_sdk::module!`"

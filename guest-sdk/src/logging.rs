@@ -5,6 +5,11 @@ use std::fmt;
 use crate::host;
 
 /// How much a line matters.
+///
+/// ```
+/// # use stoker_sdk::Level;
+/// assert!(Level::Error > Level::Info);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// Every step.
@@ -21,6 +26,11 @@ pub enum Level {
 
 /// Adds a line to the attempt's log. Past the log limit lines are dropped and counted.
 /// The macros [`info!`](crate::info) … do this with formatting.
+///
+/// ```
+/// # use stoker_sdk::Level;
+/// stoker_sdk::log(Level::Warn, "the list is empty");
+/// ```
 pub fn log(level: Level, message: impl fmt::Display) {
     host::log(level, &message.to_string());
 }
@@ -41,8 +51,16 @@ macro_rules! level_macros {
 
 level_macros! { $
     /// Logs a line at [`Level::Trace`](crate::Level::Trace), formatted like `println!`.
+    ///
+    /// ```
+    /// stoker_sdk::trace!("entering {}", "parse");
+    /// ```
     trace Trace,
     /// Logs a line at [`Level::Debug`](crate::Level::Debug), formatted like `println!`.
+    ///
+    /// ```
+    /// stoker_sdk::debug!("{} rows", 3);
+    /// ```
     debug Debug,
     /// Logs a line at [`Level::Info`](crate::Level::Info), formatted like `println!`.
     ///
@@ -52,7 +70,15 @@ level_macros! { $
     /// ```
     info Info,
     /// Logs a line at [`Level::Warn`](crate::Level::Warn), formatted like `println!`.
+    ///
+    /// ```
+    /// stoker_sdk::warn!("no address for {}", "Ada");
+    /// ```
     warn Warn,
     /// Logs a line at [`Level::Error`](crate::Level::Error), formatted like `println!`.
+    ///
+    /// ```
+    /// stoker_sdk::error!("the index is damaged");
+    /// ```
     error Error,
 }

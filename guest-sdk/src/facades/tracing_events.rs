@@ -49,6 +49,11 @@ impl Visit for Words {
         };
     }
 
+    // Not as `Debug`, which for floating point is 50 KB.
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.record_debug(field, &format_args!("{}", zmij::Buffer::new().format(value)));
+    }
+
     fn record_str(&mut self, field: &Field, value: &str) {
         self.record_debug(field, &format_args!("{value}"));
     }

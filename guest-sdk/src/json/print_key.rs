@@ -53,11 +53,11 @@ impl Serializer for KeyOut {
     }
 
     fn serialize_f32(self, key: f32) -> Result<String, JsonError> {
-        if key.is_finite() { Ok(format!("{key:?}")) } else { no_key() }
+        if key.is_finite() { Ok(zmij::Buffer::new().format_finite(key).to_owned()) } else { no_key() }
     }
 
     fn serialize_f64(self, key: f64) -> Result<String, JsonError> {
-        if key.is_finite() { Ok(format!("{key:?}")) } else { no_key() }
+        if key.is_finite() { Ok(zmij::Buffer::new().format_finite(key).to_owned()) } else { no_key() }
     }
 
     fn serialize_bytes(self, _: &[u8]) -> Result<String, JsonError> {

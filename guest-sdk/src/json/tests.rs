@@ -67,12 +67,7 @@ fn agree<T: DeserializeOwned + Serialize + PartialEq + Debug>(text: &str) {
     match (&ours, &theirs) {
         (Ok(ours), Ok(theirs)) => {
             assert_eq!(ours, theirs, "{text}");
-            let (ours, theirs) = (print(ours).unwrap(), serde_json::to_string(theirs).unwrap());
-            // The two print floating point in different notations.
-            assert_eq!(parse::<Value>(&ours).unwrap(), serde_json::from_str::<Value>(&theirs).unwrap());
-            if !theirs.contains('.') && !theirs.contains('e') {
-                assert_eq!(ours, theirs);
-            }
+            assert_eq!(print(ours).unwrap(), serde_json::to_string(theirs).unwrap());
         }
         (Err(_), Err(_)) => {}
         _ => panic!("{text}: {ours:?}, serde_json: {theirs:?}"),
@@ -200,7 +195,7 @@ fn errors_say_what_and_where() {
 
 #[test]
 fn numbers_json_has_no_word_for_are_null() {
-    assert_eq!(print(&[f64::NAN, f64::INFINITY, 1.0, 1e300, -0.0]).unwrap(), "[null,null,1.0,1e300,-0.0]");
+    assert_eq!(print(&[f64::NAN, f64::INFINITY, 1.0, 1e300, -0.0]).unwrap(), "[null,null,1.0,1e+300,-0.0]");
     assert!(print(&BTreeMap::from([(vec![1], 1)])).is_err());
     assert!(print(&BTreeMap::from([((), 1)])).unwrap_err().to_string().contains("a key of a map"));
 }
@@ -227,7 +222,7 @@ proptest! {
     #[test]
     fn any_value_survives(value in any_json()) {
         prop_assert_eq!(&parse::<Value>(&serde_json::to_string_pretty(&value).unwrap()).unwrap(), &value);
-        prop_assert_eq!(&serde_json::from_str::<Value>(&print(&value).unwrap()).unwrap(), &value);
+        prop_assert_eq!(print(&value).unwrap(), serde_json::to_string(&value).unwrap());
     }
 
     #[test]

@@ -65,7 +65,18 @@ impl SchemaText {
         self.side == Side::Output
     }
 
-    /// Adds members of the object it is in, as JSON: `"type":"string","maxLength":9`.
+    /// Adds members of the object it is in, as JSON.
+    ///
+    /// ```
+    /// # use stoker_sdk::{JsonSchema, SchemaText};
+    /// struct Short(String);
+    ///
+    /// impl JsonSchema for Short {
+    ///     fn write(schema: &mut SchemaText) {
+    ///         schema.members(r#""type":"string","maxLength":9"#);
+    ///     }
+    /// }
+    /// ```
     pub fn members(&mut self, members: &str) {
         if !members.is_empty() {
             self.comma();

@@ -227,6 +227,18 @@ impl FakeHost {
     }
 
     /// Runs a handler, named as its function is.
+    ///
+    /// ```
+    /// # use stoker_sdk::testing::FakeHost;
+    /// # use stoker_sdk::{Context, Failure, handler};
+    /// #[handler(kind = "double")]
+    /// fn double(context: &Context, number: u32) -> Result<u32, Failure> {
+    ///     assert_eq!(context.kind(), "double");
+    ///     Ok(number * 2)
+    /// }
+    ///
+    /// assert_eq!(FakeHost::new().run::<double>(21), Ok(42));
+    /// ```
     pub fn run<H: Handler>(&self, input: H::Input) -> Result<H::Output, Failure> {
         H::handle(&self.context_of(H::KIND), input)
     }

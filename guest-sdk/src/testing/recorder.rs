@@ -12,6 +12,15 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 const FUEL: u64 = 10_000_000_000;
 
 /// A line of the attempt's log.
+///
+/// ```
+/// use stoker_sdk::Level;
+/// use stoker_sdk::testing::{FakeHost, LogLine};
+///
+/// let host = FakeHost::new();
+/// stoker_sdk::warn!("late");
+/// assert_eq!(host.logs(), [LogLine { level: Level::Warn, message: "late".into() }]);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLine {
     /// How much it matters.
@@ -21,6 +30,14 @@ pub struct LogLine {
 }
 
 /// One call of [`Context::progress`](crate::Context::progress), or the last one of a run in the sandbox.
+///
+/// ```
+/// use stoker_sdk::testing::{FakeHost, Progress};
+///
+/// let host = FakeHost::new();
+/// host.context().progress(1, 2, Some("half"));
+/// assert_eq!(host.progress(), [Progress { done: 1, total: Some(2), message: Some("half".into()) }]);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
 pub struct Progress {
     /// How much is done.

@@ -10,6 +10,13 @@ use super::{LogLine, Progress};
 use crate::Level;
 
 /// One run in the sandbox, as a server would have recorded it.
+///
+/// ```no_run
+/// # use stoker_sdk::testing::sandbox;
+/// let run = sandbox().run("greet", &"");
+/// assert_eq!((run.state.as_str(), run.delay_ms), ("retrying", Some(5_000)));
+/// assert_eq!(run.error.unwrap().reason, "handler_error");
+/// ```
 #[derive(Clone, Debug, Deserialize)]
 pub struct Run {
     /// The state the job would have now: `succeeded`, `retrying`, `failed`, `scheduled` (it snoozed) or `cancelled`.
