@@ -1,16 +1,19 @@
-//! The command line: one file per subcommand, all but `serve` and `run` clients of the HTTP API. Owns how requests are put and
-//! how answers are shown; decides nothing the API does not decide. Whatever a server sends is escaped before it is
-//! printed, and the exit code is 0 only when what was asked for has happened.
+//! The command line: one file per subcommand; all but `serve`, `run` and those that look at this machine are clients of the
+//! HTTP API. Owns how requests are put and how answers are shown; decides nothing the API does not decide. Whatever a server
+//! or a guest sends is escaped before it is printed, and the exit code is 0 only when what was asked for has happened.
 
 mod arguments;
 mod backup;
 mod cancel;
 mod client;
+mod completions;
 mod deploy;
+mod doctor;
 mod enqueue;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod fake_host;
+mod help;
 mod job;
 mod job_view;
 mod jobs;
@@ -28,4 +31,4 @@ mod transport;
 mod variables;
 mod wire;
 
-pub use arguments::{Cli, report, run};
+pub use arguments::{Cli, parse, report, run};

@@ -27,7 +27,7 @@ pub(super) struct Arguments {
     #[arg(long, conflicts_with = "log_format")]
     json: bool,
     #[command(flatten)]
-    settings: Settings,
+    pub(super) settings: Settings,
 }
 
 /// Returns when the host has stopped in order.
