@@ -101,7 +101,7 @@ fn commands(name: &str) -> Vec<Case> {
     let run = |payload: Value| case(name, payload);
     let none = || run(json!(null));
     match name {
-        "abort" => vec![none()],
+        "abort" | "flood" | "read-file" => vec![none()],
         "busy" => {
             vec![none().with(json!({"timeout": 300, "fuel": FUEL_AMPLE})), none().with(json!({"fuel": 20_000_000}))]
         }
@@ -123,10 +123,8 @@ fn commands(name: &str) -> Vec<Case> {
             cases.push(run(json!({"no": "code"})));
             cases
         }
-        "flood" => vec![none()],
         "not-json" => vec![none(), none().with(json!({"stdout": "text"}))],
         "not-utf8" => vec![none().with(json!({"stdout": "text"})), none().with(json!({"stdout": "bytes"}))],
-        "read-file" => vec![none()],
         "sleep" => vec![none().with(json!({"timeout": 300}))],
         other => panic!("the command `{other}` has no case here"),
     }
@@ -173,10 +171,12 @@ fn groups() -> Vec<Group> {
         // The two modules named like kinds of the handlers serve those names nowhere else.
         let taken = handlers().iter().chain(&raw()).any(|handler| handler.kind == command);
         let name = if taken { format!("{command}-command") } else { command.clone() };
-        cases.iter_mut().for_each(|case| case.kind.clone_from(&name));
-        groups.push(Group { name, wasm: built(&command), cases: cases.clone() });
-        cases.iter_mut().for_each(|case| case.kind.clone_from(&component));
-        groups.push(Group { name: component.clone(), wasm: built(&component), cases });
+        for (name, file) in [(name, &command), (component.clone(), &component)] {
+            for case in &mut cases {
+                case.kind.clone_from(&name);
+            }
+            groups.push(Group { name, wasm: built(file), cases: cases.clone() });
+        }
     }
     for job in names_in("jobs") {
         groups.push(Group { wasm: built(&job), cases: jobs(&job), name: job });

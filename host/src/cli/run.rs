@@ -184,7 +184,7 @@ fn kind_and_payload<'a>(
             Ok((kind, payload))
         }
         (payload, _) => {
-            let listed: Vec<String> = served.iter().map(|kind| kind.to_string()).collect();
+            let listed: Vec<String> = served.iter().map(ToString::to_string).collect();
             let kind = only.with_context(|| {
                 format!("the module serves several kinds; name one of them before the payload: {}", listed.join(", "))
             })?;

@@ -54,9 +54,9 @@ pub(super) fn check(connection: &Connection, findings: &mut Findings) -> Option<
 
 fn check_version(client: &Client, findings: &mut Findings) {
     let own = env!("CARGO_PKG_VERSION");
-    let described = client.get("/openapi.json").begin("", Vec::new()).and_then(|mut response| {
+    let described = client.get("/openapi.json").begin("", Vec::new()).map(|mut response| {
         let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
-        Ok(body.ok().and_then(|body| serde_json::from_slice::<Description>(&body).ok()))
+        body.ok().and_then(|body| serde_json::from_slice::<Description>(&body).ok())
     });
     match described {
         Ok(Some(Description { info })) if info.version == own => {

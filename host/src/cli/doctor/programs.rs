@@ -40,14 +40,12 @@ pub(super) fn ask(program: &str, arguments: &[&str]) -> Option<String> {
 
 /// The first two numbers of a version, wherever it stands in the text: `go version go1.24.3 linux/amd64` is 1.24.
 pub(super) fn version(text: &str) -> Option<(u32, u32)> {
-    let starts = text.char_indices().filter(|(_, c)| c.is_ascii_digit()).map(|(at, _)| &text[at..]);
-    starts
-        .filter_map(|rest| {
-            let (major, rest) = rest.split_once('.')?;
-            let minor: String = rest.chars().take_while(char::is_ascii_digit).collect();
-            Some((major.parse().ok()?, minor.parse().ok()?))
-        })
-        .next()
+    let mut starts = text.char_indices().filter(|(_, c)| c.is_ascii_digit()).map(|(at, _)| &text[at..]);
+    starts.find_map(|rest| {
+        let (major, rest) = rest.split_once('.')?;
+        let minor: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        Some((major.parse().ok()?, minor.parse().ok()?))
+    })
 }
 
 #[cfg(test)]
