@@ -214,7 +214,8 @@ async fn register(store: &Store, host: HostId, slots: u32) -> anyhow::Result<boo
     }
 }
 
-fn sandbox_options(config: &Config, cores: usize) -> SandboxOptions {
+/// How the sandbox of a host is set up.
+pub(crate) fn sandbox_options(config: &Config, cores: usize) -> SandboxOptions {
     SandboxOptions {
         artifact_dir: config.data_dir.join("artifacts"),
         artifact_use: ArtifactUse::Alone,

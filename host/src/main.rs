@@ -2,9 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use stoker::cli::{self, Cli};
-use stoker::{allocator, sandbox};
+use stoker::{allocator, cli, sandbox};
 
 #[global_allocator]
 static ALLOCATOR: allocator::Allocator = allocator::Allocator;
@@ -15,7 +13,7 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == sandbox::COMPILE_CHILD_SUBCOMMAND) {
         return sandbox::main_of_child();
     }
-    match cli::run(Cli::parse()) {
+    match cli::run(cli::parse()) {
         Ok(code) => code,
         Err(error) => {
             cli::report(&error);

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use stoker::job::{CompiledFrom, Digest, GuestType};
-use stoker::sandbox::{ArtifactSource, CompileError, CompilerProcess, Sandbox, SandboxError, SandboxOptions};
+use stoker::sandbox::{
+    ArtifactSource, ArtifactUse, CompileError, CompilerProcess, Sandbox, SandboxError, SandboxOptions,
+};
 use stoker::system_clock::SystemClock;
 
 struct Given(Bytes);
@@ -23,11 +25,11 @@ impl ArtifactSource for Given {
 fn sandbox(directory: &std::path::Path, wasm: Vec<u8>, memory_bytes: u64, timeout: Duration) -> Sandbox {
     let options = SandboxOptions {
         artifact_dir: directory.to_owned(),
+        artifact_use: ArtifactUse::Alone,
         instances_max: 2,
         memory_bytes_max: 64 << 20,
         guest_threads: 1,
         cached_modules_max: 4,
-        artifact_use: stoker::sandbox::ArtifactUse::Alone,
         compile_timeout: timeout,
         compile_memory_bytes: memory_bytes,
         compiler: CompilerProcess::Path(env!("CARGO_BIN_EXE_stoker").into()),

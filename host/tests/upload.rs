@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use stoker::job::{Clock, Digest, GuestType, ModuleName};
 use stoker::modules::{Activation, Modules, ModulesOptions, Upload, UploadError, Uploaded};
-use stoker::sandbox::{ArtifactSource, CompilerProcess, Sandbox, SandboxError, SandboxOptions};
+use stoker::sandbox::{ArtifactSource, ArtifactUse, CompilerProcess, Sandbox, SandboxError, SandboxOptions};
 use stoker::store::{DeleteModuleResult, Store, StoreOptions, TenantId};
 use stoker::system_clock::SystemClock;
 use tempfile::TempDir;
@@ -40,11 +40,11 @@ impl Host {
         let store = Store::open(&options, Arc::clone(&clock)).expect("a store");
         let options = SandboxOptions {
             artifact_dir: directory.path().join("artifacts"),
+            artifact_use: ArtifactUse::Alone,
             instances_max: 2,
             memory_bytes_max: 64 << 20,
             guest_threads: 1,
             cached_modules_max: 4,
-            artifact_use: stoker::sandbox::ArtifactUse::Alone,
             compile_timeout: Duration::from_mins(1),
             compile_memory_bytes: 1 << 30,
             compiler: CompilerProcess::InProcess,

@@ -27,5 +27,5 @@ pub mod wire;
 
 pub use error::{ApiError, FieldError, ProblemCode};
 pub use router::router;
-pub use serve::serve;
+pub use serve::{OTHER_FILES_MAX, serve};
 pub use state::ApiState;

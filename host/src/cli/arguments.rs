@@ -2,21 +2,17 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{FromArgMatches, Parser, Subcommand};
 
 use super::{
-    backup, cancel, deploy, dev, enqueue, job, jobs, kinds, logs, modules, new, retry, rollback, serve, terminal,
+    backup, cancel, completions, deploy, dev, doctor, enqueue, help, job, jobs, kinds, logs, modules, new, retry,
+    rollback, serve, terminal,
 };
+use crate::config::Settings;
 
 /// Runs background jobs as sandboxed WebAssembly.
 #[derive(Debug, Parser)]
-#[command(
-    name = "stoker",
-    version,
-    arg_required_else_help = true,
-    after_help = "Start with `stoker serve`, then \
-    `stoker deploy FILE` and `stoker enqueue KIND JSON --wait`."
-)]
+#[command(name = "stoker", version, arg_required_else_help = true)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -39,6 +35,14 @@ enum Command {
     Retry(retry::Arguments),
     Cancel(cancel::Arguments),
     Backup(backup::Arguments),
+    Doctor(doctor::Arguments),
+    Completions(completions::Arguments),
+}
+
+/// The command line of this process; one that can't be understood, or asks for help, ends it.
+pub fn parse() -> Cli {
+    let matches = help::command().get_matches();
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
 /// Carries out what the command line asks for. An error is printed by the caller, once.
@@ -59,6 +63,17 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Cancel(arguments) => cancel::run(&arguments),
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Run(arguments) => super::run::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+    }
+}
+
+/// What `stoker serve` would be told by the environment alone; else what is wrong with it.
+pub(super) fn serve_settings() -> Result<Settings, String> {
+    match Cli::try_parse_from(["stoker", "serve"]) {
+        Ok(Cli { command: Command::Serve(arguments) }) => Ok(arguments.settings),
+        Ok(_) => Ok(Settings::default()),
+        Err(error) => Err(error.render().to_string().lines().next().unwrap_or_default().to_owned()),
     }
 }
 

@@ -1,19 +1,22 @@
-//! The command line: one file per subcommand, all but `serve` and `run` clients of the HTTP API. Owns how requests are put and
-//! how answers are shown; decides nothing the API does not decide. Whatever a server sends is escaped before it is
-//! printed, and the exit code is 0 only when what was asked for has happened.
+//! The command line: one file per subcommand; all but `serve`, `run` and those that look at this machine are clients of the
+//! HTTP API. Owns how requests are put and how answers are shown; decides nothing the API does not decide. Whatever a server
+//! or a guest sends is escaped before it is printed, and the exit code is 0 only when what was asked for has happened.
 
 mod advice;
 mod arguments;
 mod backup;
 mod cancel;
 mod client;
+mod completions;
 mod deploy;
 mod dev;
+mod doctor;
 mod each_job;
 mod enqueue;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod fake_host;
+mod help;
 mod job;
 mod job_view;
 mod jobs;
@@ -39,4 +42,4 @@ mod variables;
 mod versions;
 mod wire;
 
-pub use arguments::{Cli, report, run};
+pub use arguments::{Cli, parse, report, run};

@@ -32,10 +32,11 @@ const THREADS: usize = 2;
 /// taken at all (no module, unknown kind, payload that breaks the schema: the same words as a host's), and 2 if the
 /// command line can't be understood.
 ///
-/// With --json, standard output has one object: kind, state (succeeded, retrying, failed, scheduled: the state a job would
-/// have now), output, error {reason, message, detail}, `delay_ms` (until the next attempt), attempt, `max_attempts`,
-/// receipt, logs [{at, level, message}], `logs_dropped`, progress and module {name, digest, type, `size_bytes`}; nothing at all
-/// if the job would not have been taken.
+/// With --json, standard output has one object and nothing else, or nothing at all if the job would not have been taken:
+/// `{kind, state, output, error: {reason, message, detail}, delay_ms, attempt, max_attempts, receipt, logs: [{at, level,
+/// message}], logs_dropped, progress: {done, total, message}, module: {name, digest, type, size_bytes}}`. Its state is the
+/// one a job would have now: succeeded, retrying, failed or scheduled; `delay_ms` is the time until the next execution, if
+/// there is to be one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   stoker run hello.wasm '{\"name\":\"Ada\"}'
@@ -135,8 +136,9 @@ fn refused(refusal: &ApiError) -> anyhow::Error {
 
 fn order(arguments: &Arguments, loaded: &Loaded, project: Option<String>) -> anyhow::Result<Order> {
     let kinds = loaded.kinds();
-    let (kind, payload) = kind_and_payload(arguments.kind.as_deref(), arguments.payload.as_deref(), &kinds)?;
-    let payload = payload::read(payload, if arguments.text { Given::Text } else { Given::Json })?;
+    let given = if arguments.text { Given::Text } else { Given::Json };
+    let (kind, payload) = kind_and_payload(arguments.kind.as_deref(), arguments.payload.as_deref(), given, &kinds)?;
+    let payload = payload::read(payload, given)?;
     Ok(Order {
         kind,
         payload: Bytes::from(String::from(Box::<str>::from(payload))),
@@ -157,17 +159,18 @@ fn order(arguments: &Arguments, loaded: &Loaded, project: Option<String>) -> any
 fn kind_and_payload<'a>(
     first: Option<&'a str>,
     second: Option<&'a str>,
+    given: Given,
     served: &[&KindName],
 ) -> anyhow::Result<(KindName, Option<&'a str>)> {
     let known = |name: &str| served.iter().find(|kind| kind.as_str() == name).map(|kind| (*kind).clone());
     let only = if let [only] = served { Some((*only).clone()) } else { None };
     match (first, second) {
-        (Some(name), payload) if known(name).is_some() || payload.is_some() || is_kind_name(name) => {
+        (Some(name), payload) if known(name).is_some() || payload.is_some() || is_kind_name(name, given) => {
             let kind = known(name).ok_or_else(|| refused(&offline::refuse_kind(name, served)))?;
             Ok((kind, payload))
         }
         (payload, _) => {
-            let listed: Vec<String> = served.iter().map(|kind| kind.to_string()).collect();
+            let listed: Vec<String> = served.iter().map(ToString::to_string).collect();
             let kind = only.with_context(|| {
                 format!("the module serves several kinds; name one of them before the payload: {}", listed.join(", "))
             })?;
@@ -176,9 +179,10 @@ fn kind_and_payload<'a>(
     }
 }
 
-/// Whether it can only be meant as a kind: it could be one, and is no JSON.
-fn is_kind_name(argument: &str) -> bool {
-    argument.parse::<KindName>().is_ok() && serde_json::from_str::<&RawValue>(argument).is_err()
+/// Whether it can only be meant as a kind: it could be one, and could not be a payload.
+fn is_kind_name(argument: &str, given: Given) -> bool {
+    let could_be_payload = given == Given::Text || serde_json::from_str::<&RawValue>(argument).is_ok();
+    argument.parse::<KindName>().is_ok() && !could_be_payload
 }
 
 fn shown(output: &RawValue, raw: bool) -> String {
@@ -212,11 +216,13 @@ mod tests {
             (&two, Some("{}"), None, Err("greet, null")),
             (&two, None, None, Err("greet, null")),
         ] {
-            match (kind_and_payload(first, second, served), expected) {
+            match (kind_and_payload(first, second, Given::Json, served), expected) {
                 (Ok((kind, payload)), Ok(expected)) => assert_eq!((kind.as_str(), payload), expected),
                 (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
                 (got, expected) => panic!("{first:?} {second:?}: {got:?}, wanted {expected:?}"),
             }
         }
+        let text = kind_and_payload(Some("Hello"), None, Given::Text, &one).unwrap();
+        assert_eq!((text.0.as_str(), text.1), ("greet", Some("Hello")));
     }
 }

@@ -73,10 +73,6 @@ fn advice(reason: FailureReason, report: &Report) -> Option<String> {
         FailureReason::HostCallsExceeded => {
             format!("to let it pass here: --settings '{{\"host_calls\":{}}}'", limits.host_calls.saturating_mul(10))
         }
-        FailureReason::Trap | FailureReason::StackOverflow => {
-            "the function it happened in stands in the backtrace, a panic's message among the lines of stderr"
-                .to_owned()
-        }
         FailureReason::CapabilityDenied => {
             "a job has no files, no network and no environment but what its payload and settings bring".to_owned()
         }

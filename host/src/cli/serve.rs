@@ -31,7 +31,7 @@ pub(super) struct Arguments {
     #[arg(long, hide = true)]
     until_stdin_closes: bool,
     #[command(flatten)]
-    settings: Settings,
+    pub(super) settings: Settings,
 }
 
 /// Returns when the host has stopped in order.

@@ -100,12 +100,21 @@ pub(super) fn compiling_engine(space: AddressSpace) -> wasmtime::Result<Engine> 
     Engine::new(&config(space))
 }
 
+fn pooled_engine(options: &SandboxOptions) -> wasmtime::Result<Engine> {
+    let mut pooled = config(AddressSpace::Ample);
+    pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(options)));
+    Engine::new(&pooled)
+}
+
+/// Whether the system gives the address space a host with these options would reserve; else why not.
+pub(super) fn try_to_reserve(options: &SandboxOptions) -> Result<(), String> {
+    pooled_engine(options).map(drop).map_err(|error| format!("{error:#}"))
+}
+
 /// The engine guests run in: instances come from a pool reserved at start, or, where the address space is too small
 /// for one (containers with a limit on it), from the system.
 pub(super) fn running_engine(options: &SandboxOptions) -> Result<(Engine, AddressSpace), SandboxError> {
-    let mut pooled = config(AddressSpace::Ample);
-    pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(options)));
-    match Engine::new(&pooled) {
+    match pooled_engine(options) {
         Ok(engine) => Ok((engine, AddressSpace::Ample)),
         Err(error) => {
             tracing::warn!(

@@ -81,6 +81,11 @@ impl Sandbox {
         })))
     }
 
+    /// Whether the system gives the address space a host with these options would reserve; else why not.
+    pub fn try_to_reserve(options: &SandboxOptions) -> Result<(), String> {
+        engine::try_to_reserve(options)
+    }
+
     /// Starts the guest threads' work: a future that is polled on a guest thread, never on the API's.
     pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         // Nobody joins it: it tells its end by what it does.

@@ -9,7 +9,7 @@ use rustix::fs::{FlockOperation, flock};
 use super::error::OpenError;
 
 /// Stands in the data directory; holds the owner's process id for people.
-const LOCK_FILE: &str = "stoker.lock";
+pub(super) const LOCK_FILE: &str = "stoker.lock";
 
 /// The directory is ours until this is dropped. The kernel frees it when the process dies, however it dies.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use super::error::OpenError;
 use super::mark::{FoundMark, MARK_FILE, Mark, read_mark};
 
 /// Beside the database; holds commits until they are folded in.
-const LOG_FILE: &str = "stoker.db-wal";
+pub(super) const LOG_FILE: &str = "stoker.db-wal";
 /// Made by the sandbox of a host, which starts after the store.
 const ARTIFACTS_DIRECTORY: &str = "artifacts";
 /// Where `SQLite` writes into the header how the file is to be read, and what stands there in a single file.

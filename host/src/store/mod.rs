@@ -7,6 +7,7 @@ mod backup;
 mod cancel;
 mod catalog;
 mod catalog_rows;
+mod checkup;
 mod claim;
 mod claimant;
 mod codec;
@@ -60,6 +61,7 @@ pub(crate) mod tests;
 pub use catalog::{
     Catalog, KindEntry, KindId, ModuleVersionEntry, ModuleVersionId, QUEUES_MAX, QueueId, QueueSettings, TenantId,
 };
+pub use checkup::{Checkup, DatabaseFacts, MarkFacts, Usage, checkup};
 pub use claimant::Claimant;
 pub use error::{OpenError, StoreError};
 pub use facade::{CommitNotice, MODULE_CHUNK_BYTES, Store, StoreOptions};

@@ -104,7 +104,7 @@ impl Report {
         Report {
             kind,
             state,
-            output: output.and_then(raw),
+            output: output.as_deref().and_then(raw),
             error: failure.map(|Failure { reason, message, detail, .. }| ReportedFailure { reason, message, detail }),
             delay_ms: resumes_at.map(|at| whole_ms(at.since(finished_at))),
             attempt,
@@ -142,6 +142,6 @@ fn followed(next: Next) -> Followed {
 }
 
 /// The output, which the sandbox has found to be JSON.
-fn raw(output: Bytes) -> Option<Box<RawValue>> {
-    serde_json::from_slice(&output).ok()
+fn raw(output: &[u8]) -> Option<Box<RawValue>> {
+    serde_json::from_slice(output).ok()
 }

@@ -42,7 +42,7 @@ const SWEEPS_PER_PATIENCE: u32 = 8;
 /// Pause after the system could not give a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// Open files that are not connections.
-const OTHER_FILES_MAX: u64 = 256;
+pub const OTHER_FILES_MAX: u64 = 256;
 
 /// Serves until told to stop, then takes no new connection, ends waits, and lets requests under way finish, unless it
 /// is told to hurry.

@@ -12,4 +12,4 @@ mod standing;
 mod stream;
 mod unread;
 
-pub use accept::serve;
+pub use accept::{OTHER_FILES_MAX, serve};

@@ -1,0 +1,134 @@
+//! What works without a host: `stoker run` as a person sees it, `doctor`, `completions`, `help`.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use serde_json::{Value, json};
+use stoker_tests::{Exited, Guest, TestHost, run_stoker};
+
+/// Runs a subcommand in a folder that also holds what is kept for the next time.
+fn stoker(home: &std::path::Path, args: &[&str], stdin: &str) -> Exited {
+    let cache = home.join("cache").display().to_string();
+    run_stoker(args, &[("XDG_CACHE_HOME", &cache)], home, stdin.as_bytes())
+}
+
+fn json_of(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("not JSON ({error}): {text}"))
+}
+
+/// What `doctor --json` says of one check: levels and messages.
+fn found(said: &Value, check: &str) -> Vec<(String, String)> {
+    let findings = said["findings"].as_array().unwrap().iter().filter(|finding| finding["check"] == check);
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    findings.map(|finding| (text(&finding["level"]), text(&finding["message"]))).collect()
+}
+
+#[test]
+fn a_run_prints_the_output_alone_and_tells_the_rest_beside() {
+    let home = tempfile::tempdir().unwrap();
+    let hello = Guest::Hello.path().display().to_string();
+    let first = stoker(home.path(), &["run", &hello, r#"{"name":"Ada"}"#], "");
+    assert_eq!(first.stdout, "{\"greeting\":\"Hello, Ada!\"}\n", "{}", first.stderr);
+    assert!(first.status.success() && first.stderr.contains("hello succeeded in"), "{}", first.stderr);
+    assert!(first.stderr.contains("fuel ") && first.stderr.contains("module compiled first"), "{}", first.stderr);
+    // The kind may be named; the payload may come from elsewhere; what was compiled is still there.
+    let again = stoker(home.path(), &["run", &hello, "hello", "-"], r#"{"name":"Bob"}"#);
+    assert!(again.stdout.contains("Bob") && !again.stderr.contains("compiled first"), "{again:?}");
+    let cat = Guest::Cat.path().display().to_string();
+    let texts = r#"{"stdin":"text","stdout":"text"}"#;
+    let raw = stoker(home.path(), &["run", &cat, "--text", "plain", "--raw", "--settings", texts], "");
+    assert_eq!(raw.expect_success(), "plain\n");
+}
+
+#[test]
+fn a_run_that_fails_says_why_what_helps_and_what_a_host_would_do() {
+    let home = tempfile::tempdir().unwrap();
+    let handlers = Guest::Handlers.path().display().to_string();
+    let run = |args: &[&str]| {
+        let exited = stoker(home.path(), &[&["run", &handlers], args].concat(), "");
+        assert_eq!((exited.status.code(), exited.stdout.as_str()), (Some(1), ""), "{}", exited.stderr);
+        exited
+    };
+    run(&["busy-loop", "--fuel", "20000000"]).expect_failure(&[
+        "fuel_exhausted",
+        "--fuel 200000000",
+        "would give up at once",
+    ]);
+    run(&["fail-retry"]).expect_failure(&["on purpose", "a host would try again in", "attempt 2 of 10"]);
+    run(&["fail-retry", "--attempt", "3", "--max-attempts", "3"]).expect_failure(&["give up: it was attempt 3 of 3"]);
+    run(&["fail-retry", "--attempt", "4", "--max-attempts", "3"]).expect_failure(&["--max-attempts"]);
+    run(&["snooze", r#"{"until_ms": 4000000000000}"#]).expect_failure(&["run it again in", "no attempt is used"]);
+    let panicked = run(&["panic"]).stderr;
+    assert!(panicked.contains("the guest panics on purpose") && panicked.contains("panic.rs"), "{panicked}");
+    run(&["{}"]).expect_failure(&["several kinds", "busy-loop"]);
+    run(&["fail-retri"]).expect_failure(&["kind_not_found", "did you mean `fail-retry`"]);
+    run(&["echo", "{not json"]).expect_failure(&["not JSON"]);
+    run(&["fail-retry", "--settings", r#"{"tiemout":"5s"}"#]).expect_failure(&["tiemout", "timeout"]);
+    stoker(home.path(), &["run", "missing.wasm"], "").expect_failure(&["missing.wasm"]);
+    stoker(home.path(), &["run", "."], "").expect_failure(&["folder"]);
+}
+
+#[test]
+fn the_doctor_looks_at_a_directory_from_its_first_day_to_its_last() {
+    let home = tempfile::tempdir().unwrap();
+    let nobody = "http://127.0.0.1:1";
+    let said = json_of(&stoker(home.path(), &["doctor", "--json", "--url", nobody], "").stdout);
+    let (level, message) = &found(&said, "data directory")[0];
+    assert!(level == "note" && message.contains("not there yet"), "{said:#}");
+    assert_eq!(found(&said, "host")[0].0, "note", "{said:#}");
+    assert!(!home.path().join("stoker-data").exists(), "it was made");
+
+    let mut host = TestHost::start();
+    let data_dir = host.data_dir().display().to_string();
+    let look = |url: &str| stoker(home.path(), &["doctor", "--json", "--url", url, "--data-dir", &data_dir], "");
+    let said = json_of(&look(host.url()).stdout);
+    assert!(found(&said, "lock")[0].1.contains(&host.pid().to_string()), "{said:#}");
+    assert!(found(&said, "host").iter().all(|(level, _)| level == "ok"), "{said:#}");
+    assert_eq!(found(&said, "database")[0].0, "ok", "{said:#}");
+    assert!(found(&said, "clock")[0].1.contains("as the host's"), "{said:#}");
+    host.terminate();
+    let said = json_of(&look(nobody).stdout);
+    assert!(found(&said, "lock")[0].1.contains("free"), "{said:#}");
+    assert_eq!(found(&said, "mark")[0].0, "ok", "{said:#}");
+
+    std::fs::write(host.data_dir().join("stoker.db"), "no database any more, only words").unwrap();
+    let exited = look(nobody);
+    assert_eq!(exited.status.code(), Some(1));
+    let said = json_of(&exited.stdout);
+    assert_eq!(found(&said, "database")[0].0, "problem", "{said:#}");
+    assert!(said["problems"].as_u64().is_some_and(|problems| problems > 0), "{said:#}");
+    let text = stoker(home.path(), &["doctor", "--url", nobody, "--data-dir", &data_dir], "").stdout;
+    assert!(text.contains("problem database: ") && text.contains("→ restore a backup"), "{text}");
+}
+
+#[test]
+fn the_doctor_reads_the_configuration_a_host_would_have() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("stoker.toml"), "workers = 3\nwokers = 4\n").unwrap();
+    let doctor = |envs: &[(&str, &str)]| {
+        let exited = run_stoker(&["doctor", "--json"], envs, home.path(), b"");
+        (exited.status.code(), json_of(&exited.stdout))
+    };
+    let (code, said) = doctor(&[]);
+    let (level, message) = &found(&said, "configuration")[0];
+    assert!(code == Some(1) && level == "problem" && message.contains("wokers"), "{said:#}");
+    std::fs::write(home.path().join("stoker.toml"), "workers = 3\ndata_dir = \"there\"\n").unwrap();
+    let (_, said) = doctor(&[("STOKER_WORKRES", "4")]);
+    let told = found(&said, "configuration");
+    assert!(told[0].0 == "ok" && told[1].1.contains("did you mean STOKER_WORKERS"), "{said:#}");
+    assert!(found(&said, "cores")[0].1.contains("for 3 attempts"), "{said:#}");
+    assert!(found(&said, "data directory")[0].1.contains("there"), "{said:#}");
+    let (code, said) = doctor(&[("STOKER_WORKERS", "many")]);
+    assert!(code == Some(1) && said.to_string().contains("many"), "{said:#}");
+}
+
+#[test]
+fn completions_know_every_shell_and_what_there_is() {
+    let home = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = stoker(home.path(), &["completions", shell], "").expect_success();
+        assert!(script.contains("doctor") && script.contains("max-attempts"), "{shell}: {script}");
+    }
+    stoker(home.path(), &["completions", "tcsh"], "").expect_failure(&["bash", "zsh"]);
+    let help = stoker(home.path(), &["help"], "").expect_success();
+    assert!(help.contains("Write handlers:") && help.contains("First steps:"), "{help}");
+    assert_eq!(json!(help), json!(stoker(home.path(), &["--help"], "").expect_success()));
+}
