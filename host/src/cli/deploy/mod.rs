@@ -13,5 +13,4 @@ pub(super) use command::{Arguments, run};
 pub(super) use settings::set_for_project;
 pub(super) use shown::{broken_jobs, broken_rows, changes_rows};
 // For who deploys on every change.
-#[allow(unused_imports)]
 pub(super) use steps::{Deployment, deploy};

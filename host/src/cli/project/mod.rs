@@ -14,6 +14,5 @@ pub(in crate::cli) use built::Built;
 pub(in crate::cli) use process::{BuildInterrupted, Interrupt};
 pub(in crate::cli) use resolve::Project;
 // What `deploy` and `run` call.
-#[allow(unused_imports)]
 pub(in crate::cli) use resolve::resolve;
 pub(in crate::cli) use toolchain::{C_ADVICE, GO_ADVICE, answers, has_c_for_wasm, has_zig};

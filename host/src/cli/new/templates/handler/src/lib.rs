@@ -3,9 +3,8 @@
 //! Every attempt runs in a fresh sandbox, so nothing stays in memory from one job to the next. A job
 //! may run more than once: towards other systems use `context.job_id()` as the idempotency key.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use stoker_sdk::{Context, Failure, handler};
+use stoker_sdk::{Context, Failure, JsonSchema, handler};
 
 /// The payload of a job.
 ///
