@@ -289,7 +289,9 @@ fn assert_refused_alike(host: &TestHost, problem: &Value, wasm: &Path, args: &[&
     let mut words: Vec<String> = places.iter().map(|place| place["message"].as_str().unwrap().to_owned()).collect();
     words.extend(places.iter().map(|place| place["pointer"].as_str().unwrap().to_owned()));
     if places.is_empty() {
-        words.push(word("detail"));
+        // Whether an endless `describe` runs out of fuel or of time first depends on what else the machine does.
+        let detail = word("detail");
+        words.push(detail.split_once(", which is fixed").map_or(detail.clone(), |(_, help)| help.to_owned()));
     }
     for words in words {
         assert!(exited.stderr.contains(&words), "{}\nwanted: {words}", exited.stderr);
