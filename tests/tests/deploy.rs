@@ -107,6 +107,7 @@ fn a_kind_that_jobs_need_is_not_dropped_unless_forced() {
     // Whoever comes first keeps the kind.
     let taken = built(&host, "taken", [KindOf::any("keep")], "3");
     stoker(&host, &["deploy", &taken]).expect_failure(&["kind_owned", "`m`", "what to do"]);
+    host.get("/v1/modules/taken").expect_problem(404);
 }
 
 #[test]

@@ -103,13 +103,13 @@ impl Told {
     fn news(&mut self, logs: &[AttemptLog], executions: &[Execution]) -> Vec<News> {
         let mut news = Vec::new();
         let mut numbers: Vec<i64> = logs.iter().map(|log| log.execution).collect();
-        numbers.extend(executions.iter().map(|execution| execution.execution));
+        numbers.extend(executions.iter().map(|execution| execution.number));
         numbers.sort_unstable();
         numbers.dedup();
         let ended_before = self.ended;
         for number in numbers.into_iter().filter(|number| *number > ended_before) {
             let log = logs.iter().find(|log| log.execution == number);
-            let ended = executions.iter().find(|execution| execution.execution == number);
+            let ended = executions.iter().find(|execution| execution.number == number);
             if let Some(log) = log {
                 let printed = self.lines.entry(number).or_default();
                 for logged in log.lines.iter().skip(*printed) {
@@ -194,16 +194,19 @@ mod tests {
         AttemptLog { execution, attempt, lines: lines.iter().map(line).collect(), dropped: 0 }
     }
 
-    fn ended(execution: i64, attempt: u32) -> Execution {
-        Execution { execution, attempt, outcome: "failed".to_owned(), ..Execution::default() }
+    fn ended(number: i64, attempt: u32) -> Execution {
+        Execution { number, attempt, outcome: "failed".to_owned(), ..Execution::default() }
+    }
+
+    fn word(piece: &News) -> &str {
+        match piece {
+            News::Line(_, logged) => &logged.message,
+            News::Dropped(..) => "dropped",
+            News::Ended(..) => "ended",
+        }
     }
 
     fn words(news: &[News]) -> Vec<&str> {
-        let word = |piece| match piece {
-            &News::Line(_, ref logged) => logged.message.as_str(),
-            &News::Dropped(..) => "dropped",
-            &News::Ended(..) => "ended",
-        };
         news.iter().map(word).collect()
     }
 

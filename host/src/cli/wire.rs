@@ -91,7 +91,8 @@ pub(super) struct Receipt {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Execution {
-    pub(super) execution: i64,
+    #[serde(rename = "execution")]
+    pub(super) number: i64,
     pub(super) attempt: u32,
     pub(super) outcome: String,
     pub(super) error: Option<JobError>,

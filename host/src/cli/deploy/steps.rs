@@ -55,7 +55,13 @@ pub(in crate::cli) fn deploy(
     let answer = answer?;
     let created = answer.status == 201;
     let module: Deployed = answer.parse()?;
-    let Activation { changes, changes_json, module_json } = activate_checked(client, name, module.digest, force)?;
+    let activation = activate_checked(client, name, module.digest, force);
+    if created && matches!(&activation, Err(ClientError::Problem(problem)) if problem.code == "kind_owned") {
+        // It can't become active under this name, and nobody asked to keep it. Should that fail it is only clutter.
+        let delete = client.call(Method::DELETE, &format!("/v1/modules/{name}/versions/{}", module.digest));
+        let _clutter = delete.send();
+    }
+    let Activation { changes, changes_json, module_json } = activation?;
     let activated = module_json.is_some();
     let module_json = match module_json {
         Some(active) => active,

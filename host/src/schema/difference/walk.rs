@@ -213,8 +213,8 @@ impl<'a> Walk<'a> {
         for (was, is, how) in [(before, after, "is required now"), (after, before, "is optional now")] {
             let names = is.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
             let unnamed = |name: &&str| {
-                let named = |reading: &Reading<'_>| reading.properties().is_some_and(|all| all.contains_key(*name));
-                !was.requires(name) && !named(before) && !named(after)
+                let describes = |reading: &Reading<'_>| reading.properties().is_some_and(|all| all.contains_key(*name));
+                !was.requires(name) && !describes(before) && !describes(after)
             };
             for name in names.filter(unnamed) {
                 self.path.push(name.to_owned());
