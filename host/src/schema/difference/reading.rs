@@ -68,6 +68,11 @@ impl<'a> Document<'a> {
 
     /// Reads a place.
     pub(super) fn read(self, schema: &'a Value) -> Reading<'a> {
+        self.read_within(schema, REFERENCES_MAX)
+    }
+
+    /// `steps_left`: through alternatives, which may lead back to where they stand.
+    fn read_within(self, schema: &'a Value, steps_left: usize) -> Reading<'a> {
         let schema = self.resolve(schema);
         let at = std::ptr::from_ref(schema).addr();
         let Some(map) = schema.as_object() else {
@@ -86,20 +91,20 @@ impl<'a> Document<'a> {
         }
         for keyword in ["oneOf", "anyOf"] {
             if let Some(alternatives) = map.get(keyword).and_then(Value::as_array) {
-                self.read_alternatives(alternatives, &mut reading);
+                self.read_alternatives(alternatives, &mut reading, steps_left);
             }
         }
         reading
     }
 
-    fn read_alternatives(self, alternatives: &'a [Value], reading: &mut Reading<'a>) {
+    fn read_alternatives(self, alternatives: &'a [Value], reading: &mut Reading<'a>, steps_left: usize) {
         let resolved: Vec<&Value> = alternatives.iter().map(|alternative| self.resolve(alternative)).collect();
         let (nulls, others): (Vec<&Value>, Vec<&Value>) =
             resolved.into_iter().partition(|schema| schema.get("type").and_then(Value::as_str) == Some("null"));
         // `X or null` is X, which may be null.
-        if let ([only], false) = (others.as_slice(), nulls.is_empty()) {
+        if let ([only], false, Some(steps_left)) = (others.as_slice(), nulls.is_empty(), steps_left.checked_sub(1)) {
             let at = reading.at;
-            *reading = Reading { takes_null: true, at, ..self.read(only) };
+            *reading = Reading { takes_null: true, at, ..self.read_within(only, steps_left) };
             return;
         }
         let values: Option<Vec<&Value>> =

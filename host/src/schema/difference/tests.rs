@@ -149,6 +149,8 @@ fn a_type_that_has_itself_as_a_part_ends() {
     assert_eq!(said(&tree("string"), &tree("integer")), ["`leaf` was a string, is an integer now"]);
     let endless = json!({"$ref": "#/$defs/A", "$defs": {"A": {"$ref": "#/$defs/A"}}});
     assert!(!said(&endless, &json!({"type": "string"})).is_empty());
+    let itself_or_null = json!({"anyOf": [{"$ref": "#"}, {"type": "null"}]});
+    assert!(!said(&itself_or_null, &json!({"type": "string"})).is_empty());
 }
 
 #[test]
