@@ -94,6 +94,20 @@ impl Guest {
         }
     }
 
+    /// What lies in `jobs/`.
+    pub const EXAMPLES: [Guest; 6] =
+        [Guest::Hello, Guest::Thumbnail, Guest::CsvReport, Guest::Markdown, Guest::Checksum, Guest::Words];
+
+    /// Its folder in `jobs/`.
+    pub fn folder(self) -> Option<&'static str> {
+        match self {
+            Guest::Checksum => Some("checksum-c"),
+            Guest::Words => Some("words-go"),
+            example if Guest::EXAMPLES.contains(&example) => Some(example.module_name()),
+            _ => None,
+        }
+    }
+
     /// Where it is.
     pub fn path(self) -> PathBuf {
         let folder = std::env::var_os("STOKER_GUESTS").map_or_else(|| target_dir().join("guests"), PathBuf::from);

@@ -179,6 +179,9 @@ fn modules(tour: &Tour) {
     tour.ask("get", download, &wasm, &etag, None).expect_status(304);
     let never = format!("/v1/modules/print/versions/sha256:{}/wasm", "0".repeat(64));
     tour.get(download, &never).expect_problem(404);
+    let changes = "/v1/modules/{name}/versions/{digest}/changes";
+    tour.get(changes, &wasm.replace("/wasm", "/changes")).expect_status(200);
+    tour.get(changes, &never.replace("/wasm", "/changes")).expect_problem(404);
 
     let activate = "/v1/modules/{name}/activate";
     tour.post(activate, "/v1/modules/print/activate", &json!({"digest": digest})).expect_status(200);

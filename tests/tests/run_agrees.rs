@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use stoker_tests::{Exited, Guest, TestHost, run_stoker, state_of, workspace_root};
+use stoker_tests::{Exited, Guest, TestHost, project_settings, run_stoker, state_of, workspace_root};
 
 /// More than any guest here uses before its time is up.
 const FUEL_AMPLE: u64 = 1_000_000_000_000;
@@ -142,8 +142,28 @@ fn jobs(name: &str) -> Vec<Case> {
                 case("thumbnail", json!({"image": "not base64 !!!"})),
             ]
         }
+        "csv-report" => {
+            let report = |bad_rows: &str| json!({"csv": "a,n\nx,1\ny,one\nx,2.5\n", "group_by": ["a"], "sum": ["n"], "bad_rows": bad_rows});
+            vec![case("csv.report", report("skip")), case("csv.report", report("fail"))]
+        }
+        "markdown" => {
+            vec![case("markdown", json!("# Hi\n\n<b>bold</b>")).with(project_settings("jobs/markdown"))]
+        }
+        "checksum-c" => {
+            let settings = || project_settings("jobs/checksum-c");
+            vec![
+                case("checksum", json!("abc")).with(settings()),
+                case("checksum", json!("abc")).with(with_args(settings(), &["--no-such-option"])),
+            ]
+        }
+        "words-go" => vec![case("words", json!("to be or not to be")).with(project_settings("jobs/words-go"))],
         other => panic!("the example `{other}` has no case here"),
     }
+}
+
+fn with_args(mut settings: Value, args: &[&str]) -> Value {
+    settings["args"] = json!(args);
+    settings
 }
 
 /// Names of the entries of a folder of the workspace, without an ending.
@@ -178,8 +198,14 @@ fn groups() -> Vec<Group> {
             groups.push(Group { name, wasm: built(file), cases: cases.clone() });
         }
     }
-    for job in names_in("jobs") {
-        groups.push(Group { wasm: built(&job), cases: jobs(&job), name: job });
+    for job in names_in("jobs").into_iter().filter(|job| workspace_root().join("jobs").join(job).is_dir()) {
+        let cases = jobs(&job);
+        let guest = Guest::EXAMPLES.into_iter().find(|guest| guest.folder() == Some(job.as_str()));
+        let guest = guest.unwrap_or_else(|| panic!("`{job}` is not among Guest::EXAMPLES"));
+        // Where there is a compiler for it.
+        if guest.wasm_if_compiled().is_some() {
+            groups.push(Group { name: guest.module_name().to_owned(), wasm: guest.path(), cases });
+        }
     }
     groups
 }

@@ -94,7 +94,6 @@ fn a_new_handler_is_deployed_at_every_change_that_builds() {
 }
 
 #[test]
-#[ignore = "needs `stoker_sdk::testing` and `stoker run`"]
 fn the_tests_of_a_new_handler_pass() {
     let folder = new_project("scaffold-tested", &[]);
     cargo_test(&folder, &[]);

@@ -27,6 +27,7 @@ const FAILED_LOOKS_MAX: u32 = 240;
 #[command(after_help = "Examples:
   stoker enqueue hello '{\"name\":\"Ada\"}' --wait
   stoker enqueue thumbnail @request.json --tag import --delay 5m
+  ID=$(stoker enqueue hello '{\"name\":\"Ada\"}' --quiet); stoker logs -f $ID
   cat page.md | stoker enqueue pulldown-cmark --text - --wait --raw > page.html")]
 pub(super) struct Arguments {
     /// What to run
@@ -43,6 +44,9 @@ pub(super) struct Arguments {
     /// With --wait: print an output that is a string as it is, without quotes
     #[arg(long, requires = "wait", conflicts_with = "json")]
     raw: bool,
+    /// Print the job's id, and nothing else
+    #[arg(long, short, conflicts_with_all = ["wait", "json"])]
+    quiet: bool,
     /// Run it so much later
     #[arg(long, value_name = "DURATION")]
     delay: Option<Span>,
@@ -161,6 +165,8 @@ fn show(arguments: &Arguments, answer: &Answer, job: &Job) -> anyhow::Result<Exi
     let succeeded = job.state == "succeeded";
     if arguments.connection.json {
         answer.print()?;
+    } else if arguments.quiet {
+        terminal::print(&line(&job.id))?;
     } else if arguments.wait.is_none() {
         let colours = Colours::of_stdout();
         terminal::print(&format!("{} {}", colours.paint(Tone::Strong, &line(&job.id)), line(&job.state)))?;

@@ -16,10 +16,11 @@ const GROUPS: [(&str, &[&str]); 4] = [
 
 const FIRST_STEPS: &str = "\
 First steps:
-  stoker run hello.wasm '{\"name\":\"Ada\"}'             one job, here, without a host
+  stoker new greet; cd greet; cargo test             a handler of your own, and its tests
+  stoker run . '{\"name\":\"Ada\"}'                    one job of it, here, without a host
   stoker serve                                       a host, its data in ./stoker-data
-  stoker deploy hello.wasm                           in another terminal: the module on it
-  stoker enqueue hello '{\"name\":\"Ada\"}' --wait       a job, and its output
+  stoker deploy                                      in another terminal: the handler on it
+  stoker enqueue greet '{\"name\":\"Ada\"}' --wait       a job, and its output
   stoker jobs --state failed                         what went wrong; `stoker job ID` says why
 
 `stoker help COMMAND` explains a command, with examples. Every command takes --json.

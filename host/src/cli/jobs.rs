@@ -22,6 +22,7 @@ const PAGES_MAX: usize = 1_000;
 #[command(after_help = "Examples:
   stoker jobs --state failed
   stoker jobs --since 10m --module mail
+  stoker retry $(stoker jobs --state failed --kind email.send --quiet)
   stoker jobs --kind email.send --tag import --limit 100 --json")]
 pub(super) struct Arguments {
     /// Only in this state: scheduled, blocked, ready, running, retrying, succeeded, failed or cancelled
@@ -48,6 +49,9 @@ pub(super) struct Arguments {
     /// So many at most
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=JOBS_MAX))]
     limit: u16,
+    /// Print their ids, and nothing else
+    #[arg(long, short, conflicts_with = "json")]
+    quiet: bool,
     /// Where the page before ended
     #[arg(long)]
     cursor: Option<String>,
@@ -75,10 +79,17 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if page.items.is_empty() {
-        terminal::remark("no such jobs");
+        if !arguments.quiet {
+            terminal::remark("no such jobs");
+        }
     } else {
         let jobs: Vec<Job> = page.items.iter().map(|job| serde_json::from_str(job.get())).collect::<Result<_, _>>()?;
-        terminal::print(&jobs_table(&jobs, Colours::of_stdout()))?;
+        if arguments.quiet {
+            let ids: String = jobs.iter().map(|job| format!("{}\n", line(&job.id))).collect();
+            terminal::print(&ids)?;
+        } else {
+            terminal::print(&jobs_table(&jobs, Colours::of_stdout()))?;
+        }
     }
     if let Some(cursor) = &page.next_cursor {
         terminal::remark(&format!("more with --cursor {}", line(cursor)));

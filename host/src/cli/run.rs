@@ -86,7 +86,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let mut say = |command: &str| terminal::remark(&format!("$ {command}"));
+    let mut say = |command: &str| terminal::remark(command);
     let built = project::resolve(&arguments.target, arguments.name.as_ref(), &mut say)?;
     let report = tried(arguments, &built)?;
     if arguments.json {

@@ -92,6 +92,8 @@ fn jobs_met(kind: &KindDifference) -> Option<String> {
     match (kind.change.as_str(), unfinished, checked, refused) {
         ("unchanged", ..) | (_, 0, ..) => None,
         ("removed", ..) => Some(format!("{have} not ended, and would wait as no_handler")),
+        (_, 1, 1, 0) => Some(format!("{have} not ended; its payload still fits")),
+        (_, 1, 1, _) => Some(format!("{have} not ended; its payload would be refused")),
         (_, _, 0, _) => Some(format!("{have} not ended")),
         (_, _, _, 0) => Some(format!("{have} not ended; the payloads of {} still fit", of(checked, unfinished))),
         (_, _, _, refused) => {
