@@ -68,7 +68,9 @@ fn the_tour_goes_as_the_readme_says() {
 
     let mut host = TestHost::builder().leaves_work_behind().start();
     let folder = tempfile::tempdir().unwrap();
-    let script: String = steps.iter().map(|step| format!("{}printf '\\n{BORDER} %s\\n' $?\n", step.commands)).collect();
+    let script: Vec<String> =
+        steps.iter().map(|step| format!("{}printf '\\n{BORDER} %s\\n' $?", step.commands)).collect();
+    let script = script.join("\n");
     let binary = stoker_binary();
     let path = format!("{}:{}", binary.parent().unwrap().display(), std::env::var("PATH").unwrap());
     let output = Command::new("bash")

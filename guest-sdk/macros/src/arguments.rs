@@ -94,9 +94,8 @@ fn setting(name: &Ident, word: &str, input: ParseStream) -> Result<Value> {
             words.iter().map(checked_reason).collect::<Result<Vec<_>>>()?.into()
         }
         "timeout" => timeout(input)?.into(),
-        "fuel" => integer(input, 1, u64::MAX)?.into(),
+        "fuel" | "host_calls" => integer(input, 1, u64::MAX)?.into(),
         "memory" | "output" | "logs" => size(input)?.into(),
-        "host_calls" => integer(input, 1, u64::MAX)?.into(),
         _ => return Err(syn::Error::new(name.span(), unknown(word))),
     })
 }

@@ -50,7 +50,11 @@ impl JsonError {
                     }
                     place.push_str(key);
                 }
-                Step::Index(index) => place.push_str(&format!("[{index}]")),
+                Step::Index(index) => {
+                    place.push('[');
+                    place.push_str(&index.to_string());
+                    place.push(']');
+                }
             }
         }
         place

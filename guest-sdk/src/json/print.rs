@@ -49,6 +49,7 @@ pub(crate) fn escape_into(out: &mut String, text: &str) {
 /// Where a value goes.
 pub(super) struct Out<'a>(&'a mut String);
 
+#[allow(clippy::unnecessary_wraps)] // they end what serde wants a result of
 impl Out<'_> {
     fn display(self, value: impl fmt::Display) -> Result<(), JsonError> {
         // A String takes everything.
@@ -101,6 +102,7 @@ impl<'a> Items<'a> {
         value.serialize(Out(self.out)).map_err(|error| error.below_key(key.to_owned()))
     }
 
+    #[allow(clippy::unnecessary_wraps)] // it ends what serde wants a result of
     fn finish(self) -> Result<(), JsonError> {
         self.out.push_str(self.end);
         Ok(())

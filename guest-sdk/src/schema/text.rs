@@ -35,6 +35,9 @@ fn find(text: &str, wanted: &str) -> Option<usize> {
     text.as_bytes().windows(wanted.len()).position(|window| window == wanted.as_bytes())
 }
 
+/// Writes the schema of a type.
+type Write = fn(&mut SchemaText);
+
 /// A JSON Schema being written; see [`JsonSchema::write`](crate::JsonSchema::write).
 #[derive(Debug)]
 pub struct SchemaText {
@@ -194,9 +197,9 @@ impl SchemaText {
         for (name, is_required) in members {
             if *is_required {
                 if begin == "," {
-                    self.text.push(',')
+                    self.text.push(',');
                 } else {
-                    self.members(begin)
+                    self.members(begin);
                 }
                 begin = ",";
                 escape_into(&mut self.text, name);
@@ -209,7 +212,7 @@ impl SchemaText {
 
     /// Adds what a flattened field allows: every one of these holds for the object as a whole.
     #[doc(hidden)]
-    pub fn flattened(&mut self, fields: &[(fn(&mut SchemaText), bool)]) {
+    pub fn flattened(&mut self, fields: &[(Write, bool)]) {
         let mut all = String::new();
         for (write, can_be_absent) in fields {
             let members = self.aside(*write);

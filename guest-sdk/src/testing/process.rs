@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_program_is_fed_and_heard() {
-        let ended = run(Command::new("sh").args(["-c", "cat; echo no >&2; exit 3"]), "yes", Duration::from_secs(60));
+        let ended = run(Command::new("sh").args(["-c", "cat; echo no >&2; exit 3"]), "yes", Duration::from_mins(1));
         let Ended { status, stdout, stderr } = ended.unwrap();
         assert_eq!((status.code(), stdout.as_str(), stderr.as_str()), (Some(3), "yes", "no\n"));
     }

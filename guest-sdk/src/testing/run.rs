@@ -86,9 +86,9 @@ impl Run {
                 let error = self.error.as_ref().map_or_else(String::new, |error| {
                     format!(": {} ({})\n{}", error.message, error.reason, error.detail.as_deref().unwrap_or_default())
                 });
-                let logs: String =
-                    self.logs.iter().map(|line| format!("  {} {}\n", line.level, line.message)).collect();
-                panic!("the run ended as `{}`{error}\nits log:\n{logs}", self.state)
+                let logs: Vec<String> =
+                    self.logs.iter().map(|line| format!("  {} {}", line.level, line.message)).collect();
+                panic!("the run ended as `{}`{error}\nits log:\n{}", self.state, logs.join("\n"))
             }
         }
     }

@@ -12,7 +12,7 @@ use super::process::{ProcessError, run};
 use super::run::{Refused, Run};
 
 /// More than any module takes to compile and any job may run by default.
-const RUN_TIME_MAX: Duration = Duration::from_secs(300);
+const RUN_TIME_MAX: Duration = Duration::from_mins(5);
 
 /// A built module in the real sandbox: the same limits, schemas and reasons as on a server, without a server.
 ///

@@ -85,8 +85,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     } else {
         let jobs: Vec<Job> = page.items.iter().map(|job| serde_json::from_str(job.get())).collect::<Result<_, _>>()?;
         if arguments.quiet {
-            let ids: String = jobs.iter().map(|job| format!("{}\n", line(&job.id))).collect();
-            terminal::print(&ids)?;
+            let ids: Vec<_> = jobs.iter().map(|job| line(&job.id)).collect();
+            terminal::print(&ids.join("\n"))?;
         } else {
             terminal::print(&jobs_table(&jobs, Colours::of_stdout()))?;
         }

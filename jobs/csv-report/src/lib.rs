@@ -6,9 +6,8 @@ mod totals;
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use stoker_sdk::{Context, Failure, handler};
+use stoker_sdk::{Context, Failure, JsonSchema, handler};
 
 use table::{BadRow, Table};
 use totals::Totals;

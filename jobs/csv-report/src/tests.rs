@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+use stoker_sdk::testing::FakeHost;
+
 use super::*;
 
 const SALES: &str = "\
@@ -116,6 +118,6 @@ fn what_was_asked_wrong_is_told_with_what_there_is() {
 
 #[test]
 fn a_cancelled_job_stops_at_the_next_report() {
-    let cancelled = report(&Context::for_test().with_cancellation(), input(SALES, &["region"], &[]));
+    let cancelled = report(&FakeHost::new().cancelled().context(), input(SALES, &["region"], &[]));
     assert_eq!(cancelled, Err(Failure::retry("cancelled after 0 rows")));
 }

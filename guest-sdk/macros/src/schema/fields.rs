@@ -48,10 +48,7 @@ fn is_skipped(field: &Field<'_>, side: Side) -> bool {
 /// The type whose schema a field has.
 fn schema_type(field: &Field<'_>, attributes: &Attributes) -> TokenStream {
     let own = field.ty;
-    match &attributes.with {
-        Some(with) => quote! { #with },
-        None => quote! { #own },
-    }
+    attributes.with.as_ref().map_or_else(|| quote! { #own }, |with| quote! { #with })
 }
 
 /// One value: its own words, then its type's schema.

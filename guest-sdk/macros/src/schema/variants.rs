@@ -78,23 +78,21 @@ fn tagged(variant: &Variant<'_>, tag: &TagType, around: Around) -> Result<TokenS
                 schema.raw(#end);
             })
         }
-        TagType::Internal { tag } => match (variant.style, variant.fields.first()) {
-            (Style::Newtype, Some(field)) => {
+        TagType::Internal { tag } => {
+            if let (Style::Newtype, Some(field)) = (variant.style, variant.fields.first()) {
                 let has_tag =
                     format!("\"type\":\"object\",\"properties\":{{{0}:{is_name}}},\"required\":[{0}]", quoted(tag));
                 let value = one(field)?;
-                Ok(quote! {
+                return Ok(quote! {
                     schema.members(#has_tag);
                     schema.members("\"allOf\":[");
                     schema.nested("{", |schema| { #value });
                     schema.raw("]");
-                })
+                });
             }
-            _ => {
-                let around = Around { has_default: false, ..around };
-                content(Style::Struct, &variant.fields, around, Some((tag, name)))
-            }
-        },
+            let around = Around { has_default: false, ..around };
+            content(Style::Struct, &variant.fields, around, Some((tag, name)))
+        }
         TagType::Adjacent { tag, content } => {
             let (tag, key) = (quoted(tag), quoted(content));
             let closed = if around.denies_unknown { ",\"additionalProperties\":false" } else { "" };

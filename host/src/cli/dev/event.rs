@@ -134,9 +134,9 @@ fn text(event: &Event, colours: Colours) -> String {
             let size = quantities::bytes(*size_bytes);
             let head = if *is_new { "deployed" } else { "unchanged" };
             let what = format!("{} {digest} · {size} · kinds: {}", line(module), kinds.join(", "));
-            let changes: String =
-                changes.iter().filter(|row| !row.is_empty()).map(|row| format!("\n  {row}")).collect();
-            headed(Tone::Good, head, &format!("{what}{changes}"))
+            let changes = changes.iter().filter(|row| !row.is_empty()).map(String::as_str);
+            let rows: Vec<&str> = std::iter::once(what.as_str()).chain(changes).collect();
+            headed(Tone::Good, head, &rows.join("\n  "))
         }
         Event::Try { command } => headed(Tone::Strong, "try", &line(command)),
         Event::Note { message } => headed(Tone::Notable, "note:", &block(message)),
