@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use http::{Method, Request, Response, Uri};
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Connector as _, DefaultConnector};
 use ureq::{Agent, AsSendBody, Body, SendBody};
@@ -15,6 +16,7 @@ use ureq::{Agent, AsSendBody, Body, SendBody};
 use super::problem::Problem;
 use super::terminal;
 use super::transport::AnswerSeeker;
+use super::wire::Page;
 
 /// Longest time to find and reach the host.
 const CONNECT_MS_MAX: u64 = 5_000;
@@ -195,6 +197,21 @@ impl Client {
     /// `GET path`.
     pub(super) fn get(&self, path: &str) -> Call<'_> {
         self.call(Method::GET, path)
+    }
+
+    /// A list that comes in pages of at most `limit`, as one page; what is past `pages_max` of them is left for its cursor.
+    pub(super) fn pages(&self, path: &str, limit: usize, pages_max: usize) -> Result<Page<Box<RawValue>>, ClientError> {
+        let mut all: Page<Box<RawValue>> = Page { items: Vec::new(), next_cursor: None };
+        for _ in 0..pages_max {
+            let call = self.get(path).query("limit", Some(&limit.to_string()));
+            let mut page: Page<Box<RawValue>> = call.query("cursor", all.next_cursor.as_deref()).send()?.parse()?;
+            all.items.append(&mut page.items);
+            all.next_cursor = page.next_cursor;
+            if all.next_cursor.is_none() {
+                break;
+            }
+        }
+        Ok(all)
     }
 
     /// `POST path`.

@@ -1,6 +1,5 @@
 //! `stoker enqueue`: put a job in the queue, and wait for its end if asked.
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -172,7 +171,8 @@ fn show(arguments: &Arguments, answer: &Answer, job: &Job) -> anyhow::Result<Exi
         terminal::print(&format!("{} {}", colours.paint(Tone::Strong, &line(&job.id)), line(&job.state)))?;
     } else if succeeded {
         terminal::remark(&format!("{} succeeded{}", line(&job.id), cost(job)));
-        terminal::print(&output(job, arguments.raw))?;
+        let json = job.output.as_ref().map_or("null", |output| output.get());
+        terminal::print(&terminal::output(json, arguments.raw))?;
     }
     if arguments.wait.is_none() || succeeded {
         return Ok(ExitCode::SUCCESS);
@@ -186,15 +186,6 @@ fn cost(job: &Job) -> String {
     let run =
         job.receipt.as_ref().map_or_else(String::new, |receipt| format!(" in {}", quantities::micros(receipt.run_us)));
     if job.attempt > 1 { format!("{run} (attempt {})", job.attempt) } else { run }
-}
-
-fn output(job: &Job, raw: bool) -> String {
-    let json = job.output.as_ref().map_or("null", |output| output.get());
-    if raw && let Ok(text) = serde_json::from_str::<String>(json) {
-        // Asked for as it is; harmless where a person would see it, untouched where a program reads it.
-        return if std::io::stdout().is_terminal() { terminal::block(&text).into_owned() } else { text };
-    }
-    terminal::json(json).into_owned()
 }
 
 fn unsuccessful(job: &Job) -> String {
@@ -303,8 +294,8 @@ mod tests {
         ");
         insta::assert_snapshot!(unsuccessful(&job(r#"{"id":"job_1","state":"retrying"}"#)),
             @"job_1 is still retrying; see `stoker job job_1`");
-        assert_eq!(output(&job(r#"{"output":"a\nb"}"#), true), "a\nb");
-        assert_eq!(output(&job(r#"{"output":{"n":1.0}}"#), true), r#"{"n":1.0}"#);
+        assert_eq!(terminal::output(job(r#"{"output":"a\nb"}"#).output.unwrap().get(), true), "a\nb");
+        assert_eq!(terminal::output(job(r#"{"output":{"n":1.0}}"#).output.unwrap().get(), true), r#"{"n":1.0}"#);
         assert_eq!(cost(&job(r#"{"attempt":2,"receipt":{"run_us":3100}}"#)), " in 3.1 ms (attempt 2)");
     }
 }

@@ -5,13 +5,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use http::Method;
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::client::{Answer, Client, ClientError, Connection};
 use super::table::table;
 use super::terminal::{self, Colours, Tone, json, line};
-use super::wire::{Kind, Page};
+use super::wire::Kind;
 use crate::job::KindName;
 
 /// Kinds the host lists at once.
@@ -96,20 +95,7 @@ fn merged(
 }
 
 fn list(client: &Client, as_json: bool) -> anyhow::Result<()> {
-    let mut all: Page<Box<RawValue>> = Page { items: Vec::new(), next_cursor: None };
-    for _ in 0..PAGES_MAX {
-        let answer = client
-            .get("/v1/kinds")
-            .query("limit", Some(&PAGE_KINDS_MAX.to_string()))
-            .query("cursor", all.next_cursor.as_deref())
-            .send()?;
-        let mut page: Page<Box<RawValue>> = answer.parse()?;
-        all.items.append(&mut page.items);
-        all.next_cursor = page.next_cursor;
-        if all.next_cursor.is_none() {
-            break;
-        }
-    }
+    let all = client.pages("/v1/kinds", PAGE_KINDS_MAX, PAGES_MAX)?;
     if as_json {
         terminal::print(&terminal::json(&serde_json::to_string(&all)?))?;
         return Ok(());

@@ -56,21 +56,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 fn modules(client: &Client) -> Result<Page<Box<RawValue>>, ClientError> {
-    let mut all: Page<Box<RawValue>> = Page { items: Vec::new(), next_cursor: None };
-    for _ in 0..PAGES_MAX {
-        let answer = client
-            .get("/v1/modules")
-            .query("limit", Some(&PAGE_MODULES_MAX.to_string()))
-            .query("cursor", all.next_cursor.as_deref())
-            .send()?;
-        let mut page: Page<Box<RawValue>> = answer.parse()?;
-        all.items.append(&mut page.items);
-        all.next_cursor = page.next_cursor;
-        if all.next_cursor.is_none() {
-            break;
-        }
-    }
-    Ok(all)
+    client.pages("/v1/modules", PAGE_MODULES_MAX, PAGES_MAX)
 }
 
 fn modules_table(modules: &[Deployed], colours: Colours) -> String {

@@ -1,6 +1,5 @@
 //! `stoker run`: one execution of one job on this machine, without a host.
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -94,7 +93,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     } else {
         terminal::remark(&run_view::render(&report, Colours::of_stderr()));
         if let Some(output) = &report.output {
-            terminal::print(&shown(output, arguments.raw))?;
+            terminal::print(&terminal::output(output.get(), arguments.raw))?;
         }
     }
     Ok(if report.state == JobState::Succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -183,13 +182,6 @@ fn kind_and_payload<'a>(
 fn is_kind_name(argument: &str, given: Given) -> bool {
     let could_be_payload = given == Given::Text || serde_json::from_str::<&RawValue>(argument).is_ok();
     argument.parse::<KindName>().is_ok() && !could_be_payload
-}
-
-fn shown(output: &RawValue, raw: bool) -> String {
-    if raw && let Ok(text) = serde_json::from_str::<String>(output.get()) {
-        return if std::io::stdout().is_terminal() { terminal::block(&text).into_owned() } else { text };
-    }
-    terminal::json(output.get()).into_owned()
 }
 
 #[cfg(test)]

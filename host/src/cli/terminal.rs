@@ -122,6 +122,15 @@ impl Colours {
     }
 }
 
+/// An output as it may be printed: JSON, or with `raw` a string without its quotes.
+pub(super) fn output(json: &str, raw: bool) -> String {
+    if raw && let Ok(text) = serde_json::from_str::<String>(json) {
+        // Asked for as it is; harmless where a person would see it, untouched where a program reads it.
+        return if std::io::stdout().is_terminal() { block(&text).into_owned() } else { text };
+    }
+    self::json(json).into_owned()
+}
+
 /// Prints to standard output, with one line end. A reader that has gone away (`| head`) is no error.
 pub(super) fn print(text: &str) -> std::io::Result<()> {
     let mut stdout = std::io::stdout().lock();

@@ -18,21 +18,7 @@ const BEGINNING_CHARS_MIN: usize = 4;
 
 /// Newest first, as the host has them.
 pub(super) fn versions(client: &Client, module: &ModuleName) -> Result<Page<Box<RawValue>>, ClientError> {
-    let mut all: Page<Box<RawValue>> = Page { items: Vec::new(), next_cursor: None };
-    for _ in 0..PAGES_MAX {
-        let answer = client
-            .get(&format!("/v1/modules/{module}/versions"))
-            .query("limit", Some(&PAGE_VERSIONS_MAX.to_string()))
-            .query("cursor", all.next_cursor.as_deref())
-            .send()?;
-        let mut page: Page<Box<RawValue>> = answer.parse()?;
-        all.items.append(&mut page.items);
-        all.next_cursor = page.next_cursor;
-        if all.next_cursor.is_none() {
-            break;
-        }
-    }
-    Ok(all)
+    client.pages(&format!("/v1/modules/{module}/versions"), PAGE_VERSIONS_MAX, PAGES_MAX)
 }
 
 /// The same, read.
