@@ -1,9 +1,10 @@
 //! Pairs of schemas, as generators write them, and what is said of each.
 
-use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::difference;
+use super::steps::{PLACE_STEPS, STEPS_MAX};
+use super::walk::Walk;
 
 fn said(before: &Value, after: &Value) -> Vec<String> {
     difference(before, after)
@@ -64,7 +65,18 @@ fn each_change_has_its_sentence() {
         (
             json!({"oneOf": [{"type": "string", "const": "a", "description": "A"}, {"type": "string", "const": "b"}]}),
             json!({"type": "string", "enum": ["b"]}),
-            &["`n` was one of `a`, `b`, is a string now"],
+            &["`n` may no longer be `a`"],
+        ),
+        (
+            json!({"oneOf": [{"const": "a"}, {"const": 1.0}, {"const": "1"}]}),
+            json!({"type": ["string", "integer"], "enum": ["a", 1, null]}),
+            &["`n` may no longer be `\"1\"`"],
+        ),
+        (json!({"enum": ["a"]}), json!({"type": "string"}), &["`n` need no longer be one of `a`"]),
+        (
+            json!({"type": ["string", "null"], "enum": ["a", null]}),
+            json!({"type": "string", "enum": ["a", null]}),
+            &["`n` may no longer be null"],
         ),
         (
             json!({"oneOf": [{"type": "string", "const": "a"}, {"type": "string", "const": "b"}]}),
@@ -98,7 +110,7 @@ fn each_change_has_its_sentence() {
             json!({"oneOf": [{"properties": {"type": {"const": "circle"}, "r": {"type": "integer"}}},
                 {"properties": {"type": {"const": "line"}}}]}),
             &[
-                "`/n/circle/r` was a number, is an integer now",
+                "in variant `circle` of `n`: `/n/r` was a number, is an integer now",
                 "`n` may no longer be `square`",
                 "`n` may be `line` now",
             ],
@@ -106,9 +118,16 @@ fn each_change_has_its_sentence() {
         (
             json!({"if": {"minimum": 1}}),
             json!({"if": {"minimum": 2}}),
-            &["`if` of `n` changed: `{\"minimum\":2}` now (was `{\"minimum\":1}`)"],
+            &["in the condition (`if`) of `n`: `n` must be at least 2 now (was 1)"],
         ),
-        (json!({"title": "A", "default": 1}), json!({"title": "B"}), &["only descriptions changed"]),
+        (json!({"title": "A", "examples": [1]}), json!({"title": "B"}), &["only descriptions changed"]),
+        (json!({"title": "A", "default": 1}), json!({"title": "B"}), &["`n` has no default any more (was `1`)"]),
+        (json!({"default": "1"}), json!({"default": 1}), &["`n` has the default `1` now (was `\"1\"`)"]),
+        (
+            json!({"$ref": "#/$defs/Street"}),
+            json!({"$ref": "#/$defs/Street", "default": "High Street"}),
+            &["`n` has the default `High Street` now"],
+        ),
         (
             json!({"type": ["string"]}),
             json!({"type": "string"}),
@@ -166,44 +185,156 @@ fn a_flood_is_cut() {
         json!({"$ref": "#/$defs/L0", "$defs": definitions})
     };
     let said = said(&bush("string"), &bush("integer"));
-    assert!(said.len() < 50 && said.last().is_some_and(|last| last.contains("more changed")), "{}", said.len());
+    assert!(said.len() < 50 && said.last().is_some_and(|last| last == "… and more"), "{}", said.len());
 }
 
-fn schema() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![
-        any::<bool>().prop_map(Value::Bool),
-        prop_oneof!["string", "integer", "number", "boolean", "null", "array", "object"]
-            .prop_map(|name| json!({"type": name})),
-        (0..4i64).prop_map(|bound| json!({"type": "integer", "minimum": bound})),
-        proptest::collection::vec("[a-c]", 0..3).prop_map(|values| json!({"enum": values})),
-        Just(json!({"$ref": "#"})),
-        Just(json!({"$ref": "#/properties/a"})),
-        Just(json!({"type": 5, "required": "x", "properties": []})),
-    ];
-    leaf.prop_recursive(3, 16, 4, |inner| {
-        let members = proptest::collection::btree_map("[a-d]", inner.clone(), 0..4);
-        prop_oneof![
-            (members, proptest::collection::vec("[a-d]", 0..3), any::<Option<bool>>()).prop_map(
-                |(properties, required, more)| {
-                    let mut schema = json!({"type": "object", "properties": properties, "required": required});
-                    if let Some(more) = more {
-                        schema["additionalProperties"] = json!(more);
-                    }
-                    schema
-                }
-            ),
-            inner.clone().prop_map(|items| json!({"type": "array", "items": items})),
-            proptest::collection::vec(inner.clone(), 0..3).prop_map(|all| json!({"anyOf": all})),
-            proptest::collection::vec(inner.clone(), 0..3).prop_map(|all| json!({"oneOf": all, "description": "x"})),
-            proptest::collection::vec(inner, 0..3).prop_map(|all| json!({"allOf": all})),
-        ]
-    })
-}
-
-proptest! {
-    #[test]
-    fn equal_schemas_give_nothing_and_others_something(before in schema(), after in schema()) {
-        prop_assert!(difference(&before, &before).is_empty());
-        prop_assert_eq!(difference(&before, &after).is_empty(), before == after);
+/// Every keyword that leads to another schema, with words for it.
+#[test]
+fn what_lies_behind_any_keyword_is_compared() {
+    let street = |place: &str| format!("{place} must be at least so many characters long: 3 now");
+    let reference = || json!({"$ref": "#/$defs/Street"});
+    for (holder, said) in [
+        (json!({"patternProperties": {"^x-": reference()}}), "in members of `n` whose names match `^x-`: `/n/*`"),
+        (json!({"not": reference()}), "in what `n` must not be: `n`"),
+        (json!({"if": reference(), "then": false}), "in the condition (`if`) of `n`: `n`"),
+        (json!({"if": true, "then": reference()}), "where the condition of `n` is met: `n`"),
+        (json!({"if": true, "else": reference()}), "where the condition of `n` is not met: `n`"),
+        (json!({"dependentSchemas": {"a": {"properties": {"b": reference()}}}}), "where `/n/a` is there: `/n/b`"),
+        (json!({"dependencies": {"a": {"properties": {"b": reference()}}}}), "where `/n/a` is there: `/n/b`"),
+        (json!({"propertyNames": reference()}), "each name of `n`"),
+        (json!({"propertyNames": {"not": reference()}}), "in what each name of `n` must not be: each name of `n`"),
+        (json!({"contains": reference()}), "in what `n` must contain: `/n/*`"),
+        (json!({"unevaluatedItems": reference()}), "in what nothing else of `n` describes: `/n/*`"),
+        (json!({"unevaluatedProperties": reference()}), "in what nothing else of `n` describes: `/n/*`"),
+        (json!({"items": reference()}), "`/n/*`"),
+        (json!({"items": [true, reference()]}), "`/n/1`"),
+        (json!({"additionalItems": reference()}), "`/n/*`"),
+        (json!({"prefixItems": [reference()]}), "`/n/0`"),
+        (json!({"additionalProperties": reference()}), "`/n/*`"),
+        (json!({"allOf": [{"minLength": 2}, reference()]}), "`n`"),
+        (json!({"allOf": [{"minLength": 2}, {"properties": {"a": reference()}}]}), "`/n/a`"),
+        (json!({"$ref": "#/$defs/Street", "maxLength": 9}), "`n`"),
+        (json!({"anyOf": [reference(), {"type": "null"}], "maxLength": 9}), "in variant `Street` of `n`: `n`"),
+        (json!({"oneOf": [{"maxLength": 9}, reference()]}), "in variant number 2 of `n`: `n`"),
+        (
+            json!({"oneOf": [{"title": "A", "properties": {"0": {"anyOf": [reference(), {"type": "array"}]}}}, true]}),
+            "in variant number 1 of `n`, in variant `Street` of `/n/0`: `/n/0`",
+        ),
+    ] {
+        let whole = |street: &Value| {
+            let mut whole = of(&json!({"n": holder}), &[]);
+            whole["$defs"] = json!({"Street": street});
+            whole
+        };
+        let (before, after) = (whole(&json!({"type": "string"})), whole(&json!({"type": "string", "minLength": 3})));
+        assert_eq!(self::said(&before, &after), [street(said)], "{holder}");
     }
+}
+
+#[test]
+fn what_can_not_be_put_into_words_is_said_to_matter() {
+    for (before, after, sentence) in [
+        (
+            json!({"allOf": [{"$ref": "#/$defs/A"}, {"$ref": "#/$defs/B"}]}),
+            json!({"allOf": [{"$ref": "#/$defs/A"}, {"minProperties": 1}, {"maxProperties": 2}]}),
+            "it is put together in another way now (`allOf`, or `$ref` beside other keywords), and may take more or less",
+        ),
+        (
+            json!({"$ref": "#/$defs/A"}),
+            json!({"$ref": "#/$defs/A", "minProperties": 1}),
+            "it must have at least so many members: 1 now",
+        ),
+        (
+            json!({"$ref": "#a", "$defs": {"A": {"$anchor": "a", "type": "string"}}}),
+            json!({"$ref": "#a", "$defs": {"A": {"$anchor": "a", "type": "integer"}}}),
+            "it refers to `#a`, which is not followed here, and may take more or less",
+        ),
+        (
+            json!({"$schema": "http://json-schema.org/draft-07/schema#"}),
+            json!({}),
+            "it is written for another draft of JSON Schema now, which may read it otherwise",
+        ),
+        (
+            json!({"anyOf": [{"title": "A"}, {"title": "B", "type": "object"}]}),
+            json!({"oneOf": [{"title": "A"}, {"title": "B", "type": "object"}]}),
+            "it must fit exactly one of its variants now",
+        ),
+        (json!({"uniqueItems": true}), json!({}), "`uniqueItems` of it changed: nothing now (was `true`)"),
+        (json!({"const": {"title": 1}}), json!({"const": {"title": 2}}), "it may no longer be `{\"title\":1}`"),
+        (
+            json!({"dependentRequired": {"title": ["a"]}}),
+            json!({"dependentRequired": {"title": ["b"]}}),
+            "`dependentRequired` of it changed: `{\"title\":[\"b\"]}` now (was `{\"title\":[\"a\"]}`)",
+        ),
+        (json!({"additionalProperties": false}), json!({}), "it takes members beside those described now"),
+        (
+            json!({"items": true, "unevaluatedItems": false}),
+            json!({"unevaluatedItems": false}),
+            "`items` of it changed: nothing now (was `true`)",
+        ),
+    ] {
+        let with_definitions = |schema: &Value| {
+            let mut schema = schema.clone();
+            if schema.get("$defs").is_none() {
+                schema["$defs"] = json!({"A": {"type": "object", "minProperties": 0}, "B": {"maxProperties": 9}});
+            }
+            schema
+        };
+        let said = said(&with_definitions(&before), &with_definitions(&after));
+        assert!(said.iter().any(|said| said == sentence), "{before} -> {after}: {said:#?}");
+    }
+}
+
+/// The steps a comparison takes, and how many sentences it comes to.
+fn steps(before: &Value, after: &Value) -> (usize, usize) {
+    (Walk::over(before, after).steps_taken(), said(before, after).len())
+}
+
+#[test]
+fn many_values_are_compared_in_as_many_steps() {
+    let choice = |from: usize| json!({"enum": (from..from + 30_000).map(|n| format!("value {n}")).collect::<Vec<_>>()});
+    let (taken, sentences) = steps(&choice(0), &choice(15_000));
+    assert!(taken < 60_000 * 5 && sentences == 2, "{taken} steps, {sentences} sentences");
+    let object = |from: usize| {
+        let names: Vec<String> = (from..from + 5_000).map(|n| format!("n{n}")).collect();
+        let properties: serde_json::Map<String, Value> = names.iter().map(|name| (name.clone(), json!(true))).collect();
+        json!({"properties": properties, "required": names})
+    };
+    let (taken, _) = steps(&object(0), &object(10));
+    assert!(taken < 10_000 * (PLACE_STEPS + 10), "{taken} steps");
+}
+
+#[test]
+fn no_two_schemas_take_longer_than_allowed() {
+    // Nothing that is one step may hide more than this.
+    const OVERSHOT_MAX: usize = 100;
+    let text = "x".repeat(1 << 20);
+    let numbers = |from: usize| (from..from + 150_000).map(|n| json!(n)).collect::<Vec<_>>();
+    let part = |n: usize, last: &str| json!({"items": {"$ref": "#/$defs/Long"}, "title": format!("{n}{last}")});
+    let again = |last: &str| {
+        json!({"allOf": (0..5_000).map(|n| part(n, last)).collect::<Vec<_>>(),
+            "$defs": {"Long": {"enum": (0..50_000).collect::<Vec<_>>(), "x": [text, last]}}})
+    };
+    let deep = |leaf: &str| (0..120).fold(json!({"type": leaf}), |inner, _| json!({"items": inner}));
+    let variants = |last: &str| {
+        let one = |n: usize| json!({"title": n.to_string(), "properties": {"a": {"$ref": "#"}, last: {"$ref": "#"}}});
+        json!({"oneOf": (0..3_000).map(one).collect::<Vec<_>>()})
+    };
+    for (before, after) in [
+        (json!({"enum": numbers(0)}), json!({"enum": numbers(1)})),
+        (again("a"), again("b")),
+        (json!({"pattern": text}), json!({"pattern": format!("{text}y")})),
+        (deep("string"), deep("integer")),
+        (variants("b"), variants("c")),
+        (json!({"x": numbers(0)}), json!({"x": numbers(0), "y": 1})),
+    ] {
+        let (taken, sentences) = steps(&before, &after);
+        assert!(taken <= STEPS_MAX + OVERSHOT_MAX * (1 + text.len() / 64), "{taken} steps");
+        assert!((1..50).contains(&sentences), "{sentences} sentences");
+    }
+    let said = said(&again("a"), &again("b"));
+    assert!(
+        said.last().is_some_and(|last| last.contains("and more") || last.contains("may take more or less")),
+        "{said:#?}"
+    );
 }

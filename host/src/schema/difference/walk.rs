@@ -1,334 +1,279 @@
-//! Walks two schemas side by side and collects sentences.
+//! Walks two schemas side by side and collects sentences. Two places of which nothing is said take the same values:
+//! every keyword is compared by somebody, and what can't be compared is told.
+
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::Value;
 
-use super::reading::{ANNOTATIONS, Document, Reading};
-use super::words::{BOUNDS, bound, kind_of, listed, place, quoted};
+use super::path::{Step, cases, place};
+use super::reading::{Document, Part, Place, TakesNull};
+use super::steps::Steps;
+use super::values::{is_same, say_the_same};
+use super::words::{kind_of, listed, quoted};
 
 /// Sentences about one pair of schemas.
 const SENTENCES_MAX: usize = 40;
 /// How deep the walk goes.
-const DEPTH_MAX: usize = 24;
-/// Places compared.
-const PLACES_MAX: usize = 5_000;
-
-/// What is compared by name; whatever else differs is told as it stands.
-const SPOKEN_OF: [&str; 12] = [
-    "type",
-    "const",
-    "enum",
-    "oneOf",
-    "anyOf",
-    "allOf",
-    "$ref",
-    "properties",
-    "required",
-    "additionalProperties",
-    "items",
-    "prefixItems",
-];
+const DEPTH_MAX: usize = 64;
+/// What is written where no draft is named.
+const DRAFT_DEFAULT: &str = "https://json-schema.org/draft/2020-12/schema";
+pub(super) const ANYTHING: &Value = &Value::Bool(true);
 
 /// What changed, in sentences; none when nothing did.
 pub fn difference(before: &Value, after: &Value) -> Vec<String> {
     if before == after {
         return Vec::new();
     }
-    let mut walk = Walk {
-        before: Document { root: before },
-        after: Document { root: after },
-        path: Vec::new(),
-        inside: Vec::new(),
-        places: 0,
-        sentences: Vec::new(),
-        is_cut: false,
-    };
-    walk.compare(before, after);
-    if walk.is_cut || walk.sentences.len() > SENTENCES_MAX {
-        walk.sentences.truncate(SENTENCES_MAX);
-        walk.sentences.push("more changed than is listed here".to_owned());
-    }
-    if walk.sentences.is_empty() {
-        walk.sentences.push(if without_annotations(before) == without_annotations(after) {
-            "only descriptions changed".to_owned()
-        } else {
-            "it is written in another way; no change of meaning was found".to_owned()
-        });
-    }
-    walk.sentences
+    Walk::over(before, after).end(before, after)
 }
 
-struct Walk<'a> {
+/// Places the walk has been to: where they stand, and whether `null` was let in on the way there.
+type Pair = [(usize, bool); 2];
+
+pub(super) struct Walk<'a> {
     before: Document<'a>,
     after: Document<'a>,
-    path: Vec<String>,
+    path: Vec<Step<'a>>,
     /// The pairs of places the walk is inside of, so that a type that has itself as a part is walked once.
-    inside: Vec<(usize, usize)>,
-    places: usize,
+    inside: Vec<Pair>,
+    /// Those of which nothing was to be said.
+    same: HashSet<Pair>,
+    /// One of the schemas tells what no other keyword speaks of: also a keyword that takes everything then matters.
+    pub(super) has_unevaluated: bool,
+    pub(super) steps: Steps,
     sentences: Vec<String>,
+    /// Sentences, also those that were said before.
+    said: usize,
     is_cut: bool,
 }
 
 impl<'a> Walk<'a> {
-    fn say(&mut self, sentence: String) {
+    pub(super) fn over(before: &'a Value, after: &'a Value) -> Self {
+        let mut walk = Walk {
+            before: Document::of(before),
+            after: Document::of(after),
+            path: Vec::new(),
+            inside: Vec::new(),
+            same: HashSet::new(),
+            has_unevaluated: [before, after].into_iter().any(has_unevaluated),
+            steps: Steps::default(),
+            sentences: Vec::new(),
+            said: 0,
+            is_cut: false,
+        };
+        let draft = |root: &'a Value| root.get("$schema").and_then(Value::as_str).unwrap_or(DRAFT_DEFAULT);
+        if draft(before).trim_end_matches('#') != draft(after).trim_end_matches('#') {
+            walk.say(|_| "it is written for another draft of JSON Schema now, which may read it otherwise".to_owned());
+        }
+        walk.compare(before, after);
+        walk
+    }
+
+    fn end(self, before: &Value, after: &Value) -> Vec<String> {
+        let is_cut = self.is_cut || self.steps.are_used_up() || self.sentences.len() > SENTENCES_MAX;
+        let mut sentences = self.sentences;
+        sentences.truncate(SENTENCES_MAX);
+        match (is_cut, sentences.is_empty()) {
+            (true, true) => sentences
+                .push("it is too large to be compared in full, and may take more or less than before".to_owned()),
+            (true, false) => sentences.push("… and more".to_owned()),
+            (false, true) if say_the_same(before, after) => sentences.push("only descriptions changed".to_owned()),
+            (false, true) => {
+                sentences.push("it is written in another way; no change of meaning was found".to_owned());
+            }
+            (false, false) => {}
+        }
+        sentences
+    }
+
+    /// Says something of this place, which is named in words.
+    pub(super) fn say(&mut self, sentence: impl FnOnce(&str) -> String) {
+        // What was found by then is not whole.
+        if self.steps.are_used_up() {
+            return;
+        }
+        self.said += 1;
+        let (cases, sentence) = (cases(&self.path), sentence(&place(&self.path)));
+        let sentence = if cases.is_empty() { sentence } else { format!("{cases}: {sentence}") };
         if !self.sentences.contains(&sentence) {
             self.sentences.push(sentence);
         }
     }
 
-    fn place(&self) -> String {
-        place(&self.path)
-    }
-
-    fn below(&mut self, name: &str, before: &'a Value, after: &'a Value) {
-        self.path.push(name.to_owned());
-        self.compare(before, after);
+    /// Says something of a place one step from here.
+    pub(super) fn say_of(&mut self, step: Step<'a>, sentence: impl FnOnce(&str) -> String) {
+        self.path.push(step);
+        self.say(sentence);
         self.path.pop();
     }
 
+    pub(super) fn below(&mut self, step: Step<'a>, before: &'a Value, after: &'a Value) {
+        self.below_all(&[step], before, after);
+    }
+
+    pub(super) fn below_all(&mut self, steps: &[Step<'a>], before: &'a Value, after: &'a Value) {
+        let depth = self.path.len();
+        self.path.extend_from_slice(steps);
+        self.compare(before, after);
+        self.path.truncate(depth);
+    }
+
+    pub(super) fn is_same(&mut self, before: &Value, after: &Value) -> bool {
+        is_same(before, after, &mut self.steps)
+    }
+
+    pub(super) fn read_before(&mut self, schema: &'a Value) -> Place<'a> {
+        self.before.read(schema, &mut self.steps)
+    }
+
+    pub(super) fn read_after(&mut self, schema: &'a Value) -> Place<'a> {
+        self.after.read(schema, &mut self.steps)
+    }
+
     fn compare(&mut self, before: &'a Value, after: &'a Value) {
-        self.places += 1;
-        if self.places > PLACES_MAX || self.inside.len() >= DEPTH_MAX || self.sentences.len() > SENTENCES_MAX {
+        if self.steps.are_used_up() {
+            return;
+        }
+        if self.inside.len() >= DEPTH_MAX || self.sentences.len() > SENTENCES_MAX {
             self.is_cut = true;
             return;
         }
-        let (before, after) = (self.before.read(before), self.after.read(after));
-        let pair = (before.at, after.at);
-        if self.inside.contains(&pair) {
+        let (before, after) = (self.read_before(before), self.read_after(after));
+        let said = self.said;
+        self.compare_defaults(before.default, after.default);
+        let pair = [(before.at, before.or_null), (after.at, after.or_null)];
+        if self.inside.contains(&pair) || self.same.contains(&pair) {
             return;
         }
         self.inside.push(pair);
-        self.compare_readings(&before, &after);
+        self.compare_places(&before, &after);
         self.inside.pop();
+        if self.said == said && !self.is_cut && !self.steps.are_used_up() {
+            self.same.insert(pair);
+        }
     }
 
-    fn compare_readings(&mut self, before: &Reading<'a>, after: &Reading<'a>) {
-        let place = self.place();
-        if before.types != after.types || before.is_never != after.is_never {
+    fn compare_defaults(&mut self, before: Option<&Value>, after: Option<&Value>) {
+        match (before, after) {
+            (Some(before), Some(after)) if self.is_same(before, after) => {}
+            (Some(before), Some(after)) => {
+                self.say(|place| format!("{place} has the default {} now (was {})", quoted(after), quoted(before)));
+            }
+            (None, Some(after)) => self.say(|place| format!("{place} has the default {} now", quoted(after))),
+            (Some(before), None) => {
+                self.say(|place| format!("{place} has no default any more (was {})", quoted(before)));
+            }
+            (None, None) => {}
+        }
+    }
+
+    fn compare_places(&mut self, before: &Place<'a>, after: &Place<'a>) {
+        if before.is_never && after.is_never && before.or_null == after.or_null {
+            return;
+        }
+        let both_choose = before.choices.is_some() && after.choices.is_some();
+        // What follows from the values is told of the values.
+        let is_told = |one: &Place<'_>, other: &Place<'_>| one.types_are_implied && other.types.is_none();
+        let is_other_type = before.types_beside_null() != after.types_beside_null()
+            && !both_choose
+            && !is_told(before, after)
+            && !is_told(after, before);
+        if is_other_type || before.is_never != after.is_never {
             let (was, is) = (kind_of(before), kind_of(after));
-            if was != is {
-                self.say(format!("{place} was {was}, is {is} now"));
-                return;
-            }
+            self.say(|place| format!("{place} was {was}, is {is} now"));
+            return;
         }
-        match (before.takes_null, after.takes_null) {
-            (true, false) if before.types.is_some() || before.choices.is_some() => {
-                self.say(format!("{place} may no longer be null"));
-            }
-            (false, true) => self.say(format!("{place} may be null now")),
-            _ => {}
-        }
+        self.compare_nulls(before, after);
         self.compare_choices(before, after);
-        self.compare_variants(before, after);
-        for (keyword, phrase) in BOUNDS {
-            if let Some(sentence) = bound(&place, phrase, before.get(keyword), after.get(keyword)) {
-                self.say(sentence);
-            }
+        for reference in before.unfollowed.iter().chain(&after.unfollowed) {
+            self.say(|place| {
+                let name = quoted(&Value::from(*reference));
+                format!("{place} refers to {name}, which is not followed here, and may take more or less")
+            });
         }
-        self.compare_members(before, after);
-        self.compare_elements(before, after);
-        self.compare_rest(before, after);
+        self.compare_parts(&before.parts, &after.parts);
     }
 
-    fn compare_choices(&mut self, before: &Reading<'a>, after: &Reading<'a>) {
-        let place = self.place();
+    fn compare_nulls(&mut self, before: &Place<'a>, after: &Place<'a>) {
+        use TakesNull::{Depends, No, Yes};
+        match (before.takes_null(), after.takes_null()) {
+            // That there are only some values says it.
+            (Yes, No) if before.types.is_none() && before.choices.is_none() && after.choices.is_some() => {}
+            (Yes | Depends, No) => self.say(|place| format!("{place} may no longer be null")),
+            (No, Yes | Depends) => self.say(|place| format!("{place} may be null now")),
+            // Otherwise it is told of what it depends on.
+            (Depends, Yes) if after.or_null => self.say(|place| format!("{place} may always be null now")),
+            (Yes, Depends) if before.or_null => self.say(|place| format!("{place} may not always be null now")),
+            (Yes, Yes) | (No, No) | (Depends, Depends | Yes) | (Yes, Depends) => {}
+        }
+    }
+
+    fn compare_choices(&mut self, before: &Place<'a>, after: &Place<'a>) {
         match (&before.choices, &after.choices) {
             (Some(before), Some(after)) => {
-                let gone: Vec<&Value> = before.iter().copied().filter(|value| !after.contains(value)).collect();
-                let new: Vec<&Value> = after.iter().copied().filter(|value| !before.contains(value)).collect();
+                let gone = before.but(after, &mut self.steps);
+                let new = after.but(before, &mut self.steps);
                 if !gone.is_empty() {
-                    self.say(format!("{place} may no longer be {}", listed(&gone)));
+                    self.say(|place| format!("{place} may no longer be {}", listed(&gone)));
                 }
                 if !new.is_empty() {
-                    self.say(format!("{place} may be {} now", listed(&new)));
+                    self.say(|place| format!("{place} may be {} now", listed(&new)));
                 }
             }
-            (None, Some(after)) => self.say(format!("{place} must be one of {} now", listed(after))),
-            (Some(before), None) => self.say(format!("{place} need no longer be one of {}", listed(before))),
+            (None, Some(after)) => self.say(|place| format!("{place} must be one of {} now", listed(&after.values))),
+            (Some(before), None) => {
+                self.say(|place| format!("{place} need no longer be one of {}", listed(&before.values)));
+            }
             (None, None) => {}
         }
     }
 
-    /// Alternatives are matched by what tells them apart; those that can't be are shown as they are.
-    fn compare_variants(&mut self, before: &Reading<'a>, after: &Reading<'a>) {
-        if before.variants.is_empty() && after.variants.is_empty() {
-            return;
+    /// Parts are matched by the reference that leads to them, others by their order.
+    fn compare_parts(&mut self, before: &[Part<'a>], after: &[Part<'a>]) {
+        if let ([before], [after]) = (before, after) {
+            return self.compare_part(before, after);
         }
-        let place = self.place();
-        let names = |variants: &[&'a Value]| -> Option<Vec<(String, &'a Value)>> {
-            let named: Vec<(String, &Value)> =
-                variants.iter().map(|variant| Some((variant_name(variant)?, *variant))).collect::<Option<_>>()?;
-            let unique = named
-                .iter()
-                .enumerate()
-                .all(|(index, (name, _))| named.iter().skip(index + 1).all(|(other, _)| other != name));
-            unique.then_some(named)
-        };
-        let (Some(was), Some(is)) = (names(&before.variants), names(&after.variants)) else {
-            if before.variants != after.variants {
-                self.say(format!("{place} has other alternatives now"));
-            }
-            return;
-        };
-        for (name, variant) in &was {
-            match is.iter().find(|(other, _)| other == name) {
-                Some((_, other)) => self.below(name, variant, other),
-                None => self.say(format!("{place} may no longer be `{name}`")),
+        let nothing = Part::default();
+        let mut named: BTreeMap<&str, &Part<'a>> =
+            after.iter().filter_map(|part| Some((part.reference?, part))).collect();
+        let mut pairs = Vec::new();
+        let mut left_before = Vec::new();
+        for part in before {
+            match part.reference.and_then(|reference| named.remove(reference)) {
+                Some(other) => pairs.push((part, other)),
+                None => left_before.push(part),
             }
         }
-        for (name, _) in is.iter().filter(|(name, _)| was.iter().all(|(other, _)| other != name)) {
-            self.say(format!("{place} may be `{name}` now"));
+        let is_left = |part: &&Part<'a>| part.reference.is_none_or(|reference| named.contains_key(reference));
+        let left_after: Vec<&Part<'a>> = after.iter().filter(is_left).collect();
+        match (left_before.len(), left_after.len()) {
+            (before, after) if before == after => pairs.extend(left_before.into_iter().zip(left_after)),
+            (0, _) => pairs.extend(left_after.into_iter().map(|part| (&nothing, part))),
+            (_, 0) => pairs.extend(left_before.into_iter().map(|part| (part, &nothing))),
+            _ => self.say(|place| {
+                format!(
+                    "{place} is put together in another way now (`allOf`, or `$ref` beside other keywords), and may \
+                     take more or less"
+                )
+            }),
+        }
+        for (before, after) in pairs {
+            self.compare_part(before, after);
         }
     }
 
-    fn compare_members(&mut self, before: &Reading<'a>, after: &Reading<'a>) {
-        let refuses_others = after.get("additionalProperties") == Some(&Value::Bool(false));
-        for (name, schema) in before.properties().into_iter().flatten() {
-            self.path.push(name.clone());
-            let place = self.place();
-            self.path.pop();
-            match after.properties().and_then(|properties| properties.get(name)) {
-                Some(other) => {
-                    match (before.requires(name), after.requires(name)) {
-                        (false, true) => self.say(format!("{place} is required now")),
-                        (true, false) => self.say(format!("{place} is optional now")),
-                        _ => {}
-                    }
-                    self.below(name, schema, other);
-                }
-                None if refuses_others => self.say(format!("{place} is gone, and refused where it is still sent")),
-                None => self.say(format!("{place} is gone")),
-            }
-        }
-        for name in after.properties().into_iter().flatten().map(|(name, _)| name) {
-            if before.properties().is_some_and(|properties| properties.contains_key(name)) {
-                continue;
-            }
-            self.path.push(name.clone());
-            let place = self.place();
-            self.path.pop();
-            let how = if after.requires(name) { "is new and required" } else { "is new and optional" };
-            self.say(format!("{place} {how}"));
-        }
-        // Required, though nothing is said about them.
-        for (was, is, how) in [(before, after, "is required now"), (after, before, "is optional now")] {
-            let names = is.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-            let unnamed = |name: &&str| {
-                let describes = |reading: &Reading<'_>| reading.properties().is_some_and(|all| all.contains_key(*name));
-                !was.requires(name) && !describes(before) && !describes(after)
-            };
-            for name in names.filter(unnamed) {
-                self.path.push(name.to_owned());
-                let place = self.place();
-                self.path.pop();
-                self.say(format!("{place} {how}"));
-            }
-        }
-        self.compare_other_members(before, after);
-    }
-
-    fn compare_other_members(&mut self, before: &Reading<'a>, after: &Reading<'a>) {
-        const ANY: &Value = &Value::Bool(true);
-        if !before.is_object() && !after.is_object() {
-            return;
-        }
-        let place = self.place();
-        let others = |reading: &Reading<'a>| reading.get("additionalProperties").unwrap_or(ANY);
-        match (others(before), others(after)) {
-            (before, after) if before == after => {}
-            (_, Value::Bool(false)) => self.say(format!("{place} takes no members beside those described now")),
-            (Value::Bool(false), _) => self.say(format!("{place} takes members beside those described now")),
-            (before, after) => self.below("*", before, after),
-        }
-    }
-
-    fn compare_elements(&mut self, before: &Reading<'a>, after: &Reading<'a>) {
-        let place = self.place();
-        match (before.get("items"), after.get("items")) {
-            (Some(before), Some(after)) => self.below("*", before, after),
-            (None, Some(after)) => {
-                let kind = kind_of(&self.after.read(after));
-                self.say(format!("each element of {place} must be {kind} now"));
-            }
-            (Some(_), None) => self.say(format!("elements of {place} may be anything now")),
-            (None, None) => {}
-        }
-        let in_order = |reading: &Reading<'a>| reading.get("prefixItems").and_then(Value::as_array);
-        match (in_order(before), in_order(after)) {
-            (Some(before), Some(after)) => {
-                if before.len() != after.len() {
-                    self.say(format!("{place} has {} elements in order now (had {})", after.len(), before.len()));
-                }
-                for (index, (before, after)) in before.iter().zip(after).enumerate() {
-                    self.below(&index.to_string(), before, after);
-                }
-            }
-            (None, Some(after)) => self.say(format!("{place} has {} elements in order now", after.len())),
-            (Some(before), None) => self.say(format!("{place} no longer has {} elements in order", before.len())),
-            (None, None) => {}
-        }
-    }
-
-    /// What has no words of its own is told as it stands.
-    fn compare_rest(&mut self, before: &Reading<'a>, after: &Reading<'a>) {
-        let keywords = |reading: &Reading<'a>| reading.rest.into_iter().flatten().map(|(keyword, _)| keyword.as_str());
-        let mut all: Vec<&str> = keywords(before).chain(keywords(after)).collect();
-        all.sort_unstable();
-        all.dedup();
-        let spoken_of = |keyword: &&str| {
-            SPOKEN_OF.contains(keyword)
-                || ANNOTATIONS.contains(keyword)
-                || BOUNDS.iter().any(|(bound, _)| bound == keyword)
-        };
-        for keyword in all.into_iter().filter(|keyword| !spoken_of(keyword) || *keyword == "allOf") {
-            let (was, is) = (before.get(keyword), after.get(keyword));
-            if was == is {
-                continue;
-            }
-            let shown = |value: Option<&Value>| value.map_or_else(|| "nothing".to_owned(), quoted);
-            let place = self.place();
-            self.say(format!("`{keyword}` of {place} changed: {} now (was {})", shown(is), shown(was)));
-        }
+    #[cfg(test)]
+    pub(super) fn steps_taken(&self) -> usize {
+        self.steps.taken()
     }
 }
 
-/// What tells an alternative from the others: a member with one value, its title, its only required member, its type.
-fn variant_name(variant: &Value) -> Option<String> {
-    let properties = variant.get("properties").and_then(Value::as_object);
-    let tags = properties.into_iter().flatten().filter_map(|(_, schema)| schema.get("const")?.as_str());
-    if let Some(tag) = tags.clone().next().filter(|_| tags.count() == 1) {
-        return Some(tag.to_owned());
-    }
-    let word = |keyword| variant.get(keyword).and_then(Value::as_str).map(ToOwned::to_owned);
-    let required = || match variant.get("required")?.as_array()?.as_slice() {
-        [only] => only.as_str().map(ToOwned::to_owned),
-        _ => None,
-    };
-    let value = || variant.get("const").or_else(|| variant.get("enum")).map(ToString::to_string);
-    word("title").or_else(required).or_else(value).or_else(|| word("type"))
-}
-
-fn without_annotations(schema: &Value) -> Value {
-    strip(schema, true)
-}
-
-/// Annotations are keywords of schemas; members of `properties` and the like may be called the same.
-fn strip(schema: &Value, is_schema: bool) -> Value {
+fn has_unevaluated(schema: &Value) -> bool {
     match schema {
         Value::Object(map) => {
-            let kept = map.iter().filter(|(keyword, _)| {
-                let definitions = matches!(keyword.as_str(), "$defs" | "definitions");
-                !is_schema || definitions || !ANNOTATIONS.contains(&keyword.as_str())
-            });
-            let strip_one = |(keyword, value): (&String, &Value)| {
-                let holds_names = matches!(
-                    keyword.as_str(),
-                    "properties" | "patternProperties" | "dependentSchemas" | "$defs" | "definitions"
-                );
-                (keyword.clone(), strip(value, !(is_schema && holds_names)))
-            };
-            Value::Object(kept.map(strip_one).collect())
+            map.iter().any(|(keyword, value)| keyword.starts_with("unevaluated") || has_unevaluated(value))
         }
-        Value::Array(items) => Value::Array(items.iter().map(|item| strip(item, is_schema)).collect()),
-        other => other.clone(),
+        Value::Array(all) => all.iter().any(has_unevaluated),
+        _ => false,
     }
 }

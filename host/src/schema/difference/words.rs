@@ -1,46 +1,39 @@
-//! How places, types, values and bounds are called in a sentence.
+//! How types, values and bounds are called in a sentence.
 
 use std::collections::BTreeSet;
+use std::io;
 
 use serde_json::Value;
 
-use super::reading::Reading;
+use super::reading::Place;
 
-/// A value or schema quoted in a sentence is cut here, characters.
+/// A name, value or schema quoted in a sentence is cut here, characters.
 const QUOTED_CHARS_MAX: usize = 60;
+/// No character is longer, bytes.
+const CHAR_BYTES_MAX: usize = 4;
 /// Values listed in a sentence.
 const LISTED_MAX: usize = 8;
 
-/// The place a sentence is about: `name` at the top, `/address/street` below it.
-pub(super) fn place(path: &[String]) -> String {
-    match path {
-        [] => "it".to_owned(),
-        [name] => format!("`{name}`"),
-        names => format!(
-            "`/{}`",
-            names.iter().map(|name| name.replace('~', "~0").replace('/', "~1")).collect::<Vec<_>>().join("/")
-        ),
-    }
-}
-
 /// What a value of this kind is called.
-pub(super) fn kind_of(reading: &Reading<'_>) -> String {
-    if reading.is_never {
+pub(super) fn kind_of(place: &Place<'_>) -> String {
+    if place.is_never {
         return "nothing at all".to_owned();
     }
-    let Some(types) = &reading.types else {
-        return match &reading.choices {
-            Some(values) => format!("one of {}", listed(values)),
-            None if reading.variants.is_empty() => "anything".to_owned(),
-            None => "one of several forms".to_owned(),
-        };
-    };
-    types_in_words(types)
+    match (&place.types, &place.choices) {
+        (Some(types), _) if !place.types_are_implied => types_in_words(types),
+        (_, Some(choices)) => format!("one of {}", listed(&choices.values)),
+        (_, None) if place.has_variants() => "one of several forms".to_owned(),
+        (_, None) => "anything".to_owned(),
+    }
 }
 
 fn types_in_words(types: &BTreeSet<&str>) -> String {
-    let words: Vec<&str> = types.iter().map(|name| type_in_words(name)).collect();
-    if words.is_empty() { "null".to_owned() } else { words.join(" or ") }
+    let words: Vec<&str> = types.iter().filter(|name| **name != "null").map(|name| type_in_words(name)).collect();
+    match words.as_slice() {
+        [] if types.is_empty() => "nothing at all".to_owned(),
+        [] => "null".to_owned(),
+        words => words.join(" or "),
+    }
 }
 
 fn type_in_words(name: &str) -> &str {
@@ -63,12 +56,47 @@ pub(super) fn listed(values: &[&Value]) -> String {
     format!("{}{more}", shown.join(", "))
 }
 
-/// A value in backticks, cut; strings without their quotes.
+/// A value in backticks, cut; strings without their quotes, unless they would look like something else.
 pub(super) fn quoted(value: &Value) -> String {
-    let text = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
-    let cut: String = text.chars().take(QUOTED_CHARS_MAX).collect();
-    let dots = if cut.len() < text.len() { "…" } else { "" };
-    format!("`{cut}{dots}`")
+    match value.as_str() {
+        Some(text) if !looks_like_json(text) => format!("`{}`", cut(text)),
+        _ => format!("`{}`", cut(&beginning(value))),
+    }
+}
+
+fn looks_like_json(text: &str) -> bool {
+    text.is_empty() || (text.len() <= QUOTED_CHARS_MAX && serde_json::from_str::<Value>(text).is_ok())
+}
+
+/// A text with its end cut off where it is long.
+pub(super) fn cut(text: &str) -> String {
+    match text.char_indices().nth(QUOTED_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+/// A value as JSON, at least as much of it as is shown: it may be large.
+fn beginning(value: &Value) -> String {
+    struct UpTo(Vec<u8>);
+    impl io::Write for UpTo {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let room = (QUOTED_CHARS_MAX + 1) * CHAR_BYTES_MAX - self.0.len();
+            if room == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            let taken = bytes.len().min(room);
+            self.0.extend(bytes.iter().take(taken));
+            Ok(taken)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut written = UpTo(Vec::new());
+    // It ends early where there is too much of it.
+    let _cut_short = serde_json::to_writer(&mut written, value);
+    String::from_utf8_lossy(&written.0).into_owned()
 }
 
 /// The keywords that bound a value, and how to say so, the bound coming after.
@@ -89,16 +117,16 @@ pub(super) const BOUNDS: [(&str, &str); 14] = [
     ("contentEncoding", "must be encoded as"),
 ];
 
-/// A bound that is new, gone or another one.
-pub(super) fn bound(place: &str, phrase: &str, before: Option<&Value>, after: Option<&Value>) -> Option<String> {
-    let said = |value: &Value| if value.is_string() { quoted(value) } else { value.to_string() };
+/// A bound that is new, gone or another one: what is said of the place.
+pub(super) fn bound(phrase: &str, before: Option<&Value>, after: Option<&Value>) -> Option<String> {
+    let said = |value: &Value| value.as_str().map_or_else(|| cut(&beginning(value)), |text| format!("`{}`", cut(text)));
     match (before, after) {
         (before, after) if before == after => None,
-        (Some(before), Some(after)) => Some(format!("{place} {phrase} {} now (was {})", said(after), said(before))),
-        (None, Some(after)) => Some(format!("{place} {phrase} {} now", said(after))),
+        (Some(before), Some(after)) => Some(format!("{phrase} {} now (was {})", said(after), said(before))),
+        (None, Some(after)) => Some(format!("{phrase} {} now", said(after))),
         (Some(before), None) => {
             let phrase = phrase.replacen("must", "need no longer", 1);
-            Some(format!("{place} {phrase} {}", said(before)))
+            Some(format!("{phrase} {}", said(before)))
         }
         (None, None) => None,
     }
