@@ -345,8 +345,8 @@ fn both<'a>(
     after: Option<&'a Map<String, Value>>,
 ) -> Vec<(&'a str, Option<&'a Value>, Option<&'a Value>)> {
     let names: BTreeSet<&'a String> = [before, after].into_iter().flatten().flat_map(Map::keys).collect();
-    let named = |map: Option<&'a Map<String, Value>>, name: &String| map.and_then(|map| map.get(name));
-    names.into_iter().map(|name| (name.as_str(), named(before, name), named(after, name))).collect()
+    let value_in = |map: Option<&'a Map<String, Value>>, name: &String| map.and_then(|map| map.get(name));
+    names.into_iter().map(|name| (name.as_str(), value_in(before, name), value_in(after, name))).collect()
 }
 
 /// Where each name stands, if no two are the same.

@@ -66,7 +66,7 @@ pub(super) struct Place<'a> {
 pub(super) struct Choices<'a> {
     pub(super) values: Vec<&'a Value>,
     /// What each is compared by.
-    keys: Vec<String>,
+    keys: Vec<u64>,
     has_null: bool,
 }
 
@@ -255,10 +255,11 @@ impl<'a> Place<'a> {
     }
 
     fn choose(&mut self, values: &[&'a Value], steps: &mut Steps) {
+        steps.take(2 * values.len());
         let mut chosen = Choices::default();
         let mut seen = HashSet::new();
         let others = self.choices.take();
-        let left: Option<HashSet<&str>> = others.as_ref().map(Choices::keys);
+        let left: Option<HashSet<u64>> = others.as_ref().map(Choices::keys);
         for value in values {
             if self.types.as_ref().is_some_and(|types| !is_of_type(value, types)) {
                 continue;
@@ -268,7 +269,7 @@ impl<'a> Place<'a> {
                 continue;
             }
             let key = key(value, steps);
-            if left.as_ref().is_none_or(|left| left.contains(key.as_str())) && seen.insert(key.clone()) {
+            if left.as_ref().is_none_or(|left| left.contains(&key)) && seen.insert(key) {
                 chosen.values.push(value);
                 chosen.keys.push(key);
             }
@@ -309,8 +310,8 @@ impl<'a> Place<'a> {
 }
 
 impl<'a> Choices<'a> {
-    fn keys(&self) -> HashSet<&str> {
-        self.keys.iter().map(String::as_str).collect()
+    fn keys(&self) -> HashSet<u64> {
+        self.keys.iter().copied().collect()
     }
 
     /// Those that are not among the others.
@@ -318,7 +319,7 @@ impl<'a> Choices<'a> {
         steps.take(self.keys.len() + others.keys.len());
         let others = others.keys();
         let own = self.values.iter().zip(&self.keys);
-        own.filter(|(_, key)| !others.contains(key.as_str())).map(|(value, _)| *value).collect()
+        own.filter(|(_, key)| !others.contains(key)).map(|(value, _)| *value).collect()
     }
 }
 
@@ -382,7 +383,7 @@ fn single_values<'a>(alternatives: &'a [Value], exactly_one: bool, steps: &mut S
             _ => return None,
         }
     }
-    let keys: HashSet<String> =
+    let keys: HashSet<u64> =
         if exactly_one { values.iter().map(|value| key(value, steps)).collect() } else { HashSet::new() };
     (!exactly_one || keys.len() == values.len()).then_some(values)
 }

@@ -1,9 +1,9 @@
 //! How much work a comparison may be, counted instead of timed.
 
-/// Steps of one comparison. Each is some ten nanoseconds: a value, a name or a few dozen bytes looked at.
+/// Steps of one comparison. Each is about a tenth of a microsecond: a value, a name or a few dozen bytes looked at.
 pub(super) const STEPS_MAX: usize = 400_000;
 /// Of a place that is read: its keywords are looked up one by one.
-pub(super) const PLACE_STEPS: usize = 40;
+pub(super) const PLACE_STEPS: usize = 25;
 /// Bytes of text in a step.
 const TEXT_BYTES: usize = 64;
 

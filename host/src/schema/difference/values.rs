@@ -1,64 +1,57 @@
 //! Values of a schema as they are compared: equal as JSON Schema means it, or written alike.
 
-use std::fmt::Write as _;
+use std::collections::BTreeSet;
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::sync::LazyLock;
 
 use serde_json::{Number, Value};
 
 use super::reading::ANNOTATIONS;
 use super::steps::Steps;
 
-/// A text that two values share if they are equal: 1 is 1.0, and members have no order.
-pub(super) fn key(value: &Value, steps: &mut Steps) -> String {
-    let mut key = String::new();
-    write_key(value, &mut key, steps);
-    key
-}
+/// Makes it impossible to write two values that look equal on purpose.
+static SALT: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
-fn write_key(value: &Value, key: &mut String, steps: &mut Steps) {
+/// A number that two values share if they are equal, and others by a chance that nobody meets: 1 is 1.0, and members
+/// have no order.
+pub(super) fn key(value: &Value, steps: &mut Steps) -> u64 {
     steps.take(1);
+    let mut hasher = SALT.build_hasher();
     if steps.are_used_up() {
-        return;
+        return 0;
     }
+    std::mem::discriminant(value).hash(&mut hasher);
     match value {
-        Value::Null => key.push('n'),
-        Value::Bool(truth) => key.push(if *truth { 't' } else { 'f' }),
-        Value::Number(number) => write_number(number, key),
-        Value::String(text) => write_text(text, key, steps),
-        Value::Array(elements) => {
-            key.push('[');
-            for element in elements {
-                write_key(element, key, steps);
-                key.push(',');
-            }
-            key.push(']');
+        Value::Null => {}
+        Value::Bool(truth) => truth.hash(&mut hasher),
+        Value::Number(number) => hash_number(number, &mut hasher),
+        Value::String(text) => {
+            steps.take_text(text);
+            text.hash(&mut hasher);
         }
+        Value::Array(elements) => elements.iter().for_each(|element| key(element, steps).hash(&mut hasher)),
         Value::Object(members) => {
-            let mut members: Vec<_> = members.iter().collect();
-            members.sort_unstable_by_key(|(name, _)| *name);
-            key.push('{');
-            for (name, value) in members {
-                write_text(name, key, steps);
-                write_key(value, key, steps);
-            }
-            key.push('}');
+            let member = |(name, value): (&String, &Value)| {
+                steps.take_text(name);
+                SALT.hash_one((name, key(value, steps)))
+            };
+            members.iter().map(member).fold(0, u64::wrapping_add).hash(&mut hasher);
         }
     }
+    hasher.finish()
 }
 
-/// By its length, so that no text ends in the middle of another one's.
-fn write_text(text: &str, key: &mut String, steps: &mut Steps) {
-    steps.take_text(text);
-    // Writing to a text does not fail.
-    let _infallible = write!(key, "\"{}:{text}", text.len());
-}
-
-fn write_number(number: &Number, key: &mut String) {
-    let whole = number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0);
-    let _infallible = match whole {
-        // As the integer of the same value is written; `-0.0` is 0.
-        Some(float) => write!(key, "{:.0}", float + 0.0),
-        None => write!(key, "{number}"),
-    };
+fn hash_number(number: &Number, hasher: &mut impl Hasher) {
+    match (number.as_i128(), number.as_f64()) {
+        (Some(integer), _) => integer.hash(hasher),
+        // No integer of JSON's is larger. `-0.0` is 0.
+        (None, Some(float)) if float.fract() == 0.0 && float.abs() <= 2_f64.powi(64) => {
+            #[allow(clippy::cast_possible_truncation)]
+            let integer = float as i128;
+            integer.hash(hasher);
+        }
+        (None, float) => float.map(f64::to_bits).hash(hasher),
+    }
 }
 
 /// Whether two values are written alike.
@@ -87,7 +80,7 @@ pub(super) fn is_same(before: &Value, after: &Value, steps: &mut Steps) -> bool 
 }
 
 /// Whether it is of one of these types.
-pub(super) fn is_of_type(value: &Value, types: &std::collections::BTreeSet<&str>) -> bool {
+pub(super) fn is_of_type(value: &Value, types: &BTreeSet<&str>) -> bool {
     match value {
         Value::Number(number) => {
             let is_whole = !number.is_f64() || number.as_f64().is_some_and(|float| float.fract() == 0.0);

@@ -204,7 +204,7 @@ impl<'a> Walk<'a> {
             // Otherwise it is told of what it depends on.
             (Depends, Yes) if after.or_null => self.say(|place| format!("{place} may always be null now")),
             (Yes, Depends) if before.or_null => self.say(|place| format!("{place} may not always be null now")),
-            (Yes, Yes) | (No, No) | (Depends, Depends | Yes) | (Yes, Depends) => {}
+            (Yes | Depends, Yes | Depends) | (No, No) => {}
         }
     }
 
