@@ -4,17 +4,11 @@
 
 use std::process::{Command, Stdio};
 
-use stoker_tests::{TestHost, stoker_binary, workspace_root};
+use stoker_tests::{TestHost, cache_dir, scaffold_dir, stoker_binary, workspace_root};
 
 const HEADING: &str = "## A tour";
 /// Stands alone on a line between the output of two blocks, with the exit code of the first.
 const BORDER: &str = "=== end of block, exit code";
-
-/// Where the tests of new projects are built, too: dependencies compile once.
-fn scaffold_target() -> std::path::PathBuf {
-    let executable = std::env::current_exe().unwrap();
-    executable.ancestors().nth(3).unwrap().join("scaffold/target")
-}
 
 /// Commands, and what the README says they print.
 #[derive(Debug, Default)]
@@ -82,7 +76,9 @@ fn the_tour_goes_as_the_readme_says() {
         .env("NO_COLOR", "1")
         // Everything the scaffold needs was fetched for this workspace.
         .env("CARGO_NET_OFFLINE", "true")
-        .env("CARGO_TARGET_DIR", scaffold_target())
+        // Where the tests of new projects are built, too: dependencies compile once.
+        .env("CARGO_TARGET_DIR", scaffold_dir().join("target"))
+        .env("XDG_CACHE_HOME", cache_dir())
         .stdin(Stdio::null())
         .output()
         .unwrap();

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use stoker_tests::{Exited, Guest, TestHost, project_settings, run_stoker, state_of, workspace_root};
+use stoker_tests::{Exited, Guest, TestHost, cache_dir, project_settings, run_stoker, state_of, workspace_root};
 
 /// More than any guest here uses before its time is up.
 const FUEL_AMPLE: u64 = 1_000_000_000_000;
@@ -210,9 +210,9 @@ fn groups() -> Vec<Group> {
     groups
 }
 
-/// `stoker run` with a cache of its own for compiled modules.
+/// `stoker run`; its compiled modules are kept from one run of the tests to the next.
 fn run(host: &TestHost, wasm: &Path, args: &[&str], stdin: &str) -> Exited {
-    let cache = host.home().join("cache").display().to_string();
+    let cache = cache_dir().display().to_string();
     let wasm = wasm.display().to_string();
     let args: Vec<&str> = ["run", &wasm].into_iter().chain(args.iter().copied()).collect();
     run_stoker(&args, &[("XDG_CACHE_HOME", &cache)], host.home(), stdin.as_bytes())

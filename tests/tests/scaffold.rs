@@ -7,16 +7,12 @@ use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use stoker_tests::{Guest, Running, TestHost, eventually, reason_of, run_stoker, state_of, workspace_root};
+use stoker_tests::{
+    Guest, Running, TestHost, cache_dir, eventually, reason_of, run_stoker, scaffold_dir, state_of, workspace_root,
+};
 
 /// A first build compiles the SDK and its dependencies for wasm, on a machine that does other things as well.
 const BUILD_DEADLINE: Duration = Duration::from_mins(8);
-
-/// Where the projects of these tests lie and are built: kept, so that dependencies compile once.
-fn scaffold_dir() -> PathBuf {
-    let executable = std::env::current_exe().unwrap();
-    executable.ancestors().nth(3).unwrap().join("scaffold")
-}
 
 /// A new project, made by the command. Cargo finds in its lock file what this workspace was built with.
 fn new_project(name: &str, flags: &[&str]) -> PathBuf {
@@ -109,6 +105,7 @@ fn cargo_test(folder: &Path, flags: &[&str]) {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(["test", "--offline"]).args(flags).current_dir(folder);
     command.env("CARGO_TARGET_DIR", scaffold_dir().join("target")).env("STOKER_BIN", stoker_tests::stoker_binary());
+    command.env("XDG_CACHE_HOME", cache_dir());
     let output = command.output().unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && said.contains("test result: ok"), "{said}");
