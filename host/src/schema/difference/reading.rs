@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 use super::steps::{PLACE_STEPS, Steps};
@@ -149,7 +150,8 @@ impl<'a> Document<'a> {
     fn target(self, reference: &'a Value, steps: &mut Steps) -> Option<&'a Value> {
         let reference = reference.as_str()?;
         steps.take_text(reference);
-        let target = self.root.pointer(reference.strip_prefix('#')?)?;
+        let pointer = percent_decode_str(reference.strip_prefix('#')?).decode_utf8_lossy();
+        let target = self.root.pointer(&pointer)?;
         matches!(target, Value::Bool(_) | Value::Object(_)).then_some(target)
     }
 

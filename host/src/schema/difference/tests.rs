@@ -158,6 +158,12 @@ fn what_is_named_elsewhere_is_compared_where_it_is_used() {
 }
 
 #[test]
+fn names_in_references_may_be_escaped() {
+    let with = |leaf: &str| json!({"items": {"$ref": "#/$defs/List%3C~1a%3E"}, "$defs": {"List</a>": {"type": leaf}}});
+    assert_eq!(said(&with("string"), &with("integer")), ["`/*` was a string, is an integer now"]);
+}
+
+#[test]
 fn a_type_that_has_itself_as_a_part_ends() {
     let tree = |leaf: &str| {
         let mut schema = json!({"$ref": "#/$defs/Tree"});
