@@ -1,5 +1,6 @@
 //! JSON Schemas of inputs and outputs, written straight into text: a few hundred bytes of wasm a type.
 
+mod object;
 mod provided;
 mod root;
 mod text;
@@ -54,7 +55,7 @@ pub(crate) use text::Side;
     label = "the host needs its schema to check payloads and outputs",
     note = "put `#[derive(stoker_sdk::JsonSchema)]` on `{Self}`, and on each type in it",
     note = "for a type of another crate: `#[schemars(with = \"String\")]` on the field, naming a type of the same JSON",
-    note = "`#[derive(schemars::JsonSchema)]` on the whole input or output does as well (feature `schemars`)"
+    note = "`#[derive(schemars::JsonSchema)]` on the whole input or output does as well: `cargo add schemars` (feature `schemars`)"
 )]
 pub trait JsonSchema {
     /// Whether a field of this type can be left out of an input.
