@@ -25,8 +25,8 @@ pub(super) struct Object {
     required: String,
     /// Schemas that hold for it besides.
     also: String,
-    /// What any member must be that nobody names; `false` if there must be none.
-    rest: Option<String>,
+    /// What any member must be that nobody names: `false` if there must be none, empty if it may be anything.
+    rest: String,
 }
 
 /// Of other members.
@@ -44,14 +44,11 @@ fn append(list: &mut String, parts: &[&str]) {
 }
 
 impl Object {
-    fn set_rest(&mut self, rest: String) {
-        self.rest = Some(match self.rest.take() {
-            None => rest,
-            Some(known) if known == NONE || known == rest => known,
-            Some(_) if rest == NONE => rest,
-            // Each of two maps is shown what nobody took.
-            Some(known) => format!("{{\"allOf\":[{known},{rest}]}}"),
-        });
+    /// None at all is the last word; of two maps, each of which is shown what nobody took, the first stays.
+    fn set_rest(&mut self, rest: &str) {
+        if self.rest.is_empty() || rest == NONE {
+            rest.clone_into(&mut self.rest);
+        }
     }
 }
 
@@ -65,14 +62,14 @@ impl SchemaText {
         let object = self.filled(fill);
         self.members("\"type\":\"object\"");
         self.write_members(&object);
-        if let Some(rest) = &object.rest {
+        if !object.rest.is_empty() {
             // The first knows only what is named right beside it.
             self.members(if object.also.is_empty() {
                 "\"additionalProperties\":"
             } else {
                 "\"unevaluatedProperties\":"
             });
-            self.text.push_str(rest);
+            self.text.push_str(&object.rest);
         }
     }
 
@@ -101,9 +98,7 @@ impl SchemaText {
     /// Adds a member to the object; the name is in quotes.
     #[doc(hidden)]
     pub fn property(&mut self, name: &str, is_required: bool, write: Write) {
-        let outer = std::mem::take(&mut self.text);
-        self.whole(write);
-        let value = std::mem::replace(&mut self.text, outer);
+        let value = self.placed(Place::Whole, write);
         append(&mut self.object.properties, &[name, ":{", &value, "}"]);
         if is_required {
             append(&mut self.object.required, &[name]);
@@ -130,11 +125,11 @@ impl SchemaText {
         }
     }
 
+    /// What `write` writes in such a place, not added.
     fn placed(&mut self, place: Place, write: Write) -> String {
-        let outer = std::mem::replace(&mut self.place, place);
-        let members = self.aside(write);
-        self.place = outer;
-        members
+        let outer = std::mem::take(&mut self.text);
+        self.write_as(place, write);
+        std::mem::replace(&mut self.text, outer)
     }
 
     /// Refuses members of the object that nobody names. A type that is shown only what it asks for cannot; one that
@@ -142,7 +137,15 @@ impl SchemaText {
     #[doc(hidden)]
     pub fn close(&mut self, is_shown_all: bool) {
         if self.place != Place::Shared || is_shown_all {
-            self.object.set_rest(NONE.to_owned());
+            self.object.set_rest(NONE);
+        }
+    }
+
+    /// The same, of what is read: what is written has only what it has, and may get more.
+    #[doc(hidden)]
+    pub fn deny_unknown(&mut self, is_shown_all: bool) {
+        if !self.is_output() {
+            self.close(is_shown_all);
         }
     }
 
@@ -155,15 +158,13 @@ impl SchemaText {
             return self.text.push(']');
         }
         let place = if is_shown_all { Place::Beside } else { self.place };
-        let outer = std::mem::take(&mut self.rests);
+        let outer = self.common_rest.take();
         let choices = self.placed(place, write);
-        let rests = std::mem::replace(&mut self.rests, outer);
+        let common_rest = std::mem::replace(&mut self.common_rest, outer);
         append(&mut self.object.also, &["{", keyword, &choices, "]}"]);
-        // Only the whole could say it, and only if it holds for each of them.
-        if let Some(Some(rest)) = rests.first()
-            && rests.iter().all(|other| other.as_ref() == Some(rest))
-        {
-            self.object.set_rest(rest.clone());
+        // Only the whole can say it, and only if it holds for each of them.
+        if let Some(rest) = common_rest.filter(|rest| !rest.is_empty()) {
+            self.object.set_rest(&rest);
         }
     }
 
@@ -177,17 +178,20 @@ impl SchemaText {
         } else {
             let object = self.filled(write);
             self.write_members(&object);
-            self.rests.push(object.rest);
+            self.common_rest = Some(match self.common_rest.take() {
+                Some(common) if common != object.rest => String::new(),
+                _ => object.rest,
+            });
         }
         self.text.push('}');
     }
 
     /// Adds members that may be missing as a whole.
     pub(super) fn choice_or_nothing(&mut self, write: Write) {
-        let outer = (std::mem::take(&mut self.text), std::mem::take(&mut self.rests));
+        let outer = (std::mem::take(&mut self.text), self.common_rest.take());
         self.choice(write);
         let choice = std::mem::replace(&mut self.text, outer.0);
-        self.rests = outer.1;
+        self.common_rest = outer.1;
         append(&mut self.object.also, &["{\"anyOf\":[", &choice, ",{}]}"]);
     }
 
@@ -240,12 +244,9 @@ impl SchemaText {
 
     /// Adds a map from names to values.
     pub(super) fn map(&mut self, name: Write, value: Write) {
-        let outer = std::mem::take(&mut self.text);
-        self.whole(value);
-        let value = std::mem::replace(&mut self.text, outer);
-        let value = format!("{{{value}}}");
+        let value = format!("{{{}}}", self.placed(Place::Whole, value));
         if matches!(self.place, Place::Shared | Place::Beside) {
-            return self.object.set_rest(value);
+            return self.object.set_rest(&value);
         }
         let name = self.placed(Place::Key, name);
         self.members("\"type\":\"object\"");

@@ -49,8 +49,8 @@ pub struct SchemaText {
     pub(super) place: Place,
     /// The object whose members are being written.
     pub(super) object: Object,
-    /// What each alternative written so far says of the members nobody names.
-    pub(super) rests: Vec<Option<String>>,
+    /// What every alternative so far says of the members nobody names; empty if they differ or say nothing.
+    pub(super) common_rest: Option<String>,
     /// Types being written where they stand, instead of referred to.
     pub(super) inlined: Vec<&'static str>,
 }
@@ -63,7 +63,7 @@ impl SchemaText {
             side,
             place: Place::Whole,
             object: Object::default(),
-            rests: Vec::new(),
+            common_rest: None,
             inlined: Vec::new(),
         }
     }
@@ -134,17 +134,20 @@ impl SchemaText {
     pub fn nested(&mut self, begin: &str, write: Write) {
         self.comma();
         self.text.push_str(begin);
-        self.whole(write);
+        self.write_as(Place::Whole, write);
         self.text.push('}');
     }
 
-    /// Writes a value of its own.
-    pub(super) fn whole(&mut self, write: Write) {
-        let place = std::mem::replace(&mut self.place, Place::Whole);
-        let inlined = std::mem::take(&mut self.inlined);
+    /// Writes what stands in such a place.
+    pub(super) fn write_as(&mut self, place: Place, write: Write) {
+        let outer = std::mem::replace(&mut self.place, place);
+        // A value of its own refers to others, whatever it is a part of.
+        let inlined = if place == Place::Whole { std::mem::take(&mut self.inlined) } else { Vec::new() };
         write(self);
-        self.inlined = inlined;
-        self.place = place;
+        if place == Place::Whole {
+            self.inlined = inlined;
+        }
+        self.place = outer;
     }
 
     /// Adds what `write` writes, with these members instead of its own of those names: a field can narrow its type.

@@ -128,8 +128,9 @@ fn object(fields: &[Field<'_>], around: Around, tag: Option<(&str, &str)>) -> Re
         let value = one(field)?;
         members.push(quote! { schema.property(#name, #is_required, |schema| { #value }); });
     }
-    if around.denies_unknown && around.side == Side::Input {
-        members.push(quote! { schema.close(#has_flattened); });
+    // Asked when it is written, so that both sides share one text wherever they can.
+    if around.denies_unknown {
+        members.push(quote! { schema.deny_unknown(#has_flattened); });
     }
     Ok(quote! { schema.object(|schema| { #(#members)* }); })
 }
