@@ -1,7 +1,7 @@
 //! The schemas of `#[derive(stoker_sdk::JsonSchema)]` against serde itself: what a schema accepts the handler can read,
 //! and what it refuses the handler would refuse. Mostly of objects that several types share.
 
-#![allow(missing_docs, dead_code, clippy::unwrap_used)]
+#![allow(missing_docs, dead_code, clippy::unwrap_used, clippy::struct_field_names)]
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;

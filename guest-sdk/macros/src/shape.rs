@@ -10,7 +10,7 @@ const SHAPE: &str = "fn name(context: &Context, input: Input) -> Result<Output, 
 /// What returns one of these returns no `Result`, though it has a parameter as well.
 const NO_RESULTS: [&str; 4] = ["Option", "Vec", "Box", "Poll"];
 
-fn wrong<T>(place: impl Spanned, what: &str) -> Result<T> {
+fn wrong<T>(place: &impl Spanned, what: &str) -> Result<T> {
     Err(Error::new(place.span(), format!("{what}; a handler is `{SHAPE}`")))
 }
 
@@ -20,7 +20,7 @@ pub(crate) fn function(item: TokenStream) -> Result<ItemFn> {
     syn::parse2(item.clone()).or_else(|error| {
         // Mistakes in a function are the compiler's to tell.
         let is_function = item.into_iter().any(|token| matches!(&token, TokenTree::Ident(word) if word == "fn"));
-        if is_function { Err(error) } else { wrong(place, "`#[handler]` goes on a function") }
+        if is_function { Err(error) } else { wrong(&place, "`#[handler]` goes on a function") }
     })
 }
 

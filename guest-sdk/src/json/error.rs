@@ -104,7 +104,7 @@ fn named(found: Unexpected<'_>) -> String {
         Unexpected::Unsigned(value) => return format!("integer `{value}`"),
         Unexpected::Signed(value) => return format!("integer `{value}`"),
         Unexpected::Str(text) => return format!("string \"{}\"", beginning(text)),
-        Unexpected::Float(value) if value.trunc() != value => "a number with a fraction",
+        Unexpected::Float(value) if value.fract().abs() > 0.0 => "a number with a fraction",
         Unexpected::Float(value) if value.abs() < INTEGER_END => "a whole number written with a fraction or exponent",
         Unexpected::Float(_) => "a number out of the range of integers",
         Unexpected::Char(_) => "character",

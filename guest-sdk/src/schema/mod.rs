@@ -22,7 +22,9 @@ pub(crate) use text::Side;
 /// | `regex(pattern = "^[a-z]+$")` | `pattern` |
 /// | `title = "…"`, `description = "…"` | these; `description` instead of the doc comment |
 /// | `extend("examples" = ["a"])` | any member, as JSON |
-/// | `with = "String"` | the schema of another type |
+/// | `with = "String"` | the schema of another type; needed where serde reads or writes by a function (`#[serde(with = "…")]`) |
+///
+/// Flattened fields and content beside a tag become members of the one object, which alone says whether it may have others.
 ///
 /// ```
 /// use serde::Deserialize;
