@@ -56,11 +56,16 @@ impl<'de> Value<'_, 'de> {
     fn integer(self, expected: &dyn Expected, range: (i64, u64)) -> Result<Number, JsonError> {
         let Some(b'-' | b'0'..=b'9') = self.0.peek() else { return Err(self.mismatch(expected)) };
         let number = self.0.number()?;
-        let parsed = match whole(number) {
-            Whole::Digits(digits) if digits.starts_with('-') => digits.parse().map(Number::Signed).ok(),
-            Whole::Digits(digits) => digits.parse().map(Number::Unsigned).ok(),
-            Whole::TooLarge => None,
-            Whole::Fraction => return Err(JsonError::invalid_type(Unexpected::Float(FRACTION), expected)),
+        let parsed = match integer(number) {
+            Number::Other => match whole(number.text) {
+                Whole::Positive(value) => u64::try_from(value).ok().map(Number::Unsigned),
+                Whole::Negative(value) => {
+                    0_i64.checked_sub_unsigned(u64::try_from(value).unwrap_or(u64::MAX)).map(Number::Signed)
+                }
+                Whole::TooLarge => None,
+                Whole::Fraction => return Err(JsonError::invalid_type(Unexpected::Float(FRACTION), expected)),
+            },
+            known => Some(known),
         };
         parsed.ok_or_else(|| {
             let (min, max, text) = (range.0, range.1, beginning(number.text));
@@ -114,16 +119,12 @@ impl<'de> Value<'_, 'de> {
 
     fn visit_wide_integer<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, JsonError> {
         let Some(b'-' | b'0'..=b'9') = self.0.peek() else { return Err(self.mismatch(&visitor)) };
-        let what = match whole(self.0.number()?) {
-            Whole::Digits(digits) => {
-                if let Ok(value) = digits.parse() {
-                    return visitor.visit_i128(value);
-                }
-                if let Ok(value) = digits.parse() {
-                    return visitor.visit_u128(value);
-                }
-                Unexpected::Other(PAST_128_BITS)
-            }
+        let what = match whole(self.0.number()?.text) {
+            Whole::Positive(value) => return visitor.visit_u128(value),
+            Whole::Negative(value) => match 0_i128.checked_sub_unsigned(value) {
+                Some(value) => return visitor.visit_i128(value),
+                None => Unexpected::Other(PAST_128_BITS),
+            },
             Whole::TooLarge => Unexpected::Other(PAST_128_BITS),
             Whole::Fraction => Unexpected::Float(FRACTION),
         };

@@ -1,54 +1,87 @@
 //! Whole numbers, however they are written: to a JSON Schema `1.0` and `2e3` are integers as much as `1` and `2000`.
 
-use std::borrow::Cow;
-
-use super::scan::NumberText;
-
-/// Digits of the largest integer there is a type for, of 128 bits.
-const DIGITS_MAX: usize = 39;
-
 /// A number as an integer.
-pub(super) enum Whole<'n> {
-    /// Sign and digits.
-    Digits(Cow<'n, str>),
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whole {
+    Positive(u128),
+    /// Without its sign; not zero.
+    Negative(u128),
+    /// Of more than 128 bits.
     TooLarge,
     Fraction,
 }
 
-/// Works on the text, so that nothing is lost and no floating point number gets into the module.
-pub(super) fn whole(number: NumberText<'_>) -> Whole<'_> {
-    if number.is_whole {
-        // Of integers there is one zero.
-        return Whole::Digits(Cow::Borrowed(if number.text == "-0" { "0" } else { number.text }));
+/// Where an exponent makes no difference any more.
+const EXPONENT_MAX: i64 = 1 << 40;
+
+/// Ten times a number, and a digit.
+fn with_digit(number: u128, digit: u8) -> Option<u128> {
+    number.checked_mul(10)?.checked_add(digit.into())
+}
+
+/// Of a number as JSON writes it. Works on its digits, so that nothing is lost and no floating point gets into the module.
+#[cold]
+pub(super) fn whole(text: &str) -> Whole {
+    // Without the zeros at the end, which are counted: any number of them may follow.
+    let mut significant = Some(0_u128);
+    let mut zeros = 0_i64;
+    let mut exponent = 0_i64;
+    let mut is_negative = false;
+    let mut is_in_fraction = false;
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        match byte {
+            b'-' => is_negative = true,
+            b'.' => is_in_fraction = true,
+            b'0'..=b'9' => {
+                exponent -= i64::from(is_in_fraction);
+                if byte == b'0' {
+                    zeros += 1;
+                    continue;
+                }
+                // None are significant at the beginning.
+                while significant != Some(0) && significant.is_some() && zeros > 0 {
+                    significant = significant.and_then(|number| with_digit(number, 0));
+                    zeros -= 1;
+                }
+                zeros = 0;
+                significant = significant.and_then(|number| with_digit(number, byte - b'0'));
+            }
+            _ => {
+                exponent += written_exponent(&mut rest);
+                break;
+            }
+        }
     }
-    let (sign, text) = number.text.strip_prefix('-').map_or(("", number.text), |rest| ("-", rest));
-    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
-    let (before, after) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let mut digits = String::with_capacity(mantissa.len());
-    digits.push_str(before);
-    digits.push_str(after);
-    let kept = digits.trim_end_matches('0').len();
-    let zeros = digits.len() - kept;
-    digits.truncate(kept);
-    let significant = digits.trim_start_matches('0');
-    if significant.is_empty() {
-        return Whole::Digits(Cow::Borrowed("0"));
+    if significant == Some(0) {
+        return Whole::Positive(0);
     }
-    // Digits of the fraction that are not zero, or zeros to add.
-    let shift = exponent.parse::<i64>().ok().and_then(|exponent| {
-        exponent.checked_add(i64::try_from(zeros).ok()?)?.checked_sub(i64::try_from(after.len()).ok()?)
-    });
-    let Some(shift) = shift else {
-        return if exponent.starts_with('-') { Whole::Fraction } else { Whole::TooLarge };
-    };
-    let Ok(shift) = usize::try_from(shift) else { return Whole::Fraction };
-    if significant.len().saturating_add(shift) > DIGITS_MAX {
-        return Whole::TooLarge;
+    exponent += zeros;
+    if exponent < 0 {
+        return Whole::Fraction;
     }
-    let mut spelled_out = String::from(sign);
-    spelled_out.push_str(significant);
-    spelled_out.extend(std::iter::repeat_n('0', shift));
-    Whole::Digits(Cow::Owned(spelled_out))
+    while exponent > 0 && significant.is_some() {
+        significant = significant.and_then(|number| with_digit(number, 0));
+        exponent -= 1;
+    }
+    match significant {
+        Some(number) if is_negative => Whole::Negative(number),
+        Some(number) => Whole::Positive(number),
+        None => Whole::TooLarge,
+    }
+}
+
+fn written_exponent(text: &mut std::str::Bytes<'_>) -> i64 {
+    let mut exponent = 0_i64;
+    let mut is_negative = false;
+    for byte in text {
+        match byte {
+            b'-' => is_negative = true,
+            b'0'..=b'9' => exponent = EXPONENT_MAX.min(exponent * 10 + i64::from(byte - b'0')),
+            _ => {}
+        }
+    }
+    if is_negative { -exponent } else { exponent }
 }
 
 #[cfg(test)]
@@ -57,37 +90,41 @@ mod tests {
 
     #[test]
     fn numbers_are_spelled_out() {
+        use Whole::{Fraction, Negative, Positive, TooLarge};
         for (text, expected) in [
-            ("7", "7"),
-            ("-0", "0"),
-            ("-0.0", "0"),
-            ("0e99999999999999999999", "0"),
-            ("1.0", "1"),
-            ("-1.50e2", "-150"),
-            ("1e3", "1000"),
-            ("1E+3", "1000"),
-            ("1200e-2", "12"),
-            ("0.0012e4", "12"),
-            ("10.00e-1", "1"),
-            ("18446744073709551615.0", "18446744073709551615"),
-            ("1.8446744073709551615e19", "18446744073709551615"),
-            ("1e38", "100000000000000000000000000000000000000"),
-            ("1e39", "too large"),
-            ("1e400000000", "too large"),
-            ("1e99999999999999999999", "too large"),
-            ("1.5", "fraction"),
-            ("-0.1", "fraction"),
-            ("1e-1", "fraction"),
-            ("1200e-3", "fraction"),
-            ("1e-99999999999999999999", "fraction"),
+            ("7", Positive(7)),
+            ("1020", Positive(1_020)),
+            ("-9223372036854775809", Negative(9_223_372_036_854_775_809)),
+            ("-0", Positive(0)),
+            ("-0.0", Positive(0)),
+            ("0e99999999999999999999", Positive(0)),
+            ("1.0", Positive(1)),
+            ("100.00", Positive(100)),
+            ("-1.50e2", Negative(150)),
+            ("1e3", Positive(1_000)),
+            ("1E+3", Positive(1_000)),
+            ("1200e-2", Positive(12)),
+            ("0.0012e4", Positive(12)),
+            ("10.00e-1", Positive(1)),
+            ("18446744073709551615.0", Positive(u64::MAX.into())),
+            ("1.8446744073709551615e19", Positive(u64::MAX.into())),
+            ("340282366920938463463374607431768211455", Positive(u128::MAX)),
+            ("340282366920938463463374607431768211456", TooLarge),
+            ("1e38", Positive(10_u128.pow(38))),
+            ("1e39", TooLarge),
+            ("1e400000000", TooLarge),
+            ("1e99999999999999999999", TooLarge),
+            ("1.5", Fraction),
+            ("1.05", Fraction),
+            ("-0.1", Fraction),
+            ("1e-1", Fraction),
+            ("1200e-3", Fraction),
+            ("1e-99999999999999999999", Fraction),
+            ("1234567890123456789012345678901234567890.5", Fraction),
         ] {
-            let is_whole = !text.contains(['.', 'e', 'E']);
-            let found = match whole(NumberText { text, is_whole }) {
-                Whole::Digits(digits) => digits.into_owned(),
-                Whole::TooLarge => "too large".to_owned(),
-                Whole::Fraction => "fraction".to_owned(),
-            };
-            assert_eq!(found, expected, "{text}");
+            assert_eq!(whole(text), expected, "{text}");
         }
+        assert_eq!(whole(&format!("1.{}", "0".repeat(100_000))), Positive(1));
+        assert_eq!(whole(&format!("1{}e-100000", "0".repeat(100_000))), Positive(1));
     }
 }
