@@ -44,7 +44,8 @@
 //! - `Err` ends the attempt as [`Failure`] says; `?` on any error means "try again later", [`Fallible`] says otherwise.
 //! - A panic is a `trap`, tried again by default; its message and location are the job's `error.message`.
 //! - stdout and stderr go to the attempt's log, so `println!` works; the macros [`info!`] … carry a level. So do those
-//!   of the `log` and `tracing` crates, with the features `log` and `tracing`: nothing has to be set up.
+//!   of the `log` and `tracing` crates, with the features `log` and `tracing`: nothing has to be set up, and
+//!   `set_log_level` says what is kept (`Info` and above).
 //! - [`testing`] runs handlers in `cargo test`, natively and in the real sandbox.
 
 #[cfg(all(target_family = "wasm", not(any(target_env = "p2", target_env = "p3"))))]
@@ -70,6 +71,8 @@ mod schema_of;
 pub mod testing;
 
 pub use context::Context;
+#[cfg(any(feature = "log", feature = "tracing"))]
+pub use facades::set_log_level;
 pub use failure::Failure;
 pub use fallible::Fallible;
 pub use handler::Handler;
@@ -131,3 +134,8 @@ pub mod macro_support {
     pub use crate::module::{Description, Entry, assert_kinds_distinct, describe, run};
     pub use crate::schema_of::{NoSchema, SchemaOf, SchemarsSchema, SdkSchema};
 }
+
+/// The programs of `docs/handlers.md`, tested with this crate, which has all they need.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/handlers.md")]
+mod handlers_page {}

@@ -6,7 +6,8 @@ use crate::{Context, Failure, Handler};
 /// Makes the crate a Stoker module that serves the listed handlers.
 ///
 /// Once per crate, at its root; the crate's type is `cdylib` (and `rlib`, to be tested). Two handlers of one kind do
-/// not compile.
+/// not compile. Where the compiler says that a name is "a function item, not a type", `#[handler]` is missing on that
+/// function.
 ///
 /// ```
 /// mod greetings {

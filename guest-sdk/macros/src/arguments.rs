@@ -1,22 +1,20 @@
 //! The arguments of `#[handler(…)]` and the settings JSON they become.
 
 use proc_macro2::Span;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
+use syn::ext::IdentExt as _;
 use syn::parse::{Parse, ParseStream};
-use syn::punctuated::Punctuated;
-use syn::{Ident, Lit, LitInt, LitStr, Result, Token, bracketed, parenthesized};
+use syn::{Error, Ident, Lit, LitStr, Result, Token, bracketed, token};
 
+use crate::forms::{checked_integer, expect, form, integer, separator, wrong};
 use crate::names::{checked_name, checked_reason};
-use crate::quantity::{delay_ms, duration_ms, duration_text, size_bytes};
+use crate::quantity::{duration_ms, duration_text, size_bytes};
+use crate::retry::retry;
 
 /// Attempts nobody may exceed.
 const MAX_ATTEMPTS_LIMIT: u64 = 1_000;
 /// The last priority.
 const PRIORITY_MAX: u64 = 9;
-/// Most delays a list may hold.
-const RETRY_DELAYS_MAX: usize = 100;
-/// The host's `base` where none is given.
-const RETRY_BASE_MS: u64 = 5_000;
 
 const NOT_ZERO: &str = "must be more than 0; leave it out for the host's default";
 
@@ -58,45 +56,56 @@ impl Parse for Arguments {
         let mut description = None;
         let mut settings = Map::new();
         while !input.is_empty() {
-            let name: Ident = input.parse()?;
-            let word = name.to_string();
-            input.parse::<Token![=]>()?;
+            let (name, word) = option_name(input)?;
             let repeated = match word.as_str() {
-                "kind" => kind.replace(checked_name("a kind", &input.parse()?)?).is_some(),
-                "description" => description.replace(input.parse::<LitStr>()?.value()).is_some(),
+                "kind" => kind.replace(checked_name("a kind", &expect(input, form(&word))?)?).is_some(),
+                "description" => description.replace(expect::<LitStr>(input, form(&word))?.value()).is_some(),
                 _ => {
                     let value = setting(&name, &word, input)?;
                     settings.insert(word.clone(), value).is_some()
                 }
             };
             if repeated {
-                return Err(syn::Error::new(name.span(), format!("`{word}` is given twice")));
+                return Err(Error::new(name.span(), format!("`{word}` is given twice")));
             }
-            if !input.is_empty() {
-                input.parse::<Token![,]>()?;
-            }
+            separator(input)?;
         }
         let kind = kind.ok_or_else(|| {
-            syn::Error::new(Span::call_site(), "name the kind this function handles: #[handler(kind = \"email.send\")]")
+            Error::new(Span::call_site(), "name the kind this function handles: #[handler(kind = \"email.send\")]")
         })?;
         Ok(Self { kind, description, settings })
     }
 }
 
+/// A name and the `=` after it; what is no option is said before what is wrong with its value.
+fn option_name(input: ParseStream) -> Result<(Ident, String)> {
+    const FORM: &str = "options are written `name = value`: `kind = \"email.send\"`";
+    if !input.peek(Ident::peek_any) {
+        return Err(wrong(input, FORM));
+    }
+    let name = input.call(Ident::parse_any)?;
+    let word = name.to_string();
+    if !KNOWN.contains(&word.as_str()) {
+        return Err(Error::new(name.span(), unknown(&word)));
+    }
+    match input.parse::<Token![=]>() {
+        Ok(_) => Ok((name, word)),
+        Err(_) => Err(Error::new(name.span(), form(&word))),
+    }
+}
+
 fn setting(name: &Ident, word: &str, input: ParseStream) -> Result<Value> {
+    let form = form(word);
     Ok(match word {
-        "queue" => checked_name("a queue name", &input.parse()?)?.into(),
-        "priority" => integer(input, 0, PRIORITY_MAX)?.into(),
-        "max_attempts" => integer(input, 1, MAX_ATTEMPTS_LIMIT)?.into(),
+        "queue" => checked_name("a queue name", &expect(input, form)?)?.into(),
+        "priority" => integer(input, form, 0, PRIORITY_MAX)?.into(),
+        "max_attempts" => integer(input, form, 1, MAX_ATTEMPTS_LIMIT)?.into(),
         "retry" => retry(input)?,
-        "retry_on" => {
-            let words = list(input)?;
-            words.iter().map(checked_reason).collect::<Result<Vec<_>>>()?.into()
-        }
-        "timeout" => timeout(input)?.into(),
-        "fuel" | "host_calls" => integer(input, 1, u64::MAX)?.into(),
-        "memory" | "output" | "logs" => size(input)?.into(),
-        _ => return Err(syn::Error::new(name.span(), unknown(word))),
+        "retry_on" => reasons(input, form)?.into(),
+        "timeout" => timeout(input, form)?.into(),
+        "fuel" | "host_calls" => integer(input, form, 1, u64::MAX)?.into(),
+        "memory" | "output" | "logs" => size(input, form)?.into(),
+        _ => return Err(Error::new(name.span(), unknown(word))),
     })
 }
 
@@ -114,126 +123,43 @@ fn unknown(word: &str) -> String {
     }
 }
 
-fn integer(input: ParseStream, min: u64, max: u64) -> Result<u64> {
-    let literal: LitInt = input.parse()?;
-    let value: u64 = literal.base10_parse()?;
-    if (min..=max).contains(&value) {
-        return Ok(value);
-    }
-    Err(syn::Error::new(literal.span(), format!("must lie between {min} and {max}")))
-}
-
-fn timeout(input: ParseStream) -> Result<String> {
-    let literal: LitStr = input.parse()?;
+fn timeout(input: ParseStream, form: &str) -> Result<String> {
+    let literal: LitStr = expect(input, form)?;
     match duration_ms(&literal)? {
-        0 => Err(syn::Error::new(literal.span(), NOT_ZERO)),
+        0 => Err(Error::new(literal.span(), NOT_ZERO)),
         ms => Ok(duration_text(ms)),
     }
 }
 
-fn size(input: ParseStream) -> Result<u64> {
-    let literal: Lit = input.parse()?;
+fn size(input: ParseStream, form: &str) -> Result<u64> {
+    let literal: Lit = expect(input, form)?;
     let bytes = match &literal {
-        Lit::Int(bytes) => bytes.base10_parse(),
+        Lit::Int(bytes) => checked_integer(bytes, form, 0, u64::MAX),
         Lit::Str(text) => size_bytes(text),
-        other => Err(syn::Error::new(other.span(), "write a size like \"64MiB\", or a number of bytes")),
+        other => Err(Error::new(other.span(), form)),
     }?;
-    if bytes == 0 { Err(syn::Error::new(literal.span(), NOT_ZERO)) } else { Ok(bytes) }
+    if bytes == 0 { Err(Error::new(literal.span(), NOT_ZERO)) } else { Ok(bytes) }
 }
 
-/// A delay between attempts, and where it stands.
-fn delay(input: ParseStream) -> Result<(u64, Span)> {
-    let literal: LitStr = input.parse()?;
-    Ok((delay_ms(&literal)?, literal.span()))
-}
-
-fn list(input: ParseStream) -> Result<Punctuated<LitStr, Token![,]>> {
+fn reasons(input: ParseStream, form: &str) -> Result<Vec<String>> {
+    if !input.peek(token::Bracket) {
+        return Err(wrong(input, form));
+    }
     let items;
     bracketed!(items in input);
-    Punctuated::parse_terminated(&items)
-}
-
-/// `fixed("10s")`, `list("1s", "1m")` or `exponential(base = "5s", cap = "1h", jitter = 0.2)`.
-fn retry(input: ParseStream) -> Result<Value> {
-    let strategy: Ident = input.parse()?;
-    let inner;
-    parenthesized!(inner in input);
-    let policy = match strategy.to_string().as_str() {
-        "fixed" => {
-            let (delay_ms, _) = delay(&inner)?;
-            inner.parse::<Option<Token![,]>>()?;
-            json!({ "strategy": "fixed", "delay": duration_text(delay_ms) })
-        }
-        "list" => {
-            let delays: Punctuated<LitStr, Token![,]> = Punctuated::parse_terminated(&inner)?;
-            if delays.is_empty() || delays.len() > RETRY_DELAYS_MAX {
-                return Err(syn::Error::new(strategy.span(), format!("1 to {RETRY_DELAYS_MAX} delays")));
-            }
-            let delays = delays.iter().map(|delay| delay_ms(delay).map(duration_text)).collect::<Result<Vec<_>>>()?;
-            json!({ "strategy": "list", "delays": delays })
-        }
-        "exponential" => exponential(&inner)?,
-        _ => {
-            let message = "a retry strategy is `exponential(base = \"5s\", cap = \"1h\", jitter = 0.2)`, `fixed(\"10s\")` or `list(\"1s\", \"1m\")`";
-            return Err(syn::Error::new(strategy.span(), message));
-        }
-    };
-    if inner.is_empty() { Ok(policy) } else { Err(inner.error("nothing more belongs here")) }
-}
-
-/// What is left out is the host's to fill in.
-fn exponential(inner: ParseStream) -> Result<Value> {
-    let (mut base, mut cap, mut jitter) = (None, None, None);
-    while !inner.is_empty() {
-        let name: Ident = inner.parse()?;
-        inner.parse::<Token![=]>()?;
-        let repeated = match name.to_string().as_str() {
-            "base" => base.replace(delay(inner)?).is_some(),
-            "cap" => cap.replace(delay(inner)?).is_some(),
-            "jitter" => jitter.replace(share(inner)?).is_some(),
-            _ => return Err(syn::Error::new(name.span(), "known are base, cap, jitter")),
-        };
-        if repeated {
-            return Err(syn::Error::new(name.span(), format!("`{name}` is given twice")));
-        }
-        if !inner.is_empty() {
-            inner.parse::<Token![,]>()?;
-        }
+    let mut reasons = Vec::new();
+    while !items.is_empty() {
+        reasons.push(checked_reason(&expect(&items, form)?)?);
+        separator(&items)?;
     }
-    if let Some((cap_ms, span)) = cap
-        && base.map_or(RETRY_BASE_MS, |(base_ms, _)| base_ms) > cap_ms
-    {
-        return Err(syn::Error::new(span, "`cap` must not be shorter than `base`, which is 5 s unless given"));
-    }
-    let mut policy = Map::new();
-    policy.insert("strategy".into(), "exponential".into());
-    for (name, delay) in [("base", base), ("cap", cap)] {
-        if let Some((ms, _)) = delay {
-            policy.insert(name.into(), duration_text(ms).into());
-        }
-    }
-    if let Some(jitter) = jitter {
-        policy.insert("jitter".into(), jitter.into());
-    }
-    Ok(policy.into())
-}
-
-fn share(input: ParseStream) -> Result<f64> {
-    let literal: Lit = input.parse()?;
-    let value: f64 = match &literal {
-        Lit::Float(float) => float.base10_parse()?,
-        Lit::Int(int) => int.base10_parse()?,
-        other => return Err(syn::Error::new(other.span(), "a number between 0.0 and 1.0")),
-    };
-    if (0.0..=1.0).contains(&value) {
-        return Ok(value);
-    }
-    Err(syn::Error::new(literal.span(), "must lie between 0.0 and 1.0"))
+    Ok(reasons)
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn parse(text: &str) -> std::result::Result<Arguments, String> {
@@ -305,14 +231,60 @@ mod tests {
             (r#"kind = "a", retry = exponential(cap = "1s")"#, "not be shorter than `base`"),
             (r#"kind = "a", retry = exponential(base = "1s", base = "2s")"#, "given twice"),
             (r#"kind = "a", retry_on = ["module_unavailable"]"#, "not a failure reason"),
-            (r#"kind = "a", retry = never()"#, "a retry strategy is"),
-            (r#"kind = "a", retry = fixed("1s", "2s")"#, "nothing more"),
+            (r#"kind = "a", retry = never()"#, "`retry` is one of"),
+            (r#"kind = "a", retry = fixed("1s", "2s")"#, "the same delay each time"),
             (r#"kind = "a", retry = list()"#, "1 to 100 delays"),
             (r#"kind = "a", retry = exponential(jitter = 2.0)"#, "between 0.0 and 1.0"),
             (r#"kind = "a", retry_on = ["luck"]"#, "not a failure reason"),
+            (r#""email.send""#, "written `name = value`"),
+            ("kind", "`kind = \"email.send\"`"),
+            ("kind =", "`kind = \"email.send\"`"),
+            (r#"kind("a")"#, "`kind = \"email.send\"`"),
+            ("kind = 5", "a name in quotes: `kind = \"email.send\"`"),
+            ("kind = K", "a constant or a call has none yet"),
+            (r#"kind = "a", type = 5"#, "no setting `type`"),
+            (r#"kind = "a" queue = "b""#, "expected `,`"),
+            (r#"kind = "a", description = true"#, "text in quotes: `description"),
+            (r#"kind = "a", queue = mail"#, "a name in quotes: `queue = \"mail\"`"),
+            (r#"kind = "a", priority = "3""#, "from 0 to 9: `priority = 3`"),
+            (r#"kind = "a", priority = -1"#, "between 0 and 9"),
+            (r#"kind = "a", priority = 99999999999999999999"#, "between 0 and 9"),
+            (r#"kind = "a", max_attempts = "5""#, "`max_attempts = 5`"),
+            (r#"kind = "a", max_attempts = 2.5"#, "`max_attempts = 5`"),
+            (r#"kind = "a", timeout = 5"#, "with its unit: `timeout = \"30s\"`"),
+            (r#"kind = "a", timeout = 5s"#, "with its unit: `timeout = \"30s\"`"),
+            (r#"kind = "a", timeout = Duration::from_secs(5)"#, "a constant or a call has none yet"),
+            (r#"kind = "a", fuel = "1e9""#, "`fuel = 1_000_000_000`"),
+            (r#"kind = "a", fuel = 1e9"#, "`fuel = 1_000_000_000`"),
+            (r#"kind = "a", fuel = 5 * 2"#, "each value as one literal"),
+            (r#"kind = "a", host_calls = "many""#, "`host_calls = 50_000`"),
+            (r#"kind = "a", memory = 64MiB"#, "`memory = \"64MiB\"`"),
+            (r#"kind = "a", memory = 1.5"#, "`memory = \"64MiB\"`"),
+            (r#"kind = "a", output = true"#, "`output = \"2MiB\"`"),
+            (r#"kind = "a", logs = SIZE"#, "`logs = \"1MiB\"`"),
+            (r#"kind = "a", retry = "fixed""#, "`retry = fixed(\"10s\")`"),
+            (r#"kind = "a", retry = 3"#, "`retry` is one of"),
+            (r#"kind = "a", retry = fixed"#, "in quotes: `fixed(\"10s\")`"),
+            (r#"kind = "a", retry = fixed()"#, "in quotes: `fixed(\"10s\")`"),
+            (r#"kind = "a", retry = fixed(2)"#, "in quotes: `fixed(\"10s\")`"),
+            (r#"kind = "a", retry = list"#, "the last repeats: `list(\"1s\", \"1m\")`"),
+            (r#"kind = "a", retry = list(1, 2)"#, "the last repeats: `list(\"1s\", \"1m\")`"),
+            (r#"kind = "a", retry = list(["1s"])"#, "the last repeats: `list(\"1s\", \"1m\")`"),
+            (r#"kind = "a", retry = exponential"#, "`exponential(base = \"5s\""),
+            (r#"kind = "a", retry = exponential("5s")"#, "`exponential(base = \"5s\""),
+            (r#"kind = "a", retry = exponential(base)"#, "`base = \"5s\"`"),
+            (r#"kind = "a", retry = exponential(base = 5)"#, "`base = \"5s\"`"),
+            (r#"kind = "a", retry = exponential(cap = 1h)"#, "`cap = \"1h\"`"),
+            (r#"kind = "a", retry = exponential(jitter = "0.2")"#, "`jitter = 0.2`"),
+            (r#"kind = "a", retry = exponential(max = "1h")"#, "`exponential` has no `max`"),
+            (r#"kind = "a", retry_on = "trap""#, "`retry_on = [\"handler_error\", \"timeout\"]`"),
+            (r#"kind = "a", retry_on = [trap]"#, "`retry_on = [\"handler_error\", \"timeout\"]`"),
+            (r#"kind = "a", retry_on = ["trap" "timeout"]"#, "expected `,`"),
         ] {
             let message = parse(text).unwrap_err();
             assert!(message.contains(expected), "{text}: {message}");
+            // Not in the parser's words.
+            assert!(!message.contains("literal") || message.contains("each value"), "{text}: {message}");
         }
     }
 }

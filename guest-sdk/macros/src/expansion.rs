@@ -5,27 +5,16 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use serde_json::Value;
 use syn::spanned::Spanned;
-use syn::{Error, FnArg, GenericArgument, ItemFn, PathArguments, Result, ReturnType, Type};
+use syn::{ItemFn, Result};
 
 use crate::arguments::Arguments;
 use crate::documentation::first_paragraph;
-
-const SHAPE: &str = "a handler is `fn name(context: &Context, input: Input) -> Result<Output, Failure>`";
+use crate::shape::types;
 
 /// The function and its handler type.
 pub(crate) fn expand(arguments: &Arguments, function: &ItemFn) -> Result<TokenStream> {
     let signature = &function.sig;
-    if let Some(keyword) = &signature.asyncness {
-        return Err(Error::new(
-            keyword.span(),
-            "a handler is not async: each job has an instance of its own, just block",
-        ));
-    }
-    if !signature.generics.params.is_empty() {
-        return Err(Error::new(signature.generics.span(), "a handler has no generic parameters"));
-    }
-    let input = input_type(function)?;
-    let output = output_type(&signature.output)?;
+    let (input, output) = types(signature)?;
     let name = &signature.ident;
     let visibility = &function.vis;
     let kind = &arguments.kind;
@@ -80,35 +69,6 @@ fn option(text: Option<String>) -> TokenStream {
     text.map_or_else(|| quote! { ::core::option::Option::None }, |text| quote! { ::core::option::Option::Some(#text) })
 }
 
-fn input_type(function: &ItemFn) -> Result<&Type> {
-    let mut parameters = function.sig.inputs.iter();
-    let (Some(FnArg::Typed(_)), Some(FnArg::Typed(input)), None) =
-        (parameters.next(), parameters.next(), parameters.next())
-    else {
-        return Err(Error::new(function.sig.span(), SHAPE));
-    };
-    match &*input.ty {
-        Type::Reference(reference) => {
-            let message = "a handler takes its input by value, it is made for this attempt: leave out the `&`";
-            Err(Error::new(reference.span(), message))
-        }
-        owned => Ok(owned),
-    }
-}
-
-/// `Output` of `Result<Output, …>`, also through an alias with one parameter.
-fn output_type(output: &ReturnType) -> Result<&Type> {
-    if let ReturnType::Type(_, returned) = output
-        && let Type::Path(path) = &**returned
-        && let Some(last) = path.path.segments.last()
-        && let PathArguments::AngleBracketed(parameters) = &last.arguments
-        && let Some(GenericArgument::Type(output)) = parameters.args.first()
-    {
-        return Ok(output);
-    }
-    Err(Error::new(output.span(), SHAPE))
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -126,19 +86,5 @@ mod tests {
             "/// Says hello,\n/// politely.\n///\n/// More.\nfn a(c: &Context, i: In) -> Result<Out, Failure> {}",
         );
         assert!(text.unwrap().contains(r#"Some ("Says hello, politely.")"#));
-    }
-
-    #[test]
-    fn wrong_shapes_are_refused() {
-        for (function, expected) in [
-            ("async fn a(c: &Context, i: In) -> Result<Out, Failure> {}", "not async"),
-            ("fn a<T>(c: &Context, i: T) -> Result<Out, Failure> {}", "no generic"),
-            ("fn a(i: In) -> Result<Out, Failure> {}", "a handler is `fn"),
-            ("fn a(c: &Context, i: In) {}", "a handler is `fn"),
-            ("fn a(c: &Context, i: &In) -> Result<Out, Failure> {}", "by value"),
-        ] {
-            let message = expansion(function).unwrap_err();
-            assert!(message.contains(expected), "{function}: {message}");
-        }
     }
 }

@@ -5,9 +5,12 @@
 mod arguments;
 mod documentation;
 mod expansion;
+mod forms;
 mod names;
 mod quantity;
+mod retry;
 mod schema;
+mod shape;
 
 use proc_macro::TokenStream;
 
@@ -15,7 +18,10 @@ use proc_macro::TokenStream;
 #[proc_macro_attribute]
 pub fn handler(arguments: TokenStream, function: TokenStream) -> TokenStream {
     let arguments = syn::parse_macro_input!(arguments as arguments::Arguments);
-    let function = syn::parse_macro_input!(function as syn::ItemFn);
+    let function = match shape::function(function.into()) {
+        Ok(function) => function,
+        Err(error) => return error.to_compile_error().into(),
+    };
     expansion::expand(&arguments, &function).unwrap_or_else(|error| error.to_compile_error()).into()
 }
 

@@ -5,8 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tracing_core::field::{Field, Visit};
 use tracing_core::span::{Attributes, Id, Record};
+use tracing_core::subscriber::Interest;
 use tracing_core::{Dispatch, Event, Metadata, Subscriber, dispatcher};
 
+use super::threshold::keeps;
 use crate::{Level, log as host_log};
 
 pub(super) fn install() {
@@ -19,10 +21,45 @@ struct HostEvents(Mutex<Spans>);
 
 #[derive(Default)]
 struct Spans {
-    /// Name and fields of each span there was; the id is its place, from 1.
-    texts: Vec<String>,
+    /// The id is the place, from 1; it is another's once the span is closed.
+    places: Vec<Span>,
     /// Those one is in.
     entered: Vec<Id>,
+}
+
+#[derive(Default)]
+struct Span {
+    /// Name and fields.
+    text: String,
+    /// Who holds it; without any it is closed.
+    handles: usize,
+}
+
+impl Spans {
+    fn open(&mut self, text: String) -> Id {
+        let free = self.places.iter().position(|span| span.handles == 0).unwrap_or(self.places.len());
+        if free == self.places.len() {
+            self.places.push(Span::default());
+        }
+        if let Some(place) = self.places.get_mut(free) {
+            *place = Span { text, handles: 1 };
+        }
+        Id::from_u64(free as u64 + 1)
+    }
+
+    /// One handle less; whether it was the last.
+    fn close(&mut self, id: &Id) -> bool {
+        let Some(span) = self.places.get_mut(index(id)) else { return false };
+        span.handles = span.handles.saturating_sub(1);
+        let is_closed = span.handles == 0;
+        if is_closed {
+            span.text = String::new();
+            while self.places.last().is_some_and(|span| span.handles == 0) {
+                self.places.pop();
+            }
+        }
+        is_closed
+    }
 }
 
 impl HostEvents {
@@ -59,13 +96,28 @@ impl Visit for Words {
     }
 }
 
+fn level(of: &Metadata<'_>) -> Level {
+    match *of.level() {
+        tracing_core::Level::TRACE => Level::Trace,
+        tracing_core::Level::DEBUG => Level::Debug,
+        tracing_core::Level::INFO => Level::Info,
+        tracing_core::Level::WARN => Level::Warn,
+        tracing_core::Level::ERROR => Level::Error,
+    }
+}
+
 fn index(id: &Id) -> usize {
     usize::try_from(id.into_u64() - 1).unwrap_or(usize::MAX)
 }
 
 impl Subscriber for HostEvents {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
+    // The answer changes with the level: it is not to be kept.
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        keeps(level(metadata))
     }
 
     fn new_span(&self, span: &Attributes<'_>) -> Id {
@@ -73,15 +125,24 @@ impl Subscriber for HostEvents {
         span.record(&mut words);
         let name = span.metadata().name();
         let text = if words.fields.is_empty() { name.to_owned() } else { format!("{name}{{{}}}", words.fields) };
-        let mut spans = self.lock();
-        spans.texts.push(text);
-        Id::from_u64(spans.texts.len() as u64)
+        self.lock().open(text)
+    }
+
+    fn clone_span(&self, id: &Id) -> Id {
+        if let Some(span) = self.lock().places.get_mut(index(id)) {
+            span.handles += 1;
+        }
+        id.clone()
+    }
+
+    fn try_close(&self, id: Id) -> bool {
+        self.lock().close(&id)
     }
 
     fn record(&self, span: &Id, values: &Record<'_>) {
         let mut words = Words::default();
         values.record(&mut words);
-        if let Some(text) = self.lock().texts.get_mut(index(span)) {
+        if let Some(Span { text, .. }) = self.lock().places.get_mut(index(span)) {
             let name = text.strip_suffix('}').map(str::to_owned);
             *text = match name {
                 Some(begun) => format!("{begun} {}}}", words.fields),
@@ -96,17 +157,10 @@ impl Subscriber for HostEvents {
         let mut words = Words::default();
         event.record(&mut words);
         let metadata = event.metadata();
-        let level = match *metadata.level() {
-            tracing_core::Level::TRACE => Level::Trace,
-            tracing_core::Level::DEBUG => Level::Debug,
-            tracing_core::Level::INFO => Level::Info,
-            tracing_core::Level::WARN => Level::Warn,
-            tracing_core::Level::ERROR => Level::Error,
-        };
         let mut line = format!("{}: ", metadata.target());
         let spans = self.lock();
-        for text in spans.entered.iter().filter_map(|id| spans.texts.get(index(id))) {
-            line.push_str(text);
+        for span in spans.entered.iter().filter_map(|id| spans.places.get(index(id))) {
+            line.push_str(&span.text);
             line.push_str(": ");
         }
         drop(spans);
@@ -115,7 +169,7 @@ impl Subscriber for HostEvents {
             line.push(' ');
         }
         line.push_str(&words.fields);
-        host_log(level, line);
+        host_log(level(metadata), line);
     }
 
     fn enter(&self, span: &Id) {
@@ -127,5 +181,34 @@ impl Subscriber for HostEvents {
         if let Some(place) = spans.entered.iter().rposition(|entered| entered == span) {
             spans.entered.remove(place);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn closed_spans_are_forgotten() {
+        let events = HostEvents(Mutex::new(Spans::default()));
+        let dispatch = Dispatch::new(events);
+        let held = || dispatch.downcast_ref::<HostEvents>().map_or(0, |events| events.lock().places.len());
+        dispatcher::with_default(&dispatch, || {
+            let outer = tracing::info_span!("outer", n = 1);
+            for n in 0..1_000 {
+                let inner = tracing::info_span!("inner", n);
+                let twice = inner.clone();
+                drop(inner);
+                twice.in_scope(|| assert_eq!(held(), 2));
+            }
+            assert_eq!(held(), 1);
+            let longest = tracing::info_span!("longest");
+            drop(outer);
+            // Its place is taken again.
+            let another = tracing::info_span!("another");
+            assert_eq!(held(), 2);
+            drop((longest, another));
+        });
+        assert_eq!(held(), 0);
     }
 }

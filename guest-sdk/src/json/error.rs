@@ -7,6 +7,9 @@ use serde::de::{Expected, Unexpected};
 /// Of text from a payload that a message repeats, bytes.
 const QUOTED_BYTES_MAX: usize = 64;
 
+/// Past every integer of 64 bits.
+const INTEGER_END: f64 = 18_446_744_073_709_551_616.0;
+
 /// A payload that does not fit its type, or an output that JSON cannot say.
 #[derive(Debug)]
 pub(crate) struct JsonError {
@@ -101,7 +104,9 @@ fn named(found: Unexpected<'_>) -> String {
         Unexpected::Unsigned(value) => return format!("integer `{value}`"),
         Unexpected::Signed(value) => return format!("integer `{value}`"),
         Unexpected::Str(text) => return format!("string \"{}\"", beginning(text)),
-        Unexpected::Float(_) => "a number with a fraction",
+        Unexpected::Float(value) if value.fract().abs() > 0.0 => "a number with a fraction",
+        Unexpected::Float(value) if value.abs() < INTEGER_END => "a whole number written with a fraction or exponent",
+        Unexpected::Float(_) => "a number out of the range of integers",
         Unexpected::Char(_) => "character",
         Unexpected::Bytes(_) => "bytes",
         Unexpected::Unit | Unexpected::Option => "null",
@@ -116,7 +121,7 @@ fn named(found: Unexpected<'_>) -> String {
     what.to_owned()
 }
 
-fn beginning(text: &str) -> String {
+pub(super) fn beginning(text: &str) -> String {
     if text.len() <= QUOTED_BYTES_MAX {
         return text.to_owned();
     }

@@ -1,5 +1,6 @@
 //! Payloads and outputs as JSON text, for serde. Small in wasm: code of floating point, of map keys, of enums is only in
-//! the module if a type needs it, and no error prints through it. Agrees with `serde_json` on what it accepts and writes.
+//! the module if a type needs it, and no error prints through it. Agrees with `serde_json` on what it accepts and writes, but that whole
+//! numbers may be written with a fraction or exponent (`1.0`, `2e3`) where an integer is wanted, as JSON Schema says.
 
 mod access;
 mod error;
@@ -10,6 +11,7 @@ mod print_key;
 mod scan;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 pub(crate) use error::JsonError;
 pub(crate) use parse::parse;

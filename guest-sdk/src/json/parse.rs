@@ -6,7 +6,13 @@ use serde::de::{Deserialize, Deserializer, Error, Expected, Unexpected, Visitor}
 
 use super::JsonError;
 use super::access::{Elements, Members, Variant, VariantName};
+use super::error::beginning;
 use super::scan::{NumberText, Scanner};
+use super::whole::{Whole, whole};
+
+/// Stands for any number that is not whole.
+const FRACTION: f64 = 0.5;
+const PAST_128_BITS: &str = "an integer of more than 128 bits";
 
 /// The whole text as one value.
 pub(crate) fn parse<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, JsonError> {
@@ -46,6 +52,27 @@ fn float(scanner: &Scanner<'_>, number: NumberText<'_>) -> Result<f64, JsonError
 }
 
 impl<'de> Value<'_, 'de> {
+    /// The number as an integer of 64 bits. `range` is that of the type, for whoever has to write another number.
+    fn integer(self, expected: &dyn Expected, range: (i64, u64)) -> Result<Number, JsonError> {
+        let Some(b'-' | b'0'..=b'9') = self.0.peek() else { return Err(self.mismatch(expected)) };
+        let number = self.0.number()?;
+        let parsed = match integer(number) {
+            Number::Other => match whole(number.text) {
+                Whole::Positive(value) => u64::try_from(value).ok().map(Number::Unsigned),
+                Whole::Negative(value) => {
+                    0_i64.checked_sub_unsigned(u64::try_from(value).unwrap_or(u64::MAX)).map(Number::Signed)
+                }
+                Whole::TooLarge => None,
+                Whole::Fraction => return Err(JsonError::invalid_type(Unexpected::Float(FRACTION), expected)),
+            },
+            known => Some(known),
+        };
+        parsed.ok_or_else(|| {
+            let (min, max, text) = (range.0, range.1, beginning(number.text));
+            JsonError::new(format!("invalid value: `{text}` is out of range, expected {expected}, from {min} to {max}"))
+        })
+    }
+
     /// What else there is instead of what the type wants.
     #[cold]
     fn mismatch(self, visitor: &dyn Expected) -> JsonError {
@@ -55,10 +82,11 @@ impl<'de> Value<'_, 'de> {
                 Ok(text) => JsonError::invalid_type(Unexpected::Str(&text), visitor),
                 Err(error) => error,
             },
-            Some(b'-' | b'0'..=b'9') => match scanner.number().map(integer) {
-                Ok(Number::Unsigned(value)) => JsonError::invalid_type(Unexpected::Unsigned(value), visitor),
-                Ok(Number::Signed(value)) => JsonError::invalid_type(Unexpected::Signed(value), visitor),
-                Ok(Number::Other) => JsonError::invalid_type(Unexpected::Float(0.0), visitor),
+            Some(b'-' | b'0'..=b'9') => match scanner.number().map(|number| (number.is_whole, integer(number))) {
+                Ok((_, Number::Unsigned(value))) => JsonError::invalid_type(Unexpected::Unsigned(value), visitor),
+                Ok((_, Number::Signed(value))) => JsonError::invalid_type(Unexpected::Signed(value), visitor),
+                Ok((true, Number::Other)) => JsonError::invalid_type(Unexpected::Other("a large integer"), visitor),
+                Ok((false, Number::Other)) => JsonError::invalid_type(Unexpected::Float(FRACTION), visitor),
                 Err(error) => error,
             },
             Some(b'[') => JsonError::invalid_type(Unexpected::Seq, visitor),
@@ -81,25 +109,26 @@ impl<'de> Value<'_, 'de> {
         }
     }
 
-    fn visit_integer<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, JsonError> {
-        let Some(b'-' | b'0'..=b'9') = self.0.peek() else { return Err(self.mismatch(&visitor)) };
-        match integer(self.0.number()?) {
+    fn visit_integer<V: Visitor<'de>>(self, visitor: V, range: (i64, u64)) -> Result<V::Value, JsonError> {
+        match self.integer(&visitor, range)? {
             Number::Unsigned(value) => visitor.visit_u64(value),
             Number::Signed(value) => visitor.visit_i64(value),
-            Number::Other => Err(JsonError::invalid_type(Unexpected::Float(0.0), &visitor)),
+            Number::Other => Err(JsonError::invalid_type(Unexpected::Float(FRACTION), &visitor)),
         }
     }
 
     fn visit_wide_integer<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, JsonError> {
         let Some(b'-' | b'0'..=b'9') = self.0.peek() else { return Err(self.mismatch(&visitor)) };
-        let number = self.0.number()?;
-        if let Ok(value) = number.text.parse() {
-            return visitor.visit_i128(value);
-        }
-        match number.text.parse() {
-            Ok(value) => visitor.visit_u128(value),
-            Err(_) => Err(JsonError::invalid_type(Unexpected::Float(0.0), &visitor)),
-        }
+        let what = match whole(self.0.number()?.text) {
+            Whole::Positive(value) => return visitor.visit_u128(value),
+            Whole::Negative(value) => match 0_i128.checked_sub_unsigned(value) {
+                Some(value) => return visitor.visit_i128(value),
+                None => Unexpected::Other(PAST_128_BITS),
+            },
+            Whole::TooLarge => Unexpected::Other(PAST_128_BITS),
+            Whole::Fraction => Unexpected::Float(FRACTION),
+        };
+        Err(JsonError::invalid_type(what, &visitor))
     }
 
     fn visit_float<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, JsonError> {
@@ -139,11 +168,29 @@ macro_rules! as_one {
     };
 }
 
+macro_rules! integers {
+    ($($method:ident: $min:expr, $max:expr;)+) => {
+        $(
+            fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, JsonError> {
+                self.visit_integer(visitor, ($min, $max))
+            }
+        )+
+    };
+}
+
 impl<'de> Deserializer<'de> for Value<'_, 'de> {
     type Error = JsonError;
 
-    as_one! { deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_u8 deserialize_u16
-    deserialize_u32 deserialize_u64 => visit_integer }
+    integers! {
+        deserialize_i8: i8::MIN.into(), i8::MAX.unsigned_abs().into();
+        deserialize_i16: i16::MIN.into(), i16::MAX.unsigned_abs().into();
+        deserialize_i32: i32::MIN.into(), i32::MAX.unsigned_abs().into();
+        deserialize_i64: i64::MIN, i64::MAX.unsigned_abs();
+        deserialize_u8: 0, u8::MAX.into();
+        deserialize_u16: 0, u16::MAX.into();
+        deserialize_u32: 0, u32::MAX.into();
+        deserialize_u64: 0, u64::MAX;
+    }
     as_one! { deserialize_i128 deserialize_u128 => visit_wide_integer }
     as_one! { deserialize_f32 deserialize_f64 => visit_float }
     as_one! { deserialize_char deserialize_str deserialize_string deserialize_identifier => visit_string }

@@ -84,7 +84,6 @@ fn types_are_read_and_written_as_serde_json_does() {
     agree::<Value>(wide);
     for (from, to) in [
         ("-128", "-129"),
-        ("-128", "1.0"),
         ("18446744073709551615", "18446744073709551616"),
         ("-1.5e3", "12"),
         ("-1.5e3", "1e999"),
@@ -108,11 +107,24 @@ fn types_are_read_and_written_as_serde_json_does() {
     for text in ["1", "-0", "1.5", "\"x\"", r#"{"X":true,"Y":false}"#, r#"{"Z":true}"#, "null"] {
         agree::<Untagged>(text);
     }
-    for text in ["0", "-1", "170141183460469231731687303715884105727", "1.5", "\"1\""] {
+    for text in ["0", "-1", "170141183460469231731687303715884105727", "1.5", "1e-1", "\"1\""] {
         agree::<i128>(text);
         agree::<u8>(text);
         agree::<f32>(text);
     }
+}
+
+/// JSON Schema's integers, so that no payload it accepts is refused here. `serde_json` is stricter.
+#[test]
+fn integers_may_be_written_as_whole_numbers() {
+    assert_eq!(
+        parse::<(u8, i8, u64, i64)>("[1.0, -1e2, 1.8446744073709551615e19, -0]").unwrap(),
+        (1, -100, u64::MAX, 0)
+    );
+    assert_eq!(parse::<(u128, i128)>("[1e20, -10.0]").unwrap(), (100_000_000_000_000_000_000, -10));
+    // What takes any number keeps the one that was written.
+    assert_eq!(parse::<Value>("[1.0, 1]").unwrap().to_string(), "[1.0,1]");
+    assert!(parse::<u8>("2.56e2").is_err());
 }
 
 #[test]
@@ -183,6 +195,12 @@ fn errors_say_what_and_where() {
         (r#"{"type":"A","a":"x"}"#, "", "invalid type: string \"x\", expected u8"),
         ("[]", "", "missing field `type`"),
         ("1.5", "", "invalid type: a number with a fraction, expected internally tagged enum Tagged"),
+        (
+            r#"{"type":"A","a":1.0}"#,
+            "",
+            "invalid type: a whole number written with a fraction or exponent, expected u8",
+        ),
+        (r#"{"type":"A","a":1e30}"#, "", "invalid type: a number out of the range of integers, expected u8"),
     ] {
         let error = parse::<Tagged>(text).unwrap_err();
         assert_eq!((error.place().as_str(), error.to_string().as_str()), (place, message), "{text}");
@@ -191,6 +209,24 @@ fn errors_say_what_and_where() {
     assert_eq!(error.place(), "all[1].value");
     let error = parse::<Vec<u8>>("[1,2,300]").unwrap_err();
     assert_eq!((error.place(), error.to_string()), ("[2]".into(), "invalid value: integer `300`, expected u8".into()));
+    let error = |text| parse::<u64>(text).unwrap_err().to_string();
+    let range = "is out of range, expected u64, from 0 to 18446744073709551615";
+    assert_eq!(error("18446744073709551616"), format!("invalid value: `18446744073709551616` {range}"));
+    assert_eq!(error("1e20"), format!("invalid value: `1e20` {range}"));
+    assert_eq!(error("1.5"), "invalid type: a number with a fraction, expected u64");
+    assert_eq!(
+        parse::<i8>("-9223372036854775809").unwrap_err().to_string(),
+        "invalid value: `-9223372036854775809` is out of range, expected i8, from -128 to 127"
+    );
+    assert!(error(&"9".repeat(1_000)).len() < 200);
+    assert_eq!(
+        parse::<String>("18446744073709551616").unwrap_err().to_string(),
+        "invalid type: a large integer, expected a string"
+    );
+    assert_eq!(
+        parse::<u128>("1e39").unwrap_err().to_string(),
+        "invalid type: an integer of more than 128 bits, expected u128"
+    );
     assert_eq!(parse::<Value>("[1,2").unwrap_err().to_string(), "expected `,` or `]` at its end, byte 4");
 }
 

@@ -1,5 +1,6 @@
 //! JSON Schemas of inputs and outputs, written straight into text: a few hundred bytes of wasm a type.
 
+mod object;
 mod provided;
 mod root;
 mod text;
@@ -21,7 +22,9 @@ pub(crate) use text::Side;
 /// | `regex(pattern = "^[a-z]+$")` | `pattern` |
 /// | `title = "…"`, `description = "…"` | these; `description` instead of the doc comment |
 /// | `extend("examples" = ["a"])` | any member, as JSON |
-/// | `with = "String"` | the schema of another type |
+/// | `with = "String"` | the schema of another type; needed where serde reads or writes by a function (`#[serde(with = "…")]`) |
+///
+/// Flattened fields and content beside a tag become members of the one object, which alone says whether it may have others.
 ///
 /// ```
 /// use serde::Deserialize;
@@ -54,7 +57,7 @@ pub(crate) use text::Side;
     label = "the host needs its schema to check payloads and outputs",
     note = "put `#[derive(stoker_sdk::JsonSchema)]` on `{Self}`, and on each type in it",
     note = "for a type of another crate: `#[schemars(with = \"String\")]` on the field, naming a type of the same JSON",
-    note = "`#[derive(schemars::JsonSchema)]` on the whole input or output does as well (feature `schemars`)"
+    note = "`#[derive(schemars::JsonSchema)]` on the whole input or output does as well: `cargo add schemars` (feature `schemars`)"
 )]
 pub trait JsonSchema {
     /// Whether a field of this type can be left out of an input.

@@ -20,32 +20,87 @@ macro_rules! plain {
 }
 
 plain! {
-    r#""type":"boolean""#: bool;
     r#""type":"string""#: str, String, std::path::Path, std::path::PathBuf;
     r#""type":"string","minLength":1,"maxLength":1"#: char;
     r#""type":"string","format":"ip""#: std::net::IpAddr;
     r#""type":"string","format":"ipv4""#: std::net::Ipv4Addr;
     r#""type":"string","format":"ipv6""#: std::net::Ipv6Addr;
-    r#""type":"null""#: ();
-    r#""type":"integer","format":"int8","minimum":-128,"maximum":127"#: i8;
-    r#""type":"integer","format":"int16","minimum":-32768,"maximum":32767"#: i16;
-    r#""type":"integer","format":"int32""#: i32;
-    r#""type":"integer","format":"int64""#: i64;
-    r#""type":"integer","format":"int128""#: i128;
-    r#""type":"integer","format":"int""#: isize;
-    r#""type":"integer","format":"uint8","minimum":0,"maximum":255"#: u8;
-    r#""type":"integer","format":"uint16","minimum":0,"maximum":65535"#: u16;
-    r#""type":"integer","format":"uint32","minimum":0"#: u32;
-    r#""type":"integer","format":"uint64","minimum":0"#: u64;
-    r#""type":"integer","format":"uint128","minimum":0"#: u128;
-    r#""type":"integer","format":"uint","minimum":0"#: usize;
-    r#""type":"integer","format":"uint32","minimum":1"#: std::num::NonZeroU32;
-    r#""type":"integer","format":"uint64","minimum":1"#: std::num::NonZeroU64;
-    r#""type":"number","format":"float""#: f32;
-    r#""type":"number","format":"double""#: f64;
-    r#""type":"object","properties":{"secs":{"type":"integer","format":"uint64","minimum":0},"nanos":{"type":"integer","format":"uint32","minimum":0}},"required":["secs","nanos"]"#: std::time::Duration;
-    r#""type":"object","additionalProperties":true"#: serde_json::Map<String, serde_json::Value>;
     "": serde_json::Value;
+}
+
+/// Types that are numbers or booleans as values, and text as the names of members.
+macro_rules! spelled {
+    ($($members:literal or $name:literal: $($type:ty),+;)+) => {
+        $($(
+            impl JsonSchema for $type {
+                fn write(schema: &mut SchemaText) {
+                    schema.spelled($members, $name);
+                }
+            }
+        )+)+
+    };
+}
+
+spelled! {
+    r#""type":"boolean""# or r#""enum":["true","false"]"#: bool;
+    r#""type":"integer","format":"int8","minimum":-128,"maximum":127"#
+        or r#""pattern":"^(0|-?[1-9][0-9]{0,2})$""#: i8;
+    r#""type":"integer","format":"int16","minimum":-32768,"maximum":32767"#
+        or r#""pattern":"^(0|-?[1-9][0-9]{0,4})$""#: i16;
+    r#""type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647"#
+        or r#""pattern":"^(0|-?[1-9][0-9]{0,9})$""#: i32;
+    r#""type":"integer","format":"int64","minimum":-9223372036854775808,"maximum":9223372036854775807"#
+        or r#""pattern":"^(0|-?[1-9][0-9]{0,18})$""#: i64;
+    r#""type":"integer","format":"int128""# or r#""pattern":"^(0|-?[1-9][0-9]{0,38})$""#: i128;
+    r#""type":"integer","format":"uint8","minimum":0,"maximum":255"# or r#""pattern":"^(0|[1-9][0-9]{0,2})$""#: u8;
+    r#""type":"integer","format":"uint16","minimum":0,"maximum":65535"# or r#""pattern":"^(0|[1-9][0-9]{0,4})$""#: u16;
+    r#""type":"integer","format":"uint32","minimum":0,"maximum":4294967295"#
+        or r#""pattern":"^(0|[1-9][0-9]{0,9})$""#: u32;
+    r#""type":"integer","format":"uint64","minimum":0,"maximum":18446744073709551615"#
+        or r#""pattern":"^(0|[1-9][0-9]{0,19})$""#: u64;
+    r#""type":"integer","format":"uint128","minimum":0"# or r#""pattern":"^(0|[1-9][0-9]{0,38})$""#: u128;
+    r#""type":"integer","format":"uint32","minimum":1,"maximum":4294967295"#
+        or r#""pattern":"^[1-9][0-9]{0,9}$""#: std::num::NonZeroU32;
+    r#""type":"integer","format":"uint64","minimum":1,"maximum":18446744073709551615"#
+        or r#""pattern":"^[1-9][0-9]{0,19}$""#: std::num::NonZeroU64;
+    r#""type":"number","format":"float""# or "": f32;
+    r#""type":"number","format":"double""# or "": f64;
+}
+
+// As wide as where the handler runs.
+#[cfg(target_pointer_width = "32")]
+spelled! {
+    r#""type":"integer","format":"int","minimum":-2147483648,"maximum":2147483647"#
+        or r#""pattern":"^(0|-?[1-9][0-9]{0,9})$""#: isize;
+    r#""type":"integer","format":"uint","minimum":0,"maximum":4294967295"# or r#""pattern":"^(0|[1-9][0-9]{0,9})$""#: usize;
+}
+#[cfg(not(target_pointer_width = "32"))]
+spelled! {
+    r#""type":"integer","format":"int","minimum":-9223372036854775808,"maximum":9223372036854775807"#
+        or r#""pattern":"^(0|-?[1-9][0-9]{0,18})$""#: isize;
+    r#""type":"integer","format":"uint","minimum":0,"maximum":18446744073709551615"#
+        or r#""pattern":"^(0|[1-9][0-9]{0,19})$""#: usize;
+}
+
+impl JsonSchema for () {
+    fn write(schema: &mut SchemaText) {
+        schema.nothing();
+    }
+}
+
+impl JsonSchema for std::time::Duration {
+    fn write(schema: &mut SchemaText) {
+        schema.object(|schema| {
+            schema.property("\"secs\"", true, u64::write);
+            schema.property("\"nanos\"", true, u32::write);
+        });
+    }
+}
+
+impl JsonSchema for serde_json::Map<String, serde_json::Value> {
+    fn write(schema: &mut SchemaText) {
+        schema.map(String::write, serde_json::Value::write);
+    }
 }
 
 macro_rules! as_inner {
@@ -81,11 +136,6 @@ impl<T: JsonSchema> JsonSchema for Option<T> {
 fn list(schema: &mut SchemaText, members: &str, item: fn(&mut SchemaText)) {
     schema.members(members);
     schema.nested("\"items\":{", item);
-}
-
-fn map(schema: &mut SchemaText, value: fn(&mut SchemaText)) {
-    schema.members("\"type\":\"object\"");
-    schema.nested("\"additionalProperties\":{", value);
 }
 
 impl<T: JsonSchema> JsonSchema for [T] {
@@ -124,15 +174,15 @@ impl<T: JsonSchema, S> JsonSchema for HashSet<T, S> {
     }
 }
 
-impl<K, V: JsonSchema> JsonSchema for BTreeMap<K, V> {
+impl<K: JsonSchema, V: JsonSchema> JsonSchema for BTreeMap<K, V> {
     fn write(schema: &mut SchemaText) {
-        map(schema, V::write);
+        schema.map(K::write, V::write);
     }
 }
 
-impl<K, V: JsonSchema, S> JsonSchema for HashMap<K, V, S> {
+impl<K: JsonSchema, V: JsonSchema, S> JsonSchema for HashMap<K, V, S> {
     fn write(schema: &mut SchemaText) {
-        map(schema, V::write);
+        schema.map(K::write, V::write);
     }
 }
 

@@ -1,5 +1,7 @@
 //! The text a schema becomes. Owns commas, references to named types and their definitions. Nothing here is generic.
+//! The members of objects are `object.rs`'s.
 
+use super::object::{Object, Place};
 use crate::json::escape_into;
 
 /// Whose side a schema is of; the two differ where serde reads and writes differently.
@@ -36,7 +38,7 @@ fn find(text: &str, wanted: &str) -> Option<usize> {
 }
 
 /// Writes the schema of a type.
-type Write = fn(&mut SchemaText);
+pub(super) type Write = fn(&mut SchemaText);
 
 /// A JSON Schema being written; see [`JsonSchema::write`](crate::JsonSchema::write).
 #[derive(Debug)]
@@ -44,11 +46,26 @@ pub struct SchemaText {
     pub(super) text: String,
     pub(super) definitions: Vec<Definition>,
     side: Side,
+    pub(super) place: Place,
+    /// The object whose members are being written.
+    pub(super) object: Object,
+    /// What every alternative so far says of the members nobody names; empty if they differ or say nothing.
+    pub(super) common_rest: Option<String>,
+    /// Types being written where they stand, instead of referred to.
+    pub(super) inlined: Vec<&'static str>,
 }
 
 impl SchemaText {
     pub(crate) fn new(side: Side) -> Self {
-        Self { text: String::new(), definitions: Vec::new(), side }
+        Self {
+            text: String::new(),
+            definitions: Vec::new(),
+            side,
+            place: Place::Whole,
+            object: Object::default(),
+            common_rest: None,
+            inlined: Vec::new(),
+        }
     }
 
     /// Whether the schema is of what is written; else of what is read.
@@ -87,7 +104,7 @@ impl SchemaText {
         }
     }
 
-    fn comma(&mut self) {
+    pub(super) fn comma(&mut self) {
         if !matches!(self.text.as_bytes().last(), None | Some(b'{' | b'[' | b':')) {
             self.text.push(',');
         }
@@ -99,18 +116,43 @@ impl SchemaText {
         self.text.push_str(text);
     }
 
+    /// Adds title and description, unless the object is another type's as well.
+    #[doc(hidden)]
+    pub fn words(&mut self, members: &str) {
+        if self.place == Place::Whole {
+            self.members(members);
+        }
+    }
+
+    /// Adds what is a number or boolean as a value, and text as a name.
+    pub(super) fn spelled(&mut self, members: &str, name: &str) {
+        self.members(if self.place == Place::Key { name } else { members });
+    }
+
     /// Adds an element or member whose schema `write` says: `begin`, its members, `}`.
     #[doc(hidden)]
-    pub fn nested(&mut self, begin: &str, write: fn(&mut SchemaText)) {
+    pub fn nested(&mut self, begin: &str, write: Write) {
         self.comma();
         self.text.push_str(begin);
-        write(self);
+        self.write_as(Place::Whole, write);
         self.text.push('}');
+    }
+
+    /// Writes what stands in such a place.
+    pub(super) fn write_as(&mut self, place: Place, write: Write) {
+        let outer = std::mem::replace(&mut self.place, place);
+        // A value of its own refers to others, whatever it is a part of.
+        let inlined = if place == Place::Whole { std::mem::take(&mut self.inlined) } else { Vec::new() };
+        write(self);
+        if place == Place::Whole {
+            self.inlined = inlined;
+        }
+        self.place = outer;
     }
 
     /// Adds what `write` writes, with these members instead of its own of those names: a field can narrow its type.
     #[doc(hidden)]
-    pub fn narrowed(&mut self, write: fn(&mut SchemaText), extras: &[(&str, &str)]) {
+    pub fn narrowed(&mut self, write: Write, extras: &[(&str, &str)]) {
         let mut members = self.aside(write);
         for (name, _) in extras {
             // Only numbers have bounds of their own, and those of a type stand at its end.
@@ -131,9 +173,19 @@ impl SchemaText {
         }
     }
 
-    /// Refers to a type by name, and defines it if that has not been done.
+    /// Refers to a type by name, and defines it if that has not been done. What shares an object with others, or is the
+    /// name of a member, is written where it stands instead.
     #[doc(hidden)]
-    pub fn reference(&mut self, id: &'static str, name: &str, write: fn(&mut SchemaText)) {
+    pub fn reference(&mut self, id: &'static str, name: &str, write: Write) {
+        if self.place != Place::Whole {
+            // One that has itself beside it goes on for ever; what is known by then is enough.
+            if !self.inlined.contains(&id) {
+                self.inlined.push(id);
+                write(self);
+                self.inlined.pop();
+            }
+            return;
+        }
         let index = match self.definitions.iter().position(|definition| definition.id == id) {
             Some(index) => index,
             None => self.define(id, name, write),
@@ -145,7 +197,7 @@ impl SchemaText {
         }
     }
 
-    fn define(&mut self, id: &'static str, name: &str, write: fn(&mut SchemaText)) -> usize {
+    fn define(&mut self, id: &'static str, name: &str, write: Write) -> usize {
         let mut unique = name.to_owned();
         let mut number = 1;
         while self.definitions.iter().any(|definition| definition.name == unique) {
@@ -163,14 +215,20 @@ impl SchemaText {
     }
 
     /// What `write` writes, not added.
-    fn aside(&mut self, write: fn(&mut SchemaText)) -> String {
+    pub(super) fn aside(&mut self, write: Write) -> String {
         let outer = std::mem::take(&mut self.text);
         write(self);
         std::mem::replace(&mut self.text, outer)
     }
 
     /// Adds the schema, or null.
-    pub(super) fn optional(&mut self, write: fn(&mut SchemaText)) {
+    pub(super) fn optional(&mut self, write: Write) {
+        match self.place {
+            Place::Whole => {}
+            Place::Shared => return self.choice_or_nothing(write),
+            // It is there.
+            Place::Beside | Place::Key => return write(self),
+        }
         let members = self.aside(write);
         if members.is_empty() || members.starts_with("\"type\":[") {
             return self.members(&members);
@@ -188,52 +246,5 @@ impl SchemaText {
         self.members("\"anyOf\":[{");
         self.text.push_str(&members);
         self.text.push_str("},{\"type\":\"null\"}]");
-    }
-
-    /// Adds the names of the members an object must have, of those it can have.
-    #[doc(hidden)]
-    pub fn required(&mut self, members: &[(&str, bool)]) {
-        let mut begin = "\"required\":[";
-        for (name, is_required) in members {
-            if *is_required {
-                if begin == "," {
-                    self.text.push(',');
-                } else {
-                    self.members(begin);
-                }
-                begin = ",";
-                escape_into(&mut self.text, name);
-            }
-        }
-        if begin == "," {
-            self.text.push(']');
-        }
-    }
-
-    /// Adds what a flattened field allows: every one of these holds for the object as a whole.
-    #[doc(hidden)]
-    pub fn flattened(&mut self, fields: &[(Write, bool)]) {
-        let mut all = String::new();
-        for (write, can_be_absent) in fields {
-            let members = self.aside(*write);
-            // Absent, it allows whatever there is.
-            if *can_be_absent || members.is_empty() {
-                continue;
-            }
-            // A map takes the members that no field has, those of other flattened types included.
-            if let Some(rest) = members.strip_prefix("\"type\":\"object\",\"additionalProperties\":") {
-                self.members("\"unevaluatedProperties\":");
-                self.text.push_str(rest);
-                continue;
-            }
-            all.push_str(if all.is_empty() { "{" } else { ",{" });
-            all.push_str(&members);
-            all.push('}');
-        }
-        if !all.is_empty() {
-            self.members("\"allOf\":[");
-            self.text.push_str(&all);
-            self.text.push(']');
-        }
     }
 }

@@ -30,11 +30,6 @@ pub fn hello(_context: &Context, input: Hello) -> Result<Greeting, Failure> {
 
 stoker_sdk::module!(hello);
 
-/// The programs of `docs/handlers.md`, tested with this crate because they need no more than it has.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/handlers.md")]
-mod handlers_page {}
-
 #[cfg(test)]
 mod tests {
     use stoker_sdk::testing::FakeHost;

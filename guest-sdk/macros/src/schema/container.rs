@@ -9,7 +9,7 @@ use syn::{DeriveInput, GenericParam, Ident, Result, Type, parse_quote};
 
 use super::attributes::Attributes;
 use super::fields::{Around, content, one};
-use super::json::members;
+use super::json::words;
 use super::variants::variants;
 
 /// What serde reads, or what it writes.
@@ -28,7 +28,7 @@ pub(crate) fn expand(item: &DeriveInput) -> Result<TokenStream> {
     context.check()?;
     let Some(container) = container else { return Ok(TokenStream::new()) };
     let attributes = Attributes::of(&item.attrs)?;
-    let words = members(&attributes.members());
+    let words = words(&attributes.members());
     let input = side(&container, &attributes, Side::Input)?;
     let output = side(&container, &attributes, Side::Output)?;
     // Most types are the same on both sides.

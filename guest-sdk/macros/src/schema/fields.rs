@@ -4,11 +4,15 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use serde_derive_internals::ast::{Field, Style};
 use serde_derive_internals::attr::Default;
-use syn::Result;
+use syn::{Error, Result};
 
 use super::attributes::Attributes;
 use super::container::Side;
-use super::json::{members, quoted};
+use super::json::{quoted, words};
+
+/// To whoever reads or writes a field by a function, which says nothing about its JSON.
+pub(super) const OTHER_FUNCTION: &str = "serde reads or writes this by a function of its own, so its type does not say what \
+                                         its JSON is: add `#[schemars(with = \"String\")]`, naming a type of the same JSON";
 
 /// What every field of a container has in common.
 #[derive(Clone, Copy)]
@@ -19,22 +23,30 @@ pub(super) struct Around {
     pub(super) has_default: bool,
 }
 
-/// Statements that write the members of the schema of these fields' JSON. `tag` is another member the object has, with
-/// its only value.
+/// Statements that write the members of the schema of these fields' JSON. `tag` is another member the object has: its
+/// name in quotes and its schema.
 pub(super) fn content(
     style: Style,
     fields: &[Field<'_>],
     around: Around,
     tag: Option<(&str, &str)>,
 ) -> Result<TokenStream> {
-    match style {
-        Style::Unit => Ok(members(&[r#""type":"null""#.to_owned()])),
+    match effective_style(style, fields, around.side) {
+        Style::Unit => Ok(quote! { schema.nothing(); }),
         Style::Newtype => match fields.first() {
             Some(field) => one(field),
             None => Ok(TokenStream::new()),
         },
         Style::Tuple => places(fields, around.side),
         Style::Struct => object(fields, around, tag),
+    }
+}
+
+/// A newtype whose only field is skipped is nothing, for serde as well.
+pub(super) fn effective_style(style: Style, fields: &[Field<'_>], side: Side) -> Style {
+    match fields.first() {
+        Some(field) if matches!(style, Style::Newtype) && is_skipped(field, side) => Style::Unit,
+        _ => style,
     }
 }
 
@@ -46,16 +58,24 @@ fn is_skipped(field: &Field<'_>, side: Side) -> bool {
 }
 
 /// The type whose schema a field has.
-fn schema_type(field: &Field<'_>, attributes: &Attributes) -> TokenStream {
+fn schema_type(field: &Field<'_>, attributes: &Attributes) -> Result<TokenStream> {
+    if let Some(with) = &attributes.with {
+        return Ok(quote! { #with });
+    }
+    let skipped = [Side::Input, Side::Output].map(|side| is_skipped(field, side));
+    let functions = [field.attrs.deserialize_with(), field.attrs.serialize_with()];
+    if functions.iter().zip(skipped).any(|(function, is_skipped)| function.is_some() && !is_skipped) {
+        return Err(Error::new_spanned(field.original, OTHER_FUNCTION));
+    }
     let own = field.ty;
-    attributes.with.as_ref().map_or_else(|| quote! { #own }, |with| quote! { #with })
+    Ok(quote! { #own })
 }
 
 /// One value: its own words, then its type's schema.
 pub(super) fn one(field: &Field<'_>) -> Result<TokenStream> {
     let attributes = Attributes::of(&field.original.attrs)?;
-    let schema_type = schema_type(field, &attributes);
-    let words = members(&attributes.words());
+    let schema_type = schema_type(field, &attributes)?;
+    let words = words(&attributes.words());
     if attributes.extras.is_empty() {
         return Ok(quote! { #words <#schema_type as ::stoker_sdk::JsonSchema>::write(schema); });
     }
@@ -78,59 +98,39 @@ fn places(fields: &[Field<'_>], side: Side) -> Result<TokenStream> {
 }
 
 fn object(fields: &[Field<'_>], around: Around, tag: Option<(&str, &str)>) -> Result<TokenStream> {
-    let mut properties = Vec::new();
-    let mut required = Vec::new();
-    let mut flattened = Vec::new();
+    let mut members = Vec::new();
     if let Some((tag, value)) = tag {
-        let begin = format!("{}:{{\"type\":\"string\",\"const\":{}", quoted(tag), quoted(value));
-        properties.push(quote! { schema.nested(#begin, |_| {}); });
-        required.push(quote! { (#tag, true) });
+        members.push(quote! { schema.property(#tag, true, |schema| schema.members(#value)); });
     }
+    let mut has_flattened = false;
     for field in fields.iter().filter(|field| !is_skipped(field, around.side)) {
         let attributes = Attributes::of(&field.original.attrs)?;
-        let schema_type = schema_type(field, &attributes);
-        let can_be_absent = quote! { <#schema_type as ::stoker_sdk::JsonSchema>::CAN_BE_ABSENT };
+        let schema_type = schema_type(field, &attributes)?;
         if field.attrs.flatten() {
-            flattened.push(quote! { (<#schema_type as ::stoker_sdk::JsonSchema>::write, #can_be_absent) });
+            has_flattened = true;
+            members.push(quote! { schema.flattened(<#schema_type as ::stoker_sdk::JsonSchema>::write); });
             continue;
         }
-        let name = match around.side {
+        let name = quoted(match around.side {
             Side::Input => &field.attrs.name().deserialize_name().value,
             Side::Output => &field.attrs.name().serialize_name().value,
-        };
-        let begin = format!("{}:{{", quoted(name));
-        let value = one(field)?;
-        properties.push(quote! { schema.nested(#begin, |schema| { #value }); });
-        required.push(match around.side {
-            Side::Input if around.has_default || !matches!(field.attrs.default(), Default::None) => {
-                quote! { (#name, false) }
-            }
+        });
+        let is_required = match around.side {
+            Side::Input if around.has_default || !matches!(field.attrs.default(), Default::None) => quote! { false },
             // A function of one's own reads nothing from nothing, whatever the type.
-            Side::Input if field.attrs.deserialize_with().is_some() => quote! { (#name, true) },
-            Side::Input => quote! { (#name, !#can_be_absent) },
+            Side::Input if field.attrs.deserialize_with().is_some() => quote! { true },
+            Side::Input => quote! { !<#schema_type as ::stoker_sdk::JsonSchema>::CAN_BE_ABSENT },
             Side::Output => {
                 let is_always_there = field.attrs.skip_serializing_if().is_none();
-                quote! { (#name, #is_always_there) }
+                quote! { #is_always_there }
             }
-        });
+        };
+        let value = one(field)?;
+        members.push(quote! { schema.property(#name, #is_required, |schema| { #value }); });
     }
-    // The members a flattened field takes are not known here.
-    let closed = (around.denies_unknown && around.side == Side::Input && flattened.is_empty())
-        .then(|| quote! { schema.members("\"additionalProperties\":false"); });
-    let required = (!required.is_empty()).then(|| quote! { schema.required(&[#(#required),*]); });
-    let flattened = (!flattened.is_empty()).then(|| quote! { schema.flattened(&[#(#flattened),*]); });
-    let properties = (!properties.is_empty()).then(|| {
-        quote! {
-            schema.members("\"properties\":{");
-            #(#properties)*
-            schema.raw("}");
-        }
-    });
-    Ok(quote! {
-        schema.members("\"type\":\"object\"");
-        #properties
-        #required
-        #closed
-        #flattened
-    })
+    // Asked when it is written, so that both sides share one text wherever they can.
+    if around.denies_unknown {
+        members.push(quote! { schema.deny_unknown(#has_flattened); });
+    }
+    Ok(quote! { schema.object(|schema| { #(#members)* }); })
 }

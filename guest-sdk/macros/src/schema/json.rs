@@ -22,3 +22,12 @@ pub(super) fn members(members: &[String]) -> TokenStream {
     let text = members.join(",");
     quote! { schema.members(#text); }
 }
+
+/// Title and description, written by the expansion where they are not another type's; nothing if there are none.
+pub(super) fn words(members: &[String]) -> TokenStream {
+    if members.is_empty() {
+        return TokenStream::new();
+    }
+    let text = members.join(",");
+    quote! { schema.words(#text); }
+}

@@ -4,11 +4,11 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use serde_derive_internals::ast::{Style, Variant};
 use serde_derive_internals::attr::TagType;
-use syn::Result;
+use syn::{Error, Result};
 
 use super::attributes::Attributes;
 use super::container::Side;
-use super::fields::{Around, content, one};
+use super::fields::{Around, OTHER_FUNCTION, content, effective_style, one};
 use super::json::{members, quoted};
 
 fn is_skipped(variant: &Variant<'_>, side: Side) -> bool {
@@ -29,85 +29,129 @@ fn name<'v>(variant: &'v Variant<'_>, side: Side) -> &'v str {
 pub(super) fn variants(variants: &[Variant<'_>], tag: &TagType, around: Around) -> Result<TokenStream> {
     let kept: Vec<&Variant<'_>> = variants.iter().filter(|variant| !is_skipped(variant, around.side)).collect();
     let words = kept.iter().map(|variant| Attributes::of(&variant.original.attrs)).collect::<Result<Vec<_>>>()?;
+    let names: Vec<String> = kept.iter().map(|variant| quoted(name(variant, around.side))).collect();
     let are_names = matches!(tag, TagType::External)
-        && kept.iter().all(|variant| matches!(variant.style, Style::Unit) && !variant.attrs.untagged());
-    if are_names && words.iter().all(|words| words.members().is_empty()) {
-        let names: Vec<String> = kept.iter().map(|variant| quoted(name(variant, around.side))).collect();
-        return Ok(members(&[r#""type":"string""#.to_owned(), format!("\"enum\":[{}]", names.join(","))]));
+        && kept.iter().all(|variant| {
+            matches!(variant.style, Style::Unit) && !variant.attrs.untagged() && !takes_others(variant, around.side)
+        });
+    if are_names && words.iter().all(|words| words.members().is_empty() && words.with.is_none()) {
+        return Ok(quote! { schema.names(&[#(#names),*]); });
     }
     let mut choices = Vec::new();
-    for (variant, words) in kept.iter().zip(&words) {
-        let words = members(&words.members());
+    for ((variant, words), own) in kept.iter().zip(&words).zip(&names) {
+        let is_name = if takes_others(variant, around.side) {
+            let others: Vec<&str> = names.iter().filter(|name| *name != own).map(String::as_str).collect();
+            format!("\"type\":\"string\",\"not\":{{\"enum\":[{}]}}", others.join(","))
+        } else {
+            format!("\"type\":\"string\",\"const\":{own}")
+        };
         let is_untagged = variant.attrs.untagged() || matches!(tag, TagType::None);
-        let choice = if is_untagged { inner(variant, around)? } else { tagged(variant, tag, around)? };
-        choices.push(quote! { schema.nested("{", |schema| { #words #choice }); });
+        let choice = if is_untagged {
+            inner(variant, words, around)?
+        } else {
+            tagged(variant, words, tag, (own, &is_name), around)?
+        };
+        let words = members(&words.members());
+        choices.push(quote! { schema.choice(|schema| { #words #choice }); });
     }
     // Without a tag more than one may fit; serde takes the first.
-    let begin = if kept.iter().any(|variant| variant.attrs.untagged()) || matches!(tag, TagType::None) {
+    let keyword = if kept.iter().any(|variant| variant.attrs.untagged()) || matches!(tag, TagType::None) {
         "\"anyOf\":["
     } else {
         "\"oneOf\":["
     };
-    Ok(quote! {
-        schema.members(#begin);
-        #(#choices)*
-        schema.raw("]");
-    })
+    let is_shown_all = matches!(tag, TagType::None | TagType::Internal { .. });
+    Ok(quote! { schema.choices(#keyword, #is_shown_all, |schema| { #(#choices)* }); })
+}
+
+/// `#[serde(other)]`: whatever name no other variant has.
+fn takes_others(variant: &Variant<'_>, side: Side) -> bool {
+    variant.attrs.other() && side == Side::Input
+}
+
+/// The type whose schema the content of a variant has, if the variant says so.
+fn with(variant: &Variant<'_>, words: &Attributes, side: Side) -> Result<Option<TokenStream>> {
+    if let Some(with) = &words.with {
+        return Ok(Some(quote! { <#with as ::stoker_sdk::JsonSchema>::write(schema); }));
+    }
+    let function = match side {
+        Side::Input => variant.attrs.deserialize_with(),
+        Side::Output => variant.attrs.serialize_with(),
+    };
+    function.map_or(Ok(None), |_| Err(Error::new_spanned(variant.original, OTHER_FUNCTION)))
 }
 
 /// The content of a variant by itself. `#[serde(default)]` of the enum does not reach its variants' fields.
-fn inner(variant: &Variant<'_>, around: Around) -> Result<TokenStream> {
-    content(variant.style, &variant.fields, Around { has_default: false, ..around }, None)
+fn inner(variant: &Variant<'_>, words: &Attributes, around: Around) -> Result<TokenStream> {
+    match with(variant, words, around.side)? {
+        Some(other) => Ok(other),
+        None => content(variant.style, &variant.fields, Around { has_default: false, ..around }, None),
+    }
 }
 
-fn tagged(variant: &Variant<'_>, tag: &TagType, around: Around) -> Result<TokenStream> {
-    let name = name(variant, around.side);
-    let is_name = format!("{{\"type\":\"string\",\"const\":{}}}", quoted(name));
+/// A variant and its name, which are given in quotes and as a schema.
+fn tagged(
+    variant: &Variant<'_>,
+    words: &Attributes,
+    tag: &TagType,
+    (name, is_name): (&str, &str),
+    around: Around,
+) -> Result<TokenStream> {
+    let with = with(variant, words, around.side)?;
+    let style = effective_style(variant.style, &variant.fields, around.side);
+    let is_empty = matches!(style, Style::Unit) && with.is_none();
     match tag {
-        TagType::None => inner(variant, around),
-        TagType::External if matches!(variant.style, Style::Unit) => {
-            Ok(members(&[r#""type":"string""#.to_owned(), format!("\"const\":{}", quoted(name))]))
+        TagType::None => inner(variant, words, around),
+        TagType::External if is_empty && takes_others(variant, around.side) => {
+            Ok(quote! { schema.other_name(#name, #is_name); })
+        }
+        TagType::External if matches!(variant.style, Style::Unit) && with.is_none() => {
+            Ok(quote! { schema.name(#name); })
         }
         TagType::External => {
-            let begin = format!("{}:{{", quoted(name));
-            let end = format!("}},\"required\":[{}],\"additionalProperties\":false", quoted(name));
-            let inner = inner(variant, around)?;
+            let inner = inner(variant, words, around)?;
             Ok(quote! {
-                schema.members("\"type\":\"object\",\"properties\":{");
-                schema.nested(#begin, |schema| { #inner });
-                schema.raw(#end);
+                schema.object(|schema| {
+                    schema.property(#name, true, |schema| { #inner });
+                    schema.close(false);
+                });
             })
         }
         TagType::Internal { tag } => {
-            if let (Style::Newtype, Some(field)) = (variant.style, variant.fields.first()) {
-                let has_tag =
-                    format!("\"type\":\"object\",\"properties\":{{{0}:{is_name}}},\"required\":[{0}]", quoted(tag));
-                let value = one(field)?;
-                return Ok(quote! {
-                    schema.members(#has_tag);
-                    schema.members("\"allOf\":[");
-                    schema.nested("{", |schema| { #value });
-                    schema.raw("]");
+            let tag = quoted(tag);
+            let beside = match (with, style, variant.fields.first()) {
+                (Some(other), _, _) => other,
+                (None, Style::Newtype, Some(field)) => one(field)?,
+                _ => {
+                    // Where there are no fields, serde looks at no other members.
+                    let denies_unknown = around.denies_unknown && !is_empty;
+                    let around = Around { has_default: false, denies_unknown, ..around };
+                    let fields: &[_] = if is_empty { &[] } else { &variant.fields };
+                    return content(Style::Struct, fields, around, Some((&tag, is_name)));
+                }
+            };
+            Ok(quote! {
+                schema.object(|schema| {
+                    schema.property(#tag, true, |schema| schema.members(#is_name));
+                    schema.beside(|schema| { #beside });
                 });
-            }
-            let around = Around { has_default: false, ..around };
-            content(Style::Struct, &variant.fields, around, Some((tag, name)))
+            })
         }
         TagType::Adjacent { tag, content } => {
             let (tag, key) = (quoted(tag), quoted(content));
-            let closed = if around.denies_unknown { ",\"additionalProperties\":false" } else { "" };
-            let begin = format!("\"type\":\"object\",\"properties\":{{{tag}:{is_name}");
-            if matches!(variant.style, Style::Unit) {
-                let all = format!("{begin}}},\"required\":[{tag}]{closed}");
-                return Ok(quote! { schema.members(#all); });
-            }
-            let content_begin = format!("{key}:{{");
-            let end = format!("}},\"required\":[{tag},{key}]{closed}");
-            let inner = inner(variant, around)?;
+            let closed = around.denies_unknown.then(|| quote! { schema.close(false); });
+            let content = if is_empty {
+                TokenStream::new()
+            } else {
+                let inner = inner(variant, words, around)?;
+                quote! { schema.property(#key, true, |schema| { #inner }); }
+            };
             Ok(quote! {
-                schema.members(#begin);
-                schema.nested(#content_begin, |schema| { #inner });
-                schema.raw(#end);
+                schema.object(|schema| {
+                    schema.property(#tag, true, |schema| schema.members(#is_name));
+                    #content
+                    #closed
+                });
             })
         }
     }
