@@ -8,9 +8,8 @@ use super::kind_not_found;
 use crate::api::error::{ApiError, FieldError};
 use crate::api::extract::{NamePath, NoParameters, parse_json, read_body, require_json};
 use crate::api::shared::{Api, Shared};
-use crate::api::wire::ceilings;
 use crate::api::wire::kind::Kind;
-use crate::job::{GuestType, KindName, KindSettings, Limits, ModuleName, SettingsWire};
+use crate::job::{GuestType, KindName, KindSettings, Limits, ModuleName, SettingsWire, ceilings};
 
 /// What a handler has no use for: it is called with its payload, not started as a program.
 const SETTINGS_OF_COMMANDS: [&str; 5] = ["stdin", "stdout", "args", "env", "exit_failure"];

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::settings::set_for_project;
 use super::shown::{broken_jobs, deployed};
 use super::steps::deploy;
 use crate::cli::advice;
@@ -43,9 +42,6 @@ pub(in crate::cli) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let name = &built.module;
     let deployment =
         deploy(&client, name, built.read()?, arguments.force).map_err(|error| advice::on_refusal(error.into()))?;
-    if let Some(settings) = built.settings.as_ref().filter(|_| deployment.activated) {
-        set_for_project(&client, name, settings)?;
-    }
     if arguments.connection.json {
         terminal::print(&terminal::json(&deployment.to_json()))?;
     } else {

@@ -4,13 +4,11 @@
 mod activation;
 mod command;
 mod progress;
-mod settings;
 mod shown;
 mod steps;
 
 pub(super) use activation::{Activation, activate_checked};
 pub(super) use command::{Arguments, run};
-pub(super) use settings::set_for_project;
 pub(super) use shown::{broken_jobs, broken_rows, changes_rows};
 // For who deploys on every change.
 pub(super) use steps::{Deployment, deploy};

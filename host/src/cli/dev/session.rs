@@ -14,7 +14,7 @@ use super::snapshot::Snapshot;
 use super::watch::Watch;
 use crate::cli::advice;
 use crate::cli::client::Client;
-use crate::cli::deploy::{Deployment, broken_rows, changes_rows, deploy, set_for_project};
+use crate::cli::deploy::{Deployment, broken_rows, changes_rows, deploy};
 use crate::cli::project::{BuildInterrupted, Built, Interrupt, Project};
 use crate::cli::terminal::Colours;
 use crate::job::KindName;
@@ -108,12 +108,6 @@ impl Session {
             deploy(&self.client, &built.module, wasm, true).map_err(|error| advice::on_refusal(error.into()))?;
         let digest = deployed.digest.to_string();
         let is_new = changes.active.as_ref() != Some(&digest);
-        if let Some(settings) = &built.settings
-            && let Err(error) = set_for_project(&self.client, &built.module, settings)
-        {
-            // The version is active all the same; with the next one it is tried again.
-            self.report.tell(&Event::Note { message: format!("{error:#}") });
-        }
         let kinds = deployed.kinds;
         // Before anybody is told that jobs can come.
         if let Err(error) = self.follower.follow(&built.module) {
