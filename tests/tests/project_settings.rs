@@ -36,6 +36,8 @@ fn in_force(host: &TestHost, names: &[&str]) -> Vec<(Value, Value)> {
 fn settings_come_and_go_with_the_version() {
     let host = TestHost::start();
     project(&host, "[settings]\nstdin = \"text\"\nstdout = \"text\"\ntimeout = \"5s\"\n");
+    let said = stoker(&host, &["deploy", "cat"]).expect_success();
+    assert!(said.contains("`stdin` is text") && said.contains("`timeout` is 5s"), "{said}");
     let first = json_of(&stoker(&host, &["deploy", "cat", "--json"]).expect_success());
     let module = |value: Value| (value, json!("module"));
     let names = ["stdin", "stdout", "timeout"];
@@ -96,7 +98,7 @@ fn what_waits_is_looked_at_before_its_settings_change() {
 }
 
 #[test]
-fn settings_that_can_not_be_are_refused_before_anything_is_stored() {
+fn settings_that_are_not_allowed_are_refused_before_anything_is_stored() {
     let host = TestHost::start();
     project(&host, "[settings]\ntimeout = \"2h\"\nfuel = 9000000000000000\n");
     for args in [&["deploy", "cat"][..], &["run", "cat", "cat", "{}"]] {

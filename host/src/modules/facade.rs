@@ -79,7 +79,7 @@ pub enum UploadError {
     /// `describe` failed or lied.
     #[error(transparent)]
     Describe(#[from] DescribeError),
-    /// The settings in its bytes can't be.
+    /// The settings in its bytes are not allowed.
     #[error(transparent)]
     Settings(#[from] SectionError),
     /// Another module serves one of its kinds.

@@ -40,10 +40,10 @@ pub enum SectionError {
          what else wrote the section"
     )]
     Unreadable(String),
-    /// Settings that nobody may have.
+    /// Settings that are not allowed.
     #[error(
-        "the settings in the custom section `{SETTINGS_SECTION}` of the module can't be: change them in [settings] of \
-         handler.toml, or in what else wrote the section"
+        "the settings in the custom section `{SETTINGS_SECTION}` of the module are not allowed here: change them in [settings] \
+         of handler.toml, or in what else wrote the section"
     )]
     Wrong(Vec<FieldError>),
 }
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_is_refused_with_the_section_and_the_file() {
+    fn what_is_not_allowed_is_refused_with_the_section_and_the_file() {
         let large = format!(r#"{{"args": ["{}"]}}"#, "x".repeat(SETTINGS_BYTES_MAX));
         for (sections, said) in [
             (&[&b"{}"[..], b"{}"][..], "more than one"),
