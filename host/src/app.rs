@@ -84,7 +84,7 @@ async fn serve(config: Arc<Config>, cores: usize) -> anyhow::Result<()> {
     let modules = Modules::new(
         store.clone(),
         sandbox.clone(),
-        ModulesOptions { module_bytes_max: config.requests.module_bytes_max },
+        ModulesOptions { module_bytes_max: config.requests.module_bytes_max, ceilings: config.limits.ceilings },
     );
     let (dispatcher, dispatcher_handle) = Dispatcher::new(
         store.clone(),

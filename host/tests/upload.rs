@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use stoker::job::{Clock, Digest, GuestType, ModuleName};
+use stoker::job::{Clock, Digest, GuestType, LimitBounds, ModuleName, StdinFormat};
 use stoker::modules::{Activation, Modules, ModulesOptions, Upload, UploadError, Uploaded};
 use stoker::sandbox::{ArtifactSource, ArtifactUse, CompilerProcess, Sandbox, SandboxError, SandboxOptions};
 use stoker::store::{DeleteModuleResult, Store, StoreOptions, TenantId};
@@ -50,7 +50,8 @@ impl Host {
             compiler: CompilerProcess::InProcess,
         };
         let sandbox = Sandbox::new(&options, clock, Arc::new(FromStore(store.clone()))).expect("a sandbox");
-        let modules = Modules::new(store.clone(), sandbox.clone(), ModulesOptions { module_bytes_max: 64 << 20 });
+        let options = ModulesOptions { module_bytes_max: 64 << 20, ceilings: LimitBounds::default().ceilings };
+        let modules = Modules::new(store.clone(), sandbox.clone(), options);
         Host { modules, store, sandbox, directory }
     }
 
@@ -123,6 +124,33 @@ async fn what_was_compiled_goes_with_the_last_version_that_has_it() {
     assert_eq!(host.artifacts(), 0);
     let again = host.modules.delete_module(TenantId::DEFAULT, a, false).await.unwrap();
     assert_eq!(again, DeleteModuleResult::NotFound);
+    host.store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn settings_in_the_bytes_of_a_command_are_its_kinds() {
+    let host = Host::start();
+    let command = |settings: &str| {
+        let sections: String = settings.lines().map(|text| format!("(@custom \"stoker:settings\" {text:?})")).collect();
+        text(&format!(r#"(module (memory (export "memory") 1) (func (export "_start")) {sections})"#))
+    };
+    let plain = host.upload("m", command("")).await.expect("is taken").version;
+    let set = host.upload("m", command(r#"{"stdin":"text","timeout":"5s"}"#)).await.expect("is taken").version;
+    assert_ne!(plain.digest, set.digest);
+    assert_eq!((plain.kinds[0].settings.stdin, set.kinds[0].settings.stdin), (None, Some(StdinFormat::Text)));
+    let entry = || host.store.catalog().kind(TenantId::DEFAULT, &"m".parse().unwrap()).unwrap().clone();
+    assert_eq!((entry().settings.limits.timeout_ms, entry().takes_text()), (Some(5_000), true));
+    host.upload("m", command("")).await.expect("is known");
+    assert_eq!((entry().settings.limits.timeout_ms, entry().takes_text()), (None, false));
+
+    for (settings, said) in
+        [("{\"timeout\":\"2h\"}", "handler.toml"), ("{\"tiemout\":\"5s\"}", "tiemout"), ("{}\n{}", "more than one")]
+    {
+        let refused = host.upload("refused", command(settings)).await.expect_err("is refused");
+        assert!(matches!(refused, UploadError::Settings(_)) && refused.to_string().contains(said), "{refused}");
+    }
+    assert!(host.store.module(TenantId::DEFAULT, "refused".parse().unwrap()).await.unwrap().is_none());
+    assert_eq!(host.artifacts(), 2, "what is refused is not compiled");
     host.store.close().await.unwrap();
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use serde_json::Value;
+
 /// A command that prints a text and exits with a code.
 #[derive(Clone, Debug, Default)]
 pub struct CommandModule {
@@ -50,25 +52,35 @@ impl CommandModule {
                     (call $exit (i32.const {code}))))"#
         ));
         if self.padding_bytes > 0 {
-            append_padding(&mut wasm, self.padding_bytes);
+            append_section(&mut wasm, "padding", &vec![0; self.padding_bytes]);
         }
         wasm
     }
 }
 
-/// Appends a custom section, which means nothing.
-fn append_padding(wasm: &mut Vec<u8>, bytes: usize) {
-    const NAME: &[u8] = b"\x07padding";
+/// A plain command with settings written into it, as a deploy of its project does.
+#[must_use]
+pub fn with_settings(mut wasm: Vec<u8>, settings: &Value) -> Vec<u8> {
+    append_section(&mut wasm, "stoker:settings", settings.to_string().as_bytes());
+    wasm
+}
+
+/// Appends a custom section. A host knows one by name; others mean nothing.
+fn append_section(wasm: &mut Vec<u8>, name: &str, data: &[u8]) {
     wasm.push(0);
-    // In groups of seven bits, the lowest first.
-    let mut length = NAME.len() + bytes;
+    append_length(wasm, 1 + name.len() + data.len());
+    append_length(wasm, name.len());
+    wasm.extend_from_slice(name.as_bytes());
+    wasm.extend_from_slice(data);
+}
+
+/// In groups of seven bits, the lowest first. (A name's is one byte.)
+fn append_length(wasm: &mut Vec<u8>, mut length: usize) {
     while length > 0x7f {
         wasm.push(length.to_le_bytes()[0] | 0x80);
         length >>= 7;
     }
     wasm.push(length.to_le_bytes()[0]);
-    wasm.extend_from_slice(NAME);
-    wasm.resize(wasm.len() + bytes, 0);
 }
 
 /// The bytes of a module given as text.

@@ -134,7 +134,7 @@ impl Guest {
     }
 }
 
-/// The `[settings]` in the `handler.toml` of an example: what its kind is given when it is deployed.
+/// The `[settings]` in the `handler.toml` of an example: what is written into it when it is deployed.
 ///
 /// # Panics
 /// When the file is missing or is no such file.

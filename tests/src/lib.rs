@@ -22,7 +22,7 @@ pub mod walls;
 
 pub use api::{Api, Reply};
 pub use child::{Exited, run_stoker, stoker_binary, workspace_root};
-pub use command_module::{CommandModule, core_module};
+pub use command_module::{CommandModule, core_module, with_settings};
 pub use guests::{Guest, kept_guests, project_settings};
 pub use handler_module::{HandlerModule, KindOf};
 pub use host::{HostBuilder, TestHost};

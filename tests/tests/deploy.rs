@@ -41,7 +41,12 @@ fn a_deploy_that_breaks_waiting_jobs_is_told_forced_and_taken_back() {
     // It names the field, the jobs and a way out, and changes nothing.
     let refused = stoker(&host, &["deploy", &second, "--name", "greet"]);
     let shown = refused.stdout.clone();
-    refused.expect_failure(&["not activated", "7 waiting jobs", &waiting[0], "age", "--force", "serde(default)"]);
+    let said = refused.expect_failure(&["not activated", "7 waiting jobs", "age", "--force", "serde(default)"]);
+    // What is wrong with all of them is said once, and what lists them does.
+    assert!(said.contains(&format!("(7 jobs, e.g. {})", waiting[0])), "{said}");
+    assert!(said.contains("stoker jobs --unfinished --kind greet"), "{said}");
+    let listed = stoker(&host, &["jobs", "--kind", "greet", "--unfinished", "--quiet"]).expect_success();
+    assert!(waiting.iter().all(|id| listed.contains(id.as_str())), "{listed}");
     for words in ["stored, not active", "`age` is new and required", "`timeout` is 5s now", "all 7"] {
         assert!(shown.contains(words), "no `{words}` in {shown}");
     }
@@ -54,6 +59,7 @@ fn a_deploy_that_breaks_waiting_jobs_is_told_forced_and_taken_back() {
     let jobs = &again["changes"]["kinds"][0]["jobs"];
     assert_eq!((&again["activated"], &again["module"]["active"]), (&json!(false), &json!(false)));
     assert_eq!((&jobs["unfinished"], &jobs["checked"], &jobs["refused"]), (&json!(7), &json!(7), &json!(7)));
+    assert_eq!((&jobs["violations"][0]["jobs"], &jobs["unchecked"]), (&json!(7), &Value::Null), "{jobs:#}");
 
     let forced = json_of(&stoker(&host, &["deploy", &second, "--name", "greet", "--force", "--json"]).expect_success());
     assert_eq!((&forced["activated"], &forced["module"]["active"]), (&json!(true), &json!(true)));
@@ -62,6 +68,8 @@ fn a_deploy_that_breaks_waiting_jobs_is_told_forced_and_taken_back() {
         let failed = host.wait_for(id, "failed");
         assert_eq!(reason_of(&failed), "invalid_payload");
     }
+    let listed = stoker(&host, &["jobs", "--kind", "greet", "--unfinished", "--quiet"]).expect_success();
+    assert_eq!(listed, "", "they have ended");
     let page = stoker(&host, &["job", &waiting[0]]).expect_success();
     assert!(page.contains("what to do") && page.contains("stoker rollback greet"), "{page}");
 
@@ -106,8 +114,20 @@ fn a_kind_that_jobs_need_is_not_dropped_unless_forced() {
     assert!(gone.contains("nobody serves it"), "{gone}");
     // Whoever comes first keeps the kind.
     let taken = built(&host, "taken", [KindOf::any("keep")], "3");
-    stoker(&host, &["deploy", &taken]).expect_failure(&["kind_owned", "`m`", "what to do"]);
-    host.get("/v1/modules/taken").expect_problem(404);
+    for flags in [&["deploy", taken.as_str()][..], &["deploy", &taken, "--force"]] {
+        let said = stoker(&host, flags).expect_failure(&["`keep` is served by `m`", "what to do", "/v1/modules/m"]);
+        assert!(!said.contains("--force"), "{said}");
+        host.get("/v1/modules/taken").expect_problem(404);
+    }
+    let wasm = std::fs::read(host.home().join(&taken)).unwrap();
+    let headers = [("content-type", "application/wasm")];
+    let stored = host.request("PUT", "/v1/modules/taken?activate=false", &headers, Some(&wasm)).expect(201);
+    let digest = stored["digest"].as_str().unwrap();
+    let changes = host.get(&format!("/v1/modules/taken/versions/{digest}/changes")).expect(200);
+    let owned_by = &changes["kinds"][0]["owned_by"];
+    assert_eq!(owned_by["module"], "m", "{changes:#}");
+    assert!(owned_by["message"].as_str().unwrap().contains("rename the kind"), "{changes:#}");
+    stoker(&host, &["rollback", "taken", digest]).expect_failure(&["`keep` is served by `m`"]);
 }
 
 #[test]
@@ -155,6 +175,65 @@ fn kinds_are_shown_and_set_from_the_command_line() {
     assert!(table.contains("greet") && table.contains("5s"), "{table}");
     let table = stoker(&host, &["modules"]).expect_success();
     assert!(table.contains("greet") && table.contains("active"), "{table}");
+}
+
+#[test]
+fn a_kind_may_have_a_slash_in_its_name() {
+    let host = TestHost::start();
+    let file = built(&host, "mail", [KindOf::any("mail/send:now").settings(r#"{"timeout":"5s"}"#)], "1");
+    stoker(&host, &["deploy", &file]).expect_success();
+    let page = stoker(&host, &["kinds", "mail/send:now"]).expect_success();
+    assert!(page.contains("served by module mail"), "{page}");
+    let set = stoker(&host, &["kinds", "mail/send:now", "--set", "timeout=9s", "--json"]).expect_success();
+    assert_eq!(json_of(&set)["operator_settings"], json!({"timeout": "9s"}));
+    let table = stoker(&host, &["kinds"]).expect_success();
+    assert!(table.contains("9s"), "{table}");
+    let ran = stoker(&host, &["enqueue", "mail/send:now", "{}", "--wait"]).expect_success();
+    assert_eq!(ran.trim(), "1");
+}
+
+#[test]
+fn two_who_set_at_once_do_not_undo_each_other() {
+    let host = TestHost::start();
+    let file = built(&host, "greet", [KindOf::any("greet")], "1");
+    stoker(&host, &["deploy", &file]).expect_success();
+    let patch = |body: &Value| {
+        let headers = [("content-type", "application/merge-patch+json")];
+        host.request("PATCH", "/v1/kinds/greet/settings", &headers, Some(body.to_string().as_bytes()))
+    };
+    std::thread::scope(|scope| {
+        for name in ["fuel", "host_calls", "priority", "max_attempts"] {
+            scope.spawn(move || {
+                for value in 1..=9 {
+                    patch(&json!({name: value})).expect(200);
+                }
+            });
+        }
+    });
+    let operators = || host.get("/v1/kinds/greet").expect(200)["operator_settings"].clone();
+    assert_eq!(operators(), json!({"priority": 9, "max_attempts": 9, "fuel": 9, "host_calls": 9}));
+
+    // `null` removes, objects are merged, and what comes of it must be good.
+    patch(&json!({"fuel": null, "host_calls": null, "max_attempts": null, "env": {"A": "1", "B": "2"}}))
+        .expect_problem_saying(422, &["/env", "handler component"]);
+    patch(
+        &json!({"fuel": null, "host_calls": null, "max_attempts": null, "retry": {"strategy": "fixed", "delay": "5s"}}),
+    )
+    .expect(200);
+    patch(&json!({"retry": {"delay": "7s"}})).expect(200);
+    assert_eq!(operators(), json!({"priority": 9, "retry": {"strategy": "fixed", "delay": "7s"}}));
+    patch(&json!({"retry": {"strategy": "list"}})).expect_problem_saying(422, &["/retry/delay"]);
+    patch(&json!({"tiemout": null})).expect_problem_saying(422, &["/tiemout"]);
+    patch(&json!({"timeout": "2h"})).expect_problem_saying(422, &["/timeout", "ceiling"]);
+    patch(&json!(["timeout"])).expect_problem(422);
+    let plain = host.request("PATCH", "/v1/kinds/greet/settings", &[("content-type", "text/plain")], Some(b"{}"));
+    plain.expect_problem_saying(415, &["merge-patch+json"]);
+    host.request("PATCH", "/v1/kinds/great/settings", &[("content-type", "application/json")], Some(b"{}"))
+        .expect_problem_saying(404, &["greet"]);
+    // From the command line an object is set as a whole.
+    let set = ["kinds", "greet", "--set", r#"retry={"strategy":"list","delays":["1s"]}"#, "--unset", "priority"];
+    stoker(&host, &set).expect_success();
+    assert_eq!(operators(), json!({"retry": {"strategy": "list", "delays": ["1s"]}}));
 }
 
 /// A command that writes a line to standard error and never ends.

@@ -7,24 +7,14 @@ use std::process::Command;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use stoker_tests::{Guest, TestHost, project_settings, state_of, workspace_root};
+use stoker_tests::{Guest, TestHost, project_settings, state_of, with_settings, workspace_root};
 
-/// A host with the example uploaded and set as its `handler.toml` says; its settings. `None` where it is not built for
-/// want of a compiler.
-fn host_with(guest: Guest, folder: &str) -> Option<(TestHost, Value)> {
+/// A host with the example as its `handler.toml` has it deployed. `None` where it is not built for want of a compiler.
+fn host_with(guest: Guest, folder: &str) -> Option<TestHost> {
     let wasm = guest.wasm_if_compiled()?;
     let host = TestHost::start();
-    host.upload_bytes(guest.module_name(), &wasm);
-    let settings = project_settings(folder);
-    host.set_kind(guest.module_name(), &settings);
-    Some((host, settings))
-}
-
-/// `settings` with other arguments.
-fn with_args(settings: &Value, args: &[&str]) -> Value {
-    let mut settings = settings.clone();
-    settings["args"] = json!(args);
-    settings
+    host.upload_bytes(guest.module_name(), &with_settings(wasm, &project_settings(folder)));
+    Some(host)
 }
 
 /// Rows of a shop: region by region in turn, amounts 1, 2, 3 …, prices in cents.
@@ -87,15 +77,15 @@ fn csv_report_names_the_bad_row_or_leaves_it_out() {
 
 #[test]
 fn markdown_of_strangers_becomes_html_without_scripts() {
-    let (host, settings) = host_with(Guest::Markdown, "jobs/markdown").expect("Rust is always there");
+    let host = host_with(Guest::Markdown, "jobs/markdown").expect("Rust is always there");
     let html = host.run_kind("markdown", &json!("# Hi\n\n[a](javascript:b) <script>c</script>\n"));
     assert_eq!(html, json!("<h1>Hi</h1>\n<p><a href=\"#\">a</a> &lt;script&gt;c&lt;/script&gt;</p>\n"));
 
-    host.set_kind("markdown", &with_args(&settings, &["--trusted"]));
+    host.set_kind("markdown", &json!({"args": ["--trusted"]}));
     let html = host.run_kind("markdown", &json!("[a](javascript:b)\n\n<hr class=\"x\">\n"));
     assert_eq!(html, json!("<p><a href=\"javascript:b\">a</a></p>\n<hr class=\"x\">\n"));
 
-    host.set_kind("markdown", &with_args(&settings, &["--trust"]));
+    host.set_kind("markdown", &json!({"args": ["--trust"]}));
     let job = host.run_failing("markdown", &json!("x"), "handler_error");
     assert!(job["error"]["message"].as_str().unwrap().contains("--trusted"), "{job:#}");
     assert_eq!(job["attempt"], json!(1), "the kind's settings are wrong: no attempt mends that");
@@ -103,7 +93,7 @@ fn markdown_of_strangers_becomes_html_without_scripts() {
 
 #[test]
 fn in_c_checksums_of_text_and_of_bytes() {
-    let Some((host, settings)) = host_with(Guest::Checksum, "jobs/checksum-c") else { return };
+    let Some(host) = host_with(Guest::Checksum, "jobs/checksum-c") else { return };
     let sha256 = |job: &Value| job["sha256"].as_str().unwrap().to_owned();
     let output = host.run_kind("checksum", &json!("123456789"));
     assert_eq!((&output["bytes"], &output["crc32"]), (&json!(9), &json!("cbf43926")));
@@ -114,7 +104,7 @@ fn in_c_checksums_of_text_and_of_bytes() {
     let output = host.run_kind("checksum", &json!("ü".repeat(150_000)));
     assert_eq!(output["bytes"], json!(300_000));
 
-    host.set_kind("checksum", &with_args(&settings, &["--base64"]));
+    host.set_kind("checksum", &json!({"args": ["--base64"]}));
     assert_eq!(sha256(&host.run_kind("checksum", &json!(STANDARD.encode("abc")))), abc);
     // Pieces end in the middle of a group.
     let zeros = STANDARD.encode(vec![0; 200_000]);
@@ -137,15 +127,15 @@ fn in_c_the_examples_own_test_passes() {
 
 #[test]
 fn in_go_words_are_counted() {
-    let Some((host, settings)) = host_with(Guest::Words, "jobs/words-go") else { return };
-    host.set_kind("words", &with_args(&settings, &["-top", "3"]));
+    let Some(host) = host_with(Guest::Words, "jobs/words-go") else { return };
+    host.set_kind("words", &json!({"args": ["-top", "3"]}));
     let cases = std::fs::read_to_string(workspace_root().join("jobs/words-go/testdata/cases.json")).unwrap();
     let cases: Vec<Value> = serde_json::from_str(&cases).unwrap();
     assert!(!cases.is_empty());
     for case in cases {
         assert_eq!(host.run_kind("words", &case["text"]), case["counted"], "{case:#}");
     }
-    host.set_kind("words", &with_args(&settings, &["-top", "many"]));
+    host.set_kind("words", &json!({"args": ["-top", "many"]}));
     let job = host.run_failing("words", &json!("a"), "handler_error");
     assert!(job["error"]["detail"].as_str().unwrap().contains("invalid value \"many\""), "{job:#}");
 }

@@ -21,6 +21,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("get", "/v1/kinds"),
     ("get", "/v1/kinds/{kind}"),
     ("put", "/v1/kinds/{kind}/settings"),
+    ("patch", "/v1/kinds/{kind}/settings"),
     ("post", "/v1/jobs"),
     ("get", "/v1/jobs"),
     ("post", "/v1/jobs/batch"),

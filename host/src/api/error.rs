@@ -120,6 +120,8 @@ problem_codes! {
     ModuleLimits = 422 "module_limits" "The module needs more than this host allows",
     /// Imports the host lacks.
     UnknownImports = 422 "unknown_imports" "The module imports what this host does not offer",
+    /// The settings in a plain command are not allowed.
+    InvalidSettings = 422 "invalid_settings" "The settings in the module are not allowed",
     /// Compiling failed.
     CompileFailed = 422 "compile_failed" "The module could not be compiled",
     /// `describe` failed or lied.

@@ -5,8 +5,7 @@ use super::error::{ApiError, ProblemCode};
 use super::jobs::{check_thoroughly, payload_too_large, unknown_kind};
 use super::kinds::accepted;
 use super::modules::refuse;
-use super::wire::ceilings;
-use crate::job::{KindName, KindSettings, LimitRequest, Limits, ModuleName};
+use crate::job::{KindName, KindSettings, LimitRequest, Limits, ModuleName, ceilings};
 use crate::modules::UploadError;
 use crate::schema::SharedSchema;
 

@@ -36,7 +36,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
         // What operators call.
         .routes(routes!(kinds::list_kinds))
         .routes(routes!(kinds::kind_detail))
-        .routes(routes!(kinds::set_kind_settings))
+        .routes(routes!(kinds::set_kind_settings, kinds::patch_kind_settings))
         .routes(routes!(queues::list_queues))
         .routes(routes!(backup::backup))
         .routes(routes!(health::live))

@@ -20,6 +20,10 @@ use crate::store::TenantId;
 const UPLOADS_MAX: usize = 2;
 /// Batches checked and written at once.
 const BATCHES_MAX: usize = 8;
+/// Changes of single settings at once: each builds on what the one before left.
+const SETTINGS_CHANGES_MAX: usize = 1;
+/// Versions compared at once. Each uses a core.
+const COMPARISONS_MAX: usize = 1;
 /// Backups made at once; a further one is refused.
 const BACKUPS_MAX: usize = 1;
 /// Of so many connections one is spared: there may be fewer requests under way (waiting ones included) than connections,
@@ -46,6 +50,8 @@ pub(super) struct Api {
     /// The turns of payloads that are only read and checked elsewhere because they are large.
     pub(super) large_payloads: SlowWork,
     pub(super) batches: Turns,
+    pub(super) settings_changes: Turns,
+    pub(super) comparisons: Turns,
     pub(super) backups: Arc<Semaphore>,
     pub(super) requests: Semaphore,
     /// The queue of jobs that name none; made once.
@@ -71,6 +77,8 @@ impl Api {
             uploads: Turns::new(UPLOADS_MAX, "uploads"),
             batches: Turns::new(BATCHES_MAX, "batches"),
             large_payloads: SlowWork::default(),
+            settings_changes: Turns::new(SETTINGS_CHANGES_MAX, "changes of settings"),
+            comparisons: Turns::new(COMPARISONS_MAX, "comparisons of versions"),
             backups: Arc::new(Semaphore::new(BACKUPS_MAX)),
             requests: Semaphore::new(requests_max(connections_max)),
             default_queue: QueueName::default_queue(),

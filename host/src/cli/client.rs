@@ -177,7 +177,12 @@ impl Connection {
 }
 
 impl Client {
-    /// Begins a request. `path` holds only characters that stand in a path as they are: ids and checked names.
+    /// The host's address.
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Begins a request. `path` holds only characters that stand in a path as they are: ids, and names as [`segment`]s.
     pub(super) fn call(&self, method: Method, path: &str) -> Call<'_> {
         let mut request = Request::builder().method(method);
         if let Some(key) = &self.key {
@@ -361,6 +366,13 @@ impl Read for Counted {
     }
 }
 
+/// A name as one segment of a path, whatever is in it: the kind `mail/send` is one, not two.
+pub(super) fn segment(name: impl AsRef<str>) -> String {
+    let mut segment = String::new();
+    percent_encode(name.as_ref(), &mut segment);
+    segment
+}
+
 /// RFC 3986: everything but unreserved characters is written as `%XX`.
 fn percent_encode(text: &str, target: &mut String) {
     use std::fmt::Write as _;
@@ -381,6 +393,18 @@ mod tests {
 
     use super::*;
     use crate::cli::fake_host::{Prepared, answer_each};
+
+    #[test]
+    fn a_name_is_one_segment() {
+        for (name, expected) in [
+            ("greet.v2_x-y~", "greet.v2_x-y~"),
+            ("mail/send:now", "mail%2Fsend%3Anow"),
+            ("50% of a?b#c", "50%25%20of%20a%3Fb%23c"),
+            ("größe", "gr%C3%B6%C3%9Fe"),
+        ] {
+            assert_eq!(segment(name), expected);
+        }
+    }
 
     #[test]
     fn a_request_carries_key_and_encoded_query() {

@@ -21,6 +21,7 @@ const PAGES_MAX: usize = 1_000;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   stoker jobs --state failed
+  stoker jobs --unfinished --kind email.send
   stoker jobs --since 10m --module mail
   stoker retry $(stoker jobs --state failed --kind email.send --quiet)
   stoker jobs --kind email.send --tag import --limit 100 --json")]
@@ -28,6 +29,9 @@ pub(super) struct Arguments {
     /// Only in this state: scheduled, blocked, ready, running, retrying, succeeded, failed or cancelled
     #[arg(long)]
     state: Option<JobState>,
+    /// Only those that have not ended
+    #[arg(long)]
+    unfinished: bool,
     /// Only of this kind
     #[arg(long)]
     kind: Option<KindName>,
@@ -105,6 +109,7 @@ fn pages(client: &Client, arguments: &Arguments) -> Result<Page<Box<RawValue>>, 
         let answer = client
             .get("/v1/jobs")
             .query("state", arguments.state.map(JobState::as_str))
+            .query("unfinished", arguments.unfinished.then_some("true"))
             .query("kind", arguments.kind.as_ref().map(KindName::as_str))
             .query("queue", arguments.queue.as_ref().map(QueueName::as_str))
             .query("tag", arguments.tag.as_deref())

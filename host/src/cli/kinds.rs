@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use http::Method;
 use serde_json::{Map, Value};
 
-use super::client::{Answer, Client, ClientError, Connection};
+use super::client::{Answer, Client, ClientError, Connection, segment};
 use super::table::table;
 use super::terminal::{self, Colours, Tone, json, line};
 use super::wire::Kind;
@@ -23,7 +23,7 @@ const KINDS_DETAILED_MAX: usize = 100;
 /// List kinds, show one, or set what is in force for it
 ///
 /// The operator's settings lie over the module's, and those over the host's. `--set` and `--unset` change single ones and
-/// leave the others as they are.
+/// leave the others as they are, also those that somebody else changes at the same time.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   stoker kinds
@@ -59,13 +59,14 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         list(&client, arguments.connection.json)?;
         return Ok(ExitCode::SUCCESS);
     };
-    let mut answer = client.get(&format!("/v1/kinds/{kind}")).send()?;
+    let path = format!("/v1/kinds/{}", segment(kind));
+    let mut answer = client.get(&path).send()?;
     if !arguments.set.is_empty() || !arguments.unset.is_empty() {
         let current: Kind = answer.parse()?;
-        let settings = merged(current.operator_settings, &arguments.set, &arguments.unset)?;
-        let body = Value::Object(settings).to_string().into_bytes();
-        let call = client.call(Method::PUT, &format!("/v1/kinds/{kind}/settings"));
-        answer = call.send_body("application/json", body)?;
+        let patch = patch(&current.operator_settings, &arguments.set, &arguments.unset)?;
+        let body = Value::Object(patch).to_string().into_bytes();
+        let call = client.call(Method::PATCH, &format!("{path}/settings"));
+        answer = call.send_body("application/merge-patch+json", body)?;
     }
     if arguments.connection.json {
         answer.print()?;
@@ -75,23 +76,32 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What the operator has set, with these changes.
-fn merged(
-    mut settings: Map<String, Value>,
+/// These changes as a JSON merge patch of what the operator has set. An object is set as a whole: what it had and is not to
+/// have is removed.
+fn patch(
+    current: &Map<String, Value>,
     set: &[(String, Value)],
     unset: &[String],
 ) -> anyhow::Result<Map<String, Value>> {
+    let mut patch = Map::new();
     for name in unset {
-        if settings.remove(name).is_none() {
-            let known: Vec<&str> = settings.keys().map(String::as_str).collect();
+        if !current.contains_key(name) {
+            let known: Vec<&str> = current.keys().map(String::as_str).collect();
             let known = if known.is_empty() { "nothing".to_owned() } else { known.join(", ") };
             bail!("`{}` is not set by the operator, who set {known}", line(name));
         }
+        patch.insert(name.clone(), Value::Null);
     }
     for (name, value) in set {
-        settings.insert(name.clone(), value.clone());
+        let mut value = value.clone();
+        if let (Value::Object(members), Some(Value::Object(before))) = (&mut value, current.get(name)) {
+            for member in before.keys() {
+                members.entry(member).or_insert(Value::Null);
+            }
+        }
+        patch.insert(name.clone(), value);
     }
-    Ok(settings)
+    Ok(patch)
 }
 
 fn list(client: &Client, as_json: bool) -> anyhow::Result<()> {
@@ -118,9 +128,7 @@ fn list(client: &Client, as_json: bool) -> anyhow::Result<()> {
 
 /// What is in force for one of those listed; `None` when it went meanwhile.
 fn settings_of(client: &Client, kind: &str) -> anyhow::Result<Option<Map<String, Value>>> {
-    // Only a name that is one goes into a path.
-    let Ok(kind) = kind.parse::<KindName>() else { return Ok(None) };
-    let answer: Result<Answer, ClientError> = client.get(&format!("/v1/kinds/{kind}")).send();
+    let answer: Result<Answer, ClientError> = client.get(&format!("/v1/kinds/{}", segment(kind))).send();
     match answer {
         Ok(answer) => Ok(Some(answer.parse::<Kind>()?.settings)),
         Err(ClientError::Problem(problem)) if problem.status == 404 => Ok(None),
@@ -221,12 +229,15 @@ mod tests {
     }
 
     #[test]
-    fn single_settings_change_and_the_others_stay() {
-        let Value::Object(before) = json!({"queue": "slow", "timeout": "1m"}) else { unreachable!("an object") };
-        let after = merged(before.clone(), &[("fuel".to_owned(), json!(7))], &["queue".to_owned()]).unwrap();
-        assert_eq!(Value::Object(after), json!({"timeout": "1m", "fuel": 7}));
-        let refused = merged(before, &[], &["fuel".to_owned()]).unwrap_err().to_string();
-        assert!(refused.contains("`fuel`") && refused.contains("queue, timeout"), "{refused}");
+    fn only_what_changes_is_sent() {
+        let Value::Object(current) = json!({"queue": "slow", "timeout": "1m", "env": {"A": "1", "B": "2"}}) else {
+            unreachable!("an object")
+        };
+        let set = [("fuel".to_owned(), json!(7)), ("env".to_owned(), json!({"A": "3", "C": "4"}))];
+        let sent = patch(&current, &set, &["queue".to_owned()]).unwrap();
+        assert_eq!(Value::Object(sent), json!({"queue": null, "fuel": 7, "env": {"A": "3", "C": "4", "B": null}}));
+        let refused = patch(&current, &[], &["fuel".to_owned()]).unwrap_err().to_string();
+        assert!(refused.contains("`fuel`") && refused.contains("env, queue, timeout"), "{refused}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::advice;
 use super::client::Connection;
-use super::deploy::{Activation, activate_checked, broken_jobs, changes_rows};
+use super::deploy::{Activation, Step, activate_checked, broken_jobs, changes_rows};
 use super::terminal::{self, Colours, Tone};
 use super::versions::{choose, parsed, short, versions};
 use crate::job::ModuleName;
@@ -37,8 +37,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let chosen = choose(&versions, module, arguments.digest.as_deref())?;
     let digest = chosen.digest.to_string();
     let activation = activate_checked(&client, module, chosen.digest, arguments.force);
-    let Activation { changes, changes_json, module_json } =
-        activation.map_err(|error| advice::on_refusal(error.into()))?;
+    let Activation { changes, changes_json, module_json } = activation.map_err(advice::on_refusal)?;
     let activated = module_json.is_some();
     if arguments.connection.json {
         let module = module_json.map_or_else(|| "null".to_owned(), |module| module.get().to_owned());
@@ -59,7 +58,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if activated {
         return Ok(ExitCode::SUCCESS);
     }
-    let broken = broken_jobs(&changes, Colours::of_stderr());
+    let active = short(changes.active.as_deref().unwrap_or_default());
+    let broken = broken_jobs(&changes, Step::Rollback(module.as_str(), active), Colours::of_stderr());
     terminal::remark(&format!(
         "error: {module} was not rolled back to {}: jobs that wait would break\n{broken}",
         short(&digest)

@@ -101,7 +101,6 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
 fn tried(arguments: &Arguments, built: &Built) -> anyhow::Result<Report> {
     let wasm = Bytes::from(built.read()?);
-    let settings = built.settings.as_ref().map(serde_json::to_string).transpose()?;
     let config = resolve(&Settings::default(), THREADS)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
@@ -112,7 +111,7 @@ fn tried(arguments: &Arguments, built: &Built) -> anyhow::Result<Report> {
     let tried = runtime.block_on(async {
         let bench = Workbench::open(cache.path().to_owned(), config)?;
         let loaded = bench.load(built.module.clone(), wasm).await.map_err(told)?;
-        let order = order(arguments, &loaded, settings)?;
+        let order = order(arguments, &loaded)?;
         bench.run(&loaded, order).await.map_err(told)
     });
     // A guest that was not waited for must not keep the process.
@@ -133,7 +132,7 @@ fn refused(refusal: &ApiError) -> anyhow::Error {
     Problem::from_body(refusal.code().status(), &body).into()
 }
 
-fn order(arguments: &Arguments, loaded: &Loaded, project: Option<String>) -> anyhow::Result<Order> {
+fn order(arguments: &Arguments, loaded: &Loaded) -> anyhow::Result<Order> {
     let kinds = loaded.kinds();
     let given = if arguments.text { Given::Text } else { Given::Json };
     let (kind, payload) = kind_and_payload(arguments.kind.as_deref(), arguments.payload.as_deref(), given, &kinds)?;
@@ -141,7 +140,7 @@ fn order(arguments: &Arguments, loaded: &Loaded, project: Option<String>) -> any
     Ok(Order {
         kind,
         payload: Bytes::from(String::from(Box::<str>::from(payload))),
-        settings: project.into_iter().chain(arguments.settings.clone()).collect(),
+        settings: arguments.settings.iter().cloned().collect(),
         limits: LimitRequest {
             fuel: arguments.fuel,
             timeout_ms: arguments.timeout.map(Span::as_ms),

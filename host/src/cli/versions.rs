@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use serde_json::value::RawValue;
 
-use super::client::{Client, ClientError};
+use super::client::{Client, ClientError, segment};
 use super::wire::{Deployed, Page};
 use crate::job::ModuleName;
 
@@ -18,7 +18,7 @@ const BEGINNING_CHARS_MIN: usize = 4;
 
 /// Newest first, as the host has them.
 pub(super) fn versions(client: &Client, module: &ModuleName) -> Result<Page<Box<RawValue>>, ClientError> {
-    client.pages(&format!("/v1/modules/{module}/versions"), PAGE_VERSIONS_MAX, PAGES_MAX)
+    client.pages(&format!("/v1/modules/{}/versions", segment(module)), PAGE_VERSIONS_MAX, PAGES_MAX)
 }
 
 /// The same, read.

@@ -4,7 +4,6 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::problem::FieldError;
 use crate::job::Digest;
 
 /// A job as the API shows it.
@@ -184,6 +183,7 @@ impl VersionChanges {
 pub(super) struct KindDifference {
     pub(super) kind: String,
     pub(super) change: String,
+    pub(super) owned_by: Option<KindOwner>,
     pub(super) input: Vec<String>,
     pub(super) output: Vec<String>,
     pub(super) settings: Vec<String>,
@@ -197,6 +197,13 @@ impl KindDifference {
     }
 }
 
+/// Another module that serves a kind.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct KindOwner {
+    pub(super) module: String,
+}
+
 /// Jobs that meet a change.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -204,15 +211,19 @@ pub(super) struct JobsMeeting {
     pub(super) unfinished: u64,
     pub(super) checked: u64,
     pub(super) refused: u64,
-    pub(super) examples: Vec<RefusedPayload>,
+    pub(super) unchecked: Option<String>,
+    pub(super) violations: Vec<CommonViolation>,
+    pub(super) violations_more: u64,
 }
 
-/// One of those whose payload is refused.
+/// The same at the same place in several payloads.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct RefusedPayload {
-    pub(super) id: String,
-    pub(super) errors: Vec<FieldError>,
+pub(super) struct CommonViolation {
+    pub(super) pointer: String,
+    pub(super) message: String,
+    pub(super) jobs: u64,
+    pub(super) example: String,
 }
 
 /// A kind, in a list or by itself.

@@ -3,6 +3,7 @@
 //! Pure: no IO, no async, no clock reads, no randomness that is not passed in. Everything here can be tested
 //! with a table.
 
+pub mod ceilings;
 pub mod clock;
 pub mod context;
 pub mod duration;

@@ -9,7 +9,8 @@ use sha2::{Digest as _, Sha256};
 use super::facade::UploadError;
 use super::imports;
 use super::inspect::{Inspected, inspect, require_wasm};
-use crate::job::{CompiledFrom, Digest, GuestType, KindDescription, KindName, KindSettings, ModuleName};
+use super::settings_section::settings_in;
+use crate::job::{CompiledFrom, Digest, GuestType, KindDescription, KindName, KindSettings, Limits, ModuleName};
 use crate::sandbox::{LinkError, Sandbox, SandboxError};
 
 /// A module that can be run here.
@@ -34,12 +35,14 @@ pub async fn digest_of(wasm: &Bytes) -> Result<Digest, UploadError> {
     off_thread(move || Ok(Digest(Sha256::digest(&wasm).into()))).await
 }
 
-/// Takes the bytes of a module through the sandbox. What is refused may have left an artifact.
+/// Takes the bytes of a module through the sandbox; what is set in them may not pass `ceilings`. What is refused may have
+/// left an artifact.
 pub async fn examine(
     sandbox: &Sandbox,
     module: &ModuleName,
     digest: Digest,
     wasm: &Bytes,
+    ceilings: &Limits,
 ) -> Result<Examined, UploadError> {
     // What was compiled here was found to be valid before.
     let compiled = if sandbox.has_artifact(digest).await? {
@@ -49,8 +52,12 @@ pub async fn examine(
         CompiledFrom::Miss
     };
     let bytes = wasm.clone();
-    let bounds = sandbox.instance_bounds();
-    let Inspected { guest, imports } = off_thread(move || inspect(&bytes, bounds)).await?;
+    let (bounds, ceilings) = (sandbox.instance_bounds(), *ceilings);
+    let (guest, imports, settings) = off_thread(move || {
+        let Inspected { guest, imports, settings } = inspect(&bytes, bounds)?;
+        Ok((guest, imports, settings_in(&settings, guest, &ceilings)?))
+    })
+    .await?;
     let unknown = imports::unknown(&imports, |module, name| sandbox.offers_core_import(module, name));
     if !unknown.is_empty() {
         return Err(UploadError::UnknownImports(unknown));
@@ -64,20 +71,20 @@ pub async fn examine(
     }
     let kinds = match guest {
         GuestType::Handler => sandbox.describe(digest).await?,
-        GuestType::ComponentCommand | GuestType::CoreCommand => vec![plain_kind(module)],
+        GuestType::ComponentCommand | GuestType::CoreCommand => vec![plain_kind(module, settings)],
     };
     let imports = imports.iter().map(ToString::to_string).collect();
     Ok(Examined { guest, imports, kinds, compiled, compiled_in })
 }
 
-/// A plain command serves one kind, called like its module, and takes and gives anything.
-fn plain_kind(module: &ModuleName) -> KindDescription {
+/// A plain command serves one kind, called like its module and set as its bytes say, and takes and gives anything.
+fn plain_kind(module: &ModuleName, settings: KindSettings) -> KindDescription {
     KindDescription {
         name: KindName::from(module.clone()),
         description: None,
         input_schema: "true".to_owned(),
         output_schema: "true".to_owned(),
-        settings: KindSettings::default(),
+        settings,
     }
 }
 

@@ -1,7 +1,8 @@
 //! What the API sees of the upload pipeline.
 
 use super::changes::{Changes, ChangesError};
-use crate::job::{Digest, KindName, ModuleName};
+use super::settings_section::SectionError;
+use crate::job::{Digest, KindName, Limits, ModuleName};
 use crate::sandbox::{CompileError, DescribeError, Sandbox, SandboxError};
 use crate::schema::SlowWork;
 use crate::store::{DeleteModuleResult, Store, StoreError, TenantId, VersionRow};
@@ -15,6 +16,8 @@ const COMPARISONS_MAX: usize = 1;
 pub struct ModulesOptions {
     /// Largest module, bytes.
     pub module_bytes_max: usize,
+    /// The most that settings in a module may ask for.
+    pub ceilings: Limits,
 }
 
 /// An artifact to be uploaded.
@@ -76,6 +79,9 @@ pub enum UploadError {
     /// `describe` failed or lied.
     #[error(transparent)]
     Describe(#[from] DescribeError),
+    /// The settings in its bytes are not allowed.
+    #[error(transparent)]
+    Settings(#[from] SectionError),
     /// Another module serves one of its kinds.
     #[error("kind `{kind}` is served by module `{module}`; delete that module first, or rename the kind")]
     KindOwned {

@@ -4,8 +4,8 @@
 use wasmparser::{ComponentExternalKind, ComponentTypeRef, CompositeInnerType, ExternalKind, Parser, Payload, TypeRef};
 
 use super::facade::UploadError;
-use crate::job::ByteSize;
-use crate::job::GuestType;
+use super::settings_section::SETTINGS_SECTION;
+use crate::job::{ByteSize, GuestType};
 use crate::sandbox::InstanceBounds;
 
 /// The handler interface, without its version.
@@ -17,14 +17,18 @@ const COMMAND: &str = "wasi:cli/run";
 const PAGE_SIZE_LOG2: u32 = 16;
 /// Memories and tables listed in a sentence.
 const EXCESSES_SHOWN_MAX: usize = 3;
+/// One may be there, and the next is refused.
+const SETTINGS_SECTIONS_KEPT: usize = 2;
 /// Names listed in a sentence.
 const NAMES_SHOWN_MAX: usize = 12;
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Inspected {
+pub(super) struct Inspected<'a> {
     pub(super) guest: GuestType,
     pub(super) imports: Vec<Import>,
+    /// Its settings sections, as they are: one more than there may be at most.
+    pub(super) settings: Vec<&'a [u8]>,
 }
 
 /// One import: an interface of a component, a function of a core module.
@@ -46,7 +50,7 @@ impl std::fmt::Display for Import {
 }
 
 #[derive(Default)]
-struct Found {
+struct Found<'a> {
     is_component: bool,
     imports: Vec<Import>,
     exports: Vec<String>,
@@ -59,9 +63,10 @@ struct Found {
     exports_memory: bool,
     /// Memories and tables that begin with more than an instance may have.
     excesses: Vec<String>,
+    settings: Vec<&'a [u8]>,
 }
 
-impl Found {
+impl Found<'_> {
     /// Numbers of parameters and results of a function.
     fn of_function(&self, index: u32) -> Option<(usize, usize)> {
         let ty = self.functions.get(usize::try_from(index).ok()?)?;
@@ -89,14 +94,14 @@ pub(super) fn require_wasm(wasm: &[u8]) -> Result<(), UploadError> {
 }
 
 /// Tells what a valid module or component is.
-pub(super) fn inspect(wasm: &[u8], bounds: InstanceBounds) -> Result<Inspected, UploadError> {
+pub(super) fn inspect(wasm: &[u8], bounds: InstanceBounds) -> Result<Inspected<'_>, UploadError> {
     let found = read(wasm, bounds).map_err(malformed)?;
     let guest = if found.is_component { classify_component(&found) } else { classify_core(&found) };
     let guest = guest.map_err(UploadError::NoEntry)?;
     if !found.excesses.is_empty() {
         return Err(UploadError::TooLarge(found.excesses.join("; ")));
     }
-    Ok(Inspected { guest, imports: found.imports })
+    Ok(Inspected { guest, imports: found.imports, settings: found.settings })
 }
 
 #[allow(clippy::needless_pass_by_value)]
@@ -107,8 +112,8 @@ fn malformed(error: wasmparser::BinaryReaderError) -> UploadError {
     }
 }
 
-/// Imports and exports of the outermost module or component; memories and tables of all in it.
-fn read(wasm: &[u8], bounds: InstanceBounds) -> Result<Found, wasmparser::BinaryReaderError> {
+/// Imports, exports and settings of the outermost module or component; memories and tables of all in it.
+fn read(wasm: &[u8], bounds: InstanceBounds) -> Result<Found<'_>, wasmparser::BinaryReaderError> {
     let mut found = Found::default();
     let mut depth = 0_u32;
     for payload in Parser::new(0).parse_all(wasm) {
@@ -139,6 +144,13 @@ fn read(wasm: &[u8], bounds: InstanceBounds) -> Result<Found, wasmparser::Binary
                         found.exceeds(format!("a table begins with {elements} elements, and {bound} is the most"));
                     }
                 }
+            }
+            Payload::CustomSection(section)
+                if depth == 1
+                    && section.name() == SETTINGS_SECTION
+                    && found.settings.len() < SETTINGS_SECTIONS_KEPT =>
+            {
+                found.settings.push(section.data());
             }
             Payload::TypeSection(section) if depth == 1 => {
                 for group in section {
@@ -202,7 +214,7 @@ fn read(wasm: &[u8], bounds: InstanceBounds) -> Result<Found, wasmparser::Binary
     Ok(found)
 }
 
-fn classify_component(found: &Found) -> Result<GuestType, String> {
+fn classify_component(found: &Found<'_>) -> Result<GuestType, String> {
     let versions = |interface: &str| -> Vec<&str> {
         found.exports.iter().filter_map(|name| name.strip_prefix(interface)?.strip_prefix('@').or(Some(""))).collect()
     };
@@ -224,7 +236,7 @@ fn classify_component(found: &Found) -> Result<GuestType, String> {
     ))
 }
 
-fn classify_core(found: &Found) -> Result<GuestType, String> {
+fn classify_core(found: &Found<'_>) -> Result<GuestType, String> {
     if let (Some(start), true) = (found.start, found.exports_memory) {
         return match found.of_function(start) {
             Some((0, 0)) => Ok(GuestType::CoreCommand),
@@ -269,8 +281,8 @@ mod tests {
 
     const BOUNDS: InstanceBounds = InstanceBounds { memory_bytes: 64 << 20, table_elements: 20_000 };
 
-    fn of(wat: &str) -> Result<Inspected, UploadError> {
-        inspect(&wat::parse_str(wat).expect("valid text"), BOUNDS)
+    fn of(wat: &str) -> Result<(GuestType, Vec<Import>), UploadError> {
+        inspect(&wat::parse_str(wat).expect("valid text"), BOUNDS).map(|found| (found.guest, found.imports))
     }
 
     fn no_entry(wat: &str) -> String {
@@ -299,8 +311,8 @@ mod tests {
             of(r#"(module (import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))
             (import "env" "memory" (memory 1)) (memory (export "memory") 1) (func (export "_start")))"#)
             .expect("a command");
-        assert_eq!(inspected.guest, GuestType::CoreCommand);
-        let names: Vec<String> = inspected.imports.iter().map(ToString::to_string).collect();
+        assert_eq!(inspected.0, GuestType::CoreCommand);
+        let names: Vec<String> = inspected.1.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["wasi_snapshot_preview1.fd_write", "env.memory (a memory)"]);
     }
 
@@ -354,10 +366,45 @@ mod tests {
         let handler = of(r#"(component (component (import "inner:thing/x" (instance)))
             (import "wasi:cli/stdout@0.2.3" (instance)) (instance $i) (export "stoker:handler/handler@1.4.0" (instance $i)))"#)
         .expect("a handler");
-        assert_eq!(handler.guest, GuestType::Handler);
-        assert_eq!(handler.imports, [Import::Interface("wasi:cli/stdout@0.2.3".to_owned())]);
+        assert_eq!(handler.0, GuestType::Handler);
+        assert_eq!(handler.1, [Import::Interface("wasi:cli/stdout@0.2.3".to_owned())]);
         let command =
             of(r#"(component (instance $i) (export "wasi:cli/run@0.2.0" (instance $i)))"#).expect("a command");
-        assert_eq!(command.guest, GuestType::ComponentCommand);
+        assert_eq!(command.0, GuestType::ComponentCommand);
+    }
+
+    #[test]
+    fn settings_are_those_of_the_outermost_alone() {
+        let settings = |wat: &str| {
+            let wasm = wat::parse_str(wat).expect("valid text");
+            let found = inspect(&wasm, BOUNDS).expect("a command");
+            found.settings.iter().map(|section| String::from_utf8_lossy(section).into_owned()).collect::<Vec<_>>()
+        };
+        let command = r#"(memory (export "memory") 1) (func (export "_start"))"#;
+        let section = |text: &str| format!(r#"(@custom "stoker:settings" "{text}")"#);
+        assert!(settings(&format!("(module {command})")).is_empty());
+        assert!(settings(&format!(r#"(module {command} (@custom "stoker:other" "x"))"#)).is_empty());
+        assert_eq!(settings(&format!("(module {} {command})", section("one"))), ["one"]);
+        let three = ["one", "two", "three"].map(section).concat();
+        assert_eq!(settings(&format!("(module {command} {three})")), ["one", "two"]);
+        let (inner, outer) = (section("inner"), section("outer"));
+        let component = format!(
+            r#"(component (core module {inner}) (component {inner} (core module {inner}))
+            (instance $i) (export "wasi:cli/run@0.2.0" (instance $i)) {outer})"#
+        );
+        assert_eq!(settings(&component), ["outer"]);
+    }
+
+    #[test]
+    fn a_section_that_ends_early_is_malformed() {
+        let mut wasm =
+            wat::parse_str(r#"(module (memory (export "memory") 1) (func (export "_start")))"#).expect("text");
+        let end = wasm.len();
+        crate::modules::append_settings(&mut wasm, &serde_json::from_str(r#"{"stdin":"text"}"#).expect("settings"))
+            .expect("written");
+        assert_eq!(inspect(&wasm, BOUNDS).expect("whole").settings, [br#"{"stdin":"text"}"#]);
+        for cut in [end + 1, end + 2, end + 10, wasm.len() - 1] {
+            let Err(UploadError::Malformed { .. }) = inspect(&wasm[..cut], BOUNDS) else { panic!("{cut}") };
+        }
     }
 }

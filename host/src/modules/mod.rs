@@ -8,11 +8,13 @@ mod examine;
 mod facade;
 mod imports;
 mod inspect;
+mod settings_section;
 mod upload;
 mod validators;
 mod warm_up;
 
-pub use changes::{Changes, ChangesError, JobsMet, KindChange, KindChanges, RefusedJob};
+pub use changes::{Changes, ChangesError, CommonViolation, JobsMet, KindChange, KindChanges, RefusedJob};
 pub use examine::{Examined, digest_of, examine};
 pub use facade::{Activation, Modules, ModulesOptions, Upload, UploadError, Uploaded};
+pub use settings_section::{SectionError, append_settings};
 pub use validators::{KindValidators, SchemaError, Validators, accepts_anything};

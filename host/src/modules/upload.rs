@@ -17,7 +17,7 @@ impl Modules {
         }
         // Another module, or another tenant, may serve the same bytes: a failure here must not take theirs away.
         let used_already = self.serves(digest);
-        let examined = examine(self.sandbox(), &upload.module, digest, &upload.wasm).await;
+        let examined = examine(self.sandbox(), &upload.module, digest, &upload.wasm, &self.options().ceilings).await;
         let result = match examined {
             Ok(examined) => self.register(upload, digest, examined).await,
             Err(refused) => Err(refused),

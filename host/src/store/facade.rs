@@ -21,10 +21,10 @@ use super::draft::Draft;
 use super::enqueue_batch::{Batch, enqueue_batch};
 use super::error::{OpenError, StoreError};
 use super::model::{
-    ActivateResult, AttemptRow, BatchItem, BatchResult, CancelResult, CounterRow, DeleteModuleResult, DeleteResult,
-    EnqueueResult, Finish, FinishResult, Heartbeat, HistoryEntry, HostRow, IdempotencyKey, JobDetail, JobFilter,
-    JobRow, LeaseKey, LogPage, NewJob, NewVersion, OldestReady, Page, Promoted, QueueRow, Recovered, RetryResult,
-    StoreMetrics, StoredVersion, UnfinishedPayloads, VersionRow,
+    ActivateResult, AttemptRow, BatchItem, BatchResult, CancelResult, ChangeSettingsResult, CounterRow,
+    DeleteModuleResult, DeleteResult, EnqueueResult, Finish, FinishResult, Heartbeat, HistoryEntry, HostRow,
+    IdempotencyKey, JobDetail, JobFilter, JobRow, LeaseKey, LogPage, NewJob, NewVersion, OldestReady, Page, Promoted,
+    QueueRow, Recovered, RetryResult, StoreMetrics, StoredVersion, UnfinishedPayloads, VersionRow,
 };
 use super::open::open;
 use super::operation::{Pending, PendingFinishes, Queued};
@@ -575,6 +575,20 @@ impl Store {
     ) -> Result<bool, StoreError> {
         self.write(Durability::Synced, move |sql, draft| kinds::set_kind_settings(sql, draft, tenant, &kind, &settings))
             .await
+    }
+
+    /// Replaces the operator's settings of a kind, if nobody has changed them since they were read as `expected`.
+    pub async fn change_kind_settings(
+        &self,
+        tenant: TenantId,
+        kind: KindName,
+        expected: KindSettings,
+        settings: KindSettings,
+    ) -> Result<ChangeSettingsResult, StoreError> {
+        self.write(Durability::Synced, move |sql, draft| {
+            kinds::change_kind_settings(sql, draft, tenant, &kind, &expected, &settings)
+        })
+        .await
     }
 
     /// How many jobs of a kind have not ended, and payloads of those that wait, oldest first, those after `after`. A

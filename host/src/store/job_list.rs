@@ -44,6 +44,7 @@ const TAGGED: &str = "SELECT job_id FROM job_tags WHERE tenant_id = ?1 AND tag =
 struct Search<'a> {
     tenant: TenantId,
     state: Option<JobState>,
+    unfinished: bool,
     kinds: Option<FxHashSet<KindId>>,
     queue: Option<QueueId>,
     tag: Option<&'a str>,
@@ -82,7 +83,7 @@ pub(super) fn job_list(
                 _ => scan(sql, &search, limit, LIVE, params![])?,
             });
         }
-        if search.state.is_none_or(JobState::is_terminal) {
+        if !search.unfinished && search.state.is_none_or(JobState::is_terminal) {
             parts.push(finished(sql, &search, limit)?);
         }
     }
@@ -103,7 +104,7 @@ fn resolve<'a>(
     filter: &'a JobFilter,
     cursor: Option<JobId>,
 ) -> Option<Search<'a>> {
-    let JobFilter { state, kind, queue, tag, module, since, until } = filter;
+    let JobFilter { state, unfinished, kind, queue, tag, module, since, until } = filter;
     let mut kinds: Option<FxHashSet<KindId>> = None;
     if let Some(name) = kind {
         // By name over all kinds ever: history outlives registration.
@@ -130,6 +131,7 @@ fn resolve<'a>(
     Some(Search {
         tenant,
         state: *state,
+        unfinished: *unfinished,
         kinds,
         queue,
         tag: tag.as_deref(),
@@ -241,6 +243,7 @@ fn tagged(sql: &Connection, search: &Search<'_>, tag: &str, limit: usize) -> Res
             super::rows::AnyRow::Finished(row) => row.state,
         };
         if search.state.is_none_or(|wanted| wanted == state)
+            && !(search.unfinished && state.is_terminal())
             && search.kinds.as_ref().is_none_or(|kinds| kinds.contains(&lane.kind))
             && search.queue.is_none_or(|queue| queue == lane.queue)
         {

@@ -297,6 +297,8 @@ pub const BEHIND_COUNT_MAX: u64 = 1_000;
 pub struct JobFilter {
     /// Only this state.
     pub state: Option<JobState>,
+    /// Only those that have not ended.
+    pub unfinished: bool,
     /// Only this kind.
     pub kind: Option<KindName>,
     /// Only this lane.
@@ -520,6 +522,17 @@ pub enum ActivateResult {
         kinds: Vec<(KindName, u64)>,
     },
     /// No such module or version.
+    NotFound,
+}
+
+/// What became of a change of the operator's settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeSettingsResult {
+    /// They are in force.
+    Done,
+    /// They were others already than the caller believed; nothing was written.
+    Changed,
+    /// No such kind.
     NotFound,
 }
 

@@ -149,8 +149,10 @@ impl Workbench {
         }
         let digest = digest_of(&wasm).await?;
         *self.source.0.lock() = Some((digest, wasm.clone()));
-        let examined =
-            examine(&self.sandbox, &name, digest, &wasm).await.inspect_err(|_| self.sandbox.forget(digest))?;
+        let ceilings = &self.config.limits.ceilings;
+        let examined = examine(&self.sandbox, &name, digest, &wasm, ceilings)
+            .await
+            .inspect_err(|_| self.sandbox.forget(digest))?;
         Ok(Loaded { name, digest, size_bytes: wasm.len(), examined })
     }
 

@@ -24,6 +24,8 @@ const ITEM_BYTES: usize = 640;
 #[serde(deny_unknown_fields)]
 pub(in crate::api) struct ListParameters {
     state: Option<String>,
+    #[serde(default)]
+    unfinished: bool,
     kind: Option<String>,
     queue: Option<String>,
     tag: Option<String>,
@@ -45,12 +47,13 @@ impl ListParameters {
         let instant = |name: &str, value: Option<String>| -> Result<Option<Timestamp>, ApiError> {
             value.map(|value| time::parse(&value).map_err(|error| refuse_parameter(name, error))).transpose()
         };
-        let ListParameters { state, kind, queue, tag, module, since, until, limit, cursor } = self;
+        let ListParameters { state, unfinished, kind, queue, tag, module, since, until, limit, cursor } = self;
         if tag.as_ref().is_some_and(|tag| tag.is_empty() || tag.len() > TAG_BYTES_MAX) {
             return Err(refuse_parameter("tag", format!("must have 1 to {TAG_BYTES_MAX} bytes")));
         }
         let filter = JobFilter {
             state: parse_parameter("state", state)?,
+            unfinished,
             kind: parse_parameter("kind", kind)?,
             queue: parse_parameter("queue", queue)?,
             tag,
@@ -69,6 +72,7 @@ impl ListParameters {
     get, path = "/v1/jobs", tag = "jobs",
     params(
         ("state" = Option<String>, Query, description = "Only this state; `failed` is the dead-letter list"),
+        ("unfinished" = Option<bool>, Query, description = "`true`: only those that have not ended, whatever they wait for"),
         ("kind" = Option<String>, Query), ("queue" = Option<String>, Query), ("tag" = Option<String>, Query),
         ("module" = Option<String>, Query, description = "Only kinds this module serves"),
         ("since" = Option<String>, Query, description = "Enqueued at or after, RFC 3339: by the time in the job's id, which never goes back when the host's clock does"),

@@ -14,12 +14,12 @@ use sha2::{Digest as _, Sha256};
 
 use super::payload::{self, Rejected};
 use crate::api::error::{ApiError, FieldError, ProblemCode, quoted};
-use crate::api::wire::{Instant, ceilings};
+use crate::api::wire::Instant;
 use crate::job::field::{positive, ranged};
 use crate::job::kind::{MAX_ATTEMPTS_DEFAULT, MAX_ATTEMPTS_LIMIT, PRIORITY_DEFAULT, PRIORITY_MAX};
 use crate::job::spec::{TAG_BYTES_MAX, TAGS_MAX};
 use crate::job::{
-    ByteSize, JobOptions, JobSpec, KindName, LimitBounds, LimitRequest, QueueName, RetryWire, Span, Timestamp,
+    ByteSize, JobOptions, JobSpec, KindName, LimitBounds, LimitRequest, QueueName, RetryWire, Span, Timestamp, ceilings,
 };
 use crate::modules::{KindValidators, Validators, accepts_anything};
 use crate::schema::{Effort, Exhausted, SharedSchema, thread_cpu_time};

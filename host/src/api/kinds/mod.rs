@@ -1,9 +1,11 @@
 //! Kinds: what is registered, and the operator's settings.
 
 mod inspect;
+mod patch;
 mod settings;
 
 pub(super) use inspect::*;
+pub(super) use patch::*;
 pub(super) use settings::*;
 
 use super::error::ApiError;

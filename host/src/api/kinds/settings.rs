@@ -8,18 +8,17 @@ use super::kind_not_found;
 use crate::api::error::{ApiError, FieldError};
 use crate::api::extract::{NamePath, NoParameters, parse_json, read_body, require_json};
 use crate::api::shared::{Api, Shared};
-use crate::api::wire::ceilings;
 use crate::api::wire::kind::Kind;
-use crate::job::{GuestType, KindName, KindSettings, Limits, ModuleName, SettingsWire};
+use crate::job::{GuestType, KindName, KindSettings, Limits, ModuleName, SettingsWire, ceilings};
 
 /// What a handler has no use for: it is called with its payload, not started as a program.
 const SETTINGS_OF_COMMANDS: [&str; 5] = ["stdin", "stdout", "args", "env", "exit_failure"];
 /// Largest body, bytes.
-const BODY_BYTES_MAX: usize = 256 << 10;
+pub(super) const BODY_BYTES_MAX: usize = 256 << 10;
 
 /// Set a kind
 ///
-/// Replaces all of the operator's settings; what is left out falls back to the module's, then the host's. `{}` removes
+/// Replaces all of the operator's settings (`PATCH` changes single ones); what is left out falls back to the module's, then the host's. `{}` removes
 /// them. Jobs that wait already keep the queue, priority and attempts they were enqueued with.
 #[utoipa::path(
     put, path = "/v1/kinds/{kind}/settings", tag = "kinds", request_body = SettingsWire, params(("kind" = String, Path)),
@@ -47,7 +46,7 @@ pub(in crate::api) async fn set_kind_settings(
 }
 
 /// The handler component that serves the kind now, if it is one.
-fn handler_of(api: &Api, kind: &KindName) -> Option<ModuleName> {
+pub(super) fn handler_of(api: &Api, kind: &KindName) -> Option<ModuleName> {
     let catalog = api.store.catalog();
     let version = catalog.kind(api.tenant(), kind)?.version.as_ref()?;
     (version.guest == GuestType::Handler).then(|| version.module.clone())

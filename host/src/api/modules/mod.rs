@@ -36,14 +36,16 @@ async fn not_found(api: &Api, module: &ModuleName, digest: Digest) -> Result<Api
     Ok(if known { version_not_found(module, digest) } else { module_not_found(module) })
 }
 
+/// What it means that another module serves a kind.
+pub(super) fn kind_owned_sentence(kind: &KindName, module: &ModuleName) -> String {
+    format!("kind `{kind}` is served by module `{module}`; delete that module first, or rename the kind")
+}
+
 /// 409 with who serves the kind.
 fn kind_owned(kind: &KindName, module: &ModuleName) -> ApiError {
-    ApiError::new(
-        ProblemCode::KindOwned,
-        format!("kind `{kind}` is served by module `{module}`; delete that module first, or rename the kind"),
-    )
-    .with("kind", kind.as_str())
-    .with("module", module.as_str())
+    ApiError::new(ProblemCode::KindOwned, kind_owned_sentence(kind, module))
+        .with("kind", kind.as_str())
+        .with("module", module.as_str())
 }
 
 /// 409 with the kinds and how many unfinished jobs each has.

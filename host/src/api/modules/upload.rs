@@ -14,7 +14,7 @@ use crate::api::shared::Shared;
 use crate::api::wire::Binary;
 use crate::api::wire::module::ModuleVersion;
 use crate::job::ModuleName;
-use crate::modules::{Activation, Upload, UploadError};
+use crate::modules::{Activation, SectionError, Upload, UploadError};
 use crate::sandbox::{CompileError, DescribeError, SandboxError};
 
 /// Most imports named in one refusal.
@@ -63,7 +63,7 @@ impl UploadParameters {
         (status = 413, description = "`body_too_large`"),
         (status = 415, description = "`unsupported_media_type`"),
         (status = 429, description = "`busy`: other uploads take their turns, or the memory for bodies"),
-        (status = 422, description = "`invalid_query`, `malformed_module` (with `offset`), `no_entry`, `module_limits`, `unknown_imports`, `compile_failed`, `describe_failed`"),
+        (status = 422, description = "`invalid_query`, `malformed_module` (with `offset`), `no_entry`, `module_limits`, `unknown_imports`, `invalid_settings`, `compile_failed`, `describe_failed`"),
         (status = 503, description = "`store_unavailable`, `compiler_unavailable`"),
     ),
 )]
@@ -113,6 +113,10 @@ pub(in crate::api) fn refuse(error: UploadError) -> ApiError {
             let imports: Vec<String> = imports.into_iter().map(quoted).collect();
             ApiError::new(ProblemCode::UnknownImports, sentence).with("imports", imports)
         }
+        UploadError::Settings(SectionError::Wrong(errors)) => {
+            ApiError::new(ProblemCode::InvalidSettings, sentence).with_errors(errors)
+        }
+        UploadError::Settings(_) => ApiError::new(ProblemCode::InvalidSettings, sentence),
         UploadError::Compile(error) => refuse_compile(&error, sentence),
         UploadError::Describe(DescribeError::Failed { detail, .. }) => {
             let error = ApiError::new(ProblemCode::DescribeFailed, sentence);
@@ -182,6 +186,7 @@ mod tests {
             (UploadError::TooLarge("x".into()), 422, "module_limits"),
             (UploadError::Compile(CompileError::NoRoom("secret".into())), 503, "store_unavailable"),
             (UploadError::UnknownImports(vec!["a:b/c".into()]), 422, "unknown_imports"),
+            (UploadError::Settings(SectionError::Several), 422, "invalid_settings"),
             (UploadError::Compile(CompileError::Refused("x".into())), 422, "compile_failed"),
             (UploadError::Compile(CompileError::TimedOut(Duration::ZERO)), 422, "compile_failed"),
             (UploadError::Compile(CompileError::OutOfMemory(1)), 422, "compile_failed"),

@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
-use crate::job::{Digest, JobId, KindName};
-use crate::modules::{Changes, JobsMet, KindChange, KindChanges, RefusedJob};
+use crate::api::modules::kind_owned_sentence;
+use crate::job::{Digest, JobId, KindName, ModuleName};
+use crate::modules::{Changes, CommonViolation, JobsMet, KindChange, KindChanges, RefusedJob};
 
 /// A version compared with the active one.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -24,14 +25,27 @@ pub struct KindDifference<'a> {
     /// `added`, `removed`, `changed` or `unchanged`.
     #[schema(value_type = String)]
     pub change: KindChange,
+    /// Another module serves it, so that the version can't be activated, with `force` neither; `null`: none does.
+    #[schema(required = true)]
+    pub owned_by: Option<KindOwner<'a>>,
     /// What changes of the payload, in sentences.
     pub input: &'a [String],
     /// What changes of the output.
     pub output: &'a [String],
-    /// What changes of the module's own settings.
+    /// What changes of the module's own settings, or of a new kind all of them.
     pub settings: &'a [String],
     /// The jobs that would meet it.
     pub jobs: JobsMeeting<'a>,
+}
+
+/// Who serves a kind that a version would serve.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct KindOwner<'a> {
+    /// The other module.
+    #[schema(value_type = String)]
+    pub module: &'a ModuleName,
+    /// What that means and what to do, in a sentence.
+    pub message: String,
 }
 
 /// Jobs that have not ended.
@@ -39,12 +53,33 @@ pub struct KindDifference<'a> {
 pub struct JobsMeeting<'a> {
     /// So many.
     pub unfinished: u64,
-    /// Payloads checked of those that wait, oldest first: none where the payload's schema stays, and never all of many.
+    /// Payloads checked of those that wait, oldest first.
     pub checked: u64,
     /// So many of those the new schema refuses: they would fail with `invalid_payload`.
     pub refused: u64,
-    /// The first of them.
+    /// Why fewer were checked than there are, in a sentence; `null` where that is not so.
+    #[schema(required = true)]
+    pub unchecked: Option<&'a str>,
+    /// The first of those refused.
     pub examples: Vec<RefusedPayload<'a>>,
+    /// What is wrong with those refused, the commonest first.
+    pub violations: Vec<CommonPlace<'a>>,
+    /// So many more different ones there are.
+    pub violations_more: u64,
+}
+
+/// The same at the same place in several payloads.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct CommonPlace<'a> {
+    /// JSON pointer into the payload; empty: the whole.
+    pub pointer: &'a str,
+    /// What is wrong.
+    pub message: &'a str,
+    /// In the payloads of so many jobs.
+    pub jobs: u64,
+    /// One of them.
+    #[schema(value_type = String)]
+    pub example: JobId,
 }
 
 /// A waiting job whose payload is refused.
@@ -73,13 +108,15 @@ impl<'a> From<&'a Changes> for VersionChanges<'a> {
 }
 
 impl<'a> From<&'a KindChanges> for KindDifference<'a> {
-    fn from(KindChanges { kind, change, input, output, settings, jobs }: &'a KindChanges) -> Self {
-        Self { kind, change: *change, input, output, settings, jobs: JobsMeeting::from(jobs) }
+    fn from(KindChanges { kind, change, owner, input, output, settings, jobs }: &'a KindChanges) -> Self {
+        let owned_by = owner.as_ref().map(|module| KindOwner { module, message: kind_owned_sentence(kind, module) });
+        Self { kind, change: *change, owned_by, input, output, settings, jobs: JobsMeeting::from(jobs) }
     }
 }
 
 impl<'a> From<&'a JobsMet> for JobsMeeting<'a> {
-    fn from(JobsMet { unfinished, checked, refused, examples }: &'a JobsMet) -> Self {
+    fn from(met: &'a JobsMet) -> Self {
+        let JobsMet { unfinished, checked, refused, unchecked, examples, violations, violations_more } = met;
         let example = |RefusedJob { id, errors }: &'a RefusedJob| RefusedPayload {
             id: *id,
             errors: errors
@@ -91,7 +128,16 @@ impl<'a> From<&'a JobsMet> for JobsMeeting<'a> {
             unfinished: *unfinished,
             checked: *checked,
             refused: *refused,
+            unchecked: unchecked.as_deref(),
             examples: examples.iter().map(example).collect(),
+            violations: violations.iter().map(CommonPlace::from).collect(),
+            violations_more: *violations_more,
         }
+    }
+}
+
+impl<'a> From<&'a CommonViolation> for CommonPlace<'a> {
+    fn from(CommonViolation { violation, jobs, example }: &'a CommonViolation) -> Self {
+        Self { pointer: &violation.pointer, message: &violation.message, jobs: *jobs, example: *example }
     }
 }

@@ -1,6 +1,5 @@
 //! The shapes of requests and answers. Wire types only: converted to and from domain types in one place each.
 
-pub(in crate::api) mod ceilings;
 pub mod changes;
 pub mod job;
 pub mod kind;

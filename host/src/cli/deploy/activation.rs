@@ -2,7 +2,8 @@
 
 use serde_json::value::RawValue;
 
-use crate::cli::client::{Client, ClientError};
+use super::owned::KindsOwned;
+use crate::cli::client::{Client, segment};
 use crate::cli::wire::VersionChanges;
 use crate::job::{Digest, ModuleName};
 
@@ -18,20 +19,23 @@ pub(in crate::cli) struct Activation {
 }
 
 /// Asks what the version would change, and activates it unless waiting jobs would break, or with `force` all the same.
+/// [`KindsOwned`] where no force would do.
 pub(in crate::cli) fn activate_checked(
     client: &Client,
     module: &ModuleName,
     digest: Digest,
     force: bool,
-) -> Result<Activation, ClientError> {
-    let answer = client.get(&format!("/v1/modules/{module}/versions/{digest}/changes")).send()?;
+) -> anyhow::Result<Activation> {
+    let path = format!("/v1/modules/{}", segment(module));
+    let answer = client.get(&format!("{path}/versions/{digest}/changes")).send()?;
     let (changes, changes_json): (VersionChanges, _) = (answer.parse()?, answer.parse()?);
+    KindsOwned::refuse(&changes, module, client.url())?;
     if changes.breaks_jobs() && !force {
         return Ok(Activation { changes, changes_json, module_json: None });
     }
     let body = serde_json::json!({ "digest": digest }).to_string().into_bytes();
     let answer = client
-        .post(&format!("/v1/modules/{module}/activate"))
+        .post(&format!("{path}/activate"))
         .query("force", force.then_some("true"))
         .send_body("application/json", body)?;
     Ok(Activation { changes, changes_json, module_json: Some(answer.parse()?) })

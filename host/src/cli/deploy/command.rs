@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::settings::set_for_project;
-use super::shown::{broken_jobs, deployed};
+use super::broken::{Step, broken_jobs};
+use super::shown::deployed;
 use super::steps::deploy;
 use crate::cli::advice;
 use crate::cli::client::Connection;
@@ -41,11 +41,7 @@ pub(in crate::cli) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut say = |command: &str| terminal::remark(command);
     let built = project::resolve(&arguments.target, arguments.name.as_ref(), &mut say)?;
     let name = &built.module;
-    let deployment =
-        deploy(&client, name, built.read()?, arguments.force).map_err(|error| advice::on_refusal(error.into()))?;
-    if let Some(settings) = built.settings.as_ref().filter(|_| deployment.activated) {
-        set_for_project(&client, name, settings)?;
-    }
+    let deployment = deploy(&client, name, built.read()?, arguments.force).map_err(advice::on_refusal)?;
     if arguments.connection.json {
         terminal::print(&terminal::json(&deployment.to_json()))?;
     } else {
@@ -54,7 +50,8 @@ pub(in crate::cli) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if deployment.activated {
         return Ok(ExitCode::SUCCESS);
     }
-    let broken = broken_jobs(&deployment.changes, Colours::of_stderr());
+    let step = Step::deploy(name.as_str(), &deployment.module.guest);
+    let broken = broken_jobs(&deployment.changes, step, Colours::of_stderr());
     terminal::remark(&format!("error: {name} was stored and not activated: jobs that wait would break\n{broken}"));
     Ok(ExitCode::FAILURE)
 }

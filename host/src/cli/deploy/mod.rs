@@ -2,15 +2,16 @@
 //! activated unless waiting jobs would break.
 
 mod activation;
+mod broken;
 mod command;
+mod owned;
 mod progress;
-mod settings;
 mod shown;
 mod steps;
 
 pub(super) use activation::{Activation, activate_checked};
+pub(super) use broken::{Step, broken_jobs, broken_rows};
 pub(super) use command::{Arguments, run};
-pub(super) use settings::set_for_project;
-pub(super) use shown::{broken_jobs, broken_rows, changes_rows};
+pub(super) use shown::changes_rows;
 // For who deploys on every change.
 pub(super) use steps::{Deployment, deploy};

@@ -87,69 +87,27 @@ pub(in crate::cli) fn changes_rows(changes: &VersionChanges, colours: Colours) -
 
 /// The jobs that meet a change, in a sentence; `None` where there are none, or nothing to tell.
 fn jobs_met(kind: &KindDifference) -> Option<String> {
-    let JobsMeeting { unfinished, checked, refused, .. } = kind.jobs;
-    let have = if unfinished == 1 { "1 job has".to_owned() } else { format!("{unfinished} jobs have") };
-    match (kind.change.as_str(), unfinished, checked, refused) {
-        ("unchanged", ..) | (_, 0, ..) => None,
-        ("removed", ..) => Some(format!("{have} not ended, and would wait as no_handler")),
-        (_, 1, 1, 0) => Some(format!("{have} not ended; its payload still fits")),
-        (_, 1, 1, _) => Some(format!("{have} not ended; its payload would be refused")),
-        (_, _, 0, _) => Some(format!("{have} not ended")),
-        (_, _, _, 0) => Some(format!("{have} not ended; the payloads of {} still fit", of(checked, unfinished))),
+    let JobsMeeting { unfinished, checked, refused, unchecked, .. } = &kind.jobs;
+    let have = if *unfinished == 1 { "1 job has".to_owned() } else { format!("{unfinished} jobs have") };
+    let met = match (kind.change.as_str(), unfinished, checked, refused) {
+        ("unchanged", ..) | (_, 0, ..) => return None,
+        ("removed", ..) => return Some(format!("{have} not ended, and would wait as no_handler")),
+        (_, 1, 1, 0) => format!("{have} not ended; its payload still fits"),
+        (_, 1, 1, _) => format!("{have} not ended; its payload would be refused"),
+        (_, _, 0, _) => format!("{have} not ended; no payload was checked"),
+        (_, _, _, 0) => format!("{have} not ended; {} still fit", of(*checked, *unfinished)),
         (_, _, _, refused) => {
-            Some(format!("{have} not ended; of {} checked, {refused} would be refused", of(checked, unfinished)))
+            format!("{have} not ended; of {}, {refused} would be refused", of(*checked, *unfinished))
         }
-    }
+    };
+    Some(match unchecked {
+        Some(why) => format!("{met} ({})", line(why)),
+        None => met,
+    })
 }
 
 fn of(checked: u64, unfinished: u64) -> String {
-    if checked >= unfinished { format!("all {checked}") } else { format!("the first {checked}") }
-}
-
-/// Which jobs break, where, and what can be done before that.
-pub(in crate::cli) fn broken_jobs(changes: &VersionChanges, colours: Colours) -> String {
-    let mut rows = broken_rows(changes, colours);
-    let breaks =
-        |removed: bool| changes.kinds.iter().any(|kind| kind.breaks_jobs() && (kind.change == "removed") == removed);
-    rows.push("what to do, one of:".to_owned());
-    if breaks(false) {
-        rows.push("  make the new type take what waits: `#[serde(default)]` on a new field, or `Option<…>`".to_owned());
-    }
-    if breaks(true) {
-        rows.push("  keep serving the kind until its jobs have ended".to_owned());
-    }
-    rows.push("  let them end first (`stoker jobs --state ready`), or `stoker cancel` them".to_owned());
-    rows.push("  go on all the same with --force; `stoker rollback` takes it back".to_owned());
-    rows.join("\n")
-}
-
-/// Which jobs break, and where.
-pub(in crate::cli) fn broken_rows(changes: &VersionChanges, colours: Colours) -> Vec<String> {
-    let mut rows = Vec::new();
-    for kind in changes.kinds.iter().filter(|kind| kind.breaks_jobs()) {
-        let name = line(&kind.kind);
-        if kind.change == "removed" {
-            rows.push(format!("  `{name}` is no longer served: {} would find no_handler", jobs(kind.jobs.unfinished)));
-            continue;
-        }
-        rows.push(format!("  {} of `{name}` would fail with invalid_payload:", jobs(kind.jobs.refused)));
-        for example in &kind.jobs.examples {
-            let id = colours.paint(Tone::Strong, &line(&example.id));
-            for error in &example.errors {
-                let pointer =
-                    if error.pointer.is_empty() { "(the whole payload)".into() } else { line(&error.pointer) };
-                rows.push(format!("    {id} {pointer}: {}", line(&error.message)));
-            }
-        }
-        if let Some(more @ 1..) = kind.jobs.refused.checked_sub(kind.jobs.examples.len() as u64) {
-            rows.push(format!("    … and {more} more"));
-        }
-    }
-    rows
-}
-
-fn jobs(count: u64) -> String {
-    if count == 1 { "1 waiting job".to_owned() } else { format!("{count} waiting jobs") }
+    if checked >= unfinished { format!("all {checked} payloads") } else { format!("{checked} payloads checked") }
 }
 
 #[cfg(test)]
@@ -162,9 +120,7 @@ mod tests {
             r#"{"active":"sha256:00","kinds":[
             {"kind":"email.send","change":"changed","input":["`name` is new and required","`count` is gone\u001b[2J"],"output":[],
              "settings":["`timeout` is 5s now (was 30s)"],
-             "jobs":{"unfinished":12,"checked":12,"refused":3,"examples":[
-                {"id":"job_01","errors":[{"pointer":"","message":"\"name\" is a required property"}]},
-                {"id":"job_02","errors":[{"pointer":"/to","message":"1 is not of type \"string\""}]}]}},
+             "jobs":{"unfinished":12,"checked":12,"refused":3}},
             {"kind":"email.old","change":"removed","jobs":{"unfinished":1}},
             {"kind":"email.same","change":"unchanged","jobs":{"unfinished":7}},
             {"kind":"email.new","change":"added"}]}"#,
@@ -178,8 +134,34 @@ mod tests {
     }
 
     #[test]
-    fn what_breaks_is_named_with_what_to_do() {
-        insta::assert_snapshot!(broken_jobs(&changes(), Colours::Off));
+    fn jobs_that_were_not_looked_at_are_told() {
+        let told = |jobs: &str| {
+            let kind = format!(r#"{{"kind":"k","change":"changed","jobs":{jobs}}}"#);
+            jobs_met(&serde_json::from_str(&kind).unwrap()).unwrap()
+        };
+        for (jobs, expected) in [
+            (
+                r#"{"unfinished":12,"unchecked":"the schema of the payload stays"}"#,
+                "12 jobs have not ended; no payload was checked (the schema of the payload stays)",
+            ),
+            (
+                r#"{"unfinished":12,"checked":10,"unchecked":"2 are running"}"#,
+                "12 jobs have not ended; 10 payloads checked still fit (2 are running)",
+            ),
+            (
+                r#"{"unfinished":9000,"checked":2000,"refused":3,"unchecked":"at most 2000 payloads are checked, the oldest"}"#,
+                "9000 jobs have not ended; of 2000 payloads checked, 3 would be refused (at most 2000 payloads are checked, \
+                 the oldest)",
+            ),
+            (r#"{"unfinished":2,"checked":2}"#, "2 jobs have not ended; all 2 payloads still fit"),
+            (r#"{"unfinished":1,"checked":1,"refused":1}"#, "1 job has not ended; its payload would be refused"),
+            (
+                r#"{"unfinished":1,"unchecked":"1 is running"}"#,
+                "1 job has not ended; no payload was checked (1 is running)",
+            ),
+        ] {
+            assert_eq!(told(jobs), expected);
+        }
     }
 
     #[test]

@@ -7,8 +7,9 @@ use http::Method;
 use serde_json::value::RawValue;
 
 use super::activation::{Activation, activate_checked};
+use super::owned::KindsOwned;
 use super::progress::Progress;
-use crate::cli::client::{Client, ClientError};
+use crate::cli::client::{Client, ClientError, segment};
 use crate::cli::wire::{Deployed, VersionChanges};
 use crate::job::ModuleName;
 
@@ -44,10 +45,11 @@ pub(in crate::cli) fn deploy(
     name: &ModuleName,
     wasm: Vec<u8>,
     force: bool,
-) -> Result<Deployment, ClientError> {
+) -> anyhow::Result<Deployment> {
+    let path = format!("/v1/modules/{}", segment(name));
     let progress = Progress::of_upload(name, wasm.len());
     let answer = client
-        .call(Method::PUT, &format!("/v1/modules/{name}"))
+        .call(Method::PUT, &path)
         .query("activate", Some("false"))
         .patience(Duration::from_millis(DEPLOY_MS_MAX))
         .send_counted("application/wasm", wasm, progress.sent());
@@ -56,9 +58,9 @@ pub(in crate::cli) fn deploy(
     let created = answer.status == 201;
     let module: Deployed = answer.parse()?;
     let activation = activate_checked(client, name, module.digest, force);
-    if created && matches!(&activation, Err(ClientError::Problem(problem)) if problem.code == "kind_owned") {
+    if created && activation.as_ref().is_err_and(is_owned) {
         // It can't become active under this name, and nobody asked to keep it. Should that fail it is only clutter.
-        let delete = client.call(Method::DELETE, &format!("/v1/modules/{name}/versions/{}", module.digest));
+        let delete = client.call(Method::DELETE, &format!("{path}/versions/{}", module.digest));
         let _clutter = delete.send();
     }
     let Activation { changes, changes_json, module_json } = activation?;
@@ -69,6 +71,12 @@ pub(in crate::cli) fn deploy(
     };
     let module = Deployed { active: activated, ..module };
     Ok(Deployment { module, created, changes, activated, module_json, changes_json })
+}
+
+/// Whether another module serves what it would: the host said so before, or when it was to be activated.
+fn is_owned(error: &anyhow::Error) -> bool {
+    error.is::<KindsOwned>()
+        || matches!(error.downcast_ref(), Some(ClientError::Problem(problem)) if problem.code == "kind_owned")
 }
 
 #[cfg(test)]
@@ -105,6 +113,22 @@ mod tests {
             );
             let json: serde_json::Value = serde_json::from_str(&deployment.to_json()).unwrap();
             assert_eq!((&json["activated"], &json["module"]["active"]), (&activated.into(), &activated.into()));
+        }
+    }
+
+    #[test]
+    fn what_another_module_serves_is_not_forced_and_not_kept() {
+        let owned = r#"{"active":null,"kinds":[{"kind":"k","change":"added","owned_by":{"module":"other"}}]}"#;
+        for (stored, deleted) in [("201 Created", true), ("200 OK", false)] {
+            let mut answers = vec![Prepared(stored, STORED), Prepared("200 OK", owned)];
+            answers.extend(deleted.then_some(Prepared("204 No Content", "")));
+            let (url, server) = answer_each(answers);
+            let client = Connection::for_test(&url).client().unwrap();
+            let refused = deploy(&client, &"m".parse().unwrap(), vec![7; 3], true).unwrap_err();
+            assert!(refused.is::<KindsOwned>() && !refused.to_string().contains("--force"), "{refused}");
+            let requests = server.join().unwrap();
+            let last = requests.last().unwrap();
+            assert_eq!(last.starts_with("DELETE /v1/modules/m/versions/sha256:0"), deleted, "{last}");
         }
     }
 }

@@ -13,8 +13,8 @@ use super::signals::Signal;
 use super::snapshot::Snapshot;
 use super::watch::Watch;
 use crate::cli::advice;
-use crate::cli::client::Client;
-use crate::cli::deploy::{Deployment, broken_rows, changes_rows, deploy, set_for_project};
+use crate::cli::client::{Client, segment};
+use crate::cli::deploy::{Deployment, broken_rows, changes_rows, deploy};
 use crate::cli::project::{BuildInterrupted, Built, Interrupt, Project};
 use crate::cli::terminal::Colours;
 use crate::job::KindName;
@@ -105,15 +105,9 @@ impl Session {
     fn deploy(&mut self, built: &Built, wasm: Vec<u8>) -> anyhow::Result<()> {
         // Also where jobs that wait would break: that is seen, and the next change may mend it.
         let Deployment { module: deployed, changes, .. } =
-            deploy(&self.client, &built.module, wasm, true).map_err(|error| advice::on_refusal(error.into()))?;
+            deploy(&self.client, &built.module, wasm, true).map_err(advice::on_refusal)?;
         let digest = deployed.digest.to_string();
         let is_new = changes.active.as_ref() != Some(&digest);
-        if let Some(settings) = &built.settings
-            && let Err(error) = set_for_project(&self.client, &built.module, settings)
-        {
-            // The version is active all the same; with the next one it is tried again.
-            self.report.tell(&Event::Note { message: format!("{error:#}") });
-        }
         let kinds = deployed.kinds;
         // Before anybody is told that jobs can come.
         if let Err(error) = self.follower.follow(&built.module) {
@@ -124,7 +118,8 @@ impl Session {
         if changes.breaks_jobs() {
             differences.extend(broken_rows(&changes, Colours::Off));
             let module = &built.module;
-            differences.push(format!("make the new type take them, or take it back: `stoker rollback {module}`"));
+            differences
+                .push(format!("take them with the next change, or take this one back: `stoker rollback {module}`"));
         }
         self.report.tell(&Event::Deployed {
             module: deployed.name,
@@ -150,9 +145,9 @@ impl Session {
         struct Kind {
             input_schema: Box<RawValue>,
         }
+        // Only a name that is one goes into a line for a shell.
         let kind: KindName = kind.parse().ok()?;
-        let path = format!("/v1/kinds/{}", kind.as_str().replace('/', "%2F"));
-        let answer: Kind = self.client.get(&path).send().ok()?.parse().ok()?;
+        let answer: Kind = self.client.get(&format!("/v1/kinds/{}", segment(&kind))).send().ok()?.parse().ok()?;
         let payload = quoted(&example(&serde_json::from_str(answer.input_schema.get()).ok()?));
         Some(format!("stoker enqueue {kind} {payload} --wait{}", self.enqueue_flags))
     }

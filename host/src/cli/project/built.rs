@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 
 use crate::job::{ModuleName, SettingsWire};
+use crate::modules::append_settings;
 
 /// Largest file that is read at all, bytes; the host has its own, lower limit.
 const FILE_BYTES_MAX: u64 = 1 << 30;
@@ -17,14 +18,14 @@ pub(in crate::cli) struct Built {
     pub(in crate::cli) wasm: PathBuf,
     /// The name to upload it under.
     pub(in crate::cli) module: ModuleName,
-    /// Of a plain command: what its project wants its kind to be set to.
+    /// Of a plain command: what its project sets for its kind.
     pub(in crate::cli) settings: Option<SettingsWire>,
     /// The project it was built from; `None` for a file that was there.
     pub(in crate::cli) folder: Option<PathBuf>,
 }
 
 impl Built {
-    /// The module's bytes.
+    /// The module's bytes, with its settings written into them.
     pub(in crate::cli) fn read(&self) -> anyhow::Result<Vec<u8>> {
         let file = &self.wasm;
         let context = || format!("cannot read {}", file.display());
@@ -36,6 +37,9 @@ impl Built {
             .with_context(context)?;
         anyhow::ensure!(!wasm.is_empty(), "{} is empty", file.display());
         anyhow::ensure!(wasm.len() as u64 <= FILE_BYTES_MAX, "{} is larger than 1 GiB", file.display());
+        if let Some(settings) = &self.settings {
+            append_settings(&mut wasm, settings).context("cannot write the [settings] of handler.toml")?;
+        }
         Ok(wasm)
     }
 }

@@ -58,6 +58,10 @@ async fn every_filter_finds_exactly_its_jobs() {
         JobFilter { module: Some("m".parse().unwrap()), ..base.clone() },
         JobFilter { module: Some("m".parse().unwrap()), kind: Some("c".parse().unwrap()), ..base.clone() },
         JobFilter { tag: Some("t".into()), ..base.clone() },
+        JobFilter { unfinished: true, ..base.clone() },
+        JobFilter { unfinished: true, kind: kind.clone(), ..base.clone() },
+        JobFilter { unfinished: true, tag: Some("t".into()), ..base.clone() },
+        JobFilter { unfinished: true, state: Some(JobState::Failed), ..base.clone() },
         JobFilter { tag: Some("t".into()), kind, queue, ..base.clone() },
         JobFilter { since: Some(Timestamp(START + 1_000)), until: Some(Timestamp(START + 3_000)), ..base.clone() },
         JobFilter { kind: Some("nope".parse().unwrap()), ..base.clone() },
@@ -68,6 +72,7 @@ async fn every_filter_finds_exactly_its_jobs() {
         let expected: Vec<JobId> = rows
             .iter()
             .filter(|row| filter.state.is_none_or(|state| state == row.state))
+            .filter(|row| !(filter.unfinished && row.state.is_terminal()))
             .filter(|row| filter.kind.as_ref().is_none_or(|kind| *kind == row.kind))
             .filter(|row| filter.queue.as_ref().is_none_or(|queue| *queue == row.queue))
             .filter(|row| filter.tag.as_ref().is_none_or(|tag| row.tags.contains(tag)))

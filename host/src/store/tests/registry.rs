@@ -88,6 +88,23 @@ async fn settings_of_the_operator_lie_on_top() {
 }
 
 #[tokio::test]
+async fn settings_change_from_what_they_were_believed_to_be() {
+    let harness = Harness::new();
+    harness.module("m", &["k"]).await;
+    let with = |priority| KindSettings { priority, ..KindSettings::default() };
+    let change = async |kind: &str, expected, settings| {
+        harness.store.change_kind_settings(TENANT, kind.parse().unwrap(), with(expected), with(settings)).await.unwrap()
+    };
+    // Of two at once, in one transaction or in two, one comes too late.
+    let both = tokio::join!(change("k", None, Some(2)), change("k", None, Some(3)));
+    assert_eq!(both, (ChangeSettingsResult::Done, ChangeSettingsResult::Changed));
+    let catalog = harness.store.catalog();
+    assert_eq!(catalog.kinds[&harness.kind("k")].operator_settings, with(Some(2)));
+    assert_eq!(change("k", Some(2), None).await, ChangeSettingsResult::Done);
+    assert_eq!(change("nope", None, Some(1)).await, ChangeSettingsResult::NotFound);
+}
+
+#[tokio::test]
 async fn a_version_may_be_stored_first_and_activated_later() {
     let harness = Harness::new();
     let name: crate::job::ModuleName = "m".parse().unwrap();

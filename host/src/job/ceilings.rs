@@ -1,7 +1,10 @@
-//! The host's ceilings, told to whoever asks for more. (What a module describes is cut at them instead, as it runs.)
+//! The host's ceilings, told to whoever asks for more: operators, jobs, and the settings written into a module. (What a
+//! handler describes is cut at them instead, as it runs.)
 
-use crate::job::field::FieldError;
-use crate::job::{ByteSize, LimitRequest, Limits, Span};
+use super::duration::Span;
+use super::field::FieldError;
+use super::limits::{LimitRequest, Limits};
+use super::size::ByteSize;
 
 /// Adds what is asked beyond the ceilings to `errors`.
 pub fn check(request: &LimitRequest, ceilings: &Limits, errors: &mut Vec<FieldError>) {

@@ -1,0 +1,88 @@
+//! What a version's own settings say otherwise than those of the active one, in sentences.
+
+use serde_json::{Map, Value};
+
+use crate::job::{ByteSize, KindSettings, SettingsWire};
+
+/// What the module says otherwise than before, and where that is of no consequence.
+pub(super) fn changed_settings(before: &KindSettings, after: &KindSettings, operator: &KindSettings) -> Vec<String> {
+    let (before, after, operator) = (values(before), values(after), values(operator));
+    let mut names: Vec<&String> = before.keys().chain(after.keys()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let sentence = |name: &String| {
+        let shown = |value: &Value| shown(name, value);
+        let said = match (before.get(name), after.get(name)) {
+            (before, after) if before == after => return None,
+            (Some(before), Some(after)) => format!("`{name}` is {} now (was {})", shown(after), shown(before)),
+            (None, Some(after)) => format!("`{name}` is {} now (was left to the host)", shown(after)),
+            (Some(before), None) => format!("`{name}` is left to the host now (was {})", shown(before)),
+            (None, None) => return None,
+        };
+        Some(hidden(said, name, &operator))
+    };
+    names.into_iter().filter_map(sentence).collect()
+}
+
+/// What the module says of a kind that is new, and where that is of no consequence.
+pub(super) fn stated_settings(stated: &KindSettings, operator: &KindSettings) -> Vec<String> {
+    let (stated, operator) = (values(stated), values(operator));
+    let sentence =
+        |(name, value): (&String, &Value)| hidden(format!("`{name}` is {}", shown(name, value)), name, &operator);
+    stated.iter().map(sentence).collect()
+}
+
+fn values(settings: &KindSettings) -> Map<String, Value> {
+    match serde_json::to_value(SettingsWire::from(settings)) {
+        Ok(Value::Object(values)) => values,
+        _ => Map::new(),
+    }
+}
+
+/// With what the operator's setting makes of it.
+fn hidden(said: String, name: &str, operator: &Map<String, Value>) -> String {
+    match operator.get(name) {
+        Some(value) => format!("{said}; without effect here, the operator set {}", shown(name, value)),
+        None => said,
+    }
+}
+
+/// Text without its quotes, sizes as people write them, anything else as JSON.
+fn shown(name: &str, value: &Value) -> String {
+    match (name, value) {
+        (_, Value::String(text)) => text.clone(),
+        ("memory" | "output" | "logs", Value::Number(bytes)) => {
+            bytes.as_u64().map_or_else(|| bytes.to_string(), |bytes| ByteSize(bytes).to_string())
+        }
+        (_, value) => value.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(text: &str) -> KindSettings {
+        SettingsWire::domain_from_json(text).expect("settings")
+    }
+
+    #[test]
+    fn settings_that_changed_are_told() {
+        let before = settings(r#"{"timeout": "5s", "fuel": 7, "queue": "slow"}"#);
+        let after = settings(r#"{"timeout": "30s", "memory": "64MiB", "queue": "slow"}"#);
+        let operator = settings(r#"{"memory": "1MiB"}"#);
+        assert_eq!(
+            changed_settings(&before, &after, &operator),
+            [
+                "`fuel` is left to the host now (was 7)",
+                "`memory` is 64MiB now (was left to the host); without effect here, the operator set 1MiB",
+                "`timeout` is 30s now (was 5s)",
+            ]
+        );
+        assert!(changed_settings(&after, &after, &operator).is_empty());
+        assert_eq!(
+            stated_settings(&after, &operator),
+            ["`memory` is 64MiB; without effect here, the operator set 1MiB", "`queue` is slow", "`timeout` is 30s"]
+        );
+    }
+}
