@@ -27,6 +27,7 @@ mod modules;
 mod new;
 mod payload;
 mod problem;
+mod programs;
 mod project;
 mod quantities;
 mod retry;
