@@ -4,6 +4,7 @@ pub(in crate::api) mod ceilings;
 pub mod changes;
 pub mod job;
 pub mod kind;
+pub mod limits;
 pub mod module;
 pub mod queue;
 mod raw;
