@@ -52,9 +52,11 @@ fn a_run_that_fails_says_why_what_helps_and_what_a_host_would_do() {
         "--fuel 200000000",
         "would give up at once",
     ]);
-    run(&["busy-loop", "--fuel", "20000000"]).expect_failure(&["`fuel_exhausted` is tried again only where `retry_on`"]);
-    run(&["fail-fatal"]).expect_failure(&["would give up at once, after attempt 1 of 10: the handler says that it is fatal"]);
-    let only_timeouts = ["panic", "--settings", r#"{"retry_on":["timeout"]}"#];
+    run(&["busy-loop", "--fuel", "20000000"])
+        .expect_failure(&["`fuel_exhausted` is tried again only where `retry_on`"]);
+    run(&["fail-fatal"])
+        .expect_failure(&["would give up at once, after attempt 1 of 10: the handler says that it is fatal"]);
+    let only_timeouts = ["trap", "--settings", r#"{"retry_on":["timeout"]}"#];
     run(&only_timeouts).expect_failure(&["give up at once", "`retry_on` names timeout, and not `trap`"]);
     run(&["fail-retry"]).expect_failure(&["on purpose", "a host would try again in", "attempt 2 of 10"]);
     run(&["fail-retry", "--attempt", "3", "--max-attempts", "3"]).expect_failure(&["give up: it was attempt 3 of 3"]);
@@ -64,7 +66,11 @@ fn a_run_that_fails_says_why_what_helps_and_what_a_host_would_do() {
     assert!(panicked.contains("the guest panics on purpose") && panicked.contains("panic.rs"), "{panicked}");
     run(&["{}"]).expect_failure(&["several kinds", "busy-loop"]);
     run(&["fail-retri"]).expect_failure(&["kind_not_found", "did you mean `fail-retry`", "what to do:", "module!"]);
-    run(&["snooze", "{}"]).expect_failure(&["invalid_payload", "until_ms", "what to do: correct the payload"]);
+    run(&["snooze", r#"{"until_ms":"x"}"#]).expect_failure(&[
+        "invalid_payload",
+        "until_ms",
+        "what to do: correct the payload",
+    ]);
     run(&["echo", "{not json"]).expect_failure(&["not JSON"]);
     run(&["fail-retry", "--settings", r#"{"tiemout":"5s"}"#]).expect_failure(&["tiemout", "timeout"]);
     let command = Guest::ExitCode.path().display().to_string();

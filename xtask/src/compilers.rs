@@ -81,10 +81,7 @@ impl Language {
 }
 
 /// Goes one way after the other until there is what is wanted. Whoever fails is told, the last one as the error.
-fn first_that_leads<T>(
-    ways: &[&dyn Fn() -> anyhow::Result<()>],
-    found: impl Fn() -> Option<T>,
-) -> anyhow::Result<T> {
+fn first_that_leads<T>(ways: &[&dyn Fn() -> anyhow::Result<()>], found: impl Fn() -> Option<T>) -> anyhow::Result<T> {
     let mut last = anyhow::anyhow!("there is no way to install it here");
     for (index, way) in ways.iter().enumerate() {
         let gone = way();

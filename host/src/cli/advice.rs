@@ -162,9 +162,7 @@ mod tests {
             // Effects and deadlines are nothing jobs have; a stopping host gives back.
             let silent = matches!(
                 reason,
-                FailureReason::Shutdown
-                    | FailureReason::EffectRejected
-                    | FailureReason::DeadlineExpired
+                FailureReason::Shutdown | FailureReason::EffectRejected | FailureReason::DeadlineExpired
             );
             assert_eq!(advice.is_none(), silent, "{reason}");
             assert!(advice.is_none_or(|advice| advice.contains("stoker retry job_01")), "{reason}");

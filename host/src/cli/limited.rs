@@ -38,7 +38,9 @@ impl Limited {
         let values = known.and_then(|limit| Some((limit, self.read(&limit.value)?, self.read(&limit.ceiling)?)));
         let Some((JobLimit { from, .. }, value, ceiling)) = values else {
             // A host that does not say.
-            return format!("raise `{setting}` above what `stoker kinds {kind}` shows (`--set {setting}=…`), or {less}");
+            return format!(
+                "raise `{setting}` above what `stoker kinds {kind}` shows (`--set {setting}=…`), or {less}"
+            );
         };
         match higher(value, ceiling, FACTOR) {
             None => format!(
@@ -150,14 +152,38 @@ mod tests {
     #[test]
     fn advice_follows_what_is_in_force_for_the_job() {
         for (limit, value, from, ceiling, said) in [
-            (Limited::Timeout, json!("5s"), "module", json!("1h"), "raise it from 5s (`stoker kinds greet --set timeout=10s`), or LESS"),
+            (
+                Limited::Timeout,
+                json!("5s"),
+                "module",
+                json!("1h"),
+                "raise it from 5s (`stoker kinds greet --set timeout=10s`), or LESS",
+            ),
             (Limited::Timeout, json!("45m"), "operator", json!("1h"), "timeout=1h`"),
-            (Limited::Timeout, json!("1h"), "operator", json!("1h"), "the most this host gives, timeout 1h: LESS, or raise `timeout_max`"),
-            (Limited::Timeout, json!("1s"), "job", json!("1h"), "the job itself asks for timeout 1s, whatever its kind has: enqueue it anew with more, e.g. \"timeout\": \"2s\", or LESS"),
+            (
+                Limited::Timeout,
+                json!("1h"),
+                "operator",
+                json!("1h"),
+                "the most this host gives, timeout 1h: LESS, or raise `timeout_max`",
+            ),
+            (
+                Limited::Timeout,
+                json!("1s"),
+                "job",
+                json!("1h"),
+                "the job itself asks for timeout 1s, whatever its kind has: enqueue it anew with more, e.g. \"timeout\": \"2s\", or LESS",
+            ),
             (Limited::Fuel, json!(10_000_000_000_u64), "host", json!(1_000_000_000_000_u64), "fuel=20000000000`"),
             (Limited::Fuel, json!(90_000_000_000_u64), "host", json!(100_000_000_000_u64), "fuel=100000000000`"),
             (Limited::Fuel, json!(7), "job", json!(100), "\"fuel\": 14, "),
-            (Limited::Memory, json!(512 << 20), "operator", json!(1 << 30), "raise it from 512MiB (`stoker kinds greet --set memory=1GiB`)"),
+            (
+                Limited::Memory,
+                json!(512 << 20),
+                "operator",
+                json!(1 << 30),
+                "raise it from 512MiB (`stoker kinds greet --set memory=1GiB`)",
+            ),
             (Limited::Output, json!(16 << 20), "host", json!(16 << 20), "output 16MiB: LESS, or raise `output_max`"),
             (Limited::HostCalls, json!(200_000), "operator", json!(1_000_000), "host_calls=400000`"),
         ] {

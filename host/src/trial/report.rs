@@ -9,8 +9,8 @@ use crate::api::wire::Instant;
 use crate::attempt::Terms;
 use crate::job::duration::whole_ms;
 use crate::job::{
-    Digest, Failure, FailureReason, GuestType, HandlerVerdict, JobState, KindName, Limits, LogLevel, LogLine, ModuleName, Progress,
-    Receipt, Timestamp,
+    Digest, Failure, FailureReason, GuestType, HandlerVerdict, JobState, KindName, Limits, LogLevel, LogLine,
+    ModuleName, Progress, Receipt, Timestamp,
 };
 use crate::sandbox::Execution;
 use crate::store::Next;

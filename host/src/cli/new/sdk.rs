@@ -39,7 +39,9 @@ pub(super) fn find(named: Option<&Path>) -> anyhow::Result<PathBuf> {
         for folder in place.ancestors().map(|above| above.join(SDK_FOLDER)).filter(|folder| is_sdk(folder)) {
             match why_distrusted(&folder, owner) {
                 None => return canonical(&folder),
-                Some(why) => _ = distrusted.get_or_insert_with(|| format!("; {} is not taken: {why}", folder.display())),
+                Some(why) => {
+                    _ = distrusted.get_or_insert_with(|| format!("; {} is not taken: {why}", folder.display()))
+                }
             }
         }
     }

