@@ -85,6 +85,44 @@ fn logs_show_what_the_guest_wrote() {
     }
     let logs = json_of(&stoker(&host, &["logs", &id, "--json"], "").expect_success());
     assert!(logs.to_string().contains("an info line"), "{logs:#}");
+    for flags in [&["logs", &id, "--attempt", "99"][..], &["logs", &id, "--attempt", "99", "--json"]] {
+        let exited = stoker(&host, flags, "");
+        assert_eq!((exited.status.code(), exited.stdout.as_str()), (Some(1), ""), "{exited:?}");
+        exited.expect_failure(&["there is no attempt 99", "only 1"]);
+    }
+    let silent = host.enqueue_kind("limits", &json!({}));
+    host.wait_for(&silent, "succeeded");
+    assert_eq!(stoker(&host, &["logs", &silent, "--attempt", "1"], "").expect_success(), "");
+}
+
+#[test]
+fn what_would_help_follows_from_the_limits_in_force() {
+    let host = TestHost::start();
+    host.upload(Guest::Handlers);
+    host.set_kind("busy-loop", &json!({"fuel": 20_000_000}));
+    let said = |job: &Value| {
+        let id = job_id(job);
+        host.wait_for(&id, "failed");
+        (id.clone(), stoker(&host, &["job", &id], "").expect_success())
+    };
+    let job = host.post("/v1/jobs", &json!({"kind": "busy-loop", "payload": {}})).expect(201);
+    let (id, page) = said(&job);
+    assert!(page.contains("raise it from 20000000 (`stoker kinds busy-loop --set fuel=40000000`)"), "{page}");
+    let limit = &host.job(&id)["limits"]["fuel"];
+    assert_eq!(*limit, json!({"value": 20_000_000, "from": "operator", "ceiling": 1_000_000_000_000_u64}));
+    assert!(host.list("kind=busy-loop")[0].get("limits").is_none());
+
+    let job = host.post("/v1/jobs", &json!({"kind": "busy-loop", "payload": {}, "fuel": 10_000_000})).expect(201);
+    let (_, page) = said(&job);
+    assert!(page.contains("the job itself asks for fuel 10000000") && !page.contains("--set"), "{page}");
+}
+
+#[test]
+fn what_a_host_refuses_to_enqueue_is_answered_with_what_to_do() {
+    let host = TestHost::start();
+    host.upload(Guest::Hello);
+    stoker(&host, &["enqueue", "hallo"], "").expect_failure(&["kind_not_found", "what to do:", "stoker kinds"]);
+    stoker(&host, &["enqueue", "hello", "{}"], "").expect_failure(&["invalid_payload", "stoker kinds KIND"]);
 }
 
 #[test]

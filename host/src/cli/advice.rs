@@ -2,92 +2,127 @@
 //! decides anything.
 
 use super::client::ClientError;
+use super::limited::Limited;
+use super::problem::Problem;
 use super::wire::Job;
 
-/// A refusal with what can be done about it under it, where that is known.
+/// Who refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    Host,
+    /// `stoker run`, in a host's words.
+    Run,
+}
+
+/// A host's refusal with what can be done about it under it, where that is known.
 pub(super) fn on_refusal(error: anyhow::Error) -> anyhow::Error {
-    let code = match error.downcast_ref::<ClientError>() {
-        Some(ClientError::Problem(problem)) => problem.code.clone(),
-        _ => return error,
-    };
-    match of_refusal(&code) {
-        Some(advice) => anyhow::anyhow!("{error}\nwhat to do: {advice}"),
-        None => error,
+    match error.downcast_ref::<ClientError>() {
+        Some(ClientError::Problem(problem)) => advised(problem, By::Host),
+        _ => error,
+    }
+}
+
+/// The same for what `stoker run` refuses.
+pub(super) fn on_refused_run(problem: &Problem) -> anyhow::Error {
+    advised(problem, By::Run)
+}
+
+fn advised(problem: &Problem, by: By) -> anyhow::Error {
+    match of_refusal(&problem.code, by) {
+        Some(advice) => anyhow::anyhow!("{problem}\nwhat to do: {advice}"),
+        None => problem.clone().into(),
     }
 }
 
 /// By the code of the problem document.
-fn of_refusal(code: &str) -> Option<&'static str> {
+fn of_refusal(code: &str, by: By) -> Option<&'static str> {
     Some(match code {
         "kinds_needed" => {
             "keep serving these kinds until their jobs have ended, or repeat with --force: the jobs then wait as no_handler"
         }
         "kind_owned" => "rename the kind, deploy under that module's name (--name), or delete the other module",
         "malformed_module" => {
-            "deploy what the build made: for Rust `cargo build --release --target wasm32-wasip2` (a handler) or wasm32-wasip1 \
-             (a plain command), and then the .wasm under target/"
+            "take what the build made: for Rust `cargo build --release --target wasm32-wasip2` (a handler) or wasm32-wasip1 \
+             (a plain command), and then the .wasm under target/; or name the project's folder, which is built first"
         }
         "no_entry" => {
-            "a handler is a `cdylib` with #[handler] functions, a plain command a program with a `main`; for Rust mind \
-             `crate-type = [\"cdylib\"]` and the target wasm32-wasip2"
+            "a handler in Rust needs `crate-type = [\"cdylib\"]`, the target wasm32-wasip2, and one line that names its \
+             #[handler] functions, `stoker_sdk::module!(greet);`, without which nothing is exported; a plain command needs a \
+             `main`"
         }
         "unknown_imports" => {
             "build for wasm32-wasip1 or wasm32-wasip2 (not wasm32-unknown-unknown), and leave out what jobs don't get: \
              sockets, threads, a browser"
         }
-        "module_limits" => "let it begin with less memory (a linker flag), or raise `memory` of the host",
+        "module_limits" => "let it begin with less memory (a linker flag), or raise `memory_max` of the host",
         "compile_failed" => {
             "make it smaller (`opt-level = \"s\"`, `strip = true`), or raise `compile_timeout` and `compile_memory` of the host"
         }
         "describe_failed" => {
-            "the module is asked for its kinds when it is uploaded: look at the names, schemas and settings in #[handler(…)]"
+            "the module is asked for its kinds before it is used: look at the names, schemas and settings in #[handler(…)]"
         }
         "body_too_large" => "strip it (`[profile.release] strip = true`), or raise `module_max` of the host",
+        "payload_too_large" => "pass less, e.g. where the rest is to be found, or raise `payload_max` of the host",
+        "kind_not_found" => match by {
+            By::Host => {
+                "`stoker kinds` lists what there is; `stoker deploy` brings the kinds of a module: of a handler in Rust, those \
+                 whose functions stand in `stoker_sdk::module!(…)`"
+            }
+            By::Run => {
+                "a handler in Rust serves the functions that stand in its `stoker_sdk::module!(…)`; a plain command's one kind \
+                 is called like its module, which --name says"
+            }
+        },
+        "invalid_payload" => match by {
+            By::Host => "`stoker kinds KIND` shows what it takes; a plain text is given with --text",
+            By::Run => {
+                "correct the payload or the handler's input type (with `#[serde(default)]` a field may be left out); a plain \
+                 text is given with --text"
+            }
+        },
         _ => return None,
     })
 }
 
-/// What to do about a job that failed, or is to be tried again; by its reason.
+/// What to do about a job that failed, or is to be tried again; by its reason. Nothing about one that goes on: what it
+/// failed of is behind it.
 pub(super) fn of_failure(job: &Job) -> Option<String> {
-    let reason = job.error.as_ref()?.reason.as_str();
     let (id, kind) = (&job.id, &job.kind);
-    let module = job.module.as_ref().map_or("MODULE", |module| module.name.as_str());
-    let set = |setting: &str| format!("stoker kinds {kind} --set {setting}");
-    let again = if job.state == "retrying" {
-        format!("it is tried again by itself; `stoker retry {id}` does so at once")
-    } else {
-        format!("then `stoker retry {id}`")
+    let again = match job.state.as_str() {
+        "retrying" => format!("; it is tried again by itself, or at once with `stoker retry {id}`"),
+        "failed" => format!(", then `stoker retry {id}`"),
+        "cancelled" => return Some(format!("`stoker retry {id}` brings it back")),
+        _ => return None,
     };
-    Some(match reason {
+    let module = job.module.as_ref().map_or("MODULE", |module| module.name.as_str());
+    let limited = |limit: Limited, less: &str| format!("{}{again}", limit.advice(job, less));
+    Some(match job.error.as_ref()?.reason.as_str() {
         "handler_error" => {
-            format!("the handler returned this: `stoker logs {id}` shows what led to it. Mend it and deploy, {again}")
+            format!("the handler returned this: `stoker logs {id}` shows what led to it. Mend it and deploy{again}")
         }
         "trap" => format!(
-            "the code panicked or broke off: its last words are in `stoker logs {id}`. Mend it and deploy, {again}"
+            "the code panicked or broke off: its last words are in `stoker logs {id}`. Mend it and deploy{again}"
         ),
-        "timeout" => format!("give it more time (`{}`) or let it do less at once, {again}", set("timeout=2m")),
-        "fuel_exhausted" => format!("give it more (`{}`) or let it compute less, {again}", set("fuel=50000000000")),
-        "memory_exceeded" => format!("raise it (`{}`) or use less, {again}", set("memory=256MiB")),
-        "stack_overflow" => format!("it recurses too deeply: use a loop, or recurse less, and deploy, {again}"),
-        "output_too_large" => format!("raise it (`{}`) or return less, {again}", set("output=8MiB")),
+        "timeout" => limited(Limited::Timeout, "let it do less at once"),
+        "fuel_exhausted" => limited(Limited::Fuel, "let it compute less"),
+        "memory_exceeded" => limited(Limited::Memory, "use less"),
+        "stack_overflow" => format!("it recurses too deeply: use a loop, or recurse less, and deploy{again}"),
+        "output_too_large" => limited(Limited::Output, "return less"),
         "invalid_output" => {
-            format!("the handler returned what its own output type does not allow: mend it and deploy, {again}")
+            format!("the handler returned what its own output type does not allow: mend it and deploy{again}")
         }
         "invalid_payload" => format!(
-            "the payload does not fit the active version: deploy one that takes it or `stoker rollback {module}`, {again}; \
+            "the payload does not fit the active version: deploy one that takes it or `stoker rollback {module}`{again}; \
              or enqueue it anew as `stoker kinds {kind}` shows"
         ),
-        "host_calls_exceeded" => {
-            format!("raise it (`{}`) or call the host less often, {again}", set("host_calls=100000"))
-        }
+        "host_calls_exceeded" => limited(Limited::HostCalls, "call the host less often"),
         "capability_denied" => {
-            format!("it used what jobs don't get (files, network): leave that out and deploy, {again}")
+            format!("it used what jobs don't get (files, network): leave that out and deploy{again}")
         }
-        "host_lost" => format!("hosts died while it ran: see whether it takes them down (memory, a bug), {again}"),
+        "host_lost" => format!("hosts died while it ran: see whether it takes them down (memory, a bug){again}"),
         "module_unavailable" => {
-            format!("the host could not run its module; the host's log says why. Deploy it anew, {again}")
+            format!("the host could not run its module; the host's log says why. Deploy it anew{again}")
         }
-        "cancelled" if job.state == "cancelled" => format!("`stoker retry {id}` brings it back"),
         _ => return None,
     })
 }
@@ -118,8 +153,8 @@ mod tests {
     use crate::job::{FailureReason, WaitingReason};
 
     #[test]
-    fn every_reason_a_guest_can_cause_has_its_advice() {
-        for reason in FailureReason::ALL {
+    fn every_reason_a_job_can_fail_of_has_its_advice() {
+        for reason in FailureReason::ALL.iter().filter(|reason| **reason != FailureReason::Cancelled) {
             let json = format!(
                 r#"{{"id":"job_01","kind":"greet","state":"failed","module":{{"name":"m"}},"error":{{"reason":"{reason}"}}}}"#
             );
@@ -127,13 +162,31 @@ mod tests {
             // Effects and deadlines are nothing jobs have; a stopping host gives back.
             let silent = matches!(
                 reason,
-                FailureReason::Shutdown
-                    | FailureReason::Cancelled
-                    | FailureReason::EffectRejected
-                    | FailureReason::DeadlineExpired
+                FailureReason::Shutdown | FailureReason::EffectRejected | FailureReason::DeadlineExpired
             );
             assert_eq!(advice.is_none(), silent, "{reason}");
             assert!(advice.is_none_or(|advice| advice.contains("stoker retry job_01")), "{reason}");
+        }
+    }
+
+    #[test]
+    fn advice_on_a_failure_is_for_jobs_it_still_matters_to() {
+        for (state, said) in [
+            ("failed", Some("deploy, then `stoker retry job_01`")),
+            ("retrying", Some("deploy; it is tried again by itself, or at once with `stoker retry job_01`")),
+            ("cancelled", Some("`stoker retry job_01` brings it back")),
+            ("ready", None),
+            ("scheduled", None),
+            ("blocked", None),
+            ("running", None),
+            ("succeeded", None),
+        ] {
+            let json = format!(
+                r#"{{"id":"job_01","kind":"greet","state":"{state}","error":{{"reason":"trap","message":"m"}}}}"#
+            );
+            let advice = of_failure(&serde_json::from_str(&json).unwrap());
+            assert_eq!(advice.is_some(), said.is_some(), "{state}: {advice:?}");
+            assert!(said.is_none_or(|said| advice.is_some_and(|advice| advice.ends_with(said))), "{state}");
         }
     }
 
@@ -155,6 +208,10 @@ mod tests {
         );
         let told = on_refusal(ClientError::from(problem).into()).to_string();
         assert!(told.contains("kinds_needed") && told.contains("--force"), "{told}");
+        let no_entry = Problem { code: "no_entry".to_owned(), ..Problem::default() };
+        for told in [on_refused_run(&no_entry), on_refusal(ClientError::from(no_entry.clone()).into())] {
+            assert!(told.to_string().contains("stoker_sdk::module!"), "{told}");
+        }
         let other = on_refusal(anyhow::anyhow!("cannot read it")).to_string();
         assert_eq!(other, "cannot read it");
     }

@@ -8,7 +8,6 @@ use super::{
     backup, cancel, completions, deploy, dev, doctor, enqueue, help, job, jobs, kinds, logs, modules, new, retry,
     rollback, serve, terminal,
 };
-use crate::config::Settings;
 
 /// Runs background jobs as sandboxed WebAssembly.
 #[derive(Debug, Parser)]
@@ -65,15 +64,6 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Run(arguments) => super::run::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
-    }
-}
-
-/// What `stoker serve` would be told by the environment alone; else what is wrong with it.
-pub(super) fn serve_settings() -> Result<Settings, String> {
-    match Cli::try_parse_from(["stoker", "serve"]) {
-        Ok(Cli { command: Command::Serve(arguments) }) => Ok(arguments.settings),
-        Ok(_) => Ok(Settings::default()),
-        Err(error) => Err(error.render().to_string().lines().next().unwrap_or_default().to_owned()),
     }
 }
 

@@ -7,6 +7,7 @@ use anyhow::Context;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::advice;
 use super::client::{Answer, Client, ClientError, Connection};
 use super::payload::{self, Given};
 use super::quantities;
@@ -95,7 +96,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if let Some(deadline) = deadline {
         call = call.header("Prefer", &prefer(deadline));
     }
-    let mut answer = call.send_body("application/json", body)?;
+    let answer = call.send_body("application/json", body);
+    let mut answer = answer.map_err(|error| advice::on_refusal(error.into()))?;
     let mut job: Job = answer.parse()?;
     if let Some(deadline) = deadline {
         (answer, job) = wait_for_end(&client, answer, job, deadline)?;

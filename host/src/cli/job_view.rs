@@ -227,6 +227,22 @@ mod tests {
     }
 
     #[test]
+    fn a_job_that_goes_on_is_told_what_it_waits_for_and_not_how_to_mend_what_is_past() {
+        for (state, waiting, expected) in [
+            ("ready", r#""waiting":{"reason":"no_handler"},"#, Some("deploy a module that serves `greet`")),
+            ("scheduled", r#""waiting":{"reason":"scheduled"},"#, Some("it starts by itself when it is due")),
+            ("running", "", None),
+        ] {
+            let page = page(&format!(
+                r#"{{"job":{{"id":"job_01","kind":"greet","state":"{state}",{waiting}"error":{{"reason":"trap","message":"m"}}}}}}"#
+            ));
+            assert_eq!(page.contains("what to do:"), expected.is_some(), "{page}");
+            assert!(expected.is_none_or(|words| page.contains(words)) && !page.contains("stoker retry"), "{page}");
+            assert!(page.contains("Last error"), "{page}");
+        }
+    }
+
+    #[test]
     fn every_state_has_its_sentence() {
         let sentence_of = |json: &str| sentence(&serde_json::from_str::<Job>(json).unwrap(), NOW);
         for (json, expected) in [

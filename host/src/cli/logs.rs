@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 
+use anyhow::bail;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::client::{Client, ClientError, Connection};
 use super::logs_follow::follow;
 use super::terminal::{self, Colours, Tone, line};
-use super::wire::{AttemptLog, LogLine, Page};
+use super::wire::{AttemptLog, Execution, Job, LogLine, Page};
 use crate::job::JobId;
 
 /// Pages asked for. The host keeps the logs of a job's last executions only, and has at least one on a page.
@@ -39,6 +40,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         return follow(&client, arguments.id, arguments.connection.json);
     }
     let logs = logs(&client, arguments)?;
+    if let Some(attempt) = arguments.attempt.filter(|_| logs.items.is_empty()) {
+        see_attempt(&client, arguments.id, attempt)?;
+    }
     if arguments.connection.json {
         terminal::print(&terminal::json(&serde_json::to_string(&logs)?))?;
         return Ok(ExitCode::SUCCESS);
@@ -76,6 +80,21 @@ fn logs(client: &Client, arguments: &Arguments) -> Result<Page<Box<RawValue>>, C
         }
     }
     Ok(all)
+}
+
+/// That there is, or was, such an attempt: one that logged nothing.
+fn see_attempt(client: &Client, id: JobId, asked: u32) -> anyhow::Result<()> {
+    let job: Job = client.get(&format!("/v1/jobs/{id}")).send()?.parse()?;
+    let executions: Page<Execution> = client.get(&format!("/v1/jobs/{id}/attempts")).send()?.parse()?;
+    let mut known: Vec<u32> = executions.items.iter().map(|execution| execution.attempt).collect();
+    known.extend((job.state == "running").then_some(job.attempt));
+    known.dedup();
+    match known.as_slice() {
+        known if known.contains(&asked) => Ok(()),
+        [] => bail!("there is no attempt {asked} of {id}: it has not run yet; `stoker job {id}` says why"),
+        [only] => bail!("there is no attempt {asked} of {id}, only {only}"),
+        [first, .., last] => bail!("there is no attempt {asked} of {id}; what is known of it are {first} to {last}"),
+    }
 }
 
 /// One line of an attempt.

@@ -13,6 +13,7 @@ mod dev;
 mod doctor;
 mod each_job;
 mod enqueue;
+mod environment;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod fake_host;
@@ -21,12 +22,14 @@ mod job;
 mod job_view;
 mod jobs;
 mod kinds;
+mod limited;
 mod logs;
 mod logs_follow;
 mod modules;
 mod new;
 mod payload;
 mod problem;
+mod programs;
 mod project;
 mod quantities;
 mod retry;

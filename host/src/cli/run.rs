@@ -1,9 +1,9 @@
 //! `stoker run`: one execution of one job on this machine, without a host.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
@@ -11,11 +11,11 @@ use super::payload::{self, Given};
 use super::problem::Problem;
 use super::project::Built;
 use super::terminal::{self, Colours};
-use super::{project, run_cache, run_view};
+use super::{advice, environment, project, run_cache, run_view};
 use crate::api::{ApiError, offline};
-use crate::config::{Settings, resolve};
+use crate::config::{Config, Settings, read_file, resolve};
 use crate::job::kind::MAX_ATTEMPTS_LIMIT;
-use crate::job::{ByteSize, JobState, KindName, LimitRequest, ModuleName, Span};
+use crate::job::{ByteSize, JobState, KindName, LimitRequest, LogLine, ModuleName, Span};
 use crate::trial::{Loaded, Order, Report, TrialError, Workbench};
 
 /// Threads beside the guest's.
@@ -23,9 +23,10 @@ const THREADS: usize = 2;
 
 /// Run one job here, without a host
 ///
-/// The module is checked, compiled and run once as a host would do it: the same sandbox, the default limits of a host,
-/// the same schemas and settings. The output goes to standard output; the log, the end and what it cost go to standard
-/// error. Nothing is stored, and nothing is tried again: it is only said what a host would do next.
+/// The module is checked, compiled and run once as a host would do it: the same sandbox, schemas and settings, and the
+/// limits of a host started in this folder: those of stoker.toml (or of --config FILE), with the STOKER_* environment over
+/// them, else the defaults (`stoker serve --help` lists them). The output goes to standard output; the log, the end and what it cost go to standard
+/// error, each line of the log as it comes. Nothing is stored, and nothing is tried again: it is only said what a host would do next.
 ///
 /// The exit code is 0 only if the job succeeded. It is 1 if it failed, asked to be run later, or would not have been
 /// taken at all (no module, unknown kind, payload that breaks the schema: the same words as a host's), and 2 if the
@@ -66,19 +67,22 @@ pub(super) struct Arguments {
     /// Attempts in all [default: the kind's, else 10]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_ATTEMPTS_LIMIT)))]
     max_attempts: Option<u32>,
-    /// Wall time [default: the kind's, else 30s]
+    /// Wall time [default: the kind's, else the host's: 30s]
     #[arg(long, value_name = "DURATION")]
     timeout: Option<Span>,
-    /// Units of fuel [default: the kind's, else 10000000000]
+    /// Units of fuel [default: the kind's, else the host's: 10000000000]
     #[arg(long, value_name = "UNITS")]
     fuel: Option<u64>,
-    /// Memory [default: the kind's, else 128MiB]
+    /// Memory [default: the kind's, else the host's: 128MiB]
     #[arg(long, value_name = "SIZE")]
     memory: Option<ByteSize>,
     /// The module's name; a plain command's kind is called so [default: the project's, or the file's name without
     /// extension]
     #[arg(long)]
     name: Option<ModuleName>,
+    /// The configuration file of the host that is to run it: its limits count here [default: stoker.toml, if it exists]
+    #[arg(long, env = "STOKER_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Print one JSON object on standard output, and nothing else
     #[arg(long)]
     json: bool,
@@ -87,11 +91,19 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut say = |command: &str| terminal::remark(command);
     let built = project::resolve(&arguments.target, arguments.name.as_ref(), &mut say)?;
-    let report = tried(arguments, &built)?;
+    let (limits, file) = configured(arguments.config.as_deref())?;
+    let colours = Colours::of_stderr();
+    let mut told = 0;
+    let mut follow = |logged: &LogLine| {
+        told += 1;
+        terminal::remark(&run_view::log_row(logged.level, &logged.message, colours));
+    };
+    let follow = (!arguments.json).then_some(&mut follow as &mut dyn FnMut(&LogLine));
+    let report = tried(arguments, &built, limits, follow)?;
     if arguments.json {
         terminal::print(&terminal::json(&serde_json::to_string(&report)?))?;
     } else {
-        terminal::remark(&run_view::render(&report, Colours::of_stderr()));
+        terminal::remark(&run_view::render(&report, told, file.as_deref(), colours));
         if let Some(output) = &report.output {
             terminal::print(&terminal::output(output.get(), arguments.raw))?;
         }
@@ -99,9 +111,33 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(if report.state == JobState::Succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn tried(arguments: &Arguments, built: &Built) -> anyhow::Result<Report> {
+/// What a host started here would be told about limits, and the file it would read.
+fn configured(named: Option<&Path>) -> anyhow::Result<(Config, Option<PathBuf>)> {
+    let (from_file, file) = read_file(named)?;
+    let (from_environment, wrong) = environment::settings();
+    ensure!(wrong.is_empty(), "{}; correct or unset the variable", wrong.join("; "));
+    // What is about being reached and about keeping can't be wrong here: nobody listens, and nothing is kept.
+    let settings = Settings {
+        listen: None,
+        data_dir: None,
+        workers: None,
+        admin_key: None,
+        lease_ttl: None,
+        allowed_hosts: None,
+        connections_max: None,
+        request_head_timeout: None,
+        ..from_environment.or(from_file)
+    };
+    Ok((resolve(&settings, THREADS)?, file))
+}
+
+fn tried(
+    arguments: &Arguments,
+    built: &Built,
+    config: Config,
+    follow: Option<&mut dyn FnMut(&LogLine)>,
+) -> anyhow::Result<Report> {
     let wasm = Bytes::from(built.read()?);
-    let config = resolve(&Settings::default(), THREADS)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
         .enable_all()
@@ -112,7 +148,7 @@ fn tried(arguments: &Arguments, built: &Built) -> anyhow::Result<Report> {
         let bench = Workbench::open(cache.path().to_owned(), config)?;
         let loaded = bench.load(built.module.clone(), wasm).await.map_err(told)?;
         let order = order(arguments, &loaded)?;
-        bench.run(&loaded, order).await.map_err(told)
+        bench.run(&loaded, order, follow).await.map_err(told)
     });
     // A guest that was not waited for must not keep the process.
     runtime.shutdown_background();
@@ -129,7 +165,7 @@ fn told(error: TrialError) -> anyhow::Error {
 
 fn refused(refusal: &ApiError) -> anyhow::Error {
     let body = serde_json::to_vec(refusal).unwrap_or_default();
-    Problem::from_body(refusal.code().status(), &body).into()
+    advice::on_refused_run(&Problem::from_body(refusal.code().status(), &body))
 }
 
 fn order(arguments: &Arguments, loaded: &Loaded) -> anyhow::Result<Order> {

@@ -1,16 +1,19 @@
-//! The end of one execution as a person reads it: the log, one sentence on how it ended, what would help, what a host
-//! would do next, what it cost.
+//! One execution as a person reads it: the lines of its log, one sentence on how it ended, what would help, what a host would
+//! do next, what it cost.
+
+use std::path::Path;
 
 use super::jobs::tone;
+use super::limited::Limited;
 use super::quantities::{bytes, count, micros};
 use super::terminal::{Colours, Tone, line};
-use crate::job::{ByteSize, CompiledFrom, FailureReason, JobState, LogLevel, Span};
-use crate::trial::Report;
+use crate::job::{CompiledFrom, FailureReason, GuestType, JobState, LogLevel, Span};
+use crate::trial::{GivenUp, Report};
 
-/// All of it, without the output.
-pub(super) fn render(report: &Report, colours: Colours) -> String {
+/// All of it but the output and the first `told` lines of the log. `file`: where limits were read from.
+pub(super) fn render(report: &Report, told: usize, file: Option<&Path>, colours: Colours) -> String {
     let mut rows: Vec<String> =
-        report.logs.iter().map(|logged| log_row(logged.level, &logged.message, colours)).collect();
+        report.logs.iter().skip(told).map(|logged| log_row(logged.level, &logged.message, colours)).collect();
     if report.logs_dropped > 0 {
         rows.push(format!("… {} more lines were dropped at the log limit (`logs`)", report.logs_dropped));
     }
@@ -23,11 +26,13 @@ pub(super) fn render(report: &Report, colours: Colours) -> String {
     }
     rows.extend(follows(report).map(|follows| format!("  {follows}")));
     rows.extend(progress(report).map(|progress| format!("  {progress}")));
-    rows.push(format!("  {}", colours.paint(Tone::Faint, &bill(report))));
+    let read = file.map_or_else(String::new, |file| format!(" · limits of {}", line(&file.display().to_string())));
+    rows.push(format!("  {}", colours.paint(Tone::Faint, &format!("{}{read}", bill(report)))));
     rows.join("\n")
 }
 
-fn log_row(level: LogLevel, message: &str, colours: Colours) -> String {
+/// A line of the log.
+pub(super) fn log_row(level: LogLevel, message: &str, colours: Colours) -> String {
     let (name, tone) = match level {
         LogLevel::Trace => ("trace", Tone::Faint),
         LogLevel::Debug => ("debug", Tone::Faint),
@@ -57,27 +62,19 @@ fn ended(report: &Report, colours: Colours) -> String {
 
 /// What to try here, beside what the message says.
 fn advice(reason: FailureReason, report: &Report) -> Option<String> {
-    let limits = &report.limits;
-    Some(match reason {
-        FailureReason::FuelExhausted => format!("to see how much it takes: --fuel {}", limits.fuel.saturating_mul(10)),
-        FailureReason::Timeout => {
-            format!("to see how long it takes: --timeout {}", Span(limits.timeout.saturating_mul(10)))
-        }
-        FailureReason::MemoryExceeded => {
-            format!("to see how much it takes: --memory {}", ByteSize(limits.memory_bytes.saturating_mul(4)))
-        }
-        FailureReason::OutputTooLarge => {
-            let output = ByteSize(limits.output_bytes.saturating_mul(4));
-            format!("to let it pass here: --settings '{{\"output\":\"{output}\"}}'")
-        }
-        FailureReason::HostCallsExceeded => {
-            format!("to let it pass here: --settings '{{\"host_calls\":{}}}'", limits.host_calls.saturating_mul(10))
-        }
+    let limit = match reason {
+        FailureReason::FuelExhausted => Limited::Fuel,
+        FailureReason::Timeout => Limited::Timeout,
+        FailureReason::MemoryExceeded => Limited::Memory,
+        FailureReason::OutputTooLarge => Limited::Output,
+        FailureReason::HostCallsExceeded => Limited::HostCalls,
         FailureReason::CapabilityDenied => {
-            "a job has no files, no network and no environment but what its payload and settings bring".to_owned()
+            let what = "a job has no files, no network and no environment but what its payload and settings bring";
+            return Some(what.to_owned());
         }
         _ => return None,
-    })
+    };
+    Some(limit.run_advice(&report.limits, &report.ceilings))
 }
 
 /// What a host would do next.
@@ -87,12 +84,30 @@ fn follows(report: &Report) -> Option<String> {
     match report.state {
         JobState::Retrying => Some(format!("a host would try again in {delay}: attempt {} of {max}", attempt + 1)),
         JobState::Scheduled => Some(format!("a host would run it again in {delay}; no attempt is used")),
-        JobState::Failed if attempt >= max => Some(format!("a host would give up: it was attempt {attempt} of {max}")),
-        JobState::Failed => Some(format!(
-            "a host would give up at once, after attempt {attempt} of {max}: this is not tried again unless `retry_on` says so"
-        )),
+        JobState::Ready => Some("a host would run it again; no attempt is used".to_owned()),
+        JobState::Failed => report.given_up.as_ref().map(|why| gives_up(why, report)),
         _ => None,
     }
+}
+
+fn gives_up(why: &GivenUp, report: &Report) -> String {
+    let (attempt, max) = (report.attempt, report.max_attempts);
+    let reason = report.error.as_ref().map_or("the reason", |error| error.reason.as_str());
+    let why = match why {
+        GivenUp::AttemptsUsed => return format!("a host would give up: it was attempt {attempt} of {max}"),
+        GivenUp::Fatal if report.module.guest == GuestType::Handler => "the handler says that it is fatal".to_owned(),
+        GivenUp::Fatal if report.module.guest == GuestType::CoreCommand => {
+            "its exit code says that it is fatal (65; with `exit_failure = \"fatal\"` any but 0 and 75)".to_owned()
+        }
+        GivenUp::Fatal => "`exit_failure = \"fatal\"` says that it is fatal".to_owned(),
+        GivenUp::NotByDefault => format!("`{reason}` is tried again only where `retry_on` names it"),
+        GivenUp::NotAmong(reasons) if reasons.is_empty() => "its `retry_on` names nothing to try again".to_owned(),
+        GivenUp::NotAmong(reasons) => {
+            let named: Vec<&str> = reasons.iter().map(|reason| reason.as_str()).collect();
+            format!("its `retry_on` names {}, and not `{reason}`", named.join(", "))
+        }
+    };
+    format!("a host would give up at once, after attempt {attempt} of {max}: {why}")
 }
 
 fn progress(report: &Report) -> Option<String> {

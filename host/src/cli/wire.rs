@@ -1,6 +1,8 @@
 //! What the subcommands read of the API's answers. Lenient: fields a newer host adds are ignored, fields it may leave
 //! out have defaults.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -29,6 +31,7 @@ pub(super) struct Job {
     pub(super) tags: Vec<String>,
     pub(super) waiting: Option<Waiting>,
     pub(super) receipt: Option<Receipt>,
+    pub(super) limits: BTreeMap<String, JobLimit>,
 }
 
 impl Job {
@@ -36,6 +39,15 @@ impl Job {
     pub(super) fn is_terminal(&self) -> bool {
         self.state.parse::<crate::job::JobState>().is_ok_and(crate::job::JobState::is_terminal)
     }
+}
+
+/// What an attempt may use of one thing. The values are read by what they are of.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct JobLimit {
+    pub(super) value: serde_json::Value,
+    pub(super) from: String,
+    pub(super) ceiling: serde_json::Value,
 }
 
 /// A failure.

@@ -96,6 +96,11 @@ impl AttemptLog {
         (self.lines.clone(), self.lines_dropped)
     }
 
+    /// A copy of the whole lines after the first `known`.
+    pub(super) fn after(&self, known: usize) -> Vec<LogLine> {
+        self.lines.get(known..).unwrap_or_default().to_vec()
+    }
+
     /// Ends unfinished lines and gives everything out: lines, and how many were dropped.
     pub(super) fn finish(&mut self) -> (Vec<LogLine>, u64) {
         for stream in [Stream::Stdout, Stream::Stderr] {
@@ -164,6 +169,8 @@ mod tests {
             ["one", "bad \u{fffd}", "two", ""],
             "what is no whole line yet is not shown"
         );
+        assert_eq!(texts(&log.after(2)), ["two", ""]);
+        assert!(log.after(9).is_empty());
         let (lines, dropped) = log.finish();
         assert_eq!(texts(&lines), ["one", "bad \u{fffd}", "two", "", "last"]);
         assert_eq!(lines[1].level, LogLevel::Stderr);

@@ -84,6 +84,11 @@ impl ProgressCell {
     pub fn log_so_far(&self) -> (Vec<LogLine>, u64) {
         self.0.log.get().map(|log| log.lock().so_far()).unwrap_or_default()
     }
+
+    /// Whole lines logged after the first `known` ones.
+    pub fn log_after(&self, known: usize) -> Vec<LogLine> {
+        self.0.log.get().map(|log| log.lock().after(known)).unwrap_or_default()
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Opening: lock, migrate, remember, start the threads. In this order, so that whatever fails leaves nothing running.
 
 use std::fs::File;
+use std::os::unix::fs::DirBuilderExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,6 +37,9 @@ const WRITE_KEY: &str = "UPDATE live_jobs SET order_key = ?2 WHERE id = ?1";
 
 /// Jobs held in memory while they are given new keys.
 const REORDERED_JOBS_MAX: usize = 1_000;
+
+/// Of the data directory.
+const DIRECTORY_MODE: u32 = 0o700;
 
 /// What an open store consists of.
 pub(super) struct Opened {
@@ -85,10 +89,14 @@ pub(super) fn open(options: &StoreOptions, clock: Arc<dyn Clock>, wal_bounds: Wa
     Ok(Opened { queue, shared, clock, order, database })
 }
 
-/// Creates the directory and those above it, so that a power cut does not take it away with all that is in it.
+/// Creates the directory and those above it, so that a power cut does not take it away with all that is in it. Payloads
+/// and outputs will be in it: it is the user's alone. One that is there stays as somebody made it.
 fn create_durably(directory: &Path) -> std::io::Result<()> {
     let created: Vec<&Path> = missing_levels(directory);
-    std::fs::create_dir_all(directory)?;
+    if let Some(parent) = directory.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    std::fs::DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(directory)?;
     for level in created {
         let parent = level.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         File::open(parent)?.sync_all()?;
@@ -153,5 +161,19 @@ mod tests {
         create_durably(&deepest).unwrap();
         assert!(deepest.is_dir() && missing_levels(&deepest).is_empty());
         assert_eq!(missing_levels(Path::new("not-there-either")), [Path::new("not-there-either")]);
+    }
+
+    #[test]
+    fn what_is_created_is_the_users_alone_and_what_is_there_stays_as_it_is() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let data = dir.path().join("above/data");
+        create_durably(&data).unwrap();
+        assert_eq!(mode(&data), 0o700);
+        assert_ne!(mode(&dir.path().join("above")), 0o700, "others may have their folders there");
+        std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o750)).unwrap();
+        create_durably(&data).unwrap();
+        assert_eq!(mode(&data), 0o750);
     }
 }

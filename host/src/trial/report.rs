@@ -6,10 +6,11 @@ use serde_json::value::RawValue;
 
 use super::workbench::Loaded;
 use crate::api::wire::Instant;
+use crate::attempt::Terms;
 use crate::job::duration::whole_ms;
 use crate::job::{
-    Digest, Failure, FailureReason, GuestType, JobState, KindName, Limits, LogLevel, LogLine, ModuleName, Progress,
-    Receipt, Timestamp,
+    Digest, Failure, FailureReason, GuestType, HandlerVerdict, JobState, KindName, Limits, LogLevel, LogLine,
+    ModuleName, Progress, Receipt, Timestamp,
 };
 use crate::sandbox::Execution;
 use crate::store::Next;
@@ -44,6 +45,37 @@ pub struct Report {
     /// What it was allowed.
     #[serde(skip)]
     pub limits: Limits,
+    /// The most it could have been.
+    #[serde(skip)]
+    pub ceilings: Limits,
+    /// Why there is to be no further attempt, where it failed.
+    #[serde(skip)]
+    pub given_up: Option<GivenUp>,
+}
+
+/// Why a host would not try again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GivenUp {
+    /// The guest itself said that trying again is pointless.
+    Fatal,
+    /// The reason is none that is tried again unless somebody says so.
+    NotByDefault,
+    /// `retry_on` says these, and not this reason.
+    NotAmong(Vec<FailureReason>),
+    /// It was the last attempt.
+    AttemptsUsed,
+}
+
+impl GivenUp {
+    /// In the order in which `job::retry` decides.
+    fn why(failure: &Failure, retry_on: Option<&[FailureReason]>) -> GivenUp {
+        match (failure.verdict, retry_on) {
+            (Some(HandlerVerdict::Fatal), _) => GivenUp::Fatal,
+            (None, Some(reasons)) if !reasons.contains(&failure.reason) => GivenUp::NotAmong(reasons.to_vec()),
+            (None, None) if !failure.reason.retried_by_default() => GivenUp::NotByDefault,
+            (None | Some(HandlerVerdict::Retry { .. }), _) => GivenUp::AttemptsUsed,
+        }
+    }
 }
 
 /// A failure.
@@ -86,13 +118,16 @@ impl Report {
     pub(super) fn new(
         loaded: &Loaded,
         kind: KindName,
-        (attempt, max_attempts): (u32, u32),
-        limits: Limits,
+        terms: &Terms<'_>,
         execution: Execution,
         next: Next,
         progress: Option<Progress>,
     ) -> Report {
         let Execution { outcome: _, started_at: _, finished_at, receipt, log, log_lines_dropped } = execution;
+        let given_up = match &next {
+            Next::Fail(failure) => Some(GivenUp::why(failure, terms.settings.retry_on.as_deref())),
+            _ => None,
+        };
         let Followed { state, output, failure, resumes_at } = followed(next);
         let module = TriedModule {
             name: loaded.name.clone(),
@@ -107,14 +142,16 @@ impl Report {
             output: output.as_deref().and_then(raw),
             error: failure.map(|Failure { reason, message, detail, .. }| ReportedFailure { reason, message, detail }),
             delay_ms: resumes_at.map(|at| whole_ms(at.since(finished_at))),
-            attempt,
-            max_attempts,
+            attempt: terms.attempt,
+            max_attempts: terms.max_attempts,
             receipt,
             logs: log.into_iter().map(line).collect(),
             logs_dropped: log_lines_dropped,
             progress,
             module,
-            limits,
+            limits: terms.limits(),
+            ceilings: terms.bounds.ceilings,
+            given_up,
         }
     }
 }

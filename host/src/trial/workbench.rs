@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -15,7 +16,7 @@ use crate::config::Config;
 use crate::job::kind::MAX_ATTEMPTS_DEFAULT;
 use crate::job::{
     AttemptContext, Clock, Digest, GuestType, IdSequence, JobId, JobOptions, KindDescription, KindName, KindSettings,
-    LimitRequest, ModuleName, QueueName, StdinFormat, TenantName,
+    LimitRequest, LogLine, ModuleName, QueueName, StdinFormat, TenantName,
 };
 use crate::modules::{Examined, KindValidators, SchemaError, UploadError, digest_of, examine};
 use crate::sandbox::{
@@ -27,6 +28,8 @@ use crate::system_clock::SystemClock;
 
 /// Compiled modules kept on disk for the next run, bytes.
 const ARTIFACTS_BYTES_MAX: u64 = 512 << 20;
+/// Between two looks at the log of a running guest.
+const LOG_LOOK_PERIOD: Duration = Duration::from_millis(50);
 /// Instances that run a job at once.
 const SLOTS: u32 = 1;
 
@@ -156,8 +159,14 @@ impl Workbench {
         Ok(Loaded { name, digest, size_bytes: wasm.len(), examined })
     }
 
-    /// One execution, and what a host would do next.
-    pub async fn run(&self, loaded: &Loaded, order: Order) -> Result<Report, TrialError> {
+    /// One execution, and what a host would do next. `follow` is given the lines of its log as they come, where somebody
+    /// wants to see them so early; the report has them all.
+    pub async fn run(
+        &self,
+        loaded: &Loaded,
+        order: Order,
+        follow: Option<&mut dyn FnMut(&LogLine)>,
+    ) -> Result<Report, TrialError> {
         let Order { kind, payload, settings: asked, limits, attempt, max_attempts } = order;
         let Some(description) = loaded.examined.kinds.iter().find(|known| known.name == kind) else {
             return Err(offline::refuse_kind(kind.as_str(), &loaded.kinds()).into());
@@ -197,9 +206,9 @@ impl Workbench {
             progress: progress.clone(),
             output_schema,
         };
-        let execution = self.execute(loaded, invocation).await?;
+        let execution = self.execute(loaded, invocation, follow).await?;
         let next = terms.next(&execution.outcome, execution.finished_at, rand::random);
-        Ok(Report::new(loaded, kind, (attempt, max_attempts), limits, execution, next, progress.get()))
+        Ok(Report::new(loaded, kind, &terms, execution, next, progress.get()))
     }
 
     /// What is in force for the kind: the module's settings, and over them what was asked for.
@@ -236,9 +245,15 @@ impl Workbench {
         checked.await.ok_or(TrialError::Memory)?
     }
 
-    async fn execute(&self, loaded: &Loaded, invocation: Invocation) -> Result<Execution, TrialError> {
+    async fn execute(
+        &self,
+        loaded: &Loaded,
+        invocation: Invocation,
+        follow: Option<&mut dyn FnMut(&LogLine)>,
+    ) -> Result<Execution, TrialError> {
+        let shown = invocation.progress.clone();
         let (guest, _) = self.sandbox.guest(loaded.digest, loaded.examined.guest).await?;
-        let (tell, told) = oneshot::channel();
+        let (tell, mut told) = oneshot::channel();
         let sandbox = self.sandbox.clone();
         self.sandbox.spawn(async move {
             let ran = sandbox.run(&guest, invocation, || {}).await;
@@ -246,7 +261,19 @@ impl Workbench {
             let _unheard = tell.send(ran);
         });
         let gone = |error: oneshot::error::RecvError| SandboxError::Instantiate(format!("the run broke off: {error}"));
-        Ok(told.await.map_err(gone)??)
+        let Some(follow) = follow else { return Ok(told.await.map_err(gone)??) };
+        let mut look = tokio::time::interval(LOG_LOOK_PERIOD);
+        let mut known = 0;
+        loop {
+            tokio::select! {
+                ended = &mut told => return Ok(ended.map_err(gone)??),
+                _ = look.tick() => {
+                    let lines = shown.log_after(known);
+                    known += lines.len();
+                    lines.iter().for_each(&mut *follow);
+                }
+            }
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::waiting::{Facts, waiting};
 use crate::api::shared::Api;
 use crate::api::wire::job::{Job, JobFailure, JobModule, JobProgress, Waiting};
+use crate::api::wire::limits::JobLimits;
 use crate::api::wire::{Instant, Raw};
 use crate::dispatcher::Slots;
 use crate::job::{JobState, Timestamp};
@@ -36,7 +37,11 @@ impl<'v> View<'v> {
     }
 
     pub(super) fn detail<'d>(&self, detail: &'d JobDetail) -> Job<'d> {
-        self.job(&detail.row, Bulk::of(&detail.payload, detail.output.as_deref()), detail.behind)
+        let row = &detail.row;
+        let kind = self.catalog.kind(self.api.tenant(), &row.kind);
+        let limits = JobLimits::of(&row.options.limits, kind.map(AsRef::as_ref), &self.api.config.limits);
+        let bulk = Bulk::of(&detail.payload, detail.output.as_deref());
+        Job { limits: Some(limits), ..self.job(row, bulk, detail.behind) }
     }
 
     /// `behind`: how many come first, where it was counted.
@@ -74,6 +79,7 @@ impl<'v> View<'v> {
             waiting: if state.is_waiting() { self.waiting(row, behind) } else { None },
             cancel_requested: row.cancel_requested && !state.is_terminal(),
             receipt: row.receipt,
+            limits: None,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::limits::JobLimits;
 use super::raw::Raw;
 use super::time::Instant;
 use crate::job::{
@@ -69,6 +70,10 @@ pub struct Job<'a> {
     /// What its last execution cost.
     #[schema(value_type = Option<JobReceipt>)]
     pub receipt: Option<Receipt>,
+    /// What its next attempt may use. Not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub limits: Option<JobLimits>,
 }
 
 /// Why an attempt failed.

@@ -3,6 +3,7 @@
 pub mod changes;
 pub mod job;
 pub mod kind;
+pub mod limits;
 pub mod module;
 pub mod queue;
 mod raw;

@@ -224,7 +224,8 @@ mod tests {
         "#);
         let failed = end(
             r#"{"id":"job_2","kind":"greet","state":"failed","attempt":5,"max_attempts":5,
-                "error":{"reason":"memory_exceeded","message":"more than 64 MiB"}}"#,
+                "error":{"reason":"memory_exceeded","message":"more than 64 MiB"},
+                "limits":{"memory":{"value":67108864,"from":"module","ceiling":1073741824}}}"#,
             &[],
             3,
         );
@@ -232,7 +233,7 @@ mod tests {
         failed greet job_2 · attempt 5 of 5
           … 3 more lines; see `stoker logs job_2`
           memory_exceeded: more than 64 MiB
-          → raise it (`stoker kinds greet --set memory=256MiB`) or use less, then `stoker retry job_2`
+          → raise it from 64MiB (`stoker kinds greet --set memory=128MiB`), or use less, then `stoker retry job_2`
         "#);
         let retrying = end(
             r#"{"id":"job_3","kind":"greet","state":"retrying","attempt":1,"max_attempts":5,
@@ -243,7 +244,7 @@ mod tests {
         insta::assert_snapshot!(text(&retrying, Colours::Off), @r#"
         retrying greet job_3 · attempt 1 of 5
           handler_error: on purpose
-          → the handler returned this: `stoker logs job_3` shows what led to it. Mend it and deploy, it is tried again by itself; `stoker retry job_3` does so at once
+          → the handler returned this: `stoker logs job_3` shows what led to it. Mend it and deploy; it is tried again by itself, or at once with `stoker retry job_3`
         "#);
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::super::{Cli, arguments, variables};
+use super::super::{Cli, environment, variables};
 use super::finding::Findings;
 use crate::config::{CONFIG_FILE_DEFAULT, Config, Settings, read_file, resolve};
 use clap::CommandFactory;
@@ -35,13 +35,10 @@ impl Effective {
                 Settings::default()
             }
         };
-        let from_environment = match arguments::serve_settings() {
-            Ok(settings) => settings,
-            Err(message) => {
-                findings.problem(CHECK, message, "correct or unset the STOKER_* variable it names");
-                Settings::default()
-            }
-        };
+        let (from_environment, wrong) = environment::settings();
+        for sentence in wrong {
+            findings.problem(CHECK, sentence, "a host would not start with it; correct or unset the variable");
+        }
         for sentence in variables::unknown(&Cli::command(), std::env::vars_os().map(|(name, _)| name)) {
             findings.note(CHECK, sentence, "unset it, or correct its name");
         }

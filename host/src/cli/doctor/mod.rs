@@ -6,7 +6,6 @@ mod data_directory;
 mod finding;
 mod host;
 mod machine;
-mod programs;
 mod toolchains;
 
 use std::path::PathBuf;

