@@ -131,7 +131,8 @@ async fn what_was_compiled_goes_with_the_last_version_that_has_it() {
 async fn settings_in_the_bytes_of_a_command_are_its_kinds() {
     let host = Host::start();
     let command = |settings: &str| {
-        let sections: String = settings.lines().map(|text| format!("(@custom \"stoker:settings\" {text:?})")).collect();
+        let section = |text: &str| format!("(@custom \"stoker:settings\" {text:?})");
+        let sections = settings.lines().map(section).collect::<Vec<_>>().concat();
         text(&format!(r#"(module (memory (export "memory") 1) (func (export "_start")) {sections})"#))
     };
     let plain = host.upload("m", command("")).await.expect("is taken").version;

@@ -118,6 +118,13 @@ impl Tour {
         self.ask("put", "/v1/kinds/{kind}/settings", &path, &[JSON], Some(settings.to_string().as_bytes()))
     }
 
+    #[track_caller]
+    fn patch(&self, kind: &str, settings: &Value) -> Reply {
+        let path = format!("/v1/kinds/{kind}/settings");
+        let merge_patch = ("content-type", "application/merge-patch+json");
+        self.ask("patch", "/v1/kinds/{kind}/settings", &path, &[merge_patch], Some(settings.to_string().as_bytes()))
+    }
+
     /// Everything that is described as a success has been seen.
     fn end(self) {
         let met = self.met.into_inner();
@@ -223,6 +230,10 @@ fn kinds_and_queues(tour: &Tour) {
     tour.set("echo", &command).expect_problem(422);
     tour.set("ekko", &json!({})).expect_problem(404);
     tour.set("echo", &json!({"timeout": "2h"})).expect_problem(422);
+    tour.patch("print", &json!({"timeout": "5s"})).expect_status(200);
+    tour.patch("print", &json!({"timeout": null})).expect_status(200);
+    tour.patch("echo", &json!({"timeout": "2h"})).expect_problem(422);
+    tour.patch("ekko", &json!({})).expect_problem(404);
 }
 
 fn jobs(tour: &Tour) {

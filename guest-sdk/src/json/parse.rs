@@ -44,6 +44,21 @@ fn integer(number: NumberText<'_>) -> Number {
     number.text.parse().map_or(Number::Other, Number::Unsigned)
 }
 
+/// One that is not written as one, or is none.
+#[cold]
+fn other_integer(text: &str, expected: &dyn Expected, range: &str) -> Result<Number, JsonError> {
+    let parsed = match whole::<u64>(text) {
+        Whole::Positive(value) => Some(Number::Unsigned(value)),
+        Whole::Negative(value) => 0_i64.checked_sub_unsigned(value).map(Number::Signed),
+        Whole::TooLarge => None,
+        Whole::Fraction => return Err(JsonError::invalid_type(Unexpected::Float(FRACTION), expected)),
+    };
+    parsed.ok_or_else(|| {
+        let text = beginning(text);
+        JsonError::new(format!("invalid value: `{text}` is out of range, expected {expected}, from {range}"))
+    })
+}
+
 fn float(scanner: &Scanner<'_>, number: NumberText<'_>) -> Result<f64, JsonError> {
     match number.text.parse::<f64>() {
         Ok(value) if value.is_finite() => Ok(value),
@@ -53,24 +68,13 @@ fn float(scanner: &Scanner<'_>, number: NumberText<'_>) -> Result<f64, JsonError
 
 impl<'de> Value<'_, 'de> {
     /// The number as an integer of 64 bits. `range` is that of the type, for whoever has to write another number.
-    fn integer(self, expected: &dyn Expected, range: (i64, u64)) -> Result<Number, JsonError> {
+    fn integer(self, expected: &dyn Expected, range: &str) -> Result<Number, JsonError> {
         let Some(b'-' | b'0'..=b'9') = self.0.peek() else { return Err(self.mismatch(expected)) };
         let number = self.0.number()?;
-        let parsed = match integer(number) {
-            Number::Other => match whole(number.text) {
-                Whole::Positive(value) => u64::try_from(value).ok().map(Number::Unsigned),
-                Whole::Negative(value) => {
-                    0_i64.checked_sub_unsigned(u64::try_from(value).unwrap_or(u64::MAX)).map(Number::Signed)
-                }
-                Whole::TooLarge => None,
-                Whole::Fraction => return Err(JsonError::invalid_type(Unexpected::Float(FRACTION), expected)),
-            },
-            known => Some(known),
-        };
-        parsed.ok_or_else(|| {
-            let (min, max, text) = (range.0, range.1, beginning(number.text));
-            JsonError::new(format!("invalid value: `{text}` is out of range, expected {expected}, from {min} to {max}"))
-        })
+        match integer(number) {
+            Number::Other => other_integer(number.text, expected, range),
+            known => Ok(known),
+        }
     }
 
     /// What else there is instead of what the type wants.
@@ -109,7 +113,7 @@ impl<'de> Value<'_, 'de> {
         }
     }
 
-    fn visit_integer<V: Visitor<'de>>(self, visitor: V, range: (i64, u64)) -> Result<V::Value, JsonError> {
+    fn visit_integer<V: Visitor<'de>>(self, visitor: V, range: &'static str) -> Result<V::Value, JsonError> {
         match self.integer(&visitor, range)? {
             Number::Unsigned(value) => visitor.visit_u64(value),
             Number::Signed(value) => visitor.visit_i64(value),
@@ -119,7 +123,7 @@ impl<'de> Value<'_, 'de> {
 
     fn visit_wide_integer<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, JsonError> {
         let Some(b'-' | b'0'..=b'9') = self.0.peek() else { return Err(self.mismatch(&visitor)) };
-        let what = match whole(self.0.number()?.text) {
+        let what = match whole::<u128>(self.0.number()?.text) {
             Whole::Positive(value) => return visitor.visit_u128(value),
             Whole::Negative(value) => match 0_i128.checked_sub_unsigned(value) {
                 Some(value) => return visitor.visit_i128(value),
@@ -169,10 +173,10 @@ macro_rules! as_one {
 }
 
 macro_rules! integers {
-    ($($method:ident: $min:expr, $max:expr;)+) => {
+    ($($method:ident $range:literal,)+) => {
         $(
             fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, JsonError> {
-                self.visit_integer(visitor, ($min, $max))
+                self.visit_integer(visitor, $range)
             }
         )+
     };
@@ -182,14 +186,14 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
     type Error = JsonError;
 
     integers! {
-        deserialize_i8: i8::MIN.into(), i8::MAX.unsigned_abs().into();
-        deserialize_i16: i16::MIN.into(), i16::MAX.unsigned_abs().into();
-        deserialize_i32: i32::MIN.into(), i32::MAX.unsigned_abs().into();
-        deserialize_i64: i64::MIN, i64::MAX.unsigned_abs();
-        deserialize_u8: 0, u8::MAX.into();
-        deserialize_u16: 0, u16::MAX.into();
-        deserialize_u32: 0, u32::MAX.into();
-        deserialize_u64: 0, u64::MAX;
+        deserialize_i8 "-128 to 127",
+        deserialize_i16 "-32768 to 32767",
+        deserialize_i32 "-2147483648 to 2147483647",
+        deserialize_i64 "-9223372036854775808 to 9223372036854775807",
+        deserialize_u8 "0 to 255",
+        deserialize_u16 "0 to 65535",
+        deserialize_u32 "0 to 4294967295",
+        deserialize_u64 "0 to 18446744073709551615",
     }
     as_one! { deserialize_i128 deserialize_u128 => visit_wide_integer }
     as_one! { deserialize_f32 deserialize_f64 => visit_float }

@@ -2,11 +2,10 @@
 
 /// A number as an integer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Whole {
-    Positive(u128),
+pub(super) enum Whole<N> {
+    Positive(N),
     /// Without its sign; not zero.
-    Negative(u128),
-    /// Of more than 128 bits.
+    Negative(N),
     TooLarge,
     Fraction,
 }
@@ -14,38 +13,47 @@ pub(super) enum Whole {
 /// Where an exponent makes no difference any more.
 const EXPONENT_MAX: i64 = 1 << 40;
 
-/// Ten times a number, and a digit.
-fn with_digit(number: u128, digit: u8) -> Option<u128> {
-    number.checked_mul(10)?.checked_add(digit.into())
+/// What is counted in: 64 bits, or 128 where a type has them.
+pub(super) trait Magnitude: Copy + Default + PartialEq {
+    /// Ten times as much, and a digit.
+    fn with_digit(self, digit: u8) -> Option<Self>;
 }
+
+macro_rules! magnitudes {
+    ($($type:ty)+) => {
+        $(
+            impl Magnitude for $type {
+                fn with_digit(self, digit: u8) -> Option<Self> {
+                    // Not `checked_mul`, which is more code.
+                    if self > <$type>::MAX / 10 { None } else { (self * 10).checked_add(digit.into()) }
+                }
+            }
+        )+
+    };
+}
+
+magnitudes! { u64 u128 }
 
 /// Of a number as JSON writes it. Works on its digits, so that nothing is lost and no floating point gets into the module.
 #[cold]
-pub(super) fn whole(text: &str) -> Whole {
+pub(super) fn whole<N: Magnitude>(text: &str) -> Whole<N> {
     // Without the zeros at the end, which are counted: any number of them may follow.
-    let mut significant = Some(0_u128);
+    let mut significant = Some(N::default());
     let mut zeros = 0_i64;
     let mut exponent = 0_i64;
-    let mut is_negative = false;
     let mut is_in_fraction = false;
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
         match byte {
-            b'-' => is_negative = true,
+            b'-' => {}
             b'.' => is_in_fraction = true,
             b'0'..=b'9' => {
                 exponent -= i64::from(is_in_fraction);
-                if byte == b'0' {
-                    zeros += 1;
-                    continue;
+                zeros += 1;
+                if byte != b'0' {
+                    significant = shifted(significant, zeros - 1).and_then(|number| number.with_digit(byte - b'0'));
+                    zeros = 0;
                 }
-                // None are significant at the beginning.
-                while significant != Some(0) && significant.is_some() && zeros > 0 {
-                    significant = significant.and_then(|number| with_digit(number, 0));
-                    zeros -= 1;
-                }
-                zeros = 0;
-                significant = significant.and_then(|number| with_digit(number, byte - b'0'));
             }
             _ => {
                 exponent += written_exponent(&mut rest);
@@ -53,22 +61,29 @@ pub(super) fn whole(text: &str) -> Whole {
             }
         }
     }
-    if significant == Some(0) {
-        return Whole::Positive(0);
+    if significant == Some(N::default()) {
+        return Whole::Positive(N::default());
     }
     exponent += zeros;
     if exponent < 0 {
         return Whole::Fraction;
     }
-    while exponent > 0 && significant.is_some() {
-        significant = significant.and_then(|number| with_digit(number, 0));
-        exponent -= 1;
-    }
-    match significant {
-        Some(number) if is_negative => Whole::Negative(number),
+    match shifted(significant, exponent) {
+        Some(number) if text.starts_with('-') => Whole::Negative(number),
         Some(number) => Whole::Positive(number),
         None => Whole::TooLarge,
     }
+}
+
+/// With so many zeros added; of zero there is only one.
+fn shifted<N: Magnitude>(mut number: Option<N>, zeros: i64) -> Option<N> {
+    for _ in 0..zeros {
+        if number == Some(N::default()) {
+            break;
+        }
+        number = Some(number?.with_digit(0)?);
+    }
+    number
 }
 
 fn written_exponent(text: &mut std::str::Bytes<'_>) -> i64 {
@@ -122,9 +137,16 @@ mod tests {
             ("1e-99999999999999999999", Fraction),
             ("1234567890123456789012345678901234567890.5", Fraction),
         ] {
-            assert_eq!(whole(text), expected, "{text}");
+            assert_eq!(whole::<u128>(text), expected, "{text}");
+            let narrow = match expected {
+                Positive(number) => u64::try_from(number).map_or(TooLarge, Positive),
+                Negative(number) => u64::try_from(number).map_or(TooLarge, Negative),
+                TooLarge => TooLarge,
+                Fraction => Fraction,
+            };
+            assert_eq!(whole::<u64>(text), narrow, "{text}");
         }
-        assert_eq!(whole(&format!("1.{}", "0".repeat(100_000))), Positive(1));
-        assert_eq!(whole(&format!("1{}e-100000", "0".repeat(100_000))), Positive(1));
+        assert_eq!(whole::<u64>(&format!("1.{}", "0".repeat(100_000))), Positive(1));
+        assert_eq!(whole::<u64>(&format!("1{}e-100000", "0".repeat(100_000))), Positive(1));
     }
 }

@@ -29,15 +29,17 @@ pub(super) struct Object {
     rest: String,
 }
 
+const PROPERTIES: &str = "\"properties\":{";
+const REQUIRED: &str = "\"required\":[";
+const ALL_OF: &str = "\"allOf\":[";
 /// Of other members.
 const NONE: &str = "false";
 /// What each name is.
 const ANY_NAME: &str = "\"type\":\"string\"";
 
-fn append(list: &mut String, parts: &[&str]) {
-    if !list.is_empty() {
-        list.push(',');
-    }
+/// Adds an element to a list, which begins with its name.
+fn append(list: &mut String, begin: &str, parts: &[&str]) {
+    list.push_str(if list.is_empty() { begin } else { "," });
     for part in parts {
         list.push_str(part);
     }
@@ -82,14 +84,9 @@ impl SchemaText {
 
     /// Adds what is known of the members that have names.
     fn write_members(&mut self, object: &Object) {
-        for (begin, list, end) in [
-            ("\"properties\":{", &object.properties, '}'),
-            ("\"required\":[", &object.required, ']'),
-            ("\"allOf\":[", &object.also, ']'),
-        ] {
+        for (list, end) in [(&object.properties, '}'), (&object.required, ']'), (&object.also, ']')] {
             if !list.is_empty() {
-                self.members(begin);
-                self.text.push_str(list);
+                self.members(list);
                 self.text.push(end);
             }
         }
@@ -99,9 +96,9 @@ impl SchemaText {
     #[doc(hidden)]
     pub fn property(&mut self, name: &str, is_required: bool, write: Write) {
         let value = self.placed(Place::Whole, write);
-        append(&mut self.object.properties, &[name, ":{", &value, "}"]);
+        append(&mut self.object.properties, PROPERTIES, &[name, ":{", &value, "}"]);
         if is_required {
-            append(&mut self.object.required, &[name]);
+            append(&mut self.object.required, REQUIRED, &[name]);
         }
     }
 
@@ -121,7 +118,7 @@ impl SchemaText {
         let members = self.placed(place, write);
         // What was written as if it were alone.
         if !members.is_empty() {
-            append(&mut self.object.also, &["{", &members, "}"]);
+            append(&mut self.object.also, ALL_OF, &["{", &members, "}"]);
         }
     }
 
@@ -161,7 +158,7 @@ impl SchemaText {
         let outer = self.common_rest.take();
         let choices = self.placed(place, write);
         let common_rest = std::mem::replace(&mut self.common_rest, outer);
-        append(&mut self.object.also, &["{", keyword, &choices, "]}"]);
+        append(&mut self.object.also, ALL_OF, &["{", keyword, &choices, "]}"]);
         // Only the whole can say it, and only if it holds for each of them.
         if let Some(rest) = common_rest.filter(|rest| !rest.is_empty()) {
             self.object.set_rest(&rest);
@@ -192,7 +189,7 @@ impl SchemaText {
         self.choice(write);
         let choice = std::mem::replace(&mut self.text, outer.0);
         self.common_rest = outer.1;
-        append(&mut self.object.also, &["{\"anyOf\":[", &choice, ",{}]}"]);
+        append(&mut self.object.also, ALL_OF, &["{\"anyOf\":[", &choice, ",{}]}"]);
     }
 
     /// Adds a variant without content; the name is in quotes.
@@ -226,9 +223,9 @@ impl SchemaText {
         }
         let mut choices = String::new();
         for name in names {
-            append(&mut choices, &["{\"properties\":{", name, ":{\"type\":\"null\"}},\"required\":[", name, "]}"]);
+            append(&mut choices, "", &["{\"properties\":{", name, ":{\"type\":\"null\"}},\"required\":[", name, "]}"]);
         }
-        append(&mut self.object.also, &["{\"oneOf\":[", &choices, "]}"]);
+        append(&mut self.object.also, ALL_OF, &["{\"oneOf\":[", &choices, "]}"]);
         self.close(false);
     }
 

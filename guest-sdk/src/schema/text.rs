@@ -4,6 +4,9 @@
 use super::object::{Object, Place};
 use crate::json::escape_into;
 
+/// Types flattened one into the other.
+const INLINED_MAX: u8 = 8;
+
 /// Whose side a schema is of; the two differ where serde reads and writes differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
@@ -51,8 +54,8 @@ pub struct SchemaText {
     pub(super) object: Object,
     /// What every alternative so far says of the members nobody names; empty if they differ or say nothing.
     pub(super) common_rest: Option<String>,
-    /// Types being written where they stand, instead of referred to.
-    pub(super) inlined: Vec<&'static str>,
+    /// Types written where they stand instead of referred to, one in the other.
+    inlined: u8,
 }
 
 impl SchemaText {
@@ -64,7 +67,7 @@ impl SchemaText {
             place: Place::Whole,
             object: Object::default(),
             common_rest: None,
-            inlined: Vec::new(),
+            inlined: 0,
         }
     }
 
@@ -140,14 +143,13 @@ impl SchemaText {
 
     /// Writes what stands in such a place.
     pub(super) fn write_as(&mut self, place: Place, write: Write) {
-        let outer = std::mem::replace(&mut self.place, place);
-        // A value of its own refers to others, whatever it is a part of.
-        let inlined = if place == Place::Whole { std::mem::take(&mut self.inlined) } else { Vec::new() };
-        write(self);
+        let outer = (self.place, self.inlined);
+        self.place = place;
         if place == Place::Whole {
-            self.inlined = inlined;
+            self.inlined = 0;
         }
-        self.place = outer;
+        write(self);
+        (self.place, self.inlined) = outer;
     }
 
     /// Adds what `write` writes, with these members instead of its own of those names: a field can narrow its type.
@@ -178,11 +180,11 @@ impl SchemaText {
     #[doc(hidden)]
     pub fn reference(&mut self, id: &'static str, name: &str, write: Write) {
         if self.place != Place::Whole {
-            // One that has itself beside it goes on for ever; what is known by then is enough.
-            if !self.inlined.contains(&id) {
-                self.inlined.push(id);
+            // One that flattens itself goes on for ever; what is known by then is enough.
+            if self.inlined < INLINED_MAX {
+                self.inlined += 1;
                 write(self);
-                self.inlined.pop();
+                self.inlined -= 1;
             }
             return;
         }

@@ -63,8 +63,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut answer = client.get(&path).send()?;
     if !arguments.set.is_empty() || !arguments.unset.is_empty() {
         let current: Kind = answer.parse()?;
-        let patch = patch(&current.operator_settings, &arguments.set, &arguments.unset)?;
-        let body = Value::Object(patch).to_string().into_bytes();
+        let changes = patch(&current.operator_settings, &arguments.set, &arguments.unset)?;
+        let body = Value::Object(changes).to_string().into_bytes();
         let call = client.call(Method::PATCH, &format!("{path}/settings"));
         answer = call.send_body("application/merge-patch+json", body)?;
     }
@@ -234,8 +234,8 @@ mod tests {
             unreachable!("an object")
         };
         let set = [("fuel".to_owned(), json!(7)), ("env".to_owned(), json!({"A": "3", "C": "4"}))];
-        let sent = patch(&current, &set, &["queue".to_owned()]).unwrap();
-        assert_eq!(Value::Object(sent), json!({"queue": null, "fuel": 7, "env": {"A": "3", "C": "4", "B": null}}));
+        let changes = patch(&current, &set, &["queue".to_owned()]).unwrap();
+        assert_eq!(Value::Object(changes), json!({"queue": null, "fuel": 7, "env": {"A": "3", "C": "4", "B": null}}));
         let refused = patch(&current, &[], &["fuel".to_owned()]).unwrap_err().to_string();
         assert!(refused.contains("`fuel`") && refused.contains("env, queue, timeout"), "{refused}");
     }

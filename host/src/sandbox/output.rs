@@ -113,7 +113,7 @@ pub(super) async fn check(output: &Bytes, schema: Option<&SharedSchema>, hint: &
 }
 
 fn line(violation: &Violation) -> String {
-    let Violation { pointer, message } = violation;
+    let Violation { pointer, message, general: _ } = violation;
     format!("{}: {message}", if pointer.is_empty() { "(root)" } else { pointer })
 }
 

@@ -60,6 +60,8 @@ pub struct Violation {
     pub pointer: String,
     /// What is wrong.
     pub message: String,
+    /// The same without the value: equal for all values that are wrong there in this way.
+    pub general: String,
 }
 
 /// A compiled schema.
@@ -123,10 +125,10 @@ impl BoundedSchema {
         match (violations, effort) {
             (Ok(violations), _) if !violations.is_empty() => Verdict::Invalid(violations),
             (Err(exhausted), Effort::Quick) => Verdict::Unfinished(exhausted),
-            _ => Verdict::Invalid(vec![Violation {
-                pointer: String::new(),
-                message: "does not match the schema; to find every place where would take too long".to_owned(),
-            }]),
+            _ => {
+                let message = "does not match the schema; to find every place where would take too long".to_owned();
+                Verdict::Invalid(vec![Violation { pointer: String::new(), general: message.clone(), message }])
+            }
         }
     }
 }
@@ -175,11 +177,12 @@ fn build(schema: &Value, patterns: Patterns) -> Result<Validator<MeteredJson>, S
 }
 
 fn violation(error: &ValidationError<'_>) -> Violation {
-    Violation { pointer: error.instance_path().to_string(), message: text_of(error) }
+    let general = text_of(&error.masked_with("it"));
+    Violation { pointer: error.instance_path().to_string(), message: text_of(error), general }
 }
 
 /// The error in words. It quotes the value, which may be large: writing ends where nobody would read on.
-fn text_of(error: &ValidationError<'_>) -> String {
+fn text_of(error: &dyn std::fmt::Display) -> String {
     struct UpTo(String);
     impl std::fmt::Write for UpTo {
         fn write_str(&mut self, text: &str) -> std::fmt::Result {

@@ -73,7 +73,7 @@ pub struct JobsMeeting<'a> {
 pub struct CommonPlace<'a> {
     /// JSON pointer into the payload; empty: the whole.
     pub pointer: &'a str,
-    /// What is wrong.
+    /// What is wrong, whatever the value is.
     pub message: &'a str,
     /// In the payloads of so many jobs.
     pub jobs: u64,
@@ -137,7 +137,7 @@ impl<'a> From<&'a JobsMet> for JobsMeeting<'a> {
 }
 
 impl<'a> From<&'a CommonViolation> for CommonPlace<'a> {
-    fn from(CommonViolation { violation, jobs, example }: &'a CommonViolation) -> Self {
-        Self { pointer: &violation.pointer, message: &violation.message, jobs: *jobs, example: *example }
+    fn from(CommonViolation { pointer, message, jobs, example }: &'a CommonViolation) -> Self {
+        Self { pointer, message, jobs: *jobs, example: *example }
     }
 }

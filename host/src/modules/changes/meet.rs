@@ -10,7 +10,7 @@ use super::allowance::{ANSWER_MS_MAX, Allowance, PAYLOADS_CHECKED_MAX};
 use super::model::{ChangesError, CommonViolation, JobsMet, RefusedJob};
 use crate::job::JobId;
 use crate::modules::accepts_anything;
-use crate::schema::{BoundedSchema, Effort, Verdict, Violation};
+use crate::schema::{BoundedSchema, Effort, Verdict};
 use crate::store::{KindEntry, Store, TenantId};
 
 /// Jobs of a kind named as examples.
@@ -120,7 +120,7 @@ impl Tally {
                 Verdict::Invalid(errors) => {
                     tally.refused += 1;
                     for error in &errors {
-                        tally.count((error.pointer.clone(), error.message.clone()), 1, *id);
+                        tally.count((error.pointer.clone(), error.general.clone()), 1, *id);
                     }
                     if tally.examples.len() < EXAMPLES_MAX {
                         tally.examples.push(RefusedJob { id: *id, errors });
@@ -160,11 +160,7 @@ impl Tally {
         let Tally { checked, refused, undecided: _, examples, violations, violations_uncounted } = self;
         let mut violations: Vec<CommonViolation> = violations
             .into_iter()
-            .map(|((pointer, message), (jobs, example))| CommonViolation {
-                violation: Violation { pointer, message },
-                jobs,
-                example,
-            })
+            .map(|((pointer, message), (jobs, example))| CommonViolation { pointer, message, jobs, example })
             .collect();
         violations.sort_by_key(|violation| std::cmp::Reverse(violation.jobs));
         let more = violations.len().saturating_sub(VIOLATIONS_MAX) as u64 + violations_uncounted;
@@ -210,15 +206,17 @@ mod tests {
             r#"{"type": "object", "required": ["name"], "properties": {"to": {"type": "string"}}}"#,
         )
         .expect("a schema");
-        let mut tally = Tally::of(&schema, &page(0, &["{}", r#"{"name": 1}"#, "{}", r#"{"to": 1}"#]));
+        let mut tally =
+            Tally::of(&schema, &page(0, &["{}", r#"{"name": 1}"#, "{}", r#"{"to": 1}"#, r#"{"name": 1, "to": [2]}"#]));
         tally.add(Tally::of(&schema, &page(10, &["{}"; 5])));
-        let met = tally.into_met(Unfinished { jobs: 9, running: 0 }, None);
-        assert_eq!((met.unfinished, met.checked, met.refused, &met.unchecked), (9, 9, 8, &None));
+        let met = tally.into_met(Unfinished { jobs: 10, running: 0 }, None);
+        assert_eq!((met.unfinished, met.checked, met.refused, &met.unchecked), (10, 10, 9, &None));
         assert_eq!((met.examples.len(), met.examples[0].id), (EXAMPLES_MAX, JobId::from_u128(0)));
         let told: Vec<(u64, &str, JobId)> =
-            met.violations.iter().map(|one| (one.jobs, one.violation.pointer.as_str(), one.example)).collect();
-        assert_eq!(told, [(8, "", JobId::from_u128(0)), (1, "/to", JobId::from_u128(3))]);
-        assert!(met.violations[0].violation.message.contains("name"), "{met:?}");
+            met.violations.iter().map(|one| (one.jobs, one.pointer.as_str(), one.example)).collect();
+        assert_eq!(told, [(8, "", JobId::from_u128(0)), (2, "/to", JobId::from_u128(3))]);
+        assert_eq!(met.violations[1].message, "it is not of type \"string\"", "whatever the value");
+        assert!(met.violations[0].message.contains("name"), "{met:?}");
     }
 
     #[test]
@@ -228,7 +226,7 @@ mod tests {
             tally.count((format!("/{n}"), "no".to_owned()), if n == 7 { 3 } else { 1 }, JobId::from_u128(n));
         }
         let met = tally.into_met(Unfinished::default(), None);
-        assert_eq!((met.violations.len(), met.violations[0].violation.pointer.as_str()), (VIOLATIONS_MAX, "/7"));
+        assert_eq!((met.violations.len(), met.violations[0].pointer.as_str()), (VIOLATIONS_MAX, "/7"));
         assert_eq!(met.violations_more, (VIOLATIONS_COUNTED_MAX - VIOLATIONS_MAX) as u64 + 5);
     }
 

@@ -77,8 +77,10 @@ pub struct RefusedJob {
 /// The same at the same place in several payloads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommonViolation {
-    /// Where and why.
-    pub violation: Violation,
+    /// JSON pointer into the payload.
+    pub pointer: String,
+    /// What is wrong there, whatever the value is.
+    pub message: String,
     /// In so many.
     pub jobs: u64,
     /// The first of them.
