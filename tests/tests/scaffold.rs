@@ -62,6 +62,7 @@ fn a_new_handler_is_deployed_at_every_change_that_builds() {
     let mut dev = dev(&folder, &host);
     let first = wait_event(&mut dev, "deployed", 0);
     assert_eq!(first["kinds"], json!(["scaffold-greet"]));
+    wait_event(&mut dev, "watching", 0);
     let offered = wait_event(&mut dev, "try", 0);
     assert!(offered["command"].as_str().unwrap().contains(r#"enqueue scaffold-greet '{"name":"Ada"}'"#), "{offered}");
 

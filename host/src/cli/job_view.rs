@@ -55,12 +55,13 @@ fn sentence(job: &Job, now: &str) -> String {
 
 fn waiting(job: &Job, now: &str) -> String {
     let detail = job.waiting.as_ref().and_then(|waiting| waiting.detail.clone());
+    let says_why = detail.is_some();
     // The host's sentence says it already.
     let due = if detail.is_some() { String::new() } else { since("; due in", Some(now), job.run_at.as_deref()) };
     let reason = job.waiting.as_ref().map(|waiting| waiting.reason.replace('_', " "));
     let why = detail.or(reason).unwrap_or_else(|| "waits".to_owned());
     let failed = match &job.error {
-        Some(error) if job.state == "retrying" => {
+        Some(error) if job.state == "retrying" && !says_why => {
             format!(" (attempt {} of {} failed: {})", job.attempt, job.max_attempts, error.reason)
         }
         _ => String::new(),

@@ -1,13 +1,16 @@
 //! `stoker jobs`: the newest jobs, as a table.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde_json::value::RawValue;
 
 use super::client::{Client, ClientError, Connection};
+use super::quantities;
 use super::table::table;
 use super::terminal::{self, Colours, Tone, line};
 use super::wire::{Job, Page};
+use crate::job::duration::in_words;
 use crate::job::{JobState, KindName, ModuleName, QueueName, Span};
 
 /// Jobs the host lists at once.
@@ -92,7 +95,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             let ids: Vec<_> = jobs.iter().map(|job| line(&job.id)).collect();
             terminal::print(&ids.join("\n"))?;
         } else {
-            terminal::print(&jobs_table(&jobs, Colours::of_stdout()))?;
+            let (colours, columns) = (Colours::of_stdout(), terminal::columns());
+            terminal::print(&jobs_table(&jobs, &quantities::now(), columns, colours))?;
         }
     }
     if let Some(cursor) = &page.next_cursor {
@@ -132,16 +136,59 @@ fn pages(client: &Client, arguments: &Arguments) -> Result<Page<Box<RawValue>>, 
 
 /// Characters of the note: a failure's message may be long.
 const NOTE_CHARS_MAX: usize = 80;
+/// Before a note on a line of its own.
+const NOTE_INDENT: &str = "    ";
 
-fn jobs_table(jobs: &[Job], colours: Colours) -> String {
-    let rows: Vec<[String; 7]> = jobs.iter().map(row).collect();
-    let headings = ["ID", "STATE", "KIND", "QUEUE", "ATTEMPT", "CREATED", "NOTE"];
-    table(headings, &rows, colours, |row, column| if column == 1 { tone(&jobs[row].state) } else { None })
+/// One line for each, or where a terminal of so many `columns` would break those, as little as tells jobs apart and the note
+/// below it.
+fn jobs_table(jobs: &[Job], now: &str, columns: Option<usize>, colours: Colours) -> String {
+    let wide = |colours| {
+        let rows: Vec<[String; 7]> = jobs.iter().map(row).collect();
+        let headings = ["ID", "STATE", "KIND", "QUEUE", "ATTEMPT", "CREATED", "NOTE"];
+        table(headings, &rows, colours, |row, column| if column == 1 { tone(&jobs[row].state) } else { None })
+    };
+    let columns = columns.filter(|columns| wide(Colours::Off).lines().any(|line| line.chars().count() > *columns));
+    let Some(columns) = columns else { return wide(colours) };
+    let rows: Vec<[String; 5]> = jobs.iter().map(|job| narrow_row(job, now)).collect();
+    let headings = ["ID", "STATE", "KIND", "ATTEMPT", "AGE"];
+    let table = table(headings, &rows, colours, |row, column| if column == 1 { tone(&jobs[row].state) } else { None });
+    let mut lines = table.lines();
+    let mut shown: Vec<String> = lines.next().map(str::to_owned).into_iter().collect();
+    for (row, job) in lines.zip(jobs) {
+        shown.push(row.to_owned());
+        let note: String = line(&note(job)).chars().take(columns.saturating_sub(NOTE_INDENT.len())).collect();
+        shown.extend((!note.is_empty()).then(|| format!("{NOTE_INDENT}{note}")));
+    }
+    shown.join("\n")
 }
 
 fn row(job: &Job) -> [String; 7] {
-    let note = match (&job.waiting, &job.error, &job.progress) {
-        (_, Some(error), _) if !matches!(job.state.as_str(), "succeeded" | "running") => {
+    [
+        job.id.clone(),
+        job.state.clone(),
+        job.kind.clone(),
+        job.queue.clone(),
+        attempts(job),
+        job.created_at.clone().unwrap_or_default(),
+        note(job).chars().take(NOTE_CHARS_MAX).collect(),
+    ]
+}
+
+fn narrow_row(job: &Job, now: &str) -> [String; 5] {
+    let age = job.created_at.as_deref().and_then(|created| quantities::between_us(created, now));
+    // Whole seconds are enough to tell one from another.
+    let age = age.map_or_else(String::new, |us| in_words(Duration::from_secs(us / 1_000_000)));
+    [job.id.clone(), job.state.clone(), job.kind.clone(), attempts(job), age]
+}
+
+fn attempts(job: &Job) -> String {
+    format!("{}/{}", job.attempt, job.max_attempts)
+}
+
+/// Why it failed, what it waits for, or how far it is.
+fn note(job: &Job) -> String {
+    match (&job.waiting, &job.error, &job.progress) {
+        (_, Some(error), _) if matches!(job.state.as_str(), "failed" | "cancelled" | "retrying") => {
             format!("{}: {}", error.reason, error.message)
         }
         (Some(waiting), ..) => match &waiting.detail {
@@ -153,16 +200,7 @@ fn row(job: &Job) -> [String; 7] {
             format!("{}{total} done", progress.done)
         }
         _ => String::new(),
-    };
-    [
-        job.id.clone(),
-        job.state.clone(),
-        job.kind.clone(),
-        job.queue.clone(),
-        format!("{}/{}", job.attempt, job.max_attempts),
-        job.created_at.clone().unwrap_or_default(),
-        note.chars().take(NOTE_CHARS_MAX).collect(),
-    ]
+    }
 }
 
 /// How a state stands out; waiting ones don't.
@@ -193,10 +231,31 @@ mod tests {
     #[test]
     fn a_page_is_a_table() {
         let page: Page<Job> = serde_json::from_str(PAGE).unwrap();
-        insta::assert_snapshot!(jobs_table(&page.items, Colours::Off));
-        let coloured = jobs_table(&page.items, Colours::On);
+        let shown = |columns, colours| jobs_table(&page.items, "2026-11-21T09:01:04Z", columns, colours);
+        insta::assert_snapshot!(shown(None, Colours::Off));
+        assert_eq!(shown(Some(120), Colours::Off), shown(None, Colours::Off));
+        insta::assert_snapshot!(shown(Some(40), Colours::Off), @r"
+        ID      STATE      KIND        ATTEMPT  AGE
+        job_03  retrying   email.send  2/10     1m 1s
+            handler_error: mailbox\u{1b}[2J busy
+        job_02  ready      hello       0/10     1m 2s
+            behind: 12 jobs come first
+        job_01  succeeded  hello       1/10     1m 3s
+        ");
+        let coloured = shown(None, Colours::On);
         assert!(coloured.contains("\x1b[32msucceeded\x1b[0m"), "{coloured:?}");
         assert!(!coloured.contains("\x1b[2J"), "{coloured:?}");
+    }
+
+    #[test]
+    fn a_job_that_goes_on_says_what_it_waits_for_and_not_what_it_failed_of() {
+        let told = |state: &str| {
+            let json = format!(
+                r#"{{"state":"{state}","waiting":{{"reason":"behind"}},"error":{{"reason":"trap","message":"m"}}}}"#
+            );
+            note(&serde_json::from_str(&json).unwrap())
+        };
+        assert_eq!([told("ready"), told("scheduled"), told("failed")], ["behind", "behind", "trap: m"]);
     }
 
     #[test]

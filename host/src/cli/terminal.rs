@@ -122,6 +122,11 @@ impl Colours {
     }
 }
 
+/// How wide standard output is, if it is a terminal.
+pub(super) fn columns() -> Option<usize> {
+    terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0))
+}
+
 /// An output as it may be printed: JSON, or with `raw` a string without its quotes.
 pub(super) fn output(json: &str, raw: bool) -> String {
     if raw && let Ok(text) = serde_json::from_str::<String>(json) {

@@ -49,6 +49,8 @@ pub(super) enum Event {
     Note { message: String },
     /// An attempt has ended, and the job with it or not.
     Job(Box<JobEnd>),
+    /// Waits for changes now.
+    Watching,
     /// The host started here is stopped.
     Stopping,
 }
@@ -141,6 +143,7 @@ fn text(event: &Event, colours: Colours) -> String {
         Event::Try { command } => headed(Tone::Strong, "try", &line(command)),
         Event::Note { message } => headed(Tone::Notable, "note:", &block(message)),
         Event::Job(end) => job(end, colours),
+        Event::Watching => colours.paint(Tone::Faint, "watching for changes; Ctrl-C ends this"),
         Event::Stopping => headed(Tone::Strong, "stopping", "the host"),
     }
 }

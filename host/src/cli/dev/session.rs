@@ -52,11 +52,15 @@ pub(super) struct Session {
 impl Session {
     /// Until the end.
     pub(super) fn run(&mut self, mut watch: Watch, signals: &Receiver<Signal>) -> End {
+        let mut is_first = true;
         loop {
             let (mut before, failed) = watch.snapshot(&self.project);
             self.tell_watching(&before, failed);
-            self.build_and_deploy();
+            let is_ended = self.build_and_deploy();
             before.adopt_made(&self.project, &Snapshot::of(&self.project));
+            if std::mem::take(&mut is_first) && !is_ended {
+                self.report.tell(&Event::Watching);
+            }
             loop {
                 if let Some(end) = wait_for_touch(signals) {
                     return end;
@@ -82,7 +86,8 @@ impl Session {
         }
     }
 
-    fn build_and_deploy(&mut self) {
+    /// Whether somebody ended the build, and with it everything.
+    fn build_and_deploy(&mut self) -> bool {
         let report = self.report;
         let mut say = |line: &str| report.tell(&Event::Building { command: line.to_owned() });
         let built = self.project.build(&mut say, Some(&self.interrupt)).and_then(|built| {
@@ -90,7 +95,7 @@ impl Session {
             Ok((built, wasm))
         });
         match built {
-            Err(error) if error.is::<BuildInterrupted>() => {}
+            Err(error) if error.is::<BuildInterrupted>() => return true,
             Err(error) => {
                 report.tell(&Event::BuildFailed { message: format!("{error:#}"), stays: self.active_digest.clone() });
             }
@@ -100,6 +105,7 @@ impl Session {
                 }
             }
         }
+        false
     }
 
     fn deploy(&mut self, built: &Built, wasm: Vec<u8>) -> anyhow::Result<()> {

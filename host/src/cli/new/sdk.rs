@@ -40,7 +40,8 @@ pub(super) fn find(named: Option<&Path>) -> anyhow::Result<PathBuf> {
             match why_distrusted(&folder, owner) {
                 None => return canonical(&folder),
                 Some(why) => {
-                    _ = distrusted.get_or_insert_with(|| format!("; {} is not taken: {why}", folder.display()))
+                    let _the_first =
+                        distrusted.get_or_insert_with(|| format!("; {} is not taken: {why}", folder.display()));
                 }
             }
         }
