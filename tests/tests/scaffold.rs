@@ -13,6 +13,8 @@ use stoker_tests::{
 
 /// A first build compiles the SDK and its dependencies for wasm, on a machine that does other things as well.
 const BUILD_DEADLINE: Duration = Duration::from_mins(8);
+/// The most a new handler may take, as the scaffold builds it.
+const HANDLER_BYTES_MAX: u64 = 120_000;
 
 /// A new project, made by the command. Cargo finds in its lock file what this workspace was built with.
 fn new_project(name: &str, flags: &[&str]) -> PathBuf {
@@ -62,6 +64,9 @@ fn a_new_handler_is_deployed_at_every_change_that_builds() {
     let mut dev = dev(&folder, &host);
     let first = wait_event(&mut dev, "deployed", 0);
     assert_eq!(first["kinds"], json!(["scaffold-greet"]));
+    let module = host.get("/v1/modules/scaffold-greet").json();
+    let size_bytes = module["size_bytes"].as_u64().unwrap();
+    assert!(size_bytes < HANDLER_BYTES_MAX, "a new handler has {size_bytes} bytes");
     wait_event(&mut dev, "watching", 0);
     let offered = wait_event(&mut dev, "try", 0);
     assert!(offered["command"].as_str().unwrap().contains(r#"enqueue scaffold-greet '{"name":"Ada"}'"#), "{offered}");
