@@ -90,6 +90,9 @@ fn patch(
             let known = if known.is_empty() { "nothing".to_owned() } else { known.join(", ") };
             bail!("`{}` is not set by the operator, who set {known}", line(name));
         }
+        if set.iter().any(|(other, _)| other == name) {
+            bail!("`{}` is both to be set and to be unset; leave out one", line(name));
+        }
         patch.insert(name.clone(), Value::Null);
     }
     for (name, value) in set {
@@ -237,6 +240,8 @@ mod tests {
         let changes = patch(&current, &set, &["queue".to_owned()]).unwrap();
         assert_eq!(Value::Object(changes), json!({"queue": null, "fuel": 7, "env": {"A": "3", "C": "4", "B": null}}));
         let refused = patch(&current, &[], &["fuel".to_owned()]).unwrap_err().to_string();
+        let twice = patch(&current, &[("queue".to_owned(), json!("fast"))], &["queue".to_owned()]).unwrap_err();
+        assert!(twice.to_string().contains("both"), "{twice}");
         assert!(refused.contains("`fuel`") && refused.contains("env, queue, timeout"), "{refused}");
     }
 

@@ -89,7 +89,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let mut say = |command: &str| terminal::remark(command);
+    let mut say = |command: &str| terminal::remark(&terminal::line(command));
     let built = project::resolve(&arguments.target, arguments.name.as_ref(), &mut say)?;
     let (limits, file) = configured(arguments.config.as_deref())?;
     let colours = Colours::of_stderr();

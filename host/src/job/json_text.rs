@@ -81,7 +81,8 @@ pub fn parse_strict_value(text: &str) -> Result<Value, String> {
     serde_json::from_str::<StrictValue>(text).map(|value| value.0).map_err(|error| error.to_string())
 }
 
-struct StrictValue(Value);
+/// The same, to be read as a part of something.
+pub struct StrictValue(pub Value);
 
 impl<'de> Deserialize<'de> for StrictValue {
     fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

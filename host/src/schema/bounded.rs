@@ -32,6 +32,8 @@ const THOROUGH_STACK_BYTES_MAX: usize = DEEP_STACK_BYTES / 2;
 const EXPLAINING_CPU_MAX: Duration = Duration::from_millis(50);
 /// Of one violation's text, bytes.
 const MESSAGE_BYTES_MAX: usize = 500;
+/// Longest place of one told.
+const POINTER_BYTES_MAX: usize = 512;
 
 /// How long a check may go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +58,7 @@ pub enum Verdict {
 /// One place where a value breaks its schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// JSON pointer.
+    /// JSON pointer; the end of a very long one is left out.
     pub pointer: String,
     /// What is wrong.
     pub message: String,
@@ -178,22 +180,29 @@ fn build(schema: &Value, patterns: Patterns) -> Result<Validator<MeteredJson>, S
 
 fn violation(error: &ValidationError<'_>) -> Violation {
     let general = text_of(&error.masked_with("it"));
-    Violation { pointer: error.instance_path().to_string(), message: text_of(error), general }
+    // Its parts are the payload's own keys, which may be as long as that.
+    let pointer = written(error.instance_path(), POINTER_BYTES_MAX);
+    Violation { pointer, message: text_of(error), general }
 }
 
 /// The error in words. It quotes the value, which may be large: writing ends where nobody would read on.
 fn text_of(error: &dyn std::fmt::Display) -> String {
-    struct UpTo(String);
+    written(error, MESSAGE_BYTES_MAX)
+}
+
+/// What it writes, up to so many bytes.
+fn written(value: &dyn std::fmt::Display, bytes_max: usize) -> String {
+    struct UpTo(String, usize);
     impl std::fmt::Write for UpTo {
         fn write_str(&mut self, text: &str) -> std::fmt::Result {
-            self.0.push_str(text.get(..text.floor_char_boundary(MESSAGE_BYTES_MAX)).unwrap_or_default());
-            if self.0.len() > MESSAGE_BYTES_MAX { Err(std::fmt::Error) } else { Ok(()) }
+            self.0.push_str(text.get(..text.floor_char_boundary(self.1 + 1)).unwrap_or_default());
+            if self.0.len() > self.1 { Err(std::fmt::Error) } else { Ok(()) }
         }
     }
-    let mut text = UpTo(String::new());
+    let mut text = UpTo(String::new(), bytes_max);
     // It ends early where there is too much of it.
-    let _cut_short = write!(text, "{error}");
-    cut(text.0, MESSAGE_BYTES_MAX)
+    let _cut_short = write!(text, "{value}");
+    cut(text.0, bytes_max)
 }
 
 #[cfg(test)]
@@ -227,6 +236,20 @@ mod tests {
     fn on_two_mebibytes<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
         let thread = std::thread::Builder::new().stack_size(2 << 20).spawn(work).expect("a thread");
         thread.join().expect("no panic")
+    }
+
+    #[test]
+    fn places_behind_long_names_are_cut() {
+        let schema = compiled(&json!({"additionalProperties": {"additionalProperties": {"type": "string"}}}));
+        let name = "\u{e9}".repeat(500_000);
+        let found = violations(schema.check(&json!({ &*name: {"a": 1, "b": 2} }), Effort::Thorough, 9));
+        assert_eq!(found.len(), 2);
+        assert!(
+            found.iter().all(|v| v.pointer.len() <= POINTER_BYTES_MAX + '…'.len_utf8()),
+            "{}",
+            found[0].pointer.len()
+        );
+        assert!(found[0].pointer.starts_with("/\u{e9}\u{e9}"));
     }
 
     #[test]

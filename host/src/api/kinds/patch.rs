@@ -9,10 +9,11 @@ use serde_json::{Map, Value};
 use super::inspect::show_kind;
 use super::kind_not_found;
 use super::settings::{BODY_BYTES_MAX, accepted, handler_of};
-use crate::api::error::{ApiError, ProblemCode};
+use crate::api::error::{ApiError, FieldError, ProblemCode};
 use crate::api::extract::{NamePath, NoParameters, content_type_is, parse_json, read_body};
 use crate::api::shared::{Api, Shared};
 use crate::api::wire::kind::Kind;
+use crate::job::json_text::StrictValue;
 use crate::job::{KindName, SettingsWire};
 use crate::store::ChangeSettingsResult;
 
@@ -44,7 +45,7 @@ pub(in crate::api) async fn patch_kind_settings(
     let (parts, body) = request.into_parts();
     require_patch(&parts.headers)?;
     let body = read_body(&api.bodies, &parts.headers, body, BODY_BYTES_MAX).await?;
-    let patch: Map<String, Value> = parse_json(&body)?;
+    let patch = read(&body)?;
     refuse_unknown(&patch)?;
     let _turn = api.settings_changes.take().await?;
     for _ in 0..TRIES_MAX {
@@ -72,6 +73,14 @@ async fn change(api: &Api, kind: &KindName, patch: &Map<String, Value>) -> Resul
         return Ok(ChangeSettingsResult::Done);
     }
     Ok(api.store.change_kind_settings(api.tenant(), kind.clone(), current, changed).await?)
+}
+
+/// Of a name that stands twice nobody knows which is meant.
+fn read(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
+    match parse_json::<StrictValue>(body)?.0 {
+        Value::Object(patch) => Ok(patch),
+        _ => Err(ApiError::invalid(vec![FieldError::new("", "must be a JSON object")])),
+    }
 }
 
 fn require_patch(headers: &HeaderMap) -> Result<(), ApiError> {
@@ -136,6 +145,16 @@ mod tests {
             merge(&mut target, &patch);
             assert_eq!(target, expected);
         }
+    }
+
+    #[test]
+    fn what_stands_twice_is_refused() {
+        assert_eq!(read(br#"{"fuel": 1, "env": {"a": "b"}}"#).unwrap().len(), 2);
+        for twice in [&br#"{"fuel": 1, "fuel": 2}"#[..], br#"{"env": {"a": "1", "a": "2"}}"#] {
+            let refused = read(twice).unwrap_err();
+            assert!(refused.errors()[0].message.contains("duplicate"), "{:?}", refused.errors());
+        }
+        assert!(read(b"[]").is_err());
     }
 
     #[test]

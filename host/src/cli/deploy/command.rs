@@ -38,7 +38,7 @@ pub(in crate::cli) struct Arguments {
 
 pub(in crate::cli) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let client = arguments.connection.client()?;
-    let mut say = |command: &str| terminal::remark(command);
+    let mut say = |command: &str| terminal::remark(&terminal::line(command));
     let built = project::resolve(&arguments.target, arguments.name.as_ref(), &mut say)?;
     let name = &built.module;
     let deployment = deploy(&client, name, built.read()?, arguments.force).map_err(advice::on_refusal)?;

@@ -58,6 +58,9 @@ impl OwnHost {
                 GRACE,
                 "--log-format",
                 "text",
+                // Where it listens is read from there.
+                "--log",
+                "info",
             ])
             .arg("--data-dir")
             .arg(folder.join("data"))

@@ -76,8 +76,9 @@ fn is_writable_by_others(folder: &Path) -> bool {
 }
 
 /// What is looked at of a package: links are followed, as cargo does.
-fn of_package(folder: &Path) -> [PathBuf; 4] {
-    [folder.to_owned(), folder.join("Cargo.toml"), folder.join("src"), folder.join("build.rs")]
+fn of_package(folder: &Path) -> Vec<PathBuf> {
+    let parts = ["", "Cargo.toml", "src", "build.rs", "macros", "macros/Cargo.toml", "macros/src", "../wit"];
+    parts.into_iter().map(|part| folder.join(part)).collect()
 }
 
 /// `sdk` as the manifest of a package in `target` names it: relative inside one checkout, which may be moved as a
@@ -131,9 +132,10 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let sdk = home.path().join(SDK_FOLDER);
         std::fs::create_dir_all(sdk.join("src")).unwrap();
+        std::fs::create_dir_all(sdk.join("macros/src")).unwrap();
         std::fs::write(sdk.join("Cargo.toml"), "[package]\nname = \"stoker-sdk\"\n").unwrap();
         let set = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
-        for path in [&sdk, &sdk.join("src"), &sdk.join("Cargo.toml")] {
+        for path in [&sdk, &sdk.join("src"), &sdk.join("Cargo.toml"), &sdk.join("macros"), &sdk.join("macros/src")] {
             set(path, 0o755);
         }
         assert_eq!(why_distrusted(&sdk, None), None);
@@ -142,6 +144,9 @@ mod tests {
         set(&sdk.join("src"), 0o757);
         assert_eq!(why_distrusted(&sdk, None).unwrap(), "other users can write to it");
         set(&sdk.join("src"), 0o755);
+        set(&sdk.join("macros/src"), 0o757);
+        assert_eq!(why_distrusted(&sdk, None).unwrap(), "other users can write to it", "what runs at build time");
+        set(&sdk.join("macros/src"), 0o755);
         if rustix::process::geteuid().is_root() {
             std::os::unix::fs::chown(&sdk, Some(12_345), None).unwrap();
             assert!(why_distrusted(&sdk, None).unwrap().ends_with("belongs to another user (12345)"));

@@ -27,20 +27,33 @@ enum Compiler {
     Idle,
     /// Leads a process group of its own.
     Running(Pid),
-    Interrupted,
+    /// By somebody's wish; whom that has not ended yet.
+    Interrupted(Option<Pid>),
 }
 
 impl Interrupt {
-    /// Ends the build under way, if there is one, with all it has started; none will start any more.
+    /// Ends the build under way, if there is one, with all it has started; none will start any more. Once more: kills what
+    /// does not end.
     pub(in crate::cli) fn raise(&self) {
-        if let Compiler::Running(group) = std::mem::replace(&mut *self.0.lock(), Compiler::Interrupted) {
+        let mut compiler = self.0.lock();
+        let (group, signal) = match *compiler {
+            Compiler::Idle => (None, Signal::TERM),
+            Compiler::Running(group) => (Some(group), Signal::TERM),
+            Compiler::Interrupted(group) => (group, Signal::KILL),
+        };
+        *compiler = Compiler::Interrupted(group);
+        if let Some(group) = group {
             // It may have ended this moment, which is what is wanted.
-            let _ended = kill_process_group(group, Signal::TERM);
+            let _ended = kill_process_group(group, signal);
         }
     }
 
-    fn is_raised(&self) -> bool {
-        matches!(*self.0.lock(), Compiler::Interrupted)
+    /// Its process has been waited for, and there is none of that number any more. Whether it was interrupted.
+    fn ended(&self) -> bool {
+        let mut compiler = self.0.lock();
+        let was_interrupted = matches!(*compiler, Compiler::Interrupted(_));
+        *compiler = if was_interrupted { Compiler::Interrupted(None) } else { Compiler::Idle };
+        was_interrupted
     }
 }
 
@@ -66,7 +79,7 @@ pub(super) fn run(mut command: Command, output: Output, interrupt: Option<&Inter
         command.process_group(0);
         // Held while it starts, so that it can't start unseen.
         let mut compiler = interrupt.0.lock();
-        if matches!(*compiler, Compiler::Interrupted) {
+        if matches!(*compiler, Compiler::Interrupted(_)) {
             return Err(BuildInterrupted.into());
         }
         let child = command.spawn().with_context(cannot_run)?;
@@ -80,11 +93,8 @@ pub(super) fn run(mut command: Command, output: Output, interrupt: Option<&Inter
     let mut text = Vec::new();
     let read = child.stdout.take().map_or(Ok(0), |stdout| stdout.take(OUTPUT_BYTES_MAX).read_to_end(&mut text));
     let waited = child.wait();
-    if let Some(interrupt) = interrupt {
-        if interrupt.is_raised() {
-            return Err(BuildInterrupted.into());
-        }
-        *interrupt.0.lock() = Compiler::Idle;
+    if interrupt.is_some_and(Interrupt::ended) {
+        return Err(BuildInterrupted.into());
     }
     read.with_context(|| format!("cannot read what `{program}` writes"))?;
     let status = waited.with_context(|| format!("`{program}` can't be waited for"))?;
@@ -138,5 +148,24 @@ mod tests {
         assert!(ended.is::<BuildInterrupted>(), "{ended:#}");
         started.join().unwrap();
         assert!(run(sh("true"), Output::Kept, Some(&interrupt)).unwrap_err().is::<BuildInterrupted>());
+    }
+
+    #[test]
+    fn a_build_that_will_not_end_is_killed_when_asked_again() {
+        let interrupt = Interrupt::default();
+        let build = sh("trap '' TERM; echo started >&2; while :; do sleep 1; done");
+        let running = std::thread::spawn({
+            let interrupt = interrupt.clone();
+            move || run(build, Output::Kept, Some(&interrupt))
+        });
+        while !matches!(*interrupt.0.lock(), Compiler::Running(_)) {
+            std::thread::yield_now();
+        }
+        // The first may come before it is deaf to it; the others find it so, or gone.
+        while !running.is_finished() {
+            interrupt.raise();
+            std::thread::yield_now();
+        }
+        assert!(running.join().unwrap().unwrap_err().is::<BuildInterrupted>());
     }
 }

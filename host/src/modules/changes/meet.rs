@@ -1,6 +1,6 @@
 //! Waiting jobs' payloads before a new schema: how many it refuses, what is wrong with them, and why some were not looked at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,8 +15,10 @@ use crate::store::{KindEntry, Store, TenantId};
 
 /// Jobs of a kind named as examples.
 const EXAMPLES_MAX: usize = 5;
-/// Places named in the payload of one.
-const PLACES_MAX: usize = 5;
+/// Places looked for in the payload of one.
+const PLACES_MAX: usize = 64;
+/// Those named of an example.
+const EXAMPLE_PLACES_MAX: usize = 5;
 /// Different violations told of a kind.
 const VIOLATIONS_MAX: usize = 10;
 /// Different violations kept apart while counting; each is a few hundred bytes at most.
@@ -40,6 +42,8 @@ struct Tally {
     examples: Vec<RefusedJob>,
     violations: BTreeMap<(String, String), (u64, JobId)>,
     violations_uncounted: u64,
+    /// Of some payload not everything that is wrong was looked for.
+    has_more: bool,
 }
 
 /// Why the look at payloads ended before the last.
@@ -117,11 +121,16 @@ impl Tally {
                     continue;
                 }
                 Verdict::Valid => {}
-                Verdict::Invalid(errors) => {
+                Verdict::Invalid(mut errors) => {
                     tally.refused += 1;
-                    for error in &errors {
-                        tally.count((error.pointer.clone(), error.general.clone()), 1, *id);
+                    tally.has_more |= errors.len() >= PLACES_MAX;
+                    // Several parts of a schema may say the same.
+                    let different: BTreeSet<_> =
+                        errors.iter().map(|error| (error.pointer.clone(), error.general.clone())).collect();
+                    for violation in different {
+                        tally.count(violation, 1, *id);
                     }
+                    errors.truncate(EXAMPLE_PLACES_MAX);
                     if tally.examples.len() < EXAMPLES_MAX {
                         tally.examples.push(RefusedJob { id: *id, errors });
                     }
@@ -143,13 +152,14 @@ impl Tally {
     }
 
     fn add(&mut self, page: Tally) {
-        let Tally { checked, refused, undecided, examples, violations, violations_uncounted } = page;
+        let Tally { checked, refused, undecided, examples, violations, violations_uncounted, has_more } = page;
         self.checked += checked;
         self.refused += refused;
         self.undecided += undecided;
         self.examples.extend(examples);
         self.examples.truncate(EXAMPLES_MAX);
         self.violations_uncounted += violations_uncounted;
+        self.has_more |= has_more;
         for (violation, (jobs, example)) in violations {
             self.count(violation, jobs, example);
         }
@@ -157,13 +167,14 @@ impl Tally {
 
     fn into_met(self, unfinished: Unfinished, cut: Option<Cut>) -> JobsMet {
         let unchecked = self.unchecked(unfinished, cut);
-        let Tally { checked, refused, undecided: _, examples, violations, violations_uncounted } = self;
+        let Tally { checked, refused, undecided: _, examples, violations, violations_uncounted, has_more } = self;
         let mut violations: Vec<CommonViolation> = violations
             .into_iter()
             .map(|((pointer, message), (jobs, example))| CommonViolation { pointer, message, jobs, example })
             .collect();
         violations.sort_by_key(|violation| std::cmp::Reverse(violation.jobs));
         let more = violations.len().saturating_sub(VIOLATIONS_MAX) as u64 + violations_uncounted;
+        let more = more.max(u64::from(has_more));
         violations.truncate(VIOLATIONS_MAX);
         // The counters and the payloads are read one after the other.
         let unfinished = unfinished.jobs.max(checked);
@@ -217,6 +228,17 @@ mod tests {
         assert_eq!(told, [(8, "", JobId::from_u128(0)), (2, "/to", JobId::from_u128(3))]);
         assert_eq!(met.violations[1].message, "it is not of type \"string\"", "whatever the value");
         assert!(met.violations[0].message.contains("name"), "{met:?}");
+    }
+
+    #[test]
+    fn all_that_is_wrong_with_one_payload_is_counted_once() {
+        let names: Vec<String> = (0..8).map(|n| format!("f{n}")).collect();
+        let schema = serde_json::json!({"required": names, "allOf": [{"required": ["f0"]}]}).to_string();
+        let schema = BoundedSchema::compile(&schema).expect("a schema");
+        let met = Tally::of(&schema, &page(0, &["{}", "{}"])).into_met(Unfinished { jobs: 2, running: 0 }, None);
+        assert_eq!((met.violations.len(), met.violations_more), (8, 0), "{met:?}");
+        assert!(met.violations.iter().all(|violation| violation.jobs == 2), "{met:?}");
+        assert_eq!(met.examples[0].errors.len(), EXAMPLE_PLACES_MAX);
     }
 
     #[test]
