@@ -237,7 +237,7 @@ fn dev_says_what_is_missing() {
     // A module the host refuses leaves the version before.
     std::fs::write(home.path().join("in.wasm"), "no module").unwrap();
     let said = running.wait_said("not deployed");
-    assert!(said.contains("nothing is deployed yet") && said.contains(") stays active"), "{said}");
+    assert!(said.contains("nothing was deployed") && said.contains(") stays active"), "{said}");
     host.get("/v1/modules/hello").expect(200);
     assert!(running.terminate().success());
 }

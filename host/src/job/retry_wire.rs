@@ -57,7 +57,7 @@ impl<'de> Deserialize<'de> for RetryWire {
             type Value = RetryWire;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object with a `strategy`")
+                f.write_str("an object with a `strategy` (exponential, fixed or list), e.g. {\"strategy\":\"fixed\",\"delay\":\"30s\"}")
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RetryWire, A::Error> {
