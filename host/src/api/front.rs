@@ -56,8 +56,7 @@ async fn not_found() -> ApiError {
 
 /// A path that exists, but not with this method.
 async fn method_not_allowed(method: Method, uri: Uri) -> ApiError {
-    let is_module =
-        uri.path().strip_prefix("/v1/modules/").is_some_and(|name| !name.is_empty() && !name.contains('/'));
+    let is_module = uri.path().strip_prefix("/v1/modules/").is_some_and(|name| !name.is_empty() && !name.contains('/'));
     let hint = if is_module && method == Method::POST {
         "a module is uploaded with PUT: `curl -T FILE.wasm URL`"
     } else {

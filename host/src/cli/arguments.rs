@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::{FromArgMatches, Parser, Subcommand};
 
 use super::{
-    backup, cancel, completions, deploy, dev, doctor, enqueue, help, hints, job, jobs, kinds, logs, modules, new, retry,
-    rollback, serve, terminal,
+    backup, cancel, completions, deploy, dev, doctor, enqueue, help, hints, job, jobs, kinds, logs, modules, new,
+    retry, rollback, serve, terminal,
 };
 
 /// Runs background jobs as sandboxed WebAssembly.

@@ -293,7 +293,8 @@ mod tests {
     #[test]
     fn seconds_after_a_space_are_told_where_they_belong() {
         let said = |words: &[&str]| {
-            let words: Vec<OsString> = std::iter::once("enqueue").chain(words.iter().copied()).map(Into::into).collect();
+            let words: Vec<OsString> =
+                std::iter::once("enqueue").chain(words.iter().copied()).map(Into::into).collect();
             say_how_to_wait(Line::try_parse_from(&words).unwrap_err(), &words).to_string()
         };
         for words in [["hello", "{}", "--wait", "5"], ["hello", "--wait", "5", "{}"]] {

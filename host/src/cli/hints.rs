@@ -70,7 +70,10 @@ mod tests {
     fn commands_for_a_host_carry_its_address_and_nothing_else_does() {
         for (words, expected) in [
             ("see `stoker job j` and `stoker logs j`", "see `stoker job j --url U` and `stoker logs j --url U`"),
-            ("`fuel` above what `stoker kinds k` shows (`--set fuel=…`)", "`fuel` above what `stoker kinds k --url U` shows (`--set fuel=…`)"),
+            (
+                "`fuel` above what `stoker kinds k` shows (`--set fuel=…`)",
+                "`fuel` above what `stoker kinds k --url U` shows (`--set fuel=…`)",
+            ),
             ("start one with `stoker serve`; stoker job j", "start one with `stoker serve`; stoker job j"),
             ("`stoker kinds` lists", "`stoker kinds --url U` lists"),
         ] {

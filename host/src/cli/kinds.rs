@@ -259,6 +259,8 @@ mod tests {
             "operator_settings": {"timeout": "2m"}}))
         .unwrap();
         insta::assert_snapshot!(page(&kind, Colours::Off));
+        let settings = settings_table(&kind, Colours::Off);
+        assert!(page(&kind, Colours::Off).contains(&settings) && !settings.contains("Payload"), "{settings}");
         insta::assert_snapshot!(kinds_table(&[kind], Colours::Off));
     }
 }

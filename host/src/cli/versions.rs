@@ -31,7 +31,9 @@ pub(super) fn parsed(page: &Page<Box<RawValue>>) -> anyhow::Result<Vec<Deployed>
 /// The one that is active now, if one is.
 pub(super) fn active(client: &Client, module: &ModuleName) -> Result<Option<Digest>, ClientError> {
     match client.get(&format!("/v1/modules/{}", segment(module))).send() {
-        Ok(answer) => Ok(Some(answer.parse::<Deployed>()?).filter(|version| version.active).map(|version| version.digest)),
+        Ok(answer) => {
+            Ok(Some(answer.parse::<Deployed>()?).filter(|version| version.active).map(|version| version.digest))
+        }
         Err(ClientError::Problem(problem)) if problem.code == "module_not_found" => Ok(None),
         Err(error) => Err(error),
     }

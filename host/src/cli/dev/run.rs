@@ -91,15 +91,8 @@ fn work(
         hints::host_at(connection.url());
     }
     let follower = Follower::start(Arc::clone(&client), report)?;
-    let mut session = Session {
-        project,
-        client,
-        report,
-        interrupt,
-        follower,
-        deployed: None,
-        shown_examples: Vec::new(),
-    };
+    let mut session =
+        Session { project, client, report, interrupt, follower, deployed: None, shown_examples: Vec::new() };
     Ok(session.run(watch, receiver))
 }
 

@@ -145,7 +145,10 @@ mod tests {
         for (text, said) in [
             ("name = \"a\"\nbulid = [\"cc\"]", "handler.toml, line 2: unknown field `bulid`"),
             ("name = \"no/slash\"", "line 1: a module name must be"),
-            ("build = \"make\"", "line 1: invalid type: string \"make\", expected a list, one item for each word, like [\"clang\", \"main.c\"]"),
+            (
+                "build = \"make\"",
+                "line 1: invalid type: string \"make\", expected a list, one item for each word, like [\"clang\", \"main.c\"]",
+            ),
             ("\n[settings]\nstdin = \"xml\"", "line 3: unknown variant `xml`"),
             ("[settings]\nstdinn = \"text\"", "line 2: unknown field `stdinn`"),
             ("[settings]\nmemory = \"lots\"", "line 2: `lots` is not a size"),
