@@ -89,7 +89,14 @@ fn a_deploy_that_breaks_waiting_jobs_is_told_forced_and_taken_back() {
     stoker(&host, &["rollback", "greet", &digest[..20]]).expect_success();
     assert_eq!(digest_of_active(&host, "greet"), digest);
     stoker(&host, &["rollback", "greet", "sha256:ffff"]).expect_failure(&["no version", "stoker modules greet"]);
-    stoker(&host, &["rollback", "gret"]).expect_failure(&["no module"]);
+    stoker(&host, &["rollback", "gret"]).expect_failure(&["no module", "did you mean `greet`?", "`stoker modules`"]);
+
+    // Back again, and there is nothing before that: not forth to what was just left.
+    stoker(&host, &["rollback", "greet"]).expect_success();
+    assert_eq!(digest_of_active(&host, "greet"), active);
+    let forth = format!("`stoker rollback greet {}` goes to a newer one", &digest[..19]);
+    stoker(&host, &["rollback", "greet"]).expect_failure(&[&forth]);
+    assert_eq!(digest_of_active(&host, "greet"), active);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! decides anything.
 
 use super::client::ClientError;
+use super::hints::addressed;
 use super::limited::Limited;
 use super::problem::Problem;
 use super::wire::Job;
@@ -29,7 +30,7 @@ pub(super) fn on_refused_run(problem: &Problem) -> anyhow::Error {
 
 fn advised(problem: &Problem, by: By) -> anyhow::Error {
     match of_refusal(&problem.code, by) {
-        Some(advice) => anyhow::anyhow!("{problem}\nwhat to do: {advice}"),
+        Some(advice) => anyhow::anyhow!("{problem}\nwhat to do: {}", addressed(advice)),
         None => problem.clone().into(),
     }
 }
@@ -63,6 +64,7 @@ fn of_refusal(code: &str, by: By) -> Option<&'static str> {
         }
         "body_too_large" => "strip it (`[profile.release] strip = true`), or raise `module_max` of the host",
         "payload_too_large" => "pass less, e.g. where the rest is to be found, or raise `payload_max` of the host",
+        "module_not_found" => "`stoker modules` lists what there is",
         "kind_not_found" => match by {
             By::Host => {
                 "`stoker kinds` lists what there is; `stoker deploy` brings the kinds of a module: of a handler in Rust, those \
@@ -87,6 +89,10 @@ fn of_refusal(code: &str, by: By) -> Option<&'static str> {
 /// What to do about a job that failed, or is to be tried again; by its reason. Nothing about one that goes on: what it
 /// failed of is behind it.
 pub(super) fn of_failure(job: &Job) -> Option<String> {
+    failure_advice(job).map(addressed)
+}
+
+fn failure_advice(job: &Job) -> Option<String> {
     let (id, kind) = (&job.id, &job.kind);
     let again = match job.state.as_str() {
         "retrying" => format!("; it is tried again by itself, or at once with `stoker retry {id}`"),
@@ -129,6 +135,10 @@ pub(super) fn of_failure(job: &Job) -> Option<String> {
 
 /// What to do about a job that waits; by its reason. Nothing where waiting is all there is to do.
 pub(super) fn of_waiting(job: &Job) -> Option<String> {
+    waiting_advice(job).map(addressed)
+}
+
+fn waiting_advice(job: &Job) -> Option<String> {
     let kind = &job.kind;
     let advice = match job.waiting.as_ref()?.reason.as_str() {
         "no_handler" => format!(

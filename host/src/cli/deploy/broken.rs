@@ -1,6 +1,8 @@
 //! Waiting jobs that a version would break, as text: which, where, and what can be done before that.
 
+use crate::cli::hints::{self, addressed};
 use crate::cli::terminal::{Colours, Tone, line};
+use crate::cli::versions::short;
 use crate::cli::wire::VersionChanges;
 
 /// Kinds for which a command is written out.
@@ -13,8 +15,8 @@ pub(in crate::cli) enum Step<'a> {
     Handler(&'a str),
     /// A plain command is.
     Command(&'a str),
-    /// The module goes back from this version.
-    Rollback(&'a str, &'a str),
+    /// The module goes back.
+    Rollback(&'a str),
 }
 
 impl<'a> Step<'a> {
@@ -48,18 +50,18 @@ pub(in crate::cli) fn broken_jobs(changes: &VersionChanges, step: Step<'_>, colo
     }
     rows.push("  let them end first on what is active; those that have not are listed by".to_owned());
     for kind in broken().take(KINDS_LISTED_MAX) {
-        rows.push(format!("    stoker jobs --unfinished --kind {}", line(&kind.kind)));
+        rows.push(format!("    {}", hints::command(&format!("stoker jobs --unfinished --kind {}", line(&kind.kind)))));
     }
-    rows.push("  `stoker cancel` those that are not needed any more".to_owned());
-    rows.push(match step {
-        Step::Handler(module) | Step::Command(module) => {
-            format!("  go on all the same with --force; `stoker rollback {module}` takes it back")
-        }
-        Step::Rollback(module, active) => {
-            format!("  go on all the same with --force; `stoker rollback {module} {active}` takes it back")
-        }
-    });
+    rows.push(addressed("  `stoker cancel` those that are not needed any more"));
+    let (Step::Handler(module) | Step::Command(module) | Step::Rollback(module)) = step;
+    rows.push(format!("  go on all the same with --force; {}", take_back(changes, module)));
     rows.join("\n")
+}
+
+/// What undoes it. By its digest: what was active need not be the version to go back to.
+pub(in crate::cli) fn take_back(changes: &VersionChanges, module: &str) -> String {
+    let active = changes.active.as_deref().map_or_else(String::new, |digest| format!(" {}", line(short(digest))));
+    addressed(format!("`stoker rollback {module}{active}` takes it back"))
 }
 
 /// Which jobs break, and where.
@@ -117,6 +119,6 @@ mod tests {
     #[test]
     fn a_plain_command_has_settings_and_a_way_back_has_neither() {
         insta::assert_snapshot!(broken_jobs(&changes(REFUSED), Step::Command("mail"), Colours::Off));
-        insta::assert_snapshot!(broken_jobs(&changes(REMOVED), Step::Rollback("mail", "sha256:0123"), Colours::Off));
+        insta::assert_snapshot!(broken_jobs(&changes(REMOVED), Step::Rollback("mail"), Colours::Off));
     }
 }

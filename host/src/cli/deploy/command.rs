@@ -38,6 +38,8 @@ pub(in crate::cli) struct Arguments {
 
 pub(in crate::cli) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let client = arguments.connection.client()?;
+    // Not only after a build of minutes.
+    client.see()?;
     let mut say = |command: &str| terminal::remark(&terminal::line(command));
     let built = project::resolve(&arguments.target, arguments.name.as_ref(), &mut say)?;
     let name = &built.module;
