@@ -17,12 +17,23 @@ use proc_macro::TokenStream;
 /// Makes a function a handler of one kind; documented in `stoker_sdk`.
 #[proc_macro_attribute]
 pub fn handler(arguments: TokenStream, function: TokenStream) -> TokenStream {
-    let arguments = syn::parse_macro_input!(arguments as arguments::Arguments);
     let function = match shape::function(function.into()) {
         Ok(function) => function,
         Err(error) => return error.to_compile_error().into(),
     };
-    expansion::expand(&arguments, &function).unwrap_or_else(|error| error.to_compile_error()).into()
+    let expanded = syn::parse(arguments).and_then(|arguments| expansion::expand(&arguments, &function));
+    expanded.unwrap_or_else(|error| beside(&error, &function)).into()
+}
+
+/// The function stays where it is no handler: without it the compiler would tell what it uses as unused.
+fn beside(error: &syn::Error, function: &syn::ItemFn) -> proc_macro2::TokenStream {
+    let error = error.to_compile_error();
+    // A method is none outside of its `impl`, which would be told once more.
+    if function.sig.receiver().is_some() {
+        error
+    } else {
+        quote::quote! { #error #function }
+    }
 }
 
 /// Writes a type's JSON Schema; documented in `stoker_sdk`.
