@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn every_refusal_has_its_status_and_code() {
-        let kind = || "k".parse().ok();
+        let kind = || "k".parse::<crate::job::KindName>().ok();
         let module = || "m".parse().ok();
         let (Some(kind), Some(module)) = (kind(), module()) else { unreachable!("good names") };
         for (error, status, code) in [
