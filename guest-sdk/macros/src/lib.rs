@@ -21,18 +21,15 @@ pub fn handler(arguments: TokenStream, function: TokenStream) -> TokenStream {
         Ok(function) => function,
         Err(error) => return error.to_compile_error().into(),
     };
-    let expanded = syn::parse(arguments).and_then(|arguments| expansion::expand(&arguments, &function));
-    expanded.unwrap_or_else(|error| beside(&error, &function)).into()
-}
-
-/// The function stays where it is no handler: without it the compiler would tell what it uses as unused.
-fn beside(error: &syn::Error, function: &syn::ItemFn) -> proc_macro2::TokenStream {
-    let error = error.to_compile_error();
-    // A method is none outside of its `impl`, which would be told once more.
-    if function.sig.receiver().is_some() {
-        error
-    } else {
-        quote::quote! { #error #function }
+    match syn::parse::<arguments::Arguments>(arguments) {
+        Ok(arguments) => {
+            expansion::expand(&arguments, &function).unwrap_or_else(|error| error.to_compile_error()).into()
+        }
+        Err(error) => {
+            // The function stays: without it the compiler would tell what it uses as unused.
+            let error = error.to_compile_error();
+            quote::quote! { #error #function }.into()
+        }
     }
 }
 
