@@ -107,7 +107,7 @@ fn what_would_help_follows_from_the_limits_in_force() {
     };
     let job = host.post("/v1/jobs", &json!({"kind": "busy-loop", "payload": {}})).expect(201);
     let (id, page) = said(&job);
-    assert!(page.contains("raise it from 20000000 (`stoker kinds busy-loop --set fuel=40000000`)"), "{page}");
+    assert!(page.contains("raise it from 20000000 (`stoker kinds busy-loop --set fuel=10000000000`)"), "{page}");
     let limit = &host.job(&id)["limits"]["fuel"];
     assert_eq!(*limit, json!({"value": 20_000_000, "from": "operator", "ceiling": 1_000_000_000_000_u64}));
     assert!(host.list("kind=busy-loop")[0].get("limits").is_none());

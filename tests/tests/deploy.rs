@@ -67,6 +67,8 @@ fn a_deploy_that_breaks_waiting_jobs_is_told_forced_and_taken_back() {
     for id in &waiting {
         let failed = host.wait_for(id, "failed");
         assert_eq!(reason_of(&failed), "invalid_payload");
+        let detail = failed["error"]["detail"].as_str().unwrap();
+        assert!(detail.starts_with("(the whole payload): ") && detail.contains("age"), "{failed:#}");
     }
     let listed = stoker(&host, &["jobs", "--kind", "greet", "--unfinished", "--quiet"]).expect_success();
     assert_eq!(listed, "", "they have ended");

@@ -34,11 +34,7 @@ pub(in crate::cli) fn broken_jobs(changes: &VersionChanges, step: Step<'_>, colo
         (broken().any(|kind| kind.change != "removed"), broken().any(|kind| kind.change == "removed"));
     rows.push("what to do, one of:".to_owned());
     match step {
-        Step::Handler(_) if refused => {
-            rows.push(
-                "  make the new type take what waits: `#[serde(default)]` on a new field, or `Option<…>`".to_owned(),
-            );
-        }
+        Step::Handler(_) if refused => rows.extend(ways_to_take(changes).into_iter().map(ToOwned::to_owned)),
         Step::Command(_) if refused => {
             rows.push("  leave `stdin` in the [settings] of handler.toml as it was until they have ended".to_owned());
         }
@@ -62,6 +58,35 @@ pub(in crate::cli) fn broken_jobs(changes: &VersionChanges, step: Step<'_>, colo
 pub(in crate::cli) fn take_back(changes: &VersionChanges, module: &str) -> String {
     let active = changes.active.as_deref().map_or_else(String::new, |digest| format!(" {}", line(short(digest))));
     addressed(format!("`stoker rollback {module}{active}` takes it back"))
+}
+
+/// How a new type takes what waits, by what it refuses. The words are those of the checker.
+fn ways_to_take(changes: &VersionChanges) -> Vec<&'static str> {
+    const MISSING: &str = "is a required property";
+    const SURPLUS: &str = "properties are not allowed";
+    let said = |words: &str| {
+        let mut violations = changes.kinds.iter().flat_map(|kind| &kind.jobs.violations);
+        violations.any(|violation| violation.message.contains(words))
+    };
+    let mut violations = changes.kinds.iter().flat_map(|kind| &kind.jobs.violations);
+    let is_else = violations.any(|one| !one.message.contains(MISSING) && !one.message.contains(SURPLUS));
+    let ways = [
+        (
+            said(MISSING),
+            "  let what is new be left out: `#[serde(default)]` on the field, or `Option<…>`; if it only has a new name: \
+             `#[serde(alias = \"its old name\")]`",
+        ),
+        (
+            said(SURPLUS),
+            "  read the old field still, or under its new name with `#[serde(alias = \"its old name\")]`; or leave out \
+             `#[serde(deny_unknown_fields)]`",
+        ),
+        (
+            is_else,
+            "  take the old values beside the new: an enum of both types with `#[serde(untagged)]`, wider bounds",
+        ),
+    ];
+    ways.into_iter().filter(|(fits, _)| *fits).map(|(_, way)| way).collect()
 }
 
 /// Which jobs break, and where.
@@ -114,6 +139,23 @@ mod tests {
             r#"{"kind":"same","change":"unchanged","jobs":{"unfinished":7}}"#
         ));
         insta::assert_snapshot!(broken_jobs(&both, Step::Handler("mail"), Colours::Off));
+    }
+
+    #[test]
+    fn the_advice_fits_what_is_refused() {
+        for (message, said) in [
+            (r#""whom" is a required property"#, "`#[serde(default)]`"),
+            ("Additional properties are not allowed ('name' was unexpected)", "`#[serde(deny_unknown_fields)]`"),
+            ("Unevaluated properties are not allowed ('name' was unexpected)", "`#[serde(deny_unknown_fields)]`"),
+            (r#"it is not of type "integer""#, "`#[serde(untagged)]`"),
+        ] {
+            let message = serde_json::to_string(message).unwrap();
+            let kind = format!(
+                r#"{{"kind":"k","change":"changed","jobs":{{"unfinished":1,"refused":1,"violations":[{{"message":{message}}}]}}}}"#
+            );
+            let ways = ways_to_take(&changes(&kind));
+            assert!(ways.len() == 1 && ways[0].contains(said), "{message}: {ways:?}");
+        }
     }
 
     #[test]
