@@ -107,7 +107,7 @@ fn what_would_help_follows_from_the_limits_in_force() {
     };
     let job = host.post("/v1/jobs", &json!({"kind": "busy-loop", "payload": {}})).expect(201);
     let (id, page) = said(&job);
-    assert!(page.contains("raise it from 20000000 (`stoker kinds busy-loop --set fuel=40000000`)"), "{page}");
+    assert!(page.contains("raise it from 20000000 (`stoker kinds busy-loop --set fuel=10000000000`)"), "{page}");
     let limit = &host.job(&id)["limits"]["fuel"];
     assert_eq!(*limit, json!({"value": 20_000_000, "from": "operator", "ceiling": 1_000_000_000_000_u64}));
     assert!(host.list("kind=busy-loop")[0].get("limits").is_none());
@@ -190,4 +190,33 @@ fn a_deploy_without_the_key_says_what_to_set() {
     for _ in 0..3 {
         stoker(&host, &["deploy", "big.wasm"], "").expect_failure(&["401", "STOKER_KEY"]);
     }
+}
+
+#[test]
+fn hints_name_the_host_that_url_named() {
+    let host = TestHost::start();
+    let file = Guest::Abort.path().display().to_string();
+    let at = |args: &[&str]| run_stoker(&[args, &["--url", host.url()]].concat(), &[], host.home(), b"");
+    at(&["deploy", &file]).expect_success();
+    let said = at(&["enqueue", "abort", "--max-attempts", "1", "--timeout", "5s", "--wait"])
+        .expect_failure(&[&format!("--url {}` and `stoker logs", host.url())]);
+    let hint = said.split('`').find(|part| part.starts_with("stoker job ")).unwrap();
+    // As it stands there, without anything in the environment.
+    let args: Vec<&str> = hint.split(' ').skip(1).collect();
+    let page = run_stoker(&args, &[], host.home(), b"").expect_success();
+    assert!(page.contains("attempt 1 of 1") && page.contains(&format!("--url {}`", host.url())), "{page}");
+    let said =
+        stoker(&host, &["enqueue", "abort", "--max-attempts", "1", "--wait"], "").expect_failure(&["stoker job"]);
+    assert!(!said.contains("--url"), "the environment holds for the next command as well: {said}");
+}
+
+#[test]
+fn a_deploy_to_nobody_builds_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let manifest = "name = \"x\"\nbuild = [\"touch\", \"built\"]\nwasm = \"built\"\n";
+    std::fs::write(home.path().join("handler.toml"), manifest).unwrap();
+    let deploy = |url: &str| run_stoker(&["deploy", "--url", url], &[], home.path(), b"");
+    deploy("http://127.0.0.1:9").expect_failure(&["127.0.0.1:9", "stoker serve"]);
+    deploy("http://127.0.0.1:9/v1").expect_failure(&["no path", "http://127.0.0.1:9"]);
+    assert!(!home.path().join("built").exists());
 }

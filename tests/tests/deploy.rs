@@ -67,6 +67,8 @@ fn a_deploy_that_breaks_waiting_jobs_is_told_forced_and_taken_back() {
     for id in &waiting {
         let failed = host.wait_for(id, "failed");
         assert_eq!(reason_of(&failed), "invalid_payload");
+        let detail = failed["error"]["detail"].as_str().unwrap();
+        assert!(detail.starts_with("(the whole payload): ") && detail.contains("age"), "{failed:#}");
     }
     let listed = stoker(&host, &["jobs", "--kind", "greet", "--unfinished", "--quiet"]).expect_success();
     assert_eq!(listed, "", "they have ended");
@@ -89,7 +91,14 @@ fn a_deploy_that_breaks_waiting_jobs_is_told_forced_and_taken_back() {
     stoker(&host, &["rollback", "greet", &digest[..20]]).expect_success();
     assert_eq!(digest_of_active(&host, "greet"), digest);
     stoker(&host, &["rollback", "greet", "sha256:ffff"]).expect_failure(&["no version", "stoker modules greet"]);
-    stoker(&host, &["rollback", "gret"]).expect_failure(&["no module"]);
+    stoker(&host, &["rollback", "gret"]).expect_failure(&["no module", "did you mean `greet`?", "`stoker modules`"]);
+
+    // Back again, and there is nothing before that: not forth to what was just left.
+    stoker(&host, &["rollback", "greet"]).expect_success();
+    assert_eq!(digest_of_active(&host, "greet"), active);
+    let forth = format!("`stoker rollback greet {}` goes to a newer one", &digest[..19]);
+    stoker(&host, &["rollback", "greet"]).expect_failure(&[&forth]);
+    assert_eq!(digest_of_active(&host, "greet"), active);
 }
 
 #[test]

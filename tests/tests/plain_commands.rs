@@ -53,6 +53,20 @@ fn payloads_go_in_and_outputs_come_out_in_the_formats_of_the_kind() {
     let payload = json!({"text": "größe \u{1F600}", "list": [1, 2.5, null]});
     assert_eq!(host.run_kind("cat", &payload), payload);
 
+    let kind = host.get("/v1/kinds/cat").expect(200);
+    for (name, value) in [
+        ("stdin", json!("json")),
+        ("stdout", json!("json")),
+        ("args", json!([])),
+        ("env", json!({})),
+        ("exit_failure", json!("retry")),
+    ] {
+        assert_eq!(
+            (&kind["settings"][name], &kind["settings_from"][name]),
+            (&value, &json!("host")),
+            "{name}: {kind:#}"
+        );
+    }
     host.set_kind("cat", &json!({"stdin": "text", "stdout": "text"}));
     let text = "no JSON: \"quoted\"\nsecond line ü";
     assert_eq!(host.run_kind("cat", &json!(text)), json!(text));

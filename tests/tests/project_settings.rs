@@ -61,7 +61,7 @@ fn settings_come_and_go_with_the_version() {
         assert!(said.contains(words), "no `{words}` in {said}");
     }
     let kind = host.get("/v1/kinds/cat").expect(200);
-    assert_eq!((&kind["settings"]["stdout"], &kind["settings_from"]["stdout"]), (&Value::Null, &Value::Null));
+    assert_eq!((&kind["settings"]["stdout"], &kind["settings_from"]["stdout"]), (&json!("json"), &json!("host")));
     assert_eq!(in_force(&host, &["timeout", "memory"]), [module(json!("9s")), (json!(32 << 20), json!("operator"))]);
     assert_eq!(kind["operator_settings"], json!({"memory": 32 << 20}));
 

@@ -237,8 +237,19 @@ fn dev_says_what_is_missing() {
     // A module the host refuses leaves the version before.
     std::fs::write(home.path().join("in.wasm"), "no module").unwrap();
     let said = running.wait_said("not deployed");
-    assert!(said.contains("nothing is deployed yet") && said.contains(") stays active"), "{said}");
+    assert!(said.contains("nothing was deployed") && said.contains(") stays active"), "{said}");
     host.get("/v1/modules/hello").expect(200);
+    // Somebody else activates another: what is active is what the host has, not what was deployed here.
+    let other = Guest::Cat.path().display().to_string();
+    let args = ["deploy", &other, "--name", "hello", "--force", "--json", "--url", host.url()];
+    let other: Value = serde_json::from_str(&run_stoker(&args, &[], home.path(), b"").expect_success()).unwrap();
+    let other = &other["module"]["digest"].as_str().unwrap()[..19];
+    running.wait_said(&format!("somebody activated {other}; the next change replaces it"));
+    std::fs::write(home.path().join("in.wasm"), "still no module").unwrap();
+    running.wait_said(&format!("the version in use ({other}) stays active"));
+    std::fs::copy(Guest::Hello.path(), home.path().join("in.wasm")).unwrap();
+    let said = running.wait_said(&format!("somebody activated {other} meanwhile; this replaces it"));
+    assert!(said.contains(&format!("`stoker rollback hello {other} --url {}`", host.url())), "{said}");
     assert!(running.terminate().success());
 }
 

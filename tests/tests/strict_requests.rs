@@ -87,7 +87,7 @@ fn wrong_types_are_named_as_in_json() {
         (r#"{"kind": "any", "fuel": 99999999999999999999}"#, "too large"),
         (r#"{"kind": ["any"]}"#, "expected text, not an array"),
         (r#"{"kind": "any", "tags": "x"}"#, "expected an array, not the text"),
-        (r#"{"kind": "any", "retry": "fast"}"#, "expected an object with a `strategy`, not the text"),
+        (r#"{"kind": "any", "retry": "fast"}"#, "expected an object with a `strategy` (exponential, fixed or list)"),
         (r#"{"kind": "any", "retry": {"strategy": 5}}"#, "expected one of its names"),
     ] {
         host.post_text("/v1/jobs", &[], body).expect_problem_saying(422, &[words]);

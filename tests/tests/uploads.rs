@@ -339,6 +339,11 @@ fn settings_of_a_kind_are_layered_and_checked() {
         host.put("/v1/kinds/set/settings", &settings).expect_problem_saying(422, &[word]);
     }
     host.put("/v1/kinds/nobody/settings", &json!({})).expect_problem(404);
+
+    // Less than the module begins with, as where a unit was forgotten: no job of it could run.
+    let starved = HandlerModule::serving([KindOf::any("set").settings(r#"{"memory":64}"#)]);
+    let refused = host.put_module("settings", &starved.wasm());
+    refused.expect_problem_saying(422, &["`set`", "64B", "8MiB", "unit"]);
     assert!(is_terminal(state_of(&job)));
 }
 

@@ -17,12 +17,20 @@ use proc_macro::TokenStream;
 /// Makes a function a handler of one kind; documented in `stoker_sdk`.
 #[proc_macro_attribute]
 pub fn handler(arguments: TokenStream, function: TokenStream) -> TokenStream {
-    let arguments = syn::parse_macro_input!(arguments as arguments::Arguments);
     let function = match shape::function(function.into()) {
         Ok(function) => function,
         Err(error) => return error.to_compile_error().into(),
     };
-    expansion::expand(&arguments, &function).unwrap_or_else(|error| error.to_compile_error()).into()
+    match syn::parse::<arguments::Arguments>(arguments) {
+        Ok(arguments) => {
+            expansion::expand(&arguments, &function).unwrap_or_else(|error| error.to_compile_error()).into()
+        }
+        Err(error) => {
+            // The function stays: without it the compiler would tell what it uses as unused.
+            let error = error.to_compile_error();
+            quote::quote! { #error #function }.into()
+        }
+    }
 }
 
 /// Writes a type's JSON Schema; documented in `stoker_sdk`.

@@ -11,7 +11,7 @@ pub(crate) use text::Side;
 
 /// A type with a JSON Schema (2020-12); derive it: `#[derive(stoker_sdk::JsonSchema)]`.
 ///
-/// The derive reads serde's attributes (names, tags, defaults, skipped and flattened fields, `from`, `into`, …), so that
+/// The derive reads serde's attributes (names, aliases, tags, defaults, skipped and flattened fields, `from`, `into`, …), so that
 /// the schema says what serde does, and doc comments become descriptions. `#[schemars(…)]` on a field adds what a type
 /// cannot say, written as for the `schemars` crate:
 ///

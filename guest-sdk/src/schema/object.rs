@@ -23,8 +23,10 @@ pub(super) enum Place {
 pub(super) struct Object {
     properties: String,
     required: String,
-    /// Schemas that hold for it besides.
+    /// Schemas that hold for it besides, and may name members of their own.
     also: String,
+    /// Those that only say which of the members named there may be together.
+    together: String,
     /// What any member must be that nobody names: `false` if there must be none, empty if it may be anything.
     rest: String,
 }
@@ -84,7 +86,11 @@ impl SchemaText {
 
     /// Adds what is known of the members that have names.
     fn write_members(&mut self, object: &Object) {
-        for (list, end) in [(&object.properties, '}'), (&object.required, ']'), (&object.also, ']')] {
+        let mut also = object.also.clone();
+        if !object.together.is_empty() {
+            append(&mut also, ALL_OF, &[&object.together]);
+        }
+        for (list, end) in [(&object.properties, '}'), (&object.required, ']'), (&also, ']')] {
             if !list.is_empty() {
                 self.members(list);
                 self.text.push(end);
@@ -100,6 +106,12 @@ impl SchemaText {
         if is_required {
             append(&mut self.object.required, REQUIRED, &[name]);
         }
+    }
+
+    /// Adds schemas, parted by commas, that only say which members there may be together.
+    #[doc(hidden)]
+    pub fn together(&mut self, schemas: &str) {
+        append(&mut self.object.together, "", &[schemas]);
     }
 
     /// Adds the members of a flattened field to the object.

@@ -31,6 +31,27 @@ types! {
         note: Option<String>,
     }
 
+    #[serde(deny_unknown_fields)]
+    struct Renamed {
+        #[serde(alias = "name", alias = "who")]
+        whom: String,
+        #[serde(default, alias = "count")]
+        times: u8,
+        note: Option<String>,
+    }
+
+    struct WithRenamed {
+        #[serde(flatten)]
+        renamed: RenamedOnce,
+        #[serde(flatten)]
+        flags: BTreeMap<String, bool>,
+    }
+
+    struct RenamedOnce {
+        #[serde(alias = "name")]
+        whom: String,
+    }
+
     struct WithShape {
         name: String,
         #[serde(flatten)]
@@ -155,6 +176,21 @@ types! {
     }
 }
 
+as_serde!(
+    other_names,
+    Renamed,
+    [{"whom": "a"}, {"name": "a", "times": 1}, {"who": "a", "count": 1, "note": null}],
+    [
+        {}, {"whom": "a", "name": "b"}, {"name": "a", "who": "b"}, {"whom": "a", "times": 1, "count": 1},
+        {"name": 1}, {"whom": "a", "count": "x"}, {"name": "a", "more": 1},
+    ]
+);
+as_serde!(
+    other_names_in_a_flattened_struct,
+    WithRenamed,
+    [{"whom": "a", "loud": true}, {"name": "a", "loud": true}],
+    [{"loud": true}, {"whom": "a", "name": "b"}, {"name": "a", "loud": 1}]
+);
 as_serde!(
     flattened_enums,
     WithShape,

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::Method;
+use http::{Method, Uri};
 use tokio::sync::SemaphorePermit;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -55,8 +55,14 @@ async fn not_found() -> ApiError {
 }
 
 /// A path that exists, but not with this method.
-async fn method_not_allowed(method: Method) -> ApiError {
-    ApiError::new(ProblemCode::MethodNotAllowed, format!("{method} is not possible here; see the `Allow` header"))
+async fn method_not_allowed(method: Method, uri: Uri) -> ApiError {
+    let is_module = uri.path().strip_prefix("/v1/modules/").is_some_and(|name| !name.is_empty() && !name.contains('/'));
+    let hint = if is_module && method == Method::POST {
+        "a module is uploaded with PUT: `curl -T FILE.wasm URL`"
+    } else {
+        "see the `Allow` header"
+    };
+    ApiError::new(ProblemCode::MethodNotAllowed, format!("{method} is not possible here; {hint}"))
 }
 
 /// A bug in an action: the client gets a problem document, the log gets the panic.
@@ -86,6 +92,7 @@ mod tests {
         let router = Router::new()
             .route("/jobs/{id}", get(async |JobPath(job): JobPath, _: NoParameters| job.to_string()))
             .route("/kinds/{kind}", get(async |NamePath::<KindName>(kind)| kind.to_string()))
+            .route("/v1/modules/{name}", get(async || ""))
             .route("/modules/{name}/versions/{digest}", get(async |VersionPath(_, digest)| digest.to_string()))
             .route("/panic", post(async || -> &'static str { panic!("a secret") }));
         with_fallbacks(router).layer(net())
@@ -120,6 +127,8 @@ mod tests {
             assert!(!body.contains("secret"));
         }
         assert_eq!(ask("DELETE", "/jobs/job_01ARZ3NDEKTSV4RRFFQ69G5FAV").await.1["allow"], "GET,HEAD");
+        let posted = ask("POST", "/v1/modules/greet").await;
+        assert!(posted.0 == 405 && posted.2.contains("PUT: `curl -T FILE.wasm URL`"), "{}", posted.2);
     }
 
     #[tokio::test]

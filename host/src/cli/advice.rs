@@ -2,6 +2,7 @@
 //! decides anything.
 
 use super::client::ClientError;
+use super::hints::addressed;
 use super::limited::Limited;
 use super::problem::Problem;
 use super::wire::Job;
@@ -29,7 +30,7 @@ pub(super) fn on_refused_run(problem: &Problem) -> anyhow::Error {
 
 fn advised(problem: &Problem, by: By) -> anyhow::Error {
     match of_refusal(&problem.code, by) {
-        Some(advice) => anyhow::anyhow!("{problem}\nwhat to do: {advice}"),
+        Some(advice) => anyhow::anyhow!("{problem}\nwhat to do: {}", addressed(advice)),
         None => problem.clone().into(),
     }
 }
@@ -63,6 +64,7 @@ fn of_refusal(code: &str, by: By) -> Option<&'static str> {
         }
         "body_too_large" => "strip it (`[profile.release] strip = true`), or raise `module_max` of the host",
         "payload_too_large" => "pass less, e.g. where the rest is to be found, or raise `payload_max` of the host",
+        "module_not_found" => "`stoker modules` lists what there is",
         "kind_not_found" => match by {
             By::Host => {
                 "`stoker kinds` lists what there is; `stoker deploy` brings the kinds of a module: of a handler in Rust, those \
@@ -84,9 +86,33 @@ fn of_refusal(code: &str, by: By) -> Option<&'static str> {
     })
 }
 
+/// What there is in a sandbox, for who met what is not there.
+pub(super) const CLOSED: &str =
+    "a job has no files and no network: what it needs comes in its payload, what it made goes in its output";
+
+/// How the libraries of languages tell that a file or the network is not there for a job: by the numbers that WASI gives to
+/// "permission denied", "no such file", "not permitted" and "not capable".
+const CLOSED_DOORS: [&str; 6] = [
+    "(os error 2)",
+    "(os error 44)",
+    "(os error 63)",
+    "(os error 76)",
+    "[Errno 44]",
+    "failed to find a pre-opened file descriptor",
+];
+
+/// Whether somebody wanted a file or the network, by what was said at the end.
+pub(super) fn is_closed_door(message: &str, detail: Option<&str>) -> bool {
+    CLOSED_DOORS.iter().any(|words| message.contains(words) || detail.is_some_and(|detail| detail.contains(words)))
+}
+
 /// What to do about a job that failed, or is to be tried again; by its reason. Nothing about one that goes on: what it
 /// failed of is behind it.
 pub(super) fn of_failure(job: &Job) -> Option<String> {
+    failure_advice(job).map(addressed)
+}
+
+fn failure_advice(job: &Job) -> Option<String> {
     let (id, kind) = (&job.id, &job.kind);
     let again = match job.state.as_str() {
         "retrying" => format!("; it is tried again by itself, or at once with `stoker retry {id}`"),
@@ -96,7 +122,11 @@ pub(super) fn of_failure(job: &Job) -> Option<String> {
     };
     let module = job.module.as_ref().map_or("MODULE", |module| module.name.as_str());
     let limited = |limit: Limited, less: &str| format!("{}{again}", limit.advice(job, less));
-    Some(match job.error.as_ref()?.reason.as_str() {
+    let error = job.error.as_ref()?;
+    Some(match error.reason.as_str() {
+        "handler_error" | "trap" if is_closed_door(&error.message, error.detail.as_deref()) => {
+            format!("{CLOSED}: leave that out, and deploy{again}")
+        }
         "handler_error" => {
             format!("the handler returned this: `stoker logs {id}` shows what led to it. Mend it and deploy{again}")
         }
@@ -108,6 +138,10 @@ pub(super) fn of_failure(job: &Job) -> Option<String> {
         "memory_exceeded" => limited(Limited::Memory, "use less"),
         "stack_overflow" => format!("it recurses too deeply: use a loop, or recurse less, and deploy{again}"),
         "output_too_large" => limited(Limited::Output, "return less"),
+        "invalid_output" if error.message.contains("`stdout`") => format!(
+            "it is a plain command that prints no JSON: `stoker kinds {kind} --set stdout=text` takes what it prints as a text \
+             (`stdout = \"text\"` in the [settings] of handler.toml for every deploy){again}"
+        ),
         "invalid_output" => {
             format!("the handler returned what its own output type does not allow: mend it and deploy{again}")
         }
@@ -129,6 +163,10 @@ pub(super) fn of_failure(job: &Job) -> Option<String> {
 
 /// What to do about a job that waits; by its reason. Nothing where waiting is all there is to do.
 pub(super) fn of_waiting(job: &Job) -> Option<String> {
+    waiting_advice(job).map(addressed)
+}
+
+fn waiting_advice(job: &Job) -> Option<String> {
     let kind = &job.kind;
     let advice = match job.waiting.as_ref()?.reason.as_str() {
         "no_handler" => format!(
@@ -187,6 +225,29 @@ mod tests {
             let advice = of_failure(&serde_json::from_str(&json).unwrap());
             assert_eq!(advice.is_some(), said.is_some(), "{state}: {advice:?}");
             assert!(said.is_none_or(|said| advice.is_some_and(|advice| advice.ends_with(said))), "{state}");
+        }
+    }
+
+    #[test]
+    fn advice_follows_what_was_said() {
+        let told = |reason: &str, message: &str| {
+            let job = serde_json::json!({"id": "job_01", "kind": "cat", "state": "failed",
+                "error": {"reason": reason, "message": message}});
+            of_failure(&serde_json::from_value(job).unwrap()).unwrap()
+        };
+        for (reason, message, said) in [
+            (
+                "invalid_output",
+                "the output is not JSON (x); set `stdout` to `text`",
+                "`stoker kinds cat --set stdout=text`",
+            ),
+            ("invalid_output", "the output breaks the kind's output schema: x", "its own output type"),
+            ("handler_error", "Permission denied (os error 2)", "no network"),
+            ("trap", "panicked at x: No such file or directory (os error 44)", "no files"),
+            ("handler_error", "the address is wrong", "the handler returned this"),
+        ] {
+            let told = told(reason, message);
+            assert!(told.contains(said) && told.contains("`stoker retry job_01`"), "{message}: {told}");
         }
     }
 

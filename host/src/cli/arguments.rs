@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::{FromArgMatches, Parser, Subcommand};
 
 use super::{
-    backup, cancel, completions, deploy, dev, doctor, enqueue, help, job, jobs, kinds, logs, modules, new, retry,
-    rollback, serve, terminal,
+    backup, cancel, completions, deploy, dev, doctor, enqueue, help, hints, job, jobs, kinds, logs, modules, new,
+    retry, rollback, serve, terminal,
 };
 
 /// Runs background jobs as sandboxed WebAssembly.
@@ -40,7 +40,10 @@ enum Command {
 
 /// The command line of this process; one that can't be understood, or asks for help, ends it.
 pub fn parse() -> Cli {
-    let matches = help::command().get_matches();
+    let words: Vec<_> = std::env::args_os().collect();
+    let parsed = help::command().try_get_matches_from(&words);
+    let matches = parsed.unwrap_or_else(|error| enqueue::say_how_to_wait(error, &words).exit());
+    hints::learn(&matches);
     Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
@@ -133,6 +136,9 @@ mod tests {
             ("enqueue hello {} --wait=30", true),
             ("enqueue hello --wait {}", true),
             ("enqueue hello {} --delay 5m --queue slow --priority 9 --tag a --tag b --idempotency-key k", true),
+            ("enqueue hello {} --timeout 2s --fuel 7 --memory 64MiB --max-attempts 1", true),
+            ("enqueue hello {} --memory lots", false),
+            ("enqueue hello {} --max-attempts 0", false),
             ("enqueue hello {} --priority 10", false),
             ("enqueue hello {} --delay soon", false),
             ("enqueue .hidden {}", false),

@@ -11,7 +11,7 @@ use crate::job::JobId;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   stoker cancel job_01ARZ3NDEKTSV4RRFFQ69G5FAV
-  stoker jobs --state scheduled --json | jq -r '.items[].id' | xargs stoker cancel")]
+  stoker jobs --state scheduled --limit 1000 --quiet | xargs -r stoker cancel")]
 pub(super) struct Arguments {
     /// The jobs, one or more
     #[arg(required = true, value_name = "ID")]

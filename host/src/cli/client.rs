@@ -157,6 +157,13 @@ impl Connection {
             Some("https") => return Err(refuse("this client speaks plain http; put a TLS tunnel in between")),
             _ => return Err(refuse("write e.g. http://127.0.0.1:7700")),
         }
+        if uri.path() != "/" || uri.query().is_some() {
+            let rest = uri.path_and_query().map_or_else(String::new, ToString::to_string);
+            return Err(refuse(&format!(
+                "it has no path; leave out `{rest}`, and write e.g. {}",
+                url.strip_suffix(rest.as_str()).unwrap_or(URL_DEFAULT)
+            )));
+        }
         let host = uri.host().ok_or_else(|| refuse("it names no host"))?;
         let loopback = host == "localhost"
             || host.trim_matches(['[', ']']).parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
@@ -202,6 +209,11 @@ impl Client {
     /// `GET path`.
     pub(super) fn get(&self, path: &str) -> Call<'_> {
         self.call(Method::GET, path)
+    }
+
+    /// That a host is there and takes the key, before something is done that takes long.
+    pub(super) fn see(&self) -> Result<(), ClientError> {
+        self.get("/v1/modules").query("limit", Some("1")).send().map(drop)
     }
 
     /// A list that comes in pages of at most `limit`, as one page; what is past `pages_max` of them is left for its cursor.
@@ -508,9 +520,11 @@ mod tests {
 
     #[test]
     fn addresses_that_can_not_work_are_refused_at_once() {
-        for url in ["127.0.0.1:7700", "https://jobs.example", "ftp://x", "", "http://", "not a url"] {
+        for url in ["127.0.0.1:7700", "https://jobs.example", "ftp://x", "http://h:1?a=b", "", "http://", "not a url"] {
             assert!(matches!(Connection::for_test(url).client(), Err(ClientError::Address { .. })), "{url}");
         }
+        let refused = Connection::for_test("http://127.0.0.1:1/v1").client().unwrap_err().to_string();
+        assert!(refused.contains("leave out `/v1`, and write e.g. http://127.0.0.1:1"), "{refused}");
         assert_eq!(Connection::for_test("http://127.0.0.1:1/").client().unwrap().url, "http://127.0.0.1:1");
     }
 }

@@ -1,19 +1,23 @@
 //! `stoker enqueue`: put a job in the queue, and wait for its end if asked.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::advice;
 use super::client::{Answer, Client, ClientError, Connection};
+use super::hints::addressed;
 use super::payload::{self, Given};
 use super::quantities;
 use super::terminal::{self, Colours, Tone, line};
 use super::wire::Job;
-use crate::job::{KindName, QueueName, Span};
+use crate::job::kind::MAX_ATTEMPTS_LIMIT;
+use crate::job::{ByteSize, KindName, QueueName, Span};
 
 /// The host is asked to hold its answer for at most so long, seconds: the most it will.
 const WAIT_SECONDS_MAX: u64 = 60;
@@ -28,6 +32,7 @@ const FAILED_LOOKS_MAX: u32 = 240;
   stoker enqueue hello '{\"name\":\"Ada\"}' --wait
   stoker enqueue thumbnail @request.json --tag import --delay 5m
   ID=$(stoker enqueue hello '{\"name\":\"Ada\"}' --quiet); stoker logs -f $ID
+  stoker enqueue thumbnail @request.json --timeout 2m --memory 256MiB --max-attempts 3
   cat page.md | stoker enqueue pulldown-cmark --text - --wait --raw > page.html")]
 pub(super) struct Arguments {
     /// What to run
@@ -37,8 +42,8 @@ pub(super) struct Arguments {
     /// The payload is plain text, to be sent as one JSON string
     #[arg(long, requires = "payload")]
     text: bool,
-    /// Wait for the job's end, at most so many seconds if given, and print its output; the exit code is 0 only if it
-    /// succeeded
+    /// Wait for the job's end, at most so many seconds if given (`--wait=5`), and print its output; the exit code is 0 only
+    /// if it succeeded
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "0", value_name = "SECONDS")]
     wait: Option<u64>,
     /// With --wait: print an output that is a string as it is, without quotes
@@ -56,6 +61,18 @@ pub(super) struct Arguments {
     /// 0 to 9, lower first [default: its kind's]
     #[arg(long, value_parser = clap::value_parser!(u8).range(0..=9))]
     priority: Option<u8>,
+    /// Attempts in all [default: its kind's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_ATTEMPTS_LIMIT)))]
+    max_attempts: Option<u32>,
+    /// Wall time of an attempt [default: its kind's]
+    #[arg(long, value_name = "DURATION")]
+    timeout: Option<Span>,
+    /// Units of fuel of an attempt [default: its kind's]
+    #[arg(long, value_name = "UNITS")]
+    fuel: Option<u64>,
+    /// Memory of an attempt [default: its kind's]
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<ByteSize>,
     /// A label to find it again; repeat for more
     #[arg(long = "tag", value_name = "TAG")]
     tags: Vec<String>,
@@ -77,6 +94,14 @@ struct Request<'a> {
     priority: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     delay: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_attempts: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fuel: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory: Option<u64>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     tags: &'a [String],
 }
@@ -114,6 +139,10 @@ fn body(arguments: &Arguments) -> anyhow::Result<Vec<u8>> {
         queue: arguments.queue.as_ref(),
         priority: arguments.priority,
         delay: arguments.delay.map(Span::as_ms),
+        max_attempts: arguments.max_attempts,
+        timeout: arguments.timeout.map(Span::as_ms),
+        fuel: arguments.fuel,
+        memory: arguments.memory.map(|memory| memory.0),
         tags: &arguments.tags,
     })?)
 }
@@ -193,13 +222,29 @@ fn cost(job: &Job) -> String {
 fn unsuccessful(job: &Job) -> String {
     let id = line(&job.id);
     if !job.is_terminal() {
-        return format!("{id} is still {}; see `stoker job {id}`", line(&job.state));
+        let look = addressed(format!("see `stoker job {id}`"));
+        return format!("{id} is still {}; {look}", line(&job.state));
     }
     let why = job
         .error
         .as_ref()
         .map_or_else(String::new, |error| format!(": {}: {}", line(&error.reason), line(&error.message)));
-    format!("{id} {}{why}\nsee `stoker job {id}` and `stoker logs {id}`", line(&job.state))
+    let look = addressed(format!("see `stoker job {id}` and `stoker logs {id}`"));
+    format!("{id} {}{why}\n{look}", line(&job.state))
+}
+
+/// An error of the command line with how to wait so many seconds, where somebody wrote `--wait 5`: what stands after a
+/// space is the payload.
+pub(super) fn say_how_to_wait(mut error: clap::Error, words: &[OsString]) -> clap::Error {
+    let seconds = words.windows(2).find_map(|pair| {
+        let seconds = pair.get(1)?.to_str()?;
+        (pair.first()? == "--wait" && seconds.parse::<u64>().is_ok()).then_some(seconds)
+    });
+    if let (ErrorKind::UnknownArgument, Some(seconds)) = (error.kind(), seconds) {
+        let tip = format!("to wait at most {seconds} seconds, write '--wait={seconds}' (with '=')");
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
+    error
 }
 
 #[cfg(test)]
@@ -233,12 +278,30 @@ mod tests {
             (vec!["hello", &file], r#"{"kind":"hello","payload":{"a": [1.50, 2]}}"#),
             (vec!["md", "--text", "# \"Hi\""], r##"{"kind":"md","payload":"# \"Hi\""}"##),
             (
+                vec!["hello", "--max-attempts", "2", "--timeout", "2s", "--fuel", "7", "--memory", "64MiB"],
+                r#"{"kind":"hello","payload":{},"max_attempts":2,"timeout":2000,"fuel":7,"memory":67108864}"#,
+            ),
+            (
                 vec!["hello", "1", "--delay", "1m30s", "--queue", "q", "--priority", "0", "--tag", "a", "--tag", "b"],
                 r#"{"kind":"hello","payload":1,"queue":"q","priority":0,"delay":90000,"tags":["a","b"]}"#,
             ),
         ] {
             assert_eq!(body_of(&line).unwrap(), expected, "{line:?}");
         }
+    }
+
+    #[test]
+    fn seconds_after_a_space_are_told_where_they_belong() {
+        let said = |words: &[&str]| {
+            let words: Vec<OsString> =
+                std::iter::once("enqueue").chain(words.iter().copied()).map(Into::into).collect();
+            say_how_to_wait(Line::try_parse_from(&words).unwrap_err(), &words).to_string()
+        };
+        for words in [["hello", "{}", "--wait", "5"], ["hello", "--wait", "5", "{}"]] {
+            let said = said(&words);
+            assert!(said.contains("write '--wait=5'"), "{said}");
+        }
+        assert!(!said(&["hello", "{}", "--wait", "more"]).contains("--wait=more"));
     }
 
     #[test]

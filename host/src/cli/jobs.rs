@@ -26,7 +26,7 @@ const PAGES_MAX: usize = 1_000;
   stoker jobs --state failed
   stoker jobs --unfinished --kind email.send
   stoker jobs --since 10m --module mail
-  stoker retry $(stoker jobs --state failed --kind email.send --quiet)
+  stoker jobs --state failed --kind email.send --limit 1000 --quiet | xargs -r stoker retry
   stoker jobs --kind email.send --tag import --limit 100 --json")]
 pub(super) struct Arguments {
     /// Only in this state: scheduled, blocked, ready, running, retrying, succeeded, failed or cancelled

@@ -8,6 +8,7 @@ use http::Method;
 use serde_json::{Map, Value};
 
 use super::client::{Answer, Client, ClientError, Connection, segment};
+use super::hints::addressed;
 use super::table::table;
 use super::terminal::{self, Colours, Tone, json, line};
 use super::wire::Kind;
@@ -61,7 +62,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     let path = format!("/v1/kinds/{}", segment(kind));
     let mut answer = client.get(&path).send()?;
-    if !arguments.set.is_empty() || !arguments.unset.is_empty() {
+    let changes = !arguments.set.is_empty() || !arguments.unset.is_empty();
+    if changes {
         let current: Kind = answer.parse()?;
         let changes = patch(&current.operator_settings, &arguments.set, &arguments.unset)?;
         let body = Value::Object(changes).to_string().into_bytes();
@@ -70,6 +72,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     if arguments.connection.json {
         answer.print()?;
+    } else if changes {
+        // Who sets something knows what a payload looks like.
+        terminal::print(&settings_table(&answer.parse()?, Colours::of_stdout()))?;
     } else {
         terminal::print(&page(&answer.parse()?, Colours::of_stdout()))?;
     }
@@ -117,7 +122,7 @@ fn list(client: &Client, as_json: bool) -> anyhow::Result<()> {
     let mut kinds: Vec<Kind> =
         read.collect::<Result<_, _>>().context("the host's list of kinds can't be understood")?;
     if kinds.is_empty() {
-        terminal::remark("there are no kinds yet; `stoker deploy FILE` uploads a module that serves some");
+        terminal::remark(&addressed("there are no kinds yet; `stoker deploy FILE` uploads a module that serves some"));
         return Ok(());
     }
     for kind in kinds.iter_mut().take(KINDS_DETAILED_MAX) {
@@ -167,23 +172,13 @@ fn page(kind: &Kind, colours: Colours) -> String {
             format!("  served by module {} {}", line(&module.name), line(digest))
         }
         None => format!(
-            "  {}: its jobs wait as no_handler; `stoker deploy` or `stoker rollback` a module that does",
-            colours.paint(Tone::Bad, "nobody serves it")
+            "  {}: its jobs wait as no_handler; {}",
+            colours.paint(Tone::Bad, "nobody serves it"),
+            addressed("`stoker deploy` or `stoker rollback` a module that does")
         ),
     });
     rows.push(String::new());
-    let settings: Vec<[String; 3]> = kind
-        .settings
-        .iter()
-        .map(|(name, value)| {
-            let from = kind.settings_from.get(name).map(shown).unwrap_or_default();
-            [name.clone(), with_size(name, value), from]
-        })
-        .collect();
-    let from_operator = |row: usize| settings.get(row).is_some_and(|setting| setting[2] == "operator");
-    rows.push(table(["SETTING", "VALUE", "FROM"], &settings, colours, |row, _| {
-        from_operator(row).then_some(Tone::Notable)
-    }));
+    rows.push(settings_table(kind, colours));
     for (name, schema) in [("Payload", &kind.input_schema), ("Output", &kind.output_schema)] {
         rows.push(String::new());
         rows.push(colours.paint(Tone::Strong, name));
@@ -195,6 +190,20 @@ fn page(kind: &Kind, colours: Colours) -> String {
         rows.extend(json(&text).lines().map(|line| format!("  {line}")));
     }
     rows.join("\n")
+}
+
+/// What is in force, and who says so.
+fn settings_table(kind: &Kind, colours: Colours) -> String {
+    let settings: Vec<[String; 3]> = kind
+        .settings
+        .iter()
+        .map(|(name, value)| {
+            let from = kind.settings_from.get(name).map(shown).unwrap_or_default();
+            [name.clone(), with_size(name, value), from]
+        })
+        .collect();
+    let from_operator = |row: usize| settings.get(row).is_some_and(|setting| setting[2] == "operator");
+    table(["SETTING", "VALUE", "FROM"], &settings, colours, |row, _| from_operator(row).then_some(Tone::Notable))
 }
 
 /// Text without its quotes, anything else as JSON.
@@ -255,6 +264,8 @@ mod tests {
             "operator_settings": {"timeout": "2m"}}))
         .unwrap();
         insta::assert_snapshot!(page(&kind, Colours::Off));
+        let settings = settings_table(&kind, Colours::Off);
+        assert!(page(&kind, Colours::Off).contains(&settings) && !settings.contains("Payload"), "{settings}");
         insta::assert_snapshot!(kinds_table(&[kind], Colours::Off));
     }
 }

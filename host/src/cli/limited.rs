@@ -4,8 +4,10 @@
 use super::wire::{Job, JobLimit};
 use crate::job::{ByteSize, Limits, Span};
 
-/// So many times the value in force is proposed for a kind: enough to help, little enough to notice what grows.
+/// So many times the value in force is proposed for a kind: enough to help, little enough to notice what grows …
 const FACTOR: u64 = 2;
+/// … of fuel, of which nobody knows how much a piece of work takes.
+const FUEL_FACTOR: u64 = 10;
 /// … and for a single run, which is to show how much it takes.
 const RUN_FACTOR: u64 = 10;
 
@@ -42,7 +44,7 @@ impl Limited {
                 "raise `{setting}` above what `stoker kinds {kind}` shows (`--set {setting}=…`), or {less}"
             );
         };
-        match higher(value, ceiling, FACTOR) {
+        match self.proposed(value, ceiling) {
             None => format!(
                 "it had the most this host gives, {setting} {}: {less}, or raise `{setting}_max` of the host and then the \
                  kind's `{setting}`",
@@ -80,6 +82,17 @@ impl Limited {
                 format!("to let it pass here: --settings '{{\"{setting}\":{}}}'", self.json(more))
             }
         }
+    }
+
+    /// For a kind or a job; nothing where the ceiling is reached. Below what there is by default, that: whoever had less
+    /// chose it too small.
+    fn proposed(self, value: u64, ceiling: u64) -> Option<u64> {
+        let default = self.of(&Limits::default());
+        let factor = if self == Limited::Fuel { FUEL_FACTOR } else { FACTOR };
+        if value < default && value < ceiling {
+            return Some(default.min(ceiling));
+        }
+        higher(value, ceiling, factor)
     }
 
     /// In the unit of the limit: ms, bytes, or none.
@@ -137,15 +150,17 @@ mod tests {
     #[test]
     fn what_is_proposed_is_more_and_within_the_ceiling() {
         for (value, ceiling, expected) in [
-            (1, 10, Some(2)),
-            (5, 10, Some(10)),
-            (7, 10, Some(10)),
+            (1, 10, Some(10)),
             (10, 10, None),
             (12, 10, None),
-            (0, 10, Some(1)),
+            (0, 10, Some(10)),
+            (64, 1 << 30, Some(128 << 20)),
+            (128 << 20, 1 << 30, Some(256 << 20)),
+            (768 << 20, 1 << 30, Some(1 << 30)),
             (u64::MAX - 1, u64::MAX, Some(u64::MAX)),
         ] {
-            assert_eq!(higher(value, ceiling, FACTOR), expected, "{value} of {ceiling}");
+            let more = Limited::Memory.proposed(value, ceiling);
+            assert_eq!(more, expected, "{value} of {ceiling}");
         }
     }
 
@@ -157,7 +172,7 @@ mod tests {
                 json!("5s"),
                 "module",
                 json!("1h"),
-                "raise it from 5s (`stoker kinds greet --set timeout=10s`), or LESS",
+                "raise it from 5s (`stoker kinds greet --set timeout=30s`), or LESS",
             ),
             (Limited::Timeout, json!("45m"), "operator", json!("1h"), "timeout=1h`"),
             (
@@ -172,11 +187,11 @@ mod tests {
                 json!("1s"),
                 "job",
                 json!("1h"),
-                "the job itself asks for timeout 1s, whatever its kind has: enqueue it anew with more, e.g. \"timeout\": \"2s\", or LESS",
+                "the job itself asks for timeout 1s, whatever its kind has: enqueue it anew with more, e.g. \"timeout\": \"30s\", or LESS",
             ),
-            (Limited::Fuel, json!(10_000_000_000_u64), "host", json!(1_000_000_000_000_u64), "fuel=20000000000`"),
+            (Limited::Fuel, json!(10_000_000_000_u64), "host", json!(1_000_000_000_000_u64), "fuel=100000000000`"),
             (Limited::Fuel, json!(90_000_000_000_u64), "host", json!(100_000_000_000_u64), "fuel=100000000000`"),
-            (Limited::Fuel, json!(7), "job", json!(100), "\"fuel\": 14, "),
+            (Limited::Fuel, json!(7), "job", json!(100), "\"fuel\": 100, "),
             (
                 Limited::Memory,
                 json!(512 << 20),

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::client::{Client, ClientError, Connection};
+use super::hints::addressed;
 use super::logs_follow::follow;
 use super::terminal::{self, Colours, Tone, line};
 use super::wire::{AttemptLog, Execution, Job, LogLine, Page};
@@ -91,7 +92,10 @@ fn see_attempt(client: &Client, id: JobId, asked: u32) -> anyhow::Result<()> {
     known.dedup();
     match known.as_slice() {
         known if known.contains(&asked) => Ok(()),
-        [] => bail!("there is no attempt {asked} of {id}: it has not run yet; `stoker job {id}` says why"),
+        [] => {
+            let why = addressed(format!("`stoker job {id}` says why"));
+            bail!("there is no attempt {asked} of {id}: it has not run yet; {why}")
+        }
         [only] => bail!("there is no attempt {asked} of {id}, only {only}"),
         [first, .., last] => bail!("there is no attempt {asked} of {id}; what is known of it are {first} to {last}"),
     }

@@ -18,6 +18,7 @@ mod environment;
 #[allow(clippy::unwrap_used)]
 mod fake_host;
 mod help;
+mod hints;
 mod job;
 mod job_view;
 mod jobs;

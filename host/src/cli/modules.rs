@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use serde_json::value::RawValue;
 
+use super::advice;
 use super::client::{Client, ClientError, Connection};
+use super::hints::addressed;
 use super::quantities;
 use super::table::table;
 use super::terminal::{self, Colours, Tone};
@@ -33,7 +35,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let client = arguments.connection.client()?;
     let page = match &arguments.module {
-        Some(module) => versions(&client, module)?,
+        Some(module) => versions(&client, module).map_err(|error| advice::on_refusal(error.into()))?,
         None => modules(&client)?,
     };
     if arguments.connection.json {
@@ -43,11 +45,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let found = parsed(&page)?;
     let colours = Colours::of_stdout();
     if found.is_empty() {
-        terminal::remark("there are no modules yet; `stoker deploy FILE` uploads one");
+        terminal::remark(&addressed("there are no modules yet; `stoker deploy FILE` uploads one"));
     } else if let Some(module) = &arguments.module {
         terminal::print(&versions_table(&found, colours))?;
         if found.len() > 1 {
-            terminal::remark(&format!("`stoker rollback {module} [DIGEST]` makes another one active"));
+            terminal::remark(&addressed(format!("`stoker rollback {module} [DIGEST]` makes another one active")));
         }
     } else {
         terminal::print(&modules_table(&found, colours))?;

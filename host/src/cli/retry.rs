@@ -11,7 +11,7 @@ use crate::job::JobId;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   stoker retry job_01ARZ3NDEKTSV4RRFFQ69G5FAV
-  stoker jobs --state failed --json | jq -r '.items[].id' | xargs stoker retry")]
+  stoker jobs --state failed --limit 1000 --quiet | xargs -r stoker retry")]
 pub(super) struct Arguments {
     /// The jobs, one or more
     #[arg(required = true, value_name = "ID")]

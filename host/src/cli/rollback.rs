@@ -11,17 +11,20 @@ use crate::job::ModuleName;
 
 /// Make the version active again that was so before, or another one
 ///
+/// Without a digest that is the version which was active last among those uploaded before the active one, so that a second
+/// rollback goes back one more and never to what was just left. To go forward again, name the digest.
+///
 /// Jobs that wait and those that are retried run on it from then on; running attempts end on the version they began with.
 /// As with `deploy`, a version that would break jobs that wait is not activated unless --force is given.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  stoker rollback greet
+  stoker rollback greet          # once more: one further back
   stoker rollback greet sha256:4f1c
   stoker modules greet           # which versions there are")]
 pub(super) struct Arguments {
     /// The module
     module: ModuleName,
-    /// The version, by its digest or the beginning of it [default: the one that was active before]
+    /// The version, by its digest or the beginning of it [default: an older one, active last before]
     digest: Option<String>,
     /// Activate it although it breaks jobs that wait
     #[arg(long)]
@@ -33,7 +36,8 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let client = arguments.connection.client()?;
     let module = &arguments.module;
-    let versions = parsed(&versions(&client, module)?)?;
+    let listed = versions(&client, module).map_err(|error| advice::on_refusal(error.into()))?;
+    let versions = parsed(&listed)?;
     let chosen = choose(&versions, module, arguments.digest.as_deref())?;
     let digest = chosen.digest.to_string();
     let activation = activate_checked(&client, module, chosen.digest, arguments.force);
@@ -58,8 +62,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if activated {
         return Ok(ExitCode::SUCCESS);
     }
-    let active = short(changes.active.as_deref().unwrap_or_default());
-    let broken = broken_jobs(&changes, Step::Rollback(module.as_str(), active), Colours::of_stderr());
+    let broken = broken_jobs(&changes, Step::Rollback(module.as_str()), Colours::of_stderr());
     terminal::remark(&format!(
         "error: {module} was not rolled back to {}: jobs that wait would break\n{broken}",
         short(&digest)

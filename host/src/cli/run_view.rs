@@ -8,7 +8,7 @@ use super::limited::Limited;
 use super::quantities::{bytes, count, micros};
 use super::terminal::{Colours, Tone, line};
 use crate::job::{CompiledFrom, FailureReason, GuestType, JobState, LogLevel, Span};
-use crate::trial::{GivenUp, Report};
+use crate::trial::{GivenUp, Report, ReportedFailure};
 
 /// All of it but the output and the first `told` lines of the log. `file`: where limits were read from.
 pub(super) fn render(report: &Report, told: usize, file: Option<&Path>, colours: Colours) -> String {
@@ -22,7 +22,7 @@ pub(super) fn render(report: &Report, told: usize, file: Option<&Path>, colours:
         rows.extend(
             error.detail.iter().flat_map(|detail| detail.lines()).map(|detail| format!("  │ {}", line(detail))),
         );
-        rows.extend(advice(error.reason, report).map(|advice| format!("  {advice}")));
+        rows.extend(advice(error, report).map(|advice| format!("  {advice}")));
     }
     rows.extend(follows(report).map(|follows| format!("  {follows}")));
     rows.extend(progress(report).map(|progress| format!("  {progress}")));
@@ -61,8 +61,13 @@ fn ended(report: &Report, colours: Colours) -> String {
 }
 
 /// What to try here, beside what the message says.
-fn advice(reason: FailureReason, report: &Report) -> Option<String> {
-    let limit = match reason {
+fn advice(error: &ReportedFailure, report: &Report) -> Option<String> {
+    let limit = match error.reason {
+        FailureReason::HandlerError | FailureReason::Trap
+            if super::advice::is_closed_door(&error.message, error.detail.as_deref()) =>
+        {
+            return Some(super::advice::CLOSED.to_owned());
+        }
         FailureReason::FuelExhausted => Limited::Fuel,
         FailureReason::Timeout => Limited::Timeout,
         FailureReason::MemoryExceeded => Limited::Memory,

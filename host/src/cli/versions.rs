@@ -1,11 +1,12 @@
-//! A module's versions, all of them, and the one that words stand for: a digest's beginning, or "the one before".
+//! A module's versions, all of them, and the one that words stand for: a digest's beginning, or the one to go back to.
 
 use anyhow::{Context, bail};
 use serde_json::value::RawValue;
 
 use super::client::{Client, ClientError, segment};
+use super::hints::addressed;
 use super::wire::{Deployed, Page};
-use crate::job::ModuleName;
+use crate::job::{Digest, ModuleName};
 
 /// Versions listed at once.
 const PAGE_VERSIONS_MAX: usize = 500;
@@ -27,23 +28,50 @@ pub(super) fn parsed(page: &Page<Box<RawValue>>) -> anyhow::Result<Vec<Deployed>
     read.collect::<Result<_, _>>().context("the host's list of versions can't be understood")
 }
 
+/// The one that is active now, if one is.
+pub(super) fn active(client: &Client, module: &ModuleName) -> Result<Option<Digest>, ClientError> {
+    match client.get(&format!("/v1/modules/{}", segment(module))).send() {
+        Ok(answer) => {
+            Ok(Some(answer.parse::<Deployed>()?).filter(|version| version.active).map(|version| version.digest))
+        }
+        Err(ClientError::Problem(problem)) if problem.code == "module_not_found" => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// A digest, cut.
 pub(super) fn short(digest: &str) -> &str {
     digest.get(..DIGEST_CHARS).unwrap_or(digest)
 }
 
-/// The version to go back to: that with this digest (or beginning of one), or the one that was active before.
+/// The version to go back to: that with this digest (or beginning of one), or the one that was active before. When it was
+/// last active is all that is known of a version: after a rollback, the latest is the one that was left. So only those
+/// count that were uploaded before the active one.
 pub(super) fn choose<'v>(
     versions: &'v [Deployed],
     module: &ModuleName,
     digest: Option<&str>,
 ) -> anyhow::Result<&'v Deployed> {
-    let list = format!("`stoker modules {module}` lists its versions");
+    let list = addressed(format!("`stoker modules {module}` lists its versions"));
     let Some(digest) = digest else {
-        let before = versions.iter().filter(|version| !version.active && version.activated_at.is_some());
-        return before
-            .max_by(|one, other| one.activated_at.cmp(&other.activated_at))
-            .with_context(|| format!("no other version of `{module}` was ever active; {list}"));
+        let last_active = |among: &'v [Deployed]| {
+            let before = among.iter().filter(|version| !version.active && version.activated_at.is_some());
+            before.max_by(|one, other| one.activated_at.cmp(&other.activated_at))
+        };
+        // Newest first.
+        let older = versions.iter().position(|version| version.active).and_then(|active| versions.get(active..));
+        let chosen = last_active(older.unwrap_or(versions));
+        return chosen.with_context(|| match last_active(versions) {
+            None => format!("no other version of `{module}` was ever active; {list}"),
+            Some(newer) => {
+                let digest = newer.digest.to_string();
+                let forward = addressed(format!("`stoker rollback {module} {}`", short(&digest)));
+                format!(
+                    "no version of `{module}` from before the active one was ever active; {forward} goes to a newer one, \
+                     {list}"
+                )
+            }
+        });
     };
     let beginning = digest.strip_prefix("sha256:").unwrap_or(digest);
     if beginning.len() < BEGINNING_CHARS_MIN {
@@ -73,6 +101,28 @@ mod tests {
         let json = serde_json::json!({"name": "m", "digest": format!("sha256:{digest:0<64}"), "activated_at": activated_at,
             "active": active});
         serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn going_back_twice_goes_two_back() {
+        let module: ModuleName = "m".parse().unwrap();
+        // The active one, and when each was active last; newest first.
+        let chosen = |active: &str, at: [u32; 4]| {
+            let all = ["dddd", "cccc", "bbbb", "aaaa"].iter().zip(at);
+            let all: Vec<Deployed> = all
+                .map(|(digest, at)| {
+                    let at = format!("2026-11-21T09:00:0{at}.000Z");
+                    version(digest, (!at.contains(":00.")).then_some(at.as_str()), *digest == active)
+                })
+                .collect();
+            choose(&all, &module, None).map(|version| version.digest.to_string()[7..11].to_owned())
+        };
+        assert_eq!(chosen("cccc", [0, 3, 2, 1]).unwrap(), "bbbb");
+        assert_eq!(chosen("bbbb", [0, 3, 4, 1]).unwrap(), "aaaa");
+        let last = chosen("aaaa", [0, 3, 4, 5]).unwrap_err().to_string();
+        assert!(last.contains("`stoker rollback m sha256:bbbb00000000` goes to a newer one"), "{last}");
+        // A new one after that: back to what was active, not to what was left before.
+        assert_eq!(chosen("dddd", [6, 3, 4, 5]).unwrap(), "aaaa");
     }
 
     #[test]

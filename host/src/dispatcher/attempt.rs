@@ -9,7 +9,7 @@ use crate::job::{
 };
 use crate::modules::Validators;
 use crate::sandbox::{Execution, Invocation, Sandbox, SandboxError};
-use crate::schema::{SharedSchema, Verdict};
+use crate::schema::{SharedSchema, Verdict, Violation};
 use crate::store::{ClaimedJob, Finish, ModuleVersionId, Next};
 
 use super::feed::FeedItem;
@@ -203,13 +203,18 @@ async fn check_payload(job: &ClaimedJob, schema: Option<&SharedSchema>) -> Resul
         Verdict::Valid => return Ok(()),
         Verdict::Unfinished(exhausted) => format!("the payload {}", exhausted.sentence()),
         Verdict::Invalid(violations) => {
-            let lines: Vec<String> = violations.iter().map(|v| format!("{}: {}", v.pointer, v.message)).collect();
+            let lines: Vec<String> = violations.iter().map(violation_line).collect();
             lines.join("\n")
         }
     };
     let message = "the module changed since the job was enqueued and its new schema refuses the payload; \
                    activate a version that accepts it, or enqueue the job anew";
     Err(Failure::new(FailureReason::InvalidPayload, message).with_detail(detail))
+}
+
+fn violation_line(violation: &Violation) -> String {
+    let Violation { pointer, message, general: _ } = violation;
+    format!("{}: {message}", if pointer.is_empty() { "(the whole payload)" } else { pointer })
 }
 
 /// Schema errors shown in a failure's detail.

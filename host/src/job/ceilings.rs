@@ -8,21 +8,30 @@ use super::size::ByteSize;
 
 /// Adds what is asked beyond the ceilings to `errors`.
 pub fn check(request: &LimitRequest, ceilings: &Limits, errors: &mut Vec<FieldError>) {
+    errors.extend(passed(request, ceilings).into_iter().map(|(name, ceiling)| {
+        FieldError::new(format!("/{name}"), format!("must be at most {ceiling}, the host's ceiling"))
+    }));
+}
+
+/// The settings that ask for more than their ceilings, each with that, as people write it.
+pub fn passed(request: &LimitRequest, ceilings: &Limits) -> Vec<(&'static str, String)> {
     let LimitRequest { fuel, timeout_ms, memory_bytes, output_bytes, log_bytes, host_calls } = *request;
     let number = |ceiling: u64| ceiling.to_string();
     let size = |ceiling: u64| ByteSize(ceiling).to_string();
     let duration = |ceiling: u64| Span::from_ms(ceiling).to_string();
-    let mut at_most = |pointer: &str, asked: Option<u64>, ceiling: u64, shown: &dyn Fn(u64) -> String| {
+    let mut passed = Vec::new();
+    let mut at_most = |name: &'static str, asked: Option<u64>, ceiling: u64, shown: &dyn Fn(u64) -> String| {
         if asked.is_some_and(|asked| asked > ceiling) {
-            errors.push(FieldError::new(pointer, format!("must be at most {}, the host's ceiling", shown(ceiling))));
+            passed.push((name, shown(ceiling)));
         }
     };
-    at_most("/fuel", fuel, ceilings.fuel, &number);
-    at_most("/timeout", timeout_ms, Span(ceilings.timeout).as_ms(), &duration);
-    at_most("/memory", memory_bytes, ceilings.memory_bytes, &size);
-    at_most("/output", output_bytes, ceilings.output_bytes, &size);
-    at_most("/logs", log_bytes, ceilings.log_bytes, &size);
-    at_most("/host_calls", host_calls, ceilings.host_calls, &number);
+    at_most("fuel", fuel, ceilings.fuel, &number);
+    at_most("timeout", timeout_ms, Span(ceilings.timeout).as_ms(), &duration);
+    at_most("memory", memory_bytes, ceilings.memory_bytes, &size);
+    at_most("output", output_bytes, ceilings.output_bytes, &size);
+    at_most("logs", log_bytes, ceilings.log_bytes, &size);
+    at_most("host_calls", host_calls, ceilings.host_calls, &number);
+    passed
 }
 
 #[cfg(test)]

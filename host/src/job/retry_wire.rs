@@ -57,7 +57,7 @@ impl<'de> Deserialize<'de> for RetryWire {
             type Value = RetryWire;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object with a `strategy`")
+                f.write_str("an object with a `strategy` (exponential, fixed or list), e.g. {\"strategy\":\"fixed\",\"delay\":\"30s\"}")
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RetryWire, A::Error> {
@@ -200,6 +200,11 @@ mod tests {
                 Err(found) => assert_eq!(found, pointer, "{text}"),
             }
         }
+        let refused = serde_json::from_str::<RetryWire>(r#""linear""#).unwrap_err().to_string();
+        assert!(
+            refused.contains("exponential, fixed or list") && refused.contains(r#"{"strategy":"fixed""#),
+            "{refused}"
+        );
         for text in [r#"{"strategy":"linear"}"#, r#"{"delay":1}"#, r#"{"strategy":"fixed","delay":-1}"#] {
             assert!(policy(text).is_err(), "{text}");
         }

@@ -165,6 +165,19 @@ impl SettingsWire {
         }
     }
 
+    /// What a plain command is run with where nobody says otherwise; a handler has none of it.
+    #[must_use]
+    pub fn with_command_defaults(self) -> Self {
+        SettingsWire {
+            stdin: Some(self.stdin.unwrap_or_default()),
+            stdout: Some(self.stdout.unwrap_or_default()),
+            args: Some(self.args.unwrap_or_default()),
+            env: Some(self.env.unwrap_or_default()),
+            exit_failure: Some(self.exit_failure.unwrap_or_default()),
+            ..self
+        }
+    }
+
     /// The names of the fields that say something.
     pub fn fields(&self) -> Vec<&'static str> {
         let SettingsWire {

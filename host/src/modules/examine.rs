@@ -53,9 +53,9 @@ pub async fn examine(
     };
     let bytes = wasm.clone();
     let (bounds, ceilings) = (sandbox.instance_bounds(), *ceilings);
-    let (guest, imports, settings) = off_thread(move || {
-        let Inspected { guest, imports, settings } = inspect(&bytes, bounds)?;
-        Ok((guest, imports, settings_in(&settings, guest, &ceilings)?))
+    let (guest, imports, settings, memory_begins_bytes) = off_thread(move || {
+        let Inspected { guest, imports, settings, memory_begins_bytes } = inspect(&bytes, bounds)?;
+        Ok((guest, imports, settings_in(&settings, guest, &ceilings)?, memory_begins_bytes))
     })
     .await?;
     let unknown = imports::unknown(&imports, |module, name| sandbox.offers_core_import(module, name));
@@ -73,8 +73,19 @@ pub async fn examine(
         GuestType::Handler => sandbox.describe(digest).await?,
         GuestType::ComponentCommand | GuestType::CoreCommand => vec![plain_kind(module, settings)],
     };
+    require_room(&kinds, memory_begins_bytes)?;
     let imports = imports.iter().map(ToString::to_string).collect();
     Ok(Examined { guest, imports, kinds, compiled, compiled_in })
+}
+
+/// Refuses kinds whose own settings leave no job of theirs the memory it begins with, as where a unit was forgotten.
+fn require_room(kinds: &[KindDescription], begins_bytes: u64) -> Result<(), UploadError> {
+    for kind in kinds {
+        if let Some(asked_bytes) = kind.settings.limits.memory_bytes.filter(|asked| *asked < begins_bytes) {
+            return Err(UploadError::LittleMemory { kind: kind.name.clone(), asked_bytes, begins_bytes });
+        }
+    }
+    Ok(())
 }
 
 /// A plain command serves one kind, called like its module and set as its bytes say, and takes and gives anything.
@@ -95,5 +106,26 @@ async fn off_thread<T: Send + 'static>(
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(error) => Err(SandboxError::Engine(format!("inspecting the module failed: {error}")).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_has_the_memory_it_begins_with() {
+        let module: ModuleName = "greet".parse().expect("a name");
+        let with = |memory_bytes| {
+            let mut settings = KindSettings::default();
+            settings.limits.memory_bytes = memory_bytes;
+            require_room(&[plain_kind(&module, settings)], 17 << 16).map_err(|refused| refused.to_string())
+        };
+        assert_eq!(with(None), Ok(()));
+        assert_eq!(with(Some(17 << 16)), Ok(()));
+        let refused = with(Some(64)).expect_err("no job of it could run");
+        for word in ["`greet`", "64B", "1088KiB", "\"64MiB\""] {
+            assert!(refused.contains(word), "`{word}` is missing: {refused}");
+        }
     }
 }

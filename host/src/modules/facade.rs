@@ -2,7 +2,7 @@
 
 use super::changes::{Changes, ChangesError};
 use super::settings_section::SectionError;
-use crate::job::{Digest, KindName, Limits, ModuleName};
+use crate::job::{ByteSize, Digest, KindName, Limits, ModuleName};
 use crate::sandbox::{CompileError, DescribeError, Sandbox, SandboxError};
 use crate::schema::SlowWork;
 use crate::store::{DeleteModuleResult, Store, StoreError, TenantId, VersionRow};
@@ -82,6 +82,20 @@ pub enum UploadError {
     /// The settings in its bytes are not allowed.
     #[error(transparent)]
     Settings(#[from] SectionError),
+    /// The settings of one of its kinds leave it less memory than it begins with.
+    #[error(
+        "kind `{kind}` sets `memory` to {}, and the module begins with {}: no job of it could run. Set it to more than that, with \
+         its unit, e.g. `memory = \"64MiB\"`, or leave it to the host",
+        ByteSize(*.asked_bytes), ByteSize(*.begins_bytes)
+    )]
+    LittleMemory {
+        /// The kind.
+        kind: KindName,
+        /// What it sets.
+        asked_bytes: u64,
+        /// What is needed to begin.
+        begins_bytes: u64,
+    },
     /// Another module serves one of its kinds.
     #[error("kind `{kind}` is served by module `{module}`; delete that module first, or rename the kind")]
     KindOwned {

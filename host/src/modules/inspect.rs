@@ -29,6 +29,8 @@ pub(super) struct Inspected<'a> {
     pub(super) imports: Vec<Import>,
     /// Its settings sections, as they are: one more than there may be at most.
     pub(super) settings: Vec<&'a [u8]>,
+    /// What the largest of its memories begins with, bytes.
+    pub(super) memory_begins_bytes: u64,
 }
 
 /// One import: an interface of a component, a function of a core module.
@@ -63,6 +65,7 @@ struct Found<'a> {
     exports_memory: bool,
     /// Memories and tables that begin with more than an instance may have.
     excesses: Vec<String>,
+    memory_begins_bytes: u64,
     settings: Vec<&'a [u8]>,
 }
 
@@ -101,7 +104,8 @@ pub(super) fn inspect(wasm: &[u8], bounds: InstanceBounds) -> Result<Inspected<'
     if !found.excesses.is_empty() {
         return Err(UploadError::TooLarge(found.excesses.join("; ")));
     }
-    Ok(Inspected { guest, imports: found.imports, settings: found.settings })
+    let Found { imports, settings, memory_begins_bytes, .. } = found;
+    Ok(Inspected { guest, imports, settings, memory_begins_bytes })
 }
 
 #[allow(clippy::needless_pass_by_value)]
@@ -131,6 +135,7 @@ fn read(wasm: &[u8], bounds: InstanceBounds) -> Result<Found<'_>, wasmparser::Bi
                     let page_bytes =
                         1_u64.checked_shl(memory.page_size_log2.unwrap_or(PAGE_SIZE_LOG2)).unwrap_or(u64::MAX);
                     let bytes = memory.initial.saturating_mul(page_bytes);
+                    found.memory_begins_bytes = found.memory_begins_bytes.max(bytes);
                     if bytes > bounds.memory_bytes {
                         let (bytes, bound) = (ByteSize(bytes), ByteSize(bounds.memory_bytes));
                         found.exceeds(format!("a memory begins with {bytes}, and `memory_max` is {bound}"));
@@ -332,6 +337,10 @@ mod tests {
         }
         let within = r#"(component (instance $i) (export "wasi:cli/run@0.2.0" (instance $i)) (core module (table 99999 funcref)))"#;
         assert!(too_large(of(within)).contains("99999"));
+        let two =
+            wat::parse_str(r#"(module (memory (export "memory") 3) (memory 17) (memory 2) (func (export "_start")))"#);
+        let two = two.expect("valid text");
+        assert_eq!(inspect(&two, BOUNDS).expect("a command").memory_begins_bytes, 17 << 16);
         let many = "(table 30000 funcref)".repeat(50);
         assert_eq!(too_large(module(&many)).split("; ").count(), EXCESSES_SHOWN_MAX);
     }

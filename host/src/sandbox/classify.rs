@@ -128,7 +128,11 @@ pub(super) fn handler_exited(code: i32, facts: &Facts<'_>) -> Failure {
         Some(refused) => memory_exceeded(refused, facts),
         None => Failure::new(
             FailureReason::Trap,
-            format!("called exit({code}); a handler returns its output or a failure instead"),
+            // The number that was given does not arrive: WASI 0.2 tells success from failure, no more.
+            format!(
+                "called `exit` with {}; a handler returns its output or a failure instead",
+                if code == 0 { "success" } else { "a failure" }
+            ),
         ),
     };
     with_detail(failure, None, facts)
@@ -401,6 +405,16 @@ mod tests {
             (None, FailureReason::MemoryExceeded),
         ] {
             assert_eq!(exited(code, &refused).reason, reason, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn a_handler_that_exits_is_told_no_number() {
+        let limits = Limits::default();
+        for (code, said) in [(0, "`exit` with success;"), (1, "`exit` with a failure;")] {
+            let failure = handler_exited(code, &facts(&limits, ""));
+            assert_eq!(failure.reason, FailureReason::Trap);
+            assert!(failure.message.contains(said) && !failure.message.contains(&code.to_string()), "{failure:?}");
         }
     }
 

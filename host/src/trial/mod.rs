@@ -4,5 +4,5 @@
 mod report;
 mod workbench;
 
-pub use report::{GivenUp, Report, TriedModule};
+pub use report::{GivenUp, Report, ReportedFailure, TriedModule};
 pub use workbench::{Loaded, Order, TrialError, Workbench};

@@ -126,11 +126,46 @@ fn object(fields: &[Field<'_>], around: Around, tag: Option<(&str, &str)>) -> Re
             }
         };
         let value = one(field)?;
-        members.push(quote! { schema.property(#name, #is_required, |schema| { #value }); });
+        let others: Vec<String> = match around.side {
+            Side::Input => field.attrs.aliases().iter().map(|alias| quoted(&alias.value)).collect(),
+            Side::Output => Vec::new(),
+        };
+        let others: Vec<&str> = others.iter().filter(|other| **other != name).map(String::as_str).collect();
+        if others.is_empty() {
+            members.push(quote! { schema.property(#name, #is_required, |schema| { #value }); });
+            continue;
+        }
+        let (at_most_one, at_least_one) = (at_most_one(&name, &others), at_least_one(&name, &others));
+        members.push(quote! {
+            for name in [#name, #(#others),*] {
+                schema.property(name, false, |schema| { #value });
+            }
+            schema.together(#at_most_one);
+            if #is_required {
+                schema.together(#at_least_one);
+            }
+        });
     }
     // Asked when it is written, so that both sides share one text wherever they can.
     if around.denies_unknown {
         members.push(quote! { schema.deny_unknown(#has_flattened); });
     }
     Ok(quote! { schema.object(|schema| { #(#members)* }); })
+}
+
+/// To serde a field that is there under two of its names is there twice.
+fn at_most_one(name: &str, others: &[&str]) -> String {
+    let mut excluded = format!("{name}:false");
+    let mut rules = Vec::new();
+    for other in others {
+        rules.push(format!(r#"{{"if":{{"required":[{other}]}},"then":{{"properties":{{{excluded}}}}}}}"#));
+        excluded = format!("{excluded},{other}:false");
+    }
+    rules.join(",")
+}
+
+/// What is missing is called by the name of its own: the others are for what was written before.
+fn at_least_one(name: &str, others: &[&str]) -> String {
+    let others: Vec<String> = others.iter().map(|other| format!(r#"{{"required":[{other}]}}"#)).collect();
+    format!(r#"{{"if":{{"anyOf":[{}]}},"else":{{"required":[{name}]}}}}"#, others.join(","))
 }

@@ -23,5 +23,5 @@ pub(super) use enqueue::*;
 pub(super) use inspect::*;
 pub(super) use list::*;
 pub(super) use payload::check_thoroughly;
-pub(super) use request::{payload_too_large, unknown_kind};
+pub(super) use request::{alike, did_you_mean, payload_too_large, unknown_kind};
 pub(super) use retry::*;

@@ -374,6 +374,15 @@ pub(in crate::api) fn payload_too_large(bytes: usize, bytes_max: usize) -> ApiEr
 
 /// 404 with the names that look most alike.
 pub(in crate::api) fn unknown_kind<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> ApiError {
+    let names = alike(name, known);
+    let hint = did_you_mean(&names)
+        .unwrap_or_else(|| "GET /v1/kinds lists what there is; upload a module that serves it".to_owned());
+    ApiError::new(ProblemCode::KindNotFound, format!("there is no kind `{}`; {hint}", quoted(name.to_owned())))
+        .with("nearest", serde_json::json!(names))
+}
+
+/// The names that look most like this one.
+pub(in crate::api) fn alike<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
     let lower = name.to_ascii_lowercase();
     let mut alike: Vec<(f64, &str)> = known
         .map(|known| (strsim::jaro_winkler(&lower, &known.to_ascii_lowercase()), known))
@@ -381,13 +390,13 @@ pub(in crate::api) fn unknown_kind<'n>(name: &str, known: impl Iterator<Item = &
         .collect();
     alike.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
     alike.truncate(SUGGESTIONS_MAX);
-    let names: Vec<&str> = alike.into_iter().map(|(_, name)| name).collect();
-    let hint = match names.as_slice() {
-        [] => "GET /v1/kinds lists what there is; upload a module that serves it".to_owned(),
-        names => format!("did you mean {}?", names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ")),
-    };
-    ApiError::new(ProblemCode::KindNotFound, format!("there is no kind `{}`; {hint}", quoted(name.to_owned())))
-        .with("nearest", serde_json::json!(names))
+    alike.into_iter().map(|(_, name)| name).collect()
+}
+
+/// … in a sentence; `None` where there are none.
+pub(in crate::api) fn did_you_mean(names: &[&str]) -> Option<String> {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    (!names.is_empty()).then(|| format!("did you mean {}?", names.join(", ")))
 }
 
 /// When the job may run; `None` at once.

@@ -14,7 +14,7 @@ use crate::api::jobs::json;
 use crate::api::shared::{Api, Shared};
 use crate::api::wire::kind::{Kind, KindModule, KindSummary};
 use crate::api::wire::{Listing, Raw};
-use crate::job::{KindName, SettingsWire};
+use crate::job::{GuestType, KindName, SettingsWire};
 use crate::store::KindEntry;
 
 /// A first guess at the length of one item, bytes.
@@ -70,7 +70,9 @@ pub(super) fn show_kind(api: &Api, kind: &KindName) -> Result<Response, ApiError
     let catalog = api.store.catalog();
     let entry = catalog.kind(api.tenant(), kind).ok_or_else(|| kind_not_found(api, &catalog, kind))?;
     let limits = api.config.limits.resolve(&entry.settings.limits);
+    let is_command = entry.version.as_ref().is_some_and(|version| version.guest != GuestType::Handler);
     let settings = SettingsWire::effective(&entry.settings, &limits, &api.default_queue);
+    let settings = if is_command { settings.with_command_defaults() } else { settings };
     let operator_settings = SettingsWire::from(&entry.operator_settings);
     let shown = Kind {
         name: &entry.name,

@@ -31,7 +31,7 @@ pub(in crate::api) async fn delete_module(
             Err(kinds_needed(&kinds, &format!("kinds of module `{module}` ({FORCE_HINT})")))
         }
         DeleteModuleResult::Active => Err(active()),
-        DeleteModuleResult::NotFound => Err(module_not_found(&module)),
+        DeleteModuleResult::NotFound => Err(module_not_found(&api, &module).await),
     }
 }
 

@@ -53,7 +53,9 @@ pub(in crate::api) async fn module_detail(
     NamePath(module): NamePath<ModuleName>,
     _: NoParameters,
 ) -> Result<Response, ApiError> {
-    let version = api.store.module(api.tenant(), module.clone()).await?.ok_or_else(|| module_not_found(&module))?;
+    let Some(version) = api.store.module(api.tenant(), module.clone()).await? else {
+        return Err(module_not_found(&api, &module).await);
+    };
     json(StatusCode::OK, &ModuleVersion::from(&version), ITEM_BYTES)
 }
 
@@ -79,7 +81,7 @@ pub(in crate::api) async fn list_versions(
     let (limit, before) = page.parse::<i64>()?;
     let before = before.map(ModuleVersionId);
     let rows = api.store.versions(api.tenant(), module.clone(), before, limit + 1).await?;
-    let rows = rows.ok_or_else(|| module_not_found(&module))?;
+    let Some(rows) = rows else { return Err(module_not_found(&api, &module).await) };
     let listing = Listing::of(&rows, limit, ModuleVersion::from, |row| row.id.0.to_string());
     json(StatusCode::OK, &listing, ITEM_BYTES * rows.len() + 64)
 }

@@ -13,14 +13,22 @@ pub(super) use inspect::*;
 pub(super) use upload::*;
 
 use super::error::{ApiError, ProblemCode};
+use super::jobs::{alike, did_you_mean};
 use super::shared::Api;
 use crate::job::{Digest, KindName, ModuleName};
 
 /// Most kinds named in one refusal.
 const KINDS_NAMED_MAX: usize = 20;
+/// Most names an unknown one is compared with.
+const MODULES_COMPARED_MAX: usize = 500;
 
-fn module_not_found(module: &ModuleName) -> ApiError {
-    ApiError::new(ProblemCode::ModuleNotFound, format!("there is no module `{module}`; GET /v1/modules lists them"))
+/// 404 with the names that look most alike.
+async fn module_not_found(api: &Api, module: &ModuleName) -> ApiError {
+    // A hint only: what can't be read is not hinted at.
+    let known = api.store.modules(api.tenant(), None, MODULES_COMPARED_MAX).await.unwrap_or_default();
+    let hint = did_you_mean(&alike(module.as_str(), known.iter().map(|row| row.module.as_str())))
+        .unwrap_or_else(|| "GET /v1/modules lists them".to_owned());
+    ApiError::new(ProblemCode::ModuleNotFound, format!("there is no module `{module}`; {hint}"))
 }
 
 fn version_not_found(module: &ModuleName, digest: Digest) -> ApiError {
@@ -33,7 +41,7 @@ fn version_not_found(module: &ModuleName, digest: Digest) -> ApiError {
 /// The refusal of a version that is not there: the module, or only the version.
 async fn not_found(api: &Api, module: &ModuleName, digest: Digest) -> Result<ApiError, ApiError> {
     let known = api.store.module(api.tenant(), module.clone()).await?.is_some();
-    Ok(if known { version_not_found(module, digest) } else { module_not_found(module) })
+    Ok(if known { version_not_found(module, digest) } else { module_not_found(api, module).await })
 }
 
 /// What it means that another module serves a kind.

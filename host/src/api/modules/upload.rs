@@ -116,7 +116,9 @@ pub(in crate::api) fn refuse(error: UploadError) -> ApiError {
         UploadError::Settings(SectionError::Wrong(errors)) => {
             ApiError::new(ProblemCode::InvalidSettings, sentence).with_errors(errors)
         }
-        UploadError::Settings(_) => ApiError::new(ProblemCode::InvalidSettings, sentence),
+        UploadError::Settings(_) | UploadError::LittleMemory { .. } => {
+            ApiError::new(ProblemCode::InvalidSettings, sentence)
+        }
         UploadError::Compile(error) => refuse_compile(&error, sentence),
         UploadError::Describe(DescribeError::Failed { detail, .. }) => {
             let error = ApiError::new(ProblemCode::DescribeFailed, sentence);
@@ -177,7 +179,7 @@ mod tests {
 
     #[test]
     fn every_refusal_has_its_status_and_code() {
-        let kind = || "k".parse().ok();
+        let kind = || "k".parse::<crate::job::KindName>().ok();
         let module = || "m".parse().ok();
         let (Some(kind), Some(module)) = (kind(), module()) else { unreachable!("good names") };
         for (error, status, code) in [
@@ -187,6 +189,11 @@ mod tests {
             (UploadError::Compile(CompileError::NoRoom("secret".into())), 503, "store_unavailable"),
             (UploadError::UnknownImports(vec!["a:b/c".into()]), 422, "unknown_imports"),
             (UploadError::Settings(SectionError::Several), 422, "invalid_settings"),
+            (
+                UploadError::LittleMemory { kind: kind.clone(), asked_bytes: 1, begins_bytes: 2 },
+                422,
+                "invalid_settings",
+            ),
             (UploadError::Compile(CompileError::Refused("x".into())), 422, "compile_failed"),
             (UploadError::Compile(CompileError::TimedOut(Duration::ZERO)), 422, "compile_failed"),
             (UploadError::Compile(CompileError::OutOfMemory(1)), 422, "compile_failed"),

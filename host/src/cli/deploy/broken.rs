@@ -1,6 +1,8 @@
 //! Waiting jobs that a version would break, as text: which, where, and what can be done before that.
 
+use crate::cli::hints::{self, addressed};
 use crate::cli::terminal::{Colours, Tone, line};
+use crate::cli::versions::short;
 use crate::cli::wire::VersionChanges;
 
 /// Kinds for which a command is written out.
@@ -13,8 +15,8 @@ pub(in crate::cli) enum Step<'a> {
     Handler(&'a str),
     /// A plain command is.
     Command(&'a str),
-    /// The module goes back from this version.
-    Rollback(&'a str, &'a str),
+    /// The module goes back.
+    Rollback(&'a str),
 }
 
 impl<'a> Step<'a> {
@@ -32,11 +34,7 @@ pub(in crate::cli) fn broken_jobs(changes: &VersionChanges, step: Step<'_>, colo
         (broken().any(|kind| kind.change != "removed"), broken().any(|kind| kind.change == "removed"));
     rows.push("what to do, one of:".to_owned());
     match step {
-        Step::Handler(_) if refused => {
-            rows.push(
-                "  make the new type take what waits: `#[serde(default)]` on a new field, or `Option<…>`".to_owned(),
-            );
-        }
+        Step::Handler(_) if refused => rows.extend(ways_to_take(changes).into_iter().map(ToOwned::to_owned)),
         Step::Command(_) if refused => {
             rows.push("  leave `stdin` in the [settings] of handler.toml as it was until they have ended".to_owned());
         }
@@ -48,18 +46,47 @@ pub(in crate::cli) fn broken_jobs(changes: &VersionChanges, step: Step<'_>, colo
     }
     rows.push("  let them end first on what is active; those that have not are listed by".to_owned());
     for kind in broken().take(KINDS_LISTED_MAX) {
-        rows.push(format!("    stoker jobs --unfinished --kind {}", line(&kind.kind)));
+        rows.push(format!("    {}", hints::command(&format!("stoker jobs --unfinished --kind {}", line(&kind.kind)))));
     }
-    rows.push("  `stoker cancel` those that are not needed any more".to_owned());
-    rows.push(match step {
-        Step::Handler(module) | Step::Command(module) => {
-            format!("  go on all the same with --force; `stoker rollback {module}` takes it back")
-        }
-        Step::Rollback(module, active) => {
-            format!("  go on all the same with --force; `stoker rollback {module} {active}` takes it back")
-        }
-    });
+    rows.push(addressed("  `stoker cancel` those that are not needed any more"));
+    let (Step::Handler(module) | Step::Command(module) | Step::Rollback(module)) = step;
+    rows.push(format!("  go on all the same with --force; {}", take_back(changes, module)));
     rows.join("\n")
+}
+
+/// What undoes it. By its digest: what was active need not be the version to go back to.
+pub(in crate::cli) fn take_back(changes: &VersionChanges, module: &str) -> String {
+    let active = changes.active.as_deref().map_or_else(String::new, |digest| format!(" {}", line(short(digest))));
+    addressed(format!("`stoker rollback {module}{active}` takes it back"))
+}
+
+/// How a new type takes what waits, by what it refuses. The words are those of the checker.
+fn ways_to_take(changes: &VersionChanges) -> Vec<&'static str> {
+    const MISSING: &str = "is a required property";
+    const SURPLUS: &str = "properties are not allowed";
+    let said = |words: &str| {
+        let mut violations = changes.kinds.iter().flat_map(|kind| &kind.jobs.violations);
+        violations.any(|violation| violation.message.contains(words))
+    };
+    let mut violations = changes.kinds.iter().flat_map(|kind| &kind.jobs.violations);
+    let is_else = violations.any(|one| !one.message.contains(MISSING) && !one.message.contains(SURPLUS));
+    let ways = [
+        (
+            said(MISSING),
+            "  let what is new be left out: `#[serde(default)]` on the field, or `Option<…>`; if it only has a new name: \
+             `#[serde(alias = \"its old name\")]`",
+        ),
+        (
+            said(SURPLUS),
+            "  read the old field still, or under its new name with `#[serde(alias = \"its old name\")]`; or leave out \
+             `#[serde(deny_unknown_fields)]`",
+        ),
+        (
+            is_else,
+            "  take the old values beside the new: an enum of both types with `#[serde(untagged)]`, wider bounds",
+        ),
+    ];
+    ways.into_iter().filter(|(fits, _)| *fits).map(|(_, way)| way).collect()
 }
 
 /// Which jobs break, and where.
@@ -115,8 +142,25 @@ mod tests {
     }
 
     #[test]
+    fn the_advice_fits_what_is_refused() {
+        for (message, said) in [
+            (r#""whom" is a required property"#, "`#[serde(default)]`"),
+            ("Additional properties are not allowed ('name' was unexpected)", "`#[serde(deny_unknown_fields)]`"),
+            ("Unevaluated properties are not allowed ('name' was unexpected)", "`#[serde(deny_unknown_fields)]`"),
+            (r#"it is not of type "integer""#, "`#[serde(untagged)]`"),
+        ] {
+            let message = serde_json::to_string(message).unwrap();
+            let kind = format!(
+                r#"{{"kind":"k","change":"changed","jobs":{{"unfinished":1,"refused":1,"violations":[{{"message":{message}}}]}}}}"#
+            );
+            let ways = ways_to_take(&changes(&kind));
+            assert!(ways.len() == 1 && ways[0].contains(said), "{message}: {ways:?}");
+        }
+    }
+
+    #[test]
     fn a_plain_command_has_settings_and_a_way_back_has_neither() {
         insta::assert_snapshot!(broken_jobs(&changes(REFUSED), Step::Command("mail"), Colours::Off));
-        insta::assert_snapshot!(broken_jobs(&changes(REMOVED), Step::Rollback("mail", "sha256:0123"), Colours::Off));
+        insta::assert_snapshot!(broken_jobs(&changes(REMOVED), Step::Rollback("mail"), Colours::Off));
     }
 }

@@ -8,7 +8,7 @@ use super::shown::deployed;
 use super::steps::deploy;
 use crate::cli::advice;
 use crate::cli::client::Connection;
-use crate::cli::project;
+use crate::cli::project::Project;
 use crate::cli::terminal::{self, Colours};
 use crate::job::ModuleName;
 
@@ -38,8 +38,11 @@ pub(in crate::cli) struct Arguments {
 
 pub(in crate::cli) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let client = arguments.connection.client()?;
+    let project = Project::find(&arguments.target)?;
+    // Not only after a build of minutes.
+    client.see()?;
     let mut say = |command: &str| terminal::remark(&terminal::line(command));
-    let built = project::resolve(&arguments.target, arguments.name.as_ref(), &mut say)?;
+    let built = project.built_as(arguments.name.as_ref(), &mut say)?;
     let name = &built.module;
     let deployment = deploy(&client, name, built.read()?, arguments.force).map_err(advice::on_refusal)?;
     if arguments.connection.json {

@@ -10,7 +10,7 @@ mod shown;
 mod steps;
 
 pub(super) use activation::{Activation, activate_checked};
-pub(super) use broken::{Step, broken_jobs, broken_rows};
+pub(super) use broken::{Step, broken_jobs, broken_rows, take_back};
 pub(super) use command::{Arguments, run};
 pub(super) use shown::changes_rows;
 // For who deploys on every change.

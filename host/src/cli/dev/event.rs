@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::cli::advice;
+use crate::cli::hints::addressed;
 use crate::cli::quantities;
 use crate::cli::terminal::{self, Colours, Tone, block, line};
 use crate::cli::wire::{Job, LogLine};
@@ -150,8 +151,8 @@ fn text(event: &Event, colours: Colours) -> String {
 
 fn failure(message: &str, stays: Option<&str>) -> String {
     let what_now = match stays {
-        Some(digest) => format!("the version before ({}) stays active", short(digest)),
-        None => "nothing is deployed yet; the next change is tried again".to_owned(),
+        Some(digest) => format!("the version in use ({}) stays active", short(digest)),
+        None => "nothing was deployed; the next change is tried again".to_owned(),
     };
     format!("{}\n{what_now}", block(message))
 }
@@ -182,7 +183,8 @@ fn job(end: &JobEnd, colours: Colours) -> String {
     }
     let unseen = logs.len().saturating_sub(LOG_LINES_MAX) as u64 + logs_dropped;
     if unseen > 0 {
-        rows.push(format!("  … {unseen} more lines; see `stoker logs {}`", line(id)));
+        let look = addressed(format!("see `stoker logs {}`", line(id)));
+        rows.push(format!("  … {unseen} more lines; {look}"));
     }
     if let Some(reason) = reason {
         let message = message.as_deref().unwrap_or_default();
@@ -257,9 +259,9 @@ mod tests {
             let event = Event::BuildFailed { message: "m".to_owned(), stays: stays.map(str::to_owned) };
             text(&event, Colours::Off)
         };
-        assert_eq!(failed(None), "not built: m\nnothing is deployed yet; the next change is tried again");
+        assert_eq!(failed(None), "not built: m\nnothing was deployed; the next change is tried again");
         let digest = "sha256:0123456789abcdef";
-        assert_eq!(failed(Some(digest)), "not built: m\nthe version before (sha256:0123456789ab) stays active");
+        assert_eq!(failed(Some(digest)), "not built: m\nthe version in use (sha256:0123456789ab) stays active");
     }
 
     #[test]

@@ -11,8 +11,10 @@ use parking_lot::Mutex;
 
 use super::event::{Event, JobEnd, Report};
 use crate::cli::client::{Client, ClientError};
+use crate::cli::hints::addressed;
+use crate::cli::versions::{active, short};
 use crate::cli::wire::{AttemptLog, Job, Page};
-use crate::job::{JobId, ModuleName};
+use crate::job::{Digest, JobId, ModuleName};
 
 /// Pause between two looks.
 const LOOK_EVERY_MS: u64 = 300;
@@ -34,13 +36,14 @@ impl Follower {
     /// Follows the jobs of nobody, at first.
     pub(super) fn start(client: Arc<Client>, report: Report) -> std::io::Result<Follower> {
         let (end, ended) = bounded(0);
-        let followed = Arc::new(Mutex::new(Followed { client, report, seen: None }));
+        let followed = Arc::new(Mutex::new(Followed { client, report, seen: None, expected: None }));
         let looked_after = Arc::clone(&followed);
         let thread = std::thread::Builder::new().name("follow".to_owned()).spawn(move || {
             let pause = Duration::from_millis(LOOK_EVERY_MS);
             while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
                 // A host that is being restarted answers again later, and the jobs are still there.
-                let _next_time = looked_after.lock().look();
+                let mut looking = looked_after.lock();
+                let _next_time = looking.look().and_then(|()| looking.look_at_version());
             }
         })?;
         Ok(Follower { followed, end: Some(end), thread: Some(thread) })
@@ -49,6 +52,11 @@ impl Follower {
     /// From now on tells of the jobs of this module; those that have ended before are passed over.
     pub(super) fn follow(&self, module: &ModuleName) -> Result<(), ClientError> {
         self.followed.lock().begin(module)
+    }
+
+    /// From now on tells when another version than this one is active; `None`: any may be.
+    pub(super) fn expect(&self, digest: Option<Digest>) {
+        self.followed.lock().expected = digest;
     }
 }
 
@@ -67,6 +75,8 @@ struct Followed {
     report: Report,
     /// The module these jobs are of, and what is known of them.
     seen: Option<(ModuleName, Seen)>,
+    /// The version that should be active.
+    expected: Option<Digest>,
 }
 
 impl Followed {
@@ -87,7 +97,8 @@ impl Followed {
         let newest = newest(&self.client, module)?;
         let mut ended = Vec::new();
         if newest.next_cursor.is_some() && newest.items.last().is_some_and(|job| !seen.knows(&job.id)) {
-            let message = format!("more jobs came than can be followed; see `stoker jobs --module {module}`");
+            let look = addressed(format!("see `stoker jobs --module {module}`"));
+            let message = format!("more jobs came than can be followed; {look}");
             self.report.tell(&Event::Note { message });
         }
         for id in seen.older(&newest.items) {
@@ -105,6 +116,15 @@ impl Followed {
         for id in ended {
             self.tell(&id)?;
         }
+        Ok(())
+    }
+
+    fn look_at_version(&mut self) -> Result<(), ClientError> {
+        let (Some((module, _)), Some(expected)) = (&self.seen, self.expected) else { return Ok(()) };
+        let Some(found) = active(&self.client, module)?.filter(|found| *found != expected) else { return Ok(()) };
+        self.expected = Some(found);
+        let message = format!("somebody activated {}; the next change replaces it", short(&found.to_string()));
+        self.report.tell(&Event::Note { message });
         Ok(())
     }
 

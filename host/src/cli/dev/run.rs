@@ -14,6 +14,7 @@ use super::session::{End, Session};
 use super::signals::{self, Signal};
 use super::watch::Watch;
 use crate::cli::client::{Client, ClientError, Connection, URL_DEFAULT};
+use crate::cli::hints;
 use crate::cli::project::{Interrupt, Project};
 use crate::cli::terminal::Colours;
 
@@ -85,19 +86,13 @@ fn work(
         let message = format!("the system does not tell of changes ({error}); looking every second instead");
         report.tell(&Event::Note { message });
     }
-    let enqueue_flags =
-        if connection.url() == URL_DEFAULT { String::new() } else { format!(" --url {}", connection.url()) };
+    if connection.url() != URL_DEFAULT {
+        // Jobs are enqueued from another terminal, which knows nothing of this one's environment.
+        hints::host_at(connection.url());
+    }
     let follower = Follower::start(Arc::clone(&client), report)?;
-    let mut session = Session {
-        project,
-        client,
-        report,
-        interrupt,
-        follower,
-        enqueue_flags,
-        active_digest: None,
-        shown_examples: Vec::new(),
-    };
+    let mut session =
+        Session { project, client, report, interrupt, follower, deployed: None, shown_examples: Vec::new() };
     Ok(session.run(watch, receiver))
 }
 

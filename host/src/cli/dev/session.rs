@@ -14,10 +14,12 @@ use super::snapshot::Snapshot;
 use super::watch::Watch;
 use crate::cli::advice;
 use crate::cli::client::{Client, segment};
-use crate::cli::deploy::{Deployment, broken_rows, changes_rows, deploy};
+use crate::cli::deploy::{Deployment, broken_rows, changes_rows, deploy, take_back};
+use crate::cli::hints;
 use crate::cli::project::{BuildInterrupted, Built, Interrupt, Project};
 use crate::cli::terminal::Colours;
-use crate::job::KindName;
+use crate::cli::versions::{active, short};
+use crate::job::{Digest, KindName, ModuleName};
 
 /// Nothing must change for so long before a build: editors and `git` write many files one after the other.
 const QUIET_MS: u64 = 150;
@@ -42,10 +44,8 @@ pub(super) struct Session {
     pub(super) report: Report,
     pub(super) interrupt: Interrupt,
     pub(super) follower: Follower,
-    /// What is not in an `enqueue` line by default: which host.
-    pub(super) enqueue_flags: String,
-    /// Of the version this command has deployed last.
-    pub(super) active_digest: Option<String>,
+    /// What this command has deployed last. Others may have activated something else since.
+    pub(super) deployed: Option<(ModuleName, Digest)>,
     pub(super) shown_examples: Vec<String>,
 }
 
@@ -97,35 +97,52 @@ impl Session {
         match built {
             Err(error) if error.is::<BuildInterrupted>() => return true,
             Err(error) => {
-                report.tell(&Event::BuildFailed { message: format!("{error:#}"), stays: self.active_digest.clone() });
+                report.tell(&Event::BuildFailed { message: format!("{error:#}"), stays: self.stays() });
             }
             Ok((built, wasm)) => {
                 if let Err(error) = self.deploy(&built, wasm) {
-                    report.tell(&Event::Refused { message: format!("{error:#}"), stays: self.active_digest.clone() });
+                    report.tell(&Event::Refused { message: format!("{error:#}"), stays: self.stays() });
                 }
             }
         }
         false
     }
 
+    /// What the host has active, of the module deployed here; somebody else may have had a hand in it.
+    fn stays(&self) -> Option<String> {
+        let (module, _) = self.deployed.as_ref()?;
+        let digest = active(&self.client, module).ok()??;
+        Some(digest.to_string())
+    }
+
     fn deploy(&mut self, built: &Built, wasm: Vec<u8>) -> anyhow::Result<()> {
+        // What is activated from here on is our doing, until it is known what that was.
+        self.follower.expect(None);
+        let deployed = self.deploy_unwatched(built, wasm);
+        self.follower.expect(self.deployed.as_ref().map(|(_, digest)| *digest));
+        deployed
+    }
+
+    fn deploy_unwatched(&mut self, built: &Built, wasm: Vec<u8>) -> anyhow::Result<()> {
         // Also where jobs that wait would break: that is seen, and the next change may mend it.
         let Deployment { module: deployed, changes, .. } =
             deploy(&self.client, &built.module, wasm, true).map_err(advice::on_refusal)?;
-        let digest = deployed.digest.to_string();
+        let (ours, digest) = (deployed.digest, deployed.digest.to_string());
+        if let Some(message) = meanwhile(self.deployed.as_ref(), &built.module, changes.active.as_deref(), &digest) {
+            self.report.tell(&Event::Note { message });
+        }
         let is_new = changes.active.as_ref() != Some(&digest);
         let kinds = deployed.kinds;
         // Before anybody is told that jobs can come.
         if let Err(error) = self.follower.follow(&built.module) {
             self.report.tell(&Event::Note { message: format!("the module's jobs can't be followed: {error}") });
         }
-        self.active_digest = Some(digest.clone());
+        self.deployed = Some((built.module.clone(), ours));
         let mut differences = changes_rows(&changes, Colours::Off);
         if changes.breaks_jobs() {
             differences.extend(broken_rows(&changes, Colours::Off));
-            let module = &built.module;
-            differences
-                .push(format!("take them with the next change, or take this one back: `stoker rollback {module}`"));
+            let back = take_back(&changes, built.module.as_str());
+            differences.push(format!("take them with the next change; {back}"));
         }
         self.report.tell(&Event::Deployed {
             module: deployed.name,
@@ -155,8 +172,21 @@ impl Session {
         let kind: KindName = kind.parse().ok()?;
         let answer: Kind = self.client.get(&format!("/v1/kinds/{}", segment(&kind))).send().ok()?.parse().ok()?;
         let payload = quoted(&example(&serde_json::from_str(answer.input_schema.get()).ok()?));
-        Some(format!("stoker enqueue {kind} {payload} --wait{}", self.enqueue_flags))
+        Some(hints::command(&format!("stoker enqueue {kind} {payload} --wait")))
     }
+}
+
+/// What somebody else had activated since the last deploy from here, now that it is no longer active.
+fn meanwhile(
+    before: Option<&(ModuleName, Digest)>,
+    module: &ModuleName,
+    replaced: Option<&str>,
+    now: &str,
+) -> Option<String> {
+    let (_, ours) = before.filter(|(deployed, _)| deployed == module)?;
+    let theirs = replaced.filter(|replaced| *replaced != ours.to_string() && *replaced != now)?;
+    let back = hints::addressed(format!("`stoker rollback {module} {}`", short(theirs)));
+    Some(format!("somebody activated {} meanwhile; this replaces it ({back} takes it back)", short(theirs)))
 }
 
 /// Waits until something has changed and then nothing for a while; `Some` when it is time to end.
@@ -182,6 +212,22 @@ fn wait_for_touch(signals: &Receiver<Signal>) -> Option<End> {
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_somebody_else_activated_is_told_when_it_is_replaced() {
+        let digest = |word: char| format!("sha256:{}", word.to_string().repeat(64));
+        let module: ModuleName = "m".parse().unwrap();
+        let ours = (module.clone(), digest('a').parse().unwrap());
+        let told = |before, replaced: &str, now: &str| meanwhile(before, &module, Some(replaced), now);
+        assert_eq!(
+            told(Some(&ours), &digest('b'), &digest('c')).unwrap(),
+            "somebody activated sha256:bbbbbbbbbbbb meanwhile; this replaces it (`stoker rollback m sha256:bbbbbbbbbbbb` \
+             takes it back)"
+        );
+        for (before, replaced, now) in [(None, 'b', 'c'), (Some(&ours), 'a', 'c'), (Some(&ours), 'c', 'c')] {
+            assert_eq!(told(before, &digest(replaced), &digest(now)), None);
+        }
+    }
 
     #[test]
     fn many_changes_are_one_and_a_wish_to_end_is_heard() {

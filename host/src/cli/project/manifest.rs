@@ -14,6 +14,9 @@ pub(super) const MANIFEST_FILE: &str = "handler.toml";
 /// Largest one read, bytes.
 const MANIFEST_BYTES_MAX: u64 = 1 << 20;
 
+/// What a program with its arguments is, and a few paths.
+const LIST_EXPECTED: &str = "expected a list, one item for each word, like [\"clang\", \"main.c\"]";
+
 /// The file's content. Paths are relative to its folder and stay inside it.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -54,7 +57,9 @@ impl Manifest {
     fn from_toml(text: &str, path: &Path) -> anyhow::Result<Manifest> {
         let manifest: Manifest = toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| line_of(text, span.start));
-            anyhow::anyhow!("{}, line {line}: {}", path.display(), error.message().trim_end())
+            // The word for it elsewhere.
+            let message = error.message().trim_end().replace("expected a sequence", LIST_EXPECTED);
+            anyhow::anyhow!("{}, line {line}: {message}", path.display())
         })?;
         manifest.check().with_context(|| path.display().to_string())?;
         Ok(manifest)
@@ -140,7 +145,10 @@ mod tests {
         for (text, said) in [
             ("name = \"a\"\nbulid = [\"cc\"]", "handler.toml, line 2: unknown field `bulid`"),
             ("name = \"no/slash\"", "line 1: a module name must be"),
-            ("build = \"make\"", "line 1: invalid type: string \"make\", expected a sequence"),
+            (
+                "build = \"make\"",
+                "line 1: invalid type: string \"make\", expected a list, one item for each word, like [\"clang\", \"main.c\"]",
+            ),
             ("\n[settings]\nstdin = \"xml\"", "line 3: unknown variant `xml`"),
             ("[settings]\nstdinn = \"text\"", "line 2: unknown field `stdinn`"),
             ("[settings]\nmemory = \"lots\"", "line 2: `lots` is not a size"),

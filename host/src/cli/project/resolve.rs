@@ -27,11 +27,7 @@ pub(in crate::cli) fn resolve(
     name: Option<&ModuleName>,
     say: &mut dyn FnMut(&str),
 ) -> anyhow::Result<Built> {
-    match (Project::find(target)?, name) {
-        (Project::File(wasm), Some(name)) => Ok(Built { wasm, module: name.clone(), settings: None, folder: None }),
-        (project, Some(name)) => Ok(Built { module: name.clone(), ..project.build(say, None)? }),
-        (project, None) => project.build(say, None),
-    }
+    Project::find(target)?.built_as(name, say)
 }
 
 impl Project {
@@ -51,6 +47,21 @@ impl Project {
             );
         }
         Ok(Project::Folder(folder))
+    }
+
+    /// Its module, under this name if one is chosen. `say` is told what is run.
+    pub(in crate::cli) fn built_as(
+        &self,
+        name: Option<&ModuleName>,
+        say: &mut dyn FnMut(&str),
+    ) -> anyhow::Result<Built> {
+        match (self, name) {
+            (Project::File(wasm), Some(name)) => {
+                Ok(Built { wasm: wasm.clone(), module: name.clone(), settings: None, folder: None })
+            }
+            (project, Some(name)) => Ok(Built { module: name.clone(), ..project.build(say, None)? }),
+            (project, None) => project.build(say, None),
+        }
     }
 
     /// The folder it is built in.

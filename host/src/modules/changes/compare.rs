@@ -7,7 +7,9 @@ use super::allowance::Allowance;
 use super::meet::{Unfinished, meet, unlooked};
 use super::model::{Changes, ChangesError, JobsMet, KindChange, KindChanges};
 use super::settings::{changed_settings, stated_settings};
-use crate::job::{Digest, GuestType, JobState, KindDescription, KindName, KindSettings, ModuleName, StdinFormat};
+use crate::job::{
+    Digest, GuestType, JobState, KindDescription, KindName, KindSettings, Limits, ModuleName, StdinFormat,
+};
 use crate::modules::Modules;
 use crate::schema::difference;
 use crate::store::{Catalog, KindEntry, StoreError, TenantId, VersionRow};
@@ -39,7 +41,8 @@ impl Modules {
             let owner = owner.filter(|owner| **owner != new.module).cloned();
             // A kind of another module's is not this one's to take, nor are its jobs.
             let entry = registered.filter(|_| owner.is_none());
-            let mut changes = compare(active.as_ref(), &new, name, entry, &allowance).await?;
+            let mut changes =
+                compare(active.as_ref(), &new, name, entry, (&allowance, &self.options().ceilings)).await?;
             changes.owner = owner.filter(|_| after.is_some());
             let unfinished = entry.and_then(|_| unfinished.get(name)).copied().unwrap_or_default();
             changes.jobs = match (entry, after, changes.change) {
@@ -85,7 +88,7 @@ async fn compare(
     new: &VersionRow,
     name: &KindName,
     entry: Option<&Arc<KindEntry>>,
-    allowance: &Allowance<'_>,
+    (allowance, ceilings): (&Allowance<'_>, &Limits),
 ) -> Result<KindChanges, ChangesError> {
     let nothing = |change| KindChanges {
         kind: name.clone(),
@@ -100,7 +103,7 @@ async fn compare(
     let before = active.and_then(|version| Some((version.guest, described(version, name)?)));
     let ((guest, before), after) = match (before, described(new, name)) {
         (None, Some(after)) => {
-            let settings = stated_settings(&after.settings, &operator);
+            let settings = stated_settings(&after.settings, &operator, ceilings);
             return Ok(KindChanges { settings, ..nothing(KindChange::Added) });
         }
         (None, None) => return Ok(nothing(KindChange::Unchanged)),
@@ -110,7 +113,7 @@ async fn compare(
     let input = (payload_schema(before, guest, &operator), payload_schema(after, new.guest, &operator));
     let input = differences(input, allowance).await?;
     let output = differences((&before.output_schema, &after.output_schema), allowance).await?;
-    let mut settings = changed_settings(&before.settings, &after.settings, &operator);
+    let mut settings = changed_settings(&before.settings, &after.settings, &operator, ceilings);
     if guest != new.guest {
         settings.insert(0, format!("it is run as {} now (was {})", new.guest.as_str(), guest.as_str()));
     }

@@ -2,10 +2,16 @@
 
 use serde_json::{Map, Value};
 
-use crate::job::{ByteSize, KindSettings, SettingsWire};
+use crate::job::{ByteSize, KindSettings, Limits, SettingsWire, ceilings};
 
 /// What the module says otherwise than before, and where that is of no consequence.
-pub(super) fn changed_settings(before: &KindSettings, after: &KindSettings, operator: &KindSettings) -> Vec<String> {
+pub(super) fn changed_settings(
+    before: &KindSettings,
+    after: &KindSettings,
+    operator: &KindSettings,
+    ceilings: &Limits,
+) -> Vec<String> {
+    let passed = ceilings::passed(&after.limits, ceilings);
     let (before, after, operator) = (values(before), values(after), values(operator));
     let mut names: Vec<&String> = before.keys().chain(after.keys()).collect();
     names.sort_unstable();
@@ -19,16 +25,18 @@ pub(super) fn changed_settings(before: &KindSettings, after: &KindSettings, oper
             (Some(before), None) => format!("`{name}` is left to the host now (was {})", shown(before)),
             (None, None) => return None,
         };
-        Some(hidden(said, name, &operator))
+        Some(in_force(said, name, &operator, &passed))
     };
     names.into_iter().filter_map(sentence).collect()
 }
 
 /// What the module says of a kind that is new, and where that is of no consequence.
-pub(super) fn stated_settings(stated: &KindSettings, operator: &KindSettings) -> Vec<String> {
+pub(super) fn stated_settings(stated: &KindSettings, operator: &KindSettings, ceilings: &Limits) -> Vec<String> {
+    let passed = ceilings::passed(&stated.limits, ceilings);
     let (stated, operator) = (values(stated), values(operator));
-    let sentence =
-        |(name, value): (&String, &Value)| hidden(format!("`{name}` is {}", shown(name, value)), name, &operator);
+    let sentence = |(name, value): (&String, &Value)| {
+        in_force(format!("`{name}` is {}", shown(name, value)), name, &operator, &passed)
+    };
     stated.iter().map(sentence).collect()
 }
 
@@ -39,10 +47,13 @@ fn values(settings: &KindSettings) -> Map<String, Value> {
     }
 }
 
-/// With what the operator's setting makes of it.
-fn hidden(said: String, name: &str, operator: &Map<String, Value>) -> String {
-    match operator.get(name) {
-        Some(value) => format!("{said}; without effect here, the operator set {}", shown(name, value)),
+/// With what the operator's setting or the host's ceiling makes of it.
+fn in_force(said: String, name: &str, operator: &Map<String, Value>, passed: &[(&str, String)]) -> String {
+    if let Some(value) = operator.get(name) {
+        return format!("{said}; without effect here, the operator set {}", shown(name, value));
+    }
+    match passed.iter().find(|(passed, _)| *passed == name) {
+        Some((_, ceiling)) => format!("{said}; it gets {ceiling}, the host's ceiling (`{name}_max`)"),
         None => said,
     }
 }
@@ -61,6 +72,7 @@ fn shown(name: &str, value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::LimitBounds;
 
     fn settings(text: &str) -> KindSettings {
         SettingsWire::domain_from_json(text).expect("settings")
@@ -71,18 +83,38 @@ mod tests {
         let before = settings(r#"{"timeout": "5s", "fuel": 7, "queue": "slow"}"#);
         let after = settings(r#"{"timeout": "30s", "memory": "64MiB", "queue": "slow"}"#);
         let operator = settings(r#"{"memory": "1MiB"}"#);
+        let ceilings = LimitBounds::default().ceilings;
         assert_eq!(
-            changed_settings(&before, &after, &operator),
+            changed_settings(&before, &after, &operator, &ceilings),
             [
                 "`fuel` is left to the host now (was 7)",
                 "`memory` is 64MiB now (was left to the host); without effect here, the operator set 1MiB",
                 "`timeout` is 30s now (was 5s)",
             ]
         );
-        assert!(changed_settings(&after, &after, &operator).is_empty());
+        assert!(changed_settings(&after, &after, &operator, &ceilings).is_empty());
         assert_eq!(
-            stated_settings(&after, &operator),
+            stated_settings(&after, &operator, &ceilings),
             ["`memory` is 64MiB; without effect here, the operator set 1MiB", "`queue` is slow", "`timeout` is 30s"]
+        );
+    }
+
+    #[test]
+    fn what_the_host_does_not_give_is_told() {
+        let after = settings(r#"{"timeout": "2h", "fuel": 2000000000000, "memory": "3GiB", "output": "16MiB"}"#);
+        let operator = settings(r#"{"fuel": 7}"#);
+        let ceilings = LimitBounds::default().ceilings;
+        let before = settings(r#"{"timeout": "30s"}"#);
+        let told = changed_settings(&before, &after, &operator, &ceilings);
+        assert_eq!(told[3], "`timeout` is 2h now (was 30s); it gets 1h, the host's ceiling (`timeout_max`)");
+        assert_eq!(
+            stated_settings(&after, &operator, &ceilings),
+            [
+                "`fuel` is 2000000000000; without effect here, the operator set 7",
+                "`memory` is 3GiB; it gets 1GiB, the host's ceiling (`memory_max`)",
+                "`output` is 16MiB",
+                "`timeout` is 2h; it gets 1h, the host's ceiling (`timeout_max`)",
+            ]
         );
     }
 }
