@@ -60,6 +60,17 @@ impl Running {
         })
     }
 
+    /// Waits for its end.
+    #[track_caller]
+    pub fn wait_exit(&mut self) -> ExitStatus {
+        self.child.wait_exit(DEADLINE)
+    }
+
+    /// SIGINT, as Ctrl-C sends it.
+    pub fn interrupt(&self) {
+        self.child.signal(Signal::INT);
+    }
+
     /// SIGTERM, and waits for its end.
     #[track_caller]
     pub fn terminate(&mut self) -> ExitStatus {
