@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use http::{Method, Request, Response, Uri};
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Connector as _, DefaultConnector};
@@ -91,7 +91,7 @@ pub(super) struct Client {
     key: Option<String>,
 }
 
-/// A host's answer: JSON text, safe to print.
+/// A host's answer: text that should be JSON.
 #[derive(Debug)]
 pub(super) struct Answer {
     /// HTTP status.
@@ -103,14 +103,15 @@ pub(super) struct Answer {
 
 impl Answer {
     /// The body as `T`.
-    pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
+    pub(super) fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, ClientError> {
         serde_json::from_str(&self.text)
             .map_err(|error| ClientError::Answer { url: self.url.clone(), message: error.to_string() })
     }
 
-    /// Prints the body as it came.
-    pub(super) fn print(&self) -> std::io::Result<()> {
-        terminal::print(&terminal::json(&self.text))
+    /// Prints the body as it came, which must be JSON.
+    pub(super) fn print(&self) -> anyhow::Result<()> {
+        self.parse::<&RawValue>()?;
+        Ok(terminal::print(&terminal::json(&self.text))?)
     }
 }
 
@@ -145,6 +146,11 @@ impl Connection {
     /// The same options for a host at another address.
     pub(super) fn at(&self, url: &str) -> Connection {
         Connection { url: url.to_owned(), ..self.clone() }
+    }
+
+    /// The same options without a key, also where the environment has one.
+    pub(super) fn without_key(&self) -> Connection {
+        Connection { key: Some(String::new()), ..self.clone() }
     }
 
     /// The client for these options.

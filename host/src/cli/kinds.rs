@@ -91,7 +91,7 @@ fn patch(
     let mut patch = Map::new();
     for name in unset {
         if !current.contains_key(name) {
-            let known: Vec<&str> = current.keys().map(String::as_str).collect();
+            let known: Vec<_> = current.keys().map(|name| line(name)).collect();
             let known = if known.is_empty() { "nothing".to_owned() } else { known.join(", ") };
             bail!("`{}` is not set by the operator, who set {known}", line(name));
         }
@@ -169,7 +169,7 @@ fn page(kind: &Kind, colours: Colours) -> String {
     rows.push(match &kind.module {
         Some(module) => {
             let digest = super::versions::short(&module.digest);
-            format!("  served by module {} {}", line(&module.name), line(digest))
+            format!("  served by module {} {}", line(&module.name), digest)
         }
         None => format!(
             "  {}: its jobs wait as no_handler; {}",
