@@ -52,6 +52,7 @@ impl OwnHost {
             .args([
                 "serve",
                 "--until-stdin-closes",
+                "--of-jobs-only",
                 "--listen",
                 listen,
                 "--shutdown-grace",
@@ -64,8 +65,9 @@ impl OwnHost {
             ])
             .arg("--data-dir")
             .arg(folder.join("data"))
-            // On loopback a host needs no key; one meant for another host would shut this client out.
+            // Secrets meant for another host: this one has no use for them.
             .env_remove("STOKER_ADMIN_KEY")
+            .env_remove("STOKER_KEY")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::ensure;
 use crossbeam_channel::{Receiver, Sender};
 
 use super::event::{Event, Report};
@@ -42,13 +43,18 @@ pub(in crate::cli) struct Arguments {
     #[arg(default_value = ".")]
     target: PathBuf,
     /// Start a host for this command also where one answers
-    #[arg(long, conflicts_with = "url")]
+    #[arg(long)]
     own_host: bool,
     #[command(flatten)]
     connection: Connection,
 }
 
 pub(in crate::cli) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    // One of the environment is meant for other commands, and gives way.
+    ensure!(
+        !arguments.own_host || !hints::is_named(),
+        "--own-host starts a host and --url names one that is there: leave out one of them"
+    );
     let report = if arguments.connection.json { Report::Json } else { Report::Text(Colours::of_stdout()) };
     let project = Project::find(&arguments.target)?;
     let interrupt = Interrupt::default();
@@ -60,7 +66,7 @@ pub(in crate::cli) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         url: connection.url().to_owned(),
         log: own_host.as_ref().map(|host| host.log().to_owned()),
     });
-    let end = work(project, &connection, report, interrupt, &sender, &receiver);
+    let end = work(arguments, project, &connection, report, interrupt, &sender, &receiver);
     match (end, own_host) {
         (Ok(End::HostEnded), Some(host)) => Err(host.ended()),
         (end, Some(host)) => {
@@ -73,6 +79,7 @@ pub(in crate::cli) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 fn work(
+    arguments: &Arguments,
     project: Project,
     connection: &Connection,
     report: Report,
@@ -86,7 +93,7 @@ fn work(
         let message = format!("the system does not tell of changes ({error}); looking every second instead");
         report.tell(&Event::Note { message });
     }
-    if connection.url() != URL_DEFAULT {
+    if [connection, &arguments.connection].iter().any(|connection| connection.url() != URL_DEFAULT) {
         // Jobs are enqueued from another terminal, which knows nothing of this one's environment.
         hints::host_at(connection.url());
     }
@@ -117,7 +124,8 @@ fn reach(
     let folder = project.folder().unwrap_or(Path::new("."));
     let host = OwnHost::start(folder, listen, sender)?;
     if let Some(url) = host.wait_listening(receiver)? {
-        return Ok(Some((connection.at(&url), Some(host))));
+        // It asks for no key, and is not shown one meant for another.
+        return Ok(Some((connection.at(&url).without_key(), Some(host))));
     }
     host.stop(receiver);
     Ok(None)
