@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;
-use rustix::process::{Pid, Signal as SystemSignal, kill_process};
 
 use super::signals::Signal;
 
@@ -25,6 +24,8 @@ const GRACE: &str = "2s";
 /// Longest time a host may take to listen, and to end.
 const START_MS_MAX: u64 = 60_000;
 const STOP_MS_MAX: u64 = 30_000;
+/// Pause between two looks whether it has ended.
+const STOP_LOOK_MS: u64 = 20;
 /// Last lines of its log quoted when it fails.
 const LOG_LINES_QUOTED_MAX: usize = 12;
 
@@ -119,23 +120,13 @@ impl OwnHost {
         anyhow::anyhow!("the host has ended; its log is {}, and its last lines are:\n{said}", self.log.display())
     }
 
-    /// Stops it in order and waits for its end; once more `Stop` hurries it.
-    pub(super) fn stop(mut self, signals: &Receiver<Signal>) {
+    /// Stops it in order and waits for its end.
+    pub(super) fn stop(mut self) {
         // The pipe closes: that asks it to end.
         drop(self.child.stdin.take());
         let deadline = Instant::now() + Duration::from_millis(STOP_MS_MAX);
-        loop {
-            match signals.recv_deadline(deadline) {
-                Ok(Signal::HostEnded) | Err(_) => break,
-                Ok(Signal::Stop) => self.terminate(),
-                Ok(Signal::Touched | Signal::HostListens(_)) => {}
-            }
-        }
-    }
-
-    fn terminate(&self) {
-        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-            let _has_ended = kill_process(pid, SystemSignal::TERM);
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(STOP_LOOK_MS));
         }
     }
 }
