@@ -131,6 +131,25 @@ fn a_folder_that_goes_and_comes_back_is_built_again() {
 }
 
 #[test]
+fn its_own_host_begins_anew_where_its_data_went_with_the_folder() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("project");
+    copying_project(&folder, Guest::Hello);
+    let mut dev = Running::start(&["dev", "--own-host"], &[], &folder);
+    let url = own_url(&dev.wait_said("watching for changes"));
+    std::fs::remove_dir_all(&folder).unwrap();
+    dev.wait_said("is gone; once it is there again");
+    copying_project(&folder, Guest::Hello);
+    let said = dev.wait_said_times("deployed hello", 2);
+    assert!(said.contains("it starts anew"), "{said}");
+    let args = ["enqueue", "hello", r#"{"name":"Ada"}"#, "--wait", "--url", &url];
+    assert!(run_stoker(&args, &[], home.path(), b"").expect_success().contains("Hello, Ada!"));
+    assert!(dev.terminate().success(), "{}", dev.said());
+    let address = url.strip_prefix("http://").unwrap().to_owned();
+    eventually("the host is gone", || std::net::TcpStream::connect(&address).is_err().then_some(()));
+}
+
+#[test]
 fn too_many_files_are_told_once() {
     let (host, home) = (TestHost::start(), tempfile::tempdir().unwrap());
     copying_project(home.path(), Guest::Hello);

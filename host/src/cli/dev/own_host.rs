@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -34,12 +35,14 @@ pub(super) struct OwnHost {
     child: Child,
     log: PathBuf,
     last_lines: Arc<Mutex<Vec<String>>>,
+    /// Its end is no news any more.
+    is_stopped: Arc<AtomicBool>,
 }
 
 impl OwnHost {
-    /// Starts one at `listen`, with everything it keeps below `folder`. Its end is signalled.
-    pub(super) fn start(folder: &Path, listen: &str, signals: &Sender<Signal>) -> anyhow::Result<OwnHost> {
-        let folder = folder.join(FOLDER);
+    /// Starts one at `listen`, with everything it keeps below the project's folder. Its end is signalled.
+    pub(super) fn start(project: &Path, listen: &str, signals: &Sender<Signal>) -> anyhow::Result<OwnHost> {
+        let folder = project.join(FOLDER);
         let cannot_keep = || format!("cannot write to {}", folder.display());
         std::fs::create_dir_all(&folder).with_context(cannot_keep)?;
         // Nothing in it is for a repository.
@@ -65,7 +68,7 @@ impl OwnHost {
                 "info",
             ])
             .arg("--data-dir")
-            .arg(folder.join("data"))
+            .arg(data_dir(project))
             // Secrets meant for another host: this one has no use for them.
             .env_remove("STOKER_ADMIN_KEY")
             .env_remove("STOKER_KEY")
@@ -74,10 +77,15 @@ impl OwnHost {
             .stderr(Stdio::piped())
             // Ctrl-C is for this process alone, which then ends the host in order.
             .process_group(0);
+        if std::env::current_dir().is_err() {
+            // The one this was started in has gone, and another may have come in its place.
+            command.current_dir(project);
+        }
         let mut child = command.spawn().context("cannot start a host")?;
         let stderr = child.stderr.take().context("the host's log can't be read")?;
         let last_lines = Arc::new(Mutex::new(Vec::new()));
-        let (kept, signals) = (Arc::clone(&last_lines), signals.clone());
+        let is_stopped = Arc::new(AtomicBool::new(false));
+        let (kept, signals, is_expected) = (Arc::clone(&last_lines), signals.clone(), Arc::clone(&is_stopped));
         std::thread::Builder::new().name("host-log".to_owned()).spawn(move || {
             for written in BufReader::new(stderr).lines().map_while(Result::ok) {
                 let _disk_full = writeln!(log_file, "{written}");
@@ -90,9 +98,11 @@ impl OwnHost {
                 }
                 kept.push(written);
             }
-            let _nobody_waits = signals.send(Signal::HostEnded);
+            if !is_expected.load(Ordering::Acquire) {
+                let _nobody_waits = signals.send(Signal::HostEnded);
+            }
         })?;
-        Ok(OwnHost { child, log, last_lines })
+        Ok(OwnHost { child, log, last_lines, is_stopped })
     }
 
     /// Waits until it listens; its address, or `None` when somebody wants everything to end meanwhile.
@@ -122,6 +132,7 @@ impl OwnHost {
 
     /// Stops it in order and waits for its end.
     pub(super) fn stop(mut self) {
+        self.is_stopped.store(true, Ordering::Release);
         // The pipe closes: that asks it to end.
         drop(self.child.stdin.take());
         let deadline = Instant::now() + Duration::from_millis(STOP_MS_MAX);
@@ -137,6 +148,11 @@ impl Drop for OwnHost {
         let _has_ended = self.child.kill();
         let _is_gone = self.child.wait();
     }
+}
+
+/// Where the jobs of a project's own host are.
+pub(super) fn data_dir(project: &Path) -> PathBuf {
+    project.join(FOLDER).join("data")
 }
 
 /// The address in a line of the log.

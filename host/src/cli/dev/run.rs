@@ -10,7 +10,7 @@ use crossbeam_channel::{RecvTimeoutError, bounded, select};
 
 use super::event::{Event, Report};
 use super::follow::Follower;
-use super::own_host::OwnHost;
+use super::own_host::{OwnHost, data_dir};
 use super::session::{End, Session};
 use super::signals::{self, Listening};
 use super::watch::Watch;
@@ -68,7 +68,23 @@ pub(in crate::cli) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         url: connection.url().to_owned(),
         log: own_host.as_ref().map(|host| host.log().to_owned()),
     });
-    let end = work(arguments, project, &connection, report, interrupt, &signals);
+    let mut own_host = own_host;
+    let end = loop {
+        let keeps = own_host.as_ref().and_then(|_| project.folder()).map(data_dir);
+        let end = work(arguments, project.clone(), &connection, report, &interrupt, &signals, keeps);
+        let Some((host, folder)) = own_host.take_if(|_| matches!(end, Ok(End::HostEmptied))).zip(project.folder())
+        else {
+            break end;
+        };
+        report.tell(&Event::Note { message: "what the host kept went with the folder: it starts anew".to_owned() });
+        host.stop();
+        let host = OwnHost::start(folder, connection.url().trim_start_matches("http://"), &signals.sender)?;
+        if host.wait_listening(&signals.receiver)?.is_none() {
+            own_host = Some(host);
+            break Ok(End::Asked);
+        }
+        own_host = Some(host);
+    };
     match (end, own_host) {
         (Ok(End::HostEnded), Some(host)) => Err(host.ended()),
         (end, Some(host)) => {
@@ -85,8 +101,9 @@ fn work(
     project: Project,
     connection: &Connection,
     report: Report,
-    interrupt: Interrupt,
+    interrupt: &Interrupt,
     signals: &Listening,
+    own_data_dir: Option<PathBuf>,
 ) -> anyhow::Result<End> {
     let client = Arc::new(connection.client()?);
     let (watch, failed) = Watch::start(&signals.sender);
@@ -108,6 +125,7 @@ fn work(
         deployed: None,
         shown_examples: Vec::new(),
         is_told_cut: false,
+        own_data_dir,
     };
     // On a thread of its own: nobody who wants to end waits for the answer of a host that gives none.
     let (ended, end) = bounded(1);

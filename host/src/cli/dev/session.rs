@@ -1,5 +1,6 @@
 //! The loop of `dev`: build, deploy, wait for a change. Remembers what was deployed last, so that only differences are.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ pub(super) enum End {
     Asked,
     /// The host it had started has ended by itself.
     HostEnded,
+    /// The host it had started lost its data with the folder, and the folder is there again.
+    HostEmptied,
 }
 
 /// What it works with.
@@ -49,6 +52,8 @@ pub(super) struct Session {
     pub(super) shown_examples: Vec<String>,
     /// It was said that there are more files than are looked at.
     pub(super) is_told_cut: bool,
+    /// Where the host started here keeps its jobs: below the project's folder.
+    pub(super) own_data_dir: Option<PathBuf>,
 }
 
 impl Session {
@@ -58,6 +63,9 @@ impl Session {
         loop {
             let (mut before, failed) = watch.snapshot(&self.project);
             self.tell_watching(before.is_cut(), failed);
+            if self.is_host_emptied() {
+                return End::HostEmptied;
+            }
             let is_ended = self.build_and_deploy();
             before.adopt_made(&self.project, &Snapshot::of(&self.project));
             if std::mem::take(&mut is_first) && !is_ended {
@@ -74,6 +82,11 @@ impl Session {
                 }
             }
         }
+    }
+
+    fn is_host_emptied(&self) -> bool {
+        let is_gone = self.own_data_dir.as_ref().is_some_and(|data_dir| !data_dir.exists());
+        is_gone && self.project.folder().is_some_and(Path::is_dir)
     }
 
     fn tell_watching(&mut self, is_cut: bool, failed: Option<String>) {
