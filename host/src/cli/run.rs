@@ -74,7 +74,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "UNITS")]
     fuel: Option<u64>,
     /// Memory [default: the kind's, else the host's: 128MiB]
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", value_parser = super::quantities::memory)]
     memory: Option<ByteSize>,
     /// The module's name; a plain command's kind is called so [default: the project's, or the file's name without
     /// extension]

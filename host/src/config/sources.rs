@@ -17,8 +17,8 @@ use crate::telemetry::LogFormat;
 pub const CONFIG_FILE_DEFAULT: &str = "stoker.toml";
 /// Largest configuration file read, bytes.
 const CONFIG_FILE_BYTES_MAX: u64 = 1 << 20;
-/// Where a process finds what it has open.
-const OPEN_FILES: [&str; 3] = ["/dev/fd", "/proc/self/fd", "/dev/stdin"];
+/// Where a process finds what it has open, and nothing.
+const READ_AS_THEY_ARE: [&str; 4] = ["/dev/fd", "/proc/self/fd", "/dev/stdin", "/dev/null"];
 
 /// What one source says; `None` leaves the source below in force.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args, Deserialize)]
@@ -187,7 +187,7 @@ pub fn read_file(named: Option<&Path>) -> Result<(Settings, Option<PathBuf>), Co
     let path = named.unwrap_or(Path::new(CONFIG_FILE_DEFAULT));
     let fail = |message: String| ConfigError::Unreadable { path: path.to_owned(), message };
     // A pipe of the shell is open already (`--config <(…)`): nothing is waited for but what it gives.
-    let is_open = OPEN_FILES.iter().any(|folder| path.starts_with(folder));
+    let is_open = READ_AS_THEY_ARE.iter().any(|folder| path.starts_with(folder));
     let opened = if is_open { File::open(path) } else { regular_file::open_to_read(path) };
     let file = match opened {
         Err(error) if error.kind() == ErrorKind::NotFound && named.is_none() => {
@@ -286,6 +286,7 @@ mod tests {
         assert!(matches!(read_file(Some(&missing)), Err(ConfigError::Unreadable { .. })));
         let there = directory.path().join("there.toml");
         std::fs::write(&there, "workers = 7\n").unwrap();
+        assert_eq!(read_file(Some(Path::new("/dev/null"))).unwrap().0, Settings::default());
         let (settings, read) = read_file(Some(&there)).unwrap();
         assert_eq!((settings.workers, read), (Some(7), Some(there)));
     }
