@@ -155,7 +155,9 @@ fn too_many_files_are_told_once() {
     copying_project(home.path(), Guest::Hello);
     let many = home.path().join("many");
     std::fs::create_dir(&many).unwrap();
-    (0..10_001).for_each(|number| drop(std::fs::File::create(many.join(number.to_string())).unwrap()));
+    for number in 0..10_001 {
+        std::fs::File::create(many.join(number.to_string())).unwrap();
+    }
     // What is looked at first must be seen to change.
     let manifest = std::fs::read_to_string(home.path().join("handler.toml")).unwrap();
     std::fs::write(home.path().join("handler.toml"), manifest + "watch = [\"in.wasm\", \"many\"]\n").unwrap();

@@ -194,11 +194,13 @@ fn pipes_and_folders_in_place_of_files_are_named_and_not_waited_for() {
             let problem = said.lines().find(|line| line.starts_with("problem") && line.contains(what));
             assert!(problem.is_some_and(|line| line.contains(name)), "{name}: {said}");
             if file.is_dir() {
-                std::fs::remove_dir(&file).unwrap()
+                std::fs::remove_dir(&file).unwrap();
             } else {
-                std::fs::remove_file(&file).unwrap()
+                std::fs::remove_file(&file).unwrap();
             }
-            before.iter().for_each(|bytes| std::fs::write(&file, bytes).unwrap());
+            if let Some(bytes) = before {
+                std::fs::write(&file, bytes).unwrap();
+            }
         }
     }
     host.restart();
