@@ -8,6 +8,7 @@
 mod api;
 mod child;
 mod command_module;
+mod fake_host;
 mod guests;
 mod handler_module;
 mod host;
@@ -23,6 +24,7 @@ pub mod walls;
 pub use api::{Api, Reply};
 pub use child::{Exited, run_stoker, stoker_binary, workspace_root};
 pub use command_module::{CommandModule, core_module, with_settings};
+pub use fake_host::FakeHost;
 pub use guests::{Guest, kept_guests, project_settings};
 pub use handler_module::{HandlerModule, KindOf};
 pub use host::{HostBuilder, TestHost};

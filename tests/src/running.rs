@@ -53,11 +53,29 @@ impl Running {
     /// Waits until it has said `text`.
     #[track_caller]
     pub fn wait_said(&mut self, text: &str) -> String {
+        self.wait_said_times(text, 1)
+    }
+
+    /// Waits until it has said `text` so many times.
+    #[track_caller]
+    pub fn wait_said_times(&mut self, text: &str, times: usize) -> String {
         eventually_within(DEADLINE, text, || {
             let said = self.said();
-            assert!(said.contains(text) || self.child.is_running(), "it has ended without `{text}`:\n{said}");
-            said.contains(text).then_some(said)
+            let is_said = said.matches(text).count() >= times;
+            assert!(is_said || self.child.is_running(), "it has ended without `{text}`:\n{said}");
+            is_said.then_some(said)
         })
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn wait_exit(&mut self) -> ExitStatus {
+        self.child.wait_exit(DEADLINE)
+    }
+
+    /// SIGINT, as Ctrl-C sends it.
+    pub fn interrupt(&self) {
+        self.child.signal(Signal::INT);
     }
 
     /// SIGTERM, and waits for its end.

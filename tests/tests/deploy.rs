@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use serde_json::{Value, json};
-use stoker_tests::{Exited, HandlerModule, KindOf, TestHost, core_module, eventually, job_id, reason_of, run_stoker};
+use stoker_tests::{
+    Exited, HandlerModule, KindOf, Running, TestHost, core_module, eventually, job_id, reason_of, run_stoker,
+};
 
 fn stoker(host: &TestHost, args: &[&str]) -> Exited {
     run_stoker(args, &[("STOKER_URL", host.url())], host.home(), b"")
@@ -285,4 +287,25 @@ fn lines_of_a_running_job_are_seen_and_followed() {
     stoker(&host, &["logs", "-f", "job_01ARZ3NDEKTSV4RRFFQ69G5FAV"]).expect_failure(&["no job"]);
     let some = stoker(&host, &["cancel", &done, &id]);
     some.expect_failure(&[&done, "1 of 2 jobs"]);
+}
+
+#[test]
+fn a_host_that_goes_is_told_at_once_and_its_lines_go_on_when_it_is_back() {
+    let mut host = TestHost::start();
+    host.upload_bytes("spin", &core_module(TALKS_AND_SPINS));
+    let id = host.enqueue_kind("spin", &json!({}));
+    let mut follower = Running::start(&["logs", "-f", &id, "--url", host.url()], &[], host.home());
+    follower.wait_said("still at it");
+    let address = host.url().strip_prefix("http://").unwrap().to_owned();
+    host.kill9();
+    let said = follower.wait_said(&format!("the host at http://{address} doesn't answer; trying again for 1m"));
+    assert_eq!(said.lines().count(), 2, "{said}");
+    host.restart_with(|builder| builder.flag("--listen", &address));
+    follower.wait_said("is back");
+    // Its second execution logs as the first did, which the host had no time to keep.
+    let said = follower.wait_said_times("still at it", 2);
+    assert!(said.matches("doesn't answer").count() == 1 && said.matches("is back").count() == 1, "{said}");
+    stoker(&host, &["cancel", &id]).expect_success();
+    assert_eq!(follower.wait_exit().code(), Some(1));
+    assert_eq!(follower.said().matches("still at it").count(), 2, "{}", follower.said());
 }

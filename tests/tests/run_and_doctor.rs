@@ -163,6 +163,80 @@ fn the_doctor_looks_at_a_directory_from_its_first_day_to_its_last() {
     assert!(text.contains("problem database: ") && text.contains("→ restore a backup"), "{text}");
 }
 
+fn make_pipe(path: &std::path::Path) {
+    rustix::fs::mkfifoat(rustix::fs::CWD, path, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+}
+
+#[test]
+fn pipes_and_folders_in_place_of_files_are_named_and_not_waited_for() {
+    let home = tempfile::tempdir().unwrap();
+    let mut host = TestHost::start();
+    host.terminate();
+    let url = ["--url", "http://127.0.0.1:1"];
+    for name in ["stoker.lock", "stoker.db", "stoker.db-wal", "stoker.mark", "entered.slots", "artifacts/artifact.key"]
+    {
+        let file = host.data_dir().join(name);
+        for make in [make_pipe as fn(&std::path::Path), |path| std::fs::create_dir(path).unwrap()] {
+            let before = std::fs::read(&file).ok();
+            let _ = std::fs::remove_file(&file);
+            make(&file);
+            let what = if file.is_dir() { "it is a directory" } else { "it is a pipe" };
+            let data_dir = host.data_dir().display().to_string();
+            let mut serve =
+                Running::start(&["serve", "--listen", "127.0.0.1:0", "--data-dir", &data_dir], &[], home.path());
+            assert!(!serve.wait_exit().success());
+            let said = serve.said();
+            assert!(said.contains(what) && said.contains(name), "{name}: {said}");
+            let mut doctor =
+                Running::start(&[&["doctor", "--data-dir", &data_dir], &url[..]].concat(), &[], home.path());
+            assert_eq!(doctor.wait_exit().code(), Some(1), "{name}");
+            let said = doctor.said();
+            let problem = said.lines().find(|line| line.starts_with("problem") && line.contains(what));
+            assert!(problem.is_some_and(|line| line.contains(name)), "{name}: {said}");
+            if file.is_dir() {
+                std::fs::remove_dir(&file).unwrap();
+            } else {
+                std::fs::remove_file(&file).unwrap();
+            }
+            if let Some(bytes) = before {
+                std::fs::write(&file, bytes).unwrap();
+            }
+        }
+    }
+    host.restart();
+    // So is a configuration file; what the shell has opened is read.
+    make_pipe(&home.path().join("stoker.toml"));
+    for args in [&["serve"][..], &["run", "none.wasm"], &[&["doctor"], &url[..]].concat()] {
+        std::fs::write(home.path().join("none.wasm"), "").unwrap();
+        let mut running = Running::start(args, &[], home.path());
+        assert_eq!(running.wait_exit().code(), Some(1), "{args:?}");
+        let said = running.said();
+        assert!(said.contains("stoker.toml: it is a pipe"), "{args:?}: {said}");
+    }
+    let given = run_stoker(&["run", "none.wasm", "--config", "/dev/stdin"], &[], home.path(), b"feul = 1\n");
+    given.expect_failure(&["/dev/stdin, line 1", "feul"]);
+}
+
+#[test]
+fn a_run_keeps_nothing_where_others_could_put_something() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = tempfile::tempdir().unwrap();
+    let hello = Guest::Hello.path().display().to_string();
+    let run = || stoker(home.path(), &["run", &hello, r#"{"name":"Ada"}"#], "");
+    assert!(!run().stderr.contains("not kept"));
+    let above = home.path().join("cache");
+    std::fs::set_permissions(&above, std::fs::Permissions::from_mode(0o777)).unwrap();
+    for _ in 0..2 {
+        let exited = run();
+        let advice = format!("`chmod go-w {}`", std::fs::canonicalize(&above).unwrap().display());
+        assert!(exited.stderr.contains("not kept for the next run") && exited.stderr.contains(&advice), "{exited:?}");
+        assert!(exited.stderr.contains("module compiled first") && exited.stdout.contains("Ada"), "{exited:?}");
+    }
+    std::fs::set_permissions(&above, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let again = run();
+    assert!(!again.stderr.contains("not kept") && !again.stderr.contains("compiled first"), "{again:?}");
+}
+
 #[test]
 fn the_doctor_reads_the_configuration_a_host_would_have() {
     let home = tempfile::tempdir().unwrap();

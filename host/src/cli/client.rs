@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
-use http::{Method, Request, Response, Uri};
-use serde::de::DeserializeOwned;
+use http::{Method, Request, Response};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Connector as _, DefaultConnector};
 use ureq::{Agent, AsSendBody, Body, SendBody};
 
+use super::address;
 use super::problem::Problem;
 use super::terminal;
 use super::transport::AnswerSeeker;
@@ -91,7 +92,7 @@ pub(super) struct Client {
     key: Option<String>,
 }
 
-/// A host's answer: JSON text, safe to print.
+/// A host's answer: text that should be JSON.
 #[derive(Debug)]
 pub(super) struct Answer {
     /// HTTP status.
@@ -103,14 +104,15 @@ pub(super) struct Answer {
 
 impl Answer {
     /// The body as `T`.
-    pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
+    pub(super) fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, ClientError> {
         serde_json::from_str(&self.text)
             .map_err(|error| ClientError::Answer { url: self.url.clone(), message: error.to_string() })
     }
 
-    /// Prints the body as it came.
-    pub(super) fn print(&self) -> std::io::Result<()> {
-        terminal::print(&terminal::json(&self.text))
+    /// Prints the body as it came, which must be JSON.
+    pub(super) fn print(&self) -> anyhow::Result<()> {
+        self.parse::<&RawValue>()?;
+        Ok(terminal::print(&terminal::json(&self.text))?)
     }
 }
 
@@ -147,24 +149,16 @@ impl Connection {
         Connection { url: url.to_owned(), ..self.clone() }
     }
 
+    /// The same options without a key, also where the environment has one.
+    pub(super) fn without_key(&self) -> Connection {
+        Connection { key: Some(String::new()), ..self.clone() }
+    }
+
     /// The client for these options.
     pub(super) fn client(&self) -> Result<Client, ClientError> {
         let url = self.url().to_owned();
-        let refuse = |message: &str| ClientError::Address { url: url.clone(), message: message.to_owned() };
-        let uri: Uri = url.parse().map_err(|error: http::uri::InvalidUri| refuse(&error.to_string()))?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => return Err(refuse("this client speaks plain http; put a TLS tunnel in between")),
-            _ => return Err(refuse("write e.g. http://127.0.0.1:7700")),
-        }
-        if uri.path() != "/" || uri.query().is_some() {
-            let rest = uri.path_and_query().map_or_else(String::new, ToString::to_string);
-            return Err(refuse(&format!(
-                "it has no path; leave out `{rest}`, and write e.g. {}",
-                url.strip_suffix(rest.as_str()).unwrap_or(URL_DEFAULT)
-            )));
-        }
-        let host = uri.host().ok_or_else(|| refuse("it names no host"))?;
+        let host =
+            address::host_of(&url).map_err(|message| ClientError::Address { url: address::shown(&url), message })?;
         let loopback = host == "localhost"
             || host.trim_matches(['[', ']']).parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
         let mut config = Agent::config_builder()
@@ -519,12 +513,9 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_can_not_work_are_refused_at_once() {
-        for url in ["127.0.0.1:7700", "https://jobs.example", "ftp://x", "http://h:1?a=b", "", "http://", "not a url"] {
-            assert!(matches!(Connection::for_test(url).client(), Err(ClientError::Address { .. })), "{url}");
-        }
-        let refused = Connection::for_test("http://127.0.0.1:1/v1").client().unwrap_err().to_string();
-        assert!(refused.contains("leave out `/v1`, and write e.g. http://127.0.0.1:1"), "{refused}");
+    fn an_address_that_can_not_work_is_refused_without_its_secrets() {
+        let refused = Connection::for_test("http://ada:secret@127.0.0.1:1").client().unwrap_err().to_string();
+        assert!(refused.starts_with("`http://…@127.0.0.1:1` is not an address of a host: "), "{refused}");
         assert_eq!(Connection::for_test("http://127.0.0.1:1/").client().unwrap().url, "http://127.0.0.1:1");
     }
 }

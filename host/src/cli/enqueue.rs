@@ -71,7 +71,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "UNITS")]
     fuel: Option<u64>,
     /// Memory of an attempt [default: its kind's]
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", value_parser = super::quantities::memory)]
     memory: Option<ByteSize>,
     /// A label to find it again; repeat for more
     #[arg(long = "tag", value_name = "TAG")]

@@ -23,6 +23,11 @@ pub(super) fn learn(matches: &ArgMatches) {
     }
 }
 
+/// Whether the address of a host is known that other commands would not look at.
+pub(super) fn is_named() -> bool {
+    ADDRESS.get().is_some()
+}
+
 /// From now on the host is at an address other commands would not look at. The first one counts.
 pub(super) fn host_at(url: &str) {
     let _known = ADDRESS.set(url.trim_end_matches('/').to_owned());

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::client::{Answer, Client, ClientError, Connection, segment};
 use super::hints::addressed;
+use super::quantities::fits_memory;
 use super::table::table;
 use super::terminal::{self, Colours, Tone, json, line};
 use super::wire::Kind;
@@ -51,6 +52,9 @@ fn assignment(text: &str) -> Result<(String, Value), String> {
         return Err("there is no name before the `=`; write e.g. timeout=2m".to_owned());
     }
     let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
+    if let ("memory", Some(bytes)) = (name, value.as_u64()) {
+        fits_memory(bytes)?;
+    }
     Ok((name.to_owned(), value))
 }
 
@@ -91,7 +95,7 @@ fn patch(
     let mut patch = Map::new();
     for name in unset {
         if !current.contains_key(name) {
-            let known: Vec<&str> = current.keys().map(String::as_str).collect();
+            let known: Vec<_> = current.keys().map(|name| line(name)).collect();
             let known = if known.is_empty() { "nothing".to_owned() } else { known.join(", ") };
             bail!("`{}` is not set by the operator, who set {known}", line(name));
         }
@@ -169,7 +173,7 @@ fn page(kind: &Kind, colours: Colours) -> String {
     rows.push(match &kind.module {
         Some(module) => {
             let digest = super::versions::short(&module.digest);
-            format!("  served by module {} {}", line(&module.name), line(digest))
+            format!("  served by module {} {}", line(&module.name), digest)
         }
         None => format!(
             "  {}: its jobs wait as no_handler; {}",
@@ -232,6 +236,10 @@ mod tests {
             ("max_attempts=3", Some(("max_attempts", json!(3)))),
             (r#"env={"A":"b=c"}"#, Some(("env", json!({"A": "b=c"})))),
             ("queue=", Some(("queue", json!("")))),
+            ("memory=64MiB", Some(("memory", json!("64MiB")))),
+            ("memory=67108864", Some(("memory", json!(67_108_864)))),
+            ("logs=64", Some(("logs", json!(64)))),
+            ("memory=64", None),
             ("timeout", None),
             ("=2m", None),
         ] {

@@ -3,59 +3,104 @@
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::advice;
 use super::client::{Client, ClientError};
+use super::hints::addressed;
 use super::logs::shown_line;
 use super::terminal::{self, Colours, Tone, line};
 use super::wire::{AttemptLog, Execution, Job, LogLine, Page};
-use crate::job::JobId;
+use crate::job::{JobId, Span};
 
 /// Between two looks, while lines come.
 const LOOK_MS_MIN: u64 = 100;
 /// And while none do.
 const LOOK_MS_MAX: u64 = 2_000;
-/// So many looks in a row may fail (a restart of the host) before following is given up.
-const FAILED_LOOKS_MAX: u32 = 30;
+/// How long a host may be away (a restart) before following is given up.
+const AWAY_MS_MAX: u64 = 60_000;
+/// Longest silence of a host that is there.
+const SILENCE_MS_MAX: u64 = 15_000;
 /// Pages of logs read in one look: the newest, and those before it where much came since.
 const PAGES_MAX: usize = 100;
 
 /// Until the job has ended.
 pub(super) fn follow(client: &Client, id: JobId, as_json: bool) -> anyhow::Result<ExitCode> {
     let colours = Colours::of_stdout();
-    let mut told = Told::default();
-    let (mut pause_ms, mut failed_looks) = (LOOK_MS_MIN, 0);
+    let (mut told, mut absence) = (Told::default(), Absence::default());
+    let mut pause_ms = LOOK_MS_MIN;
     loop {
-        let job = match look(client, id, &mut told) {
+        match look(client, id, &mut told) {
             Ok((job, news)) => {
-                failed_looks = 0;
+                if let Some(words) = absence.ended(client.url()) {
+                    terminal::remark(&words);
+                }
                 pause_ms = if news.is_empty() { (pause_ms * 2).min(LOOK_MS_MAX) } else { LOOK_MS_MIN };
                 print(&news, as_json, colours)?;
-                job
+                if job.is_terminal() {
+                    return Ok(end(&job));
+                }
+                if let Some(waiting) = told.waiting(&job) {
+                    terminal::remark(&waiting);
+                }
             }
-            // A host that stops, starts, or has too much to do.
-            Err(ClientError::Refused(_) | ClientError::Transport { .. }) if failed_looks < FAILED_LOOKS_MAX => {
-                failed_looks += 1;
-                std::thread::sleep(Duration::from_millis(LOOK_MS_MAX));
-                continue;
-            }
-            Err(ClientError::Problem(problem))
-                if matches!(problem.status, 429 | 503) && failed_looks < FAILED_LOOKS_MAX =>
-            {
-                failed_looks += 1;
-                std::thread::sleep(Duration::from_millis(LOOK_MS_MAX));
-                continue;
-            }
-            Err(error) => return Err(error.into()),
-        };
-        if job.is_terminal() {
-            return Ok(end(&job));
-        }
-        if let Some(waiting) = told.waiting(&job) {
-            terminal::remark(&waiting);
+            Err(error) => match absence.goes_on(&error, client.url(), Instant::now()) {
+                GoesOn::Silently => pause_ms = LOOK_MS_MAX,
+                GoesOn::Saying(words) => {
+                    terminal::remark(&words);
+                    pause_ms = LOOK_MS_MAX;
+                }
+                GoesOn::No => return Err(absence.given_up(id, error)),
+            },
         }
         std::thread::sleep(Duration::from_millis(pause_ms));
+    }
+}
+
+/// A host that stops, starts, or has too much to do: since when it gives no answer.
+#[derive(Default)]
+struct Absence {
+    since: Option<Instant>,
+}
+
+/// Whether one that is away is waited for.
+#[derive(Debug, PartialEq, Eq)]
+enum GoesOn {
+    Silently,
+    Saying(String),
+    No,
+}
+
+impl Absence {
+    /// A look failed.
+    fn goes_on(&mut self, error: &ClientError, url: &str, now: Instant) -> GoesOn {
+        let how = match error {
+            ClientError::Refused(_) | ClientError::Transport { .. } => "doesn't answer",
+            ClientError::Problem(problem) if matches!(problem.status, 429 | 503) => {
+                "has too much to do, or is not ready"
+            }
+            ClientError::Problem(_) | ClientError::Address { .. } | ClientError::Answer { .. } => return GoesOn::No,
+        };
+        match self.since {
+            None => {
+                self.since = Some(now);
+                let bound = Span::from_ms(AWAY_MS_MAX);
+                GoesOn::Saying(line(&format!("… the host at {url} {how}; trying again for {bound}")).into_owned())
+            }
+            Some(since) if now.duration_since(since) < Duration::from_millis(AWAY_MS_MAX) => GoesOn::Silently,
+            Some(_) => GoesOn::No,
+        }
+    }
+
+    /// A look succeeded: what to say when one had failed before.
+    fn ended(&mut self, url: &str) -> Option<String> {
+        self.since.take().map(|_| line(&format!("… the host at {url} is back")).into_owned())
+    }
+
+    fn given_up(&self, id: JobId, error: ClientError) -> anyhow::Error {
+        let error = anyhow::Error::from(error);
+        let again = || addressed(format!("gave up; `stoker logs -f {id}` goes on once the host is back"));
+        if self.since.is_some() { error.context(again()) } else { error }
     }
 }
 
@@ -80,12 +125,13 @@ enum News {
 
 /// The job as it is, and what came since the last look. The job is read first: when it has ended, nothing comes after.
 fn look(client: &Client, id: JobId, told: &mut Told) -> Result<(Job, Vec<News>), ClientError> {
-    let job: Job = client.get(&format!("/v1/jobs/{id}")).send()?.parse()?;
-    let executions: Page<Execution> = client.get(&format!("/v1/jobs/{id}/attempts")).send()?.parse()?;
+    let get = |path: &str| client.get(path).patience(Duration::from_millis(SILENCE_MS_MAX));
+    let job: Job = get(&format!("/v1/jobs/{id}")).send()?.parse()?;
+    let executions: Page<Execution> = get(&format!("/v1/jobs/{id}/attempts")).send()?.parse()?;
     let mut logs: Vec<AttemptLog> = Vec::new();
     let mut cursor: Option<String> = None;
     for _ in 0..PAGES_MAX {
-        let answer = client.get(&format!("/v1/jobs/{id}/logs")).query("cursor", cursor.as_deref()).send()?;
+        let answer = get(&format!("/v1/jobs/{id}/logs")).query("cursor", cursor.as_deref()).send()?;
         let page: Page<AttemptLog> = answer.parse()?;
         let is_known = page.items.first().is_none_or(|log| log.execution <= told.ended);
         logs.splice(..0, page.items);
@@ -188,6 +234,7 @@ fn end(job: &Job) -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::problem::Problem;
 
     fn log(execution: i64, attempt: u32, lines: &[&str]) -> AttemptLog {
         let line = |message: &&str| LogLine { message: (*message).to_owned(), ..LogLine::default() };
@@ -196,6 +243,26 @@ mod tests {
 
     fn ended(number: i64, attempt: u32) -> Execution {
         Execution { number, attempt, outcome: "failed".to_owned(), ..Execution::default() }
+    }
+
+    #[test]
+    fn a_host_that_is_away_is_told_once_and_waited_for_within_bounds() {
+        let gone = ClientError::Refused("u".to_owned());
+        let problem = |status| ClientError::Problem(Problem { status, ..Problem::default() });
+        let (mut absence, start) = (Absence::default(), Instant::now());
+        let after = |ms| start + Duration::from_millis(ms);
+        assert_eq!(absence.ended("u"), None);
+        for _ in 0..2 {
+            let GoesOn::Saying(words) = absence.goes_on(&gone, "u", after(7)) else { panic!("silent") };
+            assert_eq!(words, "… the host at u doesn't answer; trying again for 1m");
+            assert_eq!(absence.goes_on(&problem(503), "u", after(AWAY_MS_MAX)), GoesOn::Silently);
+            assert_eq!(absence.goes_on(&gone, "u", after(AWAY_MS_MAX + 7)), GoesOn::No);
+            assert_eq!(absence.ended("u").as_deref(), Some("… the host at u is back"));
+        }
+        assert!(
+            matches!(absence.goes_on(&problem(429), "u", start), GoesOn::Saying(words) if words.contains("too much"))
+        );
+        assert_eq!(absence.goes_on(&problem(404), "u", start), GoesOn::No);
     }
 
     fn word(piece: &News) -> &str {

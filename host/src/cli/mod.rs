@@ -2,6 +2,7 @@
 //! HTTP API. Owns how requests are put and how answers are shown; decides nothing the API does not decide. Whatever a server
 //! or a guest sends is escaped before it is printed, and the exit code is 0 only when what was asked for has happened.
 
+mod address;
 mod advice;
 mod arguments;
 mod backup;

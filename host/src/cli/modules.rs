@@ -66,7 +66,7 @@ fn modules_table(modules: &[Deployed], colours: Colours) -> String {
         [
             module.name.clone(),
             if module.active { "active".to_owned() } else { "not active".to_owned() },
-            short(&module.digest.to_string()).to_owned(),
+            short(&module.digest.to_string()).into_owned(),
             module.guest.replace('_', " "),
             quantities::bytes(module.size_bytes),
             moment(module.activated_at.as_deref()),
@@ -81,7 +81,7 @@ fn modules_table(modules: &[Deployed], colours: Colours) -> String {
 fn versions_table(versions: &[Deployed], colours: Colours) -> String {
     let row = |version: &Deployed| {
         [
-            short(&version.digest.to_string()).to_owned(),
+            short(&version.digest.to_string()).into_owned(),
             if version.active { "active".to_owned() } else { String::new() },
             moment(version.created_at.as_deref()),
             version.activated_at.as_deref().map_or_else(|| "never".to_owned(), |at| moment(Some(at))),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::job::duration::in_words;
+use crate::job::{ByteSize, SizeError};
 
 /// `850 µs`, `3.1 ms`, `4.20 s`, `3m 5s`.
 pub(super) fn micros(us: u64) -> String {
@@ -53,6 +54,28 @@ pub(super) fn between_us(earlier: &str, later: &str) -> Option<u64> {
 /// This instant, RFC 3339.
 pub(super) fn now() -> String {
     Timestamp::now().to_string()
+}
+
+/// One WebAssembly page: no module that has memory has less.
+const MEMORY_BYTES_MIN: u64 = 64 << 10;
+
+/// A size of memory on the command line. Who writes less than any module has forgot the unit.
+pub(super) fn memory(text: &str) -> Result<ByteSize, String> {
+    let size: ByteSize = text.parse().map_err(|error: SizeError| error.to_string())?;
+    fits_memory(size.0).map(|()| size)
+}
+
+/// Whether so little memory can be meant.
+pub(super) fn fits_memory(bytes: u64) -> Result<(), String> {
+    if bytes >= MEMORY_BYTES_MIN {
+        return Ok(());
+    }
+    Err(format!(
+        "that is {} of memory, and no module runs with less than {}; write the unit, e.g. {}MiB",
+        ByteSize(bytes),
+        ByteSize(MEMORY_BYTES_MIN),
+        bytes.clamp(1, 1_024)
+    ))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::project::Built;
 use super::terminal::{self, Colours};
 use super::{advice, environment, project, run_cache, run_view};
 use crate::api::{ApiError, offline};
-use crate::config::{Config, Settings, read_file, resolve};
+use crate::config::{Config, read_file, resolve};
 use crate::job::kind::MAX_ATTEMPTS_LIMIT;
 use crate::job::{ByteSize, JobState, KindName, LimitRequest, LogLine, ModuleName, Span};
 use crate::trial::{Loaded, Order, Report, TrialError, Workbench};
@@ -74,7 +74,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "UNITS")]
     fuel: Option<u64>,
     /// Memory [default: the kind's, else the host's: 128MiB]
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", value_parser = super::quantities::memory)]
     memory: Option<ByteSize>,
     /// The module's name; a plain command's kind is called so [default: the project's, or the file's name without
     /// extension]
@@ -117,17 +117,7 @@ fn configured(named: Option<&Path>) -> anyhow::Result<(Config, Option<PathBuf>)>
     let (from_environment, wrong) = environment::settings();
     ensure!(wrong.is_empty(), "{}; correct or unset the variable", wrong.join("; "));
     // What is about being reached and about keeping can't be wrong here: nobody listens, and nothing is kept.
-    let settings = Settings {
-        listen: None,
-        data_dir: None,
-        workers: None,
-        admin_key: None,
-        lease_ttl: None,
-        allowed_hosts: None,
-        connections_max: None,
-        request_head_timeout: None,
-        ..from_environment.or(from_file)
-    };
+    let settings = from_environment.or(from_file).of_jobs();
     Ok((resolve(&settings, THREADS)?, file))
 }
 
@@ -143,7 +133,7 @@ fn tried(
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let cache = run_cache::open()?;
+    let cache = run_cache::open_cache()?;
     let tried = runtime.block_on(async {
         let bench = Workbench::open(cache.path().to_owned(), config)?;
         let loaded = bench.load(built.module.clone(), wasm).await.map_err(told)?;

@@ -30,6 +30,10 @@ pub(super) struct Arguments {
     /// Stop when standard input closes: for a process that starts a host for as long as it lives itself
     #[arg(long, hide = true)]
     until_stdin_closes: bool,
+    /// Listen, keep, stop and log as the command line says, and take from the environment and the file only what is about
+    /// jobs and requests: for a process that starts a host for itself, beside the one they are meant for
+    #[arg(long, hide = true, requires_all = ["listen", "data_dir"])]
+    of_jobs_only: bool,
     #[command(flatten)]
     pub(super) settings: Settings,
 }
@@ -37,7 +41,11 @@ pub(super) struct Arguments {
 /// Returns when the host has stopped in order.
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let (from_file, file) = read_file(arguments.config.as_deref())?;
-    let settings = arguments.settings.or(from_file);
+    let settings = if arguments.of_jobs_only {
+        own_settings(arguments.settings, from_file)
+    } else {
+        arguments.settings.or(from_file)
+    };
     let format = if arguments.json { telemetry::LogFormat::Json } else { settings.log_format.unwrap_or_default() };
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let config = resolve(&settings, cores)?;
@@ -55,6 +63,14 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Those of a host that is its starter's alone. A key would shut out the other terminals of whoever started it, and so it
+/// has none: `resolve` sees to it that it is on loopback then.
+fn own_settings(given: Settings, from_file: Settings) -> Settings {
+    // Those that stand on its command line, which wins over the environment.
+    let Settings { listen, data_dir, shutdown_grace, log, log_format, .. } = given.clone();
+    Settings { listen, data_dir, shutdown_grace, log, log_format, ..given.or(from_file).of_jobs() }
+}
+
 /// The other end of the pipe closes however its process ends, SIGKILL included; that stops this one as SIGTERM does.
 fn stop_with_stdin() -> anyhow::Result<()> {
     std::thread::Builder::new().name("stdin".to_owned()).spawn(|| {
@@ -62,4 +78,25 @@ fn stop_with_stdin() -> anyhow::Result<()> {
         let _nobody_else_to_tell = kill_process(getpid(), Signal::TERM);
     })?;
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn a_host_of_its_own_takes_only_what_is_about_jobs_from_elsewhere() {
+        let toml = |text: &str| Settings::from_toml(text, Path::new("stoker.toml")).unwrap();
+        let given = toml("listen = \"127.0.0.1:1\"\ndata_dir = \"own\"\nlog = \"info\"\nworkers = 0\nfuel = 7");
+        let from_file = toml(
+            "listen = \"0.0.0.0:80\"\ndata_dir = \"production\"\nlog = \"off\"\nadmin_key = \"0123456789abcdef\"\n\
+             fuel = 8\nfuel_max = 9\nallowed_hosts = [\"jobs.example.com\"]\nconnections_max = 16\npayload_max = 10",
+        );
+        let expected =
+            "listen = \"127.0.0.1:1\"\ndata_dir = \"own\"\nlog = \"info\"\nfuel = 7\nfuel_max = 9\npayload_max = 10";
+        assert_eq!(own_settings(given, from_file), toml(expected));
+    }
 }

@@ -23,14 +23,17 @@ pub(super) fn block(text: &str) -> Cow<'_, str> {
 }
 
 /// JSON text as it may be printed: the few dangerous characters JSON lets stand unescaped are written as `\u00xx`,
-/// which changes nothing for who parses it.
+/// and a carriage return between values as a space, which changes nothing for who parses it.
 pub(super) fn json(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(|c| is_dangerous(c) && c >= '\u{7f}') {
+    let passes = |c: char| !is_dangerous(c) || matches!(c, '\n' | '\t');
+    if text.chars().all(passes) {
         return Cow::Borrowed(text);
     }
     let mut safe = String::with_capacity(text.len() + 16);
     for c in text.chars() {
-        if is_dangerous(c) && c >= '\u{7f}' {
+        if c == '\r' {
+            safe.push(' ');
+        } else if !passes(c) {
             // All of them lie in the basic plane: one unit of UTF-16. Writing to a string can't fail.
             let _infallible = write!(safe, "\\u{:04x}", u32::from(c));
         } else {
@@ -177,12 +180,13 @@ mod tests {
 
     #[test]
     fn json_stays_the_same_json() {
-        let text = "{\"a\": \"\u{9b}2J \u{202e} \u{7f} ü\"}";
+        let text = "{\"a\":\r\t\"\u{9b}2J \u{202e} \u{7f} ü\"}";
         let safe = json(text);
-        assert!(safe.chars().all(|c| !is_dangerous(c)), "{safe}");
+        assert!(safe.chars().all(|c| !is_dangerous(c) || c == '\t'), "{safe}");
         let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
         assert_eq!(parse(&safe), parse(text));
         assert_eq!(json("{\n}"), "{\n}");
+        assert_eq!(json("no \u{1b}[2J JSON"), "no \\u001b[2J JSON");
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! A module's versions, all of them, and the one that words stand for: a digest's beginning, or the one to go back to.
 
+use std::borrow::Cow;
+
 use anyhow::{Context, bail};
 use serde_json::value::RawValue;
 
 use super::client::{Client, ClientError, segment};
 use super::hints::addressed;
+use super::terminal::line;
 use super::wire::{Deployed, Page};
 use crate::job::{Digest, ModuleName};
 
@@ -39,9 +42,9 @@ pub(super) fn active(client: &Client, module: &ModuleName) -> Result<Option<Dige
     }
 }
 
-/// A digest, cut.
-pub(super) fn short(digest: &str) -> &str {
-    digest.get(..DIGEST_CHARS).unwrap_or(digest)
+/// A digest, cut. What a host gives for one may be anything, and is made harmless.
+pub(super) fn short(digest: &str) -> Cow<'_, str> {
+    line(digest.get(..DIGEST_CHARS).unwrap_or(digest))
 }
 
 /// The version to go back to: that with this digest (or beginning of one), or the one that was active before. When it was

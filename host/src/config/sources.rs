@@ -1,6 +1,8 @@
 //! Where settings come from: flags over `STOKER_*` environment variables (both read by clap) over `stoker.toml`.
 //! A setting has one name: `--fuel-max`, `STOKER_FUEL_MAX`, `fuel_max`. Nothing is checked against anything else here.
 
+use std::fs::File;
+use std::io::{ErrorKind, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -8,12 +10,15 @@ use serde::Deserialize;
 
 use super::check::ConfigError;
 use crate::job::{ByteSize, Span};
+use crate::regular_file;
 use crate::telemetry::LogFormat;
 
 /// Read when it exists and no other file is named.
 pub const CONFIG_FILE_DEFAULT: &str = "stoker.toml";
 /// Largest configuration file read, bytes.
 const CONFIG_FILE_BYTES_MAX: u64 = 1 << 20;
+/// Where a process finds what it has open, and nothing.
+const READ_AS_THEY_ARE: [&str; 4] = ["/dev/fd", "/proc/self/fd", "/dev/stdin", "/dev/null"];
 
 /// What one source says; `None` leaves the source below in force.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args, Deserialize)]
@@ -146,6 +151,27 @@ impl Settings {
         })
     }
 
+    /// What of these is about jobs, requests and modules: nothing of how a host is reached, who may call it, where it
+    /// keeps what it has, how many attempts it runs and what it logs.
+    #[must_use]
+    pub fn of_jobs(self) -> Settings {
+        Settings {
+            listen: None,
+            data_dir: None,
+            workers: None,
+            admin_key: None,
+            shutdown_grace: None,
+            lease_ttl: None,
+            allowed_hosts: None,
+            ignore_wakeups: None,
+            connections_max: None,
+            request_head_timeout: None,
+            log: None,
+            log_format: None,
+            ..self
+        }
+    }
+
     /// From the text of a `stoker.toml`; `path` is for the message.
     pub fn from_toml(text: &str, path: &Path) -> Result<Settings, ConfigError> {
         toml::from_str(text).map_err(|error| ConfigError::Syntax {
@@ -160,17 +186,20 @@ impl Settings {
 pub fn read_file(named: Option<&Path>) -> Result<(Settings, Option<PathBuf>), ConfigError> {
     let path = named.unwrap_or(Path::new(CONFIG_FILE_DEFAULT));
     let fail = |message: String| ConfigError::Unreadable { path: path.to_owned(), message };
-    match std::fs::metadata(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => {
+    // A pipe of the shell is open already (`--config <(…)`): nothing is waited for but what it gives.
+    let is_open = READ_AS_THEY_ARE.iter().any(|folder| path.starts_with(folder));
+    let opened = if is_open { File::open(path) } else { regular_file::open_to_read(path) };
+    let file = match opened {
+        Err(error) if error.kind() == ErrorKind::NotFound && named.is_none() => {
             return Ok((Settings::default(), None));
         }
-        Err(error) => return Err(fail(error.to_string())),
-        Ok(metadata) if metadata.len() > CONFIG_FILE_BYTES_MAX => {
-            return Err(fail(format!("it is larger than {}", ByteSize(CONFIG_FILE_BYTES_MAX))));
-        }
-        Ok(_) => {}
+        opened => opened.map_err(|error| fail(error.to_string()))?,
+    };
+    let mut text = String::new();
+    file.take(CONFIG_FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| fail(error.to_string()))?;
+    if text.len() as u64 > CONFIG_FILE_BYTES_MAX {
+        return Err(fail(format!("it is larger than {}", ByteSize(CONFIG_FILE_BYTES_MAX))));
     }
-    let text = std::fs::read_to_string(path).map_err(|error| fail(error.to_string()))?;
     Ok((Settings::from_toml(&text, path)?, Some(path.to_owned())))
 }
 
@@ -257,6 +286,7 @@ mod tests {
         assert!(matches!(read_file(Some(&missing)), Err(ConfigError::Unreadable { .. })));
         let there = directory.path().join("there.toml");
         std::fs::write(&there, "workers = 7\n").unwrap();
+        assert_eq!(read_file(Some(Path::new("/dev/null"))).unwrap().0, Settings::default());
         let (settings, read) = read_file(Some(&there)).unwrap();
         assert_eq!((settings.workers, read), (Some(7), Some(there)));
     }

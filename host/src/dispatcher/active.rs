@@ -1,5 +1,6 @@
 //! The jobs this host holds: claimed, and those of them whose guests have been entered.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -7,9 +8,9 @@ use rustc_hash::FxHashMap;
 
 use super::feed::FeedItem;
 use super::handle::ActiveAttempt;
-use crate::job::{FailureReason, JobId, Progress, Timestamp};
+use crate::job::{FailureReason, JobId, LogLine, Progress, Timestamp};
 use crate::sandbox::{Interrupt, ProgressCell};
-use crate::store::{AttemptLog, LeaseKey};
+use crate::store::LeaseKey;
 
 /// What is known of a held job.
 #[derive(Debug)]
@@ -21,6 +22,28 @@ struct Held {
     entered: Option<(Timestamp, Instant)>,
     shown_running: bool,
     progress_written: Option<Progress>,
+}
+
+/// The log of an attempt that runs. Nothing of it is copied before it is asked for.
+#[derive(Debug)]
+pub struct RunningLog {
+    /// Which execution.
+    pub execution: i64,
+    /// The attempt, from 1.
+    pub attempt: u32,
+    lines: ProgressCell,
+}
+
+impl RunningLog {
+    /// How many whole lines there are, and how many were dropped.
+    pub fn so_far(&self) -> (usize, u64) {
+        self.lines.log_length()
+    }
+
+    /// A copy of these lines, as many as have so many bytes of text together, at least one. None once the attempt has ended.
+    pub fn piece(&self, lines: Range<usize>, bytes_max: usize) -> Vec<LogLine> {
+        self.lines.log_piece(lines, bytes_max)
+    }
 }
 
 /// The registry of held jobs.
@@ -85,16 +108,11 @@ impl Active {
         })
     }
 
-    /// What the running attempt of a job has logged so far.
-    pub fn log(&self, job: JobId) -> Option<AttemptLog> {
-        let (execution, attempt, cell) = {
-            let jobs = self.0.lock();
-            let held = jobs.get(&job).filter(|held| held.entered.is_some())?;
-            (held.lease_number, held.attempt, held.progress.clone())
-        };
-        // Not under the lock of all jobs: it may be much.
-        let (lines, dropped) = cell.log_so_far();
-        Some(AttemptLog { execution, attempt, lines, dropped })
+    /// The log of a job's running attempt.
+    pub fn log(&self, job: JobId) -> Option<RunningLog> {
+        let jobs = self.0.lock();
+        let held = jobs.get(&job).filter(|held| held.entered.is_some())?;
+        Some(RunningLog { execution: held.lease_number, attempt: held.attempt, lines: held.progress.clone() })
     }
 
     /// Jobs entered at least `age` ago that are not shown as running yet.

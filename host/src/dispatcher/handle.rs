@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::active::RunningLog;
 use super::guests::{Guests, LoadFailure};
 use super::slot::SlotParts;
 use crate::job::{Digest, FailureReason, JobId, Progress, Timestamp};
-use crate::store::{AttemptLog, LeaseKey};
+use crate::store::LeaseKey;
 
 /// An attempt whose guest has been entered on this host.
 #[derive(Clone, Debug)]
@@ -60,8 +61,8 @@ impl DispatcherHandle {
         self.parts.active.get(job)
     }
 
-    /// What the job's running attempt on this host has logged so far, if its guest has been entered.
-    pub fn log_so_far(&self, job: JobId) -> Option<AttemptLog> {
+    /// The log of the job's running attempt on this host, if its guest has been entered.
+    pub fn running_log(&self, job: JobId) -> Option<RunningLog> {
         self.parts.active.log(job)
     }
 

@@ -19,6 +19,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
+pub use active::RunningLog;
 pub use guests::LoadFailure;
 pub use handle::{ActiveAttempt, DispatcherHandle, DispatcherMetrics, Slots};
 pub use service::{Dispatcher, DispatcherOptions};

@@ -45,5 +45,5 @@ pub use settings_wire::SettingsWire;
 pub use size::{ByteSize, SizeError};
 pub use spec::{JobOptions, JobSpec};
 pub use state::JobState;
-pub use text::cut;
+pub use text::{cut, cut_quote};
 pub use waiting::WaitingReason;

@@ -2,11 +2,13 @@
 //! Owns the form and the checks that hold for everybody; the host's ceilings are the API's to say.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::duration::Span;
-use super::field::{FieldError, positive, ranged};
+use super::field::{FIELD_ERROR_BYTES_MAX, FieldError, positive, ranged};
 use super::kind::{
     ExitFailure, KindSettings, MAX_ATTEMPTS_DEFAULT, MAX_ATTEMPTS_LIMIT, PRIORITY_DEFAULT, PRIORITY_MAX, StdinFormat,
     StdoutFormat,
@@ -17,6 +19,7 @@ use super::outcome::FailureReason;
 use super::retry::RetryPolicy;
 use super::retry_wire::RetryWire;
 use super::size::ByteSize;
+use super::text::cut_quote;
 
 /// Most arguments and environment variables of a plain command.
 const ARGUMENTS_MAX: usize = 256;
@@ -75,7 +78,7 @@ pub struct SettingsWire {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub args: Option<Vec<String>>,
     /// Plain commands: environment variables.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "environment")]
     pub env: Option<BTreeMap<String, String>>,
     /// Plain commands: what exit codes other than 0, 65 and 75 mean.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -90,7 +93,8 @@ impl SettingsWire {
         if !text.trim_start().starts_with('{') {
             return Err(vec![FieldError::new("", "must be a JSON object, like `{\"timeout\": \"5s\"}`")]);
         }
-        let wire: Self = serde_json::from_str(text).map_err(|error| vec![FieldError::new("", error.to_string())])?;
+        let wire: Self = serde_json::from_str(text)
+            .map_err(|error| vec![FieldError::new("", cut_quote(&error.to_string(), FIELD_ERROR_BYTES_MAX))])?;
         wire.into_domain()
     }
 
@@ -220,6 +224,40 @@ impl SettingsWire {
         .filter_map(|(name, given)| given.then_some(name))
         .collect()
     }
+}
+
+/// Names with values. One that stands twice is refused: nobody could say which value holds.
+fn environment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BTreeMap<String, String>>, D::Error> {
+    struct Variables;
+
+    impl<'de> Visitor<'de> for Variables {
+        type Value = BTreeMap<String, String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a map")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
+            let mut variables = BTreeMap::new();
+            while let Some(name) = access.next_key::<String>()? {
+                if variables.contains_key(&name) {
+                    return Err(de::Error::custom(format_args!("duplicate field `{name}`")));
+                }
+                variables.insert(name, access.next_value()?);
+            }
+            Ok(variables)
+        }
+    }
+
+    struct Environment(BTreeMap<String, String>);
+
+    impl<'de> Deserialize<'de> for Environment {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_map(Variables).map(Environment)
+        }
+    }
+
+    Ok(Option::<Environment>::deserialize(deserializer)?.map(|Environment(variables)| variables))
 }
 
 fn check_arguments(args: &[String], errors: &mut Vec<FieldError>) {

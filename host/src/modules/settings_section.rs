@@ -5,12 +5,15 @@ use std::borrow::Cow;
 
 use wasm_encoder::{CustomSection, Section};
 
-use crate::job::{ByteSize, FieldError, GuestType, KindSettings, Limits, SettingsWire, ceilings};
+use crate::job::{ByteSize, FieldError, GuestType, KindSettings, Limits, SettingsWire, ceilings, cut_quote};
 
 /// What the section is called.
 pub const SETTINGS_SECTION: &str = "stoker:settings";
 /// Largest one, bytes: as much as an operator may set.
 const SETTINGS_BYTES_MAX: usize = 256 << 10;
+
+/// Longest description of a mistake, bytes: what to do about it has room beside it in a problem document.
+const MISTAKE_BYTES_MAX: usize = 352;
 
 /// Why the settings in a module are refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -77,7 +80,7 @@ pub(super) fn settings_in(
     let text = std::str::from_utf8(section).map_err(|error| SectionError::Unreadable(error.to_string()))?;
     let settings = SettingsWire::domain_from_json(text).map_err(|mut errors| {
         match errors.iter().position(|error| error.pointer.is_empty()) {
-            Some(whole) => SectionError::Unreadable(errors.swap_remove(whole).message),
+            Some(whole) => SectionError::Unreadable(cut_quote(&errors.swap_remove(whole).message, MISTAKE_BYTES_MAX)),
             None => SectionError::Wrong(errors),
         }
     })?;
@@ -131,11 +134,14 @@ mod tests {
             (&[b"{\"stdin\": "], "EOF"),
             (&[b"{\"stdinn\": \"text\"}"], "unknown field `stdinn`"),
             (&[b"{\"stdin\": \"xml\"}"], "unknown variant `xml`"),
+            (&[br#"{"env": {"A": "1", "B": "2", "A": "3"}}"#], "duplicate field `A`"),
+            (&[format!(r#"{{"{}": 1}}"#, "x".repeat(9_000)).as_bytes()], "`exit_failure` at line 1"),
         ] {
             let refused = read(sections).unwrap_err().to_string();
             for words in [said, "`stoker:settings`", "handler.toml"] {
                 assert!(refused.contains(words), "no `{words}` in {refused}");
             }
+            assert!(refused.len() <= crate::job::field::FIELD_ERROR_BYTES_MAX, "{refused} would be cut");
         }
         for (section, pointer) in [(&b"{\"timeout\": \"2h\"}"[..], "/timeout"), (b"{\"priority\": 10}", "/priority")] {
             let Err(refused @ SectionError::Wrong(errors)) = &read(&[section]) else { panic!("{section:?}") };

@@ -8,6 +8,8 @@ use std::time::SystemTime;
 
 use rustix::fs::{FlockOperation, flock};
 
+use crate::regular_file;
+
 /// Held by everybody who uses a shared directory.
 const LOCK_FILE: &str = "artifacts.lock";
 
@@ -36,8 +38,8 @@ impl Place {
         if artifact_use == ArtifactUse::Alone {
             return Ok(Place { lock: None, is_alone: true });
         }
-        let lock =
-            OpenOptions::new().create(true).truncate(false).read(true).write(true).open(directory.join(LOCK_FILE))?;
+        let options = OpenOptions::new().create(true).truncate(false).read(true).write(true).clone();
+        let lock = regular_file::open(&directory.join(LOCK_FILE), &options)?;
         let is_alone = match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => true,
             Err(rustix::io::Errno::WOULDBLOCK) => {

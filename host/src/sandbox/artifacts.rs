@@ -13,8 +13,10 @@ use sha2::Sha256;
 use super::artifact_use::{ArtifactUse, Place, cut_to};
 use super::guest::TrustedArtifact;
 use crate::job::Digest;
+use crate::regular_file;
 
-const KEY_FILE: &str = "artifact.key";
+/// Who has what is in it can vouch for code.
+pub const KEY_FILE: &str = "artifact.key";
 /// A block of the hash.
 const KEY_BYTES: usize = 64;
 const MAC_BYTES: usize = 32;
@@ -53,7 +55,7 @@ impl Artifacts {
     /// The artifact of a module; `None` when it must be made anew.
     pub(super) fn read(&self, digest: Digest) -> Option<TrustedArtifact> {
         let path = self.path(digest);
-        let mut bytes = match fs::read(&path) {
+        let mut bytes = match regular_file::read(&path) {
             Ok(bytes) => bytes,
             Err(error) => {
                 if error.kind() != io::ErrorKind::NotFound {
@@ -128,7 +130,7 @@ fn sweep(directory: &Path, engine: &str) {
 
 fn read_or_make_key(directory: &Path) -> io::Result<[u8; KEY_BYTES]> {
     let path = directory.join(KEY_FILE);
-    match fs::read(&path) {
+    match regular_file::read(&path) {
         Ok(bytes) => {
             if let Ok(key) = <[u8; KEY_BYTES]>::try_from(bytes.as_slice()) {
                 return Ok(key);
@@ -136,7 +138,7 @@ fn read_or_make_key(directory: &Path) -> io::Result<[u8; KEY_BYTES]> {
             tracing::warn!(path = %path.display(), "the artifact key is damaged; making a new one, modules will be compiled anew");
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
+        Err(error) => return Err(io::Error::new(error.kind(), format!("{}: {error}", path.display()))),
     }
     let key: [u8; KEY_BYTES] = rand::random();
     // Temporary files are made readable by their owner only; the rename keeps that.

@@ -5,6 +5,7 @@
 //! else.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -15,6 +16,7 @@ use crate::job::{Clock, LogLevel, LogLine};
 const LINE_BYTES_MAX: usize = 16 << 10;
 /// What a line costs beside its text, so that a flood of empty lines is bounded too.
 const LINE_COST_BYTES: u64 = 16;
+
 /// Kept of the end of standard error.
 const STDERR_TAIL_BYTES: usize = 4 << 10;
 
@@ -91,9 +93,21 @@ impl AttemptLog {
         }
     }
 
-    /// A copy of the whole lines, and how many were dropped.
-    pub(super) fn so_far(&self) -> (Vec<LogLine>, u64) {
-        (self.lines.clone(), self.lines_dropped)
+    /// How many whole lines there are, and how many were dropped.
+    pub(super) fn length(&self) -> (usize, u64) {
+        (self.lines.len(), self.lines_dropped)
+    }
+
+    /// A copy of these lines, as many as have so many bytes of text together, at least one if there is one.
+    pub(super) fn piece(&self, lines: Range<usize>, bytes_max: usize) -> Vec<LogLine> {
+        let end = lines.end.min(self.lines.len());
+        let mut bytes = 0;
+        let is_in = |line: &&LogLine| {
+            let is_in = bytes < bytes_max;
+            bytes += line.message.len().saturating_add(usize::try_from(LINE_COST_BYTES).unwrap_or(0));
+            is_in
+        };
+        self.lines.get(lines.start..end).unwrap_or_default().iter().take_while(is_in).cloned().collect()
     }
 
     /// A copy of the whole lines after the first `known`.
@@ -165,12 +179,15 @@ mod tests {
         log.write(Stream::Stderr, b"bad \xff\n");
         log.write(Stream::Stdout, b"o\n\nlast");
         assert_eq!(
-            texts(&log.so_far().0),
+            texts(&log.piece(0..9, 1_000)),
             ["one", "bad \u{fffd}", "two", ""],
             "what is no whole line yet is not shown"
         );
         assert_eq!(texts(&log.after(2)), ["two", ""]);
         assert!(log.after(9).is_empty());
+        assert_eq!((log.length(), texts(&log.piece(1..3, 1_000))), ((4, 0), vec!["bad \u{fffd}", "two"]));
+        assert_eq!(texts(&log.piece(1..9, 17)), ["bad \u{fffd}"]);
+        assert!(log.piece(4..9, 17).is_empty() && log.piece(9..12, 17).is_empty());
         let (lines, dropped) = log.finish();
         assert_eq!(texts(&lines), ["one", "bad \u{fffd}", "two", "", "last"]);
         assert_eq!(lines[1].level, LogLevel::Stderr);

@@ -1,5 +1,6 @@
 //! What the dispatcher and a running guest share: the wish to end it, how far it is, and what it has logged.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -79,10 +80,14 @@ impl ProgressCell {
         let _shown_already = self.0.log.set(Arc::clone(log));
     }
 
-    /// Whole lines logged so far, and how many were dropped. Once the guest has ended they are gone from here. The guest
-    /// waits while they are copied, at most as many bytes as its limit on logs allows.
-    pub fn log_so_far(&self) -> (Vec<LogLine>, u64) {
-        self.0.log.get().map(|log| log.lock().so_far()).unwrap_or_default()
+    /// How many whole lines were logged so far, and how many were dropped. Once the guest has ended they are gone from here.
+    pub fn log_length(&self) -> (usize, u64) {
+        self.0.log.get().map(|log| log.lock().length()).unwrap_or_default()
+    }
+
+    /// These lines, as many as have so many bytes of text together, at least one. The guest waits while they are copied.
+    pub fn log_piece(&self, lines: Range<usize>, bytes_max: usize) -> Vec<LogLine> {
+        self.0.log.get().map(|log| log.lock().piece(lines, bytes_max)).unwrap_or_default()
     }
 
     /// Whole lines logged after the first `known` ones.

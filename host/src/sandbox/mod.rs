@@ -37,6 +37,7 @@ mod tests;
 mod threads;
 
 pub use artifact_use::ArtifactUse;
+pub use artifacts::KEY_FILE as ARTIFACT_KEY_FILE;
 pub use compile_child::{SUBCOMMAND as COMPILE_CHILD_SUBCOMMAND, main_of_child};
 pub use facade::Sandbox;
 pub use floor::sandbox_floor;

@@ -1,7 +1,6 @@
 //! A look at a data directory from outside, which changes nothing in it: is it in use, can its database be read, what
 //! would a start say. For `stoker doctor`.
 
-use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
@@ -14,6 +13,7 @@ use super::loss::{Evidence, LOG_FILE};
 use super::mark::FoundMark;
 use super::migrate::known_version;
 use super::wal::WAL_BOUNDS;
+use crate::regular_file;
 
 const READ_VERSION: &str = "PRAGMA user_version";
 const COUNT_TABLES: &str = "SELECT count(*) FROM sqlite_schema";
@@ -70,7 +70,7 @@ pub enum MarkFacts {
     Sound(i64),
 }
 
-/// Looks. An error says that the directory itself can't be read.
+/// Looks. An error says that the directory itself can't be read, or holds something else where a file must be.
 pub fn checkup(data_dir: &Path) -> Result<Checkup, String> {
     let usage = usage(data_dir);
     let evidence = Evidence::gather(data_dir).map_err(|error| error.to_string())?;
@@ -97,7 +97,7 @@ pub fn checkup(data_dir: &Path) -> Result<Checkup, String> {
 
 /// Asks for the lock and gives it back at once. It is shared, so that two who look don't see each other.
 fn usage(data_dir: &Path) -> Usage {
-    let mut file = match File::open(data_dir.join(LOCK_FILE)) {
+    let mut file = match regular_file::open_to_read(&data_dir.join(LOCK_FILE)) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Usage::Free,
         Err(error) => return Usage::Unknown(error.to_string()),
@@ -114,7 +114,7 @@ fn usage(data_dir: &Path) -> Usage {
 }
 
 fn facts(database: &Path, bytes: u64, usage: &Usage) -> Result<DatabaseFacts, String> {
-    OpenOptions::new().read(true).open(database).map_err(|error| error.to_string())?;
+    regular_file::open_to_read(database).map_err(|error| error.to_string())?;
     let schema = read_version(database, usage).map_err(|error| error.to_string())?;
     Ok(DatabaseFacts { path: database.to_owned(), bytes, schema, schema_known: known_version() })
 }

@@ -18,6 +18,7 @@ use rustix::fs::FallocateFlags;
 
 use super::draft::{LostEntries, LostEntry};
 use crate::job::{JobId, Lease, Timestamp};
+use crate::regular_file;
 
 /// Stands in the data directory.
 pub(super) const ENTRIES_FILE: &str = "entered.slots";
@@ -44,7 +45,8 @@ impl EntryNotes {
     /// Opens the file and reads what the previous process left in it.
     pub(super) fn open(data_dir: &Path) -> std::io::Result<(Self, LostEntries)> {
         let path = data_dir.join(ENTRIES_FILE);
-        let file = match OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path) {
+        let options = OpenOptions::new().create(true).truncate(false).read(true).write(true).clone();
+        let file = match regular_file::open(&path, &options) {
             Ok(file) => file,
             Err(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
                 tracing::warn!(%error, file = ENTRIES_FILE, "cannot note entered guests until the next start");

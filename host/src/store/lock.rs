@@ -7,6 +7,7 @@ use std::path::Path;
 use rustix::fs::{FlockOperation, flock};
 
 use super::error::OpenError;
+use crate::regular_file;
 
 /// Stands in the data directory; holds the owner's process id for people.
 pub(super) const LOCK_FILE: &str = "stoker.lock";
@@ -22,8 +23,8 @@ impl DirectoryLock {
     pub(super) fn acquire(data_dir: &Path) -> Result<Self, OpenError> {
         let path = data_dir.join(LOCK_FILE);
         let fail = |error: std::io::Error| OpenError::system(&path, &error);
-        let mut file =
-            OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path).map_err(fail)?;
+        let options = OpenOptions::new().create(true).truncate(false).read(true).write(true).clone();
+        let mut file = regular_file::open(&path, &options).map_err(fail)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {

@@ -10,7 +10,9 @@ use rusqlite::{Connection, OptionalExtension};
 use super::connection::DATABASE_FILE;
 use super::entry_notes::ENTRIES_FILE;
 use super::error::OpenError;
+use super::lock::LOCK_FILE;
 use super::mark::{FoundMark, MARK_FILE, Mark, read_mark};
+use crate::regular_file;
 
 /// Beside the database; holds commits until they are folded in.
 pub(super) const LOG_FILE: &str = "stoker.db-wal";
@@ -19,6 +21,11 @@ const ARTIFACTS_DIRECTORY: &str = "artifacts";
 /// Where `SQLite` writes into the header how the file is to be read, and what stands there in a single file.
 const READ_VERSION_OFFSET: u64 = 19;
 const READ_VERSION_SINGLE_FILE: u8 = 1;
+
+/// Beside the log; says where in it what is.
+const LOG_INDEX_FILE: &str = "stoker.db-shm";
+/// Must be files if they are there: `SQLite` would wait for a pipe, and for ever.
+const FILES: [&str; 6] = [LOCK_FILE, DATABASE_FILE, LOG_FILE, LOG_INDEX_FILE, MARK_FILE, ENTRIES_FILE];
 
 const READ_STORE_ID: &str = "SELECT value FROM meta WHERE name = 'store_id'";
 const WRITE_STORE_ID: &str = "INSERT INTO meta (name, value) VALUES ('store_id', ?1)";
@@ -36,6 +43,10 @@ pub(super) struct Evidence {
 impl Evidence {
     /// Looks, and touches nothing: opening the database would remove the log of an empty one.
     pub(super) fn gather(data_dir: &Path) -> Result<Self, OpenError> {
+        for name in FILES {
+            let path = data_dir.join(name);
+            regular_file::check(&path).map_err(|error| OpenError::system(&path, &error))?;
+        }
         let mark = read_mark(data_dir).map_err(|error| OpenError::system(&data_dir.join(MARK_FILE), &error))?;
         let mut traces: Vec<&'static str> = [MARK_FILE, ENTRIES_FILE, ARTIFACTS_DIRECTORY]
             .into_iter()

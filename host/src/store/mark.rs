@@ -9,6 +9,8 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::regular_file;
+
 /// Stands in the data directory.
 pub(super) const MARK_FILE: &str = "stoker.mark";
 /// Form, store id, commit, check: small enough to be written whole or not at all.
@@ -36,7 +38,7 @@ pub(super) enum FoundMark {
 /// Reads the directory's mark.
 pub(super) fn read_mark(data_dir: &Path) -> std::io::Result<FoundMark> {
     // One byte more than it can have shows that it is damaged.
-    let read = File::open(data_dir.join(MARK_FILE)).and_then(|file| {
+    let read = regular_file::open_to_read(&data_dir.join(MARK_FILE)).and_then(|file| {
         let mut bytes = Vec::with_capacity(RECORD_BYTES + 1);
         file.take(RECORD_BYTES as u64 + 1).read_to_end(&mut bytes)?;
         Ok(bytes)
@@ -81,7 +83,7 @@ impl MarkWriter {
 
 fn open_file(data_dir: &Path, found: FoundMark, mark: Mark) -> std::io::Result<File> {
     let path = data_dir.join(MARK_FILE);
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+    let file = regular_file::open(&path, OpenOptions::new().create(true).truncate(false).write(true))?;
     if !matches!(found, FoundMark::Sound(_)) {
         file.set_len(0)?;
         file.write_all_at(&encode(mark), 0)?;

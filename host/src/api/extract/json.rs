@@ -8,6 +8,8 @@ use serde_path_to_error::Segment;
 
 use super::words::in_words;
 use crate::api::error::{ApiError, FieldError, ProblemCode};
+use crate::job::cut_quote;
+use crate::job::field::FIELD_ERROR_BYTES_MAX;
 
 /// Where a text stands in its body, so that refusals can say what the client sees.
 #[derive(Clone, Copy, Debug)]
@@ -105,7 +107,7 @@ fn locate<'de, T: Deserialize<'de>>(text: &'de [u8], error: &serde_json::Error) 
             {
                 push_part(&mut pointer, name);
             }
-            FieldError::new(pointer, in_words(&message))
+            FieldError::new(pointer, cut_quote(&in_words(&message), FIELD_ERROR_BYTES_MAX))
         }
     }
 }

@@ -6,6 +6,7 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::enqueue::{job_not_found, json};
+use super::running_log::with_running;
 use super::view::View;
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{JobPath, NoParameters, Parameters};
@@ -86,12 +87,13 @@ pub(in crate::api) async fn logs(
         ApiError::new(ProblemCode::InvalidQuery, "`cursor`: must be the `next_cursor` of the page before")
     })?;
     // Before the stored ones are read: should it end in between, it is among those.
-    let running = if before.is_none() { api.dispatcher.log_so_far(job) } else { None };
+    let running = if before.is_none() { api.dispatcher.running_log(job) } else { None };
     let page = api.store.logs(api.tenant(), job, before).await?.ok_or_else(|| job_not_found(job))?;
-    let mut items: Vec<Log> = page.items.iter().map(Log::from).collect();
-    let running = running.as_ref().filter(|running| page.items.iter().all(|log| log.execution < running.execution));
-    items.extend(running.map(|log| Log { running: true, ..Log::from(log) }));
+    let items: Vec<Log> = page.items.iter().map(Log::from).collect();
     let listing = Listing { items, next_cursor: page.next.map(|execution| execution.to_string()) };
+    if let Some(log) = running.filter(|running| page.items.iter().all(|log| log.execution < running.execution)) {
+        return with_running(listing, log);
+    }
     json(StatusCode::OK, &listing, REPLY_BYTES)
 }
 

@@ -12,6 +12,7 @@ mod list;
 mod payload;
 mod request;
 mod retry;
+mod running_log;
 mod view;
 mod wait;
 mod waiting;

@@ -213,13 +213,18 @@ pub struct Line<'a> {
     pub message: &'a str,
 }
 
+impl<'a> From<&'a LogLine> for Line<'a> {
+    fn from(LogLine { at, level, message }: &'a LogLine) -> Self {
+        Self { at: Instant(*at), level: *level, message }
+    }
+}
+
 impl<'a> From<&'a AttemptLog> for Log<'a> {
     fn from(log: &'a AttemptLog) -> Self {
-        let line = |LogLine { at, level, message }: &'a LogLine| Line { at: Instant(*at), level: *level, message };
         Self {
             execution: log.execution,
             attempt: log.attempt,
-            lines: log.lines.iter().map(line).collect(),
+            lines: log.lines.iter().map(Line::from).collect(),
             dropped: log.dropped,
             running: false,
         }

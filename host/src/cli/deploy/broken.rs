@@ -56,7 +56,7 @@ pub(in crate::cli) fn broken_jobs(changes: &VersionChanges, step: Step<'_>, colo
 
 /// What undoes it. By its digest: what was active need not be the version to go back to.
 pub(in crate::cli) fn take_back(changes: &VersionChanges, module: &str) -> String {
-    let active = changes.active.as_deref().map_or_else(String::new, |digest| format!(" {}", line(short(digest))));
+    let active = changes.active.as_deref().map_or_else(String::new, |digest| format!(" {}", short(digest)));
     addressed(format!("`stoker rollback {module}{active}` takes it back"))
 }
 

@@ -9,14 +9,13 @@ use crate::cli::advice;
 use crate::cli::hints::addressed;
 use crate::cli::quantities;
 use crate::cli::terminal::{self, Colours, Tone, block, line};
+use crate::cli::versions::short;
 use crate::cli::wire::{Job, LogLine};
 
 /// Lines of a job's log shown; `stoker logs` has the others.
 const LOG_LINES_MAX: usize = 100;
 /// Characters of an output shown; `stoker job` has the rest.
 const OUTPUT_CHARS_MAX: usize = 400;
-/// Characters of a digest that tell versions apart.
-const DIGEST_CHARS: usize = 19;
 
 /// Something to tell.
 #[derive(Debug, Serialize)]
@@ -155,11 +154,6 @@ fn failure(message: &str, stays: Option<&str>) -> String {
         None => "nothing was deployed; the next change is tried again".to_owned(),
     };
     format!("{}\n{what_now}", block(message))
-}
-
-/// As much of a digest as tells versions apart.
-fn short(digest: &str) -> std::borrow::Cow<'_, str> {
-    line(digest.get(..DIGEST_CHARS).unwrap_or(digest))
 }
 
 fn job(end: &JobEnd, colours: Colours) -> String {

@@ -6,12 +6,12 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;
-use rustix::process::{Pid, Signal as SystemSignal, kill_process};
 
 use super::signals::Signal;
 
@@ -25,6 +25,8 @@ const GRACE: &str = "2s";
 /// Longest time a host may take to listen, and to end.
 const START_MS_MAX: u64 = 60_000;
 const STOP_MS_MAX: u64 = 30_000;
+/// Pause between two looks whether it has ended.
+const STOP_LOOK_MS: u64 = 20;
 /// Last lines of its log quoted when it fails.
 const LOG_LINES_QUOTED_MAX: usize = 12;
 
@@ -33,12 +35,14 @@ pub(super) struct OwnHost {
     child: Child,
     log: PathBuf,
     last_lines: Arc<Mutex<Vec<String>>>,
+    /// Its end is no news any more.
+    is_stopped: Arc<AtomicBool>,
 }
 
 impl OwnHost {
-    /// Starts one at `listen`, with everything it keeps below `folder`. Its end is signalled.
-    pub(super) fn start(folder: &Path, listen: &str, signals: &Sender<Signal>) -> anyhow::Result<OwnHost> {
-        let folder = folder.join(FOLDER);
+    /// Starts one at `listen`, with everything it keeps below the project's folder. Its end is signalled.
+    pub(super) fn start(project: &Path, listen: &str, signals: &Sender<Signal>) -> anyhow::Result<OwnHost> {
+        let folder = project.join(FOLDER);
         let cannot_keep = || format!("cannot write to {}", folder.display());
         std::fs::create_dir_all(&folder).with_context(cannot_keep)?;
         // Nothing in it is for a repository.
@@ -52,6 +56,7 @@ impl OwnHost {
             .args([
                 "serve",
                 "--until-stdin-closes",
+                "--of-jobs-only",
                 "--listen",
                 listen,
                 "--shutdown-grace",
@@ -63,18 +68,24 @@ impl OwnHost {
                 "info",
             ])
             .arg("--data-dir")
-            .arg(folder.join("data"))
-            // On loopback a host needs no key; one meant for another host would shut this client out.
+            .arg(data_dir(project))
+            // Secrets meant for another host: this one has no use for them.
             .env_remove("STOKER_ADMIN_KEY")
+            .env_remove("STOKER_KEY")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             // Ctrl-C is for this process alone, which then ends the host in order.
             .process_group(0);
+        if std::env::current_dir().is_err() {
+            // The one this was started in has gone, and another may have come in its place.
+            command.current_dir(project);
+        }
         let mut child = command.spawn().context("cannot start a host")?;
         let stderr = child.stderr.take().context("the host's log can't be read")?;
         let last_lines = Arc::new(Mutex::new(Vec::new()));
-        let (kept, signals) = (Arc::clone(&last_lines), signals.clone());
+        let is_stopped = Arc::new(AtomicBool::new(false));
+        let (kept, signals, is_expected) = (Arc::clone(&last_lines), signals.clone(), Arc::clone(&is_stopped));
         std::thread::Builder::new().name("host-log".to_owned()).spawn(move || {
             for written in BufReader::new(stderr).lines().map_while(Result::ok) {
                 let _disk_full = writeln!(log_file, "{written}");
@@ -87,9 +98,11 @@ impl OwnHost {
                 }
                 kept.push(written);
             }
-            let _nobody_waits = signals.send(Signal::HostEnded);
+            if !is_expected.load(Ordering::Acquire) {
+                let _nobody_waits = signals.send(Signal::HostEnded);
+            }
         })?;
-        Ok(OwnHost { child, log, last_lines })
+        Ok(OwnHost { child, log, last_lines, is_stopped })
     }
 
     /// Waits until it listens; its address, or `None` when somebody wants everything to end meanwhile.
@@ -117,23 +130,14 @@ impl OwnHost {
         anyhow::anyhow!("the host has ended; its log is {}, and its last lines are:\n{said}", self.log.display())
     }
 
-    /// Stops it in order and waits for its end; once more `Stop` hurries it.
-    pub(super) fn stop(mut self, signals: &Receiver<Signal>) {
+    /// Stops it in order and waits for its end.
+    pub(super) fn stop(mut self) {
+        self.is_stopped.store(true, Ordering::Release);
         // The pipe closes: that asks it to end.
         drop(self.child.stdin.take());
         let deadline = Instant::now() + Duration::from_millis(STOP_MS_MAX);
-        loop {
-            match signals.recv_deadline(deadline) {
-                Ok(Signal::HostEnded) | Err(_) => break,
-                Ok(Signal::Stop) => self.terminate(),
-                Ok(Signal::Touched | Signal::HostListens(_)) => {}
-            }
-        }
-    }
-
-    fn terminate(&self) {
-        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-            let _has_ended = kill_process(pid, SystemSignal::TERM);
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(STOP_LOOK_MS));
         }
     }
 }
@@ -144,6 +148,11 @@ impl Drop for OwnHost {
         let _has_ended = self.child.kill();
         let _is_gone = self.child.wait();
     }
+}
+
+/// Where the jobs of a project's own host are.
+pub(super) fn data_dir(project: &Path) -> PathBuf {
+    project.join(FOLDER).join("data")
 }
 
 /// The address in a line of the log.

@@ -1,5 +1,6 @@
 //! The loop of `dev`: build, deploy, wait for a change. Remembers what was deployed last, so that only differences are.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ pub(super) enum End {
     Asked,
     /// The host it had started has ended by itself.
     HostEnded,
+    /// The host it had started lost its data with the folder, and the folder is there again.
+    HostEmptied,
 }
 
 /// What it works with.
@@ -47,6 +50,10 @@ pub(super) struct Session {
     /// What this command has deployed last. Others may have activated something else since.
     pub(super) deployed: Option<(ModuleName, Digest)>,
     pub(super) shown_examples: Vec<String>,
+    /// It was said that there are more files than are looked at.
+    pub(super) is_told_cut: bool,
+    /// Where the host started here keeps its jobs: below the project's folder.
+    pub(super) own_data_dir: Option<PathBuf>,
 }
 
 impl Session {
@@ -55,7 +62,10 @@ impl Session {
         let mut is_first = true;
         loop {
             let (mut before, failed) = watch.snapshot(&self.project);
-            self.tell_watching(&before, failed);
+            self.tell_watching(before.is_cut(), failed);
+            if self.is_host_emptied() {
+                return End::HostEmptied;
+            }
             let is_ended = self.build_and_deploy();
             before.adopt_made(&self.project, &Snapshot::of(&self.project));
             if std::mem::take(&mut is_first) && !is_ended {
@@ -66,7 +76,7 @@ impl Session {
                     return end;
                 }
                 let (now, failed) = watch.snapshot(&self.project);
-                self.tell_watching(&Snapshot::default(), failed);
+                self.tell_watching(now.is_cut(), failed);
                 if before.differs_from(&now) {
                     break;
                 }
@@ -74,12 +84,17 @@ impl Session {
         }
     }
 
-    fn tell_watching(&self, snapshot: &Snapshot, failed: Option<String>) {
+    fn is_host_emptied(&self) -> bool {
+        let is_gone = self.own_data_dir.as_ref().is_some_and(|data_dir| !data_dir.exists());
+        is_gone && self.project.folder().is_some_and(Path::is_dir)
+    }
+
+    fn tell_watching(&mut self, is_cut: bool, failed: Option<String>) {
         if let Some(error) = failed {
             let message = format!("the system does not tell of changes ({error}); looking every second instead");
             self.report.tell(&Event::Note { message });
         }
-        if snapshot.is_cut() {
+        if is_cut && !std::mem::replace(&mut self.is_told_cut, is_cut) {
             let message =
                 "the project has too many files to watch all; name those that count as `watch` in handler.toml";
             self.report.tell(&Event::Note { message: message.to_owned() });

@@ -5,7 +5,6 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::cli::project::Interrupt;
-use crate::cli::terminal;
 
 /// Most that wait; further changes tell nothing new.
 const SIGNALS_MAX: usize = 64;
@@ -26,24 +25,31 @@ pub(super) enum Signal {
     HostEnded,
 }
 
-/// Signals, and SIGINT, SIGTERM and SIGHUP among them. The first of these also ends a build under way, the second kills it, and
-/// the third ends this process whatever it waits for; its host ends by itself then.
-pub(super) fn listen(interrupt: &Interrupt) -> std::io::Result<(Sender<Signal>, Receiver<Signal>)> {
+/// What comes, and who can send.
+pub(super) struct Listening {
+    pub(super) sender: Sender<Signal>,
+    pub(super) receiver: Receiver<Signal>,
+    /// Disconnected from the first wish to end on, for whom no [`Signal::Stop`] reaches.
+    pub(super) stopped: Receiver<()>,
+}
+
+/// Signals, and SIGINT, SIGTERM and SIGHUP among them. The first of these also ends a build under way; the second kills it and
+/// ends this process whatever it waits for; its host ends by itself then.
+pub(super) fn listen(interrupt: &Interrupt) -> std::io::Result<Listening> {
     let (sender, receiver) = bounded(SIGNALS_MAX);
+    let (going_on, stopped) = bounded(0);
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     let (interrupt, wishes) = (interrupt.clone(), sender.clone());
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        for (nth, _) in signals.forever().enumerate() {
+        let mut going_on = Some(going_on);
+        for _ in signals.forever() {
             interrupt.raise();
-            if nth == 1 {
-                terminal::remark("still ending; once more ends this at once");
-            } else if nth > 1 {
+            if going_on.take().is_none() {
                 std::process::exit(INTERRUPTED_STATUS);
             }
-            if wishes.send(Signal::Stop).is_err() {
-                break;
-            }
+            // A full queue is not read, and who should reads `stopped`.
+            let _is_stuck = wishes.try_send(Signal::Stop);
         }
     })?;
-    Ok((sender, receiver))
+    Ok(Listening { sender, receiver, stopped })
 }

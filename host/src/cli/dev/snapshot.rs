@@ -1,6 +1,7 @@
 //! What a project's files are at one moment: enough to tell whether something has changed, and where to look for more.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -15,11 +16,14 @@ const MADE_FOLDERS: [&str; 3] = ["target", "node_modules", "__pycache__"];
 /// Files cargo may write while it builds.
 const LOCK_FILE: &str = "Cargo.lock";
 
+/// Tells a folder from one that came in its place: device, number, and time of birth, as numbers are given again.
+pub(super) type Identity = (u64, u64, Option<SystemTime>);
+
 /// Files with size and time, and the folders they lie in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Snapshot {
     files: BTreeMap<PathBuf, (u64, Option<SystemTime>)>,
-    folders: BTreeSet<PathBuf>,
+    folders: BTreeMap<PathBuf, Identity>,
     is_cut: bool,
 }
 
@@ -31,8 +35,13 @@ impl Snapshot {
             if path.is_dir() {
                 snapshot.add_folder(&path, DEPTH_MAX);
             } else {
-                // Also where it lies: editors replace files rather than writing to them.
-                snapshot.folders.extend(path.parent().filter(|parent| parent.is_dir()).map(Path::to_owned));
+                // Also where it lies: editors replace files rather than writing to them. Of what has gone with its folder the
+                // one where that will come back.
+                let here = |above: &'_ Path| if above == "" { PathBuf::from(".") } else { above.to_owned() };
+                let mut levels = path.ancestors().skip(1).map(here);
+                if let Some((above, identity)) = levels.find_map(|above| Some((above.clone(), identity(&above)?))) {
+                    snapshot.folders.insert(above, identity);
+                }
                 snapshot.add_file(path);
             }
         }
@@ -40,7 +49,7 @@ impl Snapshot {
     }
 
     /// Where to look for changes.
-    pub(super) fn folders(&self) -> &BTreeSet<PathBuf> {
+    pub(super) fn folders(&self) -> &BTreeMap<PathBuf, Identity> {
         &self.folders
     }
 
@@ -66,7 +75,8 @@ impl Snapshot {
     }
 
     fn add_folder(&mut self, folder: &Path, depth: u32) {
-        self.folders.insert(folder.to_owned());
+        let Some(identity) = identity(folder) else { return };
+        self.folders.insert(folder.to_owned(), identity);
         let Some(depth) = depth.checked_sub(1) else { return };
         // A folder that can't be read has gone, or is none of ours.
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -93,6 +103,12 @@ impl Snapshot {
     }
 }
 
+/// Of a folder that is there.
+fn identity(folder: &Path) -> Option<Identity> {
+    let metadata = std::fs::metadata(folder).ok().filter(std::fs::Metadata::is_dir)?;
+    Some((metadata.dev(), metadata.ino(), metadata.created().ok()))
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
@@ -111,7 +127,7 @@ mod tests {
         write("src/main.c", "1");
         let project = Project::find(&root).unwrap();
         let mut before = Snapshot::of(&project);
-        assert_eq!(before.folders().iter().cloned().collect::<Vec<_>>(), [root.clone(), root.join("src")]);
+        assert_eq!(before.folders().keys().cloned().collect::<Vec<_>>(), [root.clone(), root.join("src")]);
         for (path, counts) in [
             ("target/debug/x", false),
             (".stoker/data/stoker.db", false),

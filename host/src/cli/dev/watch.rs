@@ -1,7 +1,7 @@
 //! Hears of changes on disk: from the system, or where that fails by looking now and then. Says only that something may
 //! have changed; what, a snapshot tells.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crossbeam_channel::{Sender, TrySendError};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::signals::Signal;
-use super::snapshot::Snapshot;
+use super::snapshot::{Identity, Snapshot};
 use crate::cli::project::Project;
 
 /// Pause between two looks where the system does not tell.
@@ -24,7 +24,7 @@ pub(super) struct Watch {
 enum How {
     Told {
         watcher: RecommendedWatcher,
-        folders: BTreeSet<PathBuf>,
+        folders: BTreeMap<PathBuf, Identity>,
     },
     /// A thread of its own looks.
     Looking,
@@ -44,7 +44,7 @@ impl Watch {
         });
         let signals = signals.clone();
         match watcher {
-            Ok(watcher) => (Watch { how: How::Told { watcher, folders: BTreeSet::new() }, signals }, None),
+            Ok(watcher) => (Watch { how: How::Told { watcher, folders: BTreeMap::new() }, signals }, None),
             Err(error) => {
                 let mut watch = Watch { how: How::Looking, signals };
                 watch.look();
@@ -59,13 +59,24 @@ impl Watch {
         loop {
             let snapshot = Snapshot::of(project);
             let How::Told { watcher, folders } = &mut self.how else { return (snapshot, None) };
-            let new: Vec<PathBuf> = snapshot.folders().difference(folders).cloned().collect();
+            // One that has gone and come again is another.
+            let is_new = |(folder, identity): &(&PathBuf, &Identity)| folders.get(*folder) != Some(*identity);
+            let new: Vec<_> = snapshot.folders().iter().filter(is_new).map(|(f, i)| (f.clone(), *i)).collect();
             if new.is_empty() {
-                // One that has gone and comes again is new.
-                folders.retain(|folder| snapshot.folders().contains(folder));
+                folders.retain(|folder, _| {
+                    let stays = snapshot.folders().contains_key(folder);
+                    if !stays {
+                        // Where it has gone, so has the watch.
+                        let _gone = watcher.unwatch(folder);
+                    }
+                    stays
+                });
                 return (snapshot, None);
             }
-            for folder in new {
+            for (folder, identity) in new {
+                if folders.remove(&folder).is_some() {
+                    let _gone = watcher.unwatch(&folder);
+                }
                 match watcher.watch(&folder, RecursiveMode::NonRecursive) {
                     Ok(()) => {}
                     Err(_) if !folder.is_dir() => {}
@@ -75,7 +86,7 @@ impl Watch {
                         return (snapshot, Some(error.to_string()));
                     }
                 }
-                folders.insert(folder);
+                folders.insert(folder, identity);
             }
         }
     }

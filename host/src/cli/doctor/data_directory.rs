@@ -6,6 +6,8 @@ use rustix::fs::{Access, access, statfs, statvfs};
 
 use super::super::quantities::bytes;
 use super::finding::Findings;
+use crate::regular_file;
+use crate::sandbox::ARTIFACT_KEY_FILE;
 use crate::store::{Checkup, DatabaseFacts, MarkFacts, Usage, checkup};
 
 const CHECK: &str = "data directory";
@@ -54,7 +56,10 @@ pub(super) fn check(data_dir: &Path, findings: &mut Findings) {
     check_disk(data_dir, findings);
     match checkup(data_dir) {
         Ok(seen) => check_store(data_dir, seen, findings),
-        Err(error) => findings.problem("store", error, "run this as the user the host runs as"),
+        Err(error) => {
+            let advice = "a host would not start on it: mend what is named, or run this as the user the host runs as";
+            findings.problem("store", error, advice);
+        }
     }
     check_artifacts(&data_dir.join("artifacts"), findings);
 }
@@ -175,6 +180,15 @@ fn check_database(facts: &DatabaseFacts, findings: &mut Findings) {
 }
 
 fn check_artifacts(directory: &Path, findings: &mut Findings) {
+    let check = "compiled modules";
+    if let Err(error) = regular_file::check(&directory.join(ARTIFACT_KEY_FILE)) {
+        let message = format!("{}: {error}", directory.join(ARTIFACT_KEY_FILE).display());
+        return findings.problem(check, message, "a host would not start with it; the next start makes a new one");
+    }
+    if directory.exists() && !directory.is_dir() {
+        let message = format!("{} is no directory", directory.display());
+        return findings.problem(check, message, "move it away: a host would not start, and the next start makes it");
+    }
     let Ok(entries) = std::fs::read_dir(directory) else { return };
     let compiled: Vec<u64> = entries
         .flatten()
@@ -183,7 +197,7 @@ fn check_artifacts(directory: &Path, findings: &mut Findings) {
         .collect();
     if access(directory, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK).is_err() {
         let advice = "every start would compile every module: `chown -R` it to the user the host runs as";
-        return findings.problem("compiled modules", format!("{} can't be written", directory.display()), advice);
+        return findings.problem(check, format!("{} can't be written", directory.display()), advice);
     }
-    findings.ok("compiled modules", format!("{}, {}", compiled.len(), bytes(compiled.iter().sum())));
+    findings.ok(check, format!("{}, {}", compiled.len(), bytes(compiled.iter().sum())));
 }

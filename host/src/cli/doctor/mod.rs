@@ -49,7 +49,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     machine::check(&effective.config, &mut findings);
     toolchains::check(&mut findings);
     if arguments.connection.json {
-        terminal::print(&serde_json::to_string(&findings)?)?;
+        terminal::print(&terminal::json(&serde_json::to_string(&findings)?))?;
     } else {
         terminal::print(&findings.render(Colours::of_stdout()))?;
     }

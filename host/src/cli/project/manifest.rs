@@ -7,13 +7,15 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
-use crate::job::{ModuleName, SettingsWire};
+use crate::job::{ModuleName, SettingsWire, cut_quote};
 
 /// Where it lies in a project.
 pub(super) const MANIFEST_FILE: &str = "handler.toml";
 /// Largest one read, bytes.
 const MANIFEST_BYTES_MAX: u64 = 1 << 20;
 
+/// Longest description of a mistake, bytes.
+const MISTAKE_BYTES_MAX: usize = 512;
 /// What a program with its arguments is, and a few paths.
 const LIST_EXPECTED: &str = "expected a list, one item for each word, like [\"clang\", \"main.c\"]";
 
@@ -59,6 +61,7 @@ impl Manifest {
             let line = error.span().map_or(1, |span| line_of(text, span.start));
             // The word for it elsewhere.
             let message = error.message().trim_end().replace("expected a sequence", LIST_EXPECTED);
+            let message = cut_quote(&message, MISTAKE_BYTES_MAX);
             anyhow::anyhow!("{}, line {line}: {message}", path.display())
         })?;
         manifest.check().with_context(|| path.display().to_string())?;

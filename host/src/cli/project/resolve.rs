@@ -108,6 +108,9 @@ impl Project {
             }
             Project::Folder(folder) => folder,
         };
+        if !folder.is_dir() {
+            bail!("the folder {} is gone; once it is there again it can be built", folder.display());
+        }
         let Manifest { name, build, wasm, test: _, watch: _, build_env, settings } =
             Manifest::read(folder)?.unwrap_or_default();
         if let (Some(build), Some(wasm)) = (build, wasm) {
