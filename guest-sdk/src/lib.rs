@@ -69,6 +69,7 @@ mod schema;
 mod schema_of;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
+mod text;
 
 pub use context::Context;
 #[cfg(any(feature = "log", feature = "tracing"))]

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::{JsonSchema, SchemaText};
+use crate::text::{joined, printed};
 
 macro_rules! plain {
     ($($members:literal: $($type:ty),+;)+) => {
@@ -158,7 +159,7 @@ impl<T: JsonSchema> JsonSchema for VecDeque<T> {
 
 impl<T: JsonSchema, const N: usize> JsonSchema for [T; N] {
     fn write(schema: &mut SchemaText) {
-        list(schema, &format!("\"type\":\"array\",\"minItems\":{N},\"maxItems\":{N}"), T::write);
+        list(schema, &of_length(N), T::write);
     }
 }
 
@@ -186,10 +187,15 @@ impl<K: JsonSchema, V: JsonSchema, S> JsonSchema for HashMap<K, V, S> {
     }
 }
 
+fn of_length(count: usize) -> String {
+    let count = printed(&count);
+    joined(&["\"type\":\"array\",\"minItems\":", &count, ",\"maxItems\":", &count])
+}
+
 /// An array with a schema for each place.
 fn places(schema: &mut SchemaText, items: &[fn(&mut SchemaText)]) {
-    let count = items.len();
-    schema.members(&format!("\"type\":\"array\",\"minItems\":{count},\"maxItems\":{count},\"prefixItems\":["));
+    schema.members(&of_length(items.len()));
+    schema.raw(",\"prefixItems\":[");
     for item in items {
         schema.nested("{", *item);
     }
