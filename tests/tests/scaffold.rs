@@ -110,6 +110,19 @@ fn the_tests_of_a_new_handler_pass() {
 }
 
 #[test]
+fn a_handler_built_for_another_target_says_which_it_needs() {
+    let folder = new_project("scaffold-mistargeted", &[]);
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(["check", "--lib", "--offline", "--target", "wasm32-wasip1"]).current_dir(&folder);
+    let output = command.env("CARGO_TARGET_DIR", scaffold_dir().join("target")).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    let wanted = "handlers are WebAssembly components: build with `--target wasm32-wasip2`";
+    assert!(!output.status.success() && said.contains(wanted), "{said}");
+    // What follows from it is not told.
+    assert_eq!(said.matches("error: ").count() + said.matches("error[").count(), 2, "{said}");
+}
+
+#[test]
 fn the_tests_of_a_new_plain_command_pass() {
     cargo_test(&new_project("scaffold-plain-tested", &["--plain"]), &["--bins"]);
 }
