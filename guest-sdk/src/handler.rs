@@ -26,9 +26,6 @@ use crate::{Context, Failure};
     note = "put `#[stoker_sdk::handler(kind = \"…\")]` on the function listed in `stoker_sdk::module!`"
 )]
 pub trait Handler {
-    /// It stands for a function that is none.
-    #[doc(hidden)]
-    const IS_MISSING: bool = false;
     /// The kind, e.g. `email.send`.
     const KIND: &'static str;
     /// One sentence for people.

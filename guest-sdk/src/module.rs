@@ -6,7 +6,8 @@ use crate::{Context, Failure, Handler};
 /// Makes the crate a Stoker module that serves the listed handlers.
 ///
 /// Once per crate, at its root; the crate's type is `cdylib` (and `rlib`, to be tested). Two handlers of one kind do
-/// not compile, nor does a function without `#[handler]`.
+/// not compile. Where the compiler says that a name is "a function item, not a type", `#[handler]` is missing on that
+/// function.
 ///
 /// ```
 /// mod greetings {
@@ -26,21 +27,10 @@ use crate::{Context, Failure, Handler};
 /// ```
 #[macro_export]
 macro_rules! module {
-    ($($first:ident $(:: $rest:ident)*),+ $(,)?) => {
+    ($($handler:path),+ $(,)?) => {
         const _: () = {
-            const ENTRIES: &[$crate::macro_support::Entry] = &[$({
-                // Where there is a function of that name and no handler, the type is taken from the first line.
-                #[allow(unused_imports)]
-                use $crate::macro_support::missing::*;
-                #[allow(unused_imports)]
-                use $first $(:: $rest)* as HandlerOfThatName;
-                $crate::macro_support::Entry::of::<HandlerOfThatName>(::core::concat!(
-                    "`",
-                    ::core::stringify!($first),
-                    $("::", ::core::stringify!($rest),)*
-                    "` is a function and no handler: add `#[stoker_sdk::handler(kind = \"\u{2026}\")]` to it"
-                ))
-            }),+];
+            const ENTRIES: &[$crate::macro_support::Entry] =
+                &[$($crate::macro_support::Entry::of::<$handler>()),+];
             const _: () = $crate::macro_support::assert_kinds_distinct(ENTRIES);
 
             #[cfg(target_family = "wasm")]
@@ -93,12 +83,8 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// The entry of a handler; ends the compilation with this sentence if there is none.
-    ///
-    /// # Panics
-    /// That is how it does so.
-    pub const fn of<H: Handler>(missing: &'static str) -> Self {
-        assert!(!H::IS_MISSING, "{}", missing);
+    /// The entry of a handler.
+    pub const fn of<H: Handler>() -> Self {
         Self { kind: H::KIND, describe: describe_one::<H>, run: run_one::<H> }
     }
 }
@@ -115,37 +101,6 @@ fn describe_one<H: Handler>() -> Description {
 
 pub(crate) fn run_one<H: Handler>(context: &Context, payload: &str) -> Result<String, Failure> {
     payload::print(&H::handle(context, payload::parse(payload)?)?)
-}
-
-/// What `module!` finds in place of a handler that is missing, so that it can say so.
-pub mod missing {
-    use crate::{Context, Failure, Handler};
-
-    /// A function that is no handler.
-    #[derive(Debug)]
-    pub struct HandlerOfThatName;
-
-    #[diagnostic::do_not_recommend]
-    impl Handler for HandlerOfThatName {
-        const IS_MISSING: bool = true;
-        const KIND: &'static str = "";
-        const DESCRIPTION: Option<&'static str> = None;
-        const SETTINGS: Option<&'static str> = None;
-        type Input = ();
-        type Output = ();
-
-        fn input_schema() -> String {
-            String::new()
-        }
-
-        fn output_schema() -> String {
-            String::new()
-        }
-
-        fn handle(_: &Context, (): ()) -> Result<(), Failure> {
-            Ok(())
-        }
-    }
 }
 
 /// The descriptions of every kind.
@@ -221,7 +176,7 @@ mod tests {
         }
     }
 
-    const ENTRIES: &[Entry] = &[Entry::of::<Double>("")];
+    const ENTRIES: &[Entry] = &[Entry::of::<Double>()];
 
     #[test]
     fn a_payload_goes_through_its_handler() {
@@ -248,6 +203,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "two handlers serve one kind")]
     fn two_handlers_of_one_kind_are_refused() {
-        assert_kinds_distinct(&[Entry::of::<Double>(""), Entry::of::<Double>("")]);
+        assert_kinds_distinct(&[Entry::of::<Double>(), Entry::of::<Double>()]);
     }
 }

@@ -1,22 +1,14 @@
 use stoker_sdk::{Context, Failure, handler};
 
-mod inner {
-    use stoker_sdk::{Context, Failure};
-
-    pub fn leave(_: &Context, _: String) -> Result<(), Failure> {
-        Ok(())
-    }
-}
-
 fn greet(_: &Context, name: String) -> Result<String, Failure> {
     Ok(name)
 }
 
 #[handler(kind = "wave")]
-fn wave(_: &Context, _: String) -> Result<(), Failure> {
+fn wave(_: &Context, _: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-stoker_sdk::module!(wave, greet, inner::leave);
+stoker_sdk::module!(wave, greet);
 
 fn main() {}
