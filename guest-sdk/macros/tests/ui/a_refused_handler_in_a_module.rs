@@ -1,14 +1,10 @@
 use stoker_sdk::{Context, Failure, handler};
 
-fn greet(_: &Context, name: String) -> Result<String, Failure> {
-    Ok(name)
-}
-
 #[handler(kind = "wave")]
 fn wave(_: &Context, _: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-stoker_sdk::module!(wave, greet);
+stoker_sdk::module!(wave);
 
 fn main() {}
