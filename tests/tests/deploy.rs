@@ -300,10 +300,10 @@ fn a_library_for_another_target_is_refused_with_what_to_build() {
     let host = TestHost::start();
     let source = "#[unsafe(no_mangle)]\npub extern \"C\" fn greet(n: u32) -> u32 { n + 1 }\n";
     std::fs::write(host.home().join("greet.rs"), source).unwrap();
-    let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let args =
         ["--crate-type", "cdylib", "--target", "wasm32-wasip1", "--edition", "2024", "-o", "wasip1.wasm", "greet.rs"];
-    let compiled = std::process::Command::new(compiler).args(args).current_dir(host.home()).output().unwrap();
+    let compiled = std::process::Command::new(rustc).args(args).current_dir(host.home()).output().unwrap();
     assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
     std::fs::write(host.home().join("browser.wasm"), core_module(FOR_A_BROWSER)).unwrap();
     std::fs::write(host.home().join("bound.wasm"), core_module(BOUND_TO_A_BROWSER)).unwrap();
