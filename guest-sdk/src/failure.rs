@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
+use crate::text::printed;
+
 /// How an attempt ends when it does not succeed.
 ///
 /// Anything that converts into `Box<dyn Error>` (each error type, `anyhow::Error`, a `String`) becomes
@@ -54,7 +56,7 @@ impl Failure {
     /// assert_eq!(Failure::retry("no answer").to_string(), "no answer");
     /// ```
     pub fn retry(message: impl fmt::Display) -> Self {
-        Failure::Retry { message: message.to_string(), after: None }
+        Failure::Retry { message: printed(&message), after: None }
     }
 
     /// Try again, after this long; for instance what a `Retry-After` header said.
@@ -66,7 +68,7 @@ impl Failure {
     /// assert!(matches!(failure, Failure::Retry { after: Some(_), .. }));
     /// ```
     pub fn retry_after(message: impl fmt::Display, after: Duration) -> Self {
-        Failure::Retry { message: message.to_string(), after: Some(after) }
+        Failure::Retry { message: printed(&message), after: Some(after) }
     }
 
     /// Trying again is pointless.
@@ -77,7 +79,7 @@ impl Failure {
     /// assert_eq!(parsed, Err(Failure::Fatal { message: "invalid digit found in string".into() }));
     /// ```
     pub fn fatal(message: impl fmt::Display) -> Self {
-        Failure::Fatal { message: message.to_string() }
+        Failure::Fatal { message: printed(&message) }
     }
 
     /// Come back after this long; uses no attempt.

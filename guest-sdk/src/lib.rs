@@ -69,6 +69,7 @@ mod schema;
 mod schema_of;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
+mod text;
 
 pub use context::Context;
 #[cfg(any(feature = "log", feature = "tracing"))]
@@ -131,7 +132,7 @@ pub use stoker_sdk_macros::JsonSchema;
 /// For the macros of this crate only; no part of its interface.
 #[doc(hidden)]
 pub mod macro_support {
-    pub use crate::module::{Description, Entry, assert_kinds_distinct, describe, run};
+    pub use crate::module::{Description, Entry, Listed, assert_kinds_distinct, describe, run};
     pub use crate::schema_of::{NoSchema, SchemaOf, SchemarsSchema, SdkSchema};
 }
 

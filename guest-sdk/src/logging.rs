@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::host;
+use crate::text::printed;
 
 /// How much a line matters.
 ///
@@ -32,7 +33,7 @@ pub enum Level {
 /// stoker_sdk::log(Level::Warn, "the list is empty");
 /// ```
 pub fn log(level: Level, message: impl fmt::Display) {
-    host::log(level, &message.to_string());
+    host::log(level, &printed(&message));
 }
 
 macro_rules! level_macros {

@@ -6,7 +6,7 @@ use crate::{Context, Failure, Handler};
 /// Makes the crate a Stoker module that serves the listed handlers.
 ///
 /// Once per crate, at its root; the crate's type is `cdylib` (and `rlib`, to be tested). Two handlers of one kind do
-/// not compile. Where the compiler says that a name is "a function item, not a type", `#[handler]` is missing on that
+/// not compile. Where the compiler says that it "expected type, found function", `#[handler]` is missing on that
 /// function.
 ///
 /// ```
@@ -30,7 +30,7 @@ macro_rules! module {
     ($($handler:path),+ $(,)?) => {
         const _: () = {
             const ENTRIES: &[$crate::macro_support::Entry] =
-                &[$($crate::macro_support::Entry::of::<$handler>()),+];
+                &[$(<$handler as $crate::macro_support::Listed>::ENTRY),+];
             const _: () = $crate::macro_support::assert_kinds_distinct(ENTRIES);
 
             #[cfg(target_family = "wasm")]
@@ -87,6 +87,20 @@ impl Entry {
     pub const fn of<H: Handler>() -> Self {
         Self { kind: H::KIND, describe: describe_one::<H>, run: run_one::<H> }
     }
+}
+
+/// A handler in `module!`. As a path of its own, so that the compiler points at a name that is no type.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a handler",
+    note = "put `#[stoker_sdk::handler(kind = \"…\")]` on the function listed in `stoker_sdk::module!`"
+)]
+pub trait Listed {
+    /// Its entry.
+    const ENTRY: Entry;
+}
+
+impl<H: Handler> Listed for H {
+    const ENTRY: Entry = Entry::of::<H>();
 }
 
 fn describe_one<H: Handler>() -> Description {

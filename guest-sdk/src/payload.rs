@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 
 use crate::Failure;
 use crate::json::{self, JsonError};
+use crate::text::joined;
 
 /// The payload as the handler's input; a fatal failure naming the place where it does not fit.
 ///
@@ -21,8 +22,8 @@ pub(crate) fn print<Output: Serialize>(output: &Output) -> Result<String, Failur
 #[cold]
 fn does_not_fit(what: &str, error: &JsonError) -> Failure {
     let place = error.place();
-    let place = if place.is_empty() { place } else { format!(" at `{place}`") };
-    Failure::fatal(format!("{what}{place}: {error}"))
+    let place = if place.is_empty() { place } else { joined(&[" at `", &place, "`"]) };
+    Failure::Fatal { message: joined(&[what, &place, ": ", error.message()]) }
 }
 
 #[cfg(test)]

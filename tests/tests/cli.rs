@@ -111,6 +111,14 @@ fn what_would_help_follows_from_the_limits_in_force() {
     let limit = &host.job(&id)["limits"]["fuel"];
     assert_eq!(*limit, json!({"value": 20_000_000, "from": "operator", "ceiling": 1_000_000_000_000_u64}));
     assert!(host.list("kind=busy-loop")[0].get("limits").is_none());
+    let receipt = &host.job(&id)["receipt"];
+    assert_eq!((&receipt["limits"]["fuel"], &receipt["limits"]["timeout"]), (&json!(20_000_000), &json!("30s")));
+    // What was met is what the attempt had, whatever is set by now.
+    host.set_kind("busy-loop", &json!({"fuel": 30_000_000}));
+    let page = stoker(&host, &["job", &id], "").expect_success();
+    assert!(page.contains("it had fuel 20000000, and would have 30000000 now: see whether that is enough"), "{page}");
+    let attempts = host.get(&format!("/v1/jobs/{id}/attempts")).json();
+    assert_eq!(attempts["items"][0]["receipt"]["limits"]["fuel"], json!(20_000_000), "{attempts:#}");
 
     let job = host.post("/v1/jobs", &json!({"kind": "busy-loop", "payload": {}, "fuel": 10_000_000})).expect(201);
     let (_, page) = said(&job);

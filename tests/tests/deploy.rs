@@ -309,3 +309,31 @@ fn a_host_that_goes_is_told_at_once_and_its_lines_go_on_when_it_is_back() {
     assert_eq!(follower.wait_exit().code(), Some(1));
     assert_eq!(follower.said().matches("still at it").count(), 2, "{}", follower.said());
 }
+
+/// As rustc leaves a library without the SDK for a browser, or with what `wasm-bindgen` adds.
+const FOR_A_BROWSER: &str = r#"(module (memory (export "memory") 17)
+    (global (export "__data_end") i32 (i32.const 1048576)) (global (export "__heap_base") i32 (i32.const 1048576))
+    (func (export "greet") (param i32) (result i32) local.get 0))"#;
+const BOUND_TO_A_BROWSER: &str = r#"(module
+    (import "__wbindgen_placeholder__" "__wbindgen_describe" (func (param i32)))
+    (memory (export "memory") 17) (func (export "greet")))"#;
+
+#[test]
+fn a_library_for_another_target_is_refused_with_what_to_build() {
+    let host = TestHost::start();
+    let source = "#[unsafe(no_mangle)]\npub extern \"C\" fn greet(n: u32) -> u32 { n + 1 }\n";
+    std::fs::write(host.home().join("greet.rs"), source).unwrap();
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let args =
+        ["--crate-type", "cdylib", "--target", "wasm32-wasip1", "--edition", "2024", "-o", "wasip1.wasm", "greet.rs"];
+    let compiled = std::process::Command::new(rustc).args(args).current_dir(host.home()).output().unwrap();
+    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+    std::fs::write(host.home().join("browser.wasm"), core_module(FOR_A_BROWSER)).unwrap();
+    std::fs::write(host.home().join("bound.wasm"), core_module(BOUND_TO_A_BROWSER)).unwrap();
+    let said = ["no_entry", "`greet`", "what to do:", "the target wasm32-wasip2", "stoker_sdk::module!(greet)"];
+    for file in ["wasip1.wasm", "browser.wasm", "bound.wasm"] {
+        stoker(&host, &["deploy", file]).expect_failure(&said);
+        stoker(&host, &["run", file]).expect_failure(&said);
+    }
+    assert_eq!(host.get("/v1/modules").expect(200)["items"], json!([]));
+}

@@ -50,6 +50,13 @@ fn active_digest(host: &TestHost, module: &str) -> String {
     host.get(&format!("/v1/modules/{module}")).json()["digest"].as_str().unwrap().to_owned()
 }
 
+/// The active version is as small as a new handler has to be.
+#[track_caller]
+fn assert_small(host: &TestHost, module: &str) {
+    let size_bytes = host.get(&format!("/v1/modules/{module}")).json()["size_bytes"].as_u64().unwrap();
+    assert!(size_bytes < HANDLER_BYTES_MAX, "{module} has {size_bytes} bytes");
+}
+
 /// Replaces a text in a file; it must be there.
 fn edit(file: &Path, from: &str, to: &str) {
     let text = std::fs::read_to_string(file).unwrap();
@@ -64,9 +71,7 @@ fn a_new_handler_is_deployed_at_every_change_that_builds() {
     let mut dev = dev(&folder, &host);
     let first = wait_event(&mut dev, "deployed", 0);
     assert_eq!(first["kinds"], json!(["scaffold-greet"]));
-    let module = host.get("/v1/modules/scaffold-greet").json();
-    let size_bytes = module["size_bytes"].as_u64().unwrap();
-    assert!(size_bytes < HANDLER_BYTES_MAX, "a new handler has {size_bytes} bytes");
+    assert_small(&host, "scaffold-greet");
     wait_event(&mut dev, "watching", 0);
     let offered = wait_event(&mut dev, "try", 0);
     assert!(offered["command"].as_str().unwrap().contains(r#"enqueue scaffold-greet '{"name":"Ada"}'"#), "{offered}");
@@ -87,9 +92,12 @@ fn a_new_handler_is_deployed_at_every_change_that_builds() {
     assert_eq!(active_digest(&host, "scaffold-greet"), first["digest"].as_str().unwrap());
 
     edit(&source, "\"Hello, {whom}!", "\"Bonjour, {whom}!\"");
+    // As the README's tour ends: a first field of one's own must not be the one too many.
+    edit(&source, "pub name: String,", "pub name: String,\n    /// How.\n    #[serde(default)]\n    pub word: String,");
     let second = wait_event(&mut dev, "deployed", 1);
     assert_ne!(second["digest"], first["digest"]);
     assert_eq!(active_digest(&host, "scaffold-greet"), second["digest"].as_str().unwrap());
+    assert_small(&host, "scaffold-greet");
     let job = host.run(&json!({"kind": "scaffold-greet", "payload": {"name": "Ada"}}));
     assert_eq!(job["output"], json!({"greeting": "Bonjour, Ada!"}));
     assert!(dev.terminate().success(), "{}", dev.said());
@@ -99,6 +107,19 @@ fn a_new_handler_is_deployed_at_every_change_that_builds() {
 fn the_tests_of_a_new_handler_pass() {
     let folder = new_project("scaffold-tested", &[]);
     cargo_test(&folder, &[]);
+}
+
+#[test]
+fn a_handler_built_for_another_target_says_which_it_needs() {
+    let folder = new_project("scaffold-mistargeted", &[]);
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(["check", "--lib", "--offline", "--target", "wasm32-wasip1"]).current_dir(&folder);
+    let output = command.env("CARGO_TARGET_DIR", scaffold_dir().join("target")).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    let wanted = "handlers are WebAssembly components: build with `--target wasm32-wasip2`";
+    assert!(!output.status.success() && said.contains(wanted), "{said}");
+    // What follows from it is not told.
+    assert_eq!(said.matches("error: ").count() + said.matches("error[").count(), 2, "{said}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use serde_json::Value;
 use syn::spanned::Spanned;
-use syn::{ItemFn, Result};
+use syn::{Error, ItemFn, Result};
 
 use crate::arguments::Arguments;
 use crate::documentation::first_paragraph;
@@ -63,6 +63,46 @@ pub(crate) fn expand(arguments: &Arguments, function: &ItemFn) -> Result<TokenSt
             }
         }
     })
+}
+
+/// What was wrong, and nothing else: the function stays, or the compiler would tell what it uses as unused, and so does a
+/// handler of its name, or `module!` would tell that there is none.
+pub(crate) fn refused(error: &Error, function: &ItemFn) -> TokenStream {
+    let error = error.to_compile_error();
+    if function.sig.receiver().is_some() {
+        return quote! { #error #function };
+    }
+    let (visibility, name) = (&function.vis, &function.sig.ident);
+    let kind = name.to_string();
+    quote! {
+        #error
+
+        #[allow(dead_code)]
+        #function
+
+        #[allow(non_camel_case_types, missing_docs, dead_code)]
+        #visibility struct #name {}
+
+        impl ::stoker_sdk::Handler for #name {
+            const KIND: &'static str = #kind;
+            const DESCRIPTION: ::core::option::Option<&'static str> = ::core::option::Option::None;
+            const SETTINGS: ::core::option::Option<&'static str> = ::core::option::Option::None;
+            type Input = ();
+            type Output = ();
+
+            fn input_schema() -> ::std::string::String {
+                ::std::string::String::new()
+            }
+
+            fn output_schema() -> ::std::string::String {
+                ::std::string::String::new()
+            }
+
+            fn handle(_: &::stoker_sdk::Context, (): ()) -> ::core::result::Result<(), ::stoker_sdk::Failure> {
+                ::core::result::Result::Ok(())
+            }
+        }
+    }
 }
 
 fn option(text: Option<String>) -> TokenStream {

@@ -17,20 +17,18 @@ use proc_macro::TokenStream;
 /// Makes a function a handler of one kind; documented in `stoker_sdk`.
 #[proc_macro_attribute]
 pub fn handler(arguments: TokenStream, function: TokenStream) -> TokenStream {
-    let function = match shape::function(function.into()) {
+    let item = proc_macro2::TokenStream::from(function);
+    let function = match shape::function(item.clone()) {
         Ok(function) => function,
-        Err(error) => return error.to_compile_error().into(),
-    };
-    match syn::parse::<arguments::Arguments>(arguments) {
-        Ok(arguments) => {
-            expansion::expand(&arguments, &function).unwrap_or_else(|error| error.to_compile_error()).into()
-        }
         Err(error) => {
-            // The function stays: without it the compiler would tell what it uses as unused.
             let error = error.to_compile_error();
-            quote::quote! { #error #function }.into()
+            return quote::quote! { #error #item }.into();
         }
-    }
+    };
+    let expanded = syn::parse::<arguments::Arguments>(arguments)
+        .and_then(|arguments| expansion::expand(&arguments, &function))
+        .unwrap_or_else(|error| expansion::refused(&error, &function));
+    expanded.into()
 }
 
 /// Writes a type's JSON Schema; documented in `stoker_sdk`.

@@ -31,7 +31,10 @@ impl<'de> SeqAccess<'de> for Elements<'_, 'de> {
         }
         let index = self.index;
         self.index += 1;
-        seed.deserialize(Value(self.scanner)).map(Some).map_err(|error| error.below_index(index))
+        match seed.deserialize(Value(self.scanner)) {
+            Ok(value) => Ok(Some(value)),
+            Err(error) => Err(error.below_index(index)),
+        }
     }
 }
 
@@ -39,21 +42,22 @@ impl<'de> SeqAccess<'de> for Elements<'_, 'de> {
 pub(super) struct Members<'a, 'de> {
     scanner: &'a mut Scanner<'de>,
     is_first: bool,
-    key: Cow<'de, str>,
+    /// Where the key of the value that comes next stands in the text.
+    key_at: usize,
 }
 
 impl<'a, 'de> Members<'a, 'de> {
     pub(super) fn of(scanner: &'a mut Scanner<'de>) -> Self {
-        Self { scanner, is_first: true, key: Cow::Borrowed("") }
+        Self { scanner, is_first: true, key_at: 0 }
     }
 
-    fn next_key(&mut self) -> Result<bool, JsonError> {
+    fn next_key(&mut self) -> Result<Option<Cow<'de, str>>, JsonError> {
         if !self.scanner.next_item(b'}', self.is_first)? {
-            return Ok(false);
+            return Ok(None);
         }
         self.is_first = false;
-        self.key = self.scanner.key()?;
-        Ok(true)
+        self.key_at = self.scanner.place();
+        self.scanner.key().map(Some)
     }
 }
 
@@ -61,11 +65,17 @@ impl<'de> MapAccess<'de> for Members<'_, 'de> {
     type Error = JsonError;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, JsonError> {
-        if self.next_key()? { seed.deserialize(Key(self.key.clone())).map(Some) } else { Ok(None) }
+        match self.next_key()? {
+            Some(key) => seed.deserialize(Key(key)).map(Some),
+            None => Ok(None),
+        }
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, JsonError> {
-        seed.deserialize(Value(self.scanner)).map_err(|error| error.below_key(self.key.to_string()))
+        match seed.deserialize(Value(self.scanner)) {
+            Ok(value) => Ok(value),
+            Err(error) => Err(self.scanner.below_key_at(self.key_at, error)),
+        }
     }
 }
 

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::de::{Expected, Unexpected};
 
+use crate::text::{add, joined, printed};
+
 /// Of text from a payload that a message repeats, bytes.
 const QUOTED_BYTES_MAX: usize = 64;
 
@@ -11,8 +13,13 @@ const QUOTED_BYTES_MAX: usize = 64;
 const INTEGER_END: f64 = 18_446_744_073_709_551_616.0;
 
 /// A payload that does not fit its type, or an output that JSON cannot say.
+///
+/// One pointer: what carries it is in every function a type is read by, and there are many.
 #[derive(Debug)]
-pub(crate) struct JsonError {
+pub(crate) struct JsonError(Box<Fault>);
+
+#[derive(Debug)]
+struct Fault {
     message: String,
     /// The steps to the place, the innermost first.
     steps: Vec<Step>,
@@ -26,37 +33,59 @@ enum Step {
 
 impl JsonError {
     #[cold]
-    pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), steps: Vec::new() }
+    pub(crate) fn new(message: &str) -> Self {
+        Self::of(message.to_owned())
     }
 
     #[cold]
-    pub(super) fn below_key(mut self, key: String) -> Self {
-        self.steps.push(Step::Key(key));
-        self
+    #[inline(never)]
+    pub(super) fn of(message: String) -> Self {
+        Self(Box::new(Fault { message, steps: Vec::new() }))
     }
 
     #[cold]
-    pub(super) fn below_index(mut self, index: usize) -> Self {
-        self.steps.push(Step::Index(index));
+    #[inline(never)]
+    fn unexpected(what: &str, found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::of(joined(&[what, &named(found), ", expected ", &printed(&expected)]))
+    }
+
+    #[cold]
+    pub(super) fn below_key(self, key: String) -> Self {
+        self.below(Step::Key(key))
+    }
+
+    #[cold]
+    pub(super) fn below_index(self, index: usize) -> Self {
+        self.below(Step::Index(index))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn below(mut self, step: Step) -> Self {
+        self.0.steps.push(step);
         self
+    }
+
+    /// Without the place.
+    pub(crate) fn message(&self) -> &str {
+        &self.0.message
     }
 
     /// `items[1].price`; empty for the whole.
     pub(crate) fn place(&self) -> String {
         let mut place = String::new();
-        for step in self.steps.iter().rev() {
+        for step in self.0.steps.iter().rev() {
             match step {
                 Step::Key(key) => {
                     if !place.is_empty() {
-                        place.push('.');
+                        add(&mut place, ".");
                     }
-                    place.push_str(key);
+                    add(&mut place, key);
                 }
                 Step::Index(index) => {
-                    place.push('[');
-                    place.push_str(&index.to_string());
-                    place.push(']');
+                    for part in ["[", &index.to_string(), "]"] {
+                        add(&mut place, part);
+                    }
                 }
             }
         }
@@ -66,7 +95,7 @@ impl JsonError {
 
 impl fmt::Display for JsonError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.0.message)
     }
 }
 
@@ -75,25 +104,25 @@ impl std::error::Error for JsonError {}
 impl serde::de::Error for JsonError {
     #[cold]
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self::new(message.to_string())
+        Self::of(printed(&message))
     }
 
     // Not the ones of serde: those print floating point, 25 KB of code.
     #[cold]
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::new(format!("invalid type: {}, expected {expected}", named(found)))
+        Self::unexpected("invalid type: ", found, expected)
     }
 
     #[cold]
     fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::new(format!("invalid value: {}, expected {expected}", named(found)))
+        Self::unexpected("invalid value: ", found, expected)
     }
 }
 
 impl serde::ser::Error for JsonError {
     #[cold]
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self::new(message.to_string())
+        Self::of(printed(&message))
     }
 }
 
@@ -101,9 +130,9 @@ fn named(found: Unexpected<'_>) -> String {
     let what = match found {
         Unexpected::Bool(true) => "boolean `true`",
         Unexpected::Bool(false) => "boolean `false`",
-        Unexpected::Unsigned(value) => return format!("integer `{value}`"),
-        Unexpected::Signed(value) => return format!("integer `{value}`"),
-        Unexpected::Str(text) => return format!("string \"{}\"", beginning(text)),
+        Unexpected::Unsigned(value) => return joined(&["integer `", &printed(&value), "`"]),
+        Unexpected::Signed(value) => return joined(&["integer `", &printed(&value), "`"]),
+        Unexpected::Str(text) => return joined(&["string \"", &beginning(text), "\""]),
         Unexpected::Float(value) if value.fract().abs() > 0.0 => "a number with a fraction",
         Unexpected::Float(value) if value.abs() < INTEGER_END => "a whole number written with a fraction or exponent",
         Unexpected::Float(_) => "a number out of the range of integers",
@@ -129,5 +158,5 @@ pub(super) fn beginning(text: &str) -> String {
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    format!("{}…", text.get(..end).unwrap_or_default())
+    joined(&[text.get(..end).unwrap_or_default(), "…"])
 }

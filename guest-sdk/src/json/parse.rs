@@ -9,6 +9,7 @@ use super::access::{Elements, Members, Variant, VariantName};
 use super::error::beginning;
 use super::scan::{NumberText, Scanner};
 use super::whole::{Whole, whole};
+use crate::text::{joined, printed};
 
 /// Stands for any number that is not whole.
 const FRACTION: f64 = 0.5;
@@ -38,24 +39,32 @@ fn integer(number: NumberText<'_>) -> Number {
         return Number::Other;
     }
     // -0 is a floating point number, here as for `serde_json`: an integer would lose its sign.
-    if number.text.starts_with('-') && number.text != "-0" {
-        return number.text.parse().map_or(Number::Other, Number::Signed);
+    if number.text == "-0" {
+        return Number::Other;
     }
-    number.text.parse().map_or(Number::Other, Number::Unsigned)
+    // Not `parse`, which for both signs is more code than this.
+    fitting(whole(number.text)).unwrap_or(Number::Other)
+}
+
+fn fitting(number: Whole<u64>) -> Option<Number> {
+    match number {
+        Whole::Positive(value) => Some(Number::Unsigned(value)),
+        Whole::Negative(value) => 0_i64.checked_sub_unsigned(value).map(Number::Signed),
+        Whole::TooLarge | Whole::Fraction => None,
+    }
 }
 
 /// One that is not written as one, or is none.
 #[cold]
 fn other_integer(text: &str, expected: &dyn Expected, range: &str) -> Result<Number, JsonError> {
-    let parsed = match whole::<u64>(text) {
-        Whole::Positive(value) => Some(Number::Unsigned(value)),
-        Whole::Negative(value) => 0_i64.checked_sub_unsigned(value).map(Number::Signed),
-        Whole::TooLarge => None,
-        Whole::Fraction => return Err(JsonError::invalid_type(Unexpected::Float(FRACTION), expected)),
-    };
-    parsed.ok_or_else(|| {
-        let text = beginning(text);
-        JsonError::new(format!("invalid value: `{text}` is out of range, expected {expected}, from {range}"))
+    let number = whole(text);
+    if number == Whole::Fraction {
+        return Err(JsonError::invalid_type(Unexpected::Float(FRACTION), expected));
+    }
+    fitting(number).ok_or_else(|| {
+        let expected = printed(&expected);
+        let words = ["invalid value: `", &beginning(text), "` is out of range, expected ", &expected, ", from ", range];
+        JsonError::of(joined(&words))
     })
 }
 
@@ -292,7 +301,8 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, JsonError> {
-        if self.0.peek() == Some(b'[') { self.visit_array(visitor) } else { self.visit_object(visitor) }
+        // No array of its fields: no schema of a struct lets one through, and it would be as much code again for each.
+        self.visit_object(visitor)
     }
 
     fn deserialize_enum<V: Visitor<'de>>(

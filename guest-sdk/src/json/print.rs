@@ -10,6 +10,7 @@ use serde::ser::{
 
 use super::JsonError;
 use super::print_key::KeyOut;
+use crate::text::add;
 
 /// The value as JSON text.
 pub(crate) fn print<T: Serialize + ?Sized>(value: &T) -> Result<String, JsonError> {
@@ -18,32 +19,37 @@ pub(crate) fn print<T: Serialize + ?Sized>(value: &T) -> Result<String, JsonErro
     Ok(text)
 }
 
+const HEX_DIGITS: &str = "0123456789abcdef";
+
 /// Adds a string in quotes, escaped.
 pub(crate) fn escape_into(out: &mut String, text: &str) {
-    out.push('"');
+    add(out, "\"");
     let mut rest = text;
     while let Some(at) = rest.bytes().position(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
-        out.push_str(rest.get(..at).unwrap_or_default());
+        add(out, rest.get(..at).unwrap_or_default());
         let special = rest.as_bytes().get(at).copied().unwrap_or_default();
         rest = rest.get(at + 1..).unwrap_or_default();
-        let letter = match special {
-            b'\n' => 'n',
-            b'\r' => 'r',
-            b'\t' => 't',
-            0x8 => 'b',
-            0xc => 'f',
+        let escaped = match special {
+            b'\n' => "\\n",
+            b'\r' => "\\r",
+            b'\t' => "\\t",
+            0x8 => "\\b",
+            0xc => "\\f",
+            b'"' => "\\\"",
             0..0x20 => {
-                out.push_str(if special < 0x10 { "\\u000" } else { "\\u001" });
-                out.push(char::from_digit(u32::from(special & 0xf), 16).unwrap_or_default());
+                add(out, if special < 0x10 { "\\u000" } else { "\\u001" });
+                add(
+                    out,
+                    HEX_DIGITS.get(usize::from(special & 0xf)..).and_then(|rest| rest.get(..1)).unwrap_or_default(),
+                );
                 continue;
             }
-            itself => char::from(itself),
+            _ => "\\\\",
         };
-        out.push('\\');
-        out.push(letter);
+        add(out, escaped);
     }
-    out.push_str(rest);
-    out.push('"');
+    add(out, rest);
+    add(out, "\"");
 }
 
 /// Where a value goes.
@@ -58,7 +64,7 @@ impl Out<'_> {
     }
 
     fn word(self, word: &str) -> Result<(), JsonError> {
-        self.0.push_str(word);
+        add(self.0, word);
         Ok(())
     }
 }
@@ -72,20 +78,20 @@ pub(super) struct Items<'a> {
 
 impl<'a> Items<'a> {
     fn begin(out: &'a mut String, begin: &'static str, end: &'static str) -> Self {
-        out.push_str(begin);
+        add(out, begin);
         Self { out, is_first: true, end }
     }
 
     fn begin_variant(out: &'a mut String, variant: &str, begin: &'static str, end: &'static str) -> Self {
-        out.push('{');
+        add(out, "{");
         escape_into(out, variant);
-        out.push(':');
+        add(out, ":");
         Self::begin(out, begin, end)
     }
 
     fn next(&mut self) {
         if !self.is_first {
-            self.out.push(',');
+            add(self.out, ",");
         }
         self.is_first = false;
     }
@@ -98,13 +104,13 @@ impl<'a> Items<'a> {
     fn member<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result<(), JsonError> {
         self.next();
         escape_into(self.out, key);
-        self.out.push(':');
+        add(self.out, ":");
         value.serialize(Out(self.out)).map_err(|error| error.below_key(key.to_owned()))
     }
 
     #[allow(clippy::unnecessary_wraps)] // it ends what serde wants a result of
     fn finish(self) -> Result<(), JsonError> {
-        self.out.push_str(self.end);
+        add(self.out, self.end);
         Ok(())
     }
 }
@@ -305,7 +311,7 @@ impl SerializeMap for Items<'_> {
         self.next();
         let key = key.serialize(KeyOut)?;
         escape_into(self.out, &key);
-        self.out.push(':');
+        add(self.out, ":");
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::JsonError;
+use crate::text::{add, joined, printed};
 
 /// Arrays and objects within each other: `serde_json`'s bound.
 const DEPTH_MAX: u8 = 127;
@@ -42,8 +43,8 @@ impl<'de> Scanner<'de> {
 
     #[cold]
     pub(super) fn fault(&self, what: &str) -> JsonError {
-        let place = if self.at < self.text.len() { "at byte" } else { "at its end, byte" };
-        JsonError::new(format!("{what} {place} {}", self.at))
+        let place = if self.at < self.text.len() { " at byte " } else { " at its end, byte " };
+        JsonError::of(joined(&[what, place, &printed(&self.at)]))
     }
 
     /// Reads this byte if it is next.
@@ -124,7 +125,7 @@ impl<'de> Scanner<'de> {
             }
             self.digits()?;
         }
-        Ok(NumberText { text: self.text.get(start..self.at).unwrap_or_default(), is_whole })
+        Ok(NumberText { text: self.since(start), is_whole })
     }
 
     fn digits(&mut self) -> Result<(), JsonError> {
@@ -146,19 +147,19 @@ impl<'de> Scanner<'de> {
         loop {
             match self.byte() {
                 Some(b'"') => {
-                    let part = self.text.get(start..self.at).unwrap_or_default();
+                    let part = self.since(start);
                     self.at += 1;
                     // An escape never yields nothing: without text there was none.
                     if unescaped.is_empty() {
                         return Ok(Cow::Borrowed(part));
                     }
-                    unescaped.push_str(part);
+                    add(&mut unescaped, part);
                     return Ok(Cow::Owned(unescaped));
                 }
                 Some(b'\\') => {
-                    unescaped.push_str(self.text.get(start..self.at).unwrap_or_default());
+                    add(&mut unescaped, self.since(start));
                     self.at += 1;
-                    unescaped.push(self.escape()?);
+                    add(&mut unescaped, self.escape()?.encode_utf8(&mut [0; 4]));
                     start = self.at;
                 }
                 Some(0x20..) => self.at += 1,
@@ -188,16 +189,12 @@ impl<'de> Scanner<'de> {
     fn code_point(&mut self) -> Result<char, JsonError> {
         let first = self.hex4()?;
         let code = match first {
-            0xD800..=0xDBFF => {
-                if !(self.byte() == Some(b'\\') && self.text.as_bytes().get(self.at + 1) == Some(&b'u')) {
-                    return Err(self.fault("half a surrogate pair in a string"));
-                }
+            0xD800..=0xDBFF if self.text.as_bytes().get(self.at..self.at + 2) == Some(b"\\u") => {
                 self.at += 2;
-                let second = self.hex4()?;
-                if !(0xDC00..=0xDFFF).contains(&second) {
-                    return Err(self.fault("half a surrogate pair in a string"));
+                match self.hex4()? {
+                    second @ 0xDC00..=0xDFFF => 0x1_0000 + ((first - 0xD800) << 10) + (second - 0xDC00),
+                    _ => first,
                 }
-                0x1_0000 + ((first - 0xD800) << 10) + (second - 0xDC00)
             }
             code => code,
         };
@@ -235,6 +232,28 @@ impl<'de> Scanner<'de> {
                 self.leave(close)
             }
             _ => self.word("null"),
+        }
+    }
+
+    /// What has been read from there on.
+    #[inline(never)]
+    fn since(&self, start: usize) -> &'de str {
+        self.text.get(start..self.at).unwrap_or_default()
+    }
+
+    /// How far the text has been read.
+    pub(super) fn place(&self) -> usize {
+        self.at
+    }
+
+    /// What went wrong in the member whose key was read there.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn below_key_at(&self, place: usize, error: JsonError) -> JsonError {
+        let mut again = Scanner { text: self.text, at: place, depth_left: 0 };
+        match again.key() {
+            Ok(key) => error.below_key(key.into_owned()),
+            Err(_) => error,
         }
     }
 

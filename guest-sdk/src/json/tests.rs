@@ -100,7 +100,9 @@ fn types_are_read_and_written_as_serde_json_does() {
     ] {
         agree::<Wide>(&wide.replacen(from, to, 1));
     }
-    agree::<Wide>("[1,2,3,4,true,\"\",\"x\",null,[1,\"\"],[],{}]");
+    // What no schema of a struct lets through.
+    let refused = parse::<Wide>("[1,2,3,4,true,\"\",\"x\",null,[1,\"\"],[],{}]").unwrap_err();
+    assert!(refused.to_string().contains("invalid type: array, expected struct Wide"), "{refused}");
     for text in [r#"{"type":"A","a":1}"#, r#"{"a":1,"type":"A"}"#, r#"{"type":"B"}"#, r#"{"type":"C"}"#, "{}", "[]"] {
         agree::<Tagged>(text);
     }

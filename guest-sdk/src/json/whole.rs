@@ -35,7 +35,6 @@ macro_rules! magnitudes {
 magnitudes! { u64 u128 }
 
 /// Of a number as JSON writes it. Works on its digits, so that nothing is lost and no floating point gets into the module.
-#[cold]
 pub(super) fn whole<N: Magnitude>(text: &str) -> Whole<N> {
     // Without the zeros at the end, which are counted: any number of them may follow.
     let mut significant = Some(N::default());

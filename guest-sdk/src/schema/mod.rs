@@ -64,6 +64,10 @@ pub trait JsonSchema {
     #[doc(hidden)]
     const CAN_BE_ABSENT: bool = false;
 
+    /// Whether it only looks at the members of an object it is flattened into, so that to serde they stay unknown.
+    #[doc(hidden)]
+    const LEAVES_MEMBERS: bool = false;
+
     /// Adds the members of this type's schema to the object that `schema` is in.
     ///
     /// ```

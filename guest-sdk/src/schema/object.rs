@@ -4,6 +4,7 @@
 
 use super::JsonSchema;
 use super::text::{SchemaText, Write};
+use crate::text::{add, joined};
 
 /// What a type's schema is written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,9 +42,9 @@ const ANY_NAME: &str = "\"type\":\"string\"";
 
 /// Adds an element to a list, which begins with its name.
 fn append(list: &mut String, begin: &str, parts: &[&str]) {
-    list.push_str(if list.is_empty() { begin } else { "," });
+    add(list, if list.is_empty() { begin } else { "," });
     for part in parts {
-        list.push_str(part);
+        add(list, part);
     }
 }
 
@@ -73,7 +74,7 @@ impl SchemaText {
             } else {
                 "\"unevaluatedProperties\":"
             });
-            self.text.push_str(&object.rest);
+            add(&mut self.text, &object.rest);
         }
     }
 
@@ -164,7 +165,7 @@ impl SchemaText {
         if matches!(self.place, Place::Whole | Place::Key) {
             self.members(keyword);
             write(self);
-            return self.text.push(']');
+            return add(&mut self.text, "]");
         }
         let place = if is_shown_all { Place::Beside } else { self.place };
         let outer = self.common_rest.take();
@@ -181,7 +182,7 @@ impl SchemaText {
     #[doc(hidden)]
     pub fn choice(&mut self, write: Write) {
         self.comma();
-        self.text.push('{');
+        add(&mut self.text, "{");
         if matches!(self.place, Place::Whole | Place::Key) {
             write(self);
         } else {
@@ -192,7 +193,7 @@ impl SchemaText {
                 _ => object.rest,
             });
         }
-        self.text.push('}');
+        add(&mut self.text, "}");
     }
 
     /// Adds members that may be missing as a whole.
@@ -209,7 +210,7 @@ impl SchemaText {
     pub fn name(&mut self, name: &str) {
         if matches!(self.place, Place::Whole | Place::Key) {
             self.members("\"type\":\"string\",\"const\":");
-            return self.text.push_str(name);
+            return add(&mut self.text, name);
         }
         // The name of a member, as the others are.
         self.property(name, true, <()>::write);
@@ -229,9 +230,9 @@ impl SchemaText {
             self.members("\"type\":\"string\",\"enum\":[");
             for name in names {
                 self.comma();
-                self.text.push_str(name);
+                add(&mut self.text, name);
             }
-            return self.text.push(']');
+            return add(&mut self.text, "]");
         }
         let mut choices = String::new();
         for name in names {
@@ -253,7 +254,7 @@ impl SchemaText {
 
     /// Adds a map from names to values.
     pub(super) fn map(&mut self, name: Write, value: Write) {
-        let value = format!("{{{}}}", self.placed(Place::Whole, value));
+        let value = joined(&["{", &self.placed(Place::Whole, value), "}"]);
         if matches!(self.place, Place::Shared | Place::Beside) {
             return self.object.set_rest(&value);
         }
@@ -261,10 +262,10 @@ impl SchemaText {
         self.members("\"type\":\"object\"");
         if !name.is_empty() && name != ANY_NAME {
             self.members("\"propertyNames\":{");
-            self.text.push_str(&name);
-            self.text.push('}');
+            add(&mut self.text, &name);
+            add(&mut self.text, "}");
         }
         self.members("\"additionalProperties\":");
-        self.text.push_str(&value);
+        add(&mut self.text, &value);
     }
 }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::{JsonSchema, SchemaText};
+use crate::text::{joined, printed};
 
 macro_rules! plain {
     ($($members:literal: $($type:ty),+;)+) => {
@@ -28,7 +29,8 @@ plain! {
     "": serde_json::Value;
 }
 
-/// Types that are numbers or booleans as values, and text as the names of members.
+/// Types that are numbers or booleans as values, and text as the names of members. Up to 32 bits a name has exactly the values
+/// of its type; past that only as many digits, a pattern for which would be in every module with such a number.
 macro_rules! spelled {
     ($($members:literal or $name:literal: $($type:ty),+;)+) => {
         $($(
@@ -44,23 +46,23 @@ macro_rules! spelled {
 spelled! {
     r#""type":"boolean""# or r#""enum":["true","false"]"#: bool;
     r#""type":"integer","format":"int8","minimum":-128,"maximum":127"#
-        or r#""pattern":"^(0|-?[1-9][0-9]{0,2})$""#: i8;
+        or r#""pattern":"^(0|-?([1-9][0-9]?|1[01][0-9]|12[0-7])|-128)$""#: i8;
     r#""type":"integer","format":"int16","minimum":-32768,"maximum":32767"#
-        or r#""pattern":"^(0|-?[1-9][0-9]{0,4})$""#: i16;
+        or r#""pattern":"^(0|-?([1-9][0-9]{0,3}|[12][0-9]{4}|3[01][0-9]{3}|32[0-6][0-9]{2}|327[0-5][0-9]|3276[0-7])|-32768)$""#: i16;
     r#""type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647"#
-        or r#""pattern":"^(0|-?[1-9][0-9]{0,9})$""#: i32;
+        or r#""pattern":"^(0|-?([1-9][0-9]{0,8}|1[0-9]{9}|20[0-9]{8}|21[0-3][0-9]{7}|214[0-6][0-9]{6}|2147[0-3][0-9]{5}|21474[0-7][0-9]{4}|214748[0-2][0-9]{3}|2147483[0-5][0-9]{2}|21474836[0-3][0-9]|214748364[0-7])|-2147483648)$""#: i32;
     r#""type":"integer","format":"int64","minimum":-9223372036854775808,"maximum":9223372036854775807"#
         or r#""pattern":"^(0|-?[1-9][0-9]{0,18})$""#: i64;
     r#""type":"integer","format":"int128""# or r#""pattern":"^(0|-?[1-9][0-9]{0,38})$""#: i128;
-    r#""type":"integer","format":"uint8","minimum":0,"maximum":255"# or r#""pattern":"^(0|[1-9][0-9]{0,2})$""#: u8;
-    r#""type":"integer","format":"uint16","minimum":0,"maximum":65535"# or r#""pattern":"^(0|[1-9][0-9]{0,4})$""#: u16;
+    r#""type":"integer","format":"uint8","minimum":0,"maximum":255"# or r#""pattern":"^(0|[1-9][0-9]?|1[0-9]{2}|2[0-4][0-9]|25[0-5])$""#: u8;
+    r#""type":"integer","format":"uint16","minimum":0,"maximum":65535"# or r#""pattern":"^(0|[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])$""#: u16;
     r#""type":"integer","format":"uint32","minimum":0,"maximum":4294967295"#
-        or r#""pattern":"^(0|[1-9][0-9]{0,9})$""#: u32;
+        or r#""pattern":"^(0|[1-9][0-9]{0,8}|[1-3][0-9]{9}|4[01][0-9]{8}|42[0-8][0-9]{7}|429[0-3][0-9]{6}|4294[0-8][0-9]{5}|42949[0-5][0-9]{4}|429496[0-6][0-9]{3}|4294967[01][0-9]{2}|42949672[0-8][0-9]|429496729[0-5])$""#: u32;
     r#""type":"integer","format":"uint64","minimum":0,"maximum":18446744073709551615"#
         or r#""pattern":"^(0|[1-9][0-9]{0,19})$""#: u64;
     r#""type":"integer","format":"uint128","minimum":0"# or r#""pattern":"^(0|[1-9][0-9]{0,38})$""#: u128;
     r#""type":"integer","format":"uint32","minimum":1,"maximum":4294967295"#
-        or r#""pattern":"^[1-9][0-9]{0,9}$""#: std::num::NonZeroU32;
+        or r#""pattern":"^([1-9][0-9]{0,8}|[1-3][0-9]{9}|4[01][0-9]{8}|42[0-8][0-9]{7}|429[0-3][0-9]{6}|4294[0-8][0-9]{5}|42949[0-5][0-9]{4}|429496[0-6][0-9]{3}|4294967[01][0-9]{2}|42949672[0-8][0-9]|429496729[0-5])$""#: std::num::NonZeroU32;
     r#""type":"integer","format":"uint64","minimum":1,"maximum":18446744073709551615"#
         or r#""pattern":"^[1-9][0-9]{0,19}$""#: std::num::NonZeroU64;
     r#""type":"number","format":"float""# or "": f32;
@@ -71,8 +73,8 @@ spelled! {
 #[cfg(target_pointer_width = "32")]
 spelled! {
     r#""type":"integer","format":"int","minimum":-2147483648,"maximum":2147483647"#
-        or r#""pattern":"^(0|-?[1-9][0-9]{0,9})$""#: isize;
-    r#""type":"integer","format":"uint","minimum":0,"maximum":4294967295"# or r#""pattern":"^(0|[1-9][0-9]{0,9})$""#: usize;
+        or r#""pattern":"^(0|-?([1-9][0-9]{0,8}|1[0-9]{9}|20[0-9]{8}|21[0-3][0-9]{7}|214[0-6][0-9]{6}|2147[0-3][0-9]{5}|21474[0-7][0-9]{4}|214748[0-2][0-9]{3}|2147483[0-5][0-9]{2}|21474836[0-3][0-9]|214748364[0-7])|-2147483648)$""#: isize;
+    r#""type":"integer","format":"uint","minimum":0,"maximum":4294967295"# or r#""pattern":"^(0|[1-9][0-9]{0,8}|[1-3][0-9]{9}|4[01][0-9]{8}|42[0-8][0-9]{7}|429[0-3][0-9]{6}|4294[0-8][0-9]{5}|42949[0-5][0-9]{4}|429496[0-6][0-9]{3}|4294967[01][0-9]{2}|42949672[0-8][0-9]|429496729[0-5])$""#: usize;
 }
 #[cfg(not(target_pointer_width = "32"))]
 spelled! {
@@ -93,9 +95,39 @@ impl JsonSchema for std::time::Duration {
         schema.object(|schema| {
             schema.property("\"secs\"", true, u64::write);
             schema.property("\"nanos\"", true, u32::write);
+            schema.deny_unknown(false);
         });
     }
 }
+
+impl JsonSchema for std::time::SystemTime {
+    fn write(schema: &mut SchemaText) {
+        schema.object(|schema| {
+            schema.property("\"secs_since_epoch\"", true, u64::write);
+            schema.property("\"nanos_since_epoch\"", true, u32::write);
+            schema.deny_unknown(false);
+        });
+    }
+}
+
+/// Serde asks for both ends, also where an end can be null.
+macro_rules! ranges {
+    ($($type:ident)+) => {
+        $(
+            impl<T: JsonSchema> JsonSchema for std::ops::$type<T> {
+                fn write(schema: &mut SchemaText) {
+                    schema.object(|schema| {
+                        schema.property("\"start\"", true, T::write);
+                        schema.property("\"end\"", true, T::write);
+                        schema.deny_unknown(false);
+                    });
+                }
+            }
+        )+
+    };
+}
+
+ranges! { Range RangeInclusive }
 
 impl JsonSchema for serde_json::Map<String, serde_json::Value> {
     fn write(schema: &mut SchemaText) {
@@ -108,6 +140,7 @@ macro_rules! as_inner {
         $(
             impl<T: JsonSchema + ?Sized> JsonSchema for $type {
                 const CAN_BE_ABSENT: bool = T::CAN_BE_ABSENT;
+                const LEAVES_MEMBERS: bool = T::LEAVES_MEMBERS;
 
                 fn write(schema: &mut SchemaText) {
                     T::write(schema);
@@ -127,6 +160,7 @@ impl<T: JsonSchema + ToOwned + ?Sized> JsonSchema for Cow<'_, T> {
 
 impl<T: JsonSchema> JsonSchema for Option<T> {
     const CAN_BE_ABSENT: bool = true;
+    const LEAVES_MEMBERS: bool = T::LEAVES_MEMBERS;
 
     fn write(schema: &mut SchemaText) {
         schema.optional(T::write);
@@ -158,7 +192,7 @@ impl<T: JsonSchema> JsonSchema for VecDeque<T> {
 
 impl<T: JsonSchema, const N: usize> JsonSchema for [T; N] {
     fn write(schema: &mut SchemaText) {
-        list(schema, &format!("\"type\":\"array\",\"minItems\":{N},\"maxItems\":{N}"), T::write);
+        list(schema, &of_length(N), T::write);
     }
 }
 
@@ -186,10 +220,15 @@ impl<K: JsonSchema, V: JsonSchema, S> JsonSchema for HashMap<K, V, S> {
     }
 }
 
+fn of_length(count: usize) -> String {
+    let count = printed(&count);
+    joined(&["\"type\":\"array\",\"minItems\":", &count, ",\"maxItems\":", &count])
+}
+
 /// An array with a schema for each place.
 fn places(schema: &mut SchemaText, items: &[fn(&mut SchemaText)]) {
-    let count = items.len();
-    schema.members(&format!("\"type\":\"array\",\"minItems\":{count},\"maxItems\":{count},\"prefixItems\":["));
+    schema.members(&of_length(items.len()));
+    schema.raw(",\"prefixItems\":[");
     for item in items {
         schema.nested("{", *item);
     }

@@ -2,46 +2,43 @@
 
 use super::text::{SchemaText, Side, reference_to};
 use crate::json::escape_into;
+use crate::text::add;
 
-/// What stands in each schema.
-const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
+/// What stands first in each schema: its dialect.
+const BEGIN: &str = "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\"";
 
 /// The schema a type's `write` writes, as a document.
 pub(crate) fn root_schema(side: Side, write: fn(&mut SchemaText)) -> String {
     let mut schema = SchemaText::new(side);
     write(&mut schema);
-    let SchemaText { text: members, mut definitions, .. } = schema;
-    let mut root = String::from("{\"$schema\":\"");
-    root.push_str(DIALECT);
-    root.push('"');
+    let mut members = &schema.text;
+    let mut definitions = schema.definitions.as_slice();
+    let mut root = String::from(BEGIN);
     // A named type is written out here, being the first that was defined.
-    let root_type = definitions.first().filter(|first| members == reference_to(&first.name));
-    let members = match root_type {
-        Some(definition) => {
-            root.push_str(",\"title\":");
-            escape_into(&mut root, &definition.name);
-            let members = definition.members.clone();
-            // It stays among the definitions if it is in itself.
-            if definition.references == 1 {
-                definitions.remove(0);
-            }
-            members
+    if let Some((first, others)) = definitions.split_first()
+        && *members == reference_to(&first.name)
+    {
+        add(&mut root, ",\"title\":");
+        escape_into(&mut root, &first.name);
+        members = &first.members;
+        // It stays among the definitions if it is in itself.
+        if first.references == 1 {
+            definitions = others;
         }
-        None => members,
-    };
+    }
     if !members.is_empty() {
-        root.push(',');
-        root.push_str(&members);
+        add(&mut root, ",");
+        add(&mut root, members);
     }
     let mut begin = ",\"$defs\":{";
-    for definition in &definitions {
-        root.push_str(begin);
+    for definition in definitions {
+        add(&mut root, begin);
         begin = ",";
         escape_into(&mut root, &definition.name);
-        root.push_str(":{");
-        root.push_str(&definition.members);
-        root.push('}');
+        for part in [":{", &definition.members, "}"] {
+            add(&mut root, part);
+        }
     }
-    root.push_str(if definitions.is_empty() { "}" } else { "}}" });
+    add(&mut root, if definitions.is_empty() { "}" } else { "}}" });
     root
 }

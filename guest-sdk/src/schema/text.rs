@@ -3,7 +3,10 @@
 
 use super::object::{Object, Place};
 use crate::json::escape_into;
+use crate::text::{add, joined, printed};
 
+/// What a plain type's members begin with.
+const TYPE: &str = "\"type\":\"";
 /// Types flattened one into the other.
 const INLINED_MAX: u8 = 8;
 
@@ -29,10 +32,7 @@ pub(super) struct Definition {
 
 /// The member that refers to a definition.
 pub(super) fn reference_to(name: &str) -> String {
-    let mut text = String::from("\"$ref\":\"#/$defs/");
-    text.push_str(name);
-    text.push('"');
-    text
+    joined(&["\"$ref\":\"#/$defs/", name, "\""])
 }
 
 /// Where one text begins in another; less code than the standard library's.
@@ -103,20 +103,20 @@ impl SchemaText {
     pub fn members(&mut self, members: &str) {
         if !members.is_empty() {
             self.comma();
-            self.text.push_str(members);
+            add(&mut self.text, members);
         }
     }
 
     pub(super) fn comma(&mut self) {
         if !matches!(self.text.as_bytes().last(), None | Some(b'{' | b'[' | b':')) {
-            self.text.push(',');
+            add(&mut self.text, ",");
         }
     }
 
     /// Adds text as it is.
     #[doc(hidden)]
     pub fn raw(&mut self, text: &str) {
-        self.text.push_str(text);
+        add(&mut self.text, text);
     }
 
     /// Adds title and description, unless the object is another type's as well.
@@ -136,9 +136,9 @@ impl SchemaText {
     #[doc(hidden)]
     pub fn nested(&mut self, begin: &str, write: Write) {
         self.comma();
-        self.text.push_str(begin);
+        add(&mut self.text, begin);
         self.write_as(Place::Whole, write);
-        self.text.push('}');
+        add(&mut self.text, "}");
     }
 
     /// Writes what stands in such a place.
@@ -158,20 +158,21 @@ impl SchemaText {
         let mut members = self.aside(write);
         for (name, _) in extras {
             // Only numbers have bounds of their own, and those of a type stand at its end.
-            let own = format!(",\"{name}\":");
+            let own = joined(&[",\"", name, "\":"]);
             let is_number = members.starts_with("\"type\":\"integer\"") || members.starts_with("\"type\":[\"integer\"");
             if is_number && let Some(start) = find(&members, &own) {
-                let value = start + own.len();
-                let end = members.get(value..).and_then(|rest| rest.find(',')).map_or(members.len(), |at| value + at);
-                members.replace_range(start..end, "");
+                let kept = members.get(..start).unwrap_or_default();
+                let after = members.get(start + own.len()..).unwrap_or_default();
+                let others = find(after, ",").and_then(|end| after.get(end..)).unwrap_or_default();
+                members = joined(&[kept, others]);
             }
         }
         self.members(&members);
         for (name, value) in extras {
             self.comma();
             escape_into(&mut self.text, name);
-            self.text.push(':');
-            self.text.push_str(value);
+            add(&mut self.text, ":");
+            add(&mut self.text, value);
         }
     }
 
@@ -204,7 +205,8 @@ impl SchemaText {
         let mut number = 1;
         while self.definitions.iter().any(|definition| definition.name == unique) {
             number += 1;
-            unique = format!("{name}{number}");
+            name.clone_into(&mut unique);
+            add(&mut unique, &printed(&number));
         }
         // Before it is written: it may refer to itself.
         let index = self.definitions.len();
@@ -236,17 +238,14 @@ impl SchemaText {
             return self.members(&members);
         }
         // A plain type gets a second one; the rest of what is said about it does not concern null.
-        if let Some((word, rest)) = members.strip_prefix("\"type\":\"").and_then(|rest| rest.split_once('"'))
-            && find(rest, "\"enum\"").is_none()
+        if members.starts_with(TYPE)
+            && find(&members, "\"enum\"").is_none()
+            && let Some(named) = members.get(TYPE.len()..)
+            && let Some(end) = find(named, "\"")
         {
-            self.members("\"type\":[\"");
-            for part in [word, "\",\"null\"]", rest] {
-                self.text.push_str(part);
-            }
-            return;
+            let [word, rest] = [named.get(..end), named.get(end + 1..)].map(Option::unwrap_or_default);
+            return self.members(&joined(&["\"type\":[\"", word, "\",\"null\"]", rest]));
         }
-        self.members("\"anyOf\":[{");
-        self.text.push_str(&members);
-        self.text.push_str("},{\"type\":\"null\"}]");
+        self.members(&joined(&["\"anyOf\":[{", &members, "},{\"type\":\"null\"}]"]));
     }
 }

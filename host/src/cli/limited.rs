@@ -33,7 +33,8 @@ impl Limited {
         }
     }
 
-    /// For a failed job, as the host describes its limits: raise it, or do `less`.
+    /// For a failed job, as the host describes its limits: raise it, or do `less`. What was met is what its last execution
+    /// had; what helps is more than that, and may be there already.
     pub(super) fn advice(self, job: &Job, less: &str) -> String {
         let (setting, kind) = (self.setting(), &job.kind);
         let known = job.limits.get(setting);
@@ -44,7 +45,23 @@ impl Limited {
                 "raise `{setting}` above what `stoker kinds {kind}` shows (`--set {setting}=…`), or {less}"
             );
         };
-        match self.proposed(value, ceiling) {
+        // What was met may have been changed since.
+        let held = job.receipt.as_ref().and_then(|receipt| self.read(receipt.limits.get(setting)?)).unwrap_or(value);
+        let changed = || format!("it had {setting} {}, and would have {} now", self.shown(held), self.shown(value));
+        if held < value {
+            return format!("{}: see whether that is enough, or {less}", changed());
+        }
+        let more = self.proposed(held, ceiling);
+        if held > value {
+            let raise = match more {
+                Some(more) if from != "job" => {
+                    format!("raise it (`stoker kinds {kind} --set {setting}={}`)", self.shown(more))
+                }
+                _ => format!("raise `{setting}_max` of the host and then the kind's `{setting}`"),
+            };
+            return format!("{}: {raise}, or {less}", changed());
+        }
+        match more {
             None => format!(
                 "it had the most this host gives, {setting} {}: {less}, or raise `{setting}_max` of the host and then the \
                  kind's `{setting}`",
@@ -206,6 +223,24 @@ mod tests {
             let job: Job = serde_json::from_value(json!({"kind": "greet", "limits": limits})).unwrap();
             let advice = limit.advice(&job, "LESS");
             assert!(advice.contains(said), "{value} from {from}: {advice}");
+        }
+        for (held, value, ceiling, said) in [
+            ("1s", "30s", "1h", "it had timeout 1s, and would have 30s now: see whether that is enough, or LESS"),
+            (
+                "2m",
+                "30s",
+                "1h",
+                "it had timeout 2m, and would have 30s now: raise it (`stoker kinds greet --set timeout=4m`), or LESS",
+            ),
+            ("2m", "1m", "1m", "it had timeout 2m, and would have 1m now: raise `timeout_max` of the host"),
+            ("30s", "30s", "1h", "raise it from 30s (`stoker kinds greet --set timeout=1m`), or LESS"),
+        ] {
+            let limits = json!({"timeout": {"value": value, "from": "operator", "ceiling": ceiling}});
+            let receipt = json!({"limits": {"timeout": held}});
+            let job: Job =
+                serde_json::from_value(json!({"kind": "greet", "limits": limits, "receipt": receipt})).unwrap();
+            let advice = Limited::Timeout.advice(&job, "LESS");
+            assert!(advice.starts_with(said), "{held}, then {value}: {advice}");
         }
         let silent: Job = serde_json::from_value(json!({"kind": "greet"})).unwrap();
         let advice = Limited::Fuel.advice(&silent, "LESS");

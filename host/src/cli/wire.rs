@@ -96,6 +96,8 @@ pub(super) struct Receipt {
     pub(super) output_bytes: u64,
     pub(super) host_calls: u64,
     pub(super) compiled: String,
+    /// What it could have used of each thing; nothing from a host that does not say.
+    pub(super) limits: BTreeMap<String, serde_json::Value>,
 }
 
 /// One execution.

@@ -31,7 +31,7 @@ pub struct AttemptRunner {
 #[derive(Debug)]
 pub enum Attempt {
     /// It came to an end.
-    Made(Finish, Outcome),
+    Made(Box<Finish>, Outcome),
     /// The host could not run its module, for this reason. The job is not to be charged for it.
     Unavailable(ClaimedJob, String),
     /// The host has no room for one more guest of a module that runs. The job is not to be charged for it.
@@ -99,7 +99,7 @@ impl AttemptRunner {
 
     /// Ends an attempt whose guest was never entered.
     fn not_entered(&self, job: ClaimedJob, failure: Failure) -> Attempt {
-        Attempt::Made(self.unentered(job, failure.clone()), Outcome::Failed(failure))
+        Attempt::Made(Box::new(self.unentered(job, failure.clone())), Outcome::Failed(failure))
     }
 
     fn unentered(&self, job: ClaimedJob, failure: Failure) -> Finish {
@@ -166,7 +166,7 @@ impl AttemptRunner {
             log_lines_dropped,
             progress,
         };
-        Attempt::Made(finish, outcome)
+        Attempt::Made(Box::new(finish), outcome)
     }
 
     fn terms<'a>(&'a self, job: &'a ClaimedJob) -> Terms<'a> {

@@ -111,7 +111,7 @@ async fn attempt(slot: u32, parts: &Arc<SlotParts>, guests: &Guests, item: FeedI
     let ran = AssertUnwindSafe(parts.runner.run(item, entered)).catch_unwind().await;
     drop(leaving);
     let (finish, outcome) = match ran {
-        Ok(Attempt::Made(finish, outcome)) => (finish, outcome),
+        Ok(Attempt::Made(finish, outcome)) => (*finish, outcome),
         Ok(Attempt::Unavailable(job, why)) => {
             if let Some(version) = &kind.version {
                 guests.set_back(version, &why);

@@ -78,15 +78,38 @@ fn is_finite(number: &[u8]) -> bool {
 /// A payload or output as a value, to be checked against a schema. Duplicate keys are refused: its reader might take the
 /// other one than was checked.
 pub fn parse_strict_value(text: &str) -> Result<Value, String> {
-    serde_json::from_str::<StrictValue>(text).map(|value| value.0).map_err(|error| error.to_string())
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let value = Strict.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
+    value.map_err(|error| error.to_string())
 }
 
-/// The same, to be read as a part of something.
-pub struct StrictValue(pub Value);
+/// An object read in the same way.
+pub struct StrictObject(pub Map<String, Value>);
 
-impl<'de> Deserialize<'de> for StrictValue {
+impl<'de> Deserialize<'de> for StrictObject {
     fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Strict.deserialize(deserializer).map(StrictValue)
+        deserializer.deserialize_map(StrictMembers).map(StrictObject)
+    }
+}
+
+struct StrictMembers;
+
+impl<'de> Visitor<'de> for StrictMembers {
+    type Value = Map<String, Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
+        let mut map = Map::new();
+        while let Some(key) = access.next_key::<String>()? {
+            if map.contains_key(&key) {
+                return Err(de::Error::custom(format_args!("duplicate key `{key}`")));
+            }
+            let value = access.next_value_seed(Strict)?;
+            map.insert(key, value);
+        }
+        Ok(map)
     }
 }
 
@@ -134,16 +157,8 @@ impl<'de> Visitor<'de> for Strict {
         }
         Ok(Value::Array(items))
     }
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-        let mut map = Map::new();
-        while let Some(key) = access.next_key::<String>()? {
-            if map.contains_key(&key) {
-                return Err(de::Error::custom(format_args!("duplicate key `{key}`")));
-            }
-            let value = access.next_value_seed(Strict)?;
-            map.insert(key, value);
-        }
-        Ok(Value::Object(map))
+    fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<Value, A::Error> {
+        StrictMembers.visit_map(access).map(Value::Object)
     }
 }
 

@@ -4,8 +4,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Hard limits of one attempt. Each one, when reached, ends the attempt with its own reason.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+use super::{ByteSize, Span};
+
+/// Hard limits of one attempt. Each one, when reached, ends the attempt with its own reason. As JSON they have the names and
+/// units of settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "LimitWords", from = "LimitWords")]
 pub struct Limits {
     /// Units of fuel; about one a wasm instruction.
     pub fuel: u64,
@@ -31,6 +35,38 @@ impl Default for Limits {
             log_bytes: 256 << 10,
             host_calls: 10_000,
         }
+    }
+}
+
+/// As settings spell them.
+#[derive(Serialize, Deserialize)]
+struct LimitWords {
+    timeout: Span,
+    fuel: u64,
+    memory: ByteSize,
+    output: ByteSize,
+    logs: ByteSize,
+    host_calls: u64,
+}
+
+impl From<Limits> for LimitWords {
+    fn from(limits: Limits) -> Self {
+        let Limits { fuel, timeout, memory_bytes, output_bytes, log_bytes, host_calls } = limits;
+        Self {
+            timeout: Span(timeout),
+            fuel,
+            memory: ByteSize(memory_bytes),
+            output: ByteSize(output_bytes),
+            logs: ByteSize(log_bytes),
+            host_calls,
+        }
+    }
+}
+
+impl From<LimitWords> for Limits {
+    fn from(words: LimitWords) -> Self {
+        let LimitWords { timeout, fuel, memory, output, logs, host_calls } = words;
+        Self { fuel, timeout: timeout.0, memory_bytes: memory.0, output_bytes: output.0, log_bytes: logs.0, host_calls }
     }
 }
 
@@ -119,8 +155,17 @@ impl LimitBounds {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limits_are_spelled_as_settings_are() {
+        let limits = Limits { timeout: Duration::from_secs(90), memory_bytes: 7, ..Limits::default() };
+        let json = serde_json::to_value(limits).unwrap();
+        assert_eq!((&json["timeout"], &json["memory"]), (&"1m30s".into(), &7.into()), "{json}");
+        assert_eq!(serde_json::from_value::<Limits>(json).unwrap(), limits);
+    }
 
     #[test]
     fn the_job_has_the_last_word_below_the_ceiling() {

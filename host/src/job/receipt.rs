@@ -1,6 +1,8 @@
-//! What one execution cost.
+//! What one execution cost, and could have.
 
 use serde::{Deserialize, Serialize};
+
+use super::Limits;
 
 /// The bill of one attempt, written with its outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +25,10 @@ pub struct Receipt {
     pub http_calls: u64,
     /// Where the compiled module came from.
     pub compiled: CompiledFrom,
+    /// What it could have cost: the limits it had, whatever is set by now. None where no guest was to be run, and of
+    /// executions before hosts kept them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
 }
 
 /// Where the compiled module of an attempt came from.

@@ -29,7 +29,8 @@ pub(super) async fn run(
         invocation;
     let started_at = clock.now();
     let began = clock.monotonic();
-    let mut receipt = Receipt { queue_wait_us: whole_us(started_at.since(ready_at)), compiled, ..Receipt::default() };
+    let queue_wait_us = whole_us(started_at.since(ready_at));
+    let mut receipt = Receipt { queue_wait_us, compiled, limits: Some(limits), ..Receipt::default() };
 
     let refused = |failure: Failure| Execution {
         outcome: Outcome::Failed(failure),

@@ -12,8 +12,8 @@ use super::error::StoreError;
 use super::model::AttemptOutcome;
 use crate::job::duration::whole_us;
 use crate::job::{
-    CompiledFrom, EventType, Failure, FailureReason, GuestType, HandlerVerdict, HostId, JobState, LogLevel, LogLine,
-    Progress, Receipt, Timestamp,
+    CompiledFrom, EventType, Failure, FailureReason, GuestType, HandlerVerdict, HostId, JobState, Limits, LogLevel,
+    LogLine, Progress, Receipt, Timestamp,
 };
 
 /// The only format so far.
@@ -26,9 +26,14 @@ fn pack<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
 }
 
 fn unpack<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, StoreError> {
+    Ok(unpack_first(what, bytes)?.0)
+}
+
+/// What stands first, and all that follows it.
+fn unpack_first<'b, T: DeserializeOwned>(what: &str, bytes: &'b [u8]) -> Result<(T, &'b [u8]), StoreError> {
     match bytes.split_first() {
         Some((&FORMAT, body)) => {
-            postcard::from_bytes(body).map_err(|error| StoreError::Internal(format!("a packed {what}: {error}")))
+            postcard::take_from_bytes(body).map_err(|error| StoreError::Internal(format!("a packed {what}: {error}")))
         }
         Some((format, _)) => Err(StoreError::Internal(format!("a packed {what} of unknown format {format}"))),
         None => Err(StoreError::Internal(format!("an empty {what}"))),
@@ -147,8 +152,9 @@ pub(super) fn pack_execution(execution: &StoredExecution) -> Result<Vec<u8>, Sto
         host_calls,
         http_calls,
         compiled,
+        limits,
     } = *receipt;
-    pack(&PackedExecution {
+    let mut bytes = pack(&PackedExecution {
         attempt: *attempt,
         outcome: outcome_code(*outcome),
         state_after: state_code(*state_after),
@@ -167,11 +173,30 @@ pub(super) fn pack_execution(execution: &StoredExecution) -> Result<Vec<u8>, Sto
             http_calls,
         ],
         compiled: compiled.code(),
-    })
+    })?;
+    if let Some(Limits { fuel, timeout, memory_bytes, output_bytes, log_bytes, host_calls }) = limits {
+        let packed: PackedLimits = [fuel, whole_us(timeout), memory_bytes, output_bytes, log_bytes, host_calls];
+        bytes = postcard::to_extend(&packed, bytes).map_err(StoreError::internal)?;
+    }
+    Ok(bytes)
+}
+
+/// Behind the execution, from the version on that keeps them; earlier ones read as far as they know.
+type PackedLimits = [u64; 6];
+
+fn unpack_limits(bytes: &[u8]) -> Result<Option<Limits>, StoreError> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let packed: PackedLimits = postcard::from_bytes(bytes)
+        .map_err(|error| StoreError::Internal(format!("the packed limits of an execution: {error}")))?;
+    let [fuel, timeout_us, memory_bytes, output_bytes, log_bytes, host_calls] = packed;
+    let timeout = Duration::from_micros(timeout_us);
+    Ok(Some(Limits { fuel, timeout, memory_bytes, output_bytes, log_bytes, host_calls }))
 }
 
 pub(super) fn unpack_execution(bytes: &[u8]) -> Result<StoredExecution, StoreError> {
-    let packed: PackedExecution = unpack("execution", bytes)?;
+    let (packed, rest): (PackedExecution, _) = unpack_first("execution", bytes)?;
     let [queue_wait_us, instantiate_us, run_us, fuel_used, memory_peak_bytes, output_bytes, host_calls, http_calls] =
         packed.receipt;
     Ok(StoredExecution {
@@ -192,6 +217,7 @@ pub(super) fn unpack_execution(bytes: &[u8]) -> Result<StoredExecution, StoreErr
             host_calls,
             http_calls,
             compiled: CompiledFrom::from_code(packed.compiled),
+            limits: unpack_limits(rest)?,
         },
     })
 }
@@ -351,7 +377,14 @@ mod tests {
             host: HostId::from_u128(u128::MAX),
             receipt: Receipt { run_us: 7, http_calls: u64::MAX, compiled: CompiledFrom::Disk, ..Receipt::default() },
         };
-        assert_eq!(unpack_execution(&pack_execution(&execution).unwrap()).unwrap(), execution);
+        let before = pack_execution(&execution).unwrap();
+        assert_eq!(unpack_execution(&before).unwrap(), execution);
+        let limits = Some(Limits { fuel: u64::MAX, timeout: Duration::from_millis(1_500), ..Limits::default() });
+        let limited = StoredExecution { receipt: Receipt { limits, ..execution.receipt }, ..execution };
+        let after = pack_execution(&limited).unwrap();
+        assert_eq!(unpack_execution(&after).unwrap(), limited);
+        // An earlier binary reads it as far as it knows.
+        assert!(after.starts_with(&before));
         for verdict in [
             None,
             Some(HandlerVerdict::Fatal),

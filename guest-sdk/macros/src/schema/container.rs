@@ -1,10 +1,11 @@
 //! The derive as a whole: one type, both sides of it.
 
 use proc_macro2::{Span, TokenStream};
-use quote::quote;
-use serde_derive_internals::ast::{Container, Data};
-use serde_derive_internals::attr::Default;
+use quote::{quote, quote_spanned};
+use serde_derive_internals::ast::{Container, Data, Field, Style};
+use serde_derive_internals::attr::{Default, TagType};
 use serde_derive_internals::{Ctxt, Derive};
+use syn::spanned::Spanned;
 use syn::{DeriveInput, GenericParam, Ident, Result, Type, parse_quote};
 
 use super::attributes::Attributes;
@@ -46,10 +47,15 @@ pub(crate) fn expand(item: &DeriveInput) -> Result<TokenStream> {
         }
     }
     let (parameters, arguments, bounds) = generics.split_for_impl();
+    let leaves_members = leaves_members(&container, &attributes);
+    let unreadable = unreadable(&container);
     Ok(quote! {
         #[automatically_derived]
         impl #parameters ::stoker_sdk::JsonSchema for #name #arguments #bounds {
+            const LEAVES_MEMBERS: bool = #leaves_members;
+
             fn write(schema: &mut ::stoker_sdk::SchemaText) {
+                #unreadable
                 schema.reference(::core::any::type_name::<Self>(), #schema_name, |schema| {
                     #words
                     #whole
@@ -57,6 +63,54 @@ pub(crate) fn expand(item: &DeriveInput) -> Result<TokenStream> {
             }
         }
     })
+}
+
+/// Whether the type leaves the members of an object it is flattened into: serde shows all of them to what chooses by looking,
+/// and to a struct that passes them on.
+fn leaves_members(container: &Container<'_>, attributes: &Attributes) -> TokenStream {
+    if let Some(other) = attributes.with.as_ref().or(container.attrs.type_from()).or(container.attrs.type_try_from()) {
+        return quote! { <#other as ::stoker_sdk::JsonSchema>::LEAVES_MEMBERS };
+    }
+    let leaves = match &container.data {
+        Data::Enum(_) => matches!(container.attrs.tag(), TagType::Internal { .. } | TagType::None),
+        Data::Struct(Style::Newtype, fields) => match fields.first() {
+            Some(field) if has_own_schema(field) => {
+                let inner = field.ty;
+                return quote! { <#inner as ::stoker_sdk::JsonSchema>::LEAVES_MEMBERS };
+            }
+            _ => false,
+        },
+        Data::Struct(_, fields) => fields.iter().any(|field| field.attrs.flatten()),
+    };
+    quote! { #leaves }
+}
+
+/// Whether what is read is of the field's own type.
+fn has_own_schema(field: &Field<'_>) -> bool {
+    let is_of_another = Attributes::of(&field.original.attrs).is_ok_and(|attributes| attributes.with.is_some());
+    !field.attrs.skip_deserializing() && field.attrs.deserialize_with().is_none() && !is_of_another
+}
+
+/// Ends the compilation where serde would refuse whatever it is given: members that are unknown to everybody but a
+/// flattened field that does not take them.
+fn unreadable(container: &Container<'_>) -> TokenStream {
+    if !container.attrs.deny_unknown_fields() {
+        return TokenStream::new();
+    }
+    let flattened = container.data.all_fields().filter(|field| field.attrs.flatten() && has_own_schema(field));
+    let checks = flattened.map(|field| {
+        let own = field.ty;
+        let name = field.original.ident.as_ref().map(ToString::to_string).unwrap_or_default();
+        let message = format!(
+            "`#[serde(deny_unknown_fields)]` refuses every input here: the flattened `{name}` is chosen by members (an enum with \
+             its tag inside or with none, or a struct that flattens on), and to serde they stay unknown. Leave \
+             `deny_unknown_fields` out, or `#[serde(flatten)]`"
+        );
+        let check = quote_spanned! { own.span() => assert!(!<#own as ::stoker_sdk::JsonSchema>::LEAVES_MEMBERS, #message) };
+        // Where a type has parameters, only the function knows them.
+        if container.generics.params.is_empty() { quote! { const _: () = #check; } } else { quote! { const { #check } } }
+    });
+    quote! { #(#checks)* }
 }
 
 fn side(container: &Container<'_>, attributes: &Attributes, side: Side) -> Result<TokenStream> {

@@ -37,7 +37,7 @@ pub(super) fn content(
             Some(field) => one(field),
             None => Ok(TokenStream::new()),
         },
-        Style::Tuple => places(fields, around.side),
+        Style::Tuple => places(fields, around),
         Style::Struct => object(fields, around, tag),
     }
 }
@@ -86,9 +86,15 @@ pub(super) fn one(field: &Field<'_>) -> Result<TokenStream> {
     })
 }
 
-fn places(fields: &[Field<'_>], side: Side) -> Result<TokenStream> {
-    let kept: Vec<&Field<'_>> = fields.iter().filter(|field| !is_skipped(field, side)).collect();
-    let begin = format!(r#""type":"array","minItems":{0},"maxItems":{0},"prefixItems":["#, kept.len());
+/// A list with a schema for each place; the last ones can be left out of an input if all of them have defaults.
+fn places(fields: &[Field<'_>], around: Around) -> Result<TokenStream> {
+    let kept: Vec<&Field<'_>> = fields.iter().filter(|field| !is_skipped(field, around.side)).collect();
+    let is_needed = |field: &&Field<'_>| !around.has_default && matches!(field.attrs.default(), Default::None);
+    let needed = match around.side {
+        Side::Input => kept.iter().rposition(is_needed).map_or(0, |last| last + 1),
+        Side::Output => kept.len(),
+    };
+    let begin = format!(r#""type":"array","minItems":{needed},"maxItems":{},"prefixItems":["#, kept.len());
     let items = kept.into_iter().map(one).collect::<Result<Vec<_>>>()?;
     Ok(quote! {
         schema.members(#begin);

@@ -25,34 +25,52 @@ fn name<'v>(variant: &'v Variant<'_>, side: Side) -> &'v str {
     }
 }
 
+/// Every name it has on that side, in quotes, its own first.
+fn names_of(variant: &Variant<'_>, side: Side) -> Vec<String> {
+    let own = quoted(name(variant, side));
+    let aliases: Vec<String> = match side {
+        Side::Input => variant.attrs.aliases().iter().map(|alias| quoted(&alias.value)).collect(),
+        Side::Output => Vec::new(),
+    };
+    let others = aliases.into_iter().filter(|alias| *alias != own);
+    std::iter::once(own.clone()).chain(others).collect()
+}
+
 /// Statements that write the members of an enum's schema.
 pub(super) fn variants(variants: &[Variant<'_>], tag: &TagType, around: Around) -> Result<TokenStream> {
     let kept: Vec<&Variant<'_>> = variants.iter().filter(|variant| !is_skipped(variant, around.side)).collect();
     let words = kept.iter().map(|variant| Attributes::of(&variant.original.attrs)).collect::<Result<Vec<_>>>()?;
-    let names: Vec<String> = kept.iter().map(|variant| quoted(name(variant, around.side))).collect();
+    let names: Vec<Vec<String>> = kept.iter().map(|variant| names_of(variant, around.side)).collect();
     let are_names = matches!(tag, TagType::External)
         && kept.iter().all(|variant| {
             matches!(variant.style, Style::Unit) && !variant.attrs.untagged() && !takes_others(variant, around.side)
         });
     if are_names && words.iter().all(|words| words.members().is_empty() && words.with.is_none()) {
+        let names = names.iter().flatten();
         return Ok(quote! { schema.names(&[#(#names),*]); });
     }
     let mut choices = Vec::new();
     for ((variant, words), own) in kept.iter().zip(&words).zip(&names) {
         let is_name = if takes_others(variant, around.side) {
-            let others: Vec<&str> = names.iter().filter(|name| *name != own).map(String::as_str).collect();
+            let others: Vec<&str> = names.iter().filter(|names| *names != own).flatten().map(String::as_str).collect();
             format!("\"type\":\"string\",\"not\":{{\"enum\":[{}]}}", others.join(","))
+        } else if let [only] = own.as_slice() {
+            format!("\"type\":\"string\",\"const\":{only}")
         } else {
-            format!("\"type\":\"string\",\"const\":{own}")
+            format!("\"type\":\"string\",\"enum\":[{}]", own.join(","))
         };
         let is_untagged = variant.attrs.untagged() || matches!(tag, TagType::None);
-        let choice = if is_untagged {
-            inner(variant, words, around)?
-        } else {
-            tagged(variant, words, tag, (own, &is_name), around)?
-        };
-        let words = members(&words.members());
-        choices.push(quote! { schema.choice(|schema| { #words #choice }); });
+        // As the name of a member each is an object of its own; as a tag one of several values.
+        let is_member = matches!(tag, TagType::External) && !is_untagged && !takes_others(variant, around.side);
+        for name in own.iter().take(if is_member { own.len() } else { 1 }) {
+            let choice = if is_untagged {
+                inner(variant, words, around)?
+            } else {
+                tagged(variant, words, tag, (name, &is_name), around)?
+            };
+            let words = members(&words.members());
+            choices.push(quote! { schema.choice(|schema| { #words #choice }); });
+        }
     }
     // Without a tag more than one may fit; serde takes the first.
     let keyword = if kept.iter().any(|variant| variant.attrs.untagged()) || matches!(tag, TagType::None) {
@@ -140,11 +158,19 @@ fn tagged(
         TagType::Adjacent { tag, content } => {
             let (tag, key) = (quoted(tag), quoted(content));
             let closed = around.denies_unknown.then(|| quote! { schema.close(false); });
-            let content = if is_empty {
-                TokenStream::new()
-            } else {
-                let inner = inner(variant, words, around)?;
-                quote! { schema.property(#key, true, |schema| { #inner }); }
+            // Nothing is null or not there, and so is what an `Option` lacks.
+            let is_required = match (&with, style, variant.fields.first()) {
+                (None, Style::Unit, _) => quote! { false },
+                (None, Style::Newtype, Some(field)) if field.attrs.deserialize_with().is_none() => {
+                    let own = field.ty;
+                    quote! { schema.is_output() || !<#own as ::stoker_sdk::JsonSchema>::CAN_BE_ABSENT }
+                }
+                _ => quote! { true },
+            };
+            let inner = inner(variant, words, around)?;
+            let content = quote! {
+                let is_required = #is_required;
+                schema.property(#key, is_required, |schema| { #inner });
             };
             Ok(quote! {
                 schema.object(|schema| {

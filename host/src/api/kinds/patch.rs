@@ -9,11 +9,11 @@ use serde_json::{Map, Value};
 use super::inspect::show_kind;
 use super::kind_not_found;
 use super::settings::{BODY_BYTES_MAX, accepted, handler_of};
-use crate::api::error::{ApiError, FieldError, ProblemCode};
+use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{NamePath, NoParameters, content_type_is, parse_json, read_body};
 use crate::api::shared::{Api, Shared};
 use crate::api::wire::kind::Kind;
-use crate::job::json_text::StrictValue;
+use crate::job::json_text::StrictObject;
 use crate::job::{KindName, SettingsWire};
 use crate::store::ChangeSettingsResult;
 
@@ -77,10 +77,7 @@ async fn change(api: &Api, kind: &KindName, patch: &Map<String, Value>) -> Resul
 
 /// Of a name that stands twice nobody knows which is meant.
 fn read(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
-    match parse_json::<StrictValue>(body)?.0 {
-        Value::Object(patch) => Ok(patch),
-        _ => Err(ApiError::invalid(vec![FieldError::new("", "must be a JSON object")])),
-    }
+    parse_json::<StrictObject>(body).map(|patch| patch.0)
 }
 
 fn require_patch(headers: &HeaderMap) -> Result<(), ApiError> {

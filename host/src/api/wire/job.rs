@@ -155,6 +155,28 @@ pub struct JobReceipt {
     pub http_calls: u64,
     /// Where the compiled module came from: `hit`, `disk` or `miss`.
     pub compiled: String,
+    /// What the execution could have used at most, whatever is set by now. Not there if no guest was to be run.
+    #[schema(required = false)]
+    pub limits: Option<ReceiptLimits>,
+}
+
+/// The limits an execution had.
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code)] // Only its schema is used, as above.
+pub struct ReceiptLimits {
+    /// Wall time.
+    #[schema(value_type = String, example = "30s")]
+    pub timeout: String,
+    /// Units of fuel.
+    pub fuel: u64,
+    /// Bytes.
+    pub memory: u64,
+    /// Bytes.
+    pub output: u64,
+    /// Bytes.
+    pub logs: u64,
+    /// Calls into the host.
+    pub host_calls: u64,
 }
 
 /// One execution.

@@ -61,7 +61,8 @@ pub struct JobsMet {
     pub examples: Vec<RefusedJob>,
     /// What is wrong with those refused, the commonest first.
     pub violations: Vec<CommonViolation>,
-    /// So many more different ones there are.
+    /// So many more different ones were met. There can be more than that: of a payload with 64 faults or more only the first 64
+    /// are looked at.
     pub violations_more: u64,
 }
 
