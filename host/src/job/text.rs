@@ -12,7 +12,7 @@ pub fn cut(mut text: String, bytes_max: usize) -> String {
 }
 
 /// At most `bytes_max` bytes of a message that quotes what somebody sent, and says after that what was expected: what is cut
-/// lies before its last [`MEANING_BYTES_MAX`].
+/// lies before its last `MEANING_BYTES_MAX`.
 pub fn cut_quote(text: &str, bytes_max: usize) -> String {
     const MARK: &str = "…";
     if text.len() <= bytes_max {
