@@ -109,11 +109,24 @@ fn setting(name: &Ident, word: &str, input: ParseStream) -> Result<Value> {
     })
 }
 
+/// What others call a setting.
+const OTHER_WORDS: [(&str, &str); 6] = [
+    ("name", "kind"),
+    ("retries", "max_attempts"),
+    ("max_retries", "max_attempts"),
+    ("attempts", "max_attempts"),
+    ("backoff", "retry"),
+    ("time_limit", "timeout"),
+];
+
 fn unknown(word: &str) -> String {
     if OF_PLAIN_COMMANDS.contains(&word) {
         return format!(
             "`{word}` is a setting of plain commands: a handler gets its payload typed and returns its output"
         );
+    }
+    if let Some((_, known)) = OTHER_WORDS.into_iter().find(|(other, _)| *other == word) {
+        return format!("there is no setting `{word}`; it is called `{known}`");
     }
     let likeness = |known: &&str| strsim::jaro_winkler(word, known);
     let nearest = KNOWN.into_iter().max_by(|left, right| likeness(left).total_cmp(&likeness(right)));
@@ -212,6 +225,8 @@ mod tests {
             (r#"kind = "a", colour = 1"#, "no setting `colour`; there are kind, description"),
             (r#"kind = "a", max_attempt = 1"#, "did you mean `max_attempts`?"),
             (r#"kind = "a", time_out = "1s""#, "did you mean `timeout`?"),
+            (r#"kind = "a", retries = 3"#, "it is called `max_attempts`"),
+            (r#"name = "a""#, "it is called `kind`"),
             (r#"kind = "a", stdin = "text""#, "a setting of plain commands"),
             (r#"kind = "a", logs = 0"#, "more than 0"),
             (r#"kind = "a", host_calls = 0"#, "between 1"),

@@ -93,7 +93,10 @@ impl JsonSchema for () {
 impl JsonSchema for std::time::Duration {
     fn write(schema: &mut SchemaText) {
         schema.object(|schema| {
-            schema.property("\"secs\"", true, u64::write);
+            // What serde can count, with the seconds that nanoseconds can hold.
+            schema.property("\"secs\"", true, |schema| {
+                schema.members(r#""type":"integer","format":"uint64","minimum":0,"maximum":18446744073709551611"#);
+            });
             schema.property("\"nanos\"", true, u32::write);
             schema.deny_unknown(false);
         });
@@ -103,7 +106,10 @@ impl JsonSchema for std::time::Duration {
 impl JsonSchema for std::time::SystemTime {
     fn write(schema: &mut SchemaText) {
         schema.object(|schema| {
-            schema.property("\"secs_since_epoch\"", true, u64::write);
+            // What serde can count, with the seconds that nanoseconds can hold.
+            schema.property("\"secs_since_epoch\"", true, |schema| {
+                schema.members(r#""type":"integer","format":"uint64","minimum":0,"maximum":9223372036854775803"#);
+            });
             schema.property("\"nanos_since_epoch\"", true, u32::write);
             schema.deny_unknown(false);
         });

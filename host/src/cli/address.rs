@@ -3,8 +3,11 @@
 use http::Uri;
 
 use super::client::URL_DEFAULT;
+use crate::job::cut;
 
 const SCHEME: &str = "http://";
+/// As much of one is shown, bytes.
+const SHOWN_BYTES_MAX: usize = 256;
 
 /// The host in an address, or what is wrong with that.
 pub(super) fn host_of(url: &str) -> Result<String, String> {
@@ -38,12 +41,14 @@ pub(super) fn host_of(url: &str) -> Result<String, String> {
 
 /// An address as it may be shown: without a password that stands in it.
 pub(super) fn shown(url: &str) -> String {
-    match (url.find("://").map(|at| at + "://".len()), url.rfind('@')) {
-        (Some(begin), Some(end)) if begin < end => {
+    let begin = url.find("://").map_or(0, |at| at + "://".len());
+    let shown = match url.rfind('@') {
+        Some(end) if begin < end => {
             format!("{}…{}", url.get(..begin).unwrap_or_default(), url.get(end..).unwrap_or_default())
         }
         _ => url.to_owned(),
-    }
+    };
+    cut(shown, SHOWN_BYTES_MAX)
 }
 
 #[cfg(test)]
@@ -76,7 +81,9 @@ mod tests {
             }
         }
         assert_eq!(shown("http://ada:secret@h:1"), "http://…@h:1");
+        assert_eq!(shown("ada:secret@h:1"), "…@h:1");
         assert_eq!(shown("http://h:1"), "http://h:1");
+        assert!(shown(&"x".repeat(70_000)).len() <= SHOWN_BYTES_MAX);
     }
 
     #[test]

@@ -106,6 +106,15 @@ pub(super) fn is_closed_door(message: &str, detail: Option<&str>) -> bool {
     CLOSED_DOORS.iter().any(|words| message.contains(words) || detail.is_some_and(|detail| detail.contains(words)))
 }
 
+/// Frames of one function in a backtrace that make a recursion; its depth is far beyond what is kept.
+const RECURSION_FRAMES_MIN: usize = 10;
+
+/// Whether a backtrace is of a function that calls itself, perhaps through one or two others.
+fn is_recursion(detail: &str) -> bool {
+    let functions = || detail.lines().filter_map(|frame| frame.split_once("!").map(|(_, function)| function.trim()));
+    functions().any(|function| functions().filter(|other| *other == function).count() >= RECURSION_FRAMES_MIN)
+}
+
 /// What to do about a job that failed, or is to be tried again; by its reason. Nothing about one that goes on: what it
 /// failed of is behind it.
 pub(super) fn of_failure(job: &Job) -> Option<String> {
@@ -128,10 +137,16 @@ fn failure_advice(job: &Job) -> Option<String> {
             format!("{CLOSED}: leave that out, and deploy{again}")
         }
         "handler_error" => {
-            format!("the handler returned this: `stoker logs {id}` shows what led to it. Mend it and deploy{again}")
+            format!(
+                "the handler returned this: `stoker logs {id}` shows what it logged before. Mend it and deploy{again}"
+            )
+        }
+        "trap" if error.detail.as_deref().is_some_and(is_recursion) => {
+            format!("it recurses until its stack is full: use a loop, or recurse less, and deploy{again}")
         }
         "trap" => format!(
-            "the code panicked or broke off: its last words are in `stoker logs {id}`. Mend it and deploy{again}"
+            "the code panicked or broke off: `stoker job {id}` shows where, and `stoker logs {id}` what it said before. Mend it \
+             and deploy{again}"
         ),
         "timeout" => limited(Limited::Timeout, "let it do less at once"),
         "fuel_exhausted" => limited(Limited::Fuel, "let it compute less"),
@@ -205,6 +220,17 @@ mod tests {
             assert_eq!(advice.is_none(), silent, "{reason}");
             assert!(advice.is_none_or(|advice| advice.contains("stoker retry job_01")), "{reason}");
         }
+    }
+
+    #[test]
+    fn a_recursion_is_known_by_its_backtrace() {
+        let backtrace = |frames: usize, function: &str| {
+            let frame = |at: usize| format!("    {at}:   0x1f{at:02} - greet.wasm!{function}\n");
+            (0..frames).map(frame).collect::<String>() + "   99:   0x2000 - greet.wasm!run\n"
+        };
+        assert!(is_recursion(&backtrace(20, "greet::deeper::h0123")));
+        assert!(!is_recursion(&backtrace(3, "greet::deeper::h0123")));
+        assert!(!is_recursion("no backtrace"));
     }
 
     #[test]

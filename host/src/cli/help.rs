@@ -17,7 +17,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
 const FIRST_STEPS: &str = "\
 First steps:
   stoker new greet; cd greet; cargo test             a handler of your own, and its tests
-  stoker run . '{\"name\":\"Ada\"}'                    one job of it, here, without a host
+  stoker run . '{\"name\":\"Ada\"}'                      one job of it, here, without a host
   stoker serve                                       a host, its data in ./stoker-data
   stoker deploy                                      in another terminal: the handler on it
   stoker enqueue greet '{\"name\":\"Ada\"}' --wait       a job, and its output

@@ -12,7 +12,7 @@ use super::engine::TABLE_ELEMENTS_MAX;
 use super::limiter::Refused;
 use super::state::Ended;
 use crate::job::duration::DURATION_MS_MAX;
-use crate::job::{ExitFailure, Failure, FailureReason, HandlerVerdict, Limits, Outcome, Span, cut};
+use crate::job::{ByteSize, ExitFailure, Failure, FailureReason, HandlerVerdict, Limits, Outcome, Span, cut};
 
 /// Of a failure's one sentence.
 const MESSAGE_BYTES_MAX: usize = 4 << 10;
@@ -212,13 +212,13 @@ fn fuel_exhausted(facts: &Facts<'_>) -> Failure {
 }
 
 fn memory_exceeded(refused: Refused, facts: &Facts<'_>) -> Failure {
-    let memory_bytes = facts.limits.memory_bytes;
+    let memory = ByteSize(facts.limits.memory_bytes);
     let message = match (refused, facts.limits_of) {
         (Refused::Memory, LimitsOf::Job) => format!(
-            "needed more than {memory_bytes} bytes of memory; use less, or raise `memory` of the job or in its kind's settings"
+            "needed more than {memory} of memory; use less, or raise `memory` of the job or in its kind's settings"
         ),
         (Refused::Memory, LimitsOf::Describe) => format!(
-            "needed more than {memory_bytes} bytes of memory, the most this host gives (its `memory_max`); use less to begin with"
+            "needed more than {memory} of memory, the most this host gives (its `memory_max`); use less to begin with"
         ),
         (Refused::TableElements, _) => format!(
             "needed a table of more than {TABLE_ELEMENTS_MAX} elements, which is the most there may be in one; keep less in tables"

@@ -48,10 +48,12 @@ pub(crate) fn expand(item: &DeriveInput) -> Result<TokenStream> {
     }
     let (parameters, arguments, bounds) = generics.split_for_impl();
     let leaves_members = leaves_members(&container, &attributes);
+    let can_be_absent = can_be_absent(&container, &attributes);
     let unreadable = unreadable(&container);
     Ok(quote! {
         #[automatically_derived]
         impl #parameters ::stoker_sdk::JsonSchema for #name #arguments #bounds {
+            #can_be_absent
             const LEAVES_MEMBERS: bool = #leaves_members;
 
             fn write(schema: &mut ::stoker_sdk::SchemaText) {
@@ -63,6 +65,21 @@ pub(crate) fn expand(item: &DeriveInput) -> Result<TokenStream> {
             }
         }
     })
+}
+
+/// Whether a missing member of the type is read as something: of one that is read exactly as another is.
+fn can_be_absent(container: &Container<'_>, attributes: &Attributes) -> TokenStream {
+    if !container.attrs.transparent() || attributes.with.is_some() {
+        return TokenStream::new();
+    }
+    let mut fields = container.data.all_fields().filter(|field| has_own_schema(field));
+    match (fields.next(), fields.next()) {
+        (Some(field), None) => {
+            let inner = field.ty;
+            quote! { const CAN_BE_ABSENT: bool = <#inner as ::stoker_sdk::JsonSchema>::CAN_BE_ABSENT; }
+        }
+        _ => TokenStream::new(),
+    }
 }
 
 /// Whether the type leaves the members of an object it is flattened into: serde shows all of them to what chooses by looking,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::broken::{Step, broken_jobs};
+use super::broken::{Step, broken_jobs, broken_rows, take_back};
 use super::shown::deployed;
 use super::steps::deploy;
 use crate::cli::advice;
@@ -51,6 +51,10 @@ pub(in crate::cli) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         terminal::print(&deployed(&deployment, Colours::of_stdout()))?;
     }
     if deployment.activated {
+        if deployment.changes.breaks_jobs() && !arguments.connection.json {
+            let rows = broken_rows(&deployment.changes, Colours::of_stderr()).join("\n");
+            terminal::remark(&format!("{rows}\n{}", take_back(&deployment.changes, name.as_str())));
+        }
         return Ok(ExitCode::SUCCESS);
     }
     let step = Step::deploy(name.as_str(), &deployment.module.guest);

@@ -12,6 +12,6 @@ mod steps;
 pub(super) use activation::{Activation, activate_checked};
 pub(super) use broken::{Step, broken_jobs, broken_rows, take_back};
 pub(super) use command::{Arguments, run};
-pub(super) use shown::changes_rows;
+pub(super) use shown::{changes_rows, gone_row};
 // For who deploys on every change.
 pub(super) use steps::{Deployment, deploy};

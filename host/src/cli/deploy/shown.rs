@@ -58,6 +58,13 @@ fn named(kind: &KindDifference, had_version: bool) -> String {
     }
 }
 
+/// Kinds that are served no longer and that no job needs, in a line; one that jobs need stands among the changes.
+pub(in crate::cli) fn gone_row(changes: &VersionChanges) -> Option<String> {
+    let gone = changes.kinds.iter().filter(|kind| kind.change == "removed" && kind.jobs.unfinished == 0);
+    let gone: Vec<_> = gone.map(|kind| line(&kind.kind)).collect();
+    (!gone.is_empty()).then(|| format!("served no longer: {}", gone.join(", ")))
+}
+
 /// What changes, kind by kind; nothing of those that stay.
 pub(in crate::cli) fn changes_rows(changes: &VersionChanges, colours: Colours) -> Vec<String> {
     let mut rows = Vec::new();
@@ -131,6 +138,13 @@ mod tests {
     #[test]
     fn changes_are_told_kind_by_kind() {
         insta::assert_snapshot!(changes_rows(&changes(), Colours::Off).join("\n"));
+    }
+
+    #[test]
+    fn a_kind_that_nobody_needs_any_more_is_named() {
+        assert_eq!(gone_row(&changes()), None, "a job needs it");
+        let gone = r#"{"active":null,"kinds":[{"kind":"greet","change":"removed"},{"kind":"new","change":"added"}]}"#;
+        assert_eq!(gone_row(&serde_json::from_str(gone).unwrap()).as_deref(), Some("served no longer: greet"));
     }
 
     #[test]

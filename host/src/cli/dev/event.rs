@@ -243,7 +243,7 @@ mod tests {
         insta::assert_snapshot!(text(&retrying, Colours::Off), @r#"
         retrying greet job_3 · attempt 1 of 5
           handler_error: on purpose
-          → the handler returned this: `stoker logs job_3` shows what led to it. Mend it and deploy; it is tried again by itself, or at once with `stoker retry job_3`
+          → the handler returned this: `stoker logs job_3` shows what it logged before. Mend it and deploy; it is tried again by itself, or at once with `stoker retry job_3`
         "#);
     }
 

@@ -15,7 +15,7 @@ use super::snapshot::Snapshot;
 use super::watch::Watch;
 use crate::cli::advice;
 use crate::cli::client::{Client, segment};
-use crate::cli::deploy::{Deployment, broken_rows, changes_rows, deploy, take_back};
+use crate::cli::deploy::{Deployment, broken_rows, changes_rows, deploy, gone_row, take_back};
 use crate::cli::hints;
 use crate::cli::project::{BuildInterrupted, Built, Interrupt, Project};
 use crate::cli::terminal::Colours;
@@ -134,7 +134,10 @@ impl Session {
         // What is activated from here on is our doing, until it is known what that was.
         self.follower.expect(None);
         let deployed = self.deploy_unwatched(built, wasm);
-        self.follower.expect(self.deployed.as_ref().map(|(_, digest)| *digest));
+        // What was refused changed nothing: somebody else's version that was told of stays the one that is expected.
+        let ours = self.deployed.as_ref().map(|(_, digest)| *digest);
+        let active = if deployed.is_ok() { None } else { active(&self.client, &built.module).ok().flatten() };
+        self.follower.expect(active.or(ours));
         deployed
     }
 
@@ -153,7 +156,8 @@ impl Session {
             self.report.tell(&Event::Note { message: format!("the module's jobs can't be followed: {error}") });
         }
         self.deployed = Some((built.module.clone(), ours));
-        let mut differences = changes_rows(&changes, Colours::Off);
+        let mut differences: Vec<String> = gone_row(&changes).into_iter().collect();
+        differences.extend(changes_rows(&changes, Colours::Off));
         if changes.breaks_jobs() {
             differences.extend(broken_rows(&changes, Colours::Off));
             let back = take_back(&changes, built.module.as_str());

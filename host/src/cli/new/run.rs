@@ -124,7 +124,7 @@ fn told(name: &str, made: &Made<'_>, colours: Colours) -> String {
     let shown = here.as_deref().and_then(|here| target.strip_prefix(here).ok()).unwrap_or(target);
     let shown = if shown.as_os_str().is_empty() { ".".to_owned() } else { shown.display().to_string() };
     let mut rows = vec![format!("made {}: {}", colours.paint(Tone::Strong, &shown), template.description())];
-    rows.extend(sdk.map(|sdk| format!("  with the SDK in {}", sdk.display())));
+    rows.extend(sdk.map(|sdk| format!("  with the SDK in {}", terminal::line(&sdk.display().to_string()))));
     if let Some(note) = note {
         rows.extend([String::new(), colours.paint(Tone::Notable, &format!("first: {note}"))]);
     }

@@ -1,11 +1,16 @@
 //! Where the crate `stoker-sdk` lies, and how a new package's manifest refers to it.
 
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
+use crate::regular_file;
+
+/// Larger manifests are of something else, bytes.
+const MANIFEST_BYTES_MAX: u64 = 1 << 20;
 /// The crate's name.
 const SDK_PACKAGE: &str = "stoker-sdk";
 /// Its folder in a checkout.
@@ -94,7 +99,13 @@ pub(super) fn written_from(sdk: &Path, target: &Path) -> String {
         Some(format!("{}{}", "../".repeat(depth), sdk.file_name()?.to_string_lossy()))
     };
     // As the inside of a TOML string.
-    relative().unwrap_or_else(|| sdk.display().to_string()).replace('\\', "\\\\").replace('"', "\\\"")
+    let written = relative().unwrap_or_else(|| sdk.display().to_string());
+    let escaped = |c: char| match c {
+        '\\' | '"' => format!("\\{c}"),
+        c if c.is_control() => format!("\\u{:04X}", u32::from(c)),
+        c => c.to_string(),
+    };
+    written.chars().map(escaped).collect()
 }
 
 fn is_sdk(folder: &Path) -> bool {
@@ -106,8 +117,10 @@ fn is_sdk(folder: &Path) -> bool {
     struct Package {
         name: String,
     }
-    let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).ok();
-    let manifest: Option<Manifest> = manifest.and_then(|text| toml::from_str(&text).ok());
+    let mut text = String::new();
+    let file = regular_file::open_to_read(&folder.join("Cargo.toml")).ok();
+    let is_read = file.is_some_and(|file| file.take(MANIFEST_BYTES_MAX).read_to_string(&mut text).is_ok());
+    let manifest: Option<Manifest> = is_read.then(|| toml::from_str(&text).ok()).flatten();
     manifest.is_some_and(|manifest| manifest.package.name == SDK_PACKAGE)
 }
 
@@ -170,5 +183,6 @@ mod tests {
         }
         let odd = Path::new("/a \"b\"/guest-sdk");
         assert_eq!(written_from(odd, Path::new("/elsewhere/greet")), "/a \\\"b\\\"/guest-sdk");
+        assert_eq!(written_from(Path::new("/a\nb/guest-sdk"), Path::new("/elsewhere/greet")), "/a\\u000Ab/guest-sdk");
     }
 }

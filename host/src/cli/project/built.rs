@@ -7,6 +7,7 @@ use anyhow::Context;
 
 use crate::job::{ModuleName, SettingsWire};
 use crate::modules::append_settings;
+use crate::regular_file;
 
 /// Largest file that is read at all, bytes; the host has its own, lower limit.
 const FILE_BYTES_MAX: u64 = 1 << 30;
@@ -30,11 +31,9 @@ impl Built {
         let file = &self.wasm;
         let context = || format!("cannot read {}", file.display());
         let mut wasm = Vec::new();
-        std::fs::File::open(file)
-            .with_context(context)?
-            .take(FILE_BYTES_MAX + 1)
-            .read_to_end(&mut wasm)
-            .with_context(context)?;
+        let is_input = file == std::path::Path::new("/dev/stdin");
+        let opened = if is_input { std::fs::File::open(file) } else { regular_file::open_to_read(file) };
+        opened.with_context(context)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut wasm).with_context(context)?;
         anyhow::ensure!(!wasm.is_empty(), "{} is empty", file.display());
         anyhow::ensure!(wasm.len() as u64 <= FILE_BYTES_MAX, "{} is larger than 1 GiB", file.display());
         if let Some(settings) = &self.settings {

@@ -2,12 +2,14 @@
 //! or a wrong value is refused with its line.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
 use crate::job::{ModuleName, SettingsWire, cut_quote};
+use crate::regular_file;
 
 /// Where it lies in a project.
 pub(super) const MANIFEST_FILE: &str = "handler.toml";
@@ -44,15 +46,15 @@ impl Manifest {
     pub(super) fn read(folder: &Path) -> anyhow::Result<Option<Manifest>> {
         let path = folder.join(MANIFEST_FILE);
         let cannot_read = || format!("cannot read {}", path.display());
-        match std::fs::metadata(&path) {
+        let file = match regular_file::open_to_read(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).with_context(cannot_read),
-            Ok(metadata) if metadata.len() > MANIFEST_BYTES_MAX => {
-                bail!("{} is larger than 1 MiB; it should hold a few lines", path.display())
-            }
-            Ok(_) => {}
+            opened => opened.with_context(cannot_read)?,
+        };
+        let mut text = String::new();
+        file.take(MANIFEST_BYTES_MAX + 1).read_to_string(&mut text).with_context(cannot_read)?;
+        if text.len() as u64 > MANIFEST_BYTES_MAX {
+            bail!("{} is larger than 1 MiB; it should hold a few lines", path.display());
         }
-        let text = std::fs::read_to_string(&path).with_context(cannot_read)?;
         Manifest::from_toml(&text, &path).map(Some)
     }
 

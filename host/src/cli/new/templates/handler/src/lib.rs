@@ -39,14 +39,18 @@ pub fn {{function}}(context: &Context, input: Input) -> Result<Output, Failure> 
     let attempt = context.attempt();
     if attempt <= input.failures {
         // The next attempt comes after the kind's `retry` delay. `?` on any error means the same.
-        return Err(Failure::retry(format!("attempt {attempt} fails on purpose")));
+        let message = format!("attempt {attempt} fails on purpose");
+        return Err(Failure::retry(message));
     }
     // `stoker dev` and `stoker logs` show it.
-    stoker_sdk::info!("greeting {whom} in attempt {attempt} of {}", context.max_attempts());
-    Ok(Output { greeting: format!("Hello, {whom}!") })
+    let attempts = context.max_attempts();
+    stoker_sdk::info!("greeting {whom} in attempt {attempt} of {attempts}");
+    let greeting = format!("Hello, {whom}!");
+    Ok(Output { greeting })
 }
 
-// Every handler of the module, once.
+// Every handler of the module, once. One that the compiler calls "function, not a type" here lacks
+// its `#[handler(kind = "…")]`.
 stoker_sdk::module!({{function}});
 
 #[cfg(test)]
@@ -56,7 +60,8 @@ mod tests {
     use super::*;
 
     fn input(name: &str, failures: u32) -> Input {
-        Input { name: name.to_owned(), failures }
+        let name = name.to_owned();
+        Input { name, failures }
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The built module in the real sandbox with its real limits, without a host.
 
-use serde_json::json;
 use {{crate}}::Output;
+
+use serde_json::json;
 
 #[test]
 fn greets_in_the_sandbox() {
