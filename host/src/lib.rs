@@ -12,6 +12,7 @@ pub mod job;
 pub mod maintenance;
 pub mod modules;
 mod niceness;
+mod private_folder;
 mod regular_file;
 pub mod sandbox;
 pub mod schema;

@@ -44,9 +44,10 @@ impl Artifacts {
         let key = read_or_make_key(directory)?;
         if place.is_alone() {
             sweep(directory, &engine);
-            if let ArtifactUse::Shared { bytes_max } = artifact_use {
-                cut_to(directory, EXTENSION, bytes_max)?;
-            }
+        }
+        // Also while others use it, which may be for days: what one of them misses it compiles anew.
+        if let ArtifactUse::Shared { bytes_max } = artifact_use {
+            cut_to(directory, EXTENSION, bytes_max)?;
         }
         place.let_others_in()?;
         Ok(Artifacts { _place: place, directory: directory.to_owned(), key, engine })
