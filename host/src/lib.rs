@@ -3,6 +3,7 @@
 pub mod allocator;
 pub mod api;
 pub mod app;
+mod artifact_folder;
 pub mod attempt;
 pub mod cli;
 pub mod config;
