@@ -48,7 +48,10 @@ impl ArtifactFolder {
         match look(data_dir, rustix::process::geteuid().as_raw())? {
             Trust::Full => Ok(alone(folder)),
             Trust::KeyLacks(fault) if forget(&folder).is_ok() => {
-                tracing::warn!("{}; a new key is made, and every module is compiled anew", fault.sentence());
+                tracing::warn!(
+                    "{}: a new key is made and every module compiled anew, and nothing else is to be done",
+                    fault.reason()
+                );
                 Ok(alone(folder))
             }
             Trust::KeyLacks(fault) | Trust::FolderLacks(fault) => {
@@ -106,6 +109,9 @@ impl Distrust {
     /// What to do.
     pub(crate) fn advice(&self) -> String {
         let (path, folder) = (self.fault.path(), self.folder.display());
+        if path == self.folder.join(ARTIFACT_KEY_FILE) {
+            return "start the host anew: it makes another key, and compiles every module anew".to_owned();
+        }
         if path.starts_with(&self.folder) {
             return format!("with the host stopped `rm -r {folder}`, and the next start makes it anew");
         }
