@@ -14,16 +14,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::allocator;
 use crate::api::{self, ApiState};
-use crate::artifact_folder::{self, ArtifactFolder};
+use crate::artifact_folder::ArtifactFolder;
 use crate::config::Config;
 use crate::dispatcher::{Dispatcher, DispatcherOptions};
 use crate::events::JobWaiters;
 use crate::job::{Clock, Digest, HostId};
 use crate::maintenance::{Maintenance, MaintenanceOptions, MaintenanceSignals};
 use crate::modules::{Modules, ModulesOptions, Validators};
-use crate::sandbox::{
-    ArtifactSource, ArtifactUse, CompilerProcess, DESCRIBES_MAX, Sandbox, SandboxError, SandboxOptions,
-};
+use crate::sandbox::{ArtifactSource, CompilerProcess, DESCRIBES_MAX, Sandbox, SandboxError, SandboxOptions};
 use crate::shutdown::Shutdown;
 use crate::store::{CommitNotice, Store, StoreError, StoreOptions};
 use crate::system_clock::SystemClock;
@@ -62,16 +60,9 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
         .await
         .with_context(|| format!("cannot listen on {} (`--listen` chooses another address and port)", config.listen))?;
     let store = open_store(&config, &clock).await?;
-    // Below the store's lock. Held until the sandbox is closed: it may go with the process.
-    let artifacts = match shared_artifacts {
-        Some(folder) => ArtifactFolder::shared(folder),
-        None => ArtifactFolder::of_data_directory(&config.data_dir)?,
-    };
-    let options = SandboxOptions {
-        artifact_dir: artifacts.path().to_owned(),
-        artifact_use: artifacts.artifact_use(),
-        ..sandbox_options(&config, cores)
-    };
+    // Held until the sandbox is closed: it may go with the process.
+    let artifacts = open_artifacts(&config, shared_artifacts)?;
+    let options = sandbox_options(&config, cores, &artifacts);
     let sandbox = Sandbox::new(&options, Arc::clone(&clock), Arc::new(StoredModules(store.clone())))?;
 
     let waiters = JobWaiters::default();
@@ -213,6 +204,14 @@ async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<S
     Ok(opened.context("opening the store failed")??)
 }
 
+/// With the store's lock held: nobody else is to change what is looked at.
+fn open_artifacts(config: &Config, shared: Option<PathBuf>) -> anyhow::Result<ArtifactFolder> {
+    Ok(match shared {
+        Some(folder) => ArtifactFolder::shared(folder),
+        None => ArtifactFolder::of_data_directory(&config.data_dir)?,
+    })
+}
+
 /// Whether the host could sign on. On a full disk it can't, and serves reads until its heartbeat can; till then the
 /// store gives it no jobs.
 async fn register(store: &Store, host: HostId, slots: u32) -> anyhow::Result<bool> {
@@ -227,10 +226,10 @@ async fn register(store: &Store, host: HostId, slots: u32) -> anyhow::Result<boo
 }
 
 /// How the sandbox of a host is set up.
-pub(crate) fn sandbox_options(config: &Config, cores: usize) -> SandboxOptions {
+pub(crate) fn sandbox_options(config: &Config, cores: usize, artifacts: &ArtifactFolder) -> SandboxOptions {
     SandboxOptions {
-        artifact_dir: artifact_folder::folder_of(&config.data_dir),
-        artifact_use: ArtifactUse::Alone,
+        artifact_dir: artifacts.path().to_owned(),
+        artifact_use: artifacts.artifact_use(),
         instances_max: config.workers.max(1).saturating_add(DESCRIBES_MAX),
         memory_bytes_max: config.limits.ceilings.memory_bytes,
         guest_threads: cores,
