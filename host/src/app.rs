@@ -1,5 +1,6 @@
 //! The composition root: names every part once, starts them in order and stops them in order.
 
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,15 +14,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::allocator;
 use crate::api::{self, ApiState};
+use crate::artifact_folder::ArtifactFolder;
 use crate::config::Config;
 use crate::dispatcher::{Dispatcher, DispatcherOptions};
 use crate::events::JobWaiters;
 use crate::job::{Clock, Digest, HostId};
 use crate::maintenance::{Maintenance, MaintenanceOptions, MaintenanceSignals};
 use crate::modules::{Modules, ModulesOptions, Validators};
-use crate::sandbox::{
-    ArtifactSource, ArtifactUse, CompilerProcess, DESCRIBES_MAX, Sandbox, SandboxError, SandboxOptions,
-};
+use crate::sandbox::{ArtifactSource, CompilerProcess, DESCRIBES_MAX, Sandbox, SandboxError, SandboxOptions};
 use crate::shutdown::Shutdown;
 use crate::store::{CommitNotice, Store, StoreError, StoreOptions};
 use crate::system_clock::SystemClock;
@@ -35,8 +35,8 @@ const API_THREADS_MAX: usize = 4;
 const SANDBOX_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Runs a host until it is told to stop. Returns once everything acknowledged is on disk and the data directory is
-/// free again.
-pub fn run(config: Config) -> anyhow::Result<()> {
+/// free again. Compiled modules are kept in the data directory, or in this folder of the user's, which runs use as well.
+pub fn run(config: Config, shared_artifacts: Option<PathBuf>) -> anyhow::Result<()> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(cores.clamp(2, API_THREADS_MAX))
@@ -44,13 +44,13 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let served = runtime.block_on(serve(Arc::new(config), cores));
+    let served = runtime.block_on(serve(Arc::new(config), shared_artifacts, cores));
     // All that matters has ended in order; what is left (a check that takes long) must not keep the process.
     runtime.shutdown_background();
     served
 }
 
-async fn serve(config: Arc<Config>, cores: usize) -> anyhow::Result<()> {
+async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: usize) -> anyhow::Result<()> {
     let shutdown = Shutdown::default();
     shutdown.listen().context("cannot listen for signals")?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
@@ -60,8 +60,10 @@ async fn serve(config: Arc<Config>, cores: usize) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("cannot listen on {} (`--listen` chooses another address and port)", config.listen))?;
     let store = open_store(&config, &clock).await?;
-    let sandbox =
-        Sandbox::new(&sandbox_options(&config, cores), Arc::clone(&clock), Arc::new(StoredModules(store.clone())))?;
+    // Held until the sandbox is closed: it may go with the process.
+    let artifacts = open_artifacts(&config, shared_artifacts)?;
+    let options = sandbox_options(&config, cores, &artifacts);
+    let sandbox = Sandbox::new(&options, Arc::clone(&clock), Arc::new(StoredModules(store.clone())))?;
 
     let waiters = JobWaiters::default();
     let signals = MaintenanceSignals::default();
@@ -149,6 +151,7 @@ async fn serve(config: Arc<Config>, cores: usize) -> anyhow::Result<()> {
     maintenance.await.context("upkeep failed")?;
     beside.abort_all();
     close(sandbox).await?;
+    drop(artifacts);
     if let Err(error) = store.retire_host(host).await {
         tracing::warn!(%error, "could not sign off; the next start recovers what is left");
     }
@@ -201,6 +204,14 @@ async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<S
     Ok(opened.context("opening the store failed")??)
 }
 
+/// With the store's lock held: nobody else is to change what is looked at.
+fn open_artifacts(config: &Config, shared: Option<PathBuf>) -> anyhow::Result<ArtifactFolder> {
+    Ok(match shared {
+        Some(folder) => ArtifactFolder::shared(folder),
+        None => ArtifactFolder::of_data_directory(&config.data_dir)?,
+    })
+}
+
 /// Whether the host could sign on. On a full disk it can't, and serves reads until its heartbeat can; till then the
 /// store gives it no jobs.
 async fn register(store: &Store, host: HostId, slots: u32) -> anyhow::Result<bool> {
@@ -215,10 +226,10 @@ async fn register(store: &Store, host: HostId, slots: u32) -> anyhow::Result<boo
 }
 
 /// How the sandbox of a host is set up.
-pub(crate) fn sandbox_options(config: &Config, cores: usize) -> SandboxOptions {
+pub(crate) fn sandbox_options(config: &Config, cores: usize, artifacts: &ArtifactFolder) -> SandboxOptions {
     SandboxOptions {
-        artifact_dir: config.data_dir.join("artifacts"),
-        artifact_use: ArtifactUse::Alone,
+        artifact_dir: artifacts.path().to_owned(),
+        artifact_use: artifacts.artifact_use(),
         instances_max: config.workers.max(1).saturating_add(DESCRIBES_MAX),
         memory_bytes_max: config.limits.ceilings.memory_bytes,
         guest_threads: cores,

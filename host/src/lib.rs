@@ -3,6 +3,7 @@
 pub mod allocator;
 pub mod api;
 pub mod app;
+mod artifact_folder;
 pub mod attempt;
 pub mod cli;
 pub mod config;
@@ -12,6 +13,7 @@ pub mod job;
 pub mod maintenance;
 pub mod modules;
 mod niceness;
+mod private_folder;
 mod regular_file;
 pub mod sandbox;
 pub mod schema;

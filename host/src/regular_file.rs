@@ -32,8 +32,42 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Opens the file as `options` say, where nobody but this program has a reason to put a link: one is an error.
+pub fn open_no_link(path: &Path, options: &OpenOptions) -> Result<File> {
+    check(path)?;
+    let is_link = || path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
+    let refusal = || Error::new(ErrorKind::InvalidInput, "it is a link and must be a file; move it away");
+    if is_link() {
+        return Err(refusal());
+    }
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW).bits();
+    // Somebody may have exchanged it meanwhile.
+    let opened = options.clone().custom_flags(flags.cast_signed()).open(path);
+    let file = opened.map_err(|error| if leads_round(&error) { refusal() } else { error })?;
+    refuse(file.metadata()?.file_type())?;
+    Ok(file)
+}
+
+/// That it is no link to something that is not there.
+pub fn check_leads_somewhere(path: &Path) -> Result<()> {
+    match std::fs::metadata(path) {
+        Err(error)
+            if (error.kind() == ErrorKind::NotFound || leads_round(&error))
+                && path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink()) =>
+        {
+            Err(Error::new(ErrorKind::InvalidInput, "it is a link that leads nowhere; move it away"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn leads_round(error: &Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+}
+
 /// That there is a file, or nothing.
 pub fn check(path: &Path) -> Result<()> {
+    check_leads_somewhere(path)?;
     match std::fs::metadata(path) {
         Ok(metadata) => refuse(metadata.file_type()),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
@@ -79,11 +113,25 @@ mod tests {
             }
             check(path).unwrap_err();
         }
+        let link = home.path().join("link");
+        for target in ["nowhere", "link"] {
+            std::os::unix::fs::symlink(target, &link).unwrap();
+            for opened in [open, open_no_link] {
+                let error = opened(&link, OpenOptions::new().create(true).write(true)).unwrap_err();
+                assert_eq!(error.to_string(), "it is a link that leads nowhere; move it away");
+            }
+            std::fs::remove_file(&link).unwrap();
+        }
+        assert!(!home.path().join("nowhere").exists());
         let file = home.path().join("file");
         check(&file).unwrap();
         assert_eq!(open_to_read(&file).unwrap_err().kind(), ErrorKind::NotFound);
         drop(open(&file, OpenOptions::new().create(true).write(true)).unwrap());
         std::fs::write(&file, "words").unwrap();
         assert_eq!(read(&file).unwrap(), b"words");
+        std::os::unix::fs::symlink("file", &link).unwrap();
+        assert_eq!(read(&link).unwrap(), b"words");
+        let error = open_no_link(&link, OpenOptions::new().write(true)).unwrap_err();
+        assert_eq!(error.to_string(), "it is a link and must be a file; move it away");
     }
 }

@@ -1,54 +1,30 @@
-//! Where `stoker run` keeps compiled modules for the next time: a folder of the user's alone, else one that goes with the
-//! process. Compiled modules are native code: none is taken from where another user could have put it, be it by exchanging
-//! a folder above.
+//! Where `stoker run` and the host of `stoker dev` keep compiled modules for the next time: a folder of the user's alone, else
+//! one that goes with the process. Compiled modules are native code: none is taken from where another user could have put it,
+//! be it by exchanging a folder above, and none from a project, which may be anybody's.
 
-use std::io;
-use std::os::fd::OwnedFd;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use rustix::fs::{Access, FileType, Mode, OFlags, Stat, access, fstat, open, openat};
-use rustix::io::Errno;
+use rustix::fs::{Access, access};
 use tempfile::TempDir;
 
 use super::terminal::{line, remark};
-use crate::sandbox::ARTIFACT_KEY_FILE;
+use crate::private_folder::{Fault, reach};
+use crate::sandbox::{ARTIFACT_KEY_FILE, ARTIFACT_LOCK_FILE};
 
 /// Below the user's cache directory.
 const FOLDER: &str = "stoker/run";
-/// What others may do with what is the user's alone.
-const OTHERS: u32 = 0o077;
-/// What others may not do with a folder above it, unless only owners may rename and remove what is in it.
-const OTHERS_WRITE: u32 = 0o022;
-const STICKY: u32 = 0o1000;
-const ROOT: u32 = 0;
 
 /// An artifact directory.
-pub(super) enum RunCache {
+#[derive(Debug)]
+pub(in crate::cli) enum RunCache {
     Kept(PathBuf),
     /// Removed when dropped.
     Temporary(TempDir),
 }
 
-/// Why nothing can be kept in the user's folder, and what to do.
-#[derive(Debug, thiserror::Error)]
-enum Unfit {
-    #[error("there is no folder for them: set HOME or XDG_CACHE_HOME")]
-    Nowhere,
-    #[error("{} can't be used ({error}): make it writable, or set XDG_CACHE_HOME to a folder of your own", path.display())]
-    System { path: PathBuf, error: io::Error },
-    #[error("{} belongs to another user (id {owner}): set XDG_CACHE_HOME to a folder of your own", path.display())]
-    Foreign { path: PathBuf, owner: u32 },
-    #[error("other users can write to {path}: `chmod go-w {path}`, or set XDG_CACHE_HOME to a folder of your own", path = path.display())]
-    Writable { path: PathBuf },
-    #[error("other users can get at {path}: `rm -r {path}`, and the next run makes it anew", path = path.display())]
-    Open { path: PathBuf },
-    #[error("{path} is no file of a cache: `rm -r {path}`, and the next run makes it anew", path = path.display())]
-    NoFile { path: PathBuf },
-}
-
 impl RunCache {
-    pub(super) fn path(&self) -> &Path {
+    pub(in crate::cli) fn path(&self) -> &Path {
         match self {
             RunCache::Kept(path) => path,
             RunCache::Temporary(directory) => directory.path(),
@@ -57,11 +33,15 @@ impl RunCache {
 }
 
 /// The user's folder, if there can be one; where not, it is said why.
-pub(super) fn open_cache() -> anyhow::Result<RunCache> {
+pub(in crate::cli) fn open_cache() -> anyhow::Result<RunCache> {
     let user = rustix::process::geteuid().as_raw();
-    match user_folder().ok_or(Unfit::Nowhere).and_then(|folder| make_private(&folder, user)) {
+    let private = match user_folder() {
+        Some(folder) => make_private(&folder, user).map_err(|fault| format!("{fault}: {}", advice(&fault))),
+        None => Err("there is no folder for them: set HOME or XDG_CACHE_HOME".to_owned()),
+    };
+    match private {
         Ok(path) => return Ok(RunCache::Kept(path)),
-        Err(unfit) => remark(&line(&format!("note: compiled modules are not kept for the next run: {unfit}"))),
+        Err(reason) => remark(&line(&format!("note: compiled modules are not kept for the next run: {reason}"))),
     }
     let directory = tempfile::Builder::new().prefix("stoker-run-").tempdir();
     Ok(RunCache::Temporary(
@@ -75,61 +55,29 @@ fn user_folder() -> Option<PathBuf> {
     Some(cache.join(FOLDER))
 }
 
-/// Makes the folder, or sees that it is `user`'s alone, with the key in it, and that nobody else can exchange it. Gives the
-/// path that was looked at, step by step: one without links.
-fn make_private(folder: &Path, user: u32) -> Result<PathBuf, Unfit> {
+/// Makes the folder, or sees that it is `user`'s alone, with what vouches for the code in it, and that nobody else can
+/// exchange it. Gives the path that was looked at.
+fn make_private(folder: &Path, user: u32) -> Result<PathBuf, Fault> {
     use std::os::unix::fs::DirBuilderExt;
-    let system = |path: &Path, error: io::Error| Unfit::System { path: path.to_owned(), error };
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    let folder = made.and_then(|()| std::fs::canonicalize(folder)).map_err(|error| system(folder, error))?;
-    // Only to be looked at, and entered: a folder above need not be readable.
-    let step = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mut path = PathBuf::from("/");
-    let fails = |path: &Path, error: Errno| system(path, error.into());
-    let mut directory: OwnedFd = open(&path, step, Mode::empty()).map_err(|error| fails(&path, error))?;
-    for component in folder.components().filter(|component| matches!(component, Component::Normal(_))) {
-        check_above(&path, &fstat(&directory).map_err(|error| fails(&path, error))?, user)?;
-        path.push(component);
-        directory =
-            openat(&directory, component.as_os_str(), step, Mode::empty()).map_err(|error| fails(&path, error))?;
-    }
-    check_ours(&path, &fstat(&directory).map_err(|error| fails(&path, error))?, user)?;
-    access(&path, Access::WRITE_OK).map_err(|error| fails(&path, error))?;
+    made.map_err(|error| Fault::system(folder, error))?;
+    let reached = reach(folder, user)?;
+    reached.check_alone()?;
+    access(reached.path(), Access::WRITE_OK).map_err(|error| Fault::system(reached.path(), error))?;
     // Who knew the key could vouch for any code, and it may be older than the folder's mode.
-    let key = path.join(ARTIFACT_KEY_FILE);
-    match openat(&directory, ARTIFACT_KEY_FILE, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) {
-        Ok(found) => {
-            let found = fstat(&found).map_err(|error| fails(&key, error))?;
-            if FileType::from_raw_mode(found.st_mode) != FileType::RegularFile {
-                return Err(Unfit::NoFile { path: key });
-            }
-            check_ours(&key, &found, user)?;
-        }
-        Err(Errno::NOENT) => {}
-        Err(error) => return Err(fails(&key, error)),
-    }
-    Ok(path)
+    reached.check_secret(ARTIFACT_KEY_FILE)?;
+    reached.check_own(ARTIFACT_LOCK_FILE)?;
+    Ok(reached.path().to_owned())
 }
 
-fn check_above(path: &Path, found: &Stat, user: u32) -> Result<(), Unfit> {
-    let path = path.to_owned();
-    if found.st_uid != ROOT && found.st_uid != user {
-        Err(Unfit::Foreign { path, owner: found.st_uid })
-    } else if found.st_mode & OTHERS_WRITE != 0 && found.st_mode & STICKY == 0 {
-        Err(Unfit::Writable { path })
-    } else {
-        Ok(())
-    }
-}
-
-fn check_ours(path: &Path, found: &Stat, user: u32) -> Result<(), Unfit> {
-    let path = path.to_owned();
-    if found.st_uid != user {
-        Err(Unfit::Foreign { path, owner: found.st_uid })
-    } else if found.st_mode & OTHERS != 0 {
-        Err(Unfit::Open { path })
-    } else {
-        Ok(())
+fn advice(fault: &Fault) -> String {
+    let own = "set XDG_CACHE_HOME to a folder of your own";
+    let path = fault.path().display();
+    match fault {
+        Fault::System { .. } => format!("make it writable, or {own}"),
+        Fault::Foreign { .. } => own.to_owned(),
+        Fault::Writable { .. } => format!("`chmod go-w {path}`, or {own}"),
+        Fault::Open { .. } | Fault::NoFile { .. } => format!("`rm -r {path}`, and the next run makes it anew"),
     }
 }
 
@@ -141,7 +89,7 @@ mod tests {
     use super::*;
 
     fn make(path: &Path) -> Result<PathBuf, String> {
-        make_private(path, rustix::process::geteuid().as_raw()).map_err(|unfit| unfit.to_string())
+        make_private(path, rustix::process::geteuid().as_raw()).map_err(|fault| format!("{fault}: {}", advice(&fault)))
     }
 
     fn set_mode(path: &Path, mode: u32) {
@@ -200,5 +148,26 @@ mod tests {
         std::fs::rename(&key, path.join("elsewhere")).unwrap();
         symlink("elsewhere", &key).unwrap();
         assert!(make(&path).unwrap_err().contains("is no file of a cache"));
+    }
+    #[test]
+    fn a_lock_that_is_no_file_is_not_opened() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = make(&directory.path().join("b")).unwrap();
+        let lock = path.join(ARTIFACT_LOCK_FILE);
+        for plant in [
+            |lock: &Path| rustix::fs::mkfifoat(rustix::fs::CWD, lock, rustix::fs::Mode::RUSR).unwrap(),
+            |lock: &Path| std::fs::create_dir(lock).unwrap(),
+            |lock: &Path| symlink("artifact.key", lock).unwrap(),
+        ] {
+            plant(&lock);
+            let refused = make(&path).unwrap_err();
+            let expected = format!("{lock} is no file of a cache: `rm -r {lock}`", lock = lock.display());
+            assert!(refused.starts_with(&expected), "{refused}");
+            if lock.is_dir() { std::fs::remove_dir(&lock) } else { std::fs::remove_file(&lock) }.unwrap();
+        }
+        // As earlier runs have made it.
+        std::fs::write(&lock, "").unwrap();
+        set_mode(&lock, 0o644);
+        make(&path).unwrap();
     }
 }

@@ -34,6 +34,10 @@ pub(super) struct Arguments {
     /// jobs and requests: for a process that starts a host for itself, beside the one they are meant for
     #[arg(long, hide = true, requires_all = ["listen", "data_dir"])]
     of_jobs_only: bool,
+    /// Keep compiled modules here, beside those of `stoker run`, and not in the data directory: for a host whose data lies in
+    /// a project. Whoever names the folder has looked whose it is
+    #[arg(long, hide = true, value_name = "DIR", requires = "of_jobs_only")]
+    shared_artifacts: Option<PathBuf>,
     #[command(flatten)]
     pub(super) settings: Settings,
 }
@@ -59,7 +63,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     if arguments.until_stdin_closes {
         stop_with_stdin()?;
     }
-    app::run(config)?;
+    app::run(config, arguments.shared_artifacts)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -11,7 +11,10 @@ use rustix::fs::{FlockOperation, flock};
 use crate::regular_file;
 
 /// Held by everybody who uses a shared directory.
-const LOCK_FILE: &str = "artifacts.lock";
+pub const LOCK_FILE: &str = "artifacts.lock";
+
+/// Compiled modules that stay in a directory many use, bytes.
+pub const SHARED_BYTES_MAX: u64 = 512 << 20;
 
 /// Who uses the directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +23,7 @@ pub enum ArtifactUse {
     Alone,
     /// Other processes as well.
     Shared {
-        /// Cut to so much whenever somebody comes who is alone: the oldest artifacts go.
+        /// Cut to so much whenever somebody comes: the oldest artifacts go.
         bytes_max: u64,
     },
 }
@@ -81,7 +84,11 @@ pub(super) fn cut_to(directory: &Path, extension: &str, bytes_max: u64) -> io::R
         if bytes <= bytes_max {
             break;
         }
-        fs::remove_file(path)?;
+        match fs::remove_file(path) {
+            // Somebody else comes at this moment as well.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            removed => removed?,
+        }
         bytes -= file_bytes;
     }
     Ok(())

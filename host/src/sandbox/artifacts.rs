@@ -1,10 +1,12 @@
 //! Compiled artifacts on disk, one file per module and engine: `<digest>-<engine>.cwasm`.
 //!
 //! An artifact is native code, so none is trusted for lying in the right place: each begins with a MAC under a key
-//! only this host has, over the module's digest, the engine's name and the code. Missing, foreign, damaged: the same.
+//! only this host has, over the module's digest, the engine's name and the code. Missing, foreign, damaged: the same. A key
+//! that was copied here, with a project or out of an archive, vouches for nothing that came along with it.
 
-use std::fs;
-use std::io::{self, Write};
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -24,15 +26,24 @@ const EXTENSION: &str = "cwasm";
 /// What half-written files are called; removed at start.
 pub(super) const TEMPORARY_PREFIX: &str = ".tmp-";
 /// Says what the MAC is for, and in which form.
-const PURPOSE: &[u8] = b"stoker compiled artifact 1";
+const PURPOSE: &[u8] = b"stoker compiled artifact 2";
 
 pub(super) struct Artifacts {
     /// Held for as long as files of ours may be there.
     _place: Place,
     directory: PathBuf,
-    key: [u8; KEY_BYTES],
+    key: Key,
     /// Name of the engine's settings.
     engine: String,
+}
+
+/// Vouches for code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Key {
+    secret: [u8; KEY_BYTES],
+    /// When the system last saw the file become what it is; nobody can choose that for a copy.
+    changed_s: i64,
+    changed_ns: i64,
 }
 
 impl Artifacts {
@@ -44,9 +55,10 @@ impl Artifacts {
         let key = read_or_make_key(directory)?;
         if place.is_alone() {
             sweep(directory, &engine);
-            if let ArtifactUse::Shared { bytes_max } = artifact_use {
-                cut_to(directory, EXTENSION, bytes_max)?;
-            }
+        }
+        // Also while others use it, which may be for days: what one of them misses it compiles anew.
+        if let ArtifactUse::Shared { bytes_max } = artifact_use {
+            cut_to(directory, EXTENSION, bytes_max)?;
         }
         place.let_others_in()?;
         Ok(Artifacts { _place: place, directory: directory.to_owned(), key, engine })
@@ -95,8 +107,10 @@ impl Artifacts {
     }
 
     fn mac(&self, digest: Digest, code: &[u8]) -> Hmac<Sha256> {
-        let mut mac = <Hmac<Sha256> as KeyInit>::new(&self.key.into());
+        let mut mac = <Hmac<Sha256> as KeyInit>::new(&self.key.secret.into());
         mac.update(PURPOSE);
+        mac.update(&self.key.changed_s.to_le_bytes());
+        mac.update(&self.key.changed_ns.to_le_bytes());
         mac.update(&digest.0);
         mac.update(&u64::try_from(self.engine.len()).unwrap_or(u64::MAX).to_le_bytes());
         mac.update(self.engine.as_bytes());
@@ -128,25 +142,37 @@ fn sweep(directory: &Path, engine: &str) {
     }
 }
 
-fn read_or_make_key(directory: &Path) -> io::Result<[u8; KEY_BYTES]> {
+fn read_or_make_key(directory: &Path) -> io::Result<Key> {
     let path = directory.join(KEY_FILE);
-    match regular_file::read(&path) {
-        Ok(bytes) => {
-            if let Ok(key) = <[u8; KEY_BYTES]>::try_from(bytes.as_slice()) {
-                return Ok(key);
-            }
+    match read_key(&path) {
+        Ok(Some(key)) => return Ok(key),
+        Ok(None) => {
             tracing::warn!(path = %path.display(), "the artifact key is damaged; making a new one, modules will be compiled anew");
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(io::Error::new(error.kind(), format!("{}: {error}", path.display()))),
     }
-    let key: [u8; KEY_BYTES] = rand::random();
+    let secret: [u8; KEY_BYTES] = rand::random();
     // Temporary files are made readable by their owner only; the rename keeps that.
     let mut file = tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempfile_in(directory)?;
-    file.write_all(&key)?;
+    file.write_all(&secret)?;
     file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(key)
+    // The rename changes it, too.
+    key_of(&file.persist(path).map_err(|error| error.error)?, secret)
+}
+
+/// `None`: it is damaged.
+fn read_key(path: &Path) -> io::Result<Option<Key>> {
+    let mut file = regular_file::open_to_read(path)?;
+    let mut bytes = Vec::with_capacity(KEY_BYTES);
+    // One byte more than a sound one has.
+    (&mut file).take(KEY_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    <[u8; KEY_BYTES]>::try_from(bytes).ok().map(|secret| key_of(&file, secret)).transpose()
+}
+
+fn key_of(file: &File, secret: [u8; KEY_BYTES]) -> io::Result<Key> {
+    let metadata = file.metadata()?;
+    Ok(Key { secret, changed_s: metadata.ctime(), changed_ns: metadata.ctime_nsec() })
 }
 
 #[cfg(test)]
@@ -178,6 +204,27 @@ mod tests {
         let other = Digest([8; 32]);
         fs::write(artifacts.path(other), &sound).expect("writes");
         assert!(artifacts.read(other).is_none());
+    }
+
+    #[test]
+    fn what_was_copied_here_with_its_key_is_not_read() {
+        let home = tempfile::tempdir().expect("a directory");
+        let open =
+            |name: &str| Artifacts::open(&home.path().join(name), ArtifactUse::Alone, "e1".to_owned()).expect("opens");
+        let made = open("made");
+        made.write(DIGEST, &TrustedArtifact::vouch(b"native code".to_vec())).expect("writes");
+        let copy = home.path().join("copied");
+        fs::create_dir(&copy).expect("makes");
+        for entry in fs::read_dir(home.path().join("made")).expect("lists") {
+            let entry = entry.expect("an entry");
+            fs::copy(entry.path(), copy.join(entry.file_name())).expect("copies");
+        }
+        let copied = open("copied");
+        assert_eq!(copied.key.secret, made.key.secret);
+        assert!(copied.read(DIGEST).is_none());
+        // A directory may be moved, and is opened again and again.
+        fs::rename(home.path().join("made"), home.path().join("moved")).expect("moves");
+        assert_eq!(open("moved").read(DIGEST).expect("reads").bytes(), b"native code");
     }
 
     #[test]

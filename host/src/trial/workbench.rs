@@ -21,13 +21,11 @@ use crate::job::{
 use crate::modules::{Examined, KindValidators, SchemaError, UploadError, digest_of, examine};
 use crate::sandbox::{
     ArtifactSource, ArtifactUse, CompileError, CompilerProcess, DESCRIBES_MAX, DescribeError, Execution, Interrupt,
-    Invocation, ProgressCell, Sandbox, SandboxError, SandboxOptions,
+    Invocation, ProgressCell, SHARED_ARTIFACTS_BYTES_MAX, Sandbox, SandboxError, SandboxOptions,
 };
 use crate::schema::{SharedSchema, SlowWork};
 use crate::system_clock::SystemClock;
 
-/// Compiled modules kept on disk for the next run, bytes.
-const ARTIFACTS_BYTES_MAX: u64 = 512 << 20;
 /// Between two looks at the log of a running guest.
 const LOG_LOOK_PERIOD: Duration = Duration::from_millis(50);
 /// Instances that run a job at once.
@@ -129,7 +127,7 @@ impl Workbench {
     pub fn open(artifact_dir: PathBuf, config: Config) -> Result<Workbench, SandboxError> {
         let options = SandboxOptions {
             artifact_dir,
-            artifact_use: ArtifactUse::Shared { bytes_max: ARTIFACTS_BYTES_MAX },
+            artifact_use: ArtifactUse::Shared { bytes_max: SHARED_ARTIFACTS_BYTES_MAX },
             instances_max: SLOTS + DESCRIBES_MAX,
             memory_bytes_max: config.limits.ceilings.memory_bytes,
             guest_threads: 1,

@@ -5,6 +5,7 @@
 mod event;
 mod example;
 mod follow;
+mod kept;
 mod own_host;
 mod run;
 mod session;

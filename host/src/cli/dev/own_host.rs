@@ -13,11 +13,10 @@ use anyhow::{Context, bail};
 use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;
 
+use super::kept::{data_dir, prepare};
 use super::signals::Signal;
+use crate::cli::run_cache::{RunCache, open_cache};
 
-/// Below the project's folder: what the host keeps, and its log.
-const FOLDER: &str = ".stoker";
-const LOG_FILE: &str = "host.log";
 /// What a host writes when it accepts connections.
 const LISTENING: &str = "listening on http://";
 /// How long running attempts may go on when it is stopped.
@@ -37,19 +36,16 @@ pub(super) struct OwnHost {
     last_lines: Arc<Mutex<Vec<String>>>,
     /// Its end is no news any more.
     is_stopped: Arc<AtomicBool>,
+    /// May go with this process.
+    _artifacts: RunCache,
 }
 
 impl OwnHost {
-    /// Starts one at `listen`, with everything it keeps below the project's folder. Its end is signalled.
+    /// Starts one at `listen`, with its data below the project's folder. Its end is signalled.
     pub(super) fn start(project: &Path, listen: &str, signals: &Sender<Signal>) -> anyhow::Result<OwnHost> {
-        let folder = project.join(FOLDER);
-        let cannot_keep = || format!("cannot write to {}", folder.display());
-        std::fs::create_dir_all(&folder).with_context(cannot_keep)?;
-        // Nothing in it is for a repository.
-        std::fs::write(folder.join(".gitignore"), "*\n").with_context(cannot_keep)?;
-        let log = folder.join(LOG_FILE);
-        let mut log_file = std::fs::File::create(&log).with_context(cannot_keep)?;
-
+        let (mut log_file, log) = prepare(project)?;
+        // Compiled modules are native code, and what lies in a project may be anybody's.
+        let artifacts = open_cache()?;
         let program = std::env::current_exe().context("cannot find this program, to start a host with it")?;
         let mut command = Command::new(program);
         command
@@ -69,6 +65,8 @@ impl OwnHost {
             ])
             .arg("--data-dir")
             .arg(data_dir(project))
+            .arg("--shared-artifacts")
+            .arg(artifacts.path())
             // Secrets meant for another host: this one has no use for them.
             .env_remove("STOKER_ADMIN_KEY")
             .env_remove("STOKER_KEY")
@@ -102,7 +100,7 @@ impl OwnHost {
                 let _nobody_waits = signals.send(Signal::HostEnded);
             }
         })?;
-        Ok(OwnHost { child, log, last_lines, is_stopped })
+        Ok(OwnHost { child, log, last_lines, is_stopped, _artifacts: artifacts })
     }
 
     /// Waits until it listens; its address, or `None` when somebody wants everything to end meanwhile.
@@ -148,11 +146,6 @@ impl Drop for OwnHost {
         let _has_ended = self.child.kill();
         let _is_gone = self.child.wait();
     }
-}
-
-/// Where the jobs of a project's own host are.
-pub(super) fn data_dir(project: &Path) -> PathBuf {
-    project.join(FOLDER).join("data")
 }
 
 /// The address in a line of the log.

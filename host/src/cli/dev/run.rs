@@ -10,7 +10,8 @@ use crossbeam_channel::{RecvTimeoutError, bounded, select};
 
 use super::event::{Event, Report};
 use super::follow::Follower;
-use super::own_host::{OwnHost, data_dir};
+use super::kept::data_dir;
+use super::own_host::OwnHost;
 use super::session::{End, Session};
 use super::signals::{self, Listening};
 use super::watch::Watch;

@@ -6,8 +6,7 @@ use rustix::fs::{Access, access, statfs, statvfs};
 
 use super::super::quantities::bytes;
 use super::finding::Findings;
-use crate::regular_file;
-use crate::sandbox::ARTIFACT_KEY_FILE;
+use crate::artifact_folder::{self, Trust};
 use crate::store::{Checkup, DatabaseFacts, MarkFacts, Usage, checkup};
 
 const CHECK: &str = "data directory";
@@ -61,7 +60,7 @@ pub(super) fn check(data_dir: &Path, findings: &mut Findings) {
             findings.problem("store", error, advice);
         }
     }
-    check_artifacts(&data_dir.join("artifacts"), findings);
+    check_artifacts(data_dir, findings);
 }
 
 fn existing_above(path: &Path) -> std::path::PathBuf {
@@ -179,16 +178,22 @@ fn check_database(facts: &DatabaseFacts, findings: &mut Findings) {
     }
 }
 
-fn check_artifacts(directory: &Path, findings: &mut Findings) {
+fn check_artifacts(data_dir: &Path, findings: &mut Findings) {
+    use std::os::unix::fs::MetadataExt;
     let check = "compiled modules";
-    if let Err(error) = regular_file::check(&directory.join(ARTIFACT_KEY_FILE)) {
-        let message = format!("{}: {error}", directory.join(ARTIFACT_KEY_FILE).display());
-        return findings.problem(check, message, "a host would not start with it; the next start makes a new one");
+    // The host is its owner's; whether that is who asks is told above.
+    let user = data_dir.metadata().map_or_else(|_| rustix::process::geteuid().as_raw(), |metadata| metadata.uid());
+    match artifact_folder::look(data_dir, user) {
+        Err(error) => {
+            let advice = "a host would not start with it; the next start makes what is missing";
+            return findings.problem(check, error.to_string(), advice);
+        }
+        Ok(Trust::KeyLacks(why) | Trust::FolderLacks(why)) => {
+            return findings.problem(check, why.reason(), why.advice());
+        }
+        Ok(Trust::Full) => {}
     }
-    if directory.exists() && !directory.is_dir() {
-        let message = format!("{} is no directory", directory.display());
-        return findings.problem(check, message, "move it away: a host would not start, and the next start makes it");
-    }
+    let directory = &artifact_folder::folder_of(data_dir);
     let Ok(entries) = std::fs::read_dir(directory) else { return };
     let compiled: Vec<u64> = entries
         .flatten()

@@ -8,6 +8,7 @@ use super::super::quantities::bytes;
 use super::finding::Findings;
 use crate::api::OTHER_FILES_MAX;
 use crate::app;
+use crate::artifact_folder::ArtifactFolder;
 use crate::config::Config;
 use crate::sandbox::Sandbox;
 
@@ -47,7 +48,9 @@ fn check_open_files(config: &Config, findings: &mut Findings) {
 
 /// Really reserves what a host would, and gives it back.
 fn check_address_space(config: &Config, cores: usize, findings: &mut Findings) {
-    match Sandbox::try_to_reserve(&app::sandbox_options(config, cores)) {
+    // Nothing is made or looked at there.
+    let artifacts = ArtifactFolder::shared(PathBuf::new());
+    match Sandbox::try_to_reserve(&app::sandbox_options(config, cores, &artifacts)) {
         Ok(()) => findings.ok("address space", "enough for a pool of instances"),
         Err(error) => {
             let overcommits = std::fs::read_to_string("/proc/sys/vm/overcommit_memory").unwrap_or_default();

@@ -111,8 +111,11 @@ impl Project {
         if !folder.is_dir() {
             bail!("the folder {} is gone; once it is there again it can be built", folder.display());
         }
-        let Manifest { name, build, wasm, test: _, watch: _, build_env, settings } =
-            Manifest::read(folder)?.unwrap_or_default();
+        let manifest = Manifest::read(folder)?;
+        if manifest.is_none() && !folder.join(CARGO_MANIFEST_FILE).exists() {
+            bail!("the project in {} is gone; once it is there again it can be built", folder.display());
+        }
+        let Manifest { name, build, wasm, test: _, watch: _, build_env, settings } = manifest.unwrap_or_default();
         if let (Some(build), Some(wasm)) = (build, wasm) {
             let module =
                 name.context("handler.toml: `name` is missing: the module's name, e.g. name = \"checksum\"")?;
@@ -211,6 +214,15 @@ mod tests {
             let refused = refused(files);
             assert!(refused.contains(said), "{files:?}: {refused}");
         }
+    }
+
+    #[test]
+    fn a_project_that_has_gone_since_it_was_found_is_told_as_gone() {
+        let folder = folder(&[(MANIFEST_FILE, "name = \"x\"\nbuild = [\"true\"]\nwasm = \"x\"")]);
+        let project = Project::find(folder.path()).unwrap();
+        std::fs::remove_file(folder.path().join(MANIFEST_FILE)).unwrap();
+        let refused = format!("{:#}", project.build(&mut |_| {}, None).unwrap_err());
+        assert!(refused.starts_with("the project in ") && refused.contains("is gone; once it is"), "{refused}");
     }
 
     #[test]
