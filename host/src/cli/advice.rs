@@ -111,7 +111,7 @@ const RECURSION_FRAMES_MIN: usize = 10;
 
 /// Whether a backtrace is of a function that calls itself, perhaps through one or two others.
 fn is_recursion(detail: &str) -> bool {
-    let functions = || detail.lines().filter_map(|frame| frame.split_once("!").map(|(_, function)| function.trim()));
+    let functions = || detail.lines().filter_map(|frame| frame.split_once('!').map(|(_, function)| function.trim()));
     functions().any(|function| functions().filter(|other| *other == function).count() >= RECURSION_FRAMES_MIN)
 }
 
