@@ -16,14 +16,14 @@ pub(in crate::api) const STEP_BYTES: usize = 16 << 10;
 const LARGEST_BODIES_MAX: usize = 4;
 /// Least room there is, bytes, however small the largest body may be.
 const ROOM_BYTES_MIN: usize = 64 << 20;
-/// What all answers may hold of payloads, outputs, failures and logs, bytes: a client may take long to read them.
+/// What all answers may hold of kept logs, bytes: a client may take long to read them.
 const ANSWER_BYTES_MAX: usize = 128 << 20;
 /// Longest wait for room, of one body or answer in all: who holds some and waits for more keeps it from others.
 const ROOM_WAIT_MS_MAX: u64 = 5_000;
 
 const BODIES_FULL: &str =
     "the bodies of other requests take all the memory there is for them; nothing was done, try again later";
-const ANSWERS_FULL: &str = "other large answers (logs, outputs, payloads) that are read at the moment take all the memory there \
+const ANSWERS_FULL: &str = "other large logs that are read at the moment take all the memory there \
                             is for them; read fewer at once, to their end, or try again later";
 
 /// Room of one sort. Cheap to clone.
