@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use serde_json::{Value, json};
-use stoker_tests::{Exited, Guest, Running, TestHost, core_module, run_stoker};
+use stoker_tests::{CommandModule, Exited, Guest, Running, TestHost, core_module, run_stoker};
 
 /// Runs a subcommand in a folder that also holds what is kept for the next time.
 fn stoker(home: &std::path::Path, args: &[&str], stdin: &str) -> Exited {
@@ -161,6 +161,48 @@ fn the_doctor_looks_at_a_directory_from_its_first_day_to_its_last() {
     assert!(said["problems"].as_u64().is_some_and(|problems| problems > 0), "{said:#}");
     let text = stoker(home.path(), &["doctor", "--url", nobody, "--data-dir", &data_dir], "").stdout;
     assert!(text.contains("problem database: ") && text.contains("→ restore a backup"), "{text}");
+}
+
+#[test]
+fn the_doctor_reads_a_database_with_the_log_that_a_killed_host_left() {
+    let mut host = TestHost::start();
+    host.upload_bytes("spin", &CommandModule::printing("1").wasm());
+    let id = host.enqueue(&json!({"kind": "spin", "payload": {}, "delay": "1h"}));
+    host.kill9();
+    host.leave_work_behind();
+    let (home, directory) = (host.home().to_owned(), host.data_dir());
+    let (data_dir, database, log) =
+        (directory.display().to_string(), directory.join("stoker.db"), directory.join("stoker.db-wal"));
+    assert!(log.metadata().unwrap().len() > 0, "there is a log");
+    let look = || {
+        let args = ["doctor", "--json", "--url", "http://127.0.0.1:1", "--data-dir", &data_dir];
+        stoker(&home, &args, "").stdout
+    };
+    let files = || [&database, &log].map(|file| std::fs::read(file).unwrap());
+    let before = files();
+    let said = json_of(&look());
+    assert_eq!(found(&said, "database")[0].0, "ok", "{said:#}");
+    assert!(found(&said, "database")[0].1.contains(&database.display().to_string()), "{said:#}");
+    assert!(files() == before, "a look changes nothing");
+
+    // The first page is torn: the log has it whole.
+    let mut torn = before[0].clone();
+    torn[16..66].iter_mut().zip(1_u8..).for_each(|(byte, noise)| *byte = noise.wrapping_mul(167));
+    std::fs::write(&database, &torn).unwrap();
+    let said = look();
+    assert_eq!(found(&json_of(&said), "database")[0].0, "ok", "{said}");
+    assert!(!said.contains("restore a backup"), "{said}");
+    host.restart();
+    assert_eq!(host.job(&id)["state"], "scheduled");
+    host.kill9();
+
+    // A log that mends nothing: who restores a backup over it may lose what it holds.
+    std::fs::write(&database, "no database any more, only words").unwrap();
+    std::fs::write(&log, "no log either").unwrap();
+    let said = look();
+    let (level, message) = &found(&json_of(&said), "database")[0];
+    assert!(level == "problem" && message.contains("stoker.db can't be read"), "{said}");
+    assert!(said.contains("the log included") && !said.contains("restore a backup"), "{said}");
 }
 
 fn make_pipe(path: &std::path::Path) {

@@ -18,6 +18,7 @@ mod modules;
 pub mod offline;
 mod openapi;
 mod queues;
+mod room;
 mod router;
 mod serve;
 mod shared;

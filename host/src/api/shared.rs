@@ -7,9 +7,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::auth::Guard;
-use super::extract::BodyRoom;
 use super::http_metrics::HttpMetrics;
 use super::openapi::Document;
+use super::room::Room;
 use super::state::ApiState;
 use super::turns::Turns;
 use crate::job::QueueName;
@@ -45,7 +45,9 @@ pub(super) struct Api {
     /// Raised when the host stops: waits end early.
     pub(super) stopping: CancellationToken,
     /// For what requests bring.
-    pub(super) bodies: BodyRoom,
+    pub(super) bodies: Room,
+    /// For what answers bring.
+    pub(super) answers: Room,
     pub(super) uploads: Turns,
     /// The turns of payloads that are only read and checked elsewhere because they are large.
     pub(super) large_payloads: SlowWork,
@@ -73,7 +75,8 @@ impl Api {
             http: HttpMetrics::new(document.paths()),
             document,
             stopping,
-            bodies: BodyRoom::for_bodies_of(body_bytes_max),
+            bodies: Room::for_bodies_of(body_bytes_max),
+            answers: Room::for_answers(),
             uploads: Turns::new(UPLOADS_MAX, "uploads"),
             batches: Turns::new(BATCHES_MAX, "batches"),
             large_payloads: SlowWork::default(),

@@ -1,6 +1,7 @@
 //! `stoker logs`: what a job's executions wrote.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::bail;
 use serde::Deserialize;
@@ -15,6 +16,10 @@ use crate::job::JobId;
 
 /// Pages asked for. The host keeps the logs of a job's last executions only, and has at least one on a page.
 const PAGES_MAX: usize = 1_000;
+/// How often a page is asked for again whose last log ended while it was read.
+const ASKED_AGAIN_MAX: usize = 20;
+/// Before each of these: the log is on its way into the store.
+const ASK_AGAIN_MS: u64 = 100;
 
 /// Print what a job logged, and what it wrote to standard output and error
 #[derive(Debug, clap::Args)]
@@ -44,6 +49,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if let Some(attempt) = arguments.attempt.filter(|_| logs.items.is_empty()) {
         see_attempt(&client, arguments.id, attempt)?;
     }
+    if logs.items.iter().any(|log| is_incomplete(log)) {
+        terminal::remark("… lines are missing: an attempt ended while its log was read; ask again for all of them");
+    }
     if arguments.connection.json {
         terminal::print(&terminal::json(&serde_json::to_string(&logs)?))?;
         return Ok(ExitCode::SUCCESS);
@@ -69,8 +77,15 @@ fn logs(client: &Client, arguments: &Arguments) -> Result<Page<Box<RawValue>>, C
     let path = format!("/v1/jobs/{}/logs", arguments.id);
     let mut all: Page<Box<RawValue>> = Page { items: Vec::new(), next_cursor: None };
     for _ in 0..PAGES_MAX {
-        let answer = client.get(&path).query("cursor", all.next_cursor.as_deref()).send()?;
-        let mut page: Page<Box<RawValue>> = answer.parse()?;
+        let ask = || client.get(&path).query("cursor", all.next_cursor.as_deref()).send()?.parse();
+        let mut page: Page<Box<RawValue>> = ask()?;
+        for _ in 0..ASKED_AGAIN_MAX {
+            if !page.items.iter().any(|log| is_incomplete(log)) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(ASK_AGAIN_MS));
+            page = ask()?;
+        }
         if let Some(attempt) = arguments.attempt {
             page.items.retain(|log| serde_json::from_str(log.get()).is_ok_and(|log: Numbered| log.attempt == attempt));
         }
@@ -81,6 +96,11 @@ fn logs(client: &Client, arguments: &Arguments) -> Result<Page<Box<RawValue>>, C
         }
     }
     Ok(all)
+}
+
+/// Whether its execution ended while it was read.
+fn is_incomplete(log: &RawValue) -> bool {
+    serde_json::from_str(log.get()).is_ok_and(|log: AttemptLog| log.incomplete)
 }
 
 /// That there is, or was, such an attempt: one that logged nothing.
@@ -146,6 +166,21 @@ mod tests {
         … 3 more lines of attempt 1 were dropped at its log limit
         2026-11-21T09:00:05.000Z #2 warn   three
         ");
+    }
+
+    #[test]
+    fn a_log_that_ended_while_it_was_read_is_asked_for_again() {
+        const CUT: &str = r#"{"items":[{"attempt":1,"lines":[],"running":true,"incomplete":true}],"next_cursor":null}"#;
+        const WHOLE: &str = r#"{"items":[{"attempt":1,"lines":[{"message":"a"}],"running":false}],"next_cursor":null}"#;
+        let id = "job_01ARZ3NDEKTSV4RRFFQ69G5FAV";
+        let (url, server) = answer_each(vec![Prepared("200 OK", CUT), Prepared("200 OK", WHOLE)]);
+        let connection = Connection::for_test(&url);
+        let client = connection.client().unwrap();
+        let arguments = Arguments { id: id.parse().unwrap(), attempt: None, follow: false, connection };
+        let logs = logs(&client, &arguments).unwrap();
+        assert!(logs.items.len() == 1 && logs.items[0].get().contains(r#""message":"a""#), "{logs:?}");
+        assert!(!is_incomplete(&logs.items[0]));
+        assert_eq!(server.join().unwrap().len(), 2);
     }
 
     #[test]

@@ -238,7 +238,7 @@ mod tests {
 
     fn log(execution: i64, attempt: u32, lines: &[&str]) -> AttemptLog {
         let line = |message: &&str| LogLine { message: (*message).to_owned(), ..LogLine::default() };
-        AttemptLog { execution, attempt, lines: lines.iter().map(line).collect(), dropped: 0 }
+        AttemptLog { execution, attempt, lines: lines.iter().map(line).collect(), ..AttemptLog::default() }
     }
 
     fn ended(number: i64, attempt: u32) -> Execution {

@@ -133,6 +133,7 @@ pub(super) struct AttemptLog {
     pub(super) attempt: u32,
     pub(super) lines: Vec<LogLine>,
     pub(super) dropped: u64,
+    pub(super) incomplete: bool,
 }
 
 /// One line.

@@ -1,6 +1,7 @@
 //! A look at a data directory from outside, which changes nothing in it: is it in use, can its database be read, what
 //! would a start say. For `stoker doctor`.
 
+use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,8 @@ use super::wal::WAL_BOUNDS;
 use crate::regular_file;
 
 const READ_VERSION: &str = "PRAGMA user_version";
+/// Database and log together, to be copied for a look, bytes.
+const COPY_BYTES_MAX: u64 = 256 << 20;
 const COUNT_TABLES: &str = "SELECT count(*) FROM sqlite_schema";
 
 /// What was seen.
@@ -23,8 +26,10 @@ const COUNT_TABLES: &str = "SELECT count(*) FROM sqlite_schema";
 pub struct Checkup {
     /// Who uses it.
     pub usage: Usage,
+    /// Where its database is, or would be.
+    pub database_path: PathBuf,
     /// Its database; `None`: there is none yet.
-    pub database: Option<Result<DatabaseFacts, String>>,
+    pub database: Option<Result<DatabaseFacts, Unread>>,
     /// Why a host would not start here, in its words.
     pub refusal: Option<String>,
     /// What the mark is.
@@ -46,11 +51,20 @@ pub enum Usage {
     Unknown(String),
 }
 
+/// Why nothing is known of a database.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Unread {
+    /// It can't be read.
+    Damaged(String),
+    /// It can't be read with what the log beside it holds.
+    DamagedWithLog(String),
+    /// A start would fold the log in, and this look could not.
+    Untold(String),
+}
+
 /// Of a database that can be read.
 #[derive(Debug, PartialEq, Eq)]
 pub struct DatabaseFacts {
-    /// Where it is.
-    pub path: PathBuf,
     /// Its length, bytes.
     pub bytes: u64,
     /// The version of its schema.
@@ -80,9 +94,10 @@ pub fn checkup(data_dir: &Path) -> Result<Checkup, String> {
         Usage::Free | Usage::Unknown(_) => evidence.check_files().err().map(|error| error.to_string()),
     };
     let database = data_dir.join(DATABASE_FILE);
-    let length = |path: &Path| path.metadata().map_or(0, |metadata| metadata.len());
+    let seen = database.exists().then(|| facts(data_dir, &usage));
     Ok(Checkup {
-        database: database.exists().then(|| facts(&database, length(&database), &usage)),
+        database: seen,
+        database_path: database,
         usage,
         refusal,
         mark: match evidence.mark {
@@ -113,10 +128,56 @@ fn usage(data_dir: &Path) -> Usage {
     }
 }
 
-fn facts(database: &Path, bytes: u64, usage: &Usage) -> Result<DatabaseFacts, String> {
-    regular_file::open_to_read(database).map_err(|error| error.to_string())?;
-    let schema = read_version(database, usage).map_err(|error| error.to_string())?;
-    Ok(DatabaseFacts { path: database.to_owned(), bytes, schema, schema_known: known_version() })
+fn length(path: &Path) -> u64 {
+    path.metadata().map_or(0, |metadata| metadata.len())
+}
+
+fn facts(data_dir: &Path, usage: &Usage) -> Result<DatabaseFacts, Unread> {
+    let (database, log) = (data_dir.join(DATABASE_FILE), data_dir.join(LOG_FILE));
+    regular_file::open_to_read(&database).map_err(|error| Unread::Damaged(error.to_string()))?;
+    let (bytes, log_bytes) = (length(&database), length(&log));
+    let has_log = log_bytes > 0 && bytes > 0;
+    let schema = match usage {
+        Usage::Free if has_log => read_version_with_log(data_dir, bytes.saturating_add(log_bytes))?,
+        Usage::Unknown(_) if has_log => {
+            return Err(Unread::Untold("it can't be told whether a host writes to it".to_owned()));
+        }
+        Usage::Free | Usage::InUse(_) | Usage::Unknown(_) => {
+            read_version(&database, usage).map_err(|error| Unread::Damaged(error.to_string()))?
+        }
+    };
+    Ok(DatabaseFacts { bytes, schema, schema_known: known_version() })
+}
+
+/// What a start would read: the log holds pages that the database has not got yet, or has only in part. Read in a private
+/// copy, since reading them where they are would fold the log in.
+fn read_version_with_log(data_dir: &Path, bytes: u64) -> Result<i64, Unread> {
+    if bytes > COPY_BYTES_MAX {
+        return Err(Unread::Untold("both together are too large to be copied for a look".to_owned()));
+    }
+    let copied = || -> std::io::Result<tempfile::TempDir> {
+        let copies = tempfile::Builder::new().prefix("stoker-doctor-").tempdir()?;
+        for name in [DATABASE_FILE, LOG_FILE] {
+            // Without its permissions: a copy can be written to.
+            let mut original = regular_file::open_to_read(&data_dir.join(name))?;
+            std::io::copy(&mut original, &mut File::create(copies.path().join(name))?)?;
+        }
+        Ok(copies)
+    };
+    let copies = copied().map_err(|error| Unread::Untold(format!("no copy can be made for a look: {error}")))?;
+    version_of(&copies.path().join(DATABASE_FILE)).map_err(|error| match usage(data_dir) {
+        Usage::Free => Unread::DamagedWithLog(error.to_string()),
+        // Copied while it was being written.
+        Usage::InUse(_) | Usage::Unknown(_) => Unread::Untold("a host has begun to use it".to_owned()),
+    })
+}
+
+fn version_of(copy: &Path) -> rusqlite::Result<i64> {
+    let sql = Connection::open(copy)?;
+    // A copy need not outlast anything.
+    sql.pragma_update(None, "synchronous", "OFF")?;
+    let _tables: i64 = sql.query_row(COUNT_TABLES, [], |row| row.get(0))?;
+    sql.query_row(READ_VERSION, [], |row| row.get(0))
 }
 
 fn read_version(database: &Path, usage: &Usage) -> rusqlite::Result<i64> {
@@ -172,7 +233,8 @@ mod tests {
 
         std::fs::write(data_dir.join(DATABASE_FILE), "no database, not at all").unwrap();
         let seen = checkup(&data_dir).unwrap();
-        assert!(seen.database.unwrap().unwrap_err().contains("not a database"));
+        let unread = seen.database.unwrap().unwrap_err();
+        assert!(matches!(&unread, Unread::Damaged(error) if error.contains("not a database")), "{unread:?}");
         std::fs::remove_file(data_dir.join(DATABASE_FILE)).unwrap();
         let seen = checkup(&data_dir).unwrap();
         assert!(seen.refusal.is_some_and(|refusal| refusal.contains("missing")) && seen.database.is_none());

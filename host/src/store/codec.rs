@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use bytes::{Buf, Bytes};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -272,10 +273,37 @@ pub(super) fn pack_log(lines: &[LogLine]) -> Result<Vec<u8>, StoreError> {
     pack(&packed)
 }
 
-pub(super) fn unpack_log(bytes: &[u8]) -> Result<Vec<LogLine>, StoreError> {
-    let packed: Vec<(i64, u8, String)> = unpack("log", bytes)?;
-    let line = |(at, level, message)| LogLine { at: Timestamp(at), level: level_from_code(level), message };
-    Ok(packed.into_iter().map(line).collect())
+/// The lines of a packed log that were not taken yet.
+#[derive(Debug)]
+pub(super) struct PackedLines {
+    packed: Bytes,
+    lines_left: u64,
+}
+
+pub(super) fn packed_lines(mut packed: Bytes) -> Result<PackedLines, StoreError> {
+    let (lines_left, rest): (u64, _) = unpack_first("log", &packed)?;
+    let begin = packed.len() - rest.len();
+    Ok(PackedLines { packed: packed.split_off(begin), lines_left })
+}
+
+impl PackedLines {
+    pub(super) fn bytes_left(&self) -> usize {
+        self.packed.len()
+    }
+
+    /// Takes the next one.
+    pub(super) fn next_line(&mut self) -> Result<Option<LogLine>, StoreError> {
+        if self.lines_left == 0 {
+            return Ok(None);
+        }
+        let ((at, level, message), rest): ((i64, u8, &str), _) = postcard::take_from_bytes(&self.packed)
+            .map_err(|error| StoreError::Internal(format!("a line of a packed log: {error}")))?;
+        let line = LogLine { at: Timestamp(at), level: level_from_code(level), message: message.to_owned() };
+        let taken = self.packed.len() - rest.len();
+        self.packed.advance(taken);
+        self.lines_left -= 1;
+        Ok(Some(line))
+    }
 }
 
 pub(super) fn pack_progress(progress: &Progress) -> Result<Vec<u8>, StoreError> {
@@ -404,7 +432,9 @@ mod tests {
             .chain([LogLevel::Stdout, LogLevel::Stderr])
             .map(|level| LogLine { at: Timestamp(5), level, message: "ü".into() })
             .collect();
-        assert_eq!(unpack_log(&pack_log(&lines).unwrap()).unwrap(), lines);
+        let mut packed = packed_lines(pack_log(&lines).unwrap().into()).unwrap();
+        let unpacked: Vec<LogLine> = std::iter::from_fn(|| packed.next_line().unwrap()).collect();
+        assert_eq!(unpacked, lines);
         let progress = Progress { done: 1, total: Some(2), message: Some("half".into()) };
         assert_eq!(unpack_progress(&pack_progress(&progress).unwrap()).unwrap(), progress);
         let event = StoredEvent { at: -1, event_type: 4, job: [7; 16], kind: 1, queue: 2, state: 5, attempt: u32::MAX };

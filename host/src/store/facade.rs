@@ -20,6 +20,7 @@ use super::claimant::Claimant;
 use super::draft::Draft;
 use super::enqueue_batch::{Batch, enqueue_batch};
 use super::error::{OpenError, StoreError};
+use super::logs::KeptLines;
 use super::model::{
     ActivateResult, AttemptRow, BatchItem, BatchResult, CancelResult, ChangeSettingsResult, CounterRow,
     DeleteModuleResult, DeleteResult, EnqueueResult, Finish, FinishResult, Heartbeat, HistoryEntry, HostRow,
@@ -33,7 +34,7 @@ use super::shared::Shared;
 use super::store_clock::StoreClock;
 use super::wal::{WAL_BOUNDS, WalBounds};
 use super::{
-    cancel, delete, enqueue, event_log, history, hosts, idempotency, job_detail, job_list, kinds, module_bytes,
+    cancel, delete, enqueue, event_log, history, hosts, idempotency, job_detail, job_list, kinds, logs, module_bytes,
     modules, promote, queues, recover, release, retry, unfinished,
 };
 use crate::job::{
@@ -414,10 +415,20 @@ impl Store {
         self.read(move |sql, catalog| history::attempts(sql, catalog, tenant, job)).await
     }
 
-    /// The logs of a job's newest executions, or of the newest ones before the execution `before`; in order, as many as
-    /// fit into one answer. `None`: no such job.
+    /// Which logs there are of a job's newest executions, or of the newest ones before the execution `before`; in order, as
+    /// many as fit into one answer. `None`: no such job.
     pub async fn logs(&self, tenant: TenantId, job: JobId, before: Option<i64>) -> Result<Option<LogPage>, StoreError> {
-        self.read(move |sql, _| history::logs(sql, tenant, job, before)).await
+        self.read(move |sql, _| logs::logs(sql, tenant, job, before)).await
+    }
+
+    /// The lines that these executions of a job, first and last, have in their kept logs; in order.
+    pub async fn log_lines(
+        &self,
+        tenant: TenantId,
+        job: JobId,
+        executions: (i64, i64),
+    ) -> Result<Vec<(i64, KeptLines)>, StoreError> {
+        self.read(move |sql, _| logs::log_lines(sql, tenant, job, executions)).await
     }
 
     /// What a job has been through, in order. `None`: no such job.

@@ -1,24 +1,18 @@
-//! What a job has been through: executions, their logs, and its history, derived from its columns, its executions and
+//! What a job has been through: executions and its history, derived from its columns, its executions and
 //! the notes on the unusual.
 
 use rusqlite::{Connection, params};
 
 use super::catalog::{Catalog, TenantId};
-use super::codec::{HistoryNote, StoredExecution, unpack_execution, unpack_failure, unpack_history, unpack_log};
+use super::codec::{HistoryNote, StoredExecution, unpack_execution, unpack_failure, unpack_history};
 use super::error::StoreError;
 use super::job_writes::EXECUTIONS_KEPT_MAX;
-use super::model::{AttemptLog, AttemptOutcome, AttemptRow, HistoryEntry, LogPage};
+use super::model::{AttemptOutcome, AttemptRow, HistoryEntry};
 use super::rows::{AnyRow, any_row, module_name};
 use crate::job::{EventType, Failure, JobId, JobState, Timestamp};
 
-/// Logs of one answer, as they are stored, bytes: after one that passes this the next page begins.
-const LOGS_BYTES_MAX: usize = 4 << 20;
-
 const EXECUTIONS: &str =
     "SELECT execution, body, failure FROM attempts WHERE job_id = ?1 ORDER BY execution DESC LIMIT ?2";
-const LOGS: &str = "SELECT execution, attempt, dropped, lines FROM attempt_logs WHERE job_id = ?1 AND execution < ?2
-    ORDER BY execution DESC";
-
 struct Executed {
     number: i64,
     execution: StoredExecution,
@@ -69,38 +63,6 @@ pub(super) fn attempts(
         host: execution.host,
     };
     Ok(Some(executed.into_iter().map(attempt).collect()))
-}
-
-/// The logs of a tenant's job before an execution: the newest that fit, in order.
-pub(super) fn logs(
-    sql: &Connection,
-    tenant: TenantId,
-    job: JobId,
-    before: Option<i64>,
-) -> Result<Option<LogPage>, StoreError> {
-    if any_row(sql, tenant, job)?.is_none() {
-        return Ok(None);
-    }
-    let mut statement = sql.prepare_cached(LOGS)?;
-    let mut rows = statement.query(params![job.to_bytes(), before.unwrap_or(i64::MAX)])?;
-    let mut page = LogPage { items: Vec::new(), next: None };
-    let mut bytes = 0;
-    while let Some(row) = rows.next()? {
-        if bytes >= LOGS_BYTES_MAX {
-            page.next = page.items.last().map(|log| log.execution);
-            break;
-        }
-        let lines = row.get_ref(3)?.as_blob().map_err(StoreError::internal)?;
-        bytes += lines.len();
-        page.items.push(AttemptLog {
-            execution: row.get(0)?,
-            attempt: row.get(1)?,
-            dropped: row.get::<_, i64>(2)?.unsigned_abs(),
-            lines: unpack_log(lines)?,
-        });
-    }
-    page.items.reverse();
-    Ok(Some(page))
 }
 
 /// The history of a tenant's job, in order.

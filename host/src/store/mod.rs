@@ -31,6 +31,7 @@ mod job_list;
 mod job_writes;
 mod kinds;
 mod lock;
+mod logs;
 mod loss;
 mod mark;
 mod migrate;
@@ -61,8 +62,9 @@ pub(crate) mod tests;
 pub use catalog::{
     Catalog, KindEntry, KindId, ModuleVersionEntry, ModuleVersionId, QUEUES_MAX, QueueId, QueueSettings, TenantId,
 };
-pub use checkup::{Checkup, DatabaseFacts, MarkFacts, Usage, checkup};
+pub use checkup::{Checkup, DatabaseFacts, MarkFacts, Unread, Usage, checkup};
 pub use claimant::Claimant;
 pub use error::{OpenError, StoreError};
 pub use facade::{CommitNotice, MODULE_CHUNK_BYTES, Store, StoreOptions};
+pub use logs::KeptLines;
 pub use model::*;

@@ -322,11 +322,11 @@ pub struct Page<T> {
     pub next: Option<JobId>,
 }
 
-/// Logs of a job, oldest first; the newest pages come first.
+/// Which logs of a job there are, oldest first; the newest pages come first. Their lines are read apart.
 #[derive(Clone, Debug)]
 pub struct LogPage {
     /// One per execution that logged something.
-    pub items: Vec<AttemptLog>,
+    pub items: Vec<KeptLog>,
     /// There are logs of executions before this one.
     pub next: Option<i64>,
 }
@@ -370,17 +370,17 @@ pub enum AttemptOutcome {
     Lost,
 }
 
-/// The log of one execution.
-#[derive(Clone, Debug)]
-pub struct AttemptLog {
+/// The log of one execution, without its lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeptLog {
     /// Its lease number.
     pub execution: i64,
     /// The attempt, from 1.
     pub attempt: u32,
-    /// In order.
-    pub lines: Vec<LogLine>,
     /// Lines dropped past the limit.
     pub dropped: u64,
+    /// What its lines take, bytes.
+    pub bytes: usize,
 }
 
 /// One entry of a job's history.

@@ -11,8 +11,8 @@ use http::{HeaderMap, HeaderValue};
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 
-use super::room::{BodyRoom, Taken};
 use crate::api::error::{ApiError, ProblemCode};
+use crate::api::room::{Room, Taken};
 
 /// Longest pause between two pieces of a body, and the most a fast one can be ahead of the slowest that is put up with.
 const BODY_PAUSE_MS: u64 = 30_000;
@@ -83,7 +83,7 @@ impl Deref for HeldBody {
 /// The whole body, not packed. 413 as soon as it is known to be larger than `bytes_max` (from its announced length before
 /// anything is read, else at the piece that goes past it), 408 if it comes too slowly, 429 if there is no `room` for it.
 pub(in crate::api) async fn read_body(
-    room: &BodyRoom,
+    room: &Room,
     headers: &HeaderMap,
     mut body: Body,
     bytes_max: usize,
@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     async fn read(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Bytes, ApiError> {
-        read_body(&BodyRoom::for_bodies_of(0), headers, body, bytes_max).await.map(|held| held.bytes)
+        read_body(&Room::for_bodies_of(0), headers, body, bytes_max).await.map(|held| held.bytes)
     }
 
     fn pieces(pieces: &[&'static str]) -> Body {

@@ -5,7 +5,6 @@ mod json;
 mod page;
 mod parameters;
 mod path;
-mod room;
 mod words;
 
 pub(super) use body::{content_type_is, read_body, require_json};
@@ -13,4 +12,3 @@ pub(super) use json::{Start, parse_json, parse_json_at, refuse_json};
 pub(super) use page::{PageParameters, parse_limit, parse_parameter, refuse_parameter};
 pub(super) use parameters::{Force, NoParameters, Parameters};
 pub(super) use path::{JobPath, NamePath, VersionPath};
-pub(super) use room::BodyRoom;

@@ -8,7 +8,7 @@ use super::time::Instant;
 use crate::job::{
     Digest, FailureReason, HostId, JobId, JobState, KindName, LogLine, ModuleName, QueueName, Receipt, TenantName,
 };
-use crate::store::{AttemptLog, AttemptOutcome, AttemptRow, HistoryEntry};
+use crate::store::{AttemptOutcome, AttemptRow, HistoryEntry};
 
 /// A job.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -220,6 +220,10 @@ pub struct Log<'a> {
     pub dropped: u64,
     /// The execution has not ended: these are its lines so far.
     pub running: bool,
+    /// Lines are missing, since the execution ended, or the log was deleted, while this was read: ask again.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    pub incomplete: bool,
 }
 
 /// One line of a log.
@@ -238,18 +242,6 @@ pub struct Line<'a> {
 impl<'a> From<&'a LogLine> for Line<'a> {
     fn from(LogLine { at, level, message }: &'a LogLine) -> Self {
         Self { at: Instant(*at), level: *level, message }
-    }
-}
-
-impl<'a> From<&'a AttemptLog> for Log<'a> {
-    fn from(log: &'a AttemptLog) -> Self {
-        Self {
-            execution: log.execution,
-            attempt: log.attempt,
-            lines: log.lines.iter().map(Line::from).collect(),
-            dropped: log.dropped,
-            running: false,
-        }
     }
 }
 

@@ -7,7 +7,7 @@ use rustix::fs::{Access, access, statfs, statvfs};
 use super::super::quantities::bytes;
 use super::finding::Findings;
 use crate::artifact_folder::{self, Trust};
-use crate::store::{Checkup, DatabaseFacts, MarkFacts, Usage, checkup};
+use crate::store::{Checkup, DatabaseFacts, MarkFacts, Unread, Usage, checkup};
 
 const CHECK: &str = "data directory";
 /// Less is little: a write-ahead log alone may take it, bytes.
@@ -54,7 +54,7 @@ pub(super) fn check(data_dir: &Path, findings: &mut Findings) {
     }
     check_disk(data_dir, findings);
     match checkup(data_dir) {
-        Ok(seen) => check_store(data_dir, seen, findings),
+        Ok(seen) => check_store(seen, findings),
         Err(error) => {
             let advice = "a host would not start on it: mend what is named, or run this as the user the host runs as";
             findings.problem("store", error, advice);
@@ -110,8 +110,8 @@ fn check_disk(directory: &Path, findings: &mut Findings) {
     }
 }
 
-fn check_store(data_dir: &Path, seen: Checkup, findings: &mut Findings) {
-    let Checkup { usage, database, refusal, mark, wal_bytes, wal_bytes_max } = seen;
+fn check_store(seen: Checkup, findings: &mut Findings) {
+    let Checkup { usage, database_path, database, refusal, mark, wal_bytes, wal_bytes_max } = seen;
     match usage {
         Usage::Free => findings.ok("lock", "free: no host runs on it"),
         Usage::InUse(pid) => {
@@ -134,12 +134,8 @@ fn check_store(data_dir: &Path, seen: Checkup, findings: &mut Findings) {
             findings.note("database", "there is none yet", "the first `stoker serve` makes it");
         }
         None => {}
-        Some(Err(error)) => findings.problem(
-            "database",
-            format!("{} can't be read: {error}", data_dir.display()),
-            "restore a backup into an empty directory and start on that",
-        ),
-        Some(Ok(facts)) => check_database(&facts, findings),
+        Some(Err(unread)) => report_unread(&database_path, unread, findings),
+        Some(Ok(facts)) => check_database(&database_path, &facts, findings),
     }
     match mark {
         MarkFacts::Damaged => findings.note(
@@ -160,8 +156,31 @@ fn check_store(data_dir: &Path, seen: Checkup, findings: &mut Findings) {
     }
 }
 
-fn check_database(facts: &DatabaseFacts, findings: &mut Findings) {
-    let DatabaseFacts { path, bytes: size, schema, schema_known } = facts;
+fn report_unread(path: &Path, unread: Unread, findings: &mut Findings) {
+    let (check, path) = ("database", path.display());
+    match unread {
+        Unread::Damaged(error) => findings.problem(
+            check,
+            format!("{path} can't be read: {error}"),
+            "restore a backup into an empty directory and start on that",
+        ),
+        // The log may hold what was acknowledged last: who puts it aside loses that.
+        Unread::DamagedWithLog(error) => findings.problem(
+            check,
+            format!("{path} can't be read, nor with the log beside it, {path}-wal: {error}"),
+            "copy the whole directory, the log included, and look whether `stoker serve` starts on the copy; what the \
+             log holds may be in no backup",
+        ),
+        Unread::Untold(why) => findings.note(
+            check,
+            format!("what is in {path} can't be told before a start folds the log beside it in: {why}"),
+            "leave both files where they are; the next `stoker serve` folds the log in",
+        ),
+    }
+}
+
+fn check_database(path: &Path, facts: &DatabaseFacts, findings: &mut Findings) {
+    let DatabaseFacts { bytes: size, schema, schema_known } = facts;
     let message = format!("{}, {}, schema {schema}", path.display(), bytes(*size));
     match schema.cmp(schema_known) {
         std::cmp::Ordering::Greater => findings.problem(
