@@ -155,7 +155,7 @@ fn read_version_with_log(data_dir: &Path, bytes: u64) -> Result<i64, Unread> {
     if bytes > COPY_BYTES_MAX {
         return Err(Unread::Untold("both together are too large to be copied for a look".to_owned()));
     }
-    let copied = || -> std::io::Result<tempfile::TempDir> {
+    let make = || -> std::io::Result<tempfile::TempDir> {
         let copies = tempfile::Builder::new().prefix("stoker-doctor-").tempdir()?;
         for name in [DATABASE_FILE, LOG_FILE] {
             // Without its permissions: a copy can be written to.
@@ -164,7 +164,7 @@ fn read_version_with_log(data_dir: &Path, bytes: u64) -> Result<i64, Unread> {
         }
         Ok(copies)
     };
-    let copies = copied().map_err(|error| Unread::Untold(format!("no copy can be made for a look: {error}")))?;
+    let copies = make().map_err(|error| Unread::Untold(format!("no copy can be made for a look: {error}")))?;
     version_of(&copies.path().join(DATABASE_FILE)).map_err(|error| match usage(data_dir) {
         Usage::Free => Unread::DamagedWithLog(error.to_string()),
         // Copied while it was being written.
