@@ -38,7 +38,7 @@ impl ArtifactFolder {
     /// That of the data directory, made when missing. Where others could have written to it, its like for this run only;
     /// where they could know its key, all that the key has vouched for goes with it.
     pub fn of_data_directory(data_dir: &Path) -> io::Result<ArtifactFolder> {
-        let folder = data_dir.join(FOLDER);
+        let folder = folder_of(data_dir);
         check_directory(&folder)?;
         match DirBuilder::new().mode(FOLDER_MODE).create(&folder) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(named(&folder, &error)),
@@ -130,7 +130,7 @@ impl Distrust {
 
 /// Looks, for a host of this user, and changes nothing. An error: a host would not start.
 pub(crate) fn look(data_dir: &Path, user: u32) -> io::Result<Trust> {
-    let folder = data_dir.join(FOLDER);
+    let folder = folder_of(data_dir);
     if !check_directory(&folder)? {
         let reached = reach(data_dir, user).and_then(|reached| reached.check_above());
         return Ok(reached.map_or_else(|fault| Trust::FolderLacks(Distrust { fault, folder }), |()| Trust::Full));
