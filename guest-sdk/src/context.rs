@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::Failure;
 #[cfg(target_family = "wasm")]
 use crate::host;
 #[cfg(not(target_family = "wasm"))]
@@ -180,6 +181,24 @@ impl Context {
         instant(self.facts.run_at_ms)
     }
 
+    /// The time of the schedule's slot this job is for; `None` where no schedule enqueued it. It is the same in every attempt,
+    /// and however late the job runs: take it for "now" where a report is to be of its day.
+    ///
+    /// Asks the host, and so needs one of version 1.1 of `stoker:handler`.
+    ///
+    /// ```
+    /// # let context = stoker_sdk::Context::for_test();
+    /// let until = context.slot_time().unwrap_or_else(|| context.run_at());
+    /// assert_eq!(until, context.run_at());
+    /// ```
+    pub fn slot_time(&self) -> Option<SystemTime> {
+        #[cfg(target_family = "wasm")]
+        let slot_ms = host::slot_time_ms();
+        #[cfg(not(target_family = "wasm"))]
+        let slot_ms = self.recorder.lock().slot_ms;
+        slot_ms.map(instant)
+    }
+
     /// When the host will end this attempt as a `timeout`.
     ///
     /// ```
@@ -239,6 +258,27 @@ impl Context {
         return host::is_cancelled();
         #[cfg(not(target_family = "wasm"))]
         return self.recorder.is_cancelled();
+    }
+
+    /// What a job returned that this one runs after (`after`), by its name in their workflow or its id. `None`: it did not
+    /// succeed, or is none of those this one runs after. A fatal failure where it does not fit `T`.
+    ///
+    /// ```
+    /// # use stoker_sdk::testing::FakeHost;
+    /// let host = FakeHost::new().parent_output("render", "{\"pages\": 7}");
+    /// #[derive(serde::Deserialize)]
+    /// struct Rendered {
+    ///     pages: u32,
+    /// }
+    /// let rendered: Option<Rendered> = host.context().parent_output("render").unwrap();
+    /// assert_eq!(rendered.map(|rendered| rendered.pages), Some(7));
+    /// ```
+    pub fn parent_output<T: serde::de::DeserializeOwned>(&self, parent: &str) -> Result<Option<T>, Failure> {
+        #[cfg(target_family = "wasm")]
+        let output = host::parent_output(parent);
+        #[cfg(not(target_family = "wasm"))]
+        let output = self.recorder.lock().parent_outputs.get(parent).cloned();
+        output.map(|output| crate::payload::parse_output(parent, &output)).transpose()
     }
 
     /// Tells the people who wait how far the attempt is; replaces what was reported before.

@@ -3,7 +3,7 @@
 
 #[cfg(target_family = "wasm")]
 mod calls {
-    use crate::bindings::stoker::handler::{attempt, logging, progress};
+    use crate::bindings::stoker::handler::{attempt, logging, parents, progress};
     use crate::logging::Level;
 
     pub(crate) fn log(level: Level, message: &str) {
@@ -32,6 +32,14 @@ mod calls {
     pub(crate) fn remaining_fuel() -> u64 {
         attempt::remaining_fuel()
     }
+
+    pub(crate) fn slot_time_ms() -> Option<u64> {
+        attempt::slot_time_ms()
+    }
+
+    pub(crate) fn parent_output(parent: &str) -> Option<String> {
+        parents::output(parent)
+    }
 }
 
 #[cfg(not(target_family = "wasm"))]
@@ -49,4 +57,4 @@ mod calls {
 
 pub(crate) use calls::log;
 #[cfg(target_family = "wasm")]
-pub(crate) use calls::{is_cancelled, remaining_fuel, remaining_time_ms, report_progress};
+pub(crate) use calls::{is_cancelled, parent_output, remaining_fuel, remaining_time_ms, report_progress, slot_time_ms};

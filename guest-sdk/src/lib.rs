@@ -102,6 +102,12 @@ pub use schema::{JsonSchema, SchemaText};
 /// | `output = "2MiB"` | largest output, or a number of bytes; 1 MiB |
 /// | `logs = "1MiB"` | what is kept of the log of an attempt, or a number of bytes; 256 KiB |
 /// | `host_calls = 50_000` | log lines, progress reports and other calls of an attempt; 10,000 |
+/// | `concurrency = 5` | so many jobs of the kind at once, over all hosts; any number |
+/// | `rate = "100/m"` | so many jobs of the kind may begin in a time; any number |
+/// | `key_concurrency = 1` | so many jobs with the same `concurrency_key` at once; any number |
+/// | `key_rate = "5/s"` | so many jobs with the same `concurrency_key` may begin in a time; any number |
+/// | `key_order = "fifo"` | jobs with the same `concurrency_key` run one after the other as they were enqueued |
+/// | `schedules = [schedule(name = "nightly", cron = "0 3 * * *", timezone = "Europe/Berlin", payload = "{}")]` | what the host enqueues again and again, from the activation of this version on: `cron` or `every`, and `jitter`, `misfire`, `overlap`, `queue`, `priority`, `max_attempts`; none |
 ///
 /// These are defaults the operator can override; the host's ceilings hold in any case.
 ///

@@ -14,6 +14,13 @@ pub(crate) fn parse<Input: DeserializeOwned>(payload: &str) -> Result<Input, Fai
     json::parse(payload).map_err(|error| does_not_fit("the payload does not fit the handler's input", &error))
 }
 
+/// What another job returned.
+pub(crate) fn parse_output<Output: DeserializeOwned>(parent: &str, output: &str) -> Result<Output, Failure> {
+    json::parse(output).map_err(|error| {
+        does_not_fit(&joined(&["the output of `", parent, "` does not fit what this handler reads it as"]), &error)
+    })
+}
+
 /// The output as JSON text.
 pub(crate) fn print<Output: Serialize>(output: &Output) -> Result<String, Failure> {
     json::print(output).map_err(|error| does_not_fit("the output cannot be written as JSON", &error))

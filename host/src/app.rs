@@ -198,7 +198,12 @@ async fn watched<T>(broken: CancellationToken, part: impl Future<Output = T>) ->
 }
 
 async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Store> {
-    let options = StoreOptions { data_dir: config.data_dir.clone(), priority_aging: config.priority_aging };
+    let options = StoreOptions {
+        data_dir: config.data_dir.clone(),
+        priority_aging: config.priority_aging,
+        tenant_pace: crate::job::Pace { concurrency: config.tenant_concurrency, rate: None },
+        retention: config.retention,
+    };
     let clock = Arc::clone(clock);
     let opened = tokio::task::spawn_blocking(move || Store::open(&options, clock)).await;
     Ok(opened.context("opening the store failed")??)
@@ -245,6 +250,12 @@ fn publisher(waiters: JobWaiters, signals: MaintenanceSignals) -> Box<dyn Fn(&Co
     Box::new(move |notice| {
         if notice.next_due.is_some() {
             signals.due_changed();
+        }
+        if notice.schedules_changed {
+            signals.schedules_changed();
+        }
+        if notice.ties_left {
+            signals.ties_left();
         }
         waiters.publish(&notice.events);
     })

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use stoker::job::{Clock, Digest, GuestType, LimitBounds, ModuleName, StdinFormat};
+use stoker::job::{Clock, Digest, GuestType, LimitBounds, ModuleName, Pace, StdinFormat};
 use stoker::modules::{Activation, Modules, ModulesOptions, Upload, UploadError, Uploaded};
 use stoker::sandbox::{ArtifactSource, ArtifactUse, CompilerProcess, Sandbox, SandboxError, SandboxOptions};
 use stoker::store::{DeleteModuleResult, Store, StoreOptions, TenantId};
@@ -36,7 +36,12 @@ impl Host {
     fn start() -> Host {
         let directory = tempfile::tempdir().unwrap();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-        let options = StoreOptions { data_dir: directory.path().join("data"), priority_aging: Duration::ZERO };
+        let options = StoreOptions {
+            data_dir: directory.path().join("data"),
+            priority_aging: Duration::ZERO,
+            tenant_pace: Pace::default(),
+            retention: stoker::job::Retention::HOST,
+        };
         let store = Store::open(&options, Arc::clone(&clock)).expect("a store");
         let options = SandboxOptions {
             artifact_dir: directory.path().join("artifacts"),

@@ -11,7 +11,14 @@ use stoker_tests::{CommandModule, Guest, HandlerModule, KindOf, Reply, TestHost,
 const JSON: (&str, &str) = ("content-type", "application/json");
 
 /// Answers the tour does not bring about: they take a failure of the machine, or a race.
-const NOT_MET: &[&str] = &["post /v1/jobs/{id}/cancel 202", "post /v1/jobs 202"];
+const NOT_MET: &[&str] = &[
+    "post /v1/jobs/{id}/cancel 202",
+    "post /v1/jobs 202",
+    "post /v1/batches/{id}/cancel 202",
+    "post /v1/workflows/{id}/cancel 202",
+    // Of a schedule that a module declares.
+    "delete /v1/schedules/{schedule} 200",
+];
 
 /// A host whose answers are all compared with its document.
 struct Tour {
@@ -153,6 +160,11 @@ fn every_answer_is_as_described() {
     tour.look_again();
     kinds_and_queues(&tour);
     jobs(&tour);
+    dead_letters(&tour);
+    changes(&tour);
+    schedules(&tour);
+    jobs_together(&tour);
+    bulk(&tour);
     batches(&tour);
     operations(&tour);
     tour.end();
@@ -290,6 +302,107 @@ fn jobs(tour: &Tour) {
     tour.host.wait_end(&failed);
 }
 
+fn dead_letters(tour: &Tour) {
+    let body = json!({"kind": "fail-fatal", "payload": {}, "expires_in": "1h", "retry_on": ["trap"],
+        "on_failed": {"kind": "echo", "queue": "alerts", "priority": 1}});
+    let failed = tour.post("/v1/jobs", "/v1/jobs", &body).expect(201);
+    let failed = tour.host.wait_for(&job_id(&failed), "failed");
+    tour.get("/v1/jobs/{id}", &format!("/v1/jobs/{}", job_id(&failed))).expect_status(200);
+    let follower = failed["on_failed_jobs"][0].as_str().unwrap();
+    tour.host.wait_end(follower);
+    tour.get("/v1/jobs/{id}", &format!("/v1/jobs/{follower}")).expect_status(200);
+    let listed = tour.get("/v1/dead-letters", "/v1/dead-letters?kind=fail-fatal&limit=1").expect(200);
+    let group = listed["items"][0]["group"].as_str().unwrap();
+    tour.get("/v1/dead-letters/{group}", &format!("/v1/dead-letters/{group}")).expect_status(200);
+    tour.get("/v1/jobs", &format!("/v1/jobs?group={group}")).expect_status(200);
+    tour.get("/v1/dead-letters", "/v1/dead-letters?cursor=x").expect_problem(422);
+    tour.get("/v1/dead-letters/{group}", "/v1/dead-letters/x").expect_problem(422);
+    let never = "/v1/dead-letters/group_00000000000000000000000000000000";
+    tour.get("/v1/dead-letters/{group}", never).expect_problem(404);
+}
+
+fn changes(tour: &Tour) {
+    let later = || {
+        job_id(&tour.post("/v1/jobs", "/v1/jobs", &json!({"kind": "echo", "payload": {}, "delay": "1h"})).expect(201))
+    };
+    let id = later();
+    let path = format!("/v1/jobs/{id}");
+    let change = br#"{"priority": 2, "tags": ["a"], "delay": "2h"}"#;
+    tour.ask("patch", "/v1/jobs/{id}", &path, &[JSON], Some(change)).expect_status(200);
+    tour.ask("patch", "/v1/jobs/{id}", &path, &[JSON], Some(br#"{"priority": 10}"#)).expect_problem(422);
+    tour.act("/v1/jobs/{id}/run", &format!("{path}/run")).expect_status(200);
+    tour.host.wait_for(&id, "succeeded");
+    tour.ask("patch", "/v1/jobs/{id}", &path, &[JSON], Some(b"{}")).expect_problem(422);
+    tour.ask("patch", "/v1/jobs/{id}", &path, &[JSON], Some(change)).expect_problem(409);
+    tour.act("/v1/jobs/{id}/run", &format!("{path}/run")).expect_problem(409);
+}
+
+fn schedules(tour: &Tour) {
+    let (template, path) = ("/v1/schedules/{schedule}", "/v1/schedules/tour");
+    let schedule = json!({"cron": "0 3 * * *", "timezone": "Europe/Berlin", "kind": "echo", "payload": {}}).to_string();
+    tour.ask("put", template, path, &[JSON], Some(schedule.as_bytes())).expect_status(201);
+    tour.ask("put", template, path, &[JSON], Some(schedule.as_bytes())).expect_status(200);
+    let never = json!({"cron": "0 0 30 2 *", "kind": "echo", "payload": {}}).to_string();
+    tour.ask("put", template, "/v1/schedules/never", &[JSON], Some(never.as_bytes())).expect_problem(422);
+    tour.get("/v1/schedules", "/v1/schedules").expect_status(200);
+    tour.get("/v1/schedules", "/v1/schedules?limit=0").expect_problem(422);
+    tour.post("/v1/schedules/preview", "/v1/schedules/preview", &json!({"cron": "@daily"})).expect_status(200);
+    for action in ["pause", "resume"] {
+        tour.act(&format!("{template}/{action}"), &format!("{path}/{action}")).expect_status(200);
+    }
+    let key = [("Idempotency-Key", "tour")];
+    let (trigger, to_trigger) = (format!("{template}/trigger"), format!("{path}/trigger"));
+    tour.ask("post", &trigger, &to_trigger, &key, Some(b"")).expect_status(201);
+    tour.ask("post", &trigger, &to_trigger, &key, Some(b"")).expect_status(200);
+    tour.get(template, path).expect_status(200);
+    tour.delete(template, path).expect_status(204);
+    tour.get(template, path).expect_problem(404);
+}
+
+fn jobs_together(tour: &Tour) {
+    let job = json!({"kind": "echo", "payload": {}, "delay": "1h"});
+    let batch = json!({"name": "tour", "jobs": [job, job], "close": "on_request", "on_finish": {"kind": "echo", "payload": {}}});
+    let key = [JSON, ("Idempotency-Key", "tour of batches")];
+    let made = tour.ask("post", "/v1/batches", "/v1/batches", &key, Some(batch.to_string().as_bytes())).expect(201);
+    tour.ask("post", "/v1/batches", "/v1/batches", &key, Some(batch.to_string().as_bytes())).expect_status(200);
+    let path = format!("/v1/batches/{}", made["id"].as_str().unwrap());
+    tour.get("/v1/batches", "/v1/batches").expect_status(200);
+    tour.get("/v1/batches/{id}", &path).expect_status(200);
+    tour.get("/v1/batches/{id}/jobs", &format!("{path}/jobs")).expect_status(200);
+    tour.act("/v1/batches/{id}/close", &format!("{path}/close")).expect_status(200);
+    tour.act("/v1/batches/{id}/cancel", &format!("{path}/cancel")).expect_status(200);
+    let unique = json!({"jobs": [{"kind": "echo", "payload": {}, "unique": {}}]});
+    let problem = tour.post("/v1/batches", "/v1/batches", &unique).expect_problem(422);
+    assert_eq!(problem["errors"][0]["pointer"], "/jobs/0/unique", "{problem}");
+
+    let workflow = json!({"jobs": {"a": job, "b": {"kind": "echo", "payload": {}, "after": ["a"]}}});
+    let key = [JSON, ("Idempotency-Key", "tour of workflows")];
+    let body = workflow.to_string();
+    let made = tour.ask("post", "/v1/workflows", "/v1/workflows", &key, Some(body.as_bytes())).expect(201);
+    tour.ask("post", "/v1/workflows", "/v1/workflows", &key, Some(body.as_bytes())).expect_status(200);
+    let path = format!("/v1/workflows/{}", made["id"].as_str().unwrap());
+    tour.get("/v1/workflows", "/v1/workflows").expect_status(200);
+    tour.get("/v1/workflows/{id}", &path).expect_status(200);
+    tour.act("/v1/workflows/{id}/cancel", &format!("{path}/cancel")).expect_status(200);
+    let circle = json!({"jobs": {"a": {"kind": "echo", "payload": {}, "after": ["b"]},
+        "b": {"kind": "echo", "payload": {}, "after": ["a"]}}});
+    tour.post("/v1/workflows", "/v1/workflows", &circle).expect_problem(422);
+}
+
+fn bulk(tour: &Tour) {
+    let key = [JSON, ("Idempotency-Key", "tour of operations")];
+    let request =
+        json!({"action": "delete", "filter": {"kind": "echo", "state": "cancelled"}, "rate": "1/h"}).to_string();
+    let made = tour.ask("post", "/v1/jobs/bulk", "/v1/jobs/bulk", &key, Some(request.as_bytes())).expect(202);
+    tour.ask("post", "/v1/jobs/bulk", "/v1/jobs/bulk", &key, Some(request.as_bytes())).expect_status(200);
+    let path = format!("/v1/operations/{}", made["id"].as_str().unwrap());
+    tour.get("/v1/operations", "/v1/operations").expect_status(200);
+    tour.get("/v1/operations/{id}", &path).expect_status(200);
+    tour.act("/v1/operations/{id}/cancel", &format!("{path}/cancel")).expect_status(200);
+    let unknown = json!({"action": "retry", "filter": {"colour": "red"}});
+    tour.post("/v1/jobs/bulk", "/v1/jobs/bulk", &unknown).expect_problem(422);
+}
+
 fn batches(tour: &Tour) {
     let template = "/v1/jobs/batch";
     let good = json!({"kind": "echo", "payload": 1, "tags": ["batch"]});
@@ -308,6 +421,18 @@ fn batches(tour: &Tour) {
 
 fn operations(tour: &Tour) {
     tour.get("/v1/queues", "/v1/queues").expect_status(200);
+    tour.ask("put", "/v1/queues/{queue}", "/v1/queues/tour", &[JSON], Some(br#"{"priority": 3}"#)).expect_status(200);
+    let merge_patch = ("content-type", "application/merge-patch+json");
+    for body in [br#"{"concurrency": 2, "rate": "10/s", "durability": "relaxed"}"#.as_slice(), br#"{"rate": null}"#] {
+        tour.ask("patch", "/v1/queues/{queue}", "/v1/queues/tour", &[merge_patch], Some(body)).expect_status(200);
+    }
+    tour.get("/v1/queues/{queue}", "/v1/queues/tour").expect_status(200);
+    tour.get("/v1/queues/{queue}", "/v1/queues/gone").expect_problem(404);
+    for action in ["pause", "resume"] {
+        tour.act(&format!("/v1/queues/{{queue}}/{action}"), &format!("/v1/queues/tour/{action}")).expect_status(200);
+    }
+    tour.delete("/v1/queues/{queue}", "/v1/queues/tour").expect_status(204);
+    tour.delete("/v1/queues/{queue}", "/v1/queues/tour").expect_problem(404);
     tour.get("/v1/queues", "/v1/queues?limit=501").expect_problem(422);
     for path in ["/health/live", "/health/ready", "/metrics", "/openapi.json", "/docs", "/"] {
         tour.get(path, path).expect_status(200);

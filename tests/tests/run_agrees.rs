@@ -84,6 +84,8 @@ fn handlers() -> Vec<Case> {
         case("progress", none()),
         case("recurse", none()),
         case("sleep", none()).with(in_time()),
+        // A job that runs after no other one, on both sides.
+        case("parents", json!({"parents": ["fetch", "job_01ARZ3NDEKTSV4RRFFQ69G5FAV"]})),
         case("snooze", json!({"until_ms": 4_000_000_000_000_u64})),
         case("trap", none()),
         case("trap", none()).with(json!({"max_attempts": 1})),

@@ -10,16 +10,19 @@ use crate::forms::{checked_integer, expect, form, integer, separator, wrong};
 use crate::names::{checked_name, checked_reason};
 use crate::quantity::{duration_ms, duration_text, size_bytes};
 use crate::retry::retry;
+use crate::schedules::schedules;
 
 /// Attempts nobody may exceed.
 const MAX_ATTEMPTS_LIMIT: u64 = 1_000;
+/// Most jobs at once under one limit, and most permits of a rate.
+const PACE_MAX: u64 = 1_000_000;
 /// The last priority.
 const PRIORITY_MAX: u64 = 9;
 
 const NOT_ZERO: &str = "must be more than 0; leave it out for the host's default";
 
 /// What can be said, as in `PUT /v1/kinds/{kind}/settings`.
-const KNOWN: [&str; 13] = [
+const KNOWN: [&str; 19] = [
     "kind",
     "description",
     "queue",
@@ -33,9 +36,19 @@ const KNOWN: [&str; 13] = [
     "output",
     "logs",
     "host_calls",
+    "concurrency",
+    "rate",
+    "key_concurrency",
+    "key_rate",
+    "key_order",
+    "schedules",
 ];
 /// Settings of a kind that mean nothing to a handler.
 const OF_PLAIN_COMMANDS: [&str; 5] = ["stdin", "stdout", "args", "env", "exit_failure"];
+/// Words for the period of a rate.
+const PERIODS: [&str; 10] = ["s", "sec", "second", "m", "min", "minute", "h", "hour", "d", "day"];
+/// The longest period, ms.
+const DAY_MS: u64 = 24 * 3_600 * 1_000;
 /// How alike two words must be for one to be taken for the other.
 const LIKENESS_MIN: f64 = 0.7;
 
@@ -102,21 +115,30 @@ fn setting(name: &Ident, word: &str, input: ParseStream) -> Result<Value> {
         "max_attempts" => integer(input, form, 1, MAX_ATTEMPTS_LIMIT)?.into(),
         "retry" => retry(input)?,
         "retry_on" => reasons(input, form)?.into(),
+        "schedules" => schedules(input)?,
         "timeout" => timeout(input, form)?.into(),
         "fuel" | "host_calls" => integer(input, form, 1, u64::MAX)?.into(),
+        "concurrency" | "key_concurrency" => integer(input, form, 1, PACE_MAX)?.into(),
+        "rate" | "key_rate" => rate(input, form)?.into(),
+        "key_order" => key_order(input, form)?.into(),
         "memory" | "output" | "logs" => size(input, form)?.into(),
         _ => return Err(Error::new(name.span(), unknown(word))),
     })
 }
 
 /// What others call a setting.
-const OTHER_WORDS: [(&str, &str); 6] = [
+const OTHER_WORDS: [(&str, &str); 11] = [
     ("name", "kind"),
     ("retries", "max_attempts"),
     ("max_retries", "max_attempts"),
     ("attempts", "max_attempts"),
     ("backoff", "retry"),
     ("time_limit", "timeout"),
+    ("rate_limit", "rate"),
+    ("max_concurrency", "concurrency"),
+    ("concurrency_limit", "concurrency"),
+    ("schedule", "schedules"),
+    ("cron", "schedules"),
 ];
 
 fn unknown(word: &str) -> String {
@@ -141,6 +163,37 @@ fn timeout(input: ParseStream, form: &str) -> Result<String> {
     match duration_ms(&literal)? {
         0 => Err(Error::new(literal.span(), NOT_ZERO)),
         ms => Ok(duration_text(ms)),
+    }
+}
+
+/// A number, a slash and a period: `100/m`, `5/30s`.
+fn rate(input: ParseStream, form: &str) -> Result<String> {
+    let literal: LitStr = expect(input, form)?;
+    let text = literal.value();
+    let wrong = || Error::new(literal.span(), form);
+    let (limit, per) = text.split_once('/').ok_or_else(wrong)?;
+    let limit: u64 = limit.trim().parse().map_err(|_| wrong())?;
+    if !(1..=PACE_MAX).contains(&limit) {
+        return Err(Error::new(
+            literal.span(),
+            format!("the number before the slash must lie between 1 and {PACE_MAX}"),
+        ));
+    }
+    if !PERIODS.contains(&per.trim()) {
+        // A period of its own is a duration; a day is the longest.
+        match duration_ms(&LitStr::new(per.trim(), literal.span()))? {
+            1..=DAY_MS => {}
+            _ => return Err(Error::new(literal.span(), "the period after the slash must lie between 1ms and 24h")),
+        }
+    }
+    Ok(text)
+}
+
+fn key_order(input: ParseStream, form: &str) -> Result<String> {
+    let literal: LitStr = expect(input, form)?;
+    match literal.value().as_str() {
+        "fifo" | "priority" => Ok(literal.value()),
+        _ => Err(Error::new(literal.span(), form)),
     }
 }
 
@@ -184,7 +237,8 @@ mod tests {
         let arguments = parse(
             r#"kind = "email.send", description = "Sends", queue = "mail", priority = 3, max_attempts = 5,
                retry = exponential(base = "2s", jitter = 0.5), retry_on = ["trap", "timeout"], timeout = "1m30s",
-               fuel = 1_000_000, memory = "64MiB", output = "2MiB", logs = 4096, host_calls = 7"#,
+               fuel = 1_000_000, memory = "64MiB", output = "2MiB", logs = 4096, host_calls = 7, concurrency = 4,
+               rate = "100/m", key_concurrency = 1, key_rate = "5/30s", key_order = "fifo""#,
         )
         .unwrap();
         assert_eq!(arguments.kind, "email.send");
@@ -195,7 +249,8 @@ mod tests {
                 "queue": "mail", "priority": 3, "max_attempts": 5,
                 "retry": { "strategy": "exponential", "base": "2s", "jitter": 0.5 },
                 "retry_on": ["trap", "timeout"], "timeout": "90s", "fuel": 1_000_000, "memory": 67_108_864,
-                "output": 2_097_152, "logs": 4_096, "host_calls": 7,
+                "output": 2_097_152, "logs": 4_096, "host_calls": 7, "concurrency": 4, "rate": "100/m",
+                "key_concurrency": 1, "key_rate": "5/30s", "key_order": "fifo",
             })
         );
     }
@@ -217,6 +272,26 @@ mod tests {
     }
 
     #[test]
+    fn schedules_are_declared() {
+        let arguments = parse(
+            r##"kind = "a", schedules = [
+                schedule(name = "nightly", cron = "0 3 * * *", timezone = "Europe/Berlin", payload = r#"{"n":[1]}"#),
+                schedule(name = "poll", every = "90s", jitter = "5s", misfire = "skip", overlap = "queue_one", queue = "q",
+                    priority = 1, max_attempts = 2),
+            ]"##,
+        )
+        .unwrap();
+        assert_eq!(
+            arguments.settings["schedules"],
+            json!([
+                {"name": "nightly", "cron": "0 3 * * *", "timezone": "Europe/Berlin", "payload": {"n": [1]}},
+                {"name": "poll", "every": "90s", "jitter": "5s", "misfire": "skip", "overlap": "queue_one", "queue": "q",
+                    "priority": 1, "max_attempts": 2},
+            ])
+        );
+    }
+
+    #[test]
     fn mistakes_name_the_remedy() {
         for (text, expected) in [
             ("", "name the kind"),
@@ -227,6 +302,12 @@ mod tests {
             (r#"kind = "a", time_out = "1s""#, "did you mean `timeout`?"),
             (r#"kind = "a", retries = 3"#, "it is called `max_attempts`"),
             (r#"name = "a""#, "it is called `kind`"),
+            (r#"kind = "a", rate_limit = "1/s""#, "it is called `rate`"),
+            (r#"kind = "a", rate = 5"#, "like `rate = \"100/m\"`"),
+            (r#"kind = "a", rate = "0/s""#, "between 1 and 1000000"),
+            (r#"kind = "a", rate = "1/25h""#, "between 1ms and 24h"),
+            (r#"kind = "a", concurrency = 0"#, "must lie between 1"),
+            (r#"kind = "a", key_order = "lifo""#, "`key_order = \"fifo\"`"),
             (r#"kind = "a", stdin = "text""#, "a setting of plain commands"),
             (r#"kind = "a", logs = 0"#, "more than 0"),
             (r#"kind = "a", host_calls = 0"#, "between 1"),
@@ -292,14 +373,40 @@ mod tests {
             (r#"kind = "a", retry = exponential(cap = 1h)"#, "`cap = \"1h\"`"),
             (r#"kind = "a", retry = exponential(jitter = "0.2")"#, "`jitter = 0.2`"),
             (r#"kind = "a", retry = exponential(max = "1h")"#, "`exponential` has no `max`"),
+            (r#"kind = "a", schedules = "0 3 * * *""#, "`schedules` is a list"),
+            (r#"kind = "a", schedules = []"#, "holds 1 to 32"),
+            (r#"kind = "a", schedules = [cron("0 3 * * *")]"#, "`schedules` is a list"),
+            (r#"kind = "a", schedules = [schedule(cron = "@daily")]"#, "name the schedule"),
+            (r#"kind = "a", schedules = [schedule(name = "a")]"#, "say when"),
+            (r#"kind = "a", schedules = [schedule(name = "a", cron = "@daily", every = "1m")]"#, "say when"),
+            (r#"kind = "a", schedules = [schedule(name = "a", every = "10ms")]"#, "at least a second"),
+            (r#"kind = "a", schedules = [schedule(name = "a", every = 60)]"#, "`every = \"15m\"`"),
+            (r#"kind = "a", schedules = [schedule(name = "a", every = "1m", overlap = "no")]"#, "\"queue_one\""),
+            (r#"kind = "a", schedules = [schedule(name = "a", every = "1m", payload = "{")]"#, "is not JSON"),
+            (r#"kind = "a", schedules = [schedule(name = "a", at = "noon")]"#, "`schedule` has no `at`"),
+            (r#"kind = "a", schedules = [schedule(name = "a", name = "b")]"#, "given twice"),
+            (r#"kind = "a", cron = "@daily""#, "it is called `schedules`"),
+        ] {
+            assert_refused(text, expected);
+        }
+    }
+
+    #[test]
+    fn reasons_have_their_form() {
+        for (text, expected) in [
             (r#"kind = "a", retry_on = "trap""#, "`retry_on = [\"handler_error\", \"timeout\"]`"),
             (r#"kind = "a", retry_on = [trap]"#, "`retry_on = [\"handler_error\", \"timeout\"]`"),
             (r#"kind = "a", retry_on = ["trap" "timeout"]"#, "expected `,`"),
         ] {
-            let message = parse(text).unwrap_err();
-            assert!(message.contains(expected), "{text}: {message}");
-            // Not in the parser's words.
-            assert!(!message.contains("literal") || message.contains("each value"), "{text}: {message}");
+            assert_refused(text, expected);
         }
+    }
+
+    #[track_caller]
+    fn assert_refused(text: &str, expected: &str) {
+        let message = parse(text).unwrap_err();
+        assert!(message.contains(expected), "{text}: {message}");
+        // Not in the parser's words.
+        assert!(!message.contains("literal") || message.contains("each value"), "{text}: {message}");
     }
 }

@@ -21,7 +21,16 @@ pub(crate) fn form(option: &str) -> &'static str {
         "memory" => "`memory` is a size in quotes, or a number of bytes: `memory = \"64MiB\"`",
         "output" => "`output` is a size in quotes, or a number of bytes: `output = \"2MiB\"`",
         "logs" => "`logs` is a size in quotes, or a number of bytes: `logs = \"1MiB\"`",
+        "schedules" => {
+            "`schedules` is a list of schedules: `schedules = [schedule(name = \"nightly\", cron = \"0 3 * * *\", timezone = \
+             \"Europe/Berlin\")]`"
+        }
         "host_calls" => "`host_calls` is a whole number: `host_calls = 50_000`",
+        "concurrency" => "`concurrency` is a whole number: `concurrency = 5`",
+        "key_concurrency" => "`key_concurrency` is a whole number: `key_concurrency = 1`",
+        "rate" => "`rate` is a number per period in quotes, like `rate = \"100/m\"`",
+        "key_rate" => "`key_rate` is a number per period in quotes, like `key_rate = \"5/s\"`",
+        "key_order" => "`key_order` is \"priority\" or \"fifo\": `key_order = \"fifo\"`",
         _ => {
             "`retry` is one of `retry = exponential(base = \"5s\", cap = \"1h\", jitter = 0.2)`, \
              `retry = fixed(\"10s\")` and `retry = list(\"1s\", \"1m\")`"

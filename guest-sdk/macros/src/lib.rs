@@ -9,6 +9,7 @@ mod forms;
 mod names;
 mod quantity;
 mod retry;
+mod schedules;
 mod schema;
 mod shape;
 

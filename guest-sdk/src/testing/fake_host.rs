@@ -102,6 +102,21 @@ impl FakeHost {
         self
     }
 
+    /// A schedule enqueued the job, for this slot.
+    ///
+    /// ```
+    /// # use std::time::{Duration, UNIX_EPOCH};
+    /// # use stoker_sdk::testing::FakeHost;
+    /// let noon = UNIX_EPOCH + Duration::from_secs(12 * 3_600);
+    /// assert_eq!(FakeHost::new().slot_time(noon).context().slot_time(), Some(noon));
+    /// assert_eq!(FakeHost::new().context().slot_time(), None);
+    /// ```
+    #[must_use]
+    pub fn slot_time(self, slot: SystemTime) -> Self {
+        self.recorder.lock().slot_ms = Some(slot.duration_since(UNIX_EPOCH).map_or(0, whole_ms));
+        self
+    }
+
     /// The attempt has this long, and all of it is left.
     ///
     /// ```
@@ -169,6 +184,20 @@ impl FakeHost {
     #[must_use]
     pub fn cancelled_after(self, asks: u64) -> Self {
         self.recorder.lock().asks_until_cancelled = Some(asks);
+        self
+    }
+
+    /// A job it runs after returned this, JSON text; by the name in their workflow, or its id.
+    ///
+    /// ```
+    /// # use stoker_sdk::testing::FakeHost;
+    /// let context = FakeHost::new().parent_output("count", "3").context();
+    /// assert_eq!(context.parent_output("count"), Ok(Some(3)));
+    /// assert_eq!(context.parent_output::<u32>("other"), Ok(None));
+    /// ```
+    #[must_use]
+    pub fn parent_output(self, parent: impl Into<String>, output: impl Into<String>) -> Self {
+        self.recorder.lock().parent_outputs.insert(parent.into(), output.into());
         self
     }
 

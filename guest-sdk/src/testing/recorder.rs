@@ -1,6 +1,7 @@
 //! What a fake host answers and hears. Log lines carry no context, so the newest fake host of a thread gets them.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -59,8 +60,11 @@ pub(crate) struct Record {
     pub(crate) progress: Vec<Progress>,
     pub(crate) remaining_time: Duration,
     pub(crate) remaining_fuel: u64,
+    pub(crate) slot_ms: Option<u64>,
     /// Questions whether the attempt is cancelled that are still answered with no; without it, all are.
     pub(crate) asks_until_cancelled: Option<u64>,
+    /// JSON text by name or id.
+    pub(crate) parent_outputs: HashMap<String, String>,
 }
 
 impl Recorder {
@@ -70,7 +74,9 @@ impl Recorder {
             progress: Vec::new(),
             remaining_time: TIMEOUT,
             remaining_fuel: FUEL,
+            slot_ms: None,
             asks_until_cancelled: None,
+            parent_outputs: HashMap::new(),
         })))
     }
 

@@ -74,6 +74,18 @@ problem_codes! {
     JobNotFound = 404 "job_not_found" "There is no such job",
     /// No such kind.
     KindNotFound = 404 "kind_not_found" "There is no such kind",
+    /// No such queue.
+    QueueNotFound = 404 "queue_not_found" "There is no such queue",
+    /// No such schedule.
+    ScheduleNotFound = 404 "schedule_not_found" "There is no such schedule",
+    /// No such batch.
+    BatchNotFound = 404 "batch_not_found" "There is no such batch",
+    /// No such workflow.
+    WorkflowNotFound = 404 "workflow_not_found" "There is no such workflow",
+    /// No failed jobs like these.
+    GroupNotFound = 404 "group_not_found" "There is no such group of failed jobs",
+    /// No such operation.
+    OperationNotFound = 404 "operation_not_found" "There is no such operation",
     /// No such module.
     ModuleNotFound = 404 "module_not_found" "There is no such module",
     /// No such version.
@@ -86,10 +98,24 @@ problem_codes! {
     IdempotencyConflict = 409 "idempotency_conflict" "The idempotency key was used for another request",
     /// The job's state does not allow it.
     WrongState = 409 "wrong_state" "The job is not in a state that allows this",
+    /// It runs, or has ended.
+    JobNotWaiting = 409 "job_not_waiting" "Only a waiting job can be changed",
+    /// There is one like it already.
+    UniqueConflict = 409 "unique_conflict" "There is a job like this one already",
     /// Another module serves the kind.
     KindOwned = 409 "kind_owned" "Another module serves this kind",
     /// Unfinished jobs need what would go.
     KindsNeeded = 409 "kinds_needed" "Unfinished jobs need what would be removed",
+    /// Its module declares it.
+    ScheduleDeclared = 409 "schedule_declared" "A module declares the schedule",
+    /// No job can be made of it.
+    ScheduleFaulty = 409 "schedule_faulty" "No job can be made of the schedule",
+    /// Jobs of the queue have not ended.
+    QueueInUse = 409 "queue_in_use" "Jobs of the queue have not ended",
+    /// The batch is closed.
+    BatchClosed = 409 "batch_closed" "The batch takes no more jobs",
+    /// Jobs that have not ended need the job.
+    JobNeeded = 409 "job_needed" "Jobs that have not ended need this one",
     /// The active version can't be deleted alone.
     VersionActive = 409 "version_active" "The version is the active one",
     /// The body is too large.
@@ -110,8 +136,12 @@ problem_codes! {
     InvalidQuery = 422 "invalid_query" "The query string has invalid parameters",
     /// One job of an atomic batch was refused.
     BatchRejected = 422 "batch_rejected" "A job of the batch was refused, so none was enqueued",
+    /// Jobs of a workflow wait for each other in a circle.
+    WorkflowCycle = 422 "workflow_cycle" "Jobs of the workflow wait for each other in a circle",
     /// A new queue, and there are as many as may be.
     TooManyQueues = 422 "too_many_queues" "There are as many queues as there may be",
+    /// As many schedules as may be.
+    TooManySchedules = 422 "too_many_schedules" "There are as many schedules as there may be",
     /// Not WebAssembly.
     MalformedModule = 422 "malformed_module" "The body is not a valid WebAssembly module or component",
     /// Neither handler nor command.
@@ -126,6 +156,8 @@ problem_codes! {
     CompileFailed = 422 "compile_failed" "The module could not be compiled",
     /// `describe` failed or lied.
     DescribeFailed = 422 "describe_failed" "The module does not describe itself properly",
+    /// So many actions on many jobs are not finished.
+    TooManyOperations = 429 "too_many_operations" "Too many operations are not finished",
     /// Too many requests wait already.
     Busy = 429 "busy" "The host has too much to do",
     /// The host's own fault.
@@ -220,6 +252,11 @@ impl ApiError {
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.0.headers.push((name, value));
         self
+    }
+
+    /// A further member of the document.
+    pub fn extension(&self, name: &str) -> Option<&Value> {
+        self.0.extensions.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
     /// The stable code.

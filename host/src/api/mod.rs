@@ -5,6 +5,8 @@
 
 mod auth;
 mod backup;
+mod batches;
+mod dead_letters;
 mod docs;
 mod error;
 mod extract;
@@ -17,14 +19,17 @@ mod metrics;
 mod modules;
 pub mod offline;
 mod openapi;
+mod operations;
 mod queues;
 mod room;
 mod router;
+mod schedules;
 mod serve;
 mod shared;
 mod state;
 mod turns;
 pub mod wire;
+mod workflows;
 
 pub use error::{ApiError, FieldError, ProblemCode};
 pub use router::router;

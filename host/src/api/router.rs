@@ -12,19 +12,31 @@ use super::front::{front, net, with_fallbacks};
 use super::openapi::Document;
 use super::shared::Api;
 use super::state::ApiState;
-use super::{backup, docs, health, jobs, kinds, metrics, modules, openapi, queues};
+use super::{
+    backup, batches, dead_letters, docs, health, jobs, kinds, metrics, modules, openapi, operations, queues, schedules,
+    workflows,
+};
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new()
         // What apps call.
         .routes(routes!(jobs::enqueue, jobs::list))
         .routes(routes!(jobs::enqueue_batch))
-        .routes(routes!(jobs::detail, jobs::delete))
+        .routes(routes!(jobs::detail, jobs::edit, jobs::delete))
         .routes(routes!(jobs::attempts))
         .routes(routes!(jobs::logs))
         .routes(routes!(jobs::history))
         .routes(routes!(jobs::cancel))
         .routes(routes!(jobs::retry))
+        .routes(routes!(batches::create_batch, batches::list_batches))
+        .routes(routes!(batches::batch_detail))
+        .routes(routes!(batches::batch_jobs))
+        .routes(routes!(batches::close_batch))
+        .routes(routes!(batches::cancel_batch))
+        .routes(routes!(workflows::submit_workflow, workflows::list_workflows))
+        .routes(routes!(workflows::workflow_detail))
+        .routes(routes!(workflows::cancel_workflow))
+        .routes(routes!(jobs::run_now))
         // What handler authors call.
         .routes(routes!(modules::list_modules))
         .routes(routes!(modules::upload, modules::module_detail, modules::delete_module))
@@ -38,6 +50,21 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(kinds::kind_detail))
         .routes(routes!(kinds::set_kind_settings, kinds::patch_kind_settings))
         .routes(routes!(queues::list_queues))
+        .routes(routes!(queues::queue_detail, queues::set_queue, queues::patch_queue, queues::delete_queue))
+        .routes(routes!(queues::pause_queue))
+        .routes(routes!(queues::resume_queue))
+        .routes(routes!(schedules::list_schedules))
+        .routes(routes!(schedules::preview_schedule))
+        .routes(routes!(schedules::schedule_detail, schedules::put_schedule, schedules::delete_schedule))
+        .routes(routes!(schedules::trigger_schedule))
+        .routes(routes!(schedules::pause_schedule))
+        .routes(routes!(schedules::resume_schedule))
+        .routes(routes!(dead_letters::list_dead_letters))
+        .routes(routes!(dead_letters::dead_letter_group))
+        .routes(routes!(operations::create_operation))
+        .routes(routes!(operations::list_operations))
+        .routes(routes!(operations::operation_detail))
+        .routes(routes!(operations::cancel_operation))
         .routes(routes!(backup::backup))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))

@@ -2,7 +2,7 @@
 
 use crate::job::kind::MAX_ATTEMPTS_LIMIT;
 use crate::job::retry::{self, RetryDecision, RetryPolicy};
-use crate::job::{Failure, JobOptions, KindSettings, LimitBounds, Limits, Outcome, Timestamp};
+use crate::job::{Failure, FailureReason, JobOptions, KindSettings, LimitBounds, Limits, Outcome, Timestamp, expiry};
 use crate::sandbox::PlainSettings;
 use crate::store::Next;
 
@@ -43,11 +43,28 @@ impl Terms<'_> {
         }
     }
 
+    /// Which reasons are tried again; `None`: the default ones.
+    pub fn retry_on(&self) -> Option<&[FailureReason]> {
+        let own = self.options.and_then(|options| options.retry_on.as_deref());
+        own.or(self.settings.retry_on.as_deref())
+    }
+
+    /// Whether an execution that begins at this moment would be too late.
+    fn is_too_late(&self, at: Timestamp) -> bool {
+        self.options.is_some_and(|options| options.is_too_late(at))
+    }
+
     /// What follows an execution that ended at this moment. `chance` in 0.0..1.0 decides the jitter.
     pub fn next(&self, outcome: &Outcome, ended_at: Timestamp, chance: impl FnOnce() -> f64) -> Next {
         match outcome {
             Outcome::Succeeded { output } => Next::Succeed(output.clone()),
-            Outcome::Suspended { resume_after } => Next::Suspend(ended_at.plus(retry::snooze_delay(*resume_after))),
+            Outcome::Suspended { resume_after } => {
+                let until = ended_at.plus(retry::snooze_delay(*resume_after));
+                if self.is_too_late(until) {
+                    return Next::Expire(None, expiry::never_again(self.attempt, None));
+                }
+                Next::Suspend(until)
+            }
             Outcome::Failed(failure) => self.next_after(failure.clone(), ended_at, chance()),
         }
     }
@@ -61,9 +78,15 @@ impl Terms<'_> {
             .or(self.settings.retry.as_ref())
             .unwrap_or(&default_policy);
         let attempts_max = self.max_attempts.min(MAX_ATTEMPTS_LIMIT);
-        let retry_on = self.settings.retry_on.as_deref();
-        match retry::decide(policy, retry_on, &failure, self.attempt, attempts_max, chance) {
-            RetryDecision::RetryAfter(delay) => Next::Retry(failure, ended_at.plus(delay)),
+        match retry::decide(policy, self.retry_on(), &failure, self.attempt, attempts_max, chance) {
+            RetryDecision::RetryAfter(delay) => {
+                let until = ended_at.plus(delay);
+                if self.is_too_late(until) {
+                    let end = expiry::never_again(self.attempt, Some(&failure));
+                    return Next::Expire(Some(failure), end);
+                }
+                Next::Retry(failure, until)
+            }
             RetryDecision::GiveBack => Next::GiveBack(failure),
             RetryDecision::Fail => Next::Fail(failure),
             RetryDecision::Cancel => Next::Cancel(failure),
@@ -76,7 +99,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::job::{FailureReason, HandlerVerdict, LimitRequest, StdinFormat};
+    use crate::job::{HandlerVerdict, LimitRequest, StdinFormat};
 
     #[test]
     fn the_job_has_the_last_word_within_the_bounds() {
@@ -99,6 +122,9 @@ mod tests {
         let fixed = |seconds| Some(RetryPolicy::Fixed { delay: Duration::from_secs(seconds) });
         let settings = KindSettings { retry: fixed(9), ..KindSettings::default() };
         let options = JobOptions { retry: fixed(4), ..JobOptions::default() };
+        let retries_fuel = JobOptions { retry_on: Some(vec![FailureReason::FuelExhausted]), ..JobOptions::default() };
+        let expires = |at| JobOptions { expires_at: Some(Timestamp(at)), ..JobOptions::default() };
+        let (soon, late) = (expires(10_000), expires(10_001));
         let bounds = LimitBounds::default();
         let first = Terms { settings: &settings, options: None, bounds: &bounds, attempt: 1, max_attempts: 2 };
         let now = Timestamp(1_000);
@@ -112,6 +138,15 @@ mod tests {
             (Terms { options: Some(&options), ..first }, &trap, Next::Retry(trap.clone(), Timestamp(5_000))),
             (Terms { attempt: 2, ..first }, &trap, Next::Fail(trap.clone())),
             (first, &fuel, Next::Fail(fuel.clone())),
+            (Terms { options: Some(&retries_fuel), ..first }, &fuel, Next::Retry(fuel.clone(), Timestamp(10_000))),
+            (Terms { options: Some(&retries_fuel), ..first }, &trap, Next::Fail(trap.clone())),
+            (Terms { options: Some(&late), ..first }, &trap, Next::Retry(trap.clone(), Timestamp(10_000))),
+            (
+                Terms { options: Some(&soon), ..first },
+                &trap,
+                Next::Expire(Some(trap.clone()), expiry::never_again(1, Some(&trap))),
+            ),
+            (Terms { options: Some(&soon), attempt: 2, ..first }, &trap, Next::Fail(trap.clone())),
             (first, &insists, Next::Retry(insists.clone(), Timestamp(2_000))),
             (first, &cancelled, Next::Cancel(cancelled.clone())),
         ] {
@@ -119,5 +154,8 @@ mod tests {
         }
         let snooze = Outcome::Suspended { resume_after: Duration::ZERO };
         assert_eq!(first.next(&snooze, now, || 0.0), Next::Suspend(Timestamp(1_100)));
+        let expires = expires(1_100);
+        let too_late = Terms { options: Some(&expires), ..first }.next(&snooze, now, || 0.0);
+        assert_eq!(too_late, Next::Expire(None, expiry::never_again(1, None)));
     }
 }

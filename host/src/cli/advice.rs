@@ -193,6 +193,7 @@ fn waiting_advice(job: &Job) -> Option<String> {
         }
         "compiling" => "it starts once its module is compiled; if that takes long, the host's log says why".to_owned(),
         "retry_backoff" => format!("`stoker retry {}` runs it at once", job.id),
+        "after_jobs" => format!("`stoker job {}` names the jobs it waits for, and so does each of those", job.id),
         "scheduled" => format!("it starts by itself when it is due; `stoker cancel {}` ends it", job.id),
         _ => return None,
     };
@@ -283,7 +284,24 @@ mod tests {
             let reason = reason.as_str();
             let json = format!(r#"{{"id":"job_01","kind":"greet","state":"ready","waiting":{{"reason":"{reason}"}}}}"#);
             let advice = of_waiting(&serde_json::from_str(&json).unwrap());
-            assert_eq!(advice.is_none(), matches!(reason, "snoozed" | "behind" | "suspect"), "{reason}");
+            assert_eq!(
+                advice.is_none(),
+                matches!(
+                    reason,
+                    "snoozed"
+                        | "behind"
+                        | "suspect"
+                        // Their sentences say it.
+                        | "queue_paused"
+                        | "queue_concurrency"
+                        | "kind_concurrency"
+                        | "key_concurrency"
+                        | "fifo_key"
+                        | "tenant_concurrency"
+                        | "rate_limited"
+                ),
+                "{reason}"
+            );
         }
     }
 

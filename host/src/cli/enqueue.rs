@@ -15,9 +15,10 @@ use super::hints::addressed;
 use super::payload::{self, Given};
 use super::quantities;
 use super::terminal::{self, Colours, Tone, line};
+use super::unique::UniqueArguments;
 use super::wire::Job;
 use crate::job::kind::MAX_ATTEMPTS_LIMIT;
-use crate::job::{ByteSize, KindName, QueueName, Span};
+use crate::job::{BatchId, ByteSize, FailureReason, JobId, KindName, Parent, QueueName, Span, UniqueWire, Wanted};
 
 /// The host is asked to hold its answer for at most so long, seconds: the most it will.
 const WAIT_SECONDS_MAX: u64 = 60;
@@ -33,6 +34,10 @@ const FAILED_LOOKS_MAX: u32 = 240;
   stoker enqueue thumbnail @request.json --tag import --delay 5m
   ID=$(stoker enqueue hello '{\"name\":\"Ada\"}' --quiet); stoker logs -f $ID
   stoker enqueue thumbnail @request.json --timeout 2m --memory 256MiB --max-attempts 3
+  stoker enqueue mail --after $ID --delay 10m
+  stoker enqueue report @request.json --expires-in 10m --retry-on timeout --on-failed alert.operator
+  stoker enqueue report.daily '{\"day\":\"2026-11-22\"}' --unique=return-existing
+  stoker enqueue index '{\"page\":7}' --unique=debounce --unique-field /page --delay 10s
   cat page.md | stoker enqueue pulldown-cmark --text - --wait --raw > page.html")]
 pub(super) struct Arguments {
     /// What to run
@@ -64,6 +69,15 @@ pub(super) struct Arguments {
     /// Attempts in all [default: its kind's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_ATTEMPTS_LIMIT)))]
     max_attempts: Option<u32>,
+    /// Which reasons are tried again, e.g. `timeout,trap`; repeat, or separate by commas [default: its kind's]
+    #[arg(long, value_name = "REASON", value_delimiter = ',', value_parser = reason)]
+    retry_on: Vec<FailureReason>,
+    /// Cancel it if it has not begun by then
+    #[arg(long, value_name = "DURATION")]
+    expires_in: Option<Span>,
+    /// The kind to enqueue, with what is known of the failure, when it has failed [default: its kind's]
+    #[arg(long, value_name = "KIND")]
+    on_failed: Option<KindName>,
     /// Wall time of an attempt [default: its kind's]
     #[arg(long, value_name = "DURATION")]
     timeout: Option<Span>,
@@ -73,12 +87,23 @@ pub(super) struct Arguments {
     /// Memory of an attempt [default: its kind's]
     #[arg(long, value_name = "SIZE", value_parser = super::quantities::memory)]
     memory: Option<ByteSize>,
+    /// Jobs of the kind with the same key share the limits set for keys
+    #[arg(long, value_name = "KEY")]
+    concurrency_key: Option<String>,
+    /// Run it after this job: an id, or `ID:failed`, `ID:finished`; repeat for more. A --delay counts from then
+    #[arg(long, value_name = "ID[:END]", value_parser = parent)]
+    after: Vec<Parent>,
+    /// The batch it is of, while that is open
+    #[arg(long, value_name = "ID")]
+    batch: Option<BatchId>,
     /// A label to find it again; repeat for more
     #[arg(long = "tag", value_name = "TAG")]
     tags: Vec<String>,
     /// The same key with the same request gives the same job, for 24 hours
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
+    #[command(flatten)]
+    unique: UniqueArguments,
     #[command(flatten)]
     connection: Connection,
 }
@@ -96,14 +121,57 @@ struct Request<'a> {
     delay: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_attempts: Option<u32>,
+    #[serde(skip_serializing_if = "<[FailureReason]>::is_empty")]
+    retry_on: &'a [FailureReason],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_in: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_failed: Option<Follows<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     timeout: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     fuel: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     memory: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    concurrency_key: Option<&'a str>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     tags: &'a [String],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    after: Vec<After>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch: Option<BatchId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unique: Option<UniqueWire>,
+}
+
+/// A job to run after.
+#[derive(Serialize)]
+struct After {
+    job: JobId,
+    on: Wanted,
+}
+
+/// `ID` or `ID:END`.
+fn parent(text: &str) -> Result<Parent, String> {
+    let (job, end) = text.split_once(':').map_or((text, None), |(job, end)| (job, Some(end)));
+    let job: JobId = job.parse().map_err(|error| format!("{error}"))?;
+    Ok(Parent { job, wanted: end.map_or(Ok(Wanted::default()), str::parse)? })
+}
+
+/// What follows a failure.
+#[derive(Serialize)]
+struct Follows<'a> {
+    kind: &'a KindName,
+}
+
+/// A reason that may be tried again.
+fn reason(word: &str) -> Result<FailureReason, String> {
+    word.parse().ok().filter(|reason: &FailureReason| reason.is_guests()).ok_or_else(|| {
+        let known = FailureReason::ALL.iter().copied().filter(|reason| reason.is_guests());
+        let known: Vec<&str> = known.map(FailureReason::as_str).collect();
+        format!("it is no reason that can be tried again; those are {}", known.join(", "))
+    })
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -140,10 +208,17 @@ fn body(arguments: &Arguments) -> anyhow::Result<Vec<u8>> {
         priority: arguments.priority,
         delay: arguments.delay.map(Span::as_ms),
         max_attempts: arguments.max_attempts,
+        retry_on: &arguments.retry_on,
+        expires_in: arguments.expires_in.map(Span::as_ms),
+        on_failed: arguments.on_failed.as_ref().map(|kind| Follows { kind }),
         timeout: arguments.timeout.map(Span::as_ms),
         fuel: arguments.fuel,
         memory: arguments.memory.map(|memory| memory.0),
+        concurrency_key: arguments.concurrency_key.as_deref(),
         tags: &arguments.tags,
+        after: arguments.after.iter().map(|Parent { job, wanted }| After { job: *job, on: *wanted }).collect(),
+        batch: arguments.batch,
+        unique: arguments.unique.wire(),
     })?)
 }
 
@@ -198,6 +273,9 @@ fn show(arguments: &Arguments, answer: &Answer, job: &Job) -> anyhow::Result<Exi
     } else if arguments.quiet {
         terminal::print(&line(&job.id))?;
     } else if arguments.wait.is_none() {
+        if answer.status == 200 && arguments.unique.wire().is_some() {
+            terminal::remark(&format!("{} was there before, and is the only one like it", line(&job.id)));
+        }
         let colours = Colours::of_stdout();
         terminal::print(&format!("{} {}", colours.paint(Tone::Strong, &line(&job.id)), line(&job.state)))?;
     } else if succeeded {
@@ -282,8 +360,32 @@ mod tests {
                 r#"{"kind":"hello","payload":{},"max_attempts":2,"timeout":2000,"fuel":7,"memory":67108864}"#,
             ),
             (
+                vec![
+                    "hello",
+                    "--unique",
+                    "--unique-field",
+                    "/a",
+                    "--unique-scope",
+                    "ready,running",
+                    "--unique-for",
+                    "1h",
+                ],
+                r#"{"kind":"hello","payload":{},"unique":{"fields":["/a"],"scope":["ready","running"],"for":"1h","on_conflict":"reject"}}"#,
+            ),
+            (
                 vec!["hello", "1", "--delay", "1m30s", "--queue", "q", "--priority", "0", "--tag", "a", "--tag", "b"],
                 r#"{"kind":"hello","payload":1,"queue":"q","priority":0,"delay":90000,"tags":["a","b"]}"#,
+            ),
+            (
+                vec!["hello", "--after", "job_01ARZ3NDEKTSV4RRFFQ69G5FAV:finished"],
+                r#"{"kind":"hello","payload":{},"after":[{"job":"job_01ARZ3NDEKTSV4RRFFQ69G5FAV","on":"finished"}]}"#,
+            ),
+            (
+                vec!["hello", "1", "--retry-on", "trap,timeout", "--expires-in", "2s", "--on-failed", "alert"],
+                concat!(
+                    r#"{"kind":"hello","payload":1,"retry_on":["trap","timeout"],"expires_in":2000,"#,
+                    r#""on_failed":{"kind":"alert"}}"#
+                ),
             ),
         ] {
             assert_eq!(body_of(&line).unwrap(), expected, "{line:?}");
@@ -302,6 +404,12 @@ mod tests {
             assert!(said.contains("write '--wait=5'"), "{said}");
         }
         assert!(!said(&["hello", "{}", "--wait", "more"]).contains("--wait=more"));
+    }
+
+    #[test]
+    fn what_can_not_be_tried_again_is_said_with_what_can() {
+        let refused = Line::try_parse_from(["enqueue", "hello", "--retry-on", "host_lost"]).unwrap_err().to_string();
+        assert!(refused.contains("handler_error, trap, timeout"), "{refused}");
     }
 
     #[test]

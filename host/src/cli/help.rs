@@ -10,8 +10,26 @@ use super::Cli;
 const GROUPS: [(&str, &[&str]); 4] = [
     ("Write handlers", &["new", "run", "dev"]),
     ("Bring them to a host", &["deploy", "rollback", "modules", "kinds"]),
-    ("Work with jobs", &["enqueue", "jobs", "job", "logs", "retry", "cancel"]),
-    ("Run a host", &["serve", "backup", "doctor", "completions"]),
+    (
+        "Work with jobs",
+        &[
+            "enqueue",
+            "jobs",
+            "job",
+            "logs",
+            "retry",
+            "cancel",
+            "edit",
+            "run-now",
+            "bulk",
+            "operations",
+            "dead-letters",
+            "schedules",
+            "batches",
+            "workflows",
+        ],
+    ),
+    ("Run a host", &["serve", "queues", "backup", "doctor", "completions"]),
 ];
 
 const FIRST_STEPS: &str = "\

@@ -10,8 +10,28 @@ use clap::parser::ValueSource;
 static ADDRESS: OnceLock<String> = OnceLock::new();
 
 /// What a command that talks to a host begins with.
-const CLIENTS: [&str; 11] =
-    ["deploy", "rollback", "modules", "kinds", "enqueue", "jobs", "job", "logs", "retry", "cancel", "backup"];
+const CLIENTS: &[&str] = &[
+    "deploy",
+    "rollback",
+    "modules",
+    "kinds",
+    "enqueue",
+    "jobs",
+    "job",
+    "logs",
+    "retry",
+    "cancel",
+    "dead-letters",
+    "queues",
+    "schedules",
+    "batches",
+    "workflows",
+    "edit",
+    "run-now",
+    "bulk",
+    "operations",
+    "backup",
+];
 
 /// Learns from the command line whether `--url` stands in it.
 pub(super) fn learn(matches: &ArgMatches) {

@@ -7,7 +7,7 @@ use super::advice;
 use super::jobs::tone;
 use super::quantities::{between_us, bytes, count, micros};
 use super::terminal::{Colours, Tone, block, json, line};
-use super::wire::{Execution, HistoryEntry, Job, Receipt};
+use super::wire::{Execution, HistoryEntry, Job, JobParent, Receipt};
 
 /// Payloads and outputs are cut here, characters; `--json` shows all.
 const VALUE_CHARS_MAX: usize = 2_000;
@@ -46,7 +46,15 @@ fn sentence(job: &Job, now: &str) -> String {
             format!("in {attempt}{}", since("; it took", job.created_at.as_deref(), job.finished_at.as_deref()))
         }
         "failed" => format!("for good, in {attempt}{}", reason(job)),
-        "cancelled" if job.attempt == 0 => "before it ran".to_owned(),
+        "cancelled" if job.error.as_ref().is_some_and(|error| error.reason == "deadline_expired") => {
+            "it had not begun in time".to_owned()
+        }
+        "cancelled" if job.attempt == 0 => match &job.error {
+            Some(error) if error.detail.as_deref().is_some_and(|detail| detail.starts_with("job_")) => {
+                format!("before it ran: {}", error.message)
+            }
+            _ => "before it ran".to_owned(),
+        },
         "cancelled" => format!("in {attempt}"),
         "running" => format!("{attempt}{}{}", since(", for", job.started_at.as_deref(), Some(now)), progress(job)),
         _ => waiting(job, now),
@@ -107,8 +115,38 @@ impl Page {
             |module| format!("{} {}", line(&module.name), line(module.digest.get(..19).unwrap_or(&module.digest))),
         );
         self.row(&format!("  queue {} · priority {} · module {module}", line(&job.queue), job.priority));
+        if let Some(schedule) = &job.schedule {
+            let name = schedule.name.as_deref().unwrap_or("that was deleted");
+            self.row(&format!("  schedule {} · slot {}", line(name), line(&schedule.slot_at)));
+        }
+        if let Some(workflow) = &job.workflow {
+            let name = workflow.name.as_deref().map_or_else(String::new, |name| format!(" as {}", line(name)));
+            self.row(&format!("  of {}{name}", line(&workflow.id)));
+        }
+        if let Some(batch) = &job.batch {
+            self.row(&format!("  of {}", line(batch)));
+        }
+        for JobParent { job, name, on, state } in &job.after {
+            let name = if name.is_empty() { String::new() } else { format!(" {}", line(name)) };
+            let on = if on == "succeeded" { String::new() } else { format!(" once it has {}", line(on)) };
+            let state = state.as_deref().unwrap_or("deleted");
+            self.row(&format!("  after {}{name}{on}: {}", line(job), line(state)));
+        }
         if !job.tags.is_empty() {
             self.row(&format!("  tags {}", line(&job.tags.join(", "))));
+        }
+        // Of one that waits the sentence says it.
+        if let Some(at) = job.expires_at.as_ref().filter(|_| job.waiting.is_none()) {
+            self.row(&format!("  was to begin before {}", line(at)));
+        }
+        if let Some(until) = &job.kept_until {
+            self.row(&format!("  kept until {}", line(until)));
+        }
+        if let Some(cause) = &job.caused_by {
+            self.row(&format!("  made because {} failed", line(cause)));
+        }
+        if !job.on_failed_jobs.is_empty() {
+            self.row(&format!("  its failure was followed by {}", line(&job.on_failed_jobs.join(", "))));
         }
     }
 
@@ -270,6 +308,10 @@ mod tests {
                 "it is due at 09:06 (in 5m)",
             ),
             (r#"{"state":"cancelled","attempt":0,"max_attempts":3,"error":{"reason":"cancelled"}}"#, "before it ran"),
+            (
+                r#"{"state":"cancelled","attempt":1,"max_attempts":3,"error":{"reason":"deadline_expired"}}"#,
+                "it had not begun in time",
+            ),
             (
                 r#"{"state":"cancelled","attempt":1,"max_attempts":3,"error":{"reason":"cancelled"}}"#,
                 "in attempt 1 of 3",

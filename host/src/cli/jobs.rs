@@ -67,7 +67,7 @@ pub(super) struct Arguments {
 }
 
 /// A time, or so long before now.
-fn moment(text: &str) -> Result<jiff::Timestamp, String> {
+pub(super) fn moment(text: &str) -> Result<jiff::Timestamp, String> {
     if let Ok(ago) = text.parse::<Span>() {
         let ago = i64::try_from(ago.as_ms()).unwrap_or(i64::MAX);
         let at = jiff::Timestamp::now().as_millisecond().checked_sub(ago);
@@ -141,7 +141,7 @@ const NOTE_INDENT: &str = "    ";
 
 /// One line for each, or where a terminal of so many `columns` would break those, as little as tells jobs apart and the note
 /// below it.
-fn jobs_table(jobs: &[Job], now: &str, columns: Option<usize>, colours: Colours) -> String {
+pub(super) fn jobs_table(jobs: &[Job], now: &str, columns: Option<usize>, colours: Colours) -> String {
     let wide = |colours| {
         let rows: Vec<[String; 7]> = jobs.iter().map(row).collect();
         let headings = ["ID", "STATE", "KIND", "QUEUE", "ATTEMPT", "CREATED", "NOTE"];

@@ -30,7 +30,8 @@ pub(super) fn read(argument: Option<&str>, given: Given) -> anyhow::Result<Box<R
     })
 }
 
-fn text(argument: &str) -> anyhow::Result<String> {
+/// What was given, `@file` and `-` read.
+pub(super) fn text(argument: &str) -> anyhow::Result<String> {
     let (mut source, name): (Box<dyn Read>, &str) = if argument == "-" {
         (Box::new(std::io::stdin().lock()), "standard input")
     } else if let Some(path) = argument.strip_prefix('@') {

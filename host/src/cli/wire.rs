@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::job::Digest;
+use crate::job::{Digest, RateWire};
 
 /// A job as the API shows it.
 #[derive(Debug, Default, Deserialize)]
@@ -23,15 +23,23 @@ pub(super) struct Job {
     pub(super) attempt: u32,
     pub(super) max_attempts: u32,
     pub(super) run_at: Option<String>,
+    pub(super) expires_at: Option<String>,
+    pub(super) caused_by: Option<String>,
+    pub(super) on_failed_jobs: Vec<String>,
     pub(super) created_at: Option<String>,
     pub(super) started_at: Option<String>,
     pub(super) finished_at: Option<String>,
+    pub(super) kept_until: Option<String>,
     pub(super) module: Option<Module>,
     pub(super) progress: Option<Progress>,
     pub(super) tags: Vec<String>,
     pub(super) waiting: Option<Waiting>,
     pub(super) receipt: Option<Receipt>,
     pub(super) limits: BTreeMap<String, JobLimit>,
+    pub(super) schedule: Option<JobSchedule>,
+    pub(super) after: Vec<JobParent>,
+    pub(super) batch: Option<String>,
+    pub(super) workflow: Option<JobWorkflow>,
 }
 
 impl Job {
@@ -41,6 +49,22 @@ impl Job {
     }
 }
 
+/// The slot a job is for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct JobSchedule {
+    pub(super) name: Option<String>,
+    pub(super) slot_at: String,
+}
+
+/// Where a job stands in a workflow.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct JobWorkflow {
+    pub(super) id: String,
+    pub(super) name: Option<String>,
+}
+
 /// What an attempt may use of one thing. The values are read by what they are of.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -48,6 +72,142 @@ pub(super) struct JobLimit {
     pub(super) value: serde_json::Value,
     pub(super) from: String,
     pub(super) ceiling: serde_json::Value,
+}
+
+/// What recurs.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Schedule {
+    pub(super) name: String,
+    pub(super) kind: String,
+    pub(super) definition: Option<serde_json::Map<String, serde_json::Value>>,
+    pub(super) paused: bool,
+    pub(super) fault: Option<String>,
+    pub(super) module: Option<String>,
+    pub(super) overridden: bool,
+    pub(super) next: Vec<NextSlot>,
+    pub(super) queued_slot: Option<String>,
+    pub(super) slots: Vec<Slot>,
+}
+
+/// A slot to come.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct NextSlot {
+    pub(super) at: String,
+    pub(super) local: String,
+}
+
+/// A slot and what became of it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Slot {
+    #[serde(rename = "slot_at")]
+    pub(super) at: String,
+    pub(super) triggered: bool,
+    pub(super) fate: String,
+    pub(super) detail: Option<String>,
+    pub(super) job: Option<SlotJob>,
+}
+
+/// The job of a slot.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct SlotJob {
+    pub(super) id: String,
+    pub(super) state: Option<String>,
+}
+
+/// A queue and what is in it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Queue {
+    pub(super) name: String,
+    pub(super) priority: Option<u8>,
+    pub(super) paused: bool,
+    pub(super) concurrency: Option<u32>,
+    pub(super) rate: Option<RateWire>,
+    pub(super) durability: String,
+    pub(super) retention: BTreeMap<String, String>,
+    pub(super) depth: u64,
+    pub(super) counts: BTreeMap<String, u64>,
+    pub(super) oldest_ready_age_ms: Option<u64>,
+}
+
+/// A batch, or what a workflow has in common with one.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Batch {
+    pub(super) id: String,
+    pub(super) name: Option<String>,
+    pub(super) state: String,
+    pub(super) counts: BatchCounts,
+    pub(super) cancelling: bool,
+    pub(super) on_success: Option<Callback>,
+    pub(super) on_failure: Option<Callback>,
+    pub(super) on_finish: Option<Callback>,
+}
+
+/// How many jobs are where.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct BatchCounts {
+    pub(super) total: u64,
+    pub(super) unfinished: u64,
+    pub(super) succeeded: u64,
+    pub(super) failed: u64,
+    pub(super) cancelled: u64,
+    pub(super) skipped: u64,
+}
+
+/// A job that follows.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Callback {
+    pub(super) kind: String,
+    pub(super) job: Option<String>,
+}
+
+/// Named jobs and what they wait for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Workflow {
+    #[serde(flatten)]
+    pub(super) batch: Batch,
+    pub(super) jobs: Vec<WorkflowJob>,
+}
+
+/// A job of a workflow.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct WorkflowJob {
+    pub(super) name: String,
+    pub(super) id: String,
+    pub(super) state: String,
+    pub(super) after: Vec<JobParent>,
+    pub(super) error: Option<JobError>,
+}
+
+/// A job another one runs after.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct JobParent {
+    pub(super) job: String,
+    pub(super) name: String,
+    pub(super) on: String,
+    pub(super) state: Option<String>,
+}
+
+/// Failed jobs that are alike.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct DeadLetterGroup {
+    pub(super) group: String,
+    pub(super) kind: String,
+    pub(super) reason: String,
+    pub(super) message: String,
+    pub(super) jobs: u64,
+    pub(super) last_failed_at: String,
 }
 
 /// A failure.

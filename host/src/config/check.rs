@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::sources::Settings;
 use super::{AdminKey, CompileLimits, Config, RequestLimits};
-use crate::job::{ByteSize, LimitBounds, Limits, Span};
+use crate::job::pace::CONCURRENCY_MAX;
+use crate::job::{ByteSize, LimitBounds, Limits, Retention, Span};
 
 /// Most attempts that may run at once.
 pub const WORKERS_MAX: u32 = 256;
@@ -83,6 +84,7 @@ pub fn resolve(settings: &Settings, cores: usize) -> Result<Config, ConfigError>
         admin_key: admin_key(settings.admin_key.clone(), listen)?,
         shutdown_grace: span(settings.shutdown_grace, Duration::from_secs(30)),
         priority_aging: span(settings.priority_aging, Duration::from_mins(1)),
+        tenant_concurrency: tenant_concurrency(settings.tenant_concurrency)?,
         lease_ttl: span(settings.lease_ttl, Duration::from_secs(30)),
         allowed_hosts: allowed_hosts(settings.allowed_hosts.clone().unwrap_or_default())?,
         limits: limits(settings)?,
@@ -91,6 +93,11 @@ pub fn resolve(settings: &Settings, cores: usize) -> Result<Config, ConfigError>
             timeout: span(settings.compile_timeout, Duration::from_mins(2)),
             memory_bytes: settings.compile_memory.map_or(1 << 30, |size| size.0),
         },
+        retention: Retention::HOST.overlaid_by(Retention {
+            succeeded: settings.retention_succeeded,
+            cancelled: settings.retention_cancelled,
+            failed: settings.retention_failed,
+        }),
         events_keep: span(settings.events_keep, Duration::from_hours(1)),
         events_keep_bytes: settings.events_keep_bytes.map_or(1 << 30, |size| size.0),
         ignore_wakeups: settings.ignore_wakeups.unwrap_or_default(),
@@ -113,6 +120,19 @@ fn workers(asked: Option<u32>, cores: usize) -> Result<u32, ConfigError> {
         }
         Some(workers) => Ok(workers),
         None => Ok(u32::try_from(cores.max(1) * WORKERS_PER_CORE).unwrap_or(WORKERS_MAX).min(WORKERS_MAX)),
+    }
+}
+
+fn tenant_concurrency(asked: Option<u32>) -> Result<Option<u32>, ConfigError> {
+    match asked {
+        Some(0) => invalid(
+            "tenant_concurrency",
+            "0 would run nothing: use `workers = 0`, or leave it out for any number".to_owned(),
+        ),
+        Some(most) if most > CONCURRENCY_MAX => {
+            invalid("tenant_concurrency", format!("must be at most {CONCURRENCY_MAX}; leave it out for any number"))
+        }
+        asked => Ok(asked),
     }
 }
 

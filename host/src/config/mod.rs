@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::job::LimitBounds;
+use crate::job::{LimitBounds, Retention};
 
 /// Everything a host can be told.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ pub struct Config {
     pub shutdown_grace: Duration,
     /// A waiting job rises one priority level per this time; zero = never. Default 60 s.
     pub priority_aging: Duration,
+    /// So many jobs of one tenant may run at once, over all hosts. Default: any number.
+    pub tenant_concurrency: Option<u32>,
     /// A host that has not been heard of for so long has lost its leases. Default 30 s.
     pub lease_ttl: Duration,
     /// Names (beside loopback's and the listen address) by which clients may call this host.
@@ -40,6 +42,8 @@ pub struct Config {
     pub requests: RequestLimits,
     /// Limits of compiling.
     pub compile: CompileLimits,
+    /// How long finished jobs are kept, unless their kind or queue says more. Default: succeeded and cancelled 24 h, failed 30 d.
+    pub retention: Retention,
     /// How long the event log is kept: age. Default 1 h.
     pub events_keep: Duration,
     /// How long the event log is kept: size, bytes. Default 1 GiB.

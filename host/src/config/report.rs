@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{CompileLimits, Config, RequestLimits};
-use crate::job::{ByteSize, LimitBounds, Limits, Span};
+use crate::job::{ByteSize, JobState, LimitBounds, Limits, Span};
 
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -15,6 +15,7 @@ impl fmt::Display for Config {
             admin_key,
             shutdown_grace,
             priority_aging,
+            tenant_concurrency,
             lease_ttl,
             allowed_hosts,
             limits: LimitBounds { defaults, ceilings },
@@ -28,6 +29,7 @@ impl fmt::Display for Config {
                     head_timeout,
                 },
             compile: CompileLimits { timeout: compile_timeout, memory_bytes: compile_memory_bytes },
+            retention,
             events_keep,
             events_keep_bytes,
             ignore_wakeups,
@@ -40,8 +42,19 @@ impl fmt::Display for Config {
         line("admin_key", if admin_key.is_some() { &"(set, hidden)" } else { &"(none: loopback only)" })?;
         line("shutdown_grace", &Span(*shutdown_grace))?;
         line("priority_aging", &Span(*priority_aging))?;
+        match tenant_concurrency {
+            Some(most) => line("tenant_concurrency", most)?,
+            None => line("tenant_concurrency", &"(any number)")?,
+        }
         line("lease_ttl", &Span(*lease_ttl))?;
         line("allowed_hosts", &format_args!("[{}]", allowed_hosts.join(", ")))?;
+        for (name, state) in [
+            ("retention_succeeded", JobState::Succeeded),
+            ("retention_cancelled", JobState::Cancelled),
+            ("retention_failed", JobState::Failed),
+        ] {
+            line(name, &retention.keep(state))?;
+        }
         line("events_keep", &Span(*events_keep))?;
         line("events_keep_bytes", &ByteSize(*events_keep_bytes))?;
         if *ignore_wakeups {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::check::ConfigError;
-use crate::job::{ByteSize, Span};
+use crate::job::{ByteSize, Keep, Span};
 use crate::regular_file;
 use crate::telemetry::LogFormat;
 
@@ -43,6 +43,9 @@ pub struct Settings {
     /// A waiting job rises one priority level per this time; 0 = never [default: 60s]
     #[arg(long, env = "STOKER_PRIORITY_AGING", value_name = "DURATION")]
     pub priority_aging: Option<Span>,
+    /// So many jobs of one tenant may run at once, over all hosts [default: any number]
+    #[arg(long, env = "STOKER_TENANT_CONCURRENCY", value_name = "N")]
+    pub tenant_concurrency: Option<u32>,
     /// A host that has not been heard of for so long has lost its leases [default: 30s]
     #[arg(long, env = "STOKER_LEASE_TTL", value_name = "DURATION")]
     pub lease_ttl: Option<Span>,
@@ -50,6 +53,15 @@ pub struct Settings {
     /// commas)
     #[arg(long, env = "STOKER_ALLOWED_HOSTS", value_name = "NAME", value_delimiter = ',')]
     pub allowed_hosts: Option<Vec<String>>,
+    /// How long jobs that succeeded are kept, unless their kind or queue says more: a duration, or `forever` [default: 1d]
+    #[arg(long, env = "STOKER_RETENTION_SUCCEEDED", value_name = "DURATION")]
+    pub retention_succeeded: Option<Keep>,
+    /// The same of jobs that were cancelled [default: 1d]
+    #[arg(long, env = "STOKER_RETENTION_CANCELLED", value_name = "DURATION")]
+    pub retention_cancelled: Option<Keep>,
+    /// The same of jobs that failed, the dead letters [default: 30d]
+    #[arg(long, env = "STOKER_RETENTION_FAILED", value_name = "DURATION")]
+    pub retention_failed: Option<Keep>,
     /// How long the event log is kept [default: 1h]
     #[arg(long, env = "STOKER_EVENTS_KEEP", value_name = "DURATION")]
     pub events_keep: Option<Span>,
@@ -144,11 +156,10 @@ impl Settings {
     #[must_use]
     pub fn or(self, lower: Settings) -> Settings {
         overlay!(self, lower, {
-            listen, data_dir, workers, admin_key, shutdown_grace, priority_aging, lease_ttl, allowed_hosts,
-            events_keep, events_keep_bytes, ignore_wakeups, fuel, fuel_max, timeout, timeout_max, memory, memory_max, output,
-            output_max, logs, logs_max, host_calls, host_calls_max, payload_max, batch_jobs_max, batch_max,
-            module_max, connections_max, request_head_timeout, compile_timeout, compile_memory, log, log_format,
-        })
+        admin_key, allowed_hosts, data_dir, events_keep, events_keep_bytes, fuel, fuel_max, ignore_wakeups, lease_ttl, listen, memory, memory_max, output, priority_aging, retention_cancelled, retention_failed, retention_succeeded, shutdown_grace, tenant_concurrency, timeout, timeout_max, workers,
+                output_max, logs, logs_max, host_calls, host_calls_max, payload_max, batch_jobs_max, batch_max,
+                module_max, connections_max, request_head_timeout, compile_timeout, compile_memory, log, log_format,
+            })
     }
 
     /// What of these is about jobs, requests and modules: nothing of how a host is reached, who may call it, where it

@@ -20,6 +20,8 @@ struct Held {
     interrupt: Interrupt,
     progress: ProgressCell,
     entered: Option<(Timestamp, Instant)>,
+    /// Somebody changes it: it is not to be entered any more.
+    let_go: bool,
     shown_running: bool,
     progress_written: Option<Progress>,
 }
@@ -63,6 +65,7 @@ impl Active {
                 interrupt: item.interrupt.clone(),
                 progress: item.progress.clone(),
                 entered: None,
+                let_go: false,
                 shown_running: false,
                 progress_written: None,
             };
@@ -72,7 +75,32 @@ impl Active {
 
     /// The guest is being entered.
     pub fn entered(&self, lease: LeaseKey, at: Timestamp) {
-        self.with(lease, |held| held.entered = Some((at, Instant::now())));
+        self.with(lease, |held| {
+            if !held.let_go {
+                held.entered = Some((at, Instant::now()));
+            }
+        });
+    }
+
+    /// Keeps the guest of this lease from being entered, unless it was. Under the same lock as `entered`: what is let go here
+    /// is interrupted before its guest could be called.
+    pub fn let_go(&self, (job, number): LeaseKey) -> bool {
+        let mut jobs = self.0.lock();
+        let held = jobs.get_mut(&job).filter(|held| held.lease_number == number && held.entered.is_none());
+        let Some(held) = held else { return false };
+        held.let_go = true;
+        held.interrupt.raise(FailureReason::Shutdown);
+        true
+    }
+
+    /// Whether somebody has changed the job since, so that it must be claimed anew.
+    pub fn was_let_go(&self, (job, number): LeaseKey) -> bool {
+        self.0.lock().get(&job).is_some_and(|held| held.lease_number == number && held.let_go)
+    }
+
+    /// Whether the guest of this lease was entered.
+    pub fn has_entered(&self, (job, number): LeaseKey) -> bool {
+        self.0.lock().get(&job).is_some_and(|held| held.lease_number == number && held.entered.is_some())
     }
 
     /// The finish is written, or the lease given back.
@@ -193,6 +221,21 @@ mod tests {
         active.remove((JOB, 1));
         active.entered((JOB, 2), Timestamp(6));
         assert_eq!(active.get(JOB).map(|attempt| attempt.lease_number), Some(2));
+    }
+
+    #[test]
+    fn what_is_let_go_is_not_entered_and_what_was_entered_is_not_let_go() {
+        let active = Active::default();
+        let interrupt = hold(&active, 1);
+        assert!(!active.let_go((JOB, 2)), "another lease");
+        assert!(active.let_go((JOB, 1)) && active.let_go((JOB, 1)), "twice is the same");
+        assert_eq!(interrupt.raised(), Some(FailureReason::Shutdown));
+        active.entered((JOB, 1), Timestamp(5));
+        assert!(active.get(JOB).is_none() && active.was_let_go((JOB, 1)), "it is on its way back");
+        let interrupt = hold(&active, 2);
+        active.entered((JOB, 2), Timestamp(5));
+        assert!(active.has_entered((JOB, 2)) && !active.let_go((JOB, 2)));
+        assert_eq!(interrupt.raised(), None);
     }
 
     #[test]

@@ -1,22 +1,27 @@
 //! One attempt: from a claimed job to the finish that is written for it. What the guest does is an outcome; what
 //! follows from it is decided by its terms.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::attempt::Terms;
 use crate::job::{
-    AttemptContext, Clock, Failure, FailureReason, Lease, LimitBounds, Outcome, Progress, Receipt, Timestamp,
+    AttemptContext, Clock, Failure, FailureReason, GuestType, Lease, LimitBounds, Outcome, Progress, Receipt,
+    Timestamp, expiry,
 };
 use crate::modules::Validators;
-use crate::sandbox::{Execution, Invocation, Sandbox, SandboxError};
+use crate::sandbox::{Execution, Invocation, Parents, Remains, Sandbox, SandboxError};
 use crate::schema::{SharedSchema, Verdict, Violation};
-use crate::store::{ClaimedJob, Finish, ModuleVersionId, Next};
+use crate::store::{ClaimedJob, Finish, ModuleVersionId, Next, Store};
 
 use super::feed::FeedItem;
+use super::parents::{StoredParents, VARIABLE};
 
 /// What an attempt is made with.
 #[derive(Debug)]
 pub struct AttemptRunner {
+    /// Where the outputs of other jobs are.
+    pub store: Store,
     /// Runs guests.
     pub sandbox: Sandbox,
     /// Compiled schemas.
@@ -30,8 +35,8 @@ pub struct AttemptRunner {
 /// What came of a claimed job.
 #[derive(Debug)]
 pub enum Attempt {
-    /// It came to an end.
-    Made(Box<Finish>, Outcome),
+    /// It came to an end. What is left of the guest is to be dropped once that is told.
+    Made(Box<Finish>, Outcome, Remains),
     /// The host could not run its module, for this reason. The job is not to be charged for it.
     Unavailable(ClaimedJob, String),
     /// The host has no room for one more guest of a module that runs. The job is not to be charged for it.
@@ -77,17 +82,34 @@ impl AttemptRunner {
             Ok(loaded) => loaded,
             Err(error) => return Attempt::Unavailable(job, error.to_string()),
         };
+        let parents = job.options.as_ref().is_some_and(|options| options.has_parents);
+        let parents = parents.then(|| StoredParents::of(&self.store, job.lease.job()));
+        let mut plain = self.terms(&job).plain();
+        if let Some(parents) = parents.as_ref().filter(|_| version.guest != GuestType::Handler) {
+            match parents.variable().await {
+                Ok(outputs) => plain.env.push((VARIABLE.to_owned(), outputs)),
+                Err(failure) if failure.reason == FailureReason::ModuleUnavailable => {
+                    return Attempt::Unavailable(job, failure.message);
+                }
+                Err(failure) => return self.not_entered(job, failure),
+            }
+        }
+        // As late as can be: what came before may have taken its time.
+        if job.options.as_ref().is_some_and(|options| options.is_too_late(self.clock.now())) {
+            return self.not_entered(job, expiry::never_entered());
+        }
         let terms = self.terms(&job);
         let invocation = Invocation {
             context: self.context(&job),
             payload: job.payload.clone(),
             limits: terms.limits(),
-            plain: terms.plain(),
+            plain,
             ready_at: job.ready_at,
             compiled,
             interrupt,
             progress: progress.clone(),
             output_schema: validators.output.clone(),
+            parents: parents.map(|parents| parents as Arc<dyn Parents>),
         };
         let clock = &self.clock;
         match self.sandbox.run(&guest, invocation, || on_entry(&job, clock.now())).await {
@@ -99,7 +121,7 @@ impl AttemptRunner {
 
     /// Ends an attempt whose guest was never entered.
     fn not_entered(&self, job: ClaimedJob, failure: Failure) -> Attempt {
-        Attempt::Made(Box::new(self.unentered(job, failure.clone())), Outcome::Failed(failure))
+        Attempt::Made(Box::new(self.unentered(job, failure.clone())), Outcome::Failed(failure), Remains::default())
     }
 
     fn unentered(&self, job: ClaimedJob, failure: Failure) -> Finish {
@@ -153,7 +175,7 @@ impl AttemptRunner {
         execution: Execution,
         progress: Option<Progress>,
     ) -> Attempt {
-        let Execution { outcome, started_at, finished_at, receipt, log, log_lines_dropped } = execution;
+        let Execution { outcome, started_at, finished_at, receipt, log, log_lines_dropped, remains } = execution;
         let next = self.terms(&job).next(&outcome, finished_at, rand::random);
         let finish = Finish {
             lease: job.lease,
@@ -166,7 +188,7 @@ impl AttemptRunner {
             log_lines_dropped,
             progress,
         };
-        Attempt::Made(Box::new(finish), outcome)
+        Attempt::Made(Box::new(finish), outcome, remains)
     }
 
     fn terms<'a>(&'a self, job: &'a ClaimedJob) -> Terms<'a> {
@@ -190,6 +212,7 @@ impl AttemptRunner {
             created_at: job.created_at,
             run_at: job.run_at,
             deadline: self.clock.now().plus(self.terms(job).limits().timeout),
+            slot_at: job.slot_at,
         }
     }
 }

@@ -11,7 +11,7 @@ use super::feed::{FeedItem, FeedLevel};
 use super::guests::{Guests, Sorted};
 use super::slot::SlotParts;
 use crate::job::HostId;
-use crate::store::{ClaimRequest, Claimant, Claimed};
+use crate::store::{ClaimRequest, Claimant, Claimed, LeaseKey};
 
 /// Jobs asked for at once.
 pub(super) const CLAIM_JOBS_MAX: usize = 512;
@@ -82,5 +82,13 @@ impl Claimant for Claims {
             // The receiver lives until the claims have settled.
             let _closed = self.to_park.send(parked);
         }
+    }
+
+    fn let_go(&self, lease: LeaseKey) -> bool {
+        self.parts.active.let_go(lease)
+    }
+
+    fn has_entered(&self, lease: LeaseKey) -> bool {
+        self.parts.active.has_entered(lease)
     }
 }

@@ -12,6 +12,7 @@ mod guests;
 mod handle;
 mod lane;
 mod outcomes;
+mod parents;
 mod service;
 mod slot;
 mod tally;

@@ -206,7 +206,8 @@ impl OutcomeWriter {
         match written {
             Ok(results) => {
                 for ((job, number), result) in group.leases.iter().zip(results) {
-                    if result == FinishResult::StaleLease {
+                    // What was let go was taken back by whoever changed it.
+                    if result == FinishResult::StaleLease && !self.active.was_let_go((*job, *number)) {
                         tracing::warn!(%job, lease = number, "the lease was lost before the outcome was written; dropped");
                     }
                 }
@@ -250,12 +251,17 @@ impl OutcomeWriter {
     }
 }
 
+fn failure_bytes(failure: &crate::job::Failure) -> usize {
+    failure.message.len() + failure.detail.as_ref().map_or(0, String::len)
+}
+
 fn size_bytes(finish: &Finish) -> u64 {
     let output = match &finish.next {
         Next::Succeed(output) => output.len(),
         Next::Retry(failure, _) | Next::Fail(failure) | Next::Cancel(failure) | Next::GiveBack(failure) => {
-            failure.message.len() + failure.detail.as_ref().map_or(0, String::len)
+            failure_bytes(failure)
         }
+        Next::Expire(ended_in, failure) => ended_in.as_ref().map_or(0, failure_bytes) + failure_bytes(failure),
         Next::Suspend(_) => 0,
     };
     let log: usize = finish.log.iter().map(|line| line.message.len()).sum();

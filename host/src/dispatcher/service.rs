@@ -94,7 +94,8 @@ impl Dispatcher {
             let store = store.clone();
             Arc::new(Feed::new(Box::new(move || store.look_for_jobs())))
         };
-        let runner = AttemptRunner { sandbox: sandbox.clone(), validators, bounds: options.bounds, clock };
+        let runner =
+            AttemptRunner { store: store.clone(), sandbox: sandbox.clone(), validators, bounds: options.bounds, clock };
         let parts = Arc::new(SlotParts {
             store,
             feed: Arc::clone(&feed),

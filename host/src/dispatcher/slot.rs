@@ -18,6 +18,7 @@ use super::lane::{self, Lane};
 use super::outcomes::Outcomes;
 use super::tally::Tally;
 use crate::job::Lease;
+use crate::sandbox::Remains;
 use crate::store::{ClaimedJob, LeaseKey, Store};
 
 /// A slot that finds work without waiting lets the other tasks of its thread run at least this often.
@@ -62,7 +63,7 @@ pub async fn run(slot: u32, parts: Arc<SlotParts>, guests: Guests) {
     let mut yielded_at = Instant::now();
     // A slot is in use from the moment its job leaves the feed: a stop finds the job in one or the other.
     while let Some((item, in_use)) = parts.feed.next(|| parts.tally.slot()).await {
-        match hindrance(&parts, &guests, &item.job) {
+        match hindrance(&parts, &guests, &item) {
             Some(why) => parts.give_back(item.job, why),
             None => attempt(slot, &parts, &guests, item).await,
         }
@@ -76,13 +77,27 @@ pub async fn run(slot: u32, parts: Arc<SlotParts>, guests: Guests) {
 }
 
 /// Why a job is to be claimed anew though a slot is free.
-fn hindrance(parts: &SlotParts, guests: &Guests, job: &ClaimedJob) -> Option<&'static str> {
+fn hindrance(parts: &SlotParts, guests: &Guests, item: &FeedItem) -> Option<&'static str> {
+    let job = &item.job;
+    if item.interrupt.raised().is_some() && parts.active.was_let_go((job.lease.job(), job.lease.number())) {
+        return Some("somebody changed the job");
+    }
     let version = job.kind.version.as_ref();
     let catalog = parts.store.catalog();
-    let active = catalog.kinds.get(&job.kind.id).and_then(|kind| kind.version.as_ref());
+    let kind = catalog.kinds.get(&job.kind.id);
+    let active = kind.and_then(|kind| kind.version.as_ref());
     if active.map(|version| version.id) != version.map(|version| version.id) {
         // It is to run on the version that is active when it starts; what it was claimed for may be deleted by now.
         return Some("another version of the module was activated");
+    }
+    if catalog.is_paused(job.queue_id) {
+        return Some("its queue was paused");
+    }
+    let queue_pace = catalog.queue_settings.get(&job.queue_id).map(|settings| settings.pace);
+    if kind.is_some_and(|kind| kind.settings.pace != job.kind.settings.pace)
+        || queue_pace.is_some_and(|pace| pace != job.queue_pace)
+    {
+        return Some("its limits were changed");
     }
     version.is_some_and(|version| guests.is_set_back(version.digest)).then_some("the module can't be run now")
 }
@@ -110,8 +125,8 @@ async fn attempt(slot: u32, parts: &Arc<SlotParts>, guests: &Guests, item: FeedI
     // A bug of the host's must not take the slot along, nor leave the job held for ever.
     let ran = AssertUnwindSafe(parts.runner.run(item, entered)).catch_unwind().await;
     drop(leaving);
-    let (finish, outcome) = match ran {
-        Ok(Attempt::Made(finish, outcome)) => (*finish, outcome),
+    let (finish, outcome, remains) = match ran {
+        Ok(Attempt::Made(finish, outcome, remains)) => (*finish, outcome, remains),
         Ok(Attempt::Unavailable(job, why)) => {
             if let Some(version) = &kind.version {
                 guests.set_back(version, &why);
@@ -123,7 +138,10 @@ async fn attempt(slot: u32, parts: &Arc<SlotParts>, guests: &Guests, item: FeedI
             // Another try makes sense once there is room; so as many slots are at work as the host has room for.
             return parts.runner.wait_for_room(CROWDED_PAUSE).await;
         }
-        Err(_) => parts.runner.broken(Lease::granted(lease.0, host, lease.1, attempt)),
+        Err(_) => {
+            let (finish, outcome) = parts.runner.broken(Lease::granted(lease.0, host, lease.1, attempt));
+            (finish, outcome, Remains::default())
+        }
     };
     if let Some(entered_at) = finish.started_at {
         parts.store.note_end(&finish.lease, entered_at);
@@ -134,6 +152,8 @@ async fn attempt(slot: u32, parts: &Arc<SlotParts>, guests: &Guests, item: FeedI
     let took = taken_up.elapsed();
     parts.tally.ended(&outcome, &finish.receipt);
     parts.outcomes.submit(finish);
+    // Not before: somebody may wait for the end, and nobody for its memory.
+    drop(remains);
     parts.estimates.lock().learn(kind.id, took);
     if suspect {
         parts.leave_lane(lease);

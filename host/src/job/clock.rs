@@ -1,14 +1,28 @@
 //! Time as an input: the instant type every rule works with, and the trait that supplies it.
 //! The real clock lives in `crate::system_clock`; tests bring their own.
 
+use std::fmt;
 use std::time::Duration;
 
+use jiff::fmt::temporal::DateTimePrinter;
 use serde::{Deserialize, Serialize};
 
 /// Milliseconds since the Unix epoch, UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(pub i64);
+
+static PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
+
+/// As people and machines read it: RFC 3339, UTC, milliseconds.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Past what the library can name, the nearest instant it can: nothing must fail for that.
+        let nearest = if self.0 < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
+        let instant = jiff::Timestamp::from_millisecond(self.0).unwrap_or(nearest);
+        PRINTER.print_timestamp(&instant, jiff::fmt::StdFmtWrite(f)).map_err(|_| fmt::Error)
+    }
+}
 
 impl Timestamp {
     /// The last instant accepted anywhere: 9999-12-31T23:59:59.999Z.

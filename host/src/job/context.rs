@@ -25,4 +25,6 @@ pub struct AttemptContext {
     pub run_at: Timestamp,
     /// When this attempt will be ended.
     pub deadline: Timestamp,
+    /// The slot of the schedule that enqueued it, if one did.
+    pub slot_at: Option<Timestamp>,
 }

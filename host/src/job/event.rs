@@ -65,6 +65,14 @@ event_types! {
     Edited = 13 "edited",
     /// Removed by an operator.
     Deleted = 14 "deleted",
+    /// What it waited for happened.
+    Unblocked = 20 "unblocked",
+    /// Waits for other jobs again.
+    Blocked = 21 "blocked",
+    /// Cancelled, since a job it was to run after did not end as it asked.
+    DependencyBroken = 22 "dependency_broken",
+    /// Not entered by its `expires_at`.
+    Expired = 15 "expired",
 }
 
 /// One event as the live stream carries it; the durable log keeps a packed form of it.

@@ -92,9 +92,25 @@ id_type!(
     "job_"
 );
 id_type!(
+    /// Names one batch.
+    BatchId,
+    "batch_"
+);
+id_type!(
+    /// Names one workflow.
+    WorkflowId,
+    "workflow_"
+);
+id_type!(
     /// Names one run of a host process; a restart is a new host.
     HostId,
     "host_"
+);
+
+id_type!(
+    /// Names one action on many jobs. Drawn from the sequence of job ids: jobs younger than it have greater ones.
+    OperationId,
+    "op_"
 );
 
 /// Hands out strictly increasing ids, whatever the clock does.

@@ -4,8 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::LimitRequest;
 use super::name::{KindName, QueueName};
+use super::on_failed::OnFailed;
 use super::outcome::FailureReason;
+use super::pace::KindPace;
+use super::retention::Retention;
 use super::retry::RetryPolicy;
+use super::schedule::DeclaredSchedule;
 
 /// Attempts of a job when nobody says otherwise.
 pub const MAX_ATTEMPTS_DEFAULT: u32 = 10;
@@ -93,9 +97,18 @@ pub struct KindSettings {
     /// Which reasons are tried again; replaces the default set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_on: Option<Vec<FailureReason>>,
+    /// What is enqueued when a job fails.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_failed: Option<OnFailed>,
+    /// How long finished jobs are kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Retention>,
     /// Hard limits.
     #[serde(flatten)]
     pub limits: LimitRequest,
+    /// How many may run at once, how often one may begin.
+    #[serde(flatten)]
+    pub pace: KindPace,
     /// Plain commands: what standard input gets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stdin: Option<StdinFormat>,
@@ -111,6 +124,9 @@ pub struct KindSettings {
     /// Plain commands: what other exit codes mean.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exit_failure: Option<ExitFailure>,
+    /// What its module enqueues again and again; the module's to say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedules: Option<Vec<DeclaredSchedule>>,
 }
 
 impl KindSettings {
@@ -123,12 +139,16 @@ impl KindSettings {
             max_attempts,
             retry,
             retry_on,
+            on_failed,
+            retention,
             limits,
+            pace,
             stdin,
             stdout,
             args,
             env,
             exit_failure,
+            schedules,
         } = upper.clone();
         KindSettings {
             queue: queue.or_else(|| self.queue.clone()),
@@ -136,12 +156,16 @@ impl KindSettings {
             max_attempts: max_attempts.or(self.max_attempts),
             retry: retry.or_else(|| self.retry.clone()),
             retry_on: retry_on.or_else(|| self.retry_on.clone()),
+            on_failed: on_failed.or_else(|| self.on_failed.clone()),
+            retention: retention.map(|upper| self.retention.unwrap_or_default().overlaid_by(upper)).or(self.retention),
             limits: self.limits.overlaid_by(&limits),
+            pace: self.pace.overlaid_by(&pace),
             stdin: stdin.or(self.stdin),
             stdout: stdout.or(self.stdout),
             args: args.or_else(|| self.args.clone()),
             env: env.or_else(|| self.env.clone()),
             exit_failure: exit_failure.or(self.exit_failure),
+            schedules: schedules.or_else(|| self.schedules.clone()),
         }
     }
 }

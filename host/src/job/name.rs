@@ -102,6 +102,12 @@ name_type!(
     |c| c.is_ascii_alphanumeric() || "._-/:".contains(c)
 );
 
+name_type!(
+    /// A recurring enqueue.
+    ScheduleName, "a schedule name", 200, "letters, digits, `.`, `_`, `-`, `/` and `:`",
+    |c| c.is_ascii_alphanumeric() || "._-/:".contains(c)
+);
+
 impl TenantName {
     /// The tenant that exists always.
     pub fn default_tenant() -> Self {

@@ -159,6 +159,24 @@ impl FailureReason {
     }
 }
 
+/// Not a reason of a failure.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is no reason of a failure; those are {}", words(FailureReason::ALL))]
+pub struct UnknownReason;
+
+fn words(reasons: &[FailureReason]) -> String {
+    let words: Vec<&str> = reasons.iter().map(|reason| reason.as_str()).collect();
+    words.join(", ")
+}
+
+impl std::str::FromStr for FailureReason {
+    type Err = UnknownReason;
+
+    fn from_str(word: &str) -> Result<Self, UnknownReason> {
+        Self::ALL.iter().copied().find(|reason| reason.as_str() == word).ok_or(UnknownReason)
+    }
+}
+
 impl fmt::Display for FailureReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -216,6 +234,7 @@ mod tests {
         for reason in FailureReason::ALL {
             assert_eq!(FailureReason::from_code(reason.code()), Some(*reason));
             assert_eq!(serde_json::to_value(reason).ok(), Some(reason.as_str().into()));
+            assert_eq!(reason.as_str().parse(), Ok(*reason));
         }
         assert_eq!(FailureReason::from_code(0), None);
     }

@@ -94,7 +94,7 @@ pub fn decide(
     chance: f64,
 ) -> RetryDecision {
     match failure.reason {
-        FailureReason::Cancelled => return RetryDecision::Cancel,
+        FailureReason::Cancelled | FailureReason::DeadlineExpired => return RetryDecision::Cancel,
         // The host's own reasons: nobody's `retry_on` is asked, and the job is not charged.
         FailureReason::Shutdown | FailureReason::HostLost | FailureReason::ModuleUnavailable => {
             return RetryDecision::GiveBack;
@@ -202,6 +202,7 @@ mod tests {
             (failure(FailureReason::Trap), Some(trap_only), 1, again),
             (failure(FailureReason::FuelExhausted), None, 1, RetryDecision::Fail),
             (failure(FailureReason::Cancelled), None, 1, RetryDecision::Cancel),
+            (failure(FailureReason::DeadlineExpired), None, 1, RetryDecision::Cancel),
             (failure(FailureReason::Shutdown), None, 3, RetryDecision::GiveBack),
             (failure(FailureReason::ModuleUnavailable), None, 3, RetryDecision::GiveBack),
             (failure(FailureReason::ModuleUnavailable), Some(trap_only), 1, RetryDecision::GiveBack),

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::duration::Span;
 use super::field::FieldError;
+use super::outcome::FailureReason;
 use super::retry::{
     RETRY_BASE_DEFAULT, RETRY_CAP_DEFAULT, RETRY_DELAY_MAX, RETRY_DELAYS_MAX, RETRY_JITTER_DEFAULT, RetryPolicy,
 };
@@ -47,6 +48,13 @@ pub struct RetryWire {
     /// `list`: the delays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delays: Option<Vec<Span>>,
+}
+
+/// Says which of the reasons in a `retry_on` may not stand there.
+pub fn check_retry_on(retry_on: Option<&[FailureReason]>, errors: &mut Vec<FieldError>) {
+    if let Some(reason) = retry_on.into_iter().flatten().find(|reason| !reason.is_guests()) {
+        errors.push(FieldError::new("/retry_on", format!("`{reason}` is the host's to decide; leave it out")));
+    }
 }
 
 /// An object only: what is derived would take an array, too, as the fields in their order.

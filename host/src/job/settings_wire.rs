@@ -15,9 +15,14 @@ use super::kind::{
 };
 use super::limits::{LimitRequest, Limits};
 use super::name::QueueName;
+use super::on_failed::OnFailed;
 use super::outcome::FailureReason;
+use super::pace::{CONCURRENCY_MAX, KeyOrder, KindPace};
+use super::rate_wire::RateWire;
+use super::retention::Retention;
 use super::retry::RetryPolicy;
-use super::retry_wire::RetryWire;
+use super::retry_wire::{RetryWire, check_retry_on};
+use super::schedule::{DeclaredSchedule, check_declared};
 use super::size::ByteSize;
 use super::text::cut_quote;
 
@@ -48,6 +53,12 @@ pub struct SettingsWire {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<String>>)]
     pub retry_on: Option<Vec<FailureReason>>,
+    /// What is enqueued, with what is known of the failure, when a job has `failed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_failed: Option<OnFailed>,
+    /// How long finished jobs are kept, by the state they ended in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Retention>,
     /// Wall time of an attempt: `"30s"` or milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Span>,
@@ -66,6 +77,22 @@ pub struct SettingsWire {
     /// Calls into the host.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_calls: Option<u64>,
+    /// So many jobs of the kind may run at once, over all hosts: 1 to 1000000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<i64>,
+    /// So many jobs of the kind may begin in a time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<RateWire>,
+    /// So many jobs with the same `concurrency_key` may run at once: 1 to 1000000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_concurrency: Option<i64>,
+    /// So many jobs with the same `concurrency_key` may begin in a time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_rate: Option<RateWire>,
+    /// `priority` (default), or `fifo`: jobs with the same `concurrency_key` run one after the other as they were enqueued.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub key_order: Option<KeyOrder>,
     /// Plain commands: what standard input gets.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -84,6 +111,9 @@ pub struct SettingsWire {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub exit_failure: Option<ExitFailure>,
+    /// What the module enqueues again and again. A module says it; operators put schedules at `/v1/schedules`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedules: Option<Vec<DeclaredSchedule>>,
 }
 
 impl SettingsWire {
@@ -107,31 +137,40 @@ impl SettingsWire {
             max_attempts,
             retry,
             retry_on,
+            on_failed,
+            retention,
             timeout,
             fuel,
             memory,
             output,
             logs,
             host_calls,
+            concurrency,
+            rate,
+            key_concurrency,
+            key_rate,
+            key_order,
             stdin,
             stdout,
             args,
             env,
             exit_failure,
+            schedules,
         } = self;
-        if let Some(reason) = retry_on.iter().flatten().find(|reason| !reason.is_guests()) {
-            errors.push(FieldError::new("/retry_on", format!("`{reason}` is the host's to decide; leave it out")));
-        }
+        check_retry_on(retry_on.as_deref(), &mut errors);
         check_arguments(args.as_deref().unwrap_or_default(), &mut errors);
         if let Some(env) = &env {
             check_environment(env, &mut errors);
         }
+        check_declared(schedules.as_deref().unwrap_or_default(), &mut errors);
         let settings = KindSettings {
             queue,
             priority: ranged("/priority", priority, 0, i64::from(PRIORITY_MAX), &mut errors),
             max_attempts: ranged("/max_attempts", max_attempts, 1, i64::from(MAX_ATTEMPTS_LIMIT), &mut errors),
             retry: retry.and_then(|retry| retry.policy("/retry", &mut errors)),
             retry_on,
+            on_failed,
+            retention,
             limits: LimitRequest {
                 fuel: positive("/fuel", fuel, &mut errors),
                 timeout_ms: positive("/timeout", timeout.map(Span::as_ms), &mut errors),
@@ -140,11 +179,25 @@ impl SettingsWire {
                 log_bytes: positive("/logs", logs.map(|size| size.0), &mut errors),
                 host_calls: positive("/host_calls", host_calls, &mut errors),
             },
+            pace: KindPace {
+                concurrency: ranged("/concurrency", concurrency, 1, i64::from(CONCURRENCY_MAX), &mut errors),
+                rate: rate.and_then(|rate| rate.rate("/rate", &mut errors)),
+                key_concurrency: ranged(
+                    "/key_concurrency",
+                    key_concurrency,
+                    1,
+                    i64::from(CONCURRENCY_MAX),
+                    &mut errors,
+                ),
+                key_rate: key_rate.and_then(|rate| rate.rate("/key_rate", &mut errors)),
+                key_order,
+            },
             stdin,
             stdout,
             args,
             env: env.map(|env| env.into_iter().collect()),
             exit_failure,
+            schedules,
         };
         if errors.is_empty() { Ok(settings) } else { Err(errors) }
     }
@@ -190,17 +243,25 @@ impl SettingsWire {
             max_attempts,
             retry,
             retry_on,
+            on_failed,
+            retention,
             timeout,
             fuel,
             memory,
             output,
             logs,
             host_calls,
+            concurrency,
+            rate,
+            key_concurrency,
+            key_rate,
+            key_order,
             stdin,
             stdout,
             args,
             env,
             exit_failure,
+            schedules,
         } = self;
         [
             ("queue", queue.is_some()),
@@ -208,17 +269,25 @@ impl SettingsWire {
             ("max_attempts", max_attempts.is_some()),
             ("retry", retry.is_some()),
             ("retry_on", retry_on.is_some()),
+            ("on_failed", on_failed.is_some()),
+            ("retention", retention.is_some()),
             ("timeout", timeout.is_some()),
             ("fuel", fuel.is_some()),
             ("memory", memory.is_some()),
             ("output", output.is_some()),
             ("logs", logs.is_some()),
             ("host_calls", host_calls.is_some()),
+            ("concurrency", concurrency.is_some()),
+            ("rate", rate.is_some()),
+            ("key_concurrency", key_concurrency.is_some()),
+            ("key_rate", key_rate.is_some()),
+            ("key_order", key_order.is_some()),
             ("stdin", stdin.is_some()),
             ("stdout", stdout.is_some()),
             ("args", args.is_some()),
             ("env", env.is_some()),
             ("exit_failure", exit_failure.is_some()),
+            ("schedules", schedules.is_some()),
         ]
         .into_iter()
         .filter_map(|(name, given)| given.then_some(name))
@@ -293,31 +362,44 @@ impl From<&KindSettings> for SettingsWire {
             max_attempts,
             retry,
             retry_on,
+            on_failed,
+            retention,
             limits,
+            pace,
             stdin,
             stdout,
             args,
             env,
             exit_failure,
+            schedules,
         } = settings;
         let LimitRequest { fuel, timeout_ms, memory_bytes, output_bytes, log_bytes, host_calls } = *limits;
+        let KindPace { concurrency, rate, key_concurrency, key_rate, key_order } = *pace;
         SettingsWire {
             queue: queue.clone(),
             priority: priority.map(i64::from),
             max_attempts: max_attempts.map(i64::from),
             retry: retry.as_ref().map(RetryWire::from),
             retry_on: retry_on.clone(),
+            on_failed: on_failed.clone(),
+            retention: *retention,
             timeout: timeout_ms.map(Span::from_ms),
             fuel,
             memory: memory_bytes.map(ByteSize),
             output: output_bytes.map(ByteSize),
             logs: log_bytes.map(ByteSize),
             host_calls,
+            concurrency: concurrency.map(i64::from),
+            rate: rate.map(RateWire::from),
+            key_concurrency: key_concurrency.map(i64::from),
+            key_rate: key_rate.map(RateWire::from),
+            key_order,
             stdin: *stdin,
             stdout: *stdout,
             args: args.clone(),
             env: env.as_ref().map(|env| env.iter().cloned().collect()),
             exit_failure: *exit_failure,
+            schedules: schedules.clone(),
         }
     }
 }
@@ -331,11 +413,11 @@ mod tests {
     fn settings_round_trip() {
         let text = concat!(
             r#"{"queue":"q","priority":3,"max_attempts":2,"retry":{"strategy":"fixed","delay":"1m"},"#,
-            r#""retry_on":["trap"],"timeout":"2s","fuel":5,"memory":1048576,"output":1,"logs":2,"host_calls":3,"#,
+            r#""retry_on":["trap"],"on_failed":{"kind":"alert","priority":1},"retention":{"failed":"forever"},"timeout":"2s","fuel":5,"memory":1048576,"output":1,"logs":2,"host_calls":3,"#,
             r#""stdin":"text","stdout":"bytes","args":["-x"],"env":{"A":"b"},"exit_failure":"fatal"}"#,
         );
         let settings: SettingsWire = serde_json::from_str(text).unwrap();
-        assert_eq!(settings.fields().len(), 16);
+        assert_eq!(settings.fields().len(), 18);
         let domain = settings.into_domain().unwrap();
         assert_eq!(serde_json::to_string(&SettingsWire::from(&domain)).unwrap(), text);
         assert_eq!(SettingsWire::domain_from_json("{}"), Ok(KindSettings::default()));

@@ -50,4 +50,20 @@ waiting_reasons! {
     NoWorkers = 8 "no_workers",
     /// Took part in the loss of a host; such jobs run one at a time.
     Suspect = 9 "suspect",
+    /// Its queue is paused.
+    QueuePaused = 10 "queue_paused",
+    /// As many jobs of its queue as may run do.
+    QueueConcurrency = 11 "queue_concurrency",
+    /// As many jobs of its kind as may run do.
+    KindConcurrency = 12 "kind_concurrency",
+    /// As many jobs with its concurrency key as may run do.
+    KeyConcurrency = 13 "key_concurrency",
+    /// A job with the same key that was enqueued before it has not ended.
+    FifoKey = 14 "fifo_key",
+    /// As many jobs of the tenant as may run do.
+    TenantConcurrency = 15 "tenant_concurrency",
+    /// As many as may begin in this time have.
+    RateLimited = 16 "rate_limited",
+    /// Runs after other jobs, which have not ended.
+    AfterJobs = 20 "after_jobs",
 }

@@ -6,13 +6,16 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::status::MaintenanceStatus;
 use super::tasks::{
-    Heartbeat, PromoteDue, PruneEvents, PruneIdempotencyKeys, PruneModuleChunks, RecoverExpired, Unpark,
+    CancelBatches, ExpireJobs, GiveBackSpace, Heartbeat, PromoteDue, PruneBatches, PruneConcurrencyKeys, PruneEvents,
+    PruneIdempotencyKeys, PruneJobs, PruneModuleChunks, PruneOperations, PruneUniqueJobs, RecoverExpired, RunSchedules,
+    SettleDependents, SweepHistory, Unpark, WorkOffOperations,
 };
 use crate::dispatcher::DispatcherHandle;
 use crate::job::{Clock, HostId};
@@ -53,12 +56,26 @@ pub(super) trait Task: Send + Sync + 'static {
 pub struct MaintenanceSignals {
     promote_due: Arc<Notify>,
     unpark: Arc<Notify>,
+    run_schedules: Arc<Notify>,
+    settle: Arc<Notify>,
+    cancel_batches: Arc<Notify>,
 }
 
 impl MaintenanceSignals {
     /// A job was written that is due at some time.
     pub fn due_changed(&self) {
         self.promote_due.notify_one();
+    }
+
+    /// A schedule may have come to have something to do.
+    pub fn schedules_changed(&self) {
+        self.run_schedules.notify_one();
+    }
+
+    /// A commit left work on jobs that wait for others, or are of a batch.
+    pub fn ties_left(&self) {
+        self.settle.notify_one();
+        self.cancel_batches.notify_one();
     }
 
     /// Modules or kinds changed, or a module was loaded.
@@ -134,12 +151,29 @@ impl Maintenance {
             period: lease_ttl / 6,
         };
         start.task(heartbeat, unsignalled());
-        start.task(PromoteDue { store: store.clone(), clock }, signals.promote_due);
+        let run_schedules =
+            RunSchedules { store: store.clone(), dispatcher: dispatcher.clone(), clock: Arc::clone(&clock) };
+        start.task(run_schedules, signals.run_schedules);
+        start.task(PromoteDue { store: store.clone(), clock: Arc::clone(&clock) }, signals.promote_due);
+        start.task(ExpireJobs { store: store.clone(), clock }, unsignalled());
         start.task(RecoverExpired { store: store.clone(), host, lease_ttl }, unsignalled());
+        start.task(SettleDependents { store: store.clone() }, signals.settle);
+        let cancel_batches = CancelBatches { store: store.clone(), dispatcher: dispatcher.clone() };
+        start.task(cancel_batches, signals.cancel_batches);
+        let operations =
+            WorkOffOperations { store: store.clone(), dispatcher: dispatcher.clone(), failures: Mutex::default() };
+        start.task(operations, store.operations_signal());
         start.task(Unpark { store: store.clone(), dispatcher }, signals.unpark);
         let prune_events = PruneEvents { store: store.clone(), keep_age: events_keep, keep_bytes: events_keep_bytes };
         start.task(prune_events, unsignalled());
         start.task(PruneIdempotencyKeys { store: store.clone() }, unsignalled());
+        start.task(PruneConcurrencyKeys { store: store.clone() }, unsignalled());
+        start.task(PruneJobs { store: store.clone() }, unsignalled());
+        start.task(SweepHistory { store: store.clone() }, unsignalled());
+        start.task(GiveBackSpace { store: store.clone() }, unsignalled());
+        start.task(PruneOperations { store: store.clone() }, unsignalled());
+        start.task(PruneUniqueJobs { store: store.clone() }, unsignalled());
+        start.task(PruneBatches { store: store.clone() }, unsignalled());
         start.task(PruneModuleChunks { store }, unsignalled());
         tasks.close();
         tasks.wait().await;

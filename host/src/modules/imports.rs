@@ -9,6 +9,7 @@ const INTERFACES: &[(&str, &str)] = &[
     ("stoker:handler/logging", "1"),
     ("stoker:handler/progress", "1"),
     ("stoker:handler/attempt", "1"),
+    ("stoker:handler/parents", "1"),
     ("wasi:cli/environment", "0.2"),
     ("wasi:cli/exit", "0.2"),
     ("wasi:cli/stderr", "0.2"),

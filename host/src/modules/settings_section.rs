@@ -135,7 +135,7 @@ mod tests {
             (&[b"{\"stdinn\": \"text\"}"], "unknown field `stdinn`"),
             (&[b"{\"stdin\": \"xml\"}"], "unknown variant `xml`"),
             (&[br#"{"env": {"A": "1", "B": "2", "A": "3"}}"#], "duplicate field `A`"),
-            (&[format!(r#"{{"{}": 1}}"#, "x".repeat(9_000)).as_bytes()], "`exit_failure` at line 1"),
+            (&[format!(r#"{{"{}": 1}}"#, "x".repeat(9_000)).as_bytes()], "` at line 1"),
         ] {
             let refused = read(sections).unwrap_err().to_string();
             for words in [said, "`stoker:settings`", "handler.toml"] {

@@ -9,7 +9,7 @@ use super::classify::{self, Facts, LimitsOf, Stopped};
 use super::epoch::Ticker;
 use super::guest::{Entry, Guest};
 use super::invocation::{self, Call, Ending, EngineLimits, Returned};
-use super::model::{Execution, Invocation, PlainSettings, SandboxError};
+use super::model::{Execution, Invocation, PlainSettings, Remains, SandboxError};
 use super::output;
 use super::state::{AttemptParts, AttemptState, Ended, PlainStreams};
 use super::streams::{Capture, SharedCapture};
@@ -25,7 +25,7 @@ pub(super) async fn run(
     invocation: Invocation,
     on_entry: impl FnOnce() + Send,
 ) -> Result<Execution, SandboxError> {
-    let Invocation { context, payload, limits, plain, ready_at, compiled, interrupt, progress, output_schema } =
+    let Invocation { context, payload, limits, plain, ready_at, compiled, interrupt, progress, output_schema, parents } =
         invocation;
     let started_at = clock.now();
     let began = clock.monotonic();
@@ -39,6 +39,7 @@ pub(super) async fn run(
         receipt,
         log: Vec::new(),
         log_lines_dropped: 0,
+        remains: Remains::default(),
     };
     let Ok(payload_text) = std::str::from_utf8(&payload) else {
         return Ok(refused(Failure::new(FailureReason::InvalidPayload, "the payload is not UTF-8")));
@@ -70,7 +71,9 @@ pub(super) async fn run(
         memory_bytes_max: limits.memory_bytes,
         host_calls_max: limits.host_calls,
         log_bytes_max: limits.log_bytes,
+        slot_at: context.slot_at,
         plain: streams,
+        parents,
     });
     let engine_limits = EngineLimits { fuel: limits.fuel, handover_bytes: limits.output_bytes.max(limits.log_bytes) };
     let mut store = invocation::store(state, engine_limits)?;
@@ -110,7 +113,8 @@ pub(super) async fn run(
     }
     let (log, log_lines_dropped) = store.data().log.as_ref().map(|log| log.lock().finish()).unwrap_or_default();
     let finished_at = started_at.plus(ended.saturating_sub(began));
-    Ok(Execution { outcome, started_at, finished_at, receipt, log, log_lines_dropped })
+    let remains = Remains { store: Some(store), ..Remains::default() };
+    Ok(Execution { outcome, started_at, finished_at, receipt, log, log_lines_dropped, remains })
 }
 
 fn outcome(
@@ -195,7 +199,9 @@ pub(super) async fn describe(
         memory_bytes_max: limits.memory_bytes,
         host_calls_max: limits.host_calls,
         log_bytes_max: limits.log_bytes,
+        slot_at: None,
         plain: None,
+        parents: None,
     });
     let engine_limits = EngineLimits { fuel: limits.fuel, handover_bytes: limits.output_bytes };
     let mut store = invocation::store(state, engine_limits)?;
@@ -225,6 +231,7 @@ fn environment(context: &AttemptContext, plain: &PlainSettings) -> Vec<(String, 
         ("STOKER_TENANT", context.tenant.to_string()),
         ("STOKER_KIND", context.kind.to_string()),
     ];
-    let facts = facts.into_iter().map(|(name, value)| (name.to_owned(), value));
+    let slot = context.slot_at.map(|slot_at| ("STOKER_SLOT_TIME", slot_at.to_string()));
+    let facts = facts.into_iter().chain(slot).map(|(name, value)| (name.to_owned(), value));
     plain.env.iter().cloned().chain(facts).collect()
 }

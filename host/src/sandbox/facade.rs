@@ -190,23 +190,25 @@ impl Sandbox {
         on_entry: impl FnOnce() + Send,
     ) -> Result<Execution, SandboxError> {
         let Parts { engine, clock, ticker, room, instances, .. } = &*self.0;
-        let mut room_taken = room.try_acquire().ok();
+        let mut room_taken = Arc::clone(room).try_acquire_owned().ok();
         if room_taken.is_none() {
             room_taken = tokio::select! {
                 biased;
                 // It ends before it is entered.
                 _reason = invocation.interrupt.wait() => None,
-                taken = room.acquire() => taken.ok(),
+                taken = Arc::clone(room).acquire_owned() => taken.ok(),
             };
         }
-        // Held to the end of the attempt.
-        let _room = room_taken;
         let instance = instances.begin(guest.digest());
-        let ran = attempt::run(engine, clock, ticker, guest, invocation, on_entry).await;
-        ran.map_err(|error| match error {
-            SandboxError::Instantiate(why) if instance.has_siblings() => SandboxError::Crowded(why),
-            error => error,
-        })
+        match attempt::run(engine, clock, ticker, guest, invocation, on_entry).await {
+            Ok(mut execution) => {
+                execution.remains.instance = Some(instance);
+                execution.remains.room = room_taken;
+                Ok(execution)
+            }
+            Err(SandboxError::Instantiate(why)) if instance.has_siblings() => Err(SandboxError::Crowded(why)),
+            Err(error) => Err(error),
+        }
     }
 
     /// Until a guest has ended. Each end is told to one who waits.

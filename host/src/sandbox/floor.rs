@@ -94,7 +94,9 @@ fn call_repeatedly(
                 memory_bytes_max: limits.memory_bytes,
                 host_calls_max: limits.host_calls,
                 log_bytes_max: limits.log_bytes,
+                slot_at: None,
                 plain: None,
+                parents: None,
             });
             let engine_limits = EngineLimits { fuel: limits.fuel, handover_bytes: limits.output_bytes };
             let mut store = invocation::store(state, engine_limits)?;

@@ -169,7 +169,9 @@ fn note_instantiated(store: &mut Store<AttemptState>) {
 }
 
 fn told(context: &AttemptContext) -> Context {
-    let AttemptContext { job, tenant, kind, queue, attempt, max_attempts, created_at, run_at, deadline } = context;
+    // The record of the first version can't grow: what came later is asked for.
+    let AttemptContext { job, tenant, kind, queue, attempt, max_attempts, created_at, run_at, deadline, slot_at: _ } =
+        context;
     let ms = |at: crate::job::Timestamp| u64::try_from(at.as_ms()).unwrap_or(0);
     Context {
         job_id: job.to_string(),

@@ -27,6 +27,7 @@ impl Linkers {
         capabilities::logging::link(&mut component)?;
         capabilities::progress::link(&mut component)?;
         capabilities::attempt::link(&mut component)?;
+        capabilities::parents::link(&mut component)?;
 
         let mut core = wasmtime::Linker::new(engine);
         wasmtime_wasi::p1::add_to_linker_async(&mut core, AttemptState::preview1)?;
@@ -52,7 +53,9 @@ impl Linkers {
                 memory_bytes_max: 0,
                 host_calls_max: 0,
                 log_bytes_max: 0,
+                slot_at: None,
                 plain: None,
+                parents: None,
             }),
         );
         let preview1 = core

@@ -45,5 +45,5 @@ pub use guest::{Guest, LinkError};
 pub use interrupt::{Interrupt, ProgressCell};
 pub use model::{
     ArtifactSource, CompileError, CompilerProcess, DESCRIBES_MAX, DescribeError, Execution, InstanceBounds, Invocation,
-    PlainSettings, SandboxError, SandboxOptions,
+    ParentFacts, Parents, PlainSettings, Remains, SandboxError, SandboxOptions, Told,
 };

@@ -4,12 +4,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::artifact_use::ArtifactUse;
+use super::instances::Instance;
 use super::interrupt::{Interrupt, ProgressCell};
+use super::state::AttemptState;
 use crate::job::{
-    AttemptContext, CompiledFrom, Digest, ExitFailure, Limits, LogLine, Outcome, Receipt, Span, StdinFormat,
-    StdoutFormat, Timestamp,
+    AttemptContext, CompiledFrom, Digest, ExitFailure, JobId, JobState, Limits, LogLine, Outcome, Receipt, Span,
+    StdinFormat, StdoutFormat, Timestamp,
 };
 use crate::schema::SharedSchema;
 
@@ -128,6 +131,28 @@ pub trait ArtifactSource: Send + Sync + 'static {
     fn wasm(&self, digest: Digest) -> std::pin::Pin<Box<dyn Future<Output = Result<Bytes, SandboxError>> + Send + '_>>;
 }
 
+/// A job this one runs after.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParentFacts {
+    /// The job.
+    pub job: JobId,
+    /// In its workflow.
+    pub name: Option<String>,
+    /// `None`: it was deleted.
+    pub state: Option<JobState>,
+}
+
+/// What a future gives, or a sentence on why it can't.
+pub type Told<'a, T> = std::pin::Pin<Box<dyn Future<Output = Result<T, String>> + Send + 'a>>;
+
+/// The jobs a job runs after, and what they returned. Implemented over the store.
+pub trait Parents: std::fmt::Debug + Send + Sync + 'static {
+    /// In their order.
+    fn list(&self) -> Told<'_, Vec<ParentFacts>>;
+    /// JSON text, by name or id; `None` where there is none.
+    fn output(&self, parent: String) -> Told<'_, Option<Bytes>>;
+}
+
 /// How a plain command is run.
 #[derive(Clone, Debug, Default)]
 pub struct PlainSettings {
@@ -164,6 +189,8 @@ pub struct Invocation {
     pub progress: ProgressCell,
     /// The kind's output schema, compiled; `None` accepts anything.
     pub output_schema: Option<SharedSchema>,
+    /// Of a job that runs after others.
+    pub parents: Option<std::sync::Arc<dyn Parents>>,
 }
 
 /// What an execution came to.
@@ -181,6 +208,23 @@ pub struct Execution {
     pub log: Vec<LogLine>,
     /// Lines dropped past the limit.
     pub log_lines_dropped: u64,
+    /// What is left of the guest.
+    pub remains: Remains,
+}
+
+/// The memory of a guest that has ended, and its place among the instances. To give back a large one takes tens of
+/// milliseconds: whoever tells of the end does so first. Dropped in the order of the fields.
+#[derive(Default)]
+pub struct Remains {
+    pub(super) store: Option<wasmtime::Store<AttemptState>>,
+    pub(super) instance: Option<Instance>,
+    pub(super) room: Option<OwnedSemaphorePermit>,
+}
+
+impl std::fmt::Debug for Remains {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Remains").field("store", &self.store.is_some()).finish_non_exhaustive()
+    }
 }
 
 /// Why `describe` was refused.

@@ -17,8 +17,9 @@ use super::attempt_log::{AttemptLog, SharedLog, Stream};
 use super::capabilities::http::{ClosedHttp, FIELDS_BYTES_MAX};
 use super::interrupt::{Interrupt, ProgressCell};
 use super::limiter::MemoryMeter;
+use super::model::Parents;
 use super::streams::{GuestStream, SharedCapture};
-use crate::job::{Clock, FailureReason, LogLevel};
+use crate::job::{Clock, FailureReason, LogLevel, Timestamp};
 
 /// Most random bytes a guest gets from one call.
 const RANDOM_BYTES_MAX: u64 = 1 << 20;
@@ -27,8 +28,9 @@ const RANDOM_BYTES_MAX: u64 = 1 << 20;
 /// 16 KiB, so this is 16 MiB beside the guest's own memory.
 const RESOURCES_MAX: usize = 1_000;
 
-/// A guest that asks `is-cancelled` has this long to end by itself.
-pub(super) const INTERRUPT_GRACE: Duration = Duration::from_millis(50);
+/// A guest that asks `is-cancelled` has this long to end by itself. Half of the time in which a cancel is to be done; the
+/// other half is for the tick and the commit.
+pub(super) const INTERRUPT_GRACE: Duration = Duration::from_millis(25);
 
 /// Why the host ended a guest in the middle of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -68,9 +70,12 @@ pub(super) struct AttemptState {
     /// By the monotonic clock; set once the instance exists.
     pub(super) instantiated_at: Option<Duration>,
     pub(super) log_bytes_max: u64,
+    pub(super) slot_at: Option<Timestamp>,
     /// Made by the first line: most attempts log nothing.
     pub(super) log: Option<SharedLog>,
     pub(super) plain: Option<PlainStreams>,
+    /// Of a job that runs after others.
+    pub(super) parents: Option<Arc<dyn Parents>>,
     /// Made by the first call that needs it: most handlers never do.
     wasi: Option<Box<Wasi>>,
     preview1: Option<Box<WasiP1Ctx>>,
@@ -92,7 +97,9 @@ pub(super) struct AttemptParts {
     pub(super) memory_bytes_max: u64,
     pub(super) host_calls_max: u64,
     pub(super) log_bytes_max: u64,
+    pub(super) slot_at: Option<Timestamp>,
     pub(super) plain: Option<PlainStreams>,
+    pub(super) parents: Option<Arc<dyn Parents>>,
 }
 
 impl AttemptState {
@@ -106,7 +113,9 @@ impl AttemptState {
             memory_bytes_max,
             host_calls_max,
             log_bytes_max,
+            slot_at,
             plain,
+            parents,
         } = parts;
         Self {
             engine,
@@ -121,8 +130,10 @@ impl AttemptState {
             http: ClosedHttp::default(),
             instantiated_at: None,
             log_bytes_max,
+            slot_at,
             log: None,
             plain,
+            parents,
             wasi: None,
             preview1: None,
         }

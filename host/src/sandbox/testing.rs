@@ -109,7 +109,8 @@ impl Bench {
             let _gone = sender.send(execution);
         });
         let execution = tokio::time::timeout(Duration::from_mins(1), receiver).await.expect("ends in time");
-        execution.expect("comes back").expect("the host is sound")
+        let execution = execution.expect("comes back").expect("the host is sound");
+        Execution { remains: Remains::default(), ..execution }
     }
 
     pub(crate) async fn command(&self, wat: &str) -> Execution {
@@ -131,6 +132,7 @@ pub(crate) fn invocation(compiled: CompiledFrom) -> Invocation {
             created_at: now,
             run_at: now,
             deadline: now,
+            slot_at: None,
         },
         payload: Bytes::from_static(b"{}"),
         limits: Limits::default(),
@@ -140,6 +142,7 @@ pub(crate) fn invocation(compiled: CompiledFrom) -> Invocation {
         interrupt: Interrupt::default(),
         progress: ProgressCell::default(),
         output_schema: None,
+        parents: None,
     }
 }
 

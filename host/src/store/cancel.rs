@@ -5,9 +5,8 @@ use rusqlite::{Connection, params};
 use super::catalog::TenantId;
 use super::codec::{HistoryNote, append_history};
 use super::draft::Draft;
+use super::ending::{Ending, LeaseEnd, cancelled_on_request, end_job};
 use super::error::StoreError;
-use super::finish::cancelled_on_request;
-use super::job_writes::{Ending, move_to_history};
 use super::model::{CancelResult, JobRow};
 use super::rows::{AnyRow, LiveRow, any_row};
 use crate::job::{EventType, JobId, JobState};
@@ -43,7 +42,8 @@ pub(super) fn reread(sql: &Connection, draft: &Draft, tenant: TenantId, job: Job
     Ok(Box::new(row.to_job_row(sql, &draft.catalog)?))
 }
 
-fn request(sql: &Connection, draft: &mut Draft, row: &LiveRow) -> Result<(), StoreError> {
+/// Asks the holder of a leased job to end it.
+pub(super) fn request(sql: &Connection, draft: &mut Draft, row: &LiveRow) -> Result<(), StoreError> {
     if row.cancel_requested {
         return Ok(());
     }
@@ -59,18 +59,20 @@ fn request(sql: &Connection, draft: &mut Draft, row: &LiveRow) -> Result<(), Sto
 pub(super) fn cancel_unentered(sql: &Connection, draft: &mut Draft, row: &LiveRow) -> Result<(), StoreError> {
     let state = JobState::Cancelled;
     let note = HistoryNote { at: draft.now, event_type: EventType::Cancelled, state, attempt: row.attempt };
+    let failure = cancelled_on_request();
     let ending = Ending {
+        job: row.id,
+        counted: row.counted(),
+        lease: LeaseEnd::of(row.lease_host.is_some(), row.started_at.is_some()),
+        from: row.state,
         state,
         finished_at: draft.now,
         attempt: row.attempt,
-        failure: Some(&cancelled_on_request()),
+        failure: Some(&failure),
         execution: None,
         output: None,
         history: Some(append_history(row.history.as_deref(), note)?),
         progress: None,
     };
-    move_to_history(sql, row.id, &ending)?;
-    draft.move_count(row.lane, row.state, state)?;
-    draft.event(EventType::Cancelled, row.id, row.lane, state, row.attempt);
-    Ok(())
+    end_job(sql, draft, ending)
 }

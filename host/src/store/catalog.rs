@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::job::{Digest, GuestType, KindName, KindSettings, ModuleName, QueueName, StdinFormat, TenantName};
+use crate::job::{
+    Digest, GuestType, JobState, Keep, KindName, KindSettings, ModuleName, Pace, QueueName, Retention, StdinFormat,
+    TenantName,
+};
 
 /// The store's short name of a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -94,9 +97,9 @@ pub struct Catalog {
     pub kinds: FxHashMap<KindId, Arc<KindEntry>>,
     /// By tenant and name.
     pub kinds_by_name: FxHashMap<(TenantId, KindName), KindId>,
-    /// By short name; a queue is created by the first job that names it.
+    /// By short name, those that were deleted, too; a queue is created by the first job that names it.
     pub queues: FxHashMap<QueueId, QueueName>,
-    /// Each queue's tenant and priority.
+    /// What is set on each.
     pub queue_settings: FxHashMap<QueueId, QueueSettings>,
     /// By tenant and name.
     pub queues_by_name: FxHashMap<(TenantId, QueueName), QueueId>,
@@ -113,6 +116,14 @@ pub struct QueueSettings {
     pub tenant: TenantId,
     /// 0–9, lower first.
     pub priority: u8,
+    /// Nothing more of it is entered.
+    pub is_paused: bool,
+    /// How many of its jobs may run at once, how often one may begin.
+    pub pace: Pace,
+    /// Its jobs are acknowledged before they are on the disk.
+    pub is_relaxed: bool,
+    /// How long its finished jobs are kept.
+    pub retention: Retention,
 }
 
 impl Catalog {
@@ -126,6 +137,23 @@ impl Catalog {
         self.queues_by_name.get(&(tenant, name.clone())).copied()
     }
 
+    /// Whether nothing more of the queue is to be entered.
+    pub fn is_paused(&self, queue: QueueId) -> bool {
+        self.queue_settings.get(&queue).is_some_and(|settings| settings.is_paused)
+    }
+
+    /// Whether the queue's jobs are acknowledged before they are on the disk.
+    pub fn is_relaxed(&self, queue: QueueId) -> bool {
+        self.queue_settings.get(&queue).is_some_and(|settings| settings.is_relaxed)
+    }
+
+    /// How long a finished job of this kind and queue is kept, on a host that says this of the others.
+    pub fn keep(&self, host: Retention, kind: Option<KindId>, queue: Option<QueueId>, state: JobState) -> Keep {
+        let queue = queue.and_then(|queue| self.queue_settings.get(&queue)).map(|settings| settings.retention);
+        let kind = kind.and_then(|kind| self.kinds.get(&kind)).and_then(|kind| kind.settings.retention);
+        host.overlaid_by(queue.unwrap_or_default()).overlaid_by(kind.unwrap_or_default()).keep(state)
+    }
+
     /// How many queues a tenant may still create.
     pub fn queues_left(&self, tenant: TenantId) -> usize {
         let created = self.queue_settings.values().filter(|settings| settings.tenant == tenant).count();
@@ -137,11 +165,19 @@ impl Catalog {
         self.tenants.iter().find(|(_, id)| **id == tenant).map(|(name, _)| name)
     }
 
-    /// With one queue more.
-    pub(super) fn add_queue(&mut self, tenant: TenantId, id: QueueId, name: QueueName, priority: u8) {
+    /// With a queue more, or with one set anew.
+    pub(super) fn put_queue(&mut self, id: QueueId, name: QueueName, settings: QueueSettings) {
         self.revision += 1;
-        self.queues_by_name.insert((tenant, name.clone()), id);
-        self.queue_settings.insert(id, QueueSettings { tenant, priority });
+        self.queues_by_name.insert((settings.tenant, name.clone()), id);
+        self.queue_settings.insert(id, settings);
         self.queues.insert(id, name);
+    }
+
+    /// With a queue less. Its name stays known: history names it.
+    pub(super) fn remove_queue(&mut self, id: QueueId) {
+        self.revision += 1;
+        if let (Some(settings), Some(name)) = (self.queue_settings.remove(&id), self.queues.get(&id)) {
+            self.queues_by_name.remove(&(settings.tenant, name.clone()));
+        }
     }
 }

@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
-use super::catalog::{Catalog, KindEntry, KindId, ModuleVersionEntry, ModuleVersionId, QueueId, TenantId};
+use super::catalog::{
+    Catalog, KindEntry, KindId, ModuleVersionEntry, ModuleVersionId, QueueId, QueueSettings, TenantId,
+};
 use super::codec::guest_from_word;
 use super::error::StoreError;
-use crate::job::{Digest, KindDescription, KindSettings};
+use crate::job::{Digest, KindDescription, KindSettings, Pace};
 
 const TENANTS: &str = "SELECT id, name FROM tenants";
-const QUEUES: &str = "SELECT id, tenant_id, name, priority FROM queues";
+const QUEUES: &str =
+    "SELECT id, tenant_id, name, priority, paused, deleted, concurrency, rate, relaxed, retention FROM queues";
 const VERSIONS: &str = "SELECT module_versions.id, module_versions.tenant_id, modules.name, digest, guest
     FROM module_versions JOIN modules ON modules.id = module_id";
 const KINDS: &str = "SELECT kinds.id, kinds.tenant_id, kinds.name, registered, operator_settings,
@@ -46,7 +49,23 @@ fn load_queues(sql: &Connection, catalog: &mut Catalog) -> Result<(), StoreError
     while let Some(row) = rows.next()? {
         let name: String = row.get(2)?;
         let name = name.parse().map_err(StoreError::internal)?;
-        catalog.add_queue(TenantId(row.get(1)?), QueueId(row.get(0)?), name, row.get(3)?);
+        let id = QueueId(row.get(0)?);
+        let rate: Option<String> = row.get(7)?;
+        let rate = rate.map(|rate| serde_json::from_str(&rate)).transpose().map_err(StoreError::internal)?;
+        let retention: Option<String> = row.get(9)?;
+        let retention = retention.as_deref().map(serde_json::from_str).transpose().map_err(StoreError::internal)?;
+        let settings = QueueSettings {
+            tenant: TenantId(row.get(1)?),
+            priority: row.get(3)?,
+            is_paused: row.get(4)?,
+            pace: Pace { concurrency: row.get(6)?, rate },
+            is_relaxed: row.get(8)?,
+            retention: retention.unwrap_or_default(),
+        };
+        catalog.put_queue(id, name, settings);
+        if row.get(5)? {
+            catalog.remove_queue(id);
+        }
     }
     catalog.revision = revision;
     Ok(())

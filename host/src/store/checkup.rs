@@ -216,7 +216,12 @@ mod tests {
     async fn a_look_changes_nothing_and_tells_what_a_start_would() {
         let dir = tempfile::tempdir().unwrap();
         let data_dir = dir.path().join("a b%?");
-        let options = StoreOptions { data_dir: data_dir.clone(), priority_aging: std::time::Duration::ZERO };
+        let options = StoreOptions {
+            data_dir: data_dir.clone(),
+            priority_aging: std::time::Duration::ZERO,
+            tenant_pace: crate::job::Pace::default(),
+            retention: crate::job::Retention::HOST,
+        };
         let store = Store::open(&options, std::sync::Arc::new(SystemClock::default())).unwrap();
         let seen = checkup(&data_dir).unwrap();
         assert_eq!(seen.usage, Usage::InUse(Some(std::process::id())));

@@ -12,7 +12,7 @@ const WRITER_CACHE_KIB: i64 = 16 << 10;
 /// Page cache of each reader, KiB.
 const READER_CACHE_KIB: i64 = 2 << 10;
 /// Statements kept prepared per connection.
-const STATEMENTS_MAX: usize = 160;
+const STATEMENTS_MAX: usize = 512;
 /// The log is cut back to this after it was larger, bytes.
 const WAL_KEEP_BYTES: i64 = 64 << 20;
 /// How long a connection waits for another's lock, ms. Only the folding in at a stop, and a second process, can meet one.
@@ -20,10 +20,15 @@ const BUSY_TIMEOUT_MS: i64 = 5_000;
 
 /// The one connection that writes.
 pub(super) fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
+    let is_new = std::fs::metadata(path).map_or(true, |file| file.len() == 0);
     let connection = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
+    if is_new {
+        // Before there is anything in it: pages that get free can be given back. Later it would change nothing, and write.
+        connection.pragma_update(None, "auto_vacuum", "incremental")?;
+    }
     let _mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     // Checkpoints are the checkpointer's; one inside a commit would stall the writer.

@@ -56,9 +56,9 @@ impl CounterChanges {
         self.settled = 0;
     }
 
-    /// How many jobs of a kind came to be unfinished in this transaction, not yet written.
-    pub(super) fn unfinished_of_kind(&self, kind: KindId) -> i64 {
-        let own = self.changes.iter().filter(|(lane, state, _)| lane.kind == kind && !state.is_terminal());
+    /// How many jobs of these lanes came to be unfinished in this transaction, not yet written.
+    pub(super) fn unfinished(&self, of: impl Fn(&Lane) -> bool) -> i64 {
+        let own = self.changes.iter().filter(|(lane, state, _)| of(lane) && !state.is_terminal());
         own.map(|(_, _, jobs)| jobs).sum()
     }
 

@@ -6,21 +6,31 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, params};
 use rustc_hash::FxHashMap;
 
-use super::catalog::{Catalog, KindId, QueueId, TenantId};
+use super::catalog::{Catalog, KindId, QueueId, QueueSettings, TenantId};
+use super::claimant::{Claimant, ClaimantCell};
 use super::codec::{StoredEvent, state_code};
 use super::counters::{CounterChanges, Lane};
+use super::ended::Looks;
 use super::error::StoreError;
+use super::keys;
 use super::model::Recovered;
 use super::order::Order;
-use super::queues::unfinished_of_kind;
+use super::paces::Paces;
+use super::queues::{unfinished_of_kind, unfinished_of_queue};
+use super::schedules::any_queued;
 use super::store_clock::StoreClock;
+use super::ties::Ties;
 use crate::job::kind::PRIORITY_DEFAULT;
-use crate::job::{EventType, HostId, IdSequence, JobId, JobState, QueueName, Timestamp};
+use crate::job::{EventType, HostId, IdSequence, JobId, JobState, Pace, QueueName, Retention, Timestamp};
 
-const INSERT_QUEUE: &str = "INSERT INTO queues (tenant_id, name, priority) VALUES (?1, ?2, ?3) RETURNING id";
+// One that was deleted comes back as if it were new.
+const INSERT_QUEUE: &str = "INSERT INTO queues (tenant_id, name, priority) VALUES (?1, ?2, ?3)
+    ON CONFLICT (tenant_id, name) DO UPDATE SET priority = excluded.priority, paused = 0, deleted = 0,
+        concurrency = NULL, rate = NULL, relaxed = 0, retention = NULL RETURNING id";
 const HOSTS: &str = "SELECT id, number FROM hosts";
 const LAST_JOB: &str =
-    "SELECT max(id) FROM (SELECT max(id) AS id FROM live_jobs UNION ALL SELECT max(id) FROM finished_jobs)";
+    "SELECT max(id) FROM (SELECT max(id) AS id FROM live_jobs UNION ALL SELECT max(id) FROM finished_jobs
+        UNION ALL SELECT max(id) FROM operations)";
 
 /// Where an entered guest of a previous process stood when it died.
 #[derive(Clone, Copy, Debug)]
@@ -56,18 +66,34 @@ pub(super) struct Draft {
     /// Whether there may be claimable suspects.
     pub(super) suspects_waiting: bool,
     counters: CounterChanges,
+    /// How long the host keeps finished jobs of which nobody says more.
+    pub(super) retention: Retention,
+    /// When to look whether they are still to be kept.
+    pub(super) looks: Looks,
     events: Vec<StoredEvent>,
     settled_events: usize,
     /// The earliest `run_at` written.
     pub(super) next_due: Option<Timestamp>,
+    /// A schedule may have come to have something to do.
+    pub(super) schedules_changed: bool,
+    /// A schedule has a slot that waits for a run to end. `false`: none has.
+    pub(super) runs_waited_for: bool,
     /// Numbers of hosts that were registered when the directory was opened, oldest first: dead, since the lock is ours.
     pub(super) dead_hosts: Vec<i64>,
     /// Guests those hosts had entered.
     pub(super) lost_entries: LostEntries,
     /// How far the pruning of module chunks has come.
     pub(super) chunks_looked_at: Vec<u8>,
+    /// How far the pruning of concurrency keys has come.
+    pub(super) looked_at: keys::LookedAt,
+    /// What is limited, and how much of it is used.
+    pub(super) paces: Paces,
     /// What recovery did before anybody asked.
     pub(super) recovered: Option<Recovered>,
+    /// What ties jobs to each other.
+    pub(super) ties: Ties,
+    /// Who may have entered the guests of claimed jobs.
+    pub(super) claimant: ClaimantCell,
 }
 
 impl Draft {
@@ -76,6 +102,7 @@ impl Draft {
         sql: &Connection,
         clock: StoreClock,
         order: Order,
+        (tenant_pace, retention): (Pace, Retention),
         catalog: Arc<Catalog>,
         lost_entries: LostEntries,
     ) -> Result<Self, StoreError> {
@@ -88,7 +115,7 @@ impl Draft {
             now: clock.now(),
             clock,
             order,
-            claimable: catalog.queues.keys().map(|queue| (*queue, None)).collect(),
+            claimable: catalog.queue_settings.keys().map(|queue| (*queue, None)).collect(),
             committed_catalog: Arc::clone(&catalog),
             settled_catalog: Arc::clone(&catalog),
             catalog,
@@ -97,13 +124,26 @@ impl Draft {
             ids: IdSequence::after(last.map_or(0, u128::from_be_bytes)),
             suspects_waiting: true,
             counters: CounterChanges::default(),
+            retention,
+            looks: Looks::default(),
             events: Vec::new(),
             settled_events: 0,
             next_due: None,
+            schedules_changed: false,
+            runs_waited_for: any_queued(sql)?,
             lost_entries,
             chunks_looked_at: Vec::new(),
+            looked_at: keys::LookedAt::default(),
+            paces: Paces::new(tenant_pace),
             recovered: None,
+            ties: Ties::load(sql)?,
+            claimant: ClaimantCell::default(),
         })
+    }
+
+    /// The party of this process that is given jobs, while it lives.
+    pub(super) fn claimant(&self) -> Option<Arc<dyn Claimant>> {
+        self.claimant.get()?.upgrade()
     }
 
     /// A fresh job id.
@@ -137,7 +177,18 @@ impl Draft {
         kind: KindId,
     ) -> Result<u64, StoreError> {
         let written = unfinished_of_kind(sql, tenant, kind)?;
-        Ok(u64::try_from(written + self.counters.unfinished_of_kind(kind)).unwrap_or(0))
+        Ok(u64::try_from(written + self.counters.unfinished(|lane| lane.kind == kind)).unwrap_or(0))
+    }
+
+    /// Jobs of a queue that have not ended, those of this transaction included.
+    pub(super) fn unfinished_of_queue(
+        &self,
+        sql: &Connection,
+        tenant: TenantId,
+        queue: QueueId,
+    ) -> Result<u64, StoreError> {
+        let written = unfinished_of_queue(sql, tenant, queue)?;
+        Ok(u64::try_from(written + self.counters.unfinished(|lane| lane.queue == queue)).unwrap_or(0))
     }
 
     /// Tells what happened.
@@ -151,6 +202,11 @@ impl Draft {
             state: state_code(state),
             attempt,
         });
+    }
+
+    /// Whether there may be jobs to claim.
+    pub(super) fn may_claim(&self) -> bool {
+        !self.claimable.is_empty() || self.suspects_waiting || self.paces.may_let_go(&self.catalog, &self.clock)
     }
 
     /// A job of this queue can be claimed from this commit on.
@@ -177,8 +233,27 @@ impl Draft {
             sql.prepare_cached(INSERT_QUEUE)?
                 .query_row(params![tenant.0, name.as_str(), PRIORITY_DEFAULT], |row| row.get(0))?,
         );
-        Arc::make_mut(&mut self.catalog).add_queue(tenant, id, name.clone(), PRIORITY_DEFAULT);
+        let settings = QueueSettings {
+            tenant,
+            priority: PRIORITY_DEFAULT,
+            is_paused: false,
+            pace: Pace::default(),
+            is_relaxed: false,
+            retention: Retention::default(),
+        };
+        Arc::make_mut(&mut self.catalog).put_queue(id, name.clone(), settings);
         Ok(id)
+    }
+
+    /// A finished job comes back: so does its queue, if it was deleted meanwhile.
+    pub(super) fn revive_queue(&mut self, sql: &Connection, lane: Lane) -> Result<(), StoreError> {
+        if self.catalog.queue_settings.contains_key(&lane.queue) {
+            return Ok(());
+        }
+        match self.catalog.queues.get(&lane.queue).cloned() {
+            Some(name) => self.queue(sql, lane.tenant, &name).map(|_| ()),
+            None => Err(StoreError::internal("a job of an unknown queue")),
+        }
     }
 
     /// Whether new jobs of the kind may be written.
@@ -192,6 +267,11 @@ impl Draft {
         &self.events
     }
 
+    /// Whether anybody in this process may want to know of the commit.
+    pub(super) fn has_news(&self) -> bool {
+        !self.events.is_empty() || self.next_due.is_some() || self.ties.is_left_over || self.schedules_changed
+    }
+
     pub(super) fn flush_counters(&self, sql: &Connection) -> Result<(), StoreError> {
         self.counters.flush(sql)
     }
@@ -199,7 +279,9 @@ impl Draft {
     /// Begins an operation.
     pub(super) fn begin_operation(&mut self) {
         self.now = self.clock.now();
+        self.ties.begin();
         self.counters.settle();
+        self.looks.settle();
         self.settled_events = self.events.len();
         self.settled_catalog = Arc::clone(&self.catalog);
     }
@@ -207,6 +289,7 @@ impl Draft {
     /// Takes back what the operation gathered. Flags that only cost a look when wrong stay as they are.
     pub(super) fn rewind_operation(&mut self, sql: &Connection) -> Result<(), StoreError> {
         self.counters.rewind();
+        self.looks.rewind();
         self.events.truncate(self.settled_events);
         self.catalog = Arc::clone(&self.settled_catalog);
         self.distrust(sql)
@@ -232,15 +315,20 @@ impl Draft {
     /// Gathering begins anew.
     fn clear(&mut self) {
         self.counters.clear();
+        self.looks.clear();
         self.events.clear();
         self.settled_events = 0;
         self.next_due = None;
+        self.schedules_changed = false;
+        self.ties.is_left_over = false;
     }
 
     /// What was concluded from rows that are gone again must be found out again.
     fn distrust(&mut self, sql: &Connection) -> Result<(), StoreError> {
-        self.claimable = self.catalog.queues.keys().map(|queue| (*queue, None)).collect();
+        self.claimable = self.catalog.queue_settings.keys().map(|queue| (*queue, None)).collect();
         self.suspects_waiting = true;
+        self.paces.forget();
+        self.runs_waited_for = any_queued(sql)?;
         self.hosts = load_hosts(sql)?;
         Ok(())
     }

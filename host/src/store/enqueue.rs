@@ -1,21 +1,32 @@
 //! New jobs, one at a time. The reply is sent after the commit that holds the job.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, params};
 
+use super::batches::{TieCheck, join, tie_refusal};
+use super::cancel::reread;
 use super::catalog::TenantId;
 use super::codec::{HistoryNote, append_history};
 use super::counters::Lane;
+use super::dependencies::{Answers, bind};
+use super::dependents::born_broken;
 use super::draft::Draft;
 use super::error::StoreError;
+use super::held;
 use super::idempotency::{self, Known};
-use super::model::{EnqueueResult, JobRow, NewJob};
+use super::keys;
+use super::model::{Conflict, EnqueueResult, JobRow, NewJob};
+use super::paces::Counted;
 use super::rows::any_row;
-use crate::job::{EventType, JobId, JobState};
+use super::unique::{self, Admission};
+use crate::job::{BatchId, EventType, JobId, JobOptions, JobState, Parent, Timestamp, WaitingReason};
 
 const INSERT_LIVE: &str =
     "INSERT INTO live_jobs (id, tenant_id, kind_id, queue_id, state, priority, order_key, run_at, ready_at,
-        created_at, attempt, max_attempts, lease_number, checked_version, options, tags, history)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, 0, ?10, 0, ?11, ?12, ?13, ?14)";
+        created_at, attempt, max_attempts, lease_number, checked_version, options, tags, history, key_id, parked, hold,
+        expires_at)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, 0, ?10, 0, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
 const INSERT_PAYLOAD: &str = "INSERT INTO payloads (job_id, body) VALUES (?1, ?2)";
 const INSERT_TAG: &str = "INSERT OR IGNORE INTO job_tags (tenant_id, tag, job_id) VALUES (?1, ?2, ?3)";
 
@@ -47,49 +58,144 @@ pub(super) fn enqueue(
     if draft.catalog.queue(tenant, &job.spec.queue).is_none() && draft.catalog.queues_left(tenant) == 0 {
         return Ok(EnqueueResult::TooManyQueues);
     }
-    let (id, row) = insert_job(sql, draft, tenant, job)?;
-    if let Some(key) = &job.idempotency {
+    if let Some(refusal) = tie_refusal(&TieCheck { sql, tenant }, job.ties.as_deref())? {
+        return Ok(EnqueueResult::Untied(refusal));
+    }
+    let placed = place_job(sql, draft, tenant, job)?;
+    if let Some(key) = &job.idempotency
+        && let Placed::New(id, _) | Placed::Existing(_, id) = placed
+    {
         idempotency::remember(sql, tenant, key, &[Some(id)], draft.now)?;
     }
-    Ok(EnqueueResult::Created(Box::new(created_row(draft, job, id, row)?)))
+    let shown = |draft: &Draft, id| -> Result<Option<Box<JobRow>>, StoreError> {
+        any_row(sql, tenant, id)?.map(|row| row.to_job_row(sql, &draft.catalog).map(Box::new)).transpose()
+    };
+    match placed {
+        // It may be blocked, or cancelled already.
+        Placed::New(id, _) if job.ties.is_some() => Ok(EnqueueResult::Created(reread(sql, draft, tenant, id)?)),
+        Placed::New(id, inserted) => Ok(EnqueueResult::Created(Box::new(created_row(draft, job, id, inserted)?))),
+        Placed::Existing(conflict, id) => match shown(draft, id)? {
+            Some(row) => Ok(EnqueueResult::Existing(conflict, row)),
+            None => Err(StoreError::internal("a job vanished in its own transaction")),
+        },
+        Placed::Refused(id) => Ok(EnqueueResult::UniqueConflict(id, shown(draft, id)?)),
+    }
+}
+
+/// What became of a job that may have to be the only one like it.
+#[derive(Clone, Copy)]
+pub(super) enum Placed {
+    /// Written.
+    New(JobId, Inserted),
+    /// Not written; this was done to the only one like it.
+    Existing(Conflict, JobId),
+    /// Not written, and nothing was done to the only one like it.
+    Refused(JobId),
+}
+
+/// Writes a job whose kind is known to be registered, unless another one is the only one like it.
+pub(super) fn place_job(
+    sql: &Connection,
+    draft: &mut Draft,
+    tenant: TenantId,
+    job: &NewJob,
+) -> Result<Placed, StoreError> {
+    if let Some(unique) = &job.unique {
+        match unique::admit(sql, draft, tenant, job, unique)? {
+            Admission::Admitted => {}
+            Admission::Existing(conflict, id) => return Ok(Placed::Existing(conflict, id)),
+            Admission::Refused(id) => return Ok(Placed::Refused(id)),
+        }
+    }
+    let (id, inserted) = insert_job(sql, draft, tenant, job)?;
+    Ok(Placed::New(id, inserted))
 }
 
 /// What an insert decided about a job.
 #[derive(Clone, Copy)]
 pub(super) struct Inserted {
-    state: JobState,
-    lane: Lane,
-    run_at: crate::job::Timestamp,
+    pub(super) state: JobState,
+    pub(super) counted: Counted,
+    run_at: Timestamp,
+    parked: Option<WaitingReason>,
 }
 
-/// Writes a job whose kind is known to be registered.
+/// What a job is tied to as it is written.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Tied<'a> {
+    /// Known to be the tenant's.
+    pub(super) after: &'a [Parent],
+    /// Known to take it.
+    pub(super) batch: Option<BatchId>,
+    /// In its workflow.
+    pub(super) name: Option<&'a str>,
+}
+
+/// Writes a job whose kind is known to be registered, and whose ties are known to be possible. If it is to be the only one like
+/// it, it is from now on, whoever was.
 pub(super) fn insert_job(
     sql: &Connection,
     draft: &mut Draft,
     tenant: TenantId,
     job: &NewJob,
 ) -> Result<(JobId, Inserted), StoreError> {
+    let tied =
+        job.ties.as_ref().map_or_else(Tied::default, |ties| Tied { after: &ties.after, batch: ties.batch, name: None });
+    insert_tied(sql, draft, tenant, job, &tied)
+}
+
+/// The same with other ties than its own.
+pub(super) fn insert_tied(
+    sql: &Connection,
+    draft: &mut Draft,
+    tenant: TenantId,
+    job: &NewJob,
+    tied: &Tied<'_>,
+) -> Result<(JobId, Inserted), StoreError> {
+    let Tied { after, batch, name } = *tied;
+    let answers = if after.is_empty() { None } else { Some(Answers::of(sql, after)?) };
     let spec = &job.spec;
     let lane = Lane { tenant, kind: job.kind, queue: draft.queue(sql, tenant, &spec.queue)? };
+    let key = match &spec.options.concurrency_key {
+        Some(key) => Some(keys::key_id(sql, tenant, job.kind, key)?),
+        None => None,
+    };
     let id = draft.next_id();
-    let run_at = spec.run_at.unwrap_or(draft.now);
-    let state = if run_at > draft.now { JobState::Scheduled } else { JobState::Ready };
-    let options = if spec.options.is_empty() {
+    let blocked = answers.as_ref().filter(|answers| !answers.are_all_met());
+    let run_at = match (spec.run_at, spec.options.delay_ms) {
+        (Some(run_at), _) => run_at,
+        // What it waits for has happened already: its delay begins now.
+        (None, Some(delay_ms)) if blocked.is_none() => draft.now.plus(Duration::from_millis(delay_ms)),
+        (None, _) => draft.now,
+    };
+    let state = match blocked {
+        Some(_) => JobState::Blocked,
+        None if run_at > draft.now => JobState::Scheduled,
+        None => JobState::Ready,
+    };
+    let identity = job.unique.as_ref().map(|unique| unique.held(draft.now));
+    let options = if spec.options.is_empty() && after.is_empty() && identity.is_none() {
         None
     } else {
-        Some(serde_json::to_string(&spec.options).map_err(StoreError::internal)?)
+        let has_parents = !after.is_empty();
+        Some(serde_json::to_string(&JobOptions { has_parents, unique: identity.clone(), ..spec.options.clone() }))
     };
+    let options = options.transpose().map_err(StoreError::internal)?;
     let tags = if spec.tags.is_empty() {
         None
     } else {
         Some(serde_json::to_string(&spec.tags).map_err(StoreError::internal)?)
     };
-    // That it began as scheduled can't be told from its columns once it ran.
+    // That it began as scheduled, or blocked, can't be told from its columns once it ran.
     let history = match state {
-        JobState::Scheduled => Some(append_history(
+        JobState::Scheduled | JobState::Blocked => Some(append_history(
             None,
             HistoryNote { at: draft.now, event_type: EventType::Enqueued, state, attempt: 0 },
         )?),
+        _ => None,
+    };
+    let held = match draft.catalog.kinds.get(&job.kind).map(|kind| kind.settings.pace) {
+        Some(pace) if state == JobState::Ready => held::from_the_start(sql, draft, &pace, Counted { lane, key })?,
         _ => None,
     };
     let bytes = id.to_bytes();
@@ -108,18 +214,38 @@ pub(super) fn insert_job(
         options,
         tags,
         history,
+        key.map(|key| key.0),
+        held.map(|(reason, _)| reason.code()),
+        held.map(|(_, limit)| limit.code()),
+        spec.options.expires_at.map(Timestamp::as_ms),
     ])?;
     sql.prepare_cached(INSERT_PAYLOAD)?.execute(params![bytes, &spec.payload[..]])?;
     for tag in &spec.tags {
         sql.prepare_cached(INSERT_TAG)?.execute(params![tenant.0, tag, bytes])?;
     }
+    if let Some(identity) = &identity {
+        unique::take(sql, tenant, id, identity, draft.now)?;
+    }
     match state {
+        JobState::Blocked => {}
         JobState::Scheduled => draft.made_due(run_at),
+        _ if held.is_some() => {}
         _ => draft.made_ready(lane.queue),
     }
     draft.count(lane, state, 1);
     draft.event(EventType::Enqueued, id, lane, state, 0);
-    Ok((id, Inserted { state, lane, run_at }))
+    if let Some(batch) = batch {
+        join(sql, draft, batch, id, name)?;
+    }
+    if let Some(answers) = answers {
+        bind(sql, draft, id, after, &answers)?;
+        if let Some((index, _)) = answers.broken()
+            && let Some(parent) = after.get(index)
+        {
+            born_broken(sql, draft, id, parent)?;
+        }
+    }
+    Ok((id, Inserted { state, counted: Counted { lane, key }, run_at, parked: held.map(|(reason, _)| reason) }))
 }
 
 /// The row as it was just written, without reading it again.
@@ -129,7 +255,7 @@ fn created_row(draft: &Draft, job: &NewJob, id: JobId, inserted: Inserted) -> Re
         .kinds
         .get(&job.kind)
         .ok_or_else(|| StoreError::internal("the kind vanished in its own transaction"))?;
-    let queue = draft.catalog.queues.get(&inserted.lane.queue);
+    let queue = draft.catalog.queues.get(&inserted.counted.lane.queue);
     Ok(JobRow {
         id,
         tenant: kind.tenant_name.clone(),
@@ -148,11 +274,12 @@ fn created_row(draft: &Draft, job: &NewJob, id: JobId, inserted: Inserted) -> Re
         progress: None,
         tags: job.spec.tags.clone(),
         options: job.spec.options.clone(),
-        parked: None,
+        parked: inserted.parked,
         snoozed: false,
         suspect: false,
         leased_by: None,
         cancel_requested: false,
         receipt: None,
+        slot: None,
     })
 }

@@ -1,12 +1,13 @@
 //! Many jobs in one operation. Every item is judged before the first is written, so that an atomic batch needs no
-//! rollback of its own.
+//! rollback of its own; only which jobs there may be one of is found out by writing them.
 
 use rusqlite::Connection;
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::batches::{TieCheck, tie_refusal};
 use super::catalog::TenantId;
 use super::draft::Draft;
-use super::enqueue::insert_job;
+use super::enqueue::{Placed, place_job};
 use super::error::StoreError;
 use super::idempotency::{self, Known};
 use super::model::{BatchItem, BatchResult, IdempotencyKey, NewJob};
@@ -55,24 +56,38 @@ pub(super) fn enqueue_batch(sql: &Connection, draft: &mut Draft, batch: &Batch) 
     {
         return Ok(BatchResult::Rejected { index, result });
     }
+    let may_turn_back = *atomic && jobs.iter().any(|job| job.unique.is_some());
+    if may_turn_back {
+        sql.execute_batch("SAVEPOINT batch")?;
+    }
     let mut items: Vec<BatchItem> = Vec::with_capacity(jobs.len());
     for (job, verdict) in jobs.iter().zip(verdicts) {
         let item = match verdict {
             Verdict::Known(item) => item,
             Verdict::SameAs(earlier) => match items.get(earlier) {
-                Some(BatchItem::Created(id) | BatchItem::Replayed(id)) => BatchItem::Replayed(*id),
+                Some(BatchItem::Created(id) | BatchItem::Replayed(id) | BatchItem::Existing(_, id)) => {
+                    BatchItem::Replayed(*id)
+                }
                 Some(refused) => *refused,
                 None => return Err(StoreError::internal("an item stands before the one it repeats")),
             },
-            Verdict::Write => {
-                let (id, _) = insert_job(sql, draft, *tenant, job)?;
-                if let Some(key) = &job.idempotency {
-                    idempotency::remember(sql, *tenant, key, &[Some(id)], draft.now)?;
-                }
-                BatchItem::Created(id)
-            }
+            Verdict::Write => write(sql, draft, *tenant, job)?,
         };
+        if may_turn_back && let BatchItem::UniqueConflict(known) = item {
+            sql.execute_batch("ROLLBACK TO batch; RELEASE batch")?;
+            // Nothing else was done in this operation.
+            draft.rewind_operation(sql)?;
+            // One of this batch is gone with it.
+            let known = match known {
+                Some(id) if any_row(sql, *tenant, id)?.is_some() => Some(id),
+                _ => None,
+            };
+            return Ok(BatchResult::Rejected { index: items.len(), result: BatchItem::UniqueConflict(known) });
+        }
         items.push(item);
+    }
+    if may_turn_back {
+        sql.execute_batch("RELEASE batch")?;
     }
     if let Some(key) = key {
         idempotency::remember(sql, *tenant, key, &by_line(&items, refused_lines), draft.now)?;
@@ -80,16 +95,29 @@ pub(super) fn enqueue_batch(sql: &Connection, draft: &mut Draft, batch: &Batch) 
     Ok(BatchResult::Done(items))
 }
 
+/// Writes one, unless another one is the only one like it.
+fn write(sql: &Connection, draft: &mut Draft, tenant: TenantId, job: &NewJob) -> Result<BatchItem, StoreError> {
+    let (id, item) = match place_job(sql, draft, tenant, job)? {
+        Placed::New(id, _) => (id, BatchItem::Created(id)),
+        Placed::Existing(conflict, id) => (id, BatchItem::Existing(conflict, id)),
+        Placed::Refused(id) => return Ok(BatchItem::UniqueConflict(Some(id))),
+    };
+    if let Some(key) = &job.idempotency {
+        idempotency::remember(sql, tenant, key, &[Some(id)], draft.now)?;
+    }
+    Ok(item)
+}
+
 /// Queues that the batch will create.
-struct NewQueues<'a> {
-    named: FxHashSet<&'a QueueName>,
+pub(super) struct NewQueues<'a> {
+    pub(super) named: FxHashSet<&'a QueueName>,
     /// Looked up when the first is named.
-    left: Option<usize>,
+    pub(super) left: Option<usize>,
 }
 
 impl<'a> NewQueues<'a> {
     /// Whether a job may go to this queue.
-    fn take(&mut self, draft: &Draft, tenant: TenantId, name: &'a QueueName) -> bool {
+    pub(super) fn take(&mut self, draft: &Draft, tenant: TenantId, name: &'a QueueName) -> bool {
         if draft.catalog.queue(tenant, name).is_some() || self.named.contains(name) {
             return true;
         }
@@ -133,6 +161,11 @@ fn judge(sql: &Connection, draft: &Draft, batch: &Batch) -> Result<Vec<Verdict>,
         if matches!(verdict, Verdict::Write) && !queues.take(draft, batch.tenant, &job.spec.queue) {
             verdict = Verdict::Known(BatchItem::TooManyQueues);
         }
+        if matches!(verdict, Verdict::Write)
+            && let Some(refusal) = tie_refusal(&TieCheck { sql, tenant: batch.tenant }, job.ties.as_deref())?
+        {
+            verdict = Verdict::Known(BatchItem::Untied(refusal));
+        }
         verdicts.push(verdict);
     }
     Ok(verdicts)
@@ -149,9 +182,14 @@ fn by_line(items: &[BatchItem], refused_lines: &[usize]) -> Vec<Option<crate::jo
                 return None;
             }
             match items.next() {
-                Some(BatchItem::Created(id) | BatchItem::Replayed(id)) => Some(*id),
+                Some(BatchItem::Created(id) | BatchItem::Replayed(id) | BatchItem::Existing(_, id)) => Some(*id),
                 Some(
-                    BatchItem::KeyConflict | BatchItem::KindGone | BatchItem::TooManyQueues | BatchItem::Unwritten,
+                    BatchItem::KeyConflict
+                    | BatchItem::KindGone
+                    | BatchItem::TooManyQueues
+                    | BatchItem::Untied(_)
+                    | BatchItem::UniqueConflict(_)
+                    | BatchItem::Unwritten,
                 )
                 | None => None,
             }

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::backup::back_up;
+use super::batches::model::{BatchRow, ChangeBatchResult, CreateBatchResult, MemberRow, NewBatch};
 use super::catalog::{Catalog, KindId, ModuleVersionId, TenantId};
 use super::claimant::Claimant;
 use super::draft::Draft;
@@ -22,10 +23,12 @@ use super::enqueue_batch::{Batch, enqueue_batch};
 use super::error::{OpenError, StoreError};
 use super::logs::KeptLines;
 use super::model::{
-    ActivateResult, AttemptRow, BatchItem, BatchResult, CancelResult, ChangeSettingsResult, CounterRow,
-    DeleteModuleResult, DeleteResult, EnqueueResult, Finish, FinishResult, Heartbeat, HistoryEntry, HostRow,
-    IdempotencyKey, JobDetail, JobFilter, JobRow, LeaseKey, LogPage, NewJob, NewVersion, OldestReady, Page, Promoted,
-    QueueRow, Recovered, RetryResult, StoreMetrics, StoredVersion, UnfinishedPayloads, VersionRow,
+    ActivateResult, AttemptRow, BatchItem, BatchResult, BulkRequest, CancelOperationResult, CancelResult,
+    ChangeQueueResult, ChangeSettingsResult, CounterRow, CreateOperationResult, DeadLetterFilter, DeadLetterGroup,
+    DeadLetterPage, DeleteModuleResult, DeleteQueueResult, DeleteResult, EditResult, EnqueueResult, Expired, Finish,
+    FinishResult, Heartbeat, HistoryEntry, HostRow, IdempotencyKey, JobDetail, JobEdit, JobFilter, JobRow, LeaseKey,
+    LogPage, NewJob, NewVersion, OldestReady, OperationRow, Page, ParentRow, Promoted, Pruned, QueueChange, QueueRow,
+    Recovered, RetryResult, RunNowResult, StoreMetrics, StoredVersion, UnfinishedPayloads, VersionRow, Worked,
 };
 use super::open::open;
 use super::operation::{Pending, PendingFinishes, Queued};
@@ -34,12 +37,13 @@ use super::shared::Shared;
 use super::store_clock::StoreClock;
 use super::wal::{WAL_BOUNDS, WalBounds};
 use super::{
-    cancel, delete, enqueue, event_log, history, hosts, idempotency, job_detail, job_list, kinds, logs, module_bytes,
-    modules, promote, queues, recover, release, retry, unfinished,
+    batches, bulk, bulk_step, cancel, dead_letters, delete, dependencies, dependents, edit, enqueue, event_log, expire,
+    free_space, history, hosts, idempotency, job_detail, job_list, keys, kinds, logs, module_bytes, modules, promote,
+    prune_jobs, queues, recover, release, retry, run_now, sweep, unfinished, unique,
 };
 use crate::job::{
-    Clock, Digest, Event, HostId, IdSequence, JobId, KindName, KindSettings, Lease, ModuleName, Progress, QueueName,
-    Timestamp, WaitingReason,
+    BatchId, Clock, Digest, Event, GroupId, HostId, IdSequence, JobId, KindName, KindSettings, Lease, ModuleName,
+    OperationId, Pace, Progress, QueueName, Retention, Timestamp, WaitingReason,
 };
 
 /// How the store is opened.
@@ -49,6 +53,10 @@ pub struct StoreOptions {
     pub data_dir: PathBuf,
     /// A waiting job rises one priority level per this time; zero = never.
     pub priority_aging: Duration,
+    /// What limits the jobs of each tenant.
+    pub tenant_pace: Pace,
+    /// How long finished jobs are kept of which neither kind nor queue says more.
+    pub retention: Retention,
 }
 
 /// The store. Cheap to clone.
@@ -61,6 +69,7 @@ struct Handle {
     shared: Arc<Shared>,
     clock: StoreClock,
     order: Order,
+    tenant_pace: Pace,
     database: PathBuf,
 }
 
@@ -103,6 +112,7 @@ impl Store {
             shared: opened.shared,
             clock: opened.clock,
             order: opened.order,
+            tenant_pace: options.tenant_pace,
             database: opened.database,
         })))
     }
@@ -139,6 +149,12 @@ impl Store {
         if self.0.shared.on_commit.set(listener).is_err() {
             tracing::error!("a second listener to commits was refused");
         }
+    }
+
+    /// What the store's own clock shows, ms.
+    #[cfg(test)]
+    pub(super) fn now_ms(&self) -> i64 {
+        self.0.clock.now_ms()
     }
 
     /// Numbers about the store.
@@ -242,8 +258,10 @@ impl Store {
     // ---- enqueue ----
 
     /// Writes one job, unless its key came before.
-    pub async fn enqueue(&self, tenant: TenantId, job: NewJob) -> Result<EnqueueResult, StoreError> {
-        self.write(Durability::Synced, move |sql, draft| enqueue::enqueue(sql, draft, tenant, &job)).await
+    pub async fn enqueue(&self, tenant: TenantId, mut job: NewJob) -> Result<EnqueueResult, StoreError> {
+        job.spec.options.is_keyed = job.idempotency.is_some();
+        let durability = self.durability_of(tenant, std::slice::from_ref(&job));
+        self.write(durability, move |sql, draft| enqueue::enqueue(sql, draft, tenant, &job)).await
     }
 
     /// Writes many jobs; with `atomic` or under a key, all in one transaction. Others come in pieces, so that nobody
@@ -251,22 +269,27 @@ impl Store {
     pub async fn enqueue_batch(
         &self,
         tenant: TenantId,
-        jobs: Vec<NewJob>,
+        mut jobs: Vec<NewJob>,
         atomic: bool,
         key: Option<IdempotencyKey>,
         refused_lines: Vec<usize>,
     ) -> Result<BatchResult, StoreError> {
+        for job in &mut jobs {
+            job.spec.options.is_keyed = key.is_some() || job.idempotency.is_some();
+        }
         if atomic || key.is_some() || jobs.len() <= PIECE_JOBS_MAX {
+            let durability = self.durability_of(tenant, &jobs);
             let batch = Batch { tenant, jobs, atomic, key, refused_lines };
-            return self.write(Durability::Synced, move |sql, draft| enqueue_batch(sql, draft, &batch)).await;
+            return self.write(durability, move |sql, draft| enqueue_batch(sql, draft, &batch)).await;
         }
         let total = jobs.len();
         let mut items = Vec::with_capacity(total);
         let mut jobs = jobs.into_iter();
         while jobs.len() > 0 {
             let piece: Vec<NewJob> = jobs.by_ref().take(PIECE_JOBS_MAX).collect();
+            let durability = self.durability_of(tenant, &piece);
             let batch = Batch { tenant, jobs: piece, atomic: false, key: None, refused_lines: Vec::new() };
-            match self.write(Durability::Synced, move |sql, draft| enqueue_batch(sql, draft, &batch)).await {
+            match self.write(durability, move |sql, draft| enqueue_batch(sql, draft, &batch)).await {
                 Ok(BatchResult::Done(written)) => items.extend(written),
                 Ok(_) => return Err(StoreError::internal("a batch without a key was replayed")),
                 Err(error) if items.is_empty() => return Err(error),
@@ -278,6 +301,14 @@ impl Store {
             }
         }
         Ok(BatchResult::Done(items))
+    }
+
+    /// Relaxed where every job goes to a queue that is.
+    pub(super) fn durability_of(&self, tenant: TenantId, jobs: &[NewJob]) -> Durability {
+        let catalog = self.catalog();
+        let mut queues = jobs.iter().map(|job| &job.spec.queue);
+        let is_relaxed = |queue: &QueueName| catalog.queue(tenant, queue).is_some_and(|id| catalog.is_relaxed(id));
+        if queues.all(is_relaxed) && !jobs.is_empty() { Durability::Relaxed } else { Durability::Synced }
     }
 
     // ---- dispatch ----
@@ -370,6 +401,27 @@ impl Store {
         self.write(Durability::Relaxed, move |sql, draft| promote::promote_due(sql, draft, jobs_max)).await
     }
 
+    /// Cancels waiting jobs that were not entered in their time, a bounded number. Gives how many, and when the next one
+    /// expires.
+    pub async fn expire_due(&self) -> Result<Expired, StoreError> {
+        self.write(Durability::Relaxed, expire::expire_due).await
+    }
+
+    /// Removes a bounded number of finished jobs that are kept no longer.
+    pub async fn prune_jobs(&self) -> Result<Pruned, StoreError> {
+        self.write(Durability::Relaxed, prune_jobs::prune_jobs).await
+    }
+
+    /// Goes a step further through history, where it was changed how long jobs are kept; `true` when there is more.
+    pub async fn sweep_history(&self) -> Result<bool, StoreError> {
+        self.write(Durability::Relaxed, sweep::sweep_history).await
+    }
+
+    /// Gives back some of the space nothing needs any more; `true` when more is left.
+    pub async fn give_back_space(&self) -> Result<bool, StoreError> {
+        self.write(Durability::Relaxed, |sql, _| free_space::give_back_pages(sql)).await
+    }
+
     /// The job each of these keys named with the same request; `None` where none did. For requests that can't be
     /// written any more, but may have been: the catalog has changed since.
     pub async fn replayed_jobs(
@@ -395,8 +447,9 @@ impl Store {
 
     /// One job with its payload and output.
     pub async fn job(&self, tenant: TenantId, job: JobId) -> Result<Option<JobDetail>, StoreError> {
-        let order = self.0.order;
-        self.read(move |sql, catalog| job_detail::job_detail(sql, catalog, order, tenant, job)).await
+        let now_ns = self.0.clock.now_ns();
+        let facts = job_detail::LimitFacts { order: self.0.order, tenant_pace: self.0.tenant_pace, now_ns };
+        self.read(move |sql, catalog| job_detail::job_detail(sql, catalog, &facts, tenant, job)).await
     }
 
     /// One page of jobs, newest first. A page may be short and still have a next one.
@@ -446,9 +499,195 @@ impl Store {
         self.write(Durability::Synced, move |sql, draft| retry::retry(sql, draft, tenant, job)).await
     }
 
+    /// Changes a waiting job.
+    pub async fn edit(&self, tenant: TenantId, job: JobId, edit: JobEdit) -> Result<EditResult, StoreError> {
+        self.write(Durability::Synced, move |sql, draft| edit::edit(sql, draft, tenant, job, &edit)).await
+    }
+
+    /// Makes a job ready that waits for its time.
+    pub async fn run_now(&self, tenant: TenantId, job: JobId) -> Result<RunNowResult, StoreError> {
+        self.write(Durability::Synced, move |sql, draft| run_now::run_now(sql, draft, tenant, job)).await
+    }
+
     /// Removes a finished job.
     pub async fn delete(&self, tenant: TenantId, job: JobId) -> Result<DeleteResult, StoreError> {
         self.write(Durability::Synced, move |sql, draft| delete::delete(sql, draft, tenant, job)).await
+    }
+
+    // ---- jobs that wait for others, and jobs that belong together ----
+
+    /// Writes a batch or workflow with its first jobs, unless its key came before.
+    pub async fn create_batch(&self, tenant: TenantId, new: NewBatch) -> Result<CreateBatchResult, StoreError> {
+        self.write(Durability::Synced, move |sql, draft| batches::create_batch(sql, draft, tenant, &new)).await
+    }
+
+    /// No more jobs can be added to the batch.
+    pub async fn close_batch(&self, tenant: TenantId, batch: BatchId) -> Result<ChangeBatchResult, StoreError> {
+        self.write(Durability::Synced, move |sql, draft| batches::close_batch(sql, draft, tenant, batch)).await
+    }
+
+    /// Cancels what has not ended of a batch or workflow: what one operation may, upkeep the rest.
+    pub async fn cancel_batch(
+        &self,
+        tenant: TenantId,
+        batch: BatchId,
+        is_workflow: bool,
+    ) -> Result<ChangeBatchResult, StoreError> {
+        self.write(Durability::Synced, move |sql, draft| batches::cancel_batch(sql, draft, tenant, batch, is_workflow))
+            .await
+    }
+
+    /// One batch, or workflow.
+    pub async fn batch(
+        &self,
+        tenant: TenantId,
+        batch: BatchId,
+        is_workflow: bool,
+    ) -> Result<Option<BatchRow>, StoreError> {
+        self.read(move |sql, catalog| batches::batch(sql, catalog, tenant, batch, is_workflow)).await
+    }
+
+    /// Batches, or workflows, newest first, those older than `before`.
+    pub async fn batches(
+        &self,
+        tenant: TenantId,
+        is_workflow: bool,
+        before: Option<BatchId>,
+        limit: usize,
+    ) -> Result<Vec<BatchRow>, StoreError> {
+        self.read(move |sql, catalog| batches::batches(sql, catalog, tenant, is_workflow, before, limit)).await
+    }
+
+    /// Jobs of a batch in the order they were added; `None`: no such batch.
+    pub async fn jobs_of_batch(
+        &self,
+        tenant: TenantId,
+        batch: BatchId,
+        after: Option<JobId>,
+        limit: usize,
+    ) -> Result<Option<Vec<MemberRow>>, StoreError> {
+        self.read(move |sql, catalog| batches::jobs_of(sql, catalog, tenant, batch, after, limit)).await
+    }
+
+    /// A workflow with its jobs, parents before children.
+    pub async fn workflow(
+        &self,
+        tenant: TenantId,
+        workflow: BatchId,
+    ) -> Result<Option<(BatchRow, Vec<MemberRow>)>, StoreError> {
+        self.read(move |sql, catalog| batches::graph(sql, catalog, tenant, workflow)).await
+    }
+
+    /// The jobs a job runs after, as they are now.
+    pub async fn parents(&self, job: JobId) -> Result<Vec<ParentRow>, StoreError> {
+        self.read(move |sql, _| dependencies::parents_of(sql, job)).await
+    }
+
+    /// The output of a job that another one runs after, by its name in their workflow or its id; `None` where it has none,
+    /// since it did not succeed, or is none of those.
+    pub async fn parent_output(&self, job: JobId, parent: String) -> Result<Option<Bytes>, StoreError> {
+        self.read(move |sql, _| Ok(dependencies::parent_output(sql, job, &parent)?.map(Bytes::from))).await
+    }
+
+    /// Tells more dependents of what has ended; whether more are left.
+    pub async fn settle_dependents(&self) -> Result<bool, StoreError> {
+        self.write(Durability::Synced, dependents::settle).await
+    }
+
+    /// Cancels more jobs of batches that are to be cancelled: those that are held, and whether more is left.
+    pub async fn cancel_batches_further(&self) -> Result<(Vec<LeaseKey>, bool), StoreError> {
+        self.write(Durability::Synced, batches::cancel_further).await
+    }
+
+    // ---- actions on many jobs ----
+
+    /// Accepts an action on many jobs, to be worked off piece by piece.
+    pub async fn create_operation(
+        &self,
+        tenant: TenantId,
+        request: BulkRequest,
+        key: Option<IdempotencyKey>,
+    ) -> Result<CreateOperationResult, StoreError> {
+        let created = self
+            .write(Durability::Synced, move |sql, draft| bulk::create(sql, draft, tenant, &request, key.as_ref()))
+            .await?;
+        self.0.shared.operations.notify_one();
+        Ok(created)
+    }
+
+    /// Signalled when there is an operation to work on.
+    pub fn operations_signal(&self) -> Arc<tokio::sync::Notify> {
+        Arc::clone(&self.0.shared.operations)
+    }
+
+    /// An action on many jobs.
+    pub async fn operation(&self, tenant: TenantId, id: OperationId) -> Result<Option<OperationRow>, StoreError> {
+        self.read(move |sql, _| bulk::operation(sql, tenant, id)).await
+    }
+
+    /// Actions on many jobs, newest first.
+    pub async fn operations(
+        &self,
+        tenant: TenantId,
+        before: Option<OperationId>,
+        limit: usize,
+    ) -> Result<Vec<OperationRow>, StoreError> {
+        self.read(move |sql, _| bulk::operations(sql, tenant, before, limit)).await
+    }
+
+    /// Ends an action on many jobs; what it has done stays done.
+    pub async fn cancel_operation(
+        &self,
+        tenant: TenantId,
+        id: OperationId,
+    ) -> Result<CancelOperationResult, StoreError> {
+        self.write(Durability::Synced, move |sql, draft| bulk::cancel(sql, draft, tenant, id)).await
+    }
+
+    /// The actions on many jobs that are not finished, of all tenants, the oldest of each first.
+    pub async fn unfinished_operations(&self) -> Result<Vec<(TenantId, OperationId)>, StoreError> {
+        self.read(move |sql, _| bulk::unfinished(sql)).await
+    }
+
+    /// Does the next piece of an action on many jobs.
+    pub async fn work_on(&self, tenant: TenantId, id: OperationId) -> Result<Worked, StoreError> {
+        let look = move |sql: &Connection, catalog: &Catalog| bulk_step::look(sql, catalog, tenant, id);
+        let Some(step) = self.read(look).await? else { return Ok(Worked::default()) };
+        self.write(Durability::Synced, move |sql, draft| bulk_step::carry_out(sql, draft, tenant, &step)).await
+    }
+
+    /// Gives up an action on many jobs that can't be gone on with.
+    pub async fn fail_operation(&self, tenant: TenantId, id: OperationId, message: String) -> Result<(), StoreError> {
+        self.write(Durability::Synced, move |sql, draft| bulk::fail(sql, draft, tenant, id, &message)).await
+    }
+
+    /// Forgets actions on many jobs that finished long ago.
+    pub async fn prune_operations(&self) -> Result<bool, StoreError> {
+        self.write(Durability::Relaxed, |sql, draft| bulk::prune(sql, draft.now)).await
+    }
+
+    /// Changes what is set on a queue, and makes it where it `may_create` one.
+    pub async fn change_queue(
+        &self,
+        tenant: TenantId,
+        name: QueueName,
+        change: QueueChange,
+        may_create: bool,
+    ) -> Result<ChangeQueueResult, StoreError> {
+        self.write(Durability::Synced, move |sql, draft| {
+            queues::change_queue(sql, draft, tenant, &name, change, may_create)
+        })
+        .await
+    }
+
+    /// Deletes a queue without unfinished jobs.
+    pub async fn delete_queue(&self, tenant: TenantId, name: QueueName) -> Result<DeleteQueueResult, StoreError> {
+        self.write(Durability::Synced, move |sql, draft| queues::delete_queue(sql, draft, tenant, &name)).await
+    }
+
+    /// One of a tenant's queues.
+    pub async fn queue(&self, tenant: TenantId, name: QueueName) -> Result<Option<QueueRow>, StoreError> {
+        self.read(move |sql, catalog| queues::queue(sql, catalog, tenant, &name)).await
     }
 
     /// A tenant's queues by name.
@@ -464,6 +703,26 @@ impl Store {
     /// What has waited longest in each queue in which something waits to be claimed.
     pub async fn oldest_ready_jobs(&self) -> Result<Vec<OldestReady>, StoreError> {
         self.read(queues::oldest_ready_jobs).await
+    }
+
+    /// Failed jobs by what they have in common, below a number that an earlier page gave.
+    pub async fn dead_letters(
+        &self,
+        tenant: TenantId,
+        filter: DeadLetterFilter,
+        limit: usize,
+        below: Option<i64>,
+    ) -> Result<DeadLetterPage, StoreError> {
+        self.read(move |sql, _| dead_letters::groups(sql, tenant, &filter, limit, below)).await
+    }
+
+    /// One group of failed jobs.
+    pub async fn dead_letter_group(
+        &self,
+        tenant: TenantId,
+        group: GroupId,
+    ) -> Result<Option<DeadLetterGroup>, StoreError> {
+        self.read(move |sql, _| dead_letters::group(sql, tenant, group)).await
     }
 
     /// Every counter that is not zero.
@@ -628,6 +887,21 @@ impl Store {
         self.write(Durability::Relaxed, move |sql, draft| idempotency::prune_keys(sql, draft.now)).await
     }
 
+    /// Removes concurrency keys no unfinished job has, a bounded number; `true` when more are to be looked at.
+    pub async fn prune_keys(&self) -> Result<bool, StoreError> {
+        self.write(Durability::Relaxed, keys::prune_keys).await
+    }
+
+    /// Forgets identities that no job has any more.
+    pub async fn prune_unique_jobs(&self) -> Result<bool, StoreError> {
+        self.write(Durability::Relaxed, |sql, draft| unique::prune(sql, draft)).await
+    }
+
+    /// Forgets batches whose jobs are gone.
+    pub async fn prune_batches(&self) -> Result<bool, StoreError> {
+        self.write(Durability::Relaxed, batches::prune_batches).await
+    }
+
     /// Removes chunks of uploads that never became a version.
     pub async fn prune_module_chunks(&self) -> Result<bool, StoreError> {
         self.write(Durability::Relaxed, move |sql, draft| {
@@ -668,4 +942,8 @@ pub struct CommitNotice {
     pub events: Vec<Event>,
     /// The earliest `run_at` written in this commit.
     pub next_due: Option<Timestamp>,
+    /// A schedule may have come to have something to do.
+    pub schedules_changed: bool,
+    /// There is work left for upkeep on jobs that wait for others, or are of a batch.
+    pub ties_left: bool,
 }

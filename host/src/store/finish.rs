@@ -6,13 +6,16 @@ use super::catalog::{KindId, QueueId, TenantId};
 use super::codec::{HistoryNote, StoredExecution, append_history, pack_progress, state_from_word};
 use super::counters::Lane;
 use super::draft::Draft;
+use super::ending::{Ending, LeaseEnd, cancelled_on_request, end_job, noted_as};
 use super::error::StoreError;
-use super::job_writes::{Ending, move_to_history, record_execution, record_log};
+use super::job_writes::{record_execution, record_log};
+use super::limit_of::KeyId;
 use super::model::{AttemptOutcome, Finish, FinishResult, Next};
+use super::paces::Counted;
 use super::rows::{LiveRow, live_row};
-use crate::job::{EventType, Failure, FailureReason, JobId, JobState, Lease, Timestamp};
+use crate::job::{EventType, Failure, JobId, JobState, Lease, Timestamp};
 
-const HELD: &str = "SELECT tenant_id, kind_id, queue_id, state, attempt, priority, cancel_requested, suspect
+const HELD: &str = "SELECT tenant_id, kind_id, queue_id, state, attempt, priority, cancel_requested, suspect, key_id
     FROM live_jobs WHERE id = ?1 AND lease_number = ?2 AND lease_host = ?3";
 const WAIT_AGAIN: &str = "UPDATE live_jobs SET state = ?2, run_at = ?3, order_key = ?4, attempt = ?5, snoozed = ?6,
         lease_host = NULL, started_at = NULL, progress = NULL, suspect = 0, host_losses = 0
@@ -24,6 +27,7 @@ const READY_AGAIN: &str =
 /// The job as its holder finds it.
 pub(super) struct Held {
     pub(super) lane: Lane,
+    pub(super) key: Option<KeyId>,
     pub(super) state: JobState,
     /// Attempts used before this execution.
     pub(super) attempt: u32,
@@ -33,10 +37,16 @@ pub(super) struct Held {
 }
 
 impl Held {
+    /// What it is counted under.
+    pub(super) fn counted(&self) -> Counted {
+        Counted { lane: self.lane, key: self.key }
+    }
+
     /// Of a job known to be leased.
     pub(super) fn of(row: &LiveRow) -> Self {
         Self {
             lane: row.lane,
+            key: row.key,
             state: row.state,
             attempt: row.attempt,
             priority: row.priority,
@@ -59,16 +69,12 @@ pub(super) fn held(sql: &Connection, draft: &Draft, lease: &Lease) -> Result<Opt
                 row.get(5)?,
                 row.get(6)?,
                 row.get(7)?,
+                row.get::<_, Option<i64>>(8)?.map(KeyId),
             ))
         })
         .optional()?;
-    let Some((lane, state, attempt, priority, cancel_requested, suspect)) = row else { return Ok(None) };
-    Ok(Some(Held { lane, state: state?, attempt, priority, cancel_requested, suspect }))
-}
-
-/// What somebody's wish to cancel is recorded as.
-pub(super) fn cancelled_on_request() -> Failure {
-    Failure::new(FailureReason::Cancelled, "cancelled on request")
+    let Some((lane, state, attempt, priority, cancel_requested, suspect, key)) = row else { return Ok(None) };
+    Ok(Some(Held { lane, key, state: state?, attempt, priority, cancel_requested, suspect }))
 }
 
 /// Carries out a finish, or finds its lease stale and writes nothing.
@@ -78,11 +84,12 @@ pub(super) fn write_finish(sql: &Connection, draft: &mut Draft, finish: &Finish)
         Next::Succeed(output) => end(sql, draft, finish, &held, JobState::Succeeded, None, Some(output))?,
         Next::Fail(failure) => end(sql, draft, finish, &held, JobState::Failed, Some(failure), None)?,
         Next::Cancel(failure) => end(sql, draft, finish, &held, JobState::Cancelled, Some(failure), None)?,
-        Next::Retry(..) | Next::Suspend(_) | Next::GiveBack(_) if held.cancel_requested => {
+        Next::Retry(..) | Next::Suspend(_) | Next::Expire(..) | Next::GiveBack(_) if held.cancel_requested => {
             end(sql, draft, finish, &held, JobState::Cancelled, Some(&cancelled_on_request()), None)?
         }
         Next::Retry(failure, until) => retry_later(sql, draft, finish, &held, failure, *until)?,
         Next::Suspend(until) => suspend(sql, draft, finish, &held, *until)?,
+        Next::Expire(ended_in, failure) => expire(sql, draft, finish, &held, ended_in.as_ref(), failure)?,
         Next::GiveBack(failure) => give_back(sql, draft, finish, &held, failure)?,
     };
     record_log(
@@ -120,11 +127,7 @@ fn end(
     output: Option<&[u8]>,
 ) -> Result<JobState, StoreError> {
     let job = finish.lease.job();
-    let (outcome, event_type) = match state {
-        JobState::Succeeded => (AttemptOutcome::Succeeded, EventType::Succeeded),
-        JobState::Cancelled => (AttemptOutcome::Failed, EventType::Cancelled),
-        _ => (AttemptOutcome::Failed, EventType::Failed),
-    };
+    let outcome = if state == JobState::Succeeded { AttemptOutcome::Succeeded } else { AttemptOutcome::Failed };
     // A cancel before the guest was entered made no attempt.
     let was_made = finish.started_at.is_some() || state != JobState::Cancelled;
     // No execution says then how the job ended: a note does.
@@ -132,10 +135,15 @@ fn end(
         None
     } else {
         let known = live_row(sql, job)?.and_then(|row| row.history);
+        let event_type = noted_as(state, failure);
         let note = HistoryNote { at: finish.finished_at, event_type, state, attempt: held.attempt };
         Some(append_history(known.as_deref(), note)?)
     };
     let ending = Ending {
+        job,
+        counted: held.counted(),
+        lease: LeaseEnd::of(true, finish.started_at.is_some()),
+        from: held.state,
         state,
         finished_at: finish.finished_at,
         attempt: if was_made { held.attempt + 1 } else { held.attempt },
@@ -145,9 +153,7 @@ fn end(
         history,
         progress: finish.progress.as_ref().map(pack_progress).transpose()?,
     };
-    move_to_history(sql, job, &ending)?;
-    draft.move_count(held.lane, held.state, state)?;
-    draft.event(event_type, job, held.lane, state, ending.attempt);
+    end_job(sql, draft, ending)?;
     Ok(state)
 }
 
@@ -191,6 +197,43 @@ fn suspend(
     Ok(state)
 }
 
+/// Ends a job that would have to wait past its time. Its last execution stands among the others, with what it ended in.
+fn expire(
+    sql: &Connection,
+    draft: &mut Draft,
+    finish: &Finish,
+    held: &Held,
+    ended_in: Option<&Failure>,
+    failure: &Failure,
+) -> Result<JobState, StoreError> {
+    let state = JobState::Cancelled;
+    let (outcome, state_after) = match ended_in {
+        Some(_) => (AttemptOutcome::Failed, JobState::Retrying),
+        None => (AttemptOutcome::Suspended, JobState::Scheduled),
+    };
+    let job = finish.lease.job();
+    record_execution(sql, job, finish.lease.number(), &execution(finish, outcome, state_after), ended_in)?;
+    let attempt = held.attempt + u32::from(ended_in.is_some());
+    let known = live_row(sql, job)?.and_then(|row| row.history);
+    let note = HistoryNote { at: finish.finished_at, event_type: EventType::Expired, state, attempt };
+    let ending = Ending {
+        job,
+        counted: held.counted(),
+        lease: LeaseEnd::of(true, finish.started_at.is_some()),
+        from: held.state,
+        state,
+        finished_at: finish.finished_at,
+        attempt,
+        failure: Some(failure),
+        execution: None,
+        output: None,
+        history: Some(append_history(known.as_deref(), note)?),
+        progress: finish.progress.as_ref().map(pack_progress).transpose()?,
+    };
+    end_job(sql, draft, ending)?;
+    Ok(state)
+}
+
 fn wait_again(
     sql: &Connection,
     draft: &mut Draft,
@@ -212,7 +255,7 @@ fn wait_again(
     ])?;
     draft.move_count(held.lane, held.state, state)?;
     draft.made_due(until);
-    Ok(())
+    draft.paces.lease_ended(sql, &draft.catalog, held.counted(), false)
 }
 
 fn give_back(
@@ -251,5 +294,5 @@ pub(super) fn make_ready_again(
     if held.suspect {
         draft.suspects_waiting = true;
     }
-    Ok(())
+    draft.paces.lease_ended(sql, &draft.catalog, held.counted(), ready_at.is_none())
 }

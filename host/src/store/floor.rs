@@ -68,7 +68,8 @@ fn timed(sql: &Connection, rows: usize, rows_per_commit: usize) -> Result<Durati
     let clock = StoreClock::resume(sql, Arc::new(SystemClock::default()))?;
     let catalog = Arc::new(load_catalog(sql, 0)?);
     let order = Order::new(Duration::from_mins(1));
-    let mut draft = Draft::load(sql, clock, order, catalog, FxHashMap::default())?;
+    let bounds = (crate::job::Pace::default(), crate::job::Retention::HOST);
+    let mut draft = Draft::load(sql, clock, order, bounds, catalog, FxHashMap::default())?;
     let queue = QueueName::default_queue();
     let job = NewJob {
         kind: KindId(1),
@@ -83,6 +84,8 @@ fn timed(sql: &Connection, rows: usize, rows_per_commit: usize) -> Result<Durati
             tags: Vec::new(),
         },
         idempotency: None,
+        ties: None,
+        unique: None,
     };
     sql.execute_batch("PRAGMA synchronous = FULL")?;
     let started = Instant::now();

@@ -87,7 +87,8 @@ pub(super) fn history(sql: &Connection, tenant: TenantId, job: JobId) -> Result<
         entries.push(entry(started_at, EventType::Started, row.state, row.attempt + 1, None));
     }
     // Stable: what happened within one millisecond stays in the order it was gathered in.
-    entries.sort_by_key(|entry| entry.at);
+    // Only an execution that ended with its job's time comes before the note of that.
+    entries.sort_by_key(|entry| (entry.at, entry.event_type == EventType::Expired));
     Ok(Some(entries))
 }
 
@@ -98,6 +99,10 @@ fn entry(at: Timestamp, event_type: EventType, state: JobState, attempt: u32, de
 fn note_entry(note: &HistoryNote) -> HistoryEntry {
     let detail = match note.event_type {
         EventType::Cancelled | EventType::CancelRequested => Some("on request"),
+        EventType::Unblocked => Some("what it waited for happened"),
+        EventType::Blocked => Some("it waits for other jobs again"),
+        EventType::DependencyBroken => Some("a job it was to run after did not end as it asked"),
+        EventType::Expired => Some("its `expires_at` passed, or its next execution would have come after it"),
         EventType::Reopened => Some("by an operator; attempts count from 0 again"),
         _ => None,
     };

@@ -8,9 +8,10 @@ use rustc_hash::FxHashSet;
 
 use super::catalog::{Catalog, KindId, QueueId, TenantId};
 use super::codec::state_from_word;
+use super::dead_letters;
 use super::error::StoreError;
 use super::model::{JobFilter, JobRow, Page};
-use super::rows::any_row;
+use super::rows::{AnyRow, any_row, unpack_tags};
 use crate::job::{JobId, JobState, Timestamp};
 
 /// Jobs of one page, whatever the caller asks for.
@@ -27,6 +28,8 @@ const RUNNING: &str = "SELECT id, tenant_id, kind_id, queue_id, state FROM live_
     WHERE lease_host IS NOT NULL AND id >= ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
 const RETRYING: &str = "SELECT id, tenant_id, kind_id, queue_id, state FROM live_jobs INDEXED BY live_retrying
     WHERE state = 'retrying' AND id >= ?1 AND id < ?2 AND tenant_id = ?4 ORDER BY id DESC LIMIT ?3";
+const BLOCKED: &str = "SELECT id, tenant_id, kind_id, queue_id, state FROM live_jobs INDEXED BY live_blocked
+    WHERE state = 'blocked' AND id >= ?1 AND id < ?2 AND tenant_id = ?4 ORDER BY id DESC LIMIT ?3";
 const FINISHED: &str = "SELECT id, tenant_id, kind_id, queue_id, state FROM finished_jobs
     WHERE id >= ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
 const FINISHED_BADLY: &str =
@@ -37,8 +40,10 @@ const FINISHED_LANE: &str =
     WHERE id >= ?1 AND id < ?2 AND kind_id = ?4 AND queue_id = ?5 ORDER BY id DESC LIMIT ?3";
 const LANES: &str = "SELECT DISTINCT kind_id, queue_id FROM counters
     WHERE tenant_id = ?1 AND state IN ('succeeded', 'failed', 'cancelled') AND jobs > 0";
-const TAGGED: &str = "SELECT job_id FROM job_tags WHERE tenant_id = ?1 AND tag = ?2 AND job_id >= ?3 AND job_id < ?4
-    ORDER BY job_id DESC LIMIT ?5";
+const TAGGED: &str = "SELECT job_id FROM job_tags WHERE job_id >= ?1 AND job_id < ?2 AND tenant_id = ?4 AND tag = ?5
+    ORDER BY job_id DESC LIMIT ?3";
+const GROUPED: &str = "SELECT job_id FROM dead_letters INDEXED BY dead_letters_of_group
+    WHERE job_id >= ?1 AND job_id < ?2 AND group_number = ?4 ORDER BY job_id DESC LIMIT ?3";
 
 /// The filter with names resolved, and the ids it spans.
 struct Search<'a> {
@@ -48,6 +53,7 @@ struct Search<'a> {
     kinds: Option<FxHashSet<KindId>>,
     queue: Option<QueueId>,
     tag: Option<&'a str>,
+    group: Option<i64>,
     from: [u8; 16],
     below: [u8; 16],
 }
@@ -68,26 +74,7 @@ pub(super) fn job_list(
     limit: usize,
     cursor: Option<JobId>,
 ) -> Result<Page<JobRow>, StoreError> {
-    let limit = limit.clamp(1, PAGE_JOBS_MAX);
-    let Some(search) = resolve(catalog, tenant, filter, cursor) else {
-        return Ok(Page { items: Vec::new(), next: None });
-    };
-    let mut parts = Vec::new();
-    if let Some(tag) = search.tag {
-        parts.push(tagged(sql, &search, tag, limit)?);
-    } else {
-        if search.state.is_none_or(|state| !state.is_terminal()) {
-            parts.push(match search.state {
-                Some(JobState::Running) => scan(sql, &search, limit, RUNNING, params![])?,
-                Some(JobState::Retrying) => scan(sql, &search, limit, RETRYING, params![search.tenant.0])?,
-                _ => scan(sql, &search, limit, LIVE, params![])?,
-            });
-        }
-        if !search.unfinished && search.state.is_none_or(JobState::is_terminal) {
-            parts.push(finished(sql, &search, limit)?);
-        }
-    }
-    let (jobs, next) = merge(parts, limit);
+    let Page { items: jobs, next } = matching(sql, catalog, tenant, filter, limit, cursor)?;
     let mut items = Vec::with_capacity(jobs.len());
     for job in jobs {
         if let Some(row) = any_row(sql, tenant, job)? {
@@ -97,14 +84,50 @@ pub(super) fn job_list(
     Ok(Page { items, next })
 }
 
+/// The same, and only which jobs they are.
+pub(super) fn matching(
+    sql: &Connection,
+    catalog: &Catalog,
+    tenant: TenantId,
+    filter: &JobFilter,
+    limit: usize,
+    cursor: Option<JobId>,
+) -> Result<Page<JobId>, StoreError> {
+    let limit = limit.clamp(1, PAGE_JOBS_MAX);
+    let Some(search) = resolve(sql, catalog, tenant, filter, cursor)? else {
+        return Ok(Page { items: Vec::new(), next: None });
+    };
+    let mut parts = Vec::new();
+    if let Some(group) = search.group {
+        parts.push(named(sql, &search, limit, GROUPED, params![group])?);
+    } else if let Some(tag) = search.tag {
+        parts.push(named(sql, &search, limit, TAGGED, params![search.tenant.0, tag])?);
+    } else {
+        if search.state.is_none_or(|state| !state.is_terminal()) {
+            parts.push(match search.state {
+                Some(JobState::Running) => scan(sql, &search, limit, RUNNING, params![])?,
+                Some(JobState::Retrying) => scan(sql, &search, limit, RETRYING, params![search.tenant.0])?,
+                Some(JobState::Blocked) => scan(sql, &search, limit, BLOCKED, params![search.tenant.0])?,
+                _ => scan(sql, &search, limit, LIVE, params![])?,
+            });
+        }
+        if !search.unfinished && search.state.is_none_or(JobState::is_terminal) {
+            parts.push(finished(sql, &search, limit)?);
+        }
+    }
+    let (items, next) = merge(parts, limit);
+    Ok(Page { items, next })
+}
+
 /// `None` when nothing can match.
 fn resolve<'a>(
+    sql: &Connection,
     catalog: &Catalog,
     tenant: TenantId,
     filter: &'a JobFilter,
     cursor: Option<JobId>,
-) -> Option<Search<'a>> {
-    let JobFilter { state, unfinished, kind, queue, tag, module, since, until } = filter;
+) -> Result<Option<Search<'a>>, StoreError> {
+    let JobFilter { state, unfinished, kind, queue, tag, module, group, since, until } = filter;
     let mut kinds: Option<FxHashSet<KindId>> = None;
     if let Some(name) = kind {
         // By name over all kinds ever: history outlives registration.
@@ -120,24 +143,29 @@ fn resolve<'a>(
         kinds = Some(kinds.map_or(of_module.clone(), |kinds| kinds.intersection(&of_module).copied().collect()));
     }
     if kinds.as_ref().is_some_and(FxHashSet::is_empty) {
-        return None;
+        return Ok(None);
     }
-    let queue = match queue {
-        Some(name) => Some(catalog.queue(tenant, name)?),
-        None => None,
+    let queue = match queue.as_ref().map(|name| catalog.queue(tenant, name)) {
+        Some(None) => return Ok(None),
+        queue => queue.flatten(),
+    };
+    let group = match group.map(|group| dead_letters::number(sql, tenant, group)).transpose()? {
+        Some(None) => return Ok(None),
+        group => group.flatten(),
     };
     let from = since.map_or(0, first_id);
     let below = until.map_or(u128::MAX, first_id).min(cursor.map_or(u128::MAX, JobId::as_u128));
-    Some(Search {
+    Ok(Some(Search {
         tenant,
         state: *state,
         unfinished: *unfinished,
         kinds,
         queue,
         tag: tag.as_deref(),
+        group,
         from: from.to_be_bytes(),
         below: below.to_be_bytes(),
-    })
+    }))
 }
 
 /// The smallest id a job enqueued at `at` can have.
@@ -225,10 +253,18 @@ fn matches_state(search: &Search<'_>, word: rusqlite::types::ValueRef<'_>) -> Re
     }
 }
 
-/// Jobs of a tag, checked against the rest of the filter one by one.
-fn tagged(sql: &Connection, search: &Search<'_>, tag: &str, limit: usize) -> Result<Found, StoreError> {
-    let mut statement = sql.prepare_cached(TAGGED)?;
-    let mut rows = statement.query(params![search.tenant.0, tag, search.from, search.below, ROWS_LOOKED_AT_MAX])?;
+/// Jobs of a tag or group, checked against the rest of the filter one by one.
+fn named(
+    sql: &Connection,
+    search: &Search<'_>,
+    limit: usize,
+    query: &str,
+    extra: &[&dyn rusqlite::ToSql],
+) -> Result<Found, StoreError> {
+    let mut statement = sql.prepare_cached(query)?;
+    let mut parameters: Vec<&dyn rusqlite::ToSql> = vec![&search.from, &search.below, &ROWS_LOOKED_AT_MAX];
+    parameters.extend_from_slice(extra);
+    let mut rows = statement.query(&parameters[..])?;
     let mut found = Found { jobs: Vec::new(), complete_to: None };
     let mut looked_at = 0;
     let mut last = None;
@@ -238,14 +274,15 @@ fn tagged(sql: &Connection, search: &Search<'_>, tag: &str, limit: usize) -> Res
         last = Some(id);
         let Some(job) = any_row(sql, search.tenant, id)? else { continue };
         let lane = job.lane();
-        let state = match &job {
-            super::rows::AnyRow::Live(row) => row.state,
-            super::rows::AnyRow::Finished(row) => row.state,
+        let (state, tags) = match &job {
+            AnyRow::Live(row) => (row.state, row.tags.as_deref()),
+            AnyRow::Finished(row) => (row.state, row.tags.as_deref()),
         };
         if search.state.is_none_or(|wanted| wanted == state)
             && !(search.unfinished && state.is_terminal())
             && search.kinds.as_ref().is_none_or(|kinds| kinds.contains(&lane.kind))
             && search.queue.is_none_or(|queue| queue == lane.queue)
+            && has_tag(search, tags)?
         {
             found.jobs.push(id);
             if found.jobs.len() > limit {
@@ -258,6 +295,11 @@ fn tagged(sql: &Connection, search: &Search<'_>, tag: &str, limit: usize) -> Res
         found.complete_to = last;
     }
     Ok(found)
+}
+
+fn has_tag(search: &Search<'_>, tags: Option<&str>) -> Result<bool, StoreError> {
+    let Some(tag) = search.tag else { return Ok(true) };
+    Ok(unpack_tags(tags)?.iter().any(|own| own == tag))
 }
 
 /// The newest of all parts, as far down as every part is complete, and where the next page begins (exclusive bound).

@@ -9,9 +9,9 @@ use crate::job::{Failure, JobId, JobState, LogLine, Timestamp};
 // OR FAIL: the default needs a journal of its own for each statement, and a failure rolls back the operation anyway.
 const COPY_TO_HISTORY: &str = "INSERT OR FAIL INTO finished_jobs (id, tenant_id, kind_id, queue_id, state, priority, run_at, ready_at,
         created_at, finished_at, attempt, max_attempts, lease_number, checked_version, options, tags, history, progress,
-        failure, execution)
+        failure, execution, schedule_id, slot_at)
     SELECT id, tenant_id, kind_id, queue_id, ?2, priority, run_at, ready_at, created_at, ?3, ?4, max_attempts, lease_number,
-        checked_version, options, tags, coalesce(?5, history), coalesce(?6, progress), ?7, ?8
+        checked_version, options, tags, coalesce(?5, history), coalesce(?6, progress), ?7, ?8, schedule_id, slot_at
     FROM live_jobs WHERE id = ?1";
 const DELETE_LIVE: &str = "DELETE FROM live_jobs WHERE id = ?1";
 const INSERT_OUTPUT: &str = "INSERT INTO outputs (job_id, body) VALUES (?1, ?2)";
@@ -33,8 +33,8 @@ pub(super) const LOGS_KEPT_MAX: i64 = 100;
 /// The output that needs no row.
 pub(super) const NULL_OUTPUT: &[u8] = b"null";
 
-/// How a job ends for good.
-pub(super) struct Ending<'a> {
+/// What history keeps of an end beside what the live row says.
+pub(super) struct HistoryRow<'a> {
     pub(super) state: JobState,
     pub(super) finished_at: Timestamp,
     /// Attempts used in all.
@@ -50,9 +50,9 @@ pub(super) struct Ending<'a> {
     pub(super) progress: Option<Vec<u8>>,
 }
 
-/// Moves a live job to history.
-pub(super) fn move_to_history(sql: &Connection, job: JobId, ending: &Ending<'_>) -> Result<(), StoreError> {
-    let Ending { state, finished_at, attempt, failure, execution, output, history, progress } = ending;
+/// Moves a live job's row to history; `ending.rs` is who does the rest.
+pub(super) fn move_to_history(sql: &Connection, job: JobId, row: &HistoryRow<'_>) -> Result<(), StoreError> {
+    let HistoryRow { state, finished_at, attempt, failure, execution, output, history, progress } = row;
     let id = job.to_bytes();
     let failure = failure.map(pack_failure).transpose()?;
     let execution = execution.as_ref().map(pack_execution).transpose()?;

@@ -7,9 +7,19 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::error::OpenError;
 
 /// In order; the number of a script is its place, from 1.
-const SCRIPTS: &[&str] = &[
+pub(super) const SCRIPTS: &[&str] = &[
     include_str!("../../../migrations/0001_foundation.sql"),
     include_str!("../../../migrations/0002_activated_at.sql"),
+    include_str!("../../../migrations/0003_queues.sql"),
+    include_str!("../../../migrations/0004_limits.sql"),
+    include_str!("../../../migrations/0005_schedules.sql"),
+    include_str!("../../../migrations/0006_dependencies.sql"),
+    include_str!("../../../migrations/0007_expiry.sql"),
+    include_str!("../../../migrations/0008_on_failed.sql"),
+    include_str!("../../../migrations/0009_retention.sql"),
+    include_str!("../../../migrations/0010_dead_letters.sql"),
+    include_str!("../../../migrations/0011_unique.sql"),
+    include_str!("../../../migrations/0012_operations.sql"),
 ];
 
 /// The schema version this binary writes.
@@ -19,13 +29,18 @@ pub(super) fn known_version() -> i64 {
 
 /// Runs the scripts the database has not seen.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
+    migrate_to(connection, path, SCRIPTS)
+}
+
+/// The same with the first of the scripts only: what an earlier binary left.
+pub(super) fn migrate_to(connection: &mut Connection, path: &Path, scripts: &[&str]) -> Result<(), OpenError> {
     let fail = |error: rusqlite::Error| OpenError::sqlite(path, error);
     let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(fail)?;
     if found > known_version() {
         return Err(OpenError::Newer { path: path.display().to_string(), found, known: known_version() });
     }
     let seen = usize::try_from(found).unwrap_or(0);
-    for (index, script) in SCRIPTS.iter().enumerate().skip(seen) {
+    for (index, script) in scripts.iter().enumerate().skip(seen) {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
         transaction.execute_batch(script).map_err(fail)?;
         transaction.pragma_update(None, "user_version", index + 1).map_err(fail)?;

@@ -5,11 +5,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::catalog::{KindEntry, KindId, ModuleVersionId, TenantId};
+use super::batches::model::Membership;
+use super::catalog::{Catalog, KindEntry, KindId, ModuleVersionId, QueueId, TenantId};
+use super::retention::kept_until;
+use super::schedules::JobSlot;
+use crate::job::kind::{MAX_ATTEMPTS_DEFAULT, PRIORITY_DEFAULT};
 use crate::job::state::JobState;
+use crate::job::unique::Unique;
 use crate::job::{
-    Digest, EventType, Failure, GuestType, HostId, JobId, JobOptions, JobSpec, KindDescription, KindName, Lease,
-    LogLine, ModuleName, Progress, QueueName, Receipt, TenantName, Timestamp, WaitingReason,
+    BatchId, BulkAction, BulkFilter, Digest, EventType, Failure, FailureReason, GroupId, GuestType, HostId, JobId,
+    JobOptions, JobSpec, KindDescription, KindName, Lease, LimitRequest, LogLine, ModuleName, OperationId,
+    OperationState, Pace, Parent, Progress, QueueName, Rate, Receipt, Retention, RetryPolicy, TenantName, Timestamp,
+    WaitingReason, Wanted,
 };
 
 // ---- enqueue ----------------------------------------------------------------------------------------------------
@@ -25,6 +32,37 @@ pub struct NewJob {
     pub spec: JobSpec,
     /// Makes the request repeatable.
     pub idempotency: Option<IdempotencyKey>,
+    /// What it has to do with others; mostly nothing.
+    pub ties: Option<Box<JobTies>>,
+    /// Makes it the only one like it.
+    pub unique: Option<Box<Unique>>,
+}
+
+/// What a job has to do with others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JobTies {
+    /// It runs after these.
+    pub after: Vec<Parent>,
+    /// It is of this batch.
+    pub batch: Option<BatchId>,
+}
+
+impl NewJob {
+    /// A job nobody sent: everything but the payload is as its kind has it. The payload (JSON text) is checked when the job
+    /// is entered.
+    pub fn of_kind(kind: &KindEntry, payload: Bytes) -> Self {
+        let settings = &kind.settings;
+        let spec = JobSpec {
+            payload,
+            queue: settings.queue.clone().unwrap_or_else(QueueName::default_queue),
+            priority: settings.priority.unwrap_or(PRIORITY_DEFAULT),
+            run_at: None,
+            max_attempts: settings.max_attempts.unwrap_or(MAX_ATTEMPTS_DEFAULT),
+            options: JobOptions::default(),
+            tags: Vec::new(),
+        };
+        Self { kind: kind.id, checked_against: None, spec, idempotency: None, ties: None, unique: None }
+    }
 }
 
 /// A caller's own name for a request, and what it asked.
@@ -49,6 +87,37 @@ pub enum EnqueueResult {
     KindGone,
     /// It names a new queue, and the tenant has as many as it may.
     TooManyQueues,
+    /// It can't have the ties it asks for.
+    Untied(TieRefusal),
+    /// Not written: another job is the only one like it. That one, as it is now.
+    Existing(Conflict, Box<JobRow>),
+    /// The same, and it may not be changed, or nothing is to become of it; `None`: that one is gone, and its period is not over.
+    UniqueConflict(JobId, Option<Box<JobRow>>),
+}
+
+/// Why a job can't have the ties it asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TieRefusal {
+    /// The parent at this place is no job.
+    UnknownParent(usize),
+    /// There is no such batch.
+    UnknownBatch,
+    /// The batch takes no more jobs.
+    BatchClosed,
+}
+
+/// What a job did to the one that is the only one like it, instead of being written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Conflict {
+    /// Nothing.
+    Existing,
+    /// It gave it its payload, time, priority and tags.
+    Replaced,
+    /// It gave it its payload, and let it wait anew.
+    Debounced,
+    /// Nothing: its period is not over.
+    Throttled,
 }
 
 /// What became of a batch.
@@ -82,6 +151,12 @@ pub enum BatchItem {
     KindGone,
     /// It names a new queue, and the tenant has as many as it may.
     TooManyQueues,
+    /// It can't have the ties it asks for.
+    Untied(TieRefusal),
+    /// Not written: this one is the only one like it.
+    Existing(Conflict, JobId),
+    /// The same, and it may not be changed, or nothing is to become of it. `None`: another one of an atomic batch.
+    UniqueConflict(Option<JobId>),
     /// Those before it are written; then the store could write no more.
     Unwritten,
 }
@@ -122,6 +197,10 @@ pub struct ClaimedJob {
     pub lease: Lease,
     /// The kind as of now, with its active version (always `Some`: jobs without one are parked, not given).
     pub kind: Arc<KindEntry>,
+    /// The lane, by its short name.
+    pub queue_id: QueueId,
+    /// What limited the lane as of now.
+    pub queue_pace: Pace,
     /// The lane.
     pub queue: QueueName,
     /// JSON text.
@@ -140,6 +219,8 @@ pub struct ClaimedJob {
     pub checked_against: Option<ModuleVersionId>,
     /// Its place among all claimed jobs: the lowest goes first.
     pub rank: (i64, JobId),
+    /// The slot of the schedule that enqueued it.
+    pub slot_at: Option<Timestamp>,
     /// Held a lease when a host died. Its entry must be written before it is entered (`mark_running` awaited).
     pub suspect: bool,
 }
@@ -189,6 +270,9 @@ pub enum Next {
     Cancel(Failure),
     /// `scheduled` until then (snooze); no attempt used.
     Suspend(Timestamp),
+    /// `cancelled`, for this reason, since it would have to wait past its `expires_at`. The execution itself ended in the
+    /// first failure, and used an attempt; without one it was a snooze, and used none.
+    Expire(Option<Failure>, Failure),
     /// `ready` at once, no attempt used (shutdown). Recorded as an execution only if `started_at` is set.
     GiveBack(Failure),
 }
@@ -210,6 +294,28 @@ pub struct Promoted {
     pub jobs: usize,
     /// When the next one is due.
     pub next_due: Option<Timestamp>,
+}
+
+/// What a look for jobs that came too late did.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Expired {
+    /// So many were cancelled.
+    pub jobs: usize,
+    /// There may be more.
+    pub more: bool,
+    /// When the next one expires.
+    pub next_expiry: Option<Timestamp>,
+}
+
+/// What a look at finished jobs did.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pruned {
+    /// So many were removed.
+    pub jobs: usize,
+    /// There may be more.
+    pub more: bool,
+    /// In how long the next look is due.
+    pub next_in: Option<Duration>,
 }
 
 /// What a recovery of lost hosts did.
@@ -274,6 +380,17 @@ pub struct JobRow {
     pub cancel_requested: bool,
     /// The receipt of the last execution.
     pub receipt: Option<Receipt>,
+    /// The slot of a schedule it was enqueued for.
+    pub slot: Option<JobSlot>,
+}
+
+impl JobRow {
+    /// Until when it is kept at least, once it has ended; `None` before, and where somebody has to delete it.
+    pub fn kept_until(&self, catalog: &Catalog, tenant: TenantId, host: Retention) -> Option<Timestamp> {
+        let kind = catalog.kind(tenant, &self.kind).map(|kind| kind.id);
+        let keep = catalog.keep(host, kind, catalog.queue(tenant, &self.queue), self.state);
+        kept_until(keep, &self.options, self.created_at, self.finished_at?)
+    }
 }
 
 /// A job with its bulky parts.
@@ -287,7 +404,68 @@ pub struct JobDetail {
     pub output: Option<Bytes>,
     /// For ready, unclaimed jobs: how many come first, counted up to `BEHIND_COUNT_MAX`.
     pub behind: Option<u64>,
+    /// For ready, unclaimed jobs: the limit that keeps them waiting.
+    pub hindrance: Option<Hindrance>,
+    /// The jobs it runs or ran after.
+    pub after: Vec<ParentRow>,
+    /// The batch or workflow it is of.
+    pub membership: Option<Membership>,
+    /// Jobs made for its failures, the newest first, at most `ON_FAILED_JOBS_SHOWN_MAX`.
+    pub on_failed_jobs: Vec<JobId>,
 }
+
+/// A limit that keeps a ready job from being begun.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hindrance {
+    /// In one word.
+    pub reason: WaitingReason,
+    /// What the limit is set on.
+    pub limit: LimitName,
+    /// What is set.
+    pub pace: Pace,
+    /// So many of those it counts run.
+    pub running: u32,
+    /// The first of them, at most five; for `fifo_key` the job that is in turn.
+    pub holders: Vec<JobId>,
+    /// In which time the next permit comes, ms; for `rate_limited`.
+    pub permit_in_ms: Option<u64>,
+    /// How many wait for the same limit and come first, counted up to `BEHIND_COUNT_MAX`; `None`: they are counted with
+    /// their queue.
+    pub ahead: Option<u64>,
+}
+
+/// What a limit is set on, by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LimitName {
+    /// The job's kind.
+    Kind,
+    /// This concurrency key of its kind.
+    Key(String),
+    /// Its queue.
+    Queue,
+    /// Its tenant.
+    Tenant(Option<TenantName>),
+}
+
+/// A job another one runs after.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParentRow {
+    /// The job.
+    pub job: JobId,
+    /// Its name in its workflow.
+    pub name: Option<String>,
+    /// What it is to end as.
+    pub wanted: Wanted,
+    /// What it is now; `None`: it was deleted.
+    pub state: Option<JobState>,
+    /// It ended as asked.
+    pub is_met: bool,
+    /// The other one is cancelled because of it.
+    pub is_cause: bool,
+}
+
+/// Jobs made for the failures of one that are shown with it.
+pub const ON_FAILED_JOBS_SHOWN_MAX: usize = 20;
 
 /// Jobs in front of a waiting one are counted up to here.
 pub const BEHIND_COUNT_MAX: u64 = 1_000;
@@ -307,10 +485,53 @@ pub struct JobFilter {
     pub tag: Option<String>,
     /// Only kinds this module serves.
     pub module: Option<ModuleName>,
+    /// Only dead letters of this group.
+    pub group: Option<GroupId>,
     /// Enqueued at or after.
     pub since: Option<Timestamp>,
     /// Enqueued before.
     pub until: Option<Timestamp>,
+}
+
+/// Failed jobs that are alike.
+#[derive(Clone, Debug)]
+pub struct DeadLetterGroup {
+    /// Its name: the same for the same kind, reason and words.
+    pub id: GroupId,
+    /// Their kind.
+    pub kind: KindName,
+    /// Why they failed.
+    pub reason: FailureReason,
+    /// In which words, without what differs from job to job.
+    pub message: String,
+    /// How many there are.
+    pub jobs: u64,
+    /// When the first of them failed, also if it is gone by now.
+    pub first_failed_at: Timestamp,
+    /// When the last of them failed.
+    pub last_failed_at: Timestamp,
+    /// The one enqueued first.
+    pub oldest_job: JobId,
+    /// The one enqueued last.
+    pub newest_job: JobId,
+}
+
+/// Which groups to list.
+#[derive(Clone, Debug, Default)]
+pub struct DeadLetterFilter {
+    /// Only of this kind.
+    pub kind: Option<KindName>,
+    /// Only for this reason.
+    pub reason: Option<FailureReason>,
+}
+
+/// One page of groups, the youngest first.
+#[derive(Clone, Debug)]
+pub struct DeadLetterPage {
+    /// The groups.
+    pub items: Vec<DeadLetterGroup>,
+    /// Below which number the next page begins; `None` on the last.
+    pub next: Option<i64>,
 }
 
 /// One page of a listing.
@@ -420,6 +641,61 @@ pub enum RetryResult {
     WrongState(Box<JobRow>),
     /// Its kind no longer exists.
     KindGone,
+    /// Another job is the only one like it now.
+    UniqueConflict(JobId),
+    /// No such job.
+    NotFound,
+}
+
+/// What is to be changed on a waiting job; what is `None` stays.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct JobEdit {
+    /// JSON text, and the version whose schema it was checked against.
+    pub payload: Option<(Bytes, Option<ModuleVersionId>)>,
+    /// When it may run; a time that has passed: at once.
+    pub run_at: Option<Timestamp>,
+    /// The same as a delay, where it was given as one: of a job that waits for others it counts from when they have ended.
+    pub delay_ms: Option<u64>,
+    /// Until when it is to have begun, instead of what it has; `Some(None)`: it is to begin whenever it can.
+    pub expires_at: Option<Option<Timestamp>>,
+    /// Its lane.
+    pub queue: Option<QueueName>,
+    /// 0–9, lower first.
+    pub priority: Option<u8>,
+    /// Attempts in all.
+    pub max_attempts: Option<u32>,
+    /// Labels, instead of those it has.
+    pub tags: Option<Vec<String>>,
+    /// Delays between attempts.
+    pub retry: Option<RetryPolicy>,
+    /// Hard limits, over those it has.
+    pub limits: LimitRequest,
+}
+
+/// What became of a change of a waiting job.
+#[derive(Clone, Debug)]
+pub enum EditResult {
+    /// As it is now.
+    Edited(Box<JobRow>),
+    /// It runs, is about to, or has ended.
+    NotWaiting(Box<JobRow>),
+    /// It is to have begun by then, and would not be due before.
+    TooLate(Timestamp),
+    /// It names a new queue, and the tenant has as many as it may.
+    TooManyQueues,
+    /// No such job.
+    NotFound,
+}
+
+/// What became of the wish to run a job now.
+#[derive(Clone, Debug)]
+pub enum RunNowResult {
+    /// It is ready, now or before.
+    Ready(Box<JobRow>),
+    /// It runs, is about to, or has ended.
+    NotWaiting(Box<JobRow>),
+    /// It waits for other jobs.
+    Blocked(Box<JobRow>),
     /// No such job.
     NotFound,
 }
@@ -431,8 +707,100 @@ pub enum DeleteResult {
     Deleted,
     /// Only terminal jobs can be deleted.
     WrongState(JobState),
+    /// This one has not ended, and runs or ran after it.
+    Needed(JobId),
     /// No such job.
     NotFound,
+}
+
+// ---- operations ---------------------------------------------------------------------------------------------------
+
+/// What is to be done to many jobs.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct BulkRequest {
+    /// To each.
+    pub action: BulkAction,
+    /// Which.
+    pub filter: BulkFilter,
+    /// `set_priority`: 0–9.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u8>,
+    /// At most so fast, as text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<String>,
+}
+
+/// One action on many jobs, and how far it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OperationRow {
+    /// Which.
+    pub id: OperationId,
+    /// Where it is.
+    pub state: OperationState,
+    /// What it does.
+    pub request: BulkRequest,
+    /// Jobs with this id and greater ones are done.
+    pub cursor: JobId,
+    /// Jobs it found.
+    pub matched: u64,
+    /// Of these, it did it to so many.
+    pub changed: u64,
+    /// There was nothing to do, or their state did not allow it.
+    pub skipped: u64,
+    /// Something else was in the way.
+    pub failed: u64,
+    /// What, of the first of them.
+    pub errors: Vec<OperationError>,
+    /// When asked for.
+    pub created_at: Timestamp,
+    /// When the first jobs were done.
+    pub started_at: Option<Timestamp>,
+    /// When it was over.
+    pub finished_at: Option<Timestamp>,
+}
+
+/// What was in the way of an operation.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct OperationError {
+    /// With which job; none: with the whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, required = false)]
+    pub job: Option<JobId>,
+    /// One sentence.
+    pub message: String,
+}
+
+/// What became of a request for an operation.
+#[derive(Clone, Debug)]
+pub enum CreateOperationResult {
+    /// It will be done.
+    Created(Box<OperationRow>),
+    /// The same request came before.
+    Replayed(Box<OperationRow>),
+    /// The key was used for another request.
+    KeyConflict,
+    /// So many are not finished yet.
+    TooMany(usize),
+}
+
+/// What became of the wish to end an operation.
+#[derive(Clone, Debug)]
+pub enum CancelOperationResult {
+    /// It does no more.
+    Cancelled(Box<OperationRow>),
+    /// It had done all already, or could not go on.
+    Finished(Box<OperationRow>),
+    /// No such operation.
+    NotFound,
+}
+
+/// One piece of an operation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Worked {
+    /// When more may be done; `None`: it is over.
+    pub again_in: Option<Duration>,
+    /// Held jobs that were cancelled: their holder must interrupt them.
+    pub interrupts: Vec<LeaseKey>,
 }
 
 // ---- queues, counters ---------------------------------------------------------------------------------------------
@@ -444,10 +812,57 @@ pub struct QueueRow {
     pub name: QueueName,
     /// 0–9, lower first.
     pub priority: u8,
+    /// Nothing more of it is entered.
+    pub is_paused: bool,
+    /// How many of its jobs may run at once, how often one may begin.
+    pub pace: Pace,
+    /// Its jobs are acknowledged before they are on the disk.
+    pub is_relaxed: bool,
+    /// How long its finished jobs are kept.
+    pub retention: Retention,
     /// Jobs by state, from the counters: zero where there are none.
     pub counts: Vec<(JobState, u64)>,
     /// When the oldest claimable job became ready.
     pub oldest_ready_at: Option<Timestamp>,
+}
+
+/// What is to be changed on a queue; what is `None` stays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueueChange {
+    /// 0–9, lower first.
+    pub priority: Option<u8>,
+    /// Whether nothing more of it is entered.
+    pub is_paused: Option<bool>,
+    /// So many of its jobs may run at once; `Some(None)`: any number.
+    pub concurrency: Option<Option<u32>>,
+    /// So many of its jobs may begin in a time; `Some(None)`: any number.
+    pub rate: Option<Option<Rate>>,
+    /// Whether its jobs are acknowledged before they are on the disk.
+    pub is_relaxed: Option<bool>,
+    /// How long its finished jobs are kept.
+    pub retention: Option<Retention>,
+}
+
+/// What came of a change to a queue.
+#[derive(Clone, Debug)]
+pub enum ChangeQueueResult {
+    /// As it is now.
+    Changed(Box<QueueRow>),
+    /// There is none, and none was to be made.
+    NotFound,
+    /// The tenant has as many as it may.
+    TooManyQueues,
+}
+
+/// What came of the wish to delete a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeleteQueueResult {
+    /// It is gone; the next job that names it makes it anew.
+    Deleted,
+    /// So many of its jobs have not ended.
+    InUse(u64),
+    /// There is none.
+    NotFound,
 }
 
 /// What has waited longest in a queue.

@@ -11,6 +11,7 @@ use super::draft::Draft;
 use super::error::StoreError;
 use super::model::{ActivateResult, DeleteModuleResult, NewVersion, StoredVersion, VersionRow};
 use super::module_bytes;
+use super::schedules::declare_schedules;
 use crate::job::{Digest, KindDescription, KindName, ModuleName, Timestamp};
 
 macro_rules! version_columns {
@@ -199,6 +200,7 @@ fn switch(
         version = VersionRow { active: true, activated_at: Some(Timestamp(at?)), ..version };
     }
     reload(sql, draft)?;
+    declare_schedules(sql, draft, tenant, module_id, kinds)?;
     Ok(ActivateResult::Activated { created, version: Box::new(version) })
 }
 
@@ -298,6 +300,7 @@ pub(super) fn delete_module(
     sql.prepare_cached(DELETE_VERSIONS)?.execute(params![module_id, draft.now.as_ms()])?;
     sql.prepare_cached(SET_ACTIVE)?.execute(params![module_id, None::<i64>])?;
     reload(sql, draft)?;
+    declare_schedules(sql, draft, tenant, module_id, &[])?;
     Ok(DeleteModuleResult::Deleted { unused: unused(sql, digests)? })
 }
 

@@ -71,7 +71,8 @@ pub(super) fn open(options: &StoreOptions, clock: Arc<dyn Clock>, wal_bounds: Wa
     let started = reorder(&mut sql, order).and_then(|()| {
         let clock = StoreClock::resume(&sql, clock)?;
         let catalog = Arc::new(load_catalog(&sql, 0)?);
-        let draft = Draft::load(&sql, clock.clone(), order, Arc::clone(&catalog), lost_entries)?;
+        let bounds = (options.tenant_pace, options.retention);
+        let draft = Draft::load(&sql, clock.clone(), order, bounds, Arc::clone(&catalog), lost_entries)?;
         let readers = Readers::start(&database)?;
         let shared = Arc::new(Shared::new(catalog, readers, notes, mark));
         let checkpointing = Checkpointing::start(&mut sql, &database, wal_bounds, evidence.has_log())?;

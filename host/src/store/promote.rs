@@ -27,7 +27,7 @@ const MAKE_READY: &str = "UPDATE live_jobs SET state = 'ready', ready_at = ?2, s
 const PARKED: &str = concat!(
     "SELECT ",
     live_columns!(),
-    " FROM live_jobs INDEXED BY live_parked WHERE kind_id = ?1 AND parked IS NOT NULL LIMIT ?2"
+    " FROM live_jobs INDEXED BY live_parked WHERE kind_id = ?1 AND parked IS NOT NULL AND hold IS NULL LIMIT ?2"
 );
 const UNPARK: &str = "UPDATE live_jobs SET parked = NULL WHERE id = ?1";
 
@@ -50,7 +50,10 @@ pub(super) fn promote_due(sql: &Connection, draft: &mut Draft, jobs_max: usize) 
         draft.made_ready(job.lane.queue);
     }
     let next_due: Option<i64> = sql.prepare_cached(NEXT_DUE)?.query_row([], |row| row.get(0))?;
-    Ok(Promoted { jobs: due.len(), next_due: next_due.map(Timestamp) })
+    // A permit that comes is waited for like a time: whoever asks again at it is followed by a claim.
+    let next_permit = draft.paces.next_permit(&draft.clock);
+    let next_due = next_due.map(Timestamp).into_iter().chain(next_permit).min();
+    Ok(Promoted { jobs: due.len(), next_due })
 }
 
 /// Makes parked jobs claimable whose kinds are served, except by `absent` modules; `true` when more are left.

@@ -7,9 +7,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::codec::{HistoryNote, StoredExecution, append_history};
 use super::draft::Draft;
+use super::ending::{Ending, LeaseEnd, cancelled_on_request, end_job, event_of};
 use super::error::StoreError;
-use super::finish::cancelled_on_request;
-use super::job_writes::{Ending, move_to_history, record_execution};
+use super::job_writes::record_execution;
 use super::model::{AttemptOutcome, Recovered};
 use super::orphans::adopt_orphans;
 use super::rows::{LiveRow, live_columns};
@@ -118,15 +118,16 @@ fn recover_job(sql: &Connection, draft: &mut Draft, host: HostId, job: &LiveRow)
             sql.prepare_cached(FREE)?.execute(params![job.id.to_bytes(), suspect, host_losses, ready_at])?;
             draft.suspects_waiting |= suspect;
             draft.made_ready(job.lane.queue);
+            draft.move_count(job.lane, job.state, state)?;
+            draft.paces.lease_ended(sql, &draft.catalog, job.counted(), entered_at.is_none())?;
         }
-        JobState::Cancelled => end(sql, draft, job, state, execution, &cancelled_on_request(), EventType::Cancelled)?,
+        JobState::Cancelled => end(sql, draft, job, state, execution, &cancelled_on_request())?,
         _ => {
             let message = format!("{HOST_LOSSES_MAX} hosts died while this job ran alone among the suspects");
             let failure = Failure::new(FailureReason::HostLost, message);
-            end(sql, draft, job, state, execution, &failure, EventType::Failed)?;
+            end(sql, draft, job, state, execution, &failure)?;
         }
     }
-    draft.move_count(job.lane, job.state, state)?;
     Ok(state)
 }
 
@@ -157,16 +158,20 @@ fn end(
     state: JobState,
     execution: Option<StoredExecution>,
     failure: &Failure,
-    event_type: EventType,
 ) -> Result<(), StoreError> {
+    let was_entered = execution.is_some();
     // With an execution the history is derived from it.
     let history = if execution.is_some() {
         None
     } else {
-        let note = HistoryNote { at: draft.now, event_type, state, attempt: job.attempt };
+        let note = HistoryNote { at: draft.now, event_type: event_of(state), state, attempt: job.attempt };
         Some(append_history(job.history.as_deref(), note)?)
     };
     let ending = Ending {
+        job: job.id,
+        counted: job.counted(),
+        lease: LeaseEnd::of(true, was_entered),
+        from: job.state,
         state,
         finished_at: draft.now,
         attempt: job.attempt,
@@ -176,7 +181,5 @@ fn end(
         history,
         progress: None,
     };
-    move_to_history(sql, job.id, &ending)?;
-    draft.event(event_type, job.id, job.lane, state, job.attempt);
-    Ok(())
+    end_job(sql, draft, ending)
 }

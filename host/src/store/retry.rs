@@ -8,15 +8,18 @@ use super::codec::{HistoryNote, append_history};
 use super::draft::Draft;
 use super::error::StoreError;
 use super::job_writes::forget_executions;
+use super::keys;
 use super::model::RetryResult;
-use super::rows::{AnyRow, FinishedRow, LiveRow, any_row};
-use crate::job::{EventType, JobId, JobState};
+use super::rows::{AnyRow, FinishedRow, LiveRow, any_row, unpack_options};
+use super::{dead_letters, dependents, unique};
+use crate::job::{EventType, JobId, JobState, Timestamp};
 
 const REOPEN: &str =
     "INSERT INTO live_jobs (id, tenant_id, kind_id, queue_id, state, priority, order_key, run_at, ready_at,
-        created_at, attempt, max_attempts, lease_number, checked_version, options, tags, history)
-    SELECT id, tenant_id, kind_id, queue_id, 'ready', priority, ?2, ?3, ?3, created_at, 0, max_attempts, lease_number,
-        checked_version, options, tags, ?4
+        created_at, attempt, max_attempts, lease_number, checked_version, options, tags, history, key_id, schedule_id,
+        slot_at, expires_at)
+    SELECT id, tenant_id, kind_id, queue_id, ?5, priority, ?2, ?3, ?3, created_at, 0, max_attempts, lease_number,
+        checked_version, ?7, tags, ?4, ?6, schedule_id, slot_at, ?8
     FROM finished_jobs WHERE id = ?1";
 const KEEP_EXECUTION: &str = "INSERT INTO attempts (job_id, execution, body, failure)
     SELECT id, lease_number, execution, failure FROM finished_jobs WHERE id = ?1 AND execution IS NOT NULL";
@@ -44,35 +47,79 @@ pub(super) fn retry(
         return Ok(RetryResult::KindGone);
     }
     match &row {
-        AnyRow::Finished(row) => reopen(sql, draft, row)?,
+        AnyRow::Finished(row) => {
+            if let Some(other) = unique::retake(sql, draft, row)? {
+                return Ok(RetryResult::UniqueConflict(other));
+            }
+            reopen(sql, draft, row, JobState::Ready, EventType::Reopened)?;
+        }
         AnyRow::Live(row) => hurry(sql, draft, row)?,
     }
     let lane = row.lane();
+    draft.revive_queue(sql, lane)?;
     draft.move_count(lane, state, JobState::Ready)?;
     draft.event(EventType::Reopened, job, lane, JobState::Ready, 0);
     draft.made_ready(lane.queue);
+    if state.is_terminal() {
+        dependents::job_reopened(sql, draft, job, state)?;
+    }
     Ok(RetryResult::Retried(reread(sql, draft, tenant, job)?))
 }
 
-fn note(draft: &Draft, history: Option<&[u8]>) -> Result<Vec<u8>, StoreError> {
-    let note = HistoryNote { at: draft.now, event_type: EventType::Reopened, state: JobState::Ready, attempt: 0 };
-    append_history(history, note)
-}
-
-fn reopen(sql: &Connection, draft: &Draft, row: &FinishedRow) -> Result<(), StoreError> {
+/// Moves a finished job back among the unfinished: ready at once, or blocked with the time it had.
+pub(super) fn reopen(
+    sql: &Connection,
+    draft: &Draft,
+    row: &FinishedRow,
+    state: JobState,
+    event_type: EventType,
+) -> Result<(), StoreError> {
     let id = row.id.to_bytes();
-    let order_key = draft.order.key(row.priority, draft.now);
-    let history = note(draft, row.history.as_deref())?;
-    sql.prepare_cached(REOPEN)?.execute(params![id, order_key, draft.now.as_ms(), history])?;
+    let key = match unpack_options(row.options.as_deref())?.concurrency_key {
+        Some(key) => Some(keys::key_id(sql, row.lane.tenant, row.lane.kind, &key)?),
+        None => None,
+    };
+    let run_at = if state == JobState::Blocked { row.run_at } else { draft.now };
+    let order_key = draft.order.key(row.priority, run_at);
+    let note = HistoryNote { at: draft.now, event_type, state, attempt: 0 };
+    let history = append_history(row.history.as_deref(), note)?;
+    let key = key.map(|key| key.0);
+    let (options, expires_at) = options_left(draft, row)?;
+    let expires_at = expires_at.map(Timestamp::as_ms);
+    sql.prepare_cached(REOPEN)?.execute(params![
+        id,
+        order_key,
+        run_at.as_ms(),
+        history,
+        state.as_str(),
+        key,
+        options,
+        expires_at
+    ])?;
     sql.prepare_cached(KEEP_EXECUTION)?.execute([id])?;
     forget_executions(sql, row.id, row.lease_number)?;
     sql.prepare_cached(DELETE_FINISHED)?.execute([id])?;
+    if row.state == JobState::Failed {
+        dead_letters::leave(sql, row.id)?;
+    }
     Ok(())
+}
+
+/// A time that has passed is not asked for again: who brings the job back wants it to run.
+fn options_left(draft: &Draft, row: &FinishedRow) -> Result<(Option<String>, Option<Timestamp>), StoreError> {
+    let mut options = unpack_options(row.options.as_deref())?;
+    if options.is_too_late(draft.now) {
+        options.expires_at = None;
+        let left = (!options.is_empty()).then(|| serde_json::to_string(&options)).transpose();
+        return Ok((left.map_err(StoreError::internal)?, None));
+    }
+    Ok((row.options.clone(), options.expires_at))
 }
 
 fn hurry(sql: &Connection, draft: &Draft, row: &LiveRow) -> Result<(), StoreError> {
     let order_key = draft.order.key(row.priority, draft.now);
-    let history = note(draft, row.history.as_deref())?;
+    let note = HistoryNote { at: draft.now, event_type: EventType::Reopened, state: JobState::Ready, attempt: 0 };
+    let history = append_history(row.history.as_deref(), note)?;
     sql.prepare_cached(HURRY)?.execute(params![row.id.to_bytes(), draft.now.as_ms(), order_key, history])?;
     Ok(())
 }

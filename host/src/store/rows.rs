@@ -6,23 +6,26 @@ use super::catalog::{Catalog, KindId, ModuleVersionId, QueueId, TenantId};
 use super::codec::{StoredExecution, state_from_word, unpack_execution, unpack_failure, unpack_progress};
 use super::counters::Lane;
 use super::error::StoreError;
+use super::limit_of::{KeyId, LimitOf};
 use super::model::JobRow;
+use super::paces::Counted;
+use super::schedules::slot_of_job;
 use crate::job::{Failure, HostId, JobId, JobOptions, JobState, NameError, TenantName, Timestamp, WaitingReason};
 
 macro_rules! live_columns {
     () => {
         "live_jobs.id, live_jobs.tenant_id, kind_id, queue_id, state, priority, order_key, run_at, ready_at, created_at, attempt,
          max_attempts, lease_number, lease_host, live_jobs.started_at, parked, suspect, host_losses, cancel_requested,
-         snoozed, checked_version, options, tags, history, progress"
+         snoozed, checked_version, options, tags, history, progress, key_id, hold, live_jobs.schedule_id, slot_at"
     };
 }
 macro_rules! finished_columns {
     () => {
         "id, tenant_id, kind_id, queue_id, state, priority, run_at, ready_at, created_at, finished_at, attempt, max_attempts,
-         lease_number, checked_version, options, tags, history, progress, failure, execution"
+         lease_number, checked_version, options, tags, history, progress, failure, execution, schedule_id, slot_at"
     };
 }
-pub(super) use live_columns;
+pub(super) use {finished_columns, live_columns};
 
 const LIVE: &str = concat!("SELECT ", live_columns!(), " FROM live_jobs WHERE id = ?1");
 const FINISHED: &str = concat!("SELECT ", finished_columns!(), " FROM finished_jobs WHERE id = ?1");
@@ -55,6 +58,11 @@ pub(super) struct LiveRow {
     pub(super) tags: Option<String>,
     pub(super) history: Option<Vec<u8>>,
     pub(super) progress: Option<Vec<u8>>,
+    pub(super) key: Option<KeyId>,
+    /// The limit it is parked under.
+    pub(super) hold: Option<LimitOf>,
+    /// The schedule and its slot.
+    pub(super) slot: Option<(i64, Timestamp)>,
 }
 
 /// A row of `finished_jobs`.
@@ -76,6 +84,8 @@ pub(super) struct FinishedRow {
     pub(super) progress: Option<Vec<u8>>,
     pub(super) failure: Option<Vec<u8>>,
     pub(super) execution: Option<Vec<u8>>,
+    /// The schedule and its slot.
+    pub(super) slot: Option<(i64, Timestamp)>,
 }
 
 /// A job wherever it is.
@@ -89,11 +99,22 @@ fn lane(row: &Row<'_>) -> rusqlite::Result<Lane> {
     Ok(Lane { tenant: TenantId(row.get(1)?), kind: KindId(row.get(2)?), queue: QueueId(row.get(3)?) })
 }
 
+/// The schedule and the slot, from this column on.
+fn slot(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<(i64, Timestamp)>> {
+    let (schedule, slot_at): (Option<i64>, Option<i64>) = (row.get(first)?, row.get(first + 1)?);
+    Ok(schedule.zip(slot_at.map(Timestamp)))
+}
+
 fn state(row: &Row<'_>) -> Result<JobState, StoreError> {
     state_from_word(row.get_ref(4)?.as_str().map_err(StoreError::internal)?)
 }
 
 impl LiveRow {
+    /// What it is counted under.
+    pub(super) fn counted(&self) -> Counted {
+        Counted { lane: self.lane, key: self.key }
+    }
+
     /// From a row of `live_columns!`.
     pub(super) fn from_row(row: &Row<'_>) -> Result<Self, StoreError> {
         Ok(Self {
@@ -118,6 +139,9 @@ impl LiveRow {
             tags: row.get(22)?,
             history: row.get(23)?,
             progress: row.get(24)?,
+            key: row.get::<_, Option<i64>>(25)?.map(KeyId),
+            hold: row.get::<_, Option<i64>>(26)?.map(LimitOf::from_code),
+            slot: slot(row, 27)?,
         })
     }
 
@@ -154,6 +178,7 @@ impl LiveRow {
             leased_by,
             cancel_requested: self.cancel_requested,
             receipt: execution.map(|execution| execution.receipt),
+            slot: slot_of_job(sql, self.slot)?,
         })
     }
 }
@@ -178,6 +203,7 @@ impl FinishedRow {
             progress: row.get(17)?,
             failure: row.get(18)?,
             execution: row.get(19)?,
+            slot: slot(row, 20)?,
         })
     }
 
@@ -217,6 +243,7 @@ impl FinishedRow {
             leased_by: None,
             cancel_requested: false,
             receipt: execution.map(|execution| execution.receipt),
+            slot: slot_of_job(sql, self.slot)?,
         })
     }
 }
@@ -321,7 +348,7 @@ fn module_of(
 }
 
 /// Tags from their column.
-fn unpack_tags(tags: Option<&str>) -> Result<Vec<String>, StoreError> {
+pub(super) fn unpack_tags(tags: Option<&str>) -> Result<Vec<String>, StoreError> {
     tags.map_or_else(|| Ok(Vec::new()), |text| serde_json::from_str(text).map_err(StoreError::internal))
 }
 

@@ -4,11 +4,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::RwLock;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::catalog::Catalog;
-use super::claimant::Claimant;
+use super::claimant::{Claimant, ClaimantCell};
 use super::entry_notes::EntryNotes;
 use super::facade::CommitNotice;
 use super::mark::MarkWriter;
@@ -32,12 +32,13 @@ pub(super) struct Shared {
     pub(super) catalog: RwLock<Arc<Catalog>>,
     catalog_changed: watch::Sender<u64>,
     pub(super) on_commit: OnceLock<CommitListener>,
-    /// Not owned: it holds the store.
-    claimant: OnceLock<Weak<dyn Claimant>>,
+    pub(super) claimant: ClaimantCell,
     /// There may be claimable jobs. Written by the writer after each commit.
     claimable: AtomicBool,
     /// A `Look` is in the writer's queue.
     look_queued: AtomicBool,
+    /// There is an operation to work on.
+    pub(super) operations: Arc<Notify>,
     pub(super) metrics: Tally,
     pub(super) writable: AtomicBool,
     /// The writer ended though nobody had asked it to.
@@ -53,9 +54,10 @@ impl Shared {
             catalog_changed: watch::Sender::new(catalog.revision),
             catalog: RwLock::new(catalog),
             on_commit: OnceLock::new(),
-            claimant: OnceLock::new(),
+            claimant: ClaimantCell::default(),
             claimable: AtomicBool::new(true),
             look_queued: AtomicBool::new(false),
+            operations: Arc::default(),
             metrics: Tally::default(),
             writable: AtomicBool::new(true),
             failed: CancellationToken::new(),

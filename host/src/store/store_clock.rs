@@ -40,6 +40,11 @@ impl StoreClock {
         self.base_ms.saturating_add(i64::try_from(since_open.as_millis()).unwrap_or(i64::MAX))
     }
 
+    /// The same, nanoseconds: the unit of rates.
+    pub(super) fn now_ns(&self) -> i64 {
+        self.now_ms().saturating_mul(1_000_000)
+    }
+
     /// The wall clock.
     pub(super) fn now(&self) -> Timestamp {
         self.clock.now()

@@ -71,7 +71,7 @@ enum Setback {
 impl Writer {
     pub(super) fn new(
         sql: Connection,
-        draft: Draft,
+        mut draft: Draft,
         shared: Arc<Shared>,
         checkpointing: Checkpointing,
         lock: DirectoryLock,
@@ -81,6 +81,7 @@ impl Writer {
             sql.query_row(LAST_COMMIT, [], |row| Ok((row.get(0)?, row.get(1)?))),
         )?;
         let (last_commit, event_bytes) = last.unwrap_or((0, 0));
+        draft.claimant = Arc::clone(&shared.claimant);
         Ok(Self {
             sql,
             draft,
@@ -227,7 +228,7 @@ impl Writer {
 
     /// What the claimant wants of what can be claimed; `None`: it was not asked, or wants nothing.
     fn claim(&mut self) -> Result<Option<Claimed>, Setback> {
-        let may_claim = (!self.draft.claimable.is_empty() || self.draft.suspects_waiting)
+        let may_claim = self.draft.may_claim()
             && self.shared.is_writable()
             && self.claims_resume_at.is_none_or(|at| Instant::now() >= at);
         let Some(claimant) = may_claim.then(|| self.shared.claimant()).flatten() else { return Ok(None) };
@@ -263,7 +264,7 @@ impl Writer {
         {
             tracing::error!("the claimant panicked; the jobs it was given are freed with this host");
         }
-        self.shared.set_claimable(!self.draft.claimable.is_empty() || self.draft.suspects_waiting);
+        self.shared.set_claimable(self.draft.may_claim());
         // Not after a claim that left nothing, or gave nothing: asking again would go on for ever.
         more.unwrap_or(!self.draft.claimable.is_empty() && self.claims_resume_at.is_none())
             && claimant.wants().is_some()
@@ -286,6 +287,7 @@ impl Writer {
 
     fn commit(&mut self) -> Result<(), StoreError> {
         self.draft.flush_counters(&self.sql)?;
+        self.draft.looks.flush(&self.sql)?;
         let (mut last_commit, mut event_bytes) = (self.last_commit, self.event_bytes);
         if !self.draft.events().is_empty() {
             let body = pack_events(self.draft.events())?;
@@ -313,11 +315,13 @@ impl Writer {
     /// Tells this process what the commit did, before its callers are answered.
     fn publish(&mut self) {
         let listener = self.shared.on_commit.get();
-        let tell = listener.is_some() && (!self.draft.events().is_empty() || self.draft.next_due.is_some());
+        let tell = listener.is_some() && self.draft.has_news();
         let notice = tell.then(|| CommitNotice {
             commit: self.last_commit,
             events: self.draft.events().iter().filter_map(|event| named(event, &self.draft.catalog)).collect(),
             next_due: self.draft.next_due,
+            schedules_changed: self.draft.schedules_changed,
+            ties_left: self.draft.ties.is_left_over,
         });
         if let Some(catalog) = self.draft.committed() {
             self.shared.publish_catalog(catalog);

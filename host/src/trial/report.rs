@@ -123,9 +123,10 @@ impl Report {
         next: Next,
         progress: Option<Progress>,
     ) -> Report {
-        let Execution { outcome: _, started_at: _, finished_at, receipt, log, log_lines_dropped } = execution;
+        let Execution { outcome: _, started_at: _, finished_at, receipt, log, log_lines_dropped, remains: _ } =
+            execution;
         let given_up = match &next {
-            Next::Fail(failure) => Some(GivenUp::why(failure, terms.settings.retry_on.as_deref())),
+            Next::Fail(failure) => Some(GivenUp::why(failure, terms.retry_on())),
             _ => None,
         };
         let Followed { state, output, failure, resumes_at } = followed(next);
@@ -171,7 +172,7 @@ fn followed(next: Next) -> Followed {
         }
         Next::Retry(failure, at) => (JobState::Retrying, Some(failure), Some(at)),
         Next::Fail(failure) => (JobState::Failed, Some(failure), None),
-        Next::Cancel(failure) => (JobState::Cancelled, Some(failure), None),
+        Next::Cancel(failure) | Next::Expire(_, failure) => (JobState::Cancelled, Some(failure), None),
         Next::Suspend(at) => (JobState::Scheduled, None, Some(at)),
         Next::GiveBack(failure) => (JobState::Ready, Some(failure), None),
     };

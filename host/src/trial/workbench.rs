@@ -194,6 +194,7 @@ impl Workbench {
                 created_at: now,
                 run_at: now,
                 deadline: now.plus(limits.timeout),
+                slot_at: None,
             },
             payload,
             limits,
@@ -203,6 +204,7 @@ impl Workbench {
             interrupt: Interrupt::default(),
             progress: progress.clone(),
             output_schema,
+            parents: None,
         };
         let execution = self.execute(loaded, invocation, follow).await?;
         let next = terms.next(&execution.outcome, execution.finished_at, rand::random);

@@ -51,6 +51,15 @@ pub(in crate::api) fn require_json(headers: &HeaderMap) -> Result<(), ApiError> 
     }
 }
 
+/// Refuses what is no JSON merge patch.
+pub(in crate::api) fn require_merge_patch(headers: &HeaderMap) -> Result<(), ApiError> {
+    if content_type_is(headers, "application/merge-patch+json")? || content_type_is(headers, "application/json")? {
+        return Ok(());
+    }
+    let sentence = "send `Content-Type: application/merge-patch+json` (or application/json)";
+    Err(ApiError::new(ProblemCode::UnsupportedMediaType, sentence))
+}
+
 /// Refuses a body that must be unpacked before it can be measured.
 fn require_plain(headers: &HeaderMap) -> Result<(), ApiError> {
     let is_plain = |value: &HeaderValue| value.is_empty() || value.as_bytes().eq_ignore_ascii_case(b"identity");

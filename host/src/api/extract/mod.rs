@@ -7,7 +7,7 @@ mod parameters;
 mod path;
 mod words;
 
-pub(super) use body::{content_type_is, read_body, require_json};
+pub(super) use body::{HeldBody, content_type_is, read_body, require_json, require_merge_patch};
 pub(super) use json::{Start, parse_json, parse_json_at, refuse_json};
 pub(super) use page::{PageParameters, parse_limit, parse_parameter, refuse_parameter};
 pub(super) use parameters::{Force, NoParameters, Parameters};

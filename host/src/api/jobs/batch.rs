@@ -1,7 +1,6 @@
 //! `POST /v1/jobs/batch`: many jobs in one request, as a JSON array or as NDJSON.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -11,25 +10,14 @@ use sha2::{Digest as _, Sha256};
 
 use super::batch_lines::{Format, Line, Place, check_lines};
 use super::batch_reply::{reject, reply};
-use super::enqueue::{COMPILED_AGAIN_MAX, IDEMPOTENCY_REPLAYED, check_slowly, compile, header_key, key_conflict};
-use super::request::{CpuTime, JobRequest, Rules, Unfinished};
+use super::enqueue::{IDEMPOTENCY_REPLAYED, header_key, key_conflict};
+use super::many::check_many;
+use super::request::JobRequest;
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{Parameters, content_type_is, read_body};
 use crate::api::shared::{Api, Shared};
 use crate::job::JobId;
-use crate::schema::Effort;
 use crate::store::{BatchItem, BatchResult, IdempotencyKey, NewJob};
-
-/// A body up to this size is checked at once; checking a larger one would hold up other requests and gets a thread.
-const CHECKED_AT_ONCE_BYTES_MAX: usize = 64 << 10;
-/// Processor time for the payloads of a batch that is checked at once: some times what honest ones take.
-const CHECKED_AT_ONCE_CPU_MAX: Duration = Duration::from_millis(25);
-/// For those of one that has a thread.
-const CHECKED_QUICKLY_CPU_MAX: Duration = Duration::from_secs(2);
-/// For those of one that takes long. What is left then is `busy`.
-const CHECKED_SLOWLY_CPU_MAX: Duration = Duration::from_secs(10);
-/// How long a batch that takes long waits for its turn and for the result.
-const CHECKED_SLOWLY_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// Parameters of a batch.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -83,39 +71,9 @@ pub(in crate::api) async fn enqueue_batch(
         hash.update(&**body);
         IdempotencyKey { key, request_hash: hash.finalize().into() }
     });
-    let checked_at_once = body.len() <= CHECKED_AT_ONCE_BYTES_MAX;
-    // Until the answer is written, and as long as anything checks it for a client that has hung up.
     let held = Arc::new((body, turn));
-    let check = {
-        let (api, held): (Arc<Api>, _) = (Arc::clone(&api), Arc::clone(&held));
-        move |effort, cpu_max| {
-            let catalog = api.store.catalog();
-            let mut rules = Rules::new(&api, &catalog, effort);
-            rules.cpu = Some(CpuTime::up_to(cpu_max));
-            let lines = check_lines(&mut rules, format, &held.0, api.config.requests.batch_jobs_max)?;
-            Ok::<_, ApiError>(rules.unfinished().map_or(Ok(lines), Err))
-        }
-    };
-    let mut lines = Err(Unfinished::default());
-    for _ in 0..COMPILED_AGAIN_MAX {
-        let quickly = check.clone();
-        lines = if checked_at_once {
-            quickly(Effort::Quick, CHECKED_AT_ONCE_CPU_MAX)?
-        } else {
-            let checked = tokio::task::spawn_blocking(move || quickly(Effort::Quick, CHECKED_QUICKLY_CPU_MAX)).await;
-            checked.map_err(|error| ApiError::internal(&error))??
-        };
-        match &lines {
-            Err(unfinished) if !unfinished.uncompiled.is_empty() => compile(&api, unfinished).await?,
-            _ => break,
-        }
-    }
-    let lines = if let Ok(lines) = lines {
-        lines
-    } else {
-        let slowly = move || check(Effort::Thorough, CHECKED_SLOWLY_CPU_MAX);
-        check_slowly(&api, CHECKED_SLOWLY_WAIT_MAX, slowly).await?.unwrap_or_default()
-    };
+    let jobs_max = api.config.requests.batch_jobs_max;
+    let lines = check_many(&api, &held, move |rules, body| check_lines(rules, format, body, jobs_max)).await?;
     let answer = enqueue_lines(&api, lines, atomic, key).await;
     drop(held);
     answer

@@ -4,11 +4,13 @@ use axum::response::Response;
 use http::StatusCode;
 use serde::{Serialize, Serializer};
 
+use super::after::untied;
 use super::batch_lines::Place;
 use super::enqueue::{json, key_conflict, kind_gone, too_many_queues};
+use super::unique_conflict;
 use crate::api::error::{ApiError, FIELD_ERRORS_MAX, FieldError, ProblemCode};
 use crate::job::JobId;
-use crate::store::BatchItem;
+use crate::store::{BatchItem, Conflict};
 
 /// A first guess at the length of one entry, bytes.
 const RESULT_BYTES: usize = 40;
@@ -32,6 +34,10 @@ pub(in crate::api) enum BatchResult {
         /// It was enqueued by an earlier, equal request.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         replayed: bool,
+        /// It was there before, as the only one like it; what became of it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<String>, required = false, example = "existing")]
+        conflict: Option<Conflict>,
     },
     /// Refused.
     Refused {
@@ -58,6 +64,10 @@ pub(in crate::api) struct BatchError {
     /// Fields, with pointers into the job.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
+    /// `unique_conflict`: the job there is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>, required = false)]
+    existing: Option<serde_json::Value>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature.
@@ -72,17 +82,20 @@ impl BatchError {
             Place::Line(line) => (None, Some(line)),
         };
         let errors = error.errors().to_vec();
-        Self { index, line, code: error.code(), detail: error.detail().to_owned(), errors }
+        let existing = error.extension("existing").cloned();
+        Self { index, line, code: error.code(), detail: error.detail().to_owned(), errors, existing }
     }
 }
 
 /// Why an item the store was given was not written; `None` if it was.
 pub(super) fn item_error(item: BatchItem) -> Option<ApiError> {
     match item {
-        BatchItem::Created(_) | BatchItem::Replayed(_) => None,
+        BatchItem::Created(_) | BatchItem::Replayed(_) | BatchItem::Existing(..) => None,
+        BatchItem::UniqueConflict(other) => Some(unique_conflict::of_item(other)),
         BatchItem::KeyConflict => Some(key_conflict()),
         BatchItem::KindGone => Some(kind_gone()),
         BatchItem::TooManyQueues => Some(too_many_queues()),
+        BatchItem::Untied(refusal) => Some(untied(refusal)),
         BatchItem::Unwritten => Some(ApiError::new(
             ProblemCode::StoreUnavailable,
             "the store could write those before it, and then no more; send this one again later",
@@ -103,8 +116,11 @@ pub(super) fn reply(
         .iter()
         .zip(items.chain(std::iter::repeat(None)))
         .map(|(place, item)| match item {
-            Some(BatchItem::Created(id)) => BatchResult::Enqueued { id, replayed: false },
-            Some(BatchItem::Replayed(id)) => BatchResult::Enqueued { id, replayed: !batch_replayed },
+            Some(BatchItem::Created(id)) => BatchResult::Enqueued { id, replayed: false, conflict: None },
+            Some(BatchItem::Existing(conflict, id)) => {
+                BatchResult::Enqueued { id, replayed: false, conflict: Some(conflict) }
+            }
+            Some(BatchItem::Replayed(id)) => BatchResult::Enqueued { id, replayed: !batch_replayed, conflict: None },
             item => {
                 let error = item.and_then(item_error).or_else(|| refusals.next());
                 let error =

@@ -15,7 +15,7 @@ use crate::store::DeleteResult;
     responses(
         (status = 204, description = "Gone, with its payload, output, attempts and logs"),
         (status = 404, description = "`job_not_found`"),
-        (status = 409, description = "`wrong_state`: it has not ended; cancel it first"),
+        (status = 409, description = "`wrong_state`: it has not ended; cancel it first. `job_needed`: a job that runs after it has not ended"),
     ),
 )]
 pub(in crate::api) async fn delete(
@@ -30,6 +30,11 @@ pub(in crate::api) async fn delete(
             format!("the job is {state}; cancel it first, only jobs that have ended can be deleted"),
         )
         .with("state", state.as_str())),
+        DeleteResult::Needed(child) => Err(ApiError::new(
+            ProblemCode::JobNeeded,
+            format!("{child} runs after this job and has not ended; let it end, or cancel it first"),
+        )
+        .with("needed_by", child.to_string())),
         DeleteResult::NotFound => Err(job_not_found(job)),
     }
 }

@@ -11,7 +11,9 @@ use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 
+use super::after::untied;
 use super::request::{JobRequest, Refused, Rules, Unfinished};
+use super::unique_conflict;
 use super::view::{Bulk, View};
 use super::wait::{preferred_wait, wait_for_end};
 use crate::api::error::{ApiError, ProblemCode};
@@ -30,11 +32,11 @@ pub(super) const COMPILED_AGAIN_MAX: usize = 3;
 /// A body up to this size is read and checked at once; a larger one would hold up other requests.
 const CHECKED_AT_ONCE_BYTES_MAX: usize = 32 << 10;
 /// Room for everything of a request that is not its payload, bytes.
-const REQUEST_FIELDS_BYTES_MAX: usize = 64 << 10;
+pub(in crate::api) const REQUEST_FIELDS_BYTES_MAX: usize = 64 << 10;
 /// A first guess at the length of an answer beside the payload, bytes.
 const REPLY_BYTES: usize = 768;
 
-pub(super) static IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+pub(in crate::api) static IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 static PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 /// Enqueue a job
@@ -49,10 +51,10 @@ static PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appl
     ),
     responses(
         (status = 201, body = Job, description = "Enqueued", headers(("Location" = String))),
-        (status = 200, body = Job, description = "Finished within the wait, or the same request came before (`Idempotency-Replayed: true`)"),
+        (status = 200, body = Job, description = "Finished within the wait; or the same request came before (`Idempotency-Replayed: true`); or another job is the only one like it, and `Unique-Conflict` says what became of that one: `existing`, `replaced`, `debounced` or `throttled`"),
         (status = 202, body = Job, description = "Enqueued, and not finished within the wait"),
         (status = 404, description = "`kind_not_found`, with the nearest names"),
-        (status = 409, description = "`idempotency_conflict`"),
+        (status = 409, description = "`idempotency_conflict`; `unique_conflict`, with the one there is as `existing`; `batch_closed`"),
         (status = 413, description = "`body_too_large`, `payload_too_large`"),
         (status = 415, description = "`unsupported_media_type`"),
         (status = 422, description = "`invalid_request`, `invalid_payload`, with pointers; `too_many_queues`"),
@@ -73,20 +75,31 @@ pub(in crate::api) async fn enqueue(
     let checked = check(&api, &body, header_key).await?;
     let wait = preferred_wait(&parts.headers);
 
+    let mut has_ties = false;
+    let mut conflict = None;
     let (id, created) = match checked {
         Ok(new) => {
             let payload = wait.is_none().then(|| new.spec.payload.clone());
+            has_ties = new.ties.is_some();
             match api.store.enqueue(api.tenant(), new).await? {
                 EnqueueResult::Created(row) => (row.id, Some((row, payload))),
                 EnqueueResult::Replayed(row) => (row.id, None),
+                EnqueueResult::Existing(how, row) => {
+                    conflict = Some(how);
+                    (row.id, None)
+                }
+                EnqueueResult::UniqueConflict(other, row) => {
+                    return Err(unique_conflict::of_enqueue(&api, other, row.as_deref()));
+                }
                 EnqueueResult::KeyConflict => return Err(key_conflict()),
                 EnqueueResult::KindGone => return Err(kind_gone()),
                 EnqueueResult::TooManyQueues => return Err(too_many_queues()),
+                EnqueueResult::Untied(refusal) => return Err(untied(refusal)),
             }
         }
         Err(refused) => (recognise(&api, refused).await?, None),
     };
-    let replayed = created.is_none();
+    let was_there = created.is_none();
     if wait.is_some() {
         // A wait may be long: it does not keep the memory of what was sent from others.
         drop(body);
@@ -94,7 +107,7 @@ pub(in crate::api) async fn enqueue(
     // A job that was just created is shown as committed; one of before, or one to wait for, is read again.
     let detail = match wait {
         Some(wait) => wait_for_end(&api, id, wait).await?,
-        None if replayed => api.store.job(api.tenant(), id).await?,
+        None if was_there || has_ties => api.store.job(api.tenant(), id).await?,
         None => None,
     };
     let catalog = api.store.catalog();
@@ -105,7 +118,7 @@ pub(in crate::api) async fn enqueue(
         // Deleted at this moment.
         (None, _) => return Err(job_not_found(id)),
     };
-    let status = match (wait, replayed) {
+    let status = match (wait, was_there) {
         (Some(_), _) if job.state.is_terminal() => StatusCode::OK,
         (Some(_), _) => StatusCode::ACCEPTED,
         (None, true) => StatusCode::OK,
@@ -113,7 +126,10 @@ pub(in crate::api) async fn enqueue(
     };
     let mut response = json(status, &job, REPLY_BYTES + payload_bytes)?;
     response.headers_mut().insert(LOCATION, location(id)?);
-    if replayed {
+    if let Some(conflict) = conflict {
+        let value = unique_conflict::header_value(conflict);
+        response.headers_mut().insert(unique_conflict::UNIQUE_CONFLICT.clone(), value);
+    } else if was_there {
         response.headers_mut().insert(IDEMPOTENCY_REPLAYED.clone(), HeaderValue::from_static("true"));
     }
     if let Some(wait) = wait {
@@ -146,6 +162,11 @@ async fn check(api: &Arc<Api>, body: &Bytes, header_key: Option<&str>) -> Result
     // With all the effort there is, nothing is left unfinished but what cannot be compiled in time.
     let checked = check_slowly(api, SLOW_CHECK_WAIT_MAX, move || check(Effort::Thorough)).await?;
     checked.map_err(|_| busy())
+}
+
+/// The same for a job that others will enqueue again and again.
+pub(in crate::api) async fn check_template(api: &Arc<Api>, body: &Bytes) -> Result<NewJob, ApiError> {
+    check(api, body, None).await?.map_err(|refused| refused.error)
 }
 
 /// Reads the request and checks it; or says what has to come first.
@@ -198,7 +219,7 @@ async fn in_turn<T: Send + 'static>(
 }
 
 #[cold]
-fn busy() -> ApiError {
+pub(super) fn busy() -> ApiError {
     ApiError::new(
         ProblemCode::Busy,
         "too many payloads that take long to check came at once; send them again later, or make the schemas of their \
@@ -215,7 +236,7 @@ async fn recognise(api: &Api, refused: Refused) -> Result<JobId, ApiError> {
 }
 
 /// The header `Idempotency-Key`; its content is checked with the request.
-pub(super) fn header_key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
+pub(in crate::api) fn header_key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
     let mut values = headers.get_all("idempotency-key").iter();
     let Some(value) = values.next() else { return Ok(None) };
     let refuse = |expected| ApiError::field("", format!("header `Idempotency-Key`: {expected}"));
@@ -228,18 +249,18 @@ pub(super) fn header_key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> 
     }
 }
 
-pub(super) fn key_conflict() -> ApiError {
+pub(in crate::api) fn key_conflict() -> ApiError {
     ApiError::new(
         ProblemCode::IdempotencyConflict,
         "this idempotency key came with another request within the last 24 h; use a new key for a new request",
     )
 }
 
-pub(super) fn kind_gone() -> ApiError {
+pub(in crate::api) fn kind_gone() -> ApiError {
     ApiError::new(ProblemCode::KindNotFound, "the kind was removed at this moment; GET /v1/kinds lists what there is")
 }
 
-pub(super) fn too_many_queues() -> ApiError {
+pub(in crate::api) fn too_many_queues() -> ApiError {
     ApiError::new(
         ProblemCode::TooManyQueues,
         format!(
@@ -253,7 +274,7 @@ pub(super) fn job_not_found(job: JobId) -> ApiError {
     ApiError::new(ProblemCode::JobNotFound, format!("there is no job `{job}`"))
 }
 
-fn location(job: JobId) -> Result<HeaderValue, ApiError> {
+pub(in crate::api) fn location(job: JobId) -> Result<HeaderValue, ApiError> {
     HeaderValue::try_from(format!("/v1/jobs/{job}")).map_err(|error| ApiError::internal(&error))
 }
 
@@ -271,7 +292,7 @@ pub(in crate::api) fn json<T: Serialize>(
 }
 
 /// One job as an answer.
-pub(super) fn show_row(api: &Api, status: StatusCode, row: &JobRow) -> Result<Response, ApiError> {
+pub(in crate::api) fn show_row(api: &Api, status: StatusCode, row: &JobRow) -> Result<Response, ApiError> {
     let catalog = api.store.catalog();
     json(status, &View::new(api, &catalog).job(row, Bulk::default(), None), REPLY_BYTES)
 }

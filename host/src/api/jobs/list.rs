@@ -30,6 +30,7 @@ pub(in crate::api) struct ListParameters {
     queue: Option<String>,
     tag: Option<String>,
     module: Option<String>,
+    group: Option<String>,
     since: Option<String>,
     until: Option<String>,
     limit: Option<String>,
@@ -47,7 +48,7 @@ impl ListParameters {
         let instant = |name: &str, value: Option<String>| -> Result<Option<Timestamp>, ApiError> {
             value.map(|value| time::parse(&value).map_err(|error| refuse_parameter(name, error))).transpose()
         };
-        let ListParameters { state, unfinished, kind, queue, tag, module, since, until, limit, cursor } = self;
+        let ListParameters { state, unfinished, kind, queue, tag, module, group, since, until, limit, cursor } = self;
         if tag.as_ref().is_some_and(|tag| tag.is_empty() || tag.len() > TAG_BYTES_MAX) {
             return Err(refuse_parameter("tag", format!("must have 1 to {TAG_BYTES_MAX} bytes")));
         }
@@ -58,6 +59,7 @@ impl ListParameters {
             queue: parse_parameter("queue", queue)?,
             tag,
             module: parse_parameter("module", module)?,
+            group: parse_parameter("group", group)?,
             since: instant("since", since)?,
             until: instant("until", until)?,
         };
@@ -75,6 +77,7 @@ impl ListParameters {
         ("unfinished" = Option<bool>, Query, description = "`true`: only those that have not ended, whatever they wait for"),
         ("kind" = Option<String>, Query), ("queue" = Option<String>, Query), ("tag" = Option<String>, Query),
         ("module" = Option<String>, Query, description = "Only kinds this module serves"),
+        ("group" = Option<String>, Query, description = "Only dead letters of this group, see /v1/dead-letters"),
         ("since" = Option<String>, Query, description = "Enqueued at or after, RFC 3339: by the time in the job's id, which never goes back when the host's clock does"),
         ("until" = Option<String>, Query, description = "Enqueued before, RFC 3339: by the time in the job's id"),
         ("limit" = Option<u32>, Query, description = "1 to 500, default 50"),
@@ -111,7 +114,7 @@ mod tests {
         };
         assert_eq!(with(|_| {}), Ok(50));
         assert_eq!(with(|p| p.limit = Some("500".into())), Ok(500));
-        let refused: [fn(&mut ListParameters); 8] = [
+        let refused: [fn(&mut ListParameters); 9] = [
             |p| p.limit = Some("0".into()),
             |p| p.limit = Some("501".into()),
             |p| p.limit = Some("x".into()),
@@ -120,6 +123,7 @@ mod tests {
             |p| p.since = Some("yesterday".into()),
             |p| p.cursor = Some("2".into()),
             |p| p.tag = Some(String::new()),
+            |p| p.group = Some("group_1".into()),
         ];
         for set in refused {
             assert_eq!(with(set), Err(ProblemCode::InvalidQuery));

@@ -12,14 +12,19 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
+use super::after::{AfterRequest, ties};
+use super::ends::{check_on_failed, expiry};
 use super::payload::{self, Rejected};
 use crate::api::error::{ApiError, FieldError, ProblemCode, quoted};
 use crate::api::wire::Instant;
 use crate::job::field::{positive, ranged};
 use crate::job::kind::{MAX_ATTEMPTS_DEFAULT, MAX_ATTEMPTS_LIMIT, PRIORITY_DEFAULT, PRIORITY_MAX};
+use crate::job::pace::CONCURRENCY_KEY_BYTES_MAX;
 use crate::job::spec::{TAG_BYTES_MAX, TAGS_MAX};
+use crate::job::unique::OnConflict;
 use crate::job::{
-    ByteSize, JobOptions, JobSpec, KindName, LimitBounds, LimitRequest, QueueName, RetryWire, Span, Timestamp, ceilings,
+    ByteSize, FailureReason, JobOptions, JobSpec, KindName, LimitBounds, LimitRequest, OnFailed, QueueName, RetryWire,
+    Span, Timestamp, Unique, UniqueWire, ceilings, check_retry_on,
 };
 use crate::modules::{KindValidators, Validators, accepts_anything};
 use crate::schema::{Effort, Exhausted, SharedSchema, thread_cpu_time};
@@ -74,6 +79,20 @@ pub(in crate::api) struct JobRequest<'a> {
     /// Delays between attempts; by default the kind's.
     #[serde(default)]
     retry: Option<RetryWire>,
+    /// Which reasons are tried again; replaces the kind's set.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>)]
+    retry_on: Option<Vec<FailureReason>>,
+    /// The job is cancelled, as `deadline_expired`, if it was not entered by then, RFC 3339. Not together with `expires_in`.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Instant>,
+    /// The same, counted from now: `"30s"`, `"1h30m"` or milliseconds.
+    #[serde(default)]
+    expires_in: Option<Span>,
+    /// Enqueued, with what is known of the failure, when the job has `failed`; by default the kind's.
+    #[serde(default)]
+    on_failed: Option<OnFailed>,
     /// Wall time of an attempt: `"30s"` or milliseconds.
     #[serde(default)]
     timeout: Option<Span>,
@@ -83,18 +102,81 @@ pub(in crate::api) struct JobRequest<'a> {
     /// Memory of an attempt: bytes or `"128MiB"`.
     #[serde(default)]
     memory: Option<ByteSize>,
+    /// Jobs of a kind with the same key share the limits its settings have for keys: 1 to 128 bytes.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<String>, min_length = 1)]
+    concurrency_key: Option<Cow<'a, str>>,
     /// Labels for finding it again: at most 16 of 1 to 128 bytes.
     #[serde(borrow, default)]
     #[schema(value_type = Option<Vec<String>>)]
     tags: Option<Vec<Cow<'a, str>>>,
+    /// Run it after these jobs: each an id, or `{"job": id, "on": "succeeded" | "failed" | "finished"}`. A `delay` counts from
+    /// the moment all of them have ended so; if one ends otherwise, the job is cancelled.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<AfterRequest>>, max_items = 100)]
+    after: Option<Vec<AfterRequest>>,
+    /// The batch it is of, while that takes jobs.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<String>)]
+    batch: Option<Cow<'a, str>>,
+    /// It will wait for others that are named elsewhere.
+    #[serde(skip)]
+    waits: bool,
     /// Makes the request repeatable; the same as the header `Idempotency-Key`.
     #[serde(borrow, default)]
     #[schema(value_type = Option<String>)]
     idempotency_key: Option<Cow<'a, str>>,
+    /// There is to be no other one like it.
+    #[serde(default)]
+    unique: Option<UniqueWire>,
+}
+
+impl JobRequest<'_> {
+    /// Takes out what it waits for, where that is named otherwise than by ids.
+    pub(in crate::api) fn take_after(&mut self) -> Vec<AfterRequest> {
+        let after = self.after.take().unwrap_or_default();
+        self.waits = !after.is_empty();
+        after
+    }
+
+    /// What it waits for is told elsewhere; its delay counts from then.
+    pub(in crate::api) fn wait_for_others(&mut self) {
+        self.waits = true;
+    }
+
+    /// Whether it names jobs to run after.
+    pub(in crate::api) fn has_after(&self) -> bool {
+        self.after.is_some()
+    }
+
+    /// Whether it is to have begun by a given moment.
+    pub(in crate::api) fn has_expires_at(&self) -> bool {
+        self.expires_at.is_some()
+    }
+
+    /// Whether it is to be the only one like it.
+    pub(in crate::api) fn has_unique(&self) -> bool {
+        self.unique.is_some()
+    }
+
+    /// Whether it has a time of its own.
+    pub(in crate::api) fn has_run_at(&self) -> bool {
+        self.run_at.is_some()
+    }
+
+    /// Whether it names a batch.
+    pub(in crate::api) fn has_batch(&self) -> bool {
+        self.batch.is_some()
+    }
+
+    /// Whether it has an idempotency key.
+    pub(in crate::api) fn has_key(&self) -> bool {
+        self.idempotency_key.is_some()
+    }
 }
 
 /// What requests are checked against. One per HTTP request: remembers the kinds of a batch.
-pub(super) struct Rules<'r> {
+pub(in crate::api) struct Rules<'r> {
     pub(super) tenant: TenantId,
     pub(super) catalog: &'r Catalog,
     pub(super) validators: &'r Validators,
@@ -165,8 +247,8 @@ struct KnownKind<'r> {
 
 /// A request that may not be made now.
 #[derive(Debug)]
-pub(super) struct Refused {
-    pub(super) error: ApiError,
+pub(in crate::api) struct Refused {
+    pub(in crate::api) error: ApiError,
     /// By which it is known if it was made before: what was accepted then is answered again, whatever the kind takes
     /// now.
     pub(super) key: Option<IdempotencyKey>,
@@ -213,7 +295,7 @@ impl<'r> Rules<'r> {
     }
 
     /// The same for one of many requests: kinds are looked up once.
-    pub(super) fn check_next(&mut self, request: JobRequest<'_>, body: &Bytes) -> Result<NewJob, Refused> {
+    pub(in crate::api) fn check_next(&mut self, request: JobRequest<'_>, body: &Bytes) -> Result<NewJob, Refused> {
         let kind = if let Some(known) = self.known.get(request.kind.as_ref()) {
             known.clone()
         } else {
@@ -255,15 +337,20 @@ impl<'r> Rules<'r> {
     ) -> Result<NewJob, Refused> {
         let mut errors = Vec::new();
         let payload = request.payload.map_or(Bytes::from_static(b"null"), |raw| body.slice_ref(raw.get().as_bytes()));
+        let mut request = request;
         let key = idempotency_key(request.idempotency_key.as_deref(), header_key, &mut errors);
         let idempotency =
             key.map(|key| IdempotencyKey { key: key.to_owned(), request_hash: request_hash(&request, &payload) });
+        let ties = ties(request.after.take(), request.batch.take().as_deref(), &mut errors);
+        request.waits |= ties.as_ref().is_some_and(|ties| !ties.after.is_empty());
         match kind.and_then(|kind| self.spec(&kind, request, payload, errors).map(|spec| (kind, spec))) {
-            Ok((kind, spec)) => Ok(NewJob {
+            Ok((kind, (spec, unique))) => Ok(NewJob {
                 kind: kind.entry.id,
                 checked_against: kind.entry.version.as_ref().map(|version| version.id),
                 spec,
                 idempotency,
+                ties,
+                unique,
             }),
             Err(error) => Err(Refused { error, key: idempotency }),
         }
@@ -276,7 +363,7 @@ impl<'r> Rules<'r> {
         request: JobRequest<'_>,
         payload: Bytes,
         mut errors: Vec<FieldError>,
-    ) -> Result<JobSpec, ApiError> {
+    ) -> Result<(JobSpec, Option<Box<Unique>>), ApiError> {
         if payload.len() > self.payload_bytes_max {
             return Err(payload_too_large(payload.len(), self.payload_bytes_max));
         }
@@ -289,12 +376,25 @@ impl<'r> Rules<'r> {
             run_at,
             max_attempts,
             retry,
+            retry_on,
+            expires_at,
+            expires_in,
+            on_failed,
             timeout,
             fuel,
             memory,
+            concurrency_key,
             tags,
+            after: _,
+            batch,
+            waits,
             idempotency_key: _,
+            unique,
         } = request;
+        let unique = unique.and_then(|unique| unique.rule("/unique", delay.map(|delay| delay.0), &mut errors));
+        if let Some(message) = unique.as_ref().and_then(|rule| untieable(rule.on_conflict, waits, batch.is_some())) {
+            errors.push(FieldError::new("/unique/on_conflict", message));
+        }
         let KindEntry { settings, .. } = kind.entry;
         let limits = LimitRequest {
             fuel: positive("/fuel", fuel, &mut errors),
@@ -303,16 +403,35 @@ impl<'r> Rules<'r> {
             ..LimitRequest::default()
         };
         ceilings::check(&limits, &self.bounds.ceilings, &mut errors);
+        check_retry_on(retry_on.as_deref(), &mut errors);
+        check_on_failed(self.catalog, self.tenant, on_failed.as_ref(), &mut errors);
+        let run_at = due(self.now, delay, run_at, &mut errors);
+        // It counts from when the others have ended, not from now.
+        let delay_ms = delay.filter(|delay| waits && !delay.0.is_zero()).map(Span::as_ms);
+        let options = JobOptions {
+            retry: retry.and_then(|retry| retry.policy("/retry", &mut errors)),
+            retry_on,
+            expires_at: expiry(self.now, run_at, expires_in, expires_at, &mut errors),
+            expires_in_ms: expires_in.map(Span::as_ms),
+            on_failed,
+            caused_by: None,
+            is_keyed: false,
+            limits,
+            concurrency_key: checked_key(concurrency_key, &mut errors),
+            delay_ms,
+            has_parents: false,
+            unique: None,
+        };
         let spec = JobSpec {
             queue: queue.or_else(|| settings.queue.clone()).unwrap_or_else(|| self.default_queue.clone()),
             priority: ranged("/priority", priority, 0, i64::from(PRIORITY_MAX), &mut errors)
                 .or(settings.priority)
                 .unwrap_or(PRIORITY_DEFAULT),
-            run_at: due(self.now, delay, run_at, &mut errors),
+            run_at: if delay_ms.is_some() { None } else { run_at },
             max_attempts: ranged("/max_attempts", max_attempts, 1, i64::from(MAX_ATTEMPTS_LIMIT), &mut errors)
                 .or(settings.max_attempts)
                 .unwrap_or(MAX_ATTEMPTS_DEFAULT),
-            options: JobOptions { retry: retry.and_then(|retry| retry.policy("/retry", &mut errors)), limits },
+            options,
             tags: labels(tags, &mut errors),
             payload,
         };
@@ -327,7 +446,9 @@ impl<'r> Rules<'r> {
         } else {
             payload::check_readable(&spec.payload)?;
         }
-        Ok(spec)
+        let unique = unique.map(|rule| rule.of(kind.entry.name.as_str(), &spec.payload)).transpose();
+        let unique = unique.map_err(|message| ApiError::field("/payload", message))?;
+        Ok((spec, unique.map(Box::new)))
     }
 }
 
@@ -372,6 +493,15 @@ pub(in crate::api) fn payload_too_large(bytes: usize, bytes_max: usize) -> ApiEr
     ApiError::new(ProblemCode::PayloadTooLarge, detail).with("bytes_max", bytes_max)
 }
 
+/// 404 where a job's kind is served by nobody any more.
+pub(super) fn kind_gone_since() -> ApiError {
+    ApiError::new(
+        ProblemCode::KindNotFound,
+        "the job's kind no longer exists, so nobody can say whether the payload is right; upload a module that serves it, or \
+         leave `payload` as it is",
+    )
+}
+
 /// 404 with the names that look most alike.
 pub(in crate::api) fn unknown_kind<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> ApiError {
     let names = alike(name, known);
@@ -400,7 +530,7 @@ pub(in crate::api) fn did_you_mean(names: &[&str]) -> Option<String> {
 }
 
 /// When the job may run; `None` at once.
-fn due(
+pub(super) fn due(
     now: Timestamp,
     delay: Option<Span>,
     run_at: Option<Instant>,
@@ -423,7 +553,7 @@ fn due(
     }
 }
 
-fn labels(tags: Option<Vec<Cow<'_, str>>>, errors: &mut Vec<FieldError>) -> Vec<String> {
+pub(super) fn labels(tags: Option<Vec<Cow<'_, str>>>, errors: &mut Vec<FieldError>) -> Vec<String> {
     let Some(tags) = tags else { return Vec::new() };
     if tags.len() > TAGS_MAX {
         errors.push(FieldError::new("/tags", format!("at most {TAGS_MAX} tags")));
@@ -439,6 +569,27 @@ fn labels(tags: Option<Vec<Cow<'_, str>>>, errors: &mut Vec<FieldError>) -> Vec<
         }
     }
     labels
+}
+
+/// What can't become of the other job, since it has ties of its own.
+fn untieable(on_conflict: OnConflict, runs_after: bool, is_of_batch: bool) -> Option<&'static str> {
+    match on_conflict {
+        OnConflict::Reject => None,
+        _ if is_of_batch => Some("in a batch it is `reject`: the other job is not of this batch"),
+        OnConflict::Replace | OnConflict::Debounce if runs_after => {
+            Some("with `after` it is `reject` or `return_existing`: the other job runs when its own time comes")
+        }
+        _ => None,
+    }
+}
+
+fn checked_key(key: Option<Cow<'_, str>>, errors: &mut Vec<FieldError>) -> Option<String> {
+    let key = key?;
+    if key.is_empty() || key.len() > CONCURRENCY_KEY_BYTES_MAX || key.chars().any(char::is_control) {
+        let message = format!("a key has 1 to {CONCURRENCY_KEY_BYTES_MAX} bytes and no control characters");
+        errors.push(FieldError::new("/concurrency_key", message));
+    }
+    Some(key.into_owned())
 }
 
 fn idempotency_key<'k>(
@@ -480,11 +631,30 @@ fn request_hash(request: &JobRequest<'_>, payload: &[u8]) -> [u8; 32] {
         run_at_ms: Option<i64>,
         max_attempts: Option<i64>,
         retry: Option<&'c RetryWire>,
+        // What came later is left out where it is not given: requests of before keep their hash.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        retry_on: Option<&'c [FailureReason]>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expires_at_ms: Option<i64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expires_in_ms: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        on_failed: Option<&'c OnFailed>,
         timeout_ms: Option<u64>,
         fuel: Option<u64>,
         memory_bytes: Option<u64>,
         tags: Option<&'c [Cow<'c, str>]>,
+        // Younger fields are left out where they are not given: what was hashed before they were there stays the same.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        concurrency_key: Option<&'c str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        after: Option<&'c [AfterRequest]>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        batch: Option<&'c str>,
         payload_bytes: usize,
+        // What came later is left out where it is not given: keys outlive an upgrade.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        unique: Option<&'c UniqueWire>,
     }
     let canonical = Canonical {
         kind: &request.kind,
@@ -494,11 +664,19 @@ fn request_hash(request: &JobRequest<'_>, payload: &[u8]) -> [u8; 32] {
         run_at_ms: request.run_at.map(|at| at.0.as_ms()),
         max_attempts: request.max_attempts,
         retry: request.retry.as_ref(),
+        retry_on: request.retry_on.as_deref(),
+        expires_at_ms: request.expires_at.map(|at| at.0.as_ms()),
+        expires_in_ms: request.expires_in.map(Span::as_ms),
+        on_failed: request.on_failed.as_ref(),
         timeout_ms: request.timeout.map(Span::as_ms),
         fuel: request.fuel,
         memory_bytes: request.memory.map(|memory| memory.0),
         tags: request.tags.as_deref(),
+        concurrency_key: request.concurrency_key.as_deref(),
+        after: request.after.as_deref(),
+        batch: request.batch.as_deref(),
         payload_bytes: payload.len(),
+        unique: request.unique.as_ref(),
     };
     let mut hash = Sha256::new();
     // Plain text and numbers always serialise; were that ever wrong, the payload alone would still be compared.

@@ -119,6 +119,18 @@ fn what_is_said_wins() {
 }
 
 #[test]
+fn what_a_request_says_of_its_jobs_end() {
+    let job = check(
+        r#"{"kind": "any", "retry_on": ["trap"], "expires_in": "2s", "on_failed": {"kind": "email.send", "priority": 1}}"#,
+    );
+    let options = job.unwrap().spec.options;
+    assert_eq!(options.retry_on, Some(vec![FailureReason::Trap]));
+    assert_eq!(options.expires_at, Some(NOW.plus(Duration::from_secs(2))));
+    let on_failed = options.on_failed.unwrap();
+    assert_eq!((on_failed.kind.as_str(), on_failed.queue, on_failed.priority), ("email.send", None, Some(1)));
+}
+
+#[test]
 fn a_time_that_has_passed_means_at_once() {
     let at = |text: &str| check(&format!(r#"{{"kind": "any", "run_at": "{text}"}}"#)).map(|job| job.spec.run_at);
     assert_eq!(at("1999-01-01T00:00:00Z").unwrap(), None);
@@ -137,6 +149,13 @@ fn refusals() {
         (r#"{"kind": "any", "payload": {]}"#, "malformed_json", ""),
         (r#"{"payload": 1}"#, "invalid_request", "/kind"),
         (r#"{"kind": 5}"#, "invalid_request", "/kind"),
+        (r#"{"kind": "any", "retry_on": ["host_lost"]}"#, "invalid_request", "/retry_on"),
+        (r#"{"kind": "any", "retry_on": ["luck"]}"#, "invalid_request", "/retry_on/0"),
+        (r#"{"kind": "any", "expires_at": "1999-01-01T00:00:00Z"}"#, "invalid_request", "/expires_at"),
+        (r#"{"kind": "any", "delay": "1h", "expires_in": "1h"}"#, "invalid_request", "/expires_in"),
+        (r#"{"kind": "any", "on_failed": {"kind": "emial.send"}}"#, "invalid_request", "/on_failed/kind"),
+        (r#"{"kind": "any", "on_failed": {"kind": "any", "priority": 10}}"#, "invalid_request", "/on_failed/priority"),
+        (r#"{"kind": "any", "on_failed": {"kind": "any", "delay": 10}}"#, "invalid_request", "/on_failed/delay"),
         (r#"["any"]"#, "invalid_request", ""),
         (r#"{"kind": "any", "retry": ["fixed", null, null, null, "5s", null]}"#, "invalid_request", "/retry"),
         (r#"{"kind": "a b"}"#, "invalid_request", "/kind"),

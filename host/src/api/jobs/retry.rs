@@ -19,7 +19,7 @@ use crate::store::RetryResult;
     responses(
         (status = 200, body = Job, description = "Ready again"),
         (status = 404, description = "`job_not_found`, `kind_not_found`"),
-        (status = 409, description = "`wrong_state`"),
+        (status = 409, description = "`wrong_state`; `unique_conflict`: another job is the only one like it now"),
     ),
 )]
 pub(in crate::api) async fn retry(
@@ -38,6 +38,7 @@ pub(in crate::api) async fn retry(
             ProblemCode::KindNotFound,
             "the job's kind no longer exists; upload a module that serves it, then retry",
         )),
+        RetryResult::UniqueConflict(other) => Err(super::unique_conflict::of_retry(other)),
         RetryResult::NotFound => Err(job_not_found(job)),
     }
 }

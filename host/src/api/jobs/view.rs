@@ -1,16 +1,16 @@
 //! How a job is shown: the stored row, with what this host knows better about attempts it is running.
 
-use super::waiting::{Facts, waiting};
+use super::waiting::{Facts, after_jobs, waiting};
 use crate::api::shared::Api;
-use crate::api::wire::job::{Job, JobFailure, JobModule, JobProgress, Waiting};
+use crate::api::wire::job::{Job, JobFailure, JobModule, JobParent, JobProgress, JobSchedule, JobWorkflow, Waiting};
 use crate::api::wire::limits::JobLimits;
 use crate::api::wire::{Instant, Raw};
 use crate::dispatcher::Slots;
-use crate::job::{JobState, Timestamp};
-use crate::store::{Catalog, JobDetail, JobRow};
+use crate::job::{JobState, Timestamp, WorkflowId};
+use crate::store::{Catalog, Hindrance, JobDetail, JobRow, Membership};
 
 /// What every job of one answer is shown with; taken once.
-pub(super) struct View<'v> {
+pub(in crate::api) struct View<'v> {
     api: &'v Api,
     catalog: &'v Catalog,
     now: Timestamp,
@@ -19,33 +19,55 @@ pub(super) struct View<'v> {
 
 /// The bulky parts of a job, where they are shown.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Bulk<'b> {
-    pub(super) payload: Option<Raw<'b>>,
-    pub(super) output: Option<Raw<'b>>,
+pub(in crate::api) struct Bulk<'b> {
+    pub(in crate::api) payload: Option<Raw<'b>>,
+    pub(in crate::api) output: Option<Raw<'b>>,
 }
 
 impl<'b> Bulk<'b> {
     /// With a payload, and the output once there is one.
-    pub(super) fn of(payload: &'b [u8], output: Option<&'b [u8]>) -> Self {
+    pub(in crate::api) fn of(payload: &'b [u8], output: Option<&'b [u8]>) -> Self {
         Self { payload: Some(Raw(payload)), output: Some(Raw(output.unwrap_or(b"null"))) }
     }
 }
 
 impl<'v> View<'v> {
-    pub(super) fn new(api: &'v Api, catalog: &'v Catalog) -> Self {
+    pub(in crate::api) fn new(api: &'v Api, catalog: &'v Catalog) -> Self {
         Self { api, catalog, now: api.clock.now(), slots: api.dispatcher.slots() }
     }
 
-    pub(super) fn detail<'d>(&self, detail: &'d JobDetail) -> Job<'d> {
+    pub(in crate::api) fn detail<'d>(&self, detail: &'d JobDetail) -> Job<'d> {
         let row = &detail.row;
         let kind = self.catalog.kind(self.api.tenant(), &row.kind);
         let limits = JobLimits::of(&row.options.limits, kind.map(AsRef::as_ref), &self.api.config.limits);
         let bulk = Bulk::of(&detail.payload, detail.output.as_deref());
-        Job { limits: Some(limits), ..self.job(row, bulk, detail.behind) }
+        let job = self.job_waiting(row, bulk, detail.behind, detail.hindrance.as_ref());
+        let after: Vec<JobParent<'d>> = detail.after.iter().map(JobParent::from).collect();
+        let waiting = if row.state == JobState::Blocked { Some(after_jobs(&detail.after)) } else { job.waiting };
+        let (batch, workflow) = match &detail.membership {
+            Some(Membership { batch, is_workflow: true, name }) => {
+                let id = WorkflowId::from_u128(batch.as_u128());
+                (None, Some(JobWorkflow { id, name: name.as_deref() }))
+            }
+            Some(Membership { batch, is_workflow: false, .. }) => (Some(*batch), None),
+            None => (None, None),
+        };
+        let on_failed_jobs = &detail.on_failed_jobs;
+        Job { limits: Some(limits), after, waiting, batch, workflow, on_failed_jobs, ..job }
     }
 
     /// `behind`: how many come first, where it was counted.
-    pub(super) fn job<'d>(&self, row: &'d JobRow, bulk: Bulk<'d>, behind: Option<u64>) -> Job<'d> {
+    pub(in crate::api) fn job<'d>(&self, row: &'d JobRow, bulk: Bulk<'d>, behind: Option<u64>) -> Job<'d> {
+        self.job_waiting(row, bulk, behind, None)
+    }
+
+    fn job_waiting<'d>(
+        &self,
+        row: &'d JobRow,
+        bulk: Bulk<'d>,
+        behind: Option<u64>,
+        hindrance: Option<&Hindrance>,
+    ) -> Job<'d> {
         // Short jobs are never written as running; this host knows which of the claimed ones it has entered.
         let active = match (row.state, row.leased_by) {
             (JobState::Ready | JobState::Running, Some((host, number))) if host == self.api.host => {
@@ -70,20 +92,32 @@ impl<'v> View<'v> {
             attempt,
             max_attempts: row.max_attempts,
             run_at: Instant(row.run_at),
+            expires_at: row.options.expires_at.map(Instant),
             created_at: Instant(row.created_at),
             started_at: started_at.map(Instant),
             finished_at: row.finished_at.map(Instant),
+            kept_until: row.kept_until(self.catalog, self.api.tenant(), self.api.config.retention).map(Instant),
             module: row.module.as_ref().map(|(name, digest)| JobModule { name, digest: *digest }),
             progress: progress.or_else(|| row.progress.clone()).map(JobProgress::from),
             tags: &row.tags,
-            waiting: if state.is_waiting() { self.waiting(row, behind) } else { None },
+            concurrency_key: row.options.concurrency_key.as_deref(),
+            waiting: if state.is_waiting() { self.waiting(row, behind, hindrance) } else { None },
+            after: Vec::new(),
+            batch: None,
+            workflow: None,
+            caused_by: row.options.caused_by.map(|cause| cause.job),
+            on_failed_jobs: &[],
             cancel_requested: row.cancel_requested && !state.is_terminal(),
+            schedule: row
+                .slot
+                .as_ref()
+                .map(|slot| JobSchedule { name: slot.schedule.as_ref(), slot_at: Instant(slot.slot_at) }),
             receipt: row.receipt,
             limits: None,
         }
     }
 
-    fn waiting(&self, row: &JobRow, behind: Option<u64>) -> Option<Waiting> {
+    fn waiting(&self, row: &JobRow, behind: Option<u64>, hindrance: Option<&Hindrance>) -> Option<Waiting> {
         let version = self.catalog.kind(self.api.tenant(), &row.kind).and_then(|kind| kind.version.as_deref());
         let facts = Facts {
             now: self.now,
@@ -91,8 +125,13 @@ impl<'v> View<'v> {
             stopping: self.api.dispatcher.is_stopping(),
             version,
             load_failure: version.and_then(|version| self.api.dispatcher.load_failure(version.digest)),
+            is_paused: self
+                .catalog
+                .queue(self.api.tenant(), &row.queue)
+                .is_some_and(|queue| self.catalog.is_paused(queue)),
             is_compiling: &|digest| self.api.modules.is_compiling(digest),
             behind,
+            hindrance,
         };
         waiting(row, &facts)
     }

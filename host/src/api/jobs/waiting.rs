@@ -1,11 +1,15 @@
 //! Why a job is not running: one stable word and one sentence with numbers and what to do. Pure.
 
+use super::limited::{limited, limited_by};
 use crate::api::wire::Instant;
 use crate::api::wire::job::Waiting;
 use crate::dispatcher::{LoadFailure, Slots};
 use crate::job::duration::in_words;
-use crate::job::{Digest, JobState, Timestamp, WaitingReason};
-use crate::store::{BEHIND_COUNT_MAX, JobRow, ModuleVersionEntry};
+use crate::job::{Digest, JobState, Timestamp, WaitingReason, Wanted};
+use crate::store::{BEHIND_COUNT_MAX, Hindrance, JobRow, ModuleVersionEntry, ParentRow};
+
+/// Jobs named that another one waits for.
+const NAMED_PARENTS_MAX: usize = 3;
 
 /// What this host knows around the job.
 pub(super) struct Facts<'f> {
@@ -17,8 +21,12 @@ pub(super) struct Facts<'f> {
     pub(super) is_compiling: &'f dyn Fn(Digest) -> bool,
     /// Why that version can't be run on this host, if it can't.
     pub(super) load_failure: Option<LoadFailure>,
+    /// Whether its queue is paused.
+    pub(super) is_paused: bool,
     /// How many jobs come first, where it was counted.
     pub(super) behind: Option<u64>,
+    /// The limit it waits for, where that was looked at.
+    pub(super) hindrance: Option<&'f Hindrance>,
 }
 
 /// `None` for jobs that run, have ended, or wait for something that is told elsewhere.
@@ -39,27 +47,66 @@ pub(super) fn waiting(row: &JobRow, facts: &Facts<'_>) -> Option<Waiting> {
             );
             (WaitingReason::RetryBackoff, detail)
         }
-        JobState::Ready => ready(row, facts),
-        JobState::Blocked | JobState::Running | JobState::Succeeded | JobState::Failed | JobState::Cancelled => {
+        JobState::Ready => return Some(in_time(row, facts, ready(row, facts))),
+        JobState::Blocked => {
+            let detail = "it runs after other jobs, which have not ended; the job itself, not a list, names them";
+            (WaitingReason::AfterJobs, detail.to_owned())
+        }
+        JobState::Running | JobState::Succeeded | JobState::Failed | JobState::Cancelled => {
             return None;
         }
     };
-    Some(Waiting { reason, detail })
+    Some(in_time(row, facts, Waiting::new(reason, detail)))
+}
+
+/// With the time by which it is to have begun, where it has one.
+fn in_time(row: &JobRow, facts: &Facts<'_>, waiting: Waiting) -> Waiting {
+    let Some(at) = row.options.expires_at else { return waiting };
+    let left = in_words(at.since(facts.now));
+    let detail = format!("{}; it is cancelled if it has not begun by {} (in {left})", waiting.detail, Instant(at));
+    Waiting { detail, ..waiting }
+}
+
+/// Of a blocked job whose parents are known: how many it waits for, and the first of them.
+pub(super) fn after_jobs(after: &[ParentRow]) -> Waiting {
+    let open: Vec<&ParentRow> = after.iter().filter(|parent| !parent.is_met).collect();
+    let first = open.iter().take(NAMED_PARENTS_MAX).map(|parent| {
+        let name = parent.name.clone().unwrap_or_else(|| parent.job.to_string());
+        let state = parent.state.map_or("deleted", JobState::as_str);
+        match parent.wanted {
+            Wanted::Succeeded => format!("{name} ({state})"),
+            Wanted::Failed | Wanted::Finished => format!("{name} ({state}, to be {})", parent.wanted.as_str()),
+        }
+    });
+    let mut names = first.collect::<Vec<_>>().join(", ");
+    if open.len() > NAMED_PARENTS_MAX {
+        names = format!("{names} and {} more", open.len() - NAMED_PARENTS_MAX);
+    }
+    let detail = match open.len() {
+        0 => "all it waited for has happened; it takes its turn in a moment".to_owned(),
+        open => format!("it waits for {open} of the {} jobs it runs after: {names}", after.len()),
+    };
+    let jobs = open.iter().take(NAMED_PARENTS_MAX).map(|parent| parent.job).collect();
+    Waiting { jobs, ..Waiting::new(WaitingReason::AfterJobs, detail) }
 }
 
 /// The first thing that stands in the way, in the order in which they would have to go.
-fn ready(row: &JobRow, facts: &Facts<'_>) -> (WaitingReason, String) {
+fn ready(row: &JobRow, facts: &Facts<'_>) -> Waiting {
     let Slots { used, total } = facts.slots;
     let Some(version) = facts.version else {
         let detail = format!("no active module serves `{}`; upload or activate one that does", row.kind);
-        return (WaitingReason::NoHandler, detail);
+        return Waiting::new(WaitingReason::NoHandler, detail);
     };
     if total == 0 {
         let detail = "this host accepts jobs and runs none (`--workers 0`); start one with workers";
-        return (WaitingReason::NoWorkers, detail.to_owned());
+        return Waiting::new(WaitingReason::NoWorkers, detail.to_owned());
     }
     if facts.stopping {
-        return (WaitingReason::NoWorkers, "this host is stopping; the next one will run it".to_owned());
+        return Waiting::new(WaitingReason::NoWorkers, "this host is stopping; the next one will run it".to_owned());
+    }
+    if facts.is_paused {
+        let detail = format!("queue `{0}` is paused; `stoker queues {0} --resume` lets it go on", row.queue);
+        return Waiting::new(WaitingReason::QueuePaused, detail);
     }
     let claimed = row.leased_by.is_some();
     if let Some(LoadFailure { message, retry_in }) = &facts.load_failure {
@@ -68,20 +115,29 @@ fn ready(row: &JobRow, facts: &Facts<'_>) -> (WaitingReason, String) {
             "this host can't run module `{}`: {message}; it is tried again {when}, at no cost to the job",
             version.module
         );
-        return (WaitingReason::Compiling, detail);
+        return Waiting::new(WaitingReason::Compiling, detail);
     }
     if !claimed && row.parked == Some(WaitingReason::NoHandler) {
         let detail = format!("`{}` has a handler again; it takes its turn in a moment", row.kind);
-        return (WaitingReason::NoHandler, detail);
+        return Waiting::new(WaitingReason::NoHandler, detail);
     }
     if (facts.is_compiling)(version.digest) {
         let detail = format!("module `{}` is being compiled for this host", version.module);
-        return (WaitingReason::Compiling, detail);
+        return Waiting::new(WaitingReason::Compiling, detail);
     }
     if row.suspect {
         let detail = "a host died while running it; such jobs start one at a time, from two seconds after a start of the host, \
             each once the one before it has ended or run for some seconds, and fail after three more losses";
-        return (WaitingReason::Suspect, detail.to_owned());
+        return Waiting::new(WaitingReason::Suspect, detail.to_owned());
+    }
+    if !claimed
+        && let Some(limited) = match (facts.hindrance, row.parked) {
+            (Some(found), _) => Some(limited(row, found)),
+            (None, Some(reason)) if facts.behind.is_none() => limited_by(row, reason),
+            (None, _) => None,
+        }
+    {
+        return limited;
     }
     match facts.behind {
         Some(ahead) if ahead > 0 && !claimed => {
@@ -90,26 +146,26 @@ fn ready(row: &JobRow, facts: &Facts<'_>) -> (WaitingReason, String) {
             let detail = format!(
                 "{count} {jobs} first; {used} of {total} slots are in use; more `--workers` or faster jobs help"
             );
-            (WaitingReason::Behind, detail)
+            Waiting::new(WaitingReason::Behind, detail)
         }
         _ if used < total => {
-            (WaitingReason::HostSlots, format!("it is about to start; {used} of {total} slots are in use"))
+            Waiting::new(WaitingReason::HostSlots, format!("it is about to start; {used} of {total} slots are in use"))
         }
         _ => {
             let detail = format!("all {total} slots of this host are in use; more `--workers` or faster jobs help");
-            (WaitingReason::HostSlots, detail)
+            Waiting::new(WaitingReason::HostSlots, detail)
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::job::{Failure, FailureReason, GuestType, HostId, JobId, JobOptions, QueueName, TenantName};
     use crate::store::{ModuleVersionId, TenantId};
 
-    fn row(state: JobState) -> JobRow {
+    pub(in crate::api::jobs) fn row(state: JobState) -> JobRow {
         JobRow {
             id: JobId::from_u128(1),
             tenant: TenantName::default_tenant(),
@@ -134,6 +190,7 @@ mod tests {
             leased_by: None,
             cancel_requested: false,
             receipt: None,
+            slot: None,
         }
     }
 
@@ -153,16 +210,44 @@ mod tests {
             version: Some(&version),
             is_compiling: &|_| false,
             load_failure: None,
+            is_paused: false,
             behind: Some(0),
+            hindrance: None,
         };
         change(&mut row, &mut facts);
         waiting(&row, &facts).map(|waiting| (waiting.reason.as_str(), waiting.detail))
     }
 
     #[test]
+    fn a_blocked_job_names_what_it_waits_for() {
+        let parent = |id, state, wanted, is_met| ParentRow {
+            job: JobId::from_u128(id),
+            name: (id == 1).then(|| "fetch".to_owned()),
+            wanted,
+            state: Some(state),
+            is_met,
+            is_cause: false,
+        };
+        let after = [
+            parent(1, JobState::Running, Wanted::Succeeded, false),
+            parent(2, JobState::Failed, Wanted::Finished, true),
+            parent(3, JobState::Ready, Wanted::Failed, false),
+        ];
+        let waiting = after_jobs(&after);
+        assert_eq!(waiting.reason, WaitingReason::AfterJobs);
+        assert_eq!(
+            waiting.detail,
+            "it waits for 2 of the 3 jobs it runs after: fetch (running), job_00000000000000000000000003 (ready, to be failed)"
+        );
+        let many: Vec<ParentRow> = (1..=5).map(|id| parent(id, JobState::Ready, Wanted::Succeeded, false)).collect();
+        assert!(after_jobs(&many).detail.ends_with(" and 2 more"));
+    }
+
+    #[test]
     fn every_waiting_job_has_its_reason() {
         type Change = fn(&mut JobRow, &mut Facts<'_>);
-        let table: [(JobState, Change, &str, &str); 15] = [
+        let table: [(JobState, Change, &str, &str); 18] = [
+            (JobState::Blocked, |_, _| {}, "after_jobs", "runs after other jobs"),
             (JobState::Scheduled, |_, _| {}, "scheduled", "1970-01-01T01:00:00.000Z (in 1h)"),
             (JobState::Scheduled, |row, _| row.snoozed = true, "snoozed", "(in 1h)"),
             (JobState::Retrying, |_, _| {}, "retry_backoff", "attempt 2 of 10 ended with trap"),
@@ -170,6 +255,7 @@ mod tests {
             (JobState::Ready, |row, _| row.parked = Some(WaitingReason::NoHandler), "no_handler", "again"),
             (JobState::Ready, |_, facts| facts.slots.total = 0, "no_workers", "--workers 0"),
             (JobState::Ready, |_, facts| facts.stopping = true, "no_workers", "stopping"),
+            (JobState::Ready, |_, facts| facts.is_paused = true, "queue_paused", "`stoker queues default --resume`"),
             (JobState::Ready, |_, facts| facts.is_compiling = &|_| true, "compiling", "`m`"),
             (
                 JobState::Ready,
@@ -181,6 +267,12 @@ mod tests {
                 "`m`: no memory; it is tried again in 5s",
             ),
             (JobState::Ready, |row, _| row.suspect = true, "suspect", "one at a time"),
+            (
+                JobState::Retrying,
+                |row, _| row.options.expires_at = Some(Timestamp(7_200_000)),
+                "retry_backoff",
+                "it is cancelled if it has not begun by 1970-01-01T02:00:00.000Z (in 2h)",
+            ),
             (JobState::Ready, |_, facts| facts.behind = Some(1), "behind", "1 job comes first"),
             (JobState::Ready, |_, facts| facts.behind = Some(1_000), "behind", "1000+ jobs"),
             (JobState::Ready, |_, _| {}, "host_slots", "all 4 slots"),

@@ -3,14 +3,13 @@
 
 use axum::extract::{Request, State};
 use axum::response::Response;
-use http::HeaderMap;
 use serde_json::{Map, Value};
 
 use super::inspect::show_kind;
 use super::kind_not_found;
-use super::settings::{BODY_BYTES_MAX, accepted, handler_of};
+use super::settings::{BODY_BYTES_MAX, accepted, handler_of, refuse_unknown_kinds};
 use crate::api::error::{ApiError, ProblemCode};
-use crate::api::extract::{NamePath, NoParameters, content_type_is, parse_json, read_body};
+use crate::api::extract::{NamePath, NoParameters, parse_json, read_body, require_merge_patch};
 use crate::api::shared::{Api, Shared};
 use crate::api::wire::kind::Kind;
 use crate::job::json_text::StrictObject;
@@ -23,7 +22,7 @@ const TRIES_MAX: usize = 8;
 /// Change a kind's settings
 ///
 /// A JSON merge patch (RFC 7396) of the operator's settings: what it names is set, `null` removes, what it leaves out stays.
-/// The objects `retry` and `env` are merged in the same way. What comes of it must be such as `PUT` would take it.
+/// The objects `retry`, `on_failed`, `retention` and `env` are merged in the same way. What comes of it must be such as `PUT` would take it.
 #[utoipa::path(
     patch, path = "/v1/kinds/{kind}/settings", tag = "kinds",
     request_body(content((SettingsWire = "application/merge-patch+json"), (SettingsWire = "application/json"))),
@@ -43,7 +42,7 @@ pub(in crate::api) async fn patch_kind_settings(
     request: Request,
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
-    require_patch(&parts.headers)?;
+    require_merge_patch(&parts.headers)?;
     let body = read_body(&api.bodies, &parts.headers, body, BODY_BYTES_MAX).await?;
     let patch = read(&body)?;
     refuse_unknown(&patch)?;
@@ -72,20 +71,13 @@ async fn change(api: &Api, kind: &KindName, patch: &Map<String, Value>) -> Resul
     if changed == current {
         return Ok(ChangeSettingsResult::Done);
     }
+    refuse_unknown_kinds(api, &changed)?;
     Ok(api.store.change_kind_settings(api.tenant(), kind.clone(), current, changed).await?)
 }
 
 /// Of a name that stands twice nobody knows which is meant.
 fn read(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
     parse_json::<StrictObject>(body).map(|patch| patch.0)
-}
-
-fn require_patch(headers: &HeaderMap) -> Result<(), ApiError> {
-    if content_type_is(headers, "application/merge-patch+json")? || content_type_is(headers, "application/json")? {
-        return Ok(());
-    }
-    let sentence = "send `Content-Type: application/merge-patch+json` (or application/json)";
-    Err(ApiError::new(ProblemCode::UnsupportedMediaType, sentence))
 }
 
 /// A setting that does not exist can't be removed either: it is a slip of the pen.

@@ -7,6 +7,7 @@ use super::inspect::show_kind;
 use super::kind_not_found;
 use crate::api::error::{ApiError, FieldError};
 use crate::api::extract::{NamePath, NoParameters, parse_json, read_body, require_json};
+use crate::api::jobs::check_on_failed;
 use crate::api::shared::{Api, Shared};
 use crate::api::wire::kind::Kind;
 use crate::job::{GuestType, KindName, KindSettings, Limits, ModuleName, SettingsWire, ceilings};
@@ -39,6 +40,7 @@ pub(in crate::api) async fn set_kind_settings(
     let body = read_body(&api.bodies, &parts.headers, body, BODY_BYTES_MAX).await?;
     let handler = handler_of(&api, &kind);
     let settings = accepted(&body, &kind, handler.as_ref(), &api.config.limits.ceilings)?;
+    refuse_unknown_kinds(&api, &settings)?;
     if !api.store.set_kind_settings(api.tenant(), kind.clone(), settings).await? {
         return Err(kind_not_found(&api, &api.store.catalog(), &kind));
     }
@@ -65,8 +67,22 @@ pub(in crate::api) fn accepted(
     }
     let settings = settings.into_domain().map_err(ApiError::invalid)?;
     let mut errors = Vec::new();
+    if settings.schedules.is_some() {
+        let message = format!(
+            "a kind's module declares them; PUT a schedule at /v1/schedules/NAME, or at /v1/schedules/{kind}:NAME to replace one \
+             that is declared"
+        );
+        errors.push(FieldError::new("/schedules", message));
+    }
     ceilings::check(&settings.limits, ceilings, &mut errors);
     if errors.is_empty() { Ok(settings) } else { Err(ApiError::invalid(errors)) }
+}
+
+/// Refuses to name kinds that nobody ever served. (One that goes later is waited for.)
+pub(super) fn refuse_unknown_kinds(api: &Api, settings: &KindSettings) -> Result<(), ApiError> {
+    let mut errors = Vec::new();
+    check_on_failed(&api.store.catalog(), api.tenant(), settings.on_failed.as_ref(), &mut errors);
+    if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid(errors)) }
 }
 
 /// Refuses settings that would be without effect on a handler's kind.

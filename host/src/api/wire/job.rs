@@ -6,9 +6,10 @@ use super::limits::JobLimits;
 use super::raw::Raw;
 use super::time::Instant;
 use crate::job::{
-    Digest, FailureReason, HostId, JobId, JobState, KindName, LogLine, ModuleName, QueueName, Receipt, TenantName,
+    BatchId, Digest, FailureReason, HostId, JobId, JobState, KindName, LogLine, ModuleName, QueueName, Receipt,
+    ScheduleName, TenantName, Wanted, WorkflowId,
 };
-use crate::store::{AttemptOutcome, AttemptRow, HistoryEntry};
+use crate::store::{AttemptOutcome, AttemptRow, HistoryEntry, ParentRow};
 
 /// A job.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -47,6 +48,10 @@ pub struct Job<'a> {
     /// When it is or was due.
     #[schema(value_type = String, format = DateTime)]
     pub run_at: Instant,
+    /// When it is cancelled if it was not entered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, format = DateTime, required = false)]
+    pub expires_at: Option<Instant>,
     /// When it was enqueued.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Instant,
@@ -56,17 +61,50 @@ pub struct Job<'a> {
     /// When it ended for good.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub finished_at: Option<Instant>,
+    /// Until when it is kept at least, as it is set now. Not there before it has ended, and where it is kept until somebody
+    /// deletes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, format = DateTime, required = false)]
+    pub kept_until: Option<Instant>,
     /// What its last execution ran, or what would run it now.
     pub module: Option<JobModule<'a>>,
     /// What it last reported.
     pub progress: Option<JobProgress>,
     /// Labels.
     pub tags: &'a [String],
+    /// What it shares its kind's key limits by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub concurrency_key: Option<&'a str>,
+    /// The jobs it runs after, as they are now. Not in lists.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub after: Vec<JobParent<'a>>,
+    /// The batch it is of. Not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
+    pub batch: Option<BatchId>,
+    /// The workflow it is of. Not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub workflow: Option<JobWorkflow<'a>>,
     /// Why it is not running.
     pub waiting: Option<Waiting>,
+    /// The job for whose failure it was made (`on_failed`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
+    pub caused_by: Option<JobId>,
+    /// The jobs made for its failures (`on_failed`), newest first. Not in lists.
+    #[serde(skip_serializing_if = "<[JobId]>::is_empty")]
+    #[schema(value_type = Vec<String>, required = false)]
+    pub on_failed_jobs: &'a [JobId],
     /// A cancel waits for the running attempt to end.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub cancel_requested: bool,
+    /// The schedule that enqueued it, if one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub schedule: Option<JobSchedule<'a>>,
     /// What its last execution cost.
     #[schema(value_type = Option<JobReceipt>)]
     pub receipt: Option<Receipt>,
@@ -74,6 +112,50 @@ pub struct Job<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
     pub limits: Option<JobLimits>,
+}
+
+/// The slot a job was enqueued for.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct JobSchedule<'a> {
+    /// Of which schedule; `null`: it was deleted.
+    #[schema(value_type = Option<String>)]
+    pub name: Option<&'a ScheduleName>,
+    /// The time of the slot.
+    #[schema(value_type = String, format = DateTime)]
+    pub slot_at: Instant,
+}
+
+/// A job another one runs after.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct JobParent<'a> {
+    /// The job.
+    #[schema(value_type = String)]
+    pub job: JobId,
+    /// Its name in the workflow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<&'a str>,
+    /// What it is to end as: `succeeded`, `failed` or `finished`.
+    #[schema(value_type = String)]
+    pub on: Wanted,
+    /// What it is now; `null`: it was deleted.
+    #[schema(value_type = Option<String>)]
+    pub state: Option<JobState>,
+}
+
+impl<'a> From<&'a ParentRow> for JobParent<'a> {
+    fn from(row: &'a ParentRow) -> Self {
+        Self { job: row.job, name: row.name.as_deref(), on: row.wanted, state: row.state }
+    }
+}
+
+/// Where a job stands in a workflow.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct JobWorkflow<'a> {
+    /// The workflow.
+    #[schema(value_type = String)]
+    pub id: WorkflowId,
+    /// The job's name there.
+    pub name: Option<&'a str>,
 }
 
 /// Why an attempt failed.
@@ -130,6 +212,21 @@ pub struct Waiting {
     pub reason: crate::job::WaitingReason,
     /// One sentence with numbers and what to do.
     pub detail: String,
+    /// The first of those it waits for: they hold the limit, or come before it in their key.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>, required = false)]
+    pub jobs: Vec<JobId>,
+    /// How many wait for the same and come first, counted up to 1000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub ahead: Option<u64>,
+}
+
+impl Waiting {
+    /// For nobody in particular.
+    pub fn new(reason: crate::job::WaitingReason, detail: impl Into<String>) -> Self {
+        Self { reason, detail: detail.into(), jobs: Vec::new(), ahead: None }
+    }
 }
 
 /// What an execution cost.

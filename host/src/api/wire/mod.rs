@@ -1,12 +1,16 @@
 //! The shapes of requests and answers. Wire types only: converted to and from domain types in one place each.
 
+pub mod batch;
 pub mod changes;
+pub mod dead_letter;
 pub mod job;
 pub mod kind;
 pub mod limits;
 pub mod module;
+pub mod operation;
 pub mod queue;
 mod raw;
+pub mod schedule;
 pub mod time;
 
 pub use raw::Raw;

@@ -2,12 +2,9 @@
 
 use std::fmt;
 
-use jiff::fmt::temporal::DateTimePrinter;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::job::Timestamp;
-
-static PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
 
 /// An instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,10 +12,7 @@ pub struct Instant(pub Timestamp);
 
 impl fmt::Display for Instant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Past what the library can name, the nearest instant it can: an answer must not fail for that.
-        let nearest = if self.0.as_ms() < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
-        let instant = jiff::Timestamp::from_millisecond(self.0.as_ms()).unwrap_or(nearest);
-        PRINTER.print_timestamp(&instant, jiff::fmt::StdFmtWrite(f)).map_err(|_| fmt::Error)
+        fmt::Display::fmt(&self.0, f)
     }
 }
 

@@ -47,6 +47,8 @@ pub(super) fn item(job: u128, kind: i64, key: i64, estimate_us: u64) -> FeedItem
     let job = ClaimedJob {
         lease: Lease::granted(id, HostId::from_u128(1), 1, 1),
         kind: Arc::new(kind),
+        queue_pace: crate::job::Pace::default(),
+        queue_id: crate::store::QueueId(1),
         queue: QueueName::default_queue(),
         payload: Bytes::from_static(b"{}"),
         options: None,
@@ -56,6 +58,7 @@ pub(super) fn item(job: u128, kind: i64, key: i64, estimate_us: u64) -> FeedItem
         ready_at: Timestamp(0),
         checked_against: None,
         rank: (key, id),
+        slot_at: None,
         suspect: false,
     };
     FeedItem::new(job, estimate_us)

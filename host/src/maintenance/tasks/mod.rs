@@ -1,13 +1,26 @@
 //! The tasks, one file each.
 
+mod expire_jobs;
 mod heartbeat;
 mod promote_due;
 mod prune;
+mod prune_jobs;
 mod recover_expired;
+mod run_schedules;
+mod settle;
 mod unpark;
+mod work_off;
 
+pub(super) use expire_jobs::ExpireJobs;
 pub(super) use heartbeat::Heartbeat;
 pub(super) use promote_due::PromoteDue;
-pub(super) use prune::{PruneEvents, PruneIdempotencyKeys, PruneModuleChunks};
+pub(super) use prune::{
+    PruneBatches, PruneConcurrencyKeys, PruneEvents, PruneIdempotencyKeys, PruneModuleChunks, PruneOperations,
+    PruneUniqueJobs,
+};
+pub(super) use prune_jobs::{GiveBackSpace, PruneJobs, SweepHistory};
 pub(super) use recover_expired::RecoverExpired;
+pub(super) use run_schedules::RunSchedules;
+pub(super) use settle::{CancelBatches, SettleDependents};
 pub(super) use unpark::Unpark;
+pub(super) use work_off::WorkOffOperations;

@@ -1,4 +1,5 @@
-//! Removes what is kept for a time only: event log, idempotency keys, chunks of uploads that came to nothing.
+//! Removes what is kept for a time only: event log, idempotency keys, identities of jobs, finished operations, concurrency keys
+//! without jobs, chunks of uploads that came to nothing.
 
 use std::time::Duration;
 
@@ -7,6 +8,10 @@ use crate::store::{Store, StoreError};
 
 const EVENTS_PERIOD: Duration = Duration::from_secs(30);
 const IDEMPOTENCY_KEYS_PERIOD: Duration = Duration::from_mins(1);
+const KEYS_PERIOD: Duration = Duration::from_mins(5);
+const UNIQUE_JOBS_PERIOD: Duration = Duration::from_mins(1);
+const OPERATIONS_PERIOD: Duration = Duration::from_hours(1);
+const BATCHES_PERIOD: Duration = Duration::from_hours(1);
 const MODULE_CHUNKS_PERIOD: Duration = Duration::from_mins(10);
 
 pub(in crate::maintenance) struct PruneEvents {
@@ -47,6 +52,42 @@ impl Task for PruneIdempotencyKeys {
     }
 }
 
+pub(in crate::maintenance) struct PruneUniqueJobs {
+    pub(in crate::maintenance) store: Store,
+}
+
+impl Task for PruneUniqueJobs {
+    fn name(&self) -> &'static str {
+        "prune_unique_jobs"
+    }
+
+    fn period(&self) -> Duration {
+        UNIQUE_JOBS_PERIOD
+    }
+
+    async fn run(&self) -> Result<Turn, StoreError> {
+        Ok(Turn::from_more(self.store.prune_unique_jobs().await?))
+    }
+}
+
+pub(in crate::maintenance) struct PruneOperations {
+    pub(in crate::maintenance) store: Store,
+}
+
+impl Task for PruneOperations {
+    fn name(&self) -> &'static str {
+        "prune_operations"
+    }
+
+    fn period(&self) -> Duration {
+        OPERATIONS_PERIOD
+    }
+
+    async fn run(&self) -> Result<Turn, StoreError> {
+        Ok(Turn::from_more(self.store.prune_operations().await?))
+    }
+}
+
 pub(in crate::maintenance) struct PruneModuleChunks {
     pub(in crate::maintenance) store: Store,
 }
@@ -62,5 +103,41 @@ impl Task for PruneModuleChunks {
 
     async fn run(&self) -> Result<Turn, StoreError> {
         Ok(Turn::from_more(self.store.prune_module_chunks().await?))
+    }
+}
+
+pub(in crate::maintenance) struct PruneConcurrencyKeys {
+    pub(in crate::maintenance) store: Store,
+}
+
+impl Task for PruneConcurrencyKeys {
+    fn name(&self) -> &'static str {
+        "prune_concurrency_keys"
+    }
+
+    fn period(&self) -> Duration {
+        KEYS_PERIOD
+    }
+
+    async fn run(&self) -> Result<Turn, StoreError> {
+        Ok(Turn::from_more(self.store.prune_keys().await?))
+    }
+}
+
+pub(in crate::maintenance) struct PruneBatches {
+    pub(in crate::maintenance) store: Store,
+}
+
+impl Task for PruneBatches {
+    fn name(&self) -> &'static str {
+        "prune_batches"
+    }
+
+    fn period(&self) -> Duration {
+        BATCHES_PERIOD
+    }
+
+    async fn run(&self) -> Result<Turn, StoreError> {
+        Ok(Turn::from_more(self.store.prune_batches().await?))
     }
 }

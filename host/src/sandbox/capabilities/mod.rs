@@ -3,4 +3,5 @@
 pub(super) mod attempt;
 pub(super) mod http;
 pub(super) mod logging;
+pub(super) mod parents;
 pub(super) mod progress;

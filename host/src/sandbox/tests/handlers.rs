@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::job::{FailureReason, GuestType, HandlerVerdict, LogLevel, Outcome};
+use crate::job::{FailureReason, GuestType, HandlerVerdict, LogLevel, Outcome, Timestamp};
 use crate::sandbox::invocation::FUEL_NOTED_UNITS;
 use crate::sandbox::testing::{Bench, failure, output};
 use crate::sandbox::{DescribeError, sandbox_floor};
@@ -136,6 +136,34 @@ async fn a_handler_gets_its_payload_and_returns_an_output() {
         })
         .await;
     assert_eq!(failure(&large).reason, FailureReason::OutputTooLarge);
+}
+
+#[tokio::test]
+async fn a_handler_asks_for_its_slot() {
+    let bench = Bench::new();
+    // One built for the version of the interface that has the question; it answers only where the slot is this one.
+    let asking = |slot_ms: i64| {
+        let run = format!(
+            "(call $slot (i32.const 1024))
+            (if (i32.eqz (i32.load8_u (i32.const 1024))) (then unreachable))
+            (if (i64.ne (i64.load (i32.const 1032)) (i64.const {slot_ms})) (then unreachable))
+            {ECHO}"
+        );
+        handler(GREET, &run)
+            .replace("handler/attempt@1.0.0", "handler/attempt@1.1.0")
+            .replace("(export \"remaining-fuel\" (func (result u64)))", "(export \"remaining-fuel\" (func (result u64)))\n    (export \"slot-time-ms\" (func (result (option u64))))")
+            .replace("(core module $code", "(core func $slot (canon lower (func $attempt \"slot-time-ms\") (memory $mem)))\n  (core module $code")
+            .replace("(import \"h\" \"log\"", "(import \"h\" \"slot\" (func $slot (param i32)))\n    (import \"h\" \"log\"")
+            .replace("(export \"log\" (func $log)) (export \"report\"", "(export \"slot\" (func $slot)) (export \"log\" (func $log)) (export \"report\"")
+    };
+    let slot = Timestamp(1_800_000_000_123);
+    let told = bench
+        .run_with(GuestType::Handler, &asking(slot.as_ms()), |invocation| invocation.context.slot_at = Some(slot))
+        .await;
+    assert_eq!(output(&told), "{}");
+    assert_eq!(told.receipt.host_calls, 1);
+    let none = bench.run_with(GuestType::Handler, &asking(slot.as_ms()), |_| {}).await;
+    assert_eq!(failure(&none).reason, FailureReason::Trap, "there is no slot to be told");
 }
 
 #[tokio::test]

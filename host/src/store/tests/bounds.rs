@@ -234,7 +234,12 @@ async fn during_a_long_read_the_log_grows_to_its_bound_and_then_writes_are_refus
     harness.module("m", &["k"]).await;
     let kind = harness.kind("k");
     harness.store.close().await.unwrap();
-    let options = StoreOptions { data_dir: harness.directory.path().to_owned(), priority_aging: harness.aging };
+    let options = StoreOptions {
+        data_dir: harness.directory.path().to_owned(),
+        priority_aging: harness.aging,
+        tenant_pace: crate::job::Pace::default(),
+        retention: Retention::HOST,
+    };
     let bounds = WalBounds { checkpoint: 64 << 10, max: 256 << 10 };
     harness.store = Store::open_bounded(&options, Arc::clone(&harness.clock) as Arc<dyn Clock>, bounds).unwrap();
     let id = harness.enqueue(job(kind)).await;

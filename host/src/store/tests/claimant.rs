@@ -8,11 +8,12 @@ use super::*;
 use crate::job::JobState;
 
 /// Wants so many jobs and keeps what it is given.
-struct TestClaimant {
-    host: HostId,
+pub(super) struct TestClaimant {
+    pub(super) host: HostId,
     wanted: Mutex<usize>,
-    given: Mutex<Vec<ClaimedJob>>,
+    pub(super) given: Mutex<Vec<ClaimedJob>>,
     questions: AtomicU64,
+    pub(super) entered: Mutex<Vec<LeaseKey>>,
     /// At most so many at once.
     at_once: usize,
 }
@@ -28,16 +29,27 @@ impl Claimant for TestClaimant {
         *self.wanted.lock() -= claimed.jobs.len();
         self.given.lock().extend(claimed.jobs);
     }
+
+    fn let_go(&self, (job, number): LeaseKey) -> bool {
+        let given = self.given.lock();
+        !self.has_entered((job, number))
+            && given.iter().any(|given| given.lease.number() == number && given.lease.job() == job)
+    }
+
+    fn has_entered(&self, lease: LeaseKey) -> bool {
+        self.entered.lock().contains(&lease)
+    }
 }
 
 impl TestClaimant {
-    async fn attached(harness: &Harness, at_once: usize) -> Arc<Self> {
+    pub(super) async fn attached(harness: &Harness, at_once: usize) -> Arc<Self> {
         let host = harness.store.register_host(2, "1").await.unwrap();
         let claimant = Arc::new(Self {
             host,
             wanted: Mutex::default(),
             given: Mutex::default(),
             questions: AtomicU64::new(0),
+            entered: Mutex::default(),
             at_once,
         });
         let weak: std::sync::Weak<Self> = Arc::downgrade(&claimant);
@@ -46,7 +58,7 @@ impl TestClaimant {
     }
 
     /// From now on; what is there already comes with the next look.
-    fn want(&self, jobs: usize) {
+    pub(super) fn want(&self, jobs: usize) {
         *self.wanted.lock() = jobs;
     }
 

@@ -87,7 +87,7 @@ impl Run {
     }
 
     async fn step(&mut self) -> String {
-        match self.chance.below(24) {
+        match self.chance.below(26) {
             0..4 => self.enqueue().await,
             4 => self.enqueue_batch().await,
             5..9 => self.claim().await,
@@ -97,6 +97,8 @@ impl Run {
             16 => self.cancel().await,
             17 => self.retry().await,
             18 => self.delete().await,
+            24 => self.edit().await,
+            25 => self.run_now().await,
             19 | 20 => self.promote().await,
             21 => self.expire().await,
             22 => {
@@ -183,12 +185,14 @@ impl Run {
     async fn finish(&mut self) -> String {
         let Some(lease) = self.take_lease() else { return "nothing to finish".to_owned() };
         let later = self.now().plus(Duration::from_millis(self.chance.below(30_000)));
-        let next = match self.chance.below(8) {
+        let next = match self.chance.below(10) {
             0..3 => Next::Succeed(Bytes::from_static(b"{}")),
             3 => Next::Fail(failure()),
             4 => Next::Cancel(failure()),
             5 => Next::Retry(failure(), later),
             6 => Next::Suspend(later),
+            7 => Next::Expire(Some(failure()), failure()),
+            8 => Next::Expire(None, failure()),
             _ => Next::GiveBack(failure()),
         };
         let (id, copy) = (lease.job(), copy(&lease));
@@ -236,6 +240,30 @@ impl Run {
         let retried = matches!(self.harness.store.retry(TENANT, id).await.unwrap(), RetryResult::Retried(_));
         assert_eq!(retried, self.model.retry(id, self.now().as_ms()));
         format!("retry {id}")
+    }
+
+    async fn edit(&mut self) -> String {
+        let Some(id) = self.any_job() else { return "nothing to edit".to_owned() };
+        let queue = usize::try_from(self.chance.below(3)).unwrap();
+        let priority = u8::try_from(self.chance.below(10)).unwrap();
+        let moved = self.chance.one_in(2);
+        let run_at =
+            moved.then(|| Timestamp(self.now().as_ms() - 5_000).plus(Duration::from_millis(self.chance.below(40_000))));
+        let edit =
+            JobEdit { queue: QUEUES[queue].parse().ok(), priority: Some(priority), run_at, ..JobEdit::default() };
+        let edited = matches!(self.harness.store.edit(TENANT, id, edit).await.unwrap(), EditResult::Edited(_));
+        let now = self.now().as_ms();
+        assert_eq!(edited, self.model.edit(id, queue, priority, run_at.map(Timestamp::as_ms), now));
+        format!("edit {id} to {priority} in {queue} at {run_at:?}")
+    }
+
+    async fn run_now(&mut self) -> String {
+        let Some(id) = self.any_job() else { return "nothing to run now".to_owned() };
+        let state = self.model.jobs[&id].state;
+        let result = self.harness.store.run_now(TENANT, id).await.unwrap();
+        let waited = self.model.run_now(id, self.now().as_ms());
+        assert_eq!(matches!(result, RunNowResult::Ready(_)), waited || state == JobState::Ready, "{result:?}");
+        format!("run {id} now")
     }
 
     async fn delete(&mut self) -> String {

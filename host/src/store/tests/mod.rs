@@ -3,18 +3,29 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 pub(crate) mod adversity;
+mod batches;
 mod bounds;
+mod bulk;
 mod claimant;
+mod dead_letters;
+mod dependencies;
 mod differential;
+mod edit;
+mod ends;
 mod fencing;
 mod idempotency;
 mod lifecycle;
+mod limits;
+mod limits_random;
 mod listing;
 mod losses;
 mod opening;
 mod reference;
 mod registry;
+mod retention;
+mod schedules;
 mod suspects;
+mod unique;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,7 +39,7 @@ use super::facade::Durability;
 use super::*;
 use crate::job::{
     Clock, Digest, Failure, FailureReason, GuestType, HostId, JobId, JobOptions, JobSpec, KindDescription,
-    KindSettings, Lease, Receipt, Timestamp,
+    KindSettings, Lease, Receipt, Retention, Timestamp,
 };
 
 /// Where test time begins.
@@ -68,6 +79,7 @@ pub(crate) struct Harness {
     pub(crate) clock: Arc<TestClock>,
     pub(crate) directory: tempfile::TempDir,
     pub(crate) aging: Duration,
+    pub(crate) tenant_pace: crate::job::Pace,
 }
 
 impl Harness {
@@ -76,10 +88,19 @@ impl Harness {
     }
 
     pub(crate) fn with_aging(aging: Duration) -> Self {
+        Self::with_tenant_pace(aging, crate::job::Pace::default())
+    }
+
+    pub(crate) fn with_tenant_pace(aging: Duration, tenant_pace: crate::job::Pace) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let clock = Arc::new(TestClock { wall_ms: AtomicI64::new(START), monotonic_ms: AtomicU64::new(0) });
-        let store = open_at(directory.path(), aging, &clock).unwrap();
-        Self { store, clock, directory, aging }
+        let store = open_limited(directory.path(), aging, tenant_pace, &clock).unwrap();
+        Self { store, clock, directory, aging, tenant_pace }
+    }
+
+    /// What the store's own clock shows, ms.
+    pub(crate) fn store_now_ms(&self) -> i64 {
+        self.store.now_ms()
     }
 
     /// What the wall clock shows.
@@ -89,7 +110,7 @@ impl Harness {
 
     pub(crate) async fn reopen(&mut self) {
         self.store.close().await.unwrap();
-        self.store = open_at(self.directory.path(), self.aging, &self.clock).unwrap();
+        self.store = open_limited(self.directory.path(), self.aging, self.tenant_pace, &self.clock).unwrap();
     }
 
     pub(crate) fn database(&self) -> PathBuf {
@@ -138,7 +159,17 @@ pub(crate) fn entry_notes(harness: &Harness) -> std::collections::BTreeMap<JobId
 }
 
 pub(crate) fn open_at(directory: &Path, aging: Duration, clock: &Arc<TestClock>) -> Result<Store, OpenError> {
-    let options = StoreOptions { data_dir: directory.to_owned(), priority_aging: aging };
+    open_limited(directory, aging, crate::job::Pace::default(), clock)
+}
+
+fn open_limited(
+    directory: &Path,
+    aging: Duration,
+    tenant_pace: crate::job::Pace,
+    clock: &Arc<TestClock>,
+) -> Result<Store, OpenError> {
+    let options =
+        StoreOptions { data_dir: directory.to_owned(), priority_aging: aging, tenant_pace, retention: Retention::HOST };
     Store::open(&options, Arc::clone(clock) as Arc<dyn Clock>)
 }
 
@@ -191,6 +222,8 @@ pub(crate) fn job(kind: KindId) -> NewJob {
             tags: Vec::new(),
         },
         idempotency: None,
+        ties: None,
+        unique: None,
     }
 }
 

@@ -89,8 +89,9 @@ impl Reference {
     /// The end of an execution whose guest was entered.
     pub(super) fn finish(&mut self, id: JobId, next: &Next, now: i64) -> JobState {
         let job = self.jobs.get_mut(&id).unwrap();
-        let cancelled = job.cancel_requested && matches!(next, Next::Retry(..) | Next::Suspend(_) | Next::GiveBack(_));
-        let uses_attempt = cancelled || !matches!(next, Next::Suspend(_) | Next::GiveBack(_));
+        let cancelled = job.cancel_requested
+            && matches!(next, Next::Retry(..) | Next::Suspend(_) | Next::GiveBack(_) | Next::Expire(..));
+        let uses_attempt = cancelled || !matches!(next, Next::Suspend(_) | Next::GiveBack(_) | Next::Expire(None, _));
         job.attempt += u32::from(uses_attempt);
         job.executions += 1;
         job.holder = None;
@@ -103,7 +104,7 @@ impl Reference {
             _ if cancelled => JobState::Cancelled,
             Next::Succeed(_) => JobState::Succeeded,
             Next::Fail(_) => JobState::Failed,
-            Next::Cancel(_) => JobState::Cancelled,
+            Next::Cancel(_) | Next::Expire(..) => JobState::Cancelled,
             Next::Retry(_, until) => {
                 job.run_at = until.as_ms();
                 JobState::Retrying
@@ -149,6 +150,30 @@ impl Reference {
         job.attempt = 0;
         job.run_at = now;
         true
+    }
+
+    /// Whether it waits, and nobody holds it: then it is changed.
+    pub(super) fn edit(&mut self, id: JobId, queue: usize, priority: u8, run_at: Option<i64>, now: i64) -> bool {
+        let job = self.jobs.get_mut(&id).unwrap();
+        if !job.state.is_waiting() || job.holder.is_some() {
+            return false;
+        }
+        (job.queue, job.priority) = (queue, priority);
+        if let Some(run_at) = run_at {
+            job.run_at = run_at;
+            job.state = if run_at > now { JobState::Scheduled } else { JobState::Ready };
+        }
+        true
+    }
+
+    /// Whether it waited for its time.
+    pub(super) fn run_now(&mut self, id: JobId, now: i64) -> bool {
+        let job = self.jobs.get_mut(&id).unwrap();
+        let waited = matches!(job.state, JobState::Scheduled | JobState::Retrying);
+        if waited {
+            (job.state, job.run_at) = (JobState::Ready, now);
+        }
+        waited
     }
 
     pub(super) fn promote(&mut self, now: i64, jobs_max: usize) -> usize {

@@ -172,18 +172,21 @@ async fn payloads_of_jobs_that_wait_are_read_page_by_page() {
 
 #[tokio::test]
 async fn versions_of_before_have_been_activated_in_their_order() {
-    let mut harness = Harness::new();
-    let name: crate::job::ModuleName = "m".parse().unwrap();
-    let first = harness.module("m", &["a"]).await;
-    harness.clock.advance(1_000);
-    let second = harness.module("m", &["a", "b"]).await;
-    harness.store.activate(TENANT, name.clone(), first, false).await.unwrap();
-    harness.store.close().await.unwrap();
-    let sql = rusqlite::Connection::open(harness.database()).unwrap();
-    sql.execute_batch("ALTER TABLE module_versions DROP COLUMN activated_at; PRAGMA user_version = 1").unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("stoker.db");
+    let mut sql = rusqlite::Connection::open(&path).unwrap();
+    super::super::migrate::migrate_to(&mut sql, &path, &super::super::migrate::SCRIPTS[..1]).unwrap();
+    // The first of two versions is the active one: it was gone back to.
+    sql.execute_batch(
+        "INSERT INTO modules (id, tenant_id, name, active_version) VALUES (1, 1, 'm', 1);
+        INSERT INTO module_versions (tenant_id, module_id, digest, size_bytes, guest, imports, kinds, compile_ms, created_at)
+        VALUES (1, 1, zeroblob(32), 1, 'handler', '[]', '[]', 1, 1000), (1, 1, randomblob(32), 1, 'handler', '[]', '[]', 1, 2000)",
+    )
+    .unwrap();
     drop(sql);
-    harness.reopen().await;
-    let versions = harness.store.versions(TENANT, name, None, 9).await.unwrap().unwrap();
-    let at = |digest| versions.iter().find(|version| version.digest == digest).unwrap().activated_at;
-    assert!(at(first) > at(second) && at(second).is_some(), "{versions:?}");
+    let clock = Harness::new().clock;
+    let store = open_at(directory.path(), Duration::from_mins(1), &clock).unwrap();
+    let versions = store.versions(TENANT, "m".parse().unwrap(), None, 9).await.unwrap().unwrap();
+    let at = |active: bool| versions.iter().find(|version| version.active == active).unwrap().activated_at;
+    assert!(at(true) > at(false) && at(false).is_some(), "{versions:?}");
 }

@@ -23,6 +23,7 @@ mod limits;
 mod log_lines;
 mod memory_copy;
 mod panic;
+mod parents;
 mod progress;
 mod recurse;
 mod sleep;
@@ -54,6 +55,7 @@ stoker_sdk::module!(
     log_lines::log_lines,
     memory_copy::memory_copy,
     panic::panic,
+    parents::parents,
     progress::progress,
     recurse::recurse,
     sleep::sleep,

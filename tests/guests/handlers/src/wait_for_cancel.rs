@@ -6,7 +6,7 @@ use stoker_sdk::{Context, Failure, handler};
 
 use crate::Nothing;
 
-const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_millis(5);
 
 #[handler(kind = "wait-for-cancel")]
 pub fn wait_for_cancel(context: &Context, _input: Nothing) -> Result<(), Failure> {

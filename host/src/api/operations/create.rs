@@ -1,0 +1,248 @@
+//! `POST /v1/jobs/bulk`: an action on many jobs. It is accepted here and worked off by upkeep, so that no request hangs.
+
+use std::fmt;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http::header::LOCATION;
+use http::{HeaderValue, StatusCode};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use sha2::{Digest as _, Sha256};
+
+use super::inspect::ITEM_BYTES;
+use crate::api::error::{ApiError, FieldError, ProblemCode};
+use crate::api::extract::{NoParameters, parse_json, read_body, require_json};
+use crate::api::jobs::{IDEMPOTENCY_REPLAYED, header_key, json, key_conflict};
+use crate::api::shared::Shared;
+use crate::api::wire::Instant;
+use crate::api::wire::operation::Operation;
+use crate::job::bulk::BULK_IDS_MAX;
+use crate::job::field::ranged;
+use crate::job::kind::PRIORITY_MAX;
+use crate::job::spec::TAG_BYTES_MAX;
+use crate::job::{BulkAction, BulkFilter, BulkRate, FailureReason, JobId, JobState, KindName, ModuleName, QueueName};
+use crate::store::{BulkRequest, CreateOperationResult, IdempotencyKey};
+
+/// Largest body, bytes: as many ids as may be, and the rest.
+const BODY_BYTES_MAX: usize = 64 << 10;
+
+/// An action on many jobs.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = BulkRequest)]
+pub(in crate::api) struct CreateRequest {
+    /// What is done to each.
+    action: BulkAction,
+    /// Which jobs: those that all of it fits. Jobs enqueued later are never meant.
+    filter: FilterRequest,
+    /// `set_priority`: 0 to 9.
+    #[serde(default)]
+    #[schema(minimum = 0, maximum = 9)]
+    priority: Option<i64>,
+    /// At most so many jobs a second, minute or hour: `"10/s"`, `"600/m"`, `"1000/h"`.
+    #[serde(default)]
+    #[schema(example = "10/s")]
+    rate: Option<String>,
+}
+
+/// Which jobs; for every one of them, `all` alone.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, remote = "Self")]
+#[schema(as = BulkFilter)]
+pub(in crate::api) struct FilterRequest {
+    /// `true`: every job.
+    #[serde(default)]
+    all: bool,
+    /// Only this state.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    state: Option<JobState>,
+    /// `true`: only those that have not ended.
+    #[serde(default)]
+    unfinished: bool,
+    /// Only this kind.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    kind: Option<KindName>,
+    /// Only this lane.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    queue: Option<QueueName>,
+    /// Only with this label.
+    #[serde(default)]
+    tag: Option<String>,
+    /// Only kinds this module serves.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    module: Option<ModuleName>,
+    /// Enqueued at or after, RFC 3339.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    since: Option<Instant>,
+    /// Enqueued before, RFC 3339.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    until: Option<Instant>,
+    /// Only those whose last failure has this reason.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    reason: Option<FailureReason>,
+    /// Only these, at most 1,000.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>)]
+    ids: Option<Vec<JobId>>,
+}
+
+/// An object only: what is derived would take an array, too, as the fields in their order.
+impl<'de> Deserialize<'de> for FilterRequest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = FilterRequest;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object, e.g. {\"state\":\"failed\",\"kind\":\"email.send\"}")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<FilterRequest, A::Error> {
+                FilterRequest::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+impl FilterRequest {
+    fn parse(self, errors: &mut Vec<FieldError>) -> BulkFilter {
+        let FilterRequest { all, state, unfinished, kind, queue, tag, module, since, until, reason, ids } = self;
+        if tag.as_ref().is_some_and(|tag| tag.is_empty() || tag.len() > TAG_BYTES_MAX) {
+            errors.push(FieldError::new("/filter/tag", format!("must have 1 to {TAG_BYTES_MAX} bytes")));
+        }
+        if ids.as_ref().is_some_and(|ids| ids.is_empty() || ids.len() > BULK_IDS_MAX) {
+            let message =
+                format!("name 1 to {BULK_IDS_MAX} jobs, or leave it out and let the rest of the filter decide");
+            errors.push(FieldError::new("/filter/ids", message));
+        }
+        let (since, until) = (since.map(|at| at.0), until.map(|at| at.0));
+        let filter = BulkFilter { state, unfinished, kind, queue, tag, module, since, until, reason, ids };
+        if filter.is_empty() && !all {
+            let message = "is empty, which would be every job; if that is meant, say `\"all\": true`";
+            errors.push(FieldError::new("/filter", message));
+        }
+        if all && !filter.is_empty() {
+            errors.push(FieldError::new("/filter/all", "stands alone: leave out either it or the rest of the filter"));
+        }
+        filter
+    }
+}
+
+impl CreateRequest {
+    fn parse(self) -> Result<BulkRequest, ApiError> {
+        let CreateRequest { action, filter, priority, rate } = self;
+        let mut errors = Vec::new();
+        let filter = filter.parse(&mut errors);
+        match (action, priority) {
+            (BulkAction::SetPriority, None) => {
+                errors.push(FieldError::new("/priority", format!("give the new one, 0 to {PRIORITY_MAX}")));
+            }
+            (BulkAction::SetPriority, Some(_)) | (_, None) => {}
+            (_, Some(_)) => errors.push(FieldError::new("/priority", "is only for the action `set_priority`")),
+        }
+        let priority = ranged("/priority", priority, 0, i64::from(PRIORITY_MAX), &mut errors);
+        if let Some(Err(error)) = rate.as_ref().map(|rate| rate.parse::<BulkRate>()) {
+            errors.push(FieldError::new("/rate", error.to_string()));
+        }
+        if errors.is_empty() {
+            Ok(BulkRequest { action, filter, priority, rate })
+        } else {
+            Err(ApiError::invalid(errors))
+        }
+    }
+}
+
+/// Change many jobs
+///
+/// Accepted at once, and worked off in the background, newest jobs first; `GET /v1/operations/{id}` says how far it is. It
+/// survives restarts, and does to each job at most once what was asked for. Jobs enqueued after it are never meant.
+#[utoipa::path(
+    post, path = "/v1/jobs/bulk", tag = "bulk", request_body = CreateRequest,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable as long as the operation is kept, 7 days after its end")),
+    responses(
+        (status = 202, body = Operation, description = "Accepted", headers(("Location" = String))),
+        (status = 200, body = Operation, description = "The same request came before (`Idempotency-Replayed: true`)"),
+        (status = 409, description = "`idempotency_conflict`"),
+        (status = 422, description = "`invalid_request`, with pointers"),
+        (status = 429, description = "`too_many_operations`: so many are not finished"),
+    ),
+)]
+pub(in crate::api) async fn create_operation(
+    State(api): Shared,
+    _: NoParameters,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (parts, body) = request.into_parts();
+    require_json(&parts.headers)?;
+    let key = header_key(&parts.headers)?.map(str::to_owned);
+    let body = read_body(&api.bodies, &parts.headers, body, BODY_BYTES_MAX).await?;
+    let request = parse_json::<CreateRequest>(&body)?.parse()?;
+    let asked = serde_json::to_vec(&request).map_err(|error| ApiError::internal(&error))?;
+    let key = key.map(|key| IdempotencyKey { key, request_hash: Sha256::digest(&asked).into() });
+    let (status, row, replayed) = match api.store.create_operation(api.tenant(), request, key).await? {
+        CreateOperationResult::Created(row) => (StatusCode::ACCEPTED, row, false),
+        CreateOperationResult::Replayed(row) => (StatusCode::OK, row, true),
+        CreateOperationResult::KeyConflict => return Err(key_conflict()),
+        CreateOperationResult::TooMany(unfinished) => {
+            return Err(ApiError::new(
+                ProblemCode::TooManyOperations,
+                format!("{unfinished} operations are not finished; wait for them, or cancel some: GET /v1/operations"),
+            ));
+        }
+    };
+    let mut response = json(status, &Operation::from(&*row), ITEM_BYTES)?;
+    let location = HeaderValue::try_from(format!("/v1/operations/{}", row.id));
+    response.headers_mut().insert(LOCATION, location.map_err(|error| ApiError::internal(&error))?);
+    if replayed {
+        response.headers_mut().insert(IDEMPOTENCY_REPLAYED.clone(), HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn refused(json: &str) -> Vec<String> {
+        let parsed = parse_json::<CreateRequest>(json.as_bytes()).and_then(CreateRequest::parse);
+        parsed.err().map(|error| error.errors().iter().map(|field| field.pointer.clone()).collect()).unwrap_or_default()
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (json, pointers) in [
+            (r#"{"action":"retry","filter":{"all":true}}"#, &[][..]),
+            (r#"{"action":"cancel","filter":{"unfinished":true,"kind":"a.b"},"rate":"10/s"}"#, &[]),
+            (r#"{"action":"set_priority","filter":{"state":"ready"},"priority":0}"#, &[]),
+            (r#"{"action":"retry","filter":{}}"#, &["/filter"]),
+            (r#"{"action":"retry"}"#, &["/filter"]),
+            (r#"{"action":"retry","filter":[true]}"#, &["/filter"]),
+            (r#"{"action":"explode","filter":{"all":true}}"#, &["/action"]),
+            (r#"{"action":"retry","filter":{"stat":"failed"}}"#, &["/filter/stat"]),
+            (r#"{"action":"retry","filter":{"state":"done"}}"#, &["/filter/state"]),
+            (r#"{"action":"retry","filter":{"reason":"bad"}}"#, &["/filter/reason"]),
+            (r#"{"action":"retry","filter":{"ids":[]}}"#, &["/filter/ids"]),
+            (r#"{"action":"retry","filter":{"ids":["x"]}}"#, &["/filter/ids/0"]),
+            (r#"{"action":"retry","filter":{"all":true,"state":"failed"}}"#, &["/filter/all"]),
+            (r#"{"action":"retry","filter":{"tag":""}}"#, &["/filter/tag"]),
+            (r#"{"action":"retry","filter":{"since":"soon"}}"#, &["/filter/since"]),
+            (r#"{"action":"retry","filter":{"all":true},"priority":1}"#, &["/priority"]),
+            (r#"{"action":"set_priority","filter":{"all":true}}"#, &["/priority"]),
+            (r#"{"action":"set_priority","filter":{"all":true},"priority":10}"#, &["/priority"]),
+            (r#"{"action":"retry","filter":{"all":true},"rate":"fast"}"#, &["/rate"]),
+        ] {
+            assert_eq!(refused(json), pointers, "{json}");
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! `POST /v1/schedules/{schedule}/trigger`: a run out of turn.
+
+use axum::extract::State;
+use axum::response::Response;
+use http::header::LOCATION;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use sha2::{Digest as _, Sha256};
+
+use super::schedule_not_found;
+use crate::api::error::{ApiError, ProblemCode};
+use crate::api::extract::{NamePath, NoParameters};
+use crate::api::jobs::{IDEMPOTENCY_REPLAYED, header_key, key_conflict, location, show_row};
+use crate::api::shared::Shared;
+use crate::api::wire::job::Job;
+use crate::job::ScheduleName;
+use crate::store::{IdempotencyKey, TriggerResult};
+
+/// Run a schedule now
+///
+/// Enqueues its job at once, whatever else runs, paused or not. The slots to come stay as they are.
+#[utoipa::path(
+    post, path = "/v1/schedules/{schedule}/trigger", tag = "schedules",
+    params(
+        ("schedule" = String, Path),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request repeatable for 24 h"),
+    ),
+    responses(
+        (status = 201, body = Job, description = "Enqueued", headers(("Location" = String))),
+        (status = 200, body = Job, description = "The same request came before (`Idempotency-Replayed: true`)"),
+        (status = 404, description = "`schedule_not_found`, with the nearest names"),
+        (status = 409, description = "`idempotency_conflict`, `schedule_faulty`"),
+    ),
+)]
+pub(in crate::api) async fn trigger_schedule(
+    State(api): Shared,
+    NamePath(schedule): NamePath<ScheduleName>,
+    _: NoParameters,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let key = header_key(&headers)?.map(|key| IdempotencyKey {
+        key: key.to_owned(),
+        request_hash: Sha256::digest(format!("trigger {schedule}")).into(),
+    });
+    let (row, is_replayed) = match api.store.trigger_schedule(api.tenant(), schedule.clone(), key).await? {
+        TriggerResult::Triggered(row) => (row, false),
+        TriggerResult::Replayed(row) => (row, true),
+        TriggerResult::KeyConflict => return Err(key_conflict()),
+        TriggerResult::Refused(why) => return Err(ApiError::new(ProblemCode::ScheduleFaulty, why)),
+        TriggerResult::NotFound => return Err(schedule_not_found(&api, &schedule).await),
+    };
+    let status = if is_replayed { StatusCode::OK } else { StatusCode::CREATED };
+    let mut response = show_row(&api, status, &row)?;
+    response.headers_mut().insert(LOCATION, location(row.id)?);
+    if is_replayed {
+        response.headers_mut().insert(IDEMPOTENCY_REPLAYED.clone(), HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}

@@ -1,0 +1,122 @@
+//! New batches and workflows with their first jobs, all in one transaction; and the end of adding more.
+
+use rusqlite::{Connection, params};
+use rustc_hash::FxHashSet;
+
+use super::callbacks::{follow, make_queues, pack};
+use super::inspect::batch_row;
+use super::members::{TieCheck, tie_refusal};
+use super::model::{ChangeBatchResult, Closing, CreateBatchResult, NewBatch, NewMember};
+use crate::job::{BatchId, JobId, Parent};
+use crate::store::catalog::TenantId;
+use crate::store::draft::Draft;
+use crate::store::enqueue::{Tied, insert_tied};
+use crate::store::enqueue_batch::NewQueues;
+use crate::store::error::StoreError;
+use crate::store::idempotency::{self, Known};
+use crate::store::model::TieRefusal;
+
+const INSERT: &str =
+    "INSERT INTO batches (id, tenant_id, is_workflow, name, created_at, closing, on_success, on_failure, on_finish)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+const SET_CLOSING: &str = "UPDATE batches SET closing = ?2 WHERE id = ?1";
+
+/// Writes a batch and its jobs, or nothing.
+pub(in crate::store) fn create_batch(
+    sql: &Connection,
+    draft: &mut Draft,
+    tenant: TenantId,
+    new: &NewBatch,
+) -> Result<CreateBatchResult, StoreError> {
+    let NewBatch { is_workflow, name, closing, callbacks, jobs, key } = new;
+    if let Some(key) = key {
+        match idempotency::known(sql, tenant, key, draft.now)? {
+            Known::Other => return Ok(CreateBatchResult::KeyConflict),
+            Known::Same(ids) => {
+                let first = ids.first().copied().flatten().map(|id| BatchId::from_u128(id.as_u128()));
+                if let Some(id) = first
+                    && let Some(row) = batch_row(sql, &draft.catalog, tenant, id, *is_workflow)?
+                {
+                    return Ok(CreateBatchResult::Replayed(Box::new(row)));
+                }
+            }
+            Known::No => {}
+        }
+    }
+    if let Some(refused) = refusal(sql, draft, tenant, jobs)? {
+        return Ok(refused);
+    }
+    let id = BatchId::from_u128(draft.next_id().as_u128());
+    draft.ties.are_batches = true;
+    sql.prepare_cached(INSERT)?.execute(params![
+        id.to_bytes(),
+        tenant.0,
+        is_workflow,
+        name,
+        draft.now.as_ms(),
+        // Open while its jobs come in: it must not be finished before the last of them is there.
+        Closing::OnRequest.code(),
+        pack(callbacks.on_success.as_ref())?,
+        pack(callbacks.on_failure.as_ref())?,
+        pack(callbacks.on_finish.as_ref())?,
+    ])?;
+    make_queues(sql, draft, tenant, callbacks)?;
+    let mut ids: Vec<JobId> = Vec::with_capacity(jobs.len());
+    for NewMember { name, job, after } in jobs {
+        let own = job.ties.iter().flat_map(|ties| ties.after.iter().copied());
+        let inner = after.iter().filter_map(|(index, wanted)| Some(Parent { job: *ids.get(*index)?, wanted: *wanted }));
+        let after: Vec<Parent> = inner.chain(own).collect();
+        let tied = Tied { after: &after, batch: Some(id), name: name.as_deref() };
+        let (job, _) = insert_tied(sql, draft, tenant, job, &tied)?;
+        ids.push(job);
+    }
+    sql.prepare_cached(SET_CLOSING)?.execute(params![id.to_bytes(), closing.code()])?;
+    follow(sql, draft, id)?;
+    if let Some(key) = key {
+        idempotency::remember(sql, tenant, key, &[Some(JobId::from_u128(id.as_u128()))], draft.now)?;
+    }
+    let row = batch_row(sql, &draft.catalog, tenant, id, *is_workflow)?;
+    row.map(|row| CreateBatchResult::Created(Box::new(row)))
+        .ok_or_else(|| StoreError::internal("a batch vanished in its own transaction"))
+}
+
+/// Everything is looked at before anything is written.
+fn refusal(
+    sql: &Connection,
+    draft: &Draft,
+    tenant: TenantId,
+    jobs: &[NewMember],
+) -> Result<Option<CreateBatchResult>, StoreError> {
+    let mut queues = NewQueues { named: FxHashSet::default(), left: None };
+    for (index, NewMember { job, .. }) in jobs.iter().enumerate() {
+        if !draft.is_registered(tenant, job.kind) {
+            return Ok(Some(CreateBatchResult::KindGone(index)));
+        }
+        if !queues.take(draft, tenant, &job.spec.queue) {
+            return Ok(Some(CreateBatchResult::TooManyQueues(index)));
+        }
+        if let Some(TieRefusal::UnknownParent(place)) = tie_refusal(&TieCheck { sql, tenant }, job.ties.as_deref())? {
+            return Ok(Some(CreateBatchResult::UnknownParent(index, place)));
+        }
+    }
+    Ok(None)
+}
+
+/// From now on no more jobs can be added. Idempotent.
+pub(in crate::store) fn close_batch(
+    sql: &Connection,
+    draft: &mut Draft,
+    tenant: TenantId,
+    id: BatchId,
+) -> Result<ChangeBatchResult, StoreError> {
+    if batch_row(sql, &draft.catalog, tenant, id, false)?.is_none() {
+        return Ok(ChangeBatchResult::NotFound);
+    }
+    sql.prepare_cached(SET_CLOSING)?.execute(params![id.to_bytes(), Closing::Closed.code()])?;
+    follow(sql, draft, id)?;
+    let row = batch_row(sql, &draft.catalog, tenant, id, false)?;
+    Ok(row.map_or(ChangeBatchResult::NotFound, |row| ChangeBatchResult::Changed {
+        batch: Box::new(row),
+        held: Vec::new(),
+    }))
+}

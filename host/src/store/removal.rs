@@ -1,0 +1,65 @@
+//! Takes a finished job out of the store, with all that belongs to it: asked for by an operator, or when its time is over.
+
+use rusqlite::{Connection, params};
+
+use super::draft::Draft;
+use super::error::StoreError;
+use super::on_failed;
+use super::rows::FinishedRow;
+use super::{batches, dead_letters, dependencies};
+use crate::job::JobState;
+
+const DELETES: [&str; 5] = [
+    "DELETE FROM finished_jobs WHERE id = ?1",
+    "DELETE FROM payloads WHERE job_id = ?1",
+    "DELETE FROM outputs WHERE job_id = ?1",
+    "DELETE FROM attempts WHERE job_id = ?1",
+    "DELETE FROM attempt_logs WHERE job_id = ?1",
+];
+// Nothing where there are no more than that: the comparison is with NULL.
+const DELETE_SOME_LOGS: &str = "DELETE FROM attempt_logs WHERE job_id = ?1 AND execution <=
+    (SELECT execution FROM attempt_logs WHERE job_id = ?1 ORDER BY execution LIMIT 1 OFFSET ?2)";
+const DELETE_SOME_EXECUTIONS: &str = "DELETE FROM attempts WHERE job_id = ?1 AND execution <=
+    (SELECT execution FROM attempts WHERE job_id = ?1 ORDER BY execution LIMIT 1 OFFSET ?2)";
+const DELETE_TAG: &str = "DELETE FROM job_tags WHERE tenant_id = ?1 AND tag = ?2 AND job_id = ?3";
+
+/// Logs taken away at once; they may be large.
+const FEW_LOGS: i64 = 4;
+/// Executions taken away at once.
+const FEW_EXECUTIONS: i64 = 200;
+
+/// Takes away some of the logs and executions of a job that has many; `true` when only few are left.
+pub(super) fn remove_bulk(sql: &Connection, row: &FinishedRow) -> Result<bool, StoreError> {
+    // Without that many leases it can't have that many of either.
+    if row.lease_number <= FEW_LOGS {
+        return Ok(true);
+    }
+    let id = row.id.to_bytes();
+    if sql.prepare_cached(DELETE_SOME_LOGS)?.execute(params![id, FEW_LOGS])? > 0 {
+        return Ok(false);
+    }
+    Ok(sql.prepare_cached(DELETE_SOME_EXECUTIONS)?.execute(params![id, FEW_EXECUTIONS])? == 0)
+}
+
+/// Every row of the job, and what counted it.
+pub(super) fn remove(sql: &Connection, draft: &mut Draft, row: &FinishedRow) -> Result<(), StoreError> {
+    let id = row.id.to_bytes();
+    for statement in DELETES {
+        sql.prepare_cached(statement)?.execute([id])?;
+    }
+    let tags: Vec<String> = match &row.tags {
+        Some(tags) => serde_json::from_str(tags).map_err(StoreError::internal)?,
+        None => Vec::new(),
+    };
+    for tag in tags {
+        sql.prepare_cached(DELETE_TAG)?.execute(params![row.lane.tenant.0, tag, id])?;
+    }
+    dependencies::forget(sql, draft, row.id)?;
+    batches::forget_job(sql, draft, row.id)?;
+    on_failed::unlink(sql, row)?;
+    if row.state == JobState::Failed {
+        dead_letters::leave(sql, row.id)?;
+    }
+    draft.count(row.lane, row.state, -1);
+    Ok(())
+}

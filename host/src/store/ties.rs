@@ -1,0 +1,58 @@
+//! What the writer remembers of ties between jobs: whether there are any at all, so that jobs without them cost nothing,
+//! and the work one operation has begun for those that wait. Nothing here must be taken back: flags only cost a look when
+//! wrong, and the work is begun anew with each operation.
+
+use std::collections::VecDeque;
+
+use rusqlite::Connection;
+
+use super::error::StoreError;
+use crate::job::JobId;
+
+/// Dependents told within one operation; upkeep tells the others.
+pub(super) const TOLD_BY_ONE_OPERATION_MAX: usize = 500;
+
+const DEPENDENCIES: &str = "SELECT EXISTS(SELECT 1 FROM dependencies)";
+const NOTES: &str = "SELECT EXISTS(SELECT 1 FROM unsettled_jobs)";
+const BATCHES: &str = "SELECT EXISTS(SELECT 1 FROM batches)";
+
+/// See the file's head.
+#[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools)] // Five answers to five questions, none of which follows from another.
+pub(super) struct Ties {
+    /// Some job has to do with another.
+    pub(super) are_dependencies: bool,
+    /// Some job may be of a batch.
+    pub(super) are_batches: bool,
+    /// Some dependents are not told yet.
+    pub(super) are_notes: bool,
+    /// This transaction left work to upkeep.
+    pub(super) is_left_over: bool,
+    /// How far the pruning of batches has come.
+    pub(super) batches_looked_at: Vec<u8>,
+    /// Jobs whose dependents are to be told.
+    pub(super) untold: VecDeque<JobId>,
+    /// Somebody further up is telling them.
+    pub(super) is_telling: bool,
+    /// So many more may be told in this operation.
+    pub(super) told_left: usize,
+}
+
+impl Ties {
+    pub(super) fn load(sql: &Connection) -> Result<Self, StoreError> {
+        Ok(Self {
+            are_dependencies: sql.query_row(DEPENDENCIES, [], |row| row.get(0))?,
+            are_notes: sql.query_row(NOTES, [], |row| row.get(0))?,
+            are_batches: sql.query_row(BATCHES, [], |row| row.get(0))?,
+            told_left: TOLD_BY_ONE_OPERATION_MAX,
+            ..Self::default()
+        })
+    }
+
+    /// An operation begins.
+    pub(super) fn begin(&mut self) {
+        self.untold.clear();
+        self.is_telling = false;
+        self.told_left = TOLD_BY_ONE_OPERATION_MAX;
+    }
+}
