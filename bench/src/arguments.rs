@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
     /// The host to measure; a release build.
     #[arg(long, value_name = "FILE", default_value = "target/release/stoker")]
     pub(crate) stoker: PathBuf,
-    /// The guest with the kinds `noop` and `entered`.
+    /// The guest with the kinds `noop`, `entered` and `hold`.
     #[arg(long, value_name = "FILE", default_value = "target/guests/bench-guest.wasm")]
     pub(crate) guest: PathBuf,
     /// Where data directories are made: on a real disk, or fsync costs nothing.
@@ -64,6 +64,12 @@ pub(crate) enum Scenario {
     ColdStart,
     /// Memory of the host, idle and with a full queue.
     Rss,
+    /// The same drain without limits, with many, and behind many jobs that are blocked.
+    Limits,
+    /// A million jobs for tomorrow, and how late those for now are entered.
+    Scheduled,
+    /// Ending running guests, small, large and waiting ones.
+    Cancel,
 }
 
 impl Scenario {
@@ -81,6 +87,9 @@ impl Scenario {
             Scenario::LatencyIdle => "latency_idle",
             Scenario::ColdStart => "cold_start",
             Scenario::Rss => "rss",
+            Scenario::Limits => "limits",
+            Scenario::Scheduled => "scheduled",
+            Scenario::Cancel => "cancel",
         }
     }
 
@@ -98,6 +107,9 @@ impl Scenario {
             Scenario::LatencyIdle => "entry_p50_us",
             Scenario::ColdStart => "first_start_p50_us",
             Scenario::Rss => "queued_rss_bytes",
+            Scenario::Limits => "limited_percent",
+            Scenario::Scheduled => "late_p99_us",
+            Scenario::Cancel => "large_p99_us",
         }
     }
 
@@ -112,7 +124,10 @@ impl Scenario {
             | Scenario::CommitFloor
             | Scenario::FsyncFloor
             | Scenario::ColdStart
-            | Scenario::Rss => None,
+            | Scenario::Rss
+            | Scenario::Limits
+            | Scenario::Scheduled
+            | Scenario::Cancel => None,
         }
     }
 }

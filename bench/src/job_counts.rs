@@ -18,6 +18,12 @@ pub(crate) fn jobs_in(client: &mut Client, state: &str) -> anyhow::Result<u64> {
     in_state(&client.get("/v1/queues")?, state)
 }
 
+/// Jobs that have not ended, over all queues.
+pub(crate) fn unfinished_jobs(client: &mut Client) -> anyhow::Result<u64> {
+    let queues = client.get("/v1/queues")?;
+    ["ready", "scheduled", "blocked", "running", "retrying"].into_iter().map(|state| in_state(&queues, state)).sum()
+}
+
 /// Waits until so many jobs have succeeded; when that was seen. A job that failed ends the wait.
 pub(crate) fn wait_for_succeeded(client: &mut Client, jobs: u64) -> anyhow::Result<Instant> {
     let mut last = (0, Instant::now());

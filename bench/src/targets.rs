@@ -11,7 +11,14 @@ const SANDBOX_FLOOR_MIN: f64 = 60_000.0;
 const ENTRY_P50_ADDED_US: f64 = 500.0;
 const ENTRY_P50_FSYNC_RATIO: f64 = 1.5;
 const ENTRY_P99_MAX_US: f64 = 10_000.0;
+/// From the request to the commit.
+const CANCEL_P99_MAX_US: f64 = 50_000.0;
 const RSS_QUEUED_MAX_BYTES: f64 = (120_u64 << 20) as f64;
+const RSS_SCHEDULED_MAX_BYTES: f64 = (150_u64 << 20) as f64;
+const LATE_P99_MAX_US: f64 = 20_000.0;
+/// Of the drain without limits, per cent.
+const LIMITED_PERCENT_MIN: f64 = 60.0;
+const BLOCKED_PERCENT_MIN: f64 = 90.0;
 
 /// What a whole run came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +70,10 @@ pub(crate) fn judge(measurements: &[Measurement], cores: usize) -> (Verdict, Str
     let at_most = |target, measured: Option<f64>, wanted: Option<f64>, unit, rule: &str| {
         Some(Row { target, measured: measured?, wanted: wanted?, unit, at_least: false, rule: rule.to_owned() })
     };
+    let at_least = |target, measured: Option<f64>, wanted: f64, unit, rule: &str| {
+        Some(Row { target, measured: measured?, wanted, unit, at_least: true, rule: rule.to_owned() })
+    };
+    let cancel = |target, name| at_most(target, number(Scenario::Cancel, name), Some(CANCEL_P99_MAX_US), "µs", "50 ms");
     let entry_wanted = floor_of(Scenario::LatencyIdle).map(|p50| p50 * ENTRY_P50_FSYNC_RATIO + ENTRY_P50_ADDED_US);
     let rows: Vec<Row> = [
         of_floor("drain", Scenario::Drain, 0.25),
@@ -90,6 +101,37 @@ pub(crate) fn judge(measurements: &[Measurement], cores: usize) -> (Verdict, Str
             "MiB",
             "120 MiB with a full queue",
         ),
+        at_least(
+            "drain under limits",
+            number(Scenario::Limits, "limited_percent"),
+            LIMITED_PERCENT_MIN,
+            "%",
+            "60 % of the drain without limits: 10 queues, 1,000 keys, rates",
+        ),
+        at_least(
+            "drain behind a key",
+            number(Scenario::Limits, "blocked_percent"),
+            BLOCKED_PERCENT_MIN,
+            "%",
+            "90 % of the drain without limits: 100,000 jobs blocked on one key",
+        ),
+        at_most(
+            "rss scheduled",
+            number(Scenario::Scheduled, "rss_bytes").map(mib),
+            Some(mib(RSS_SCHEDULED_MAX_BYTES)),
+            "MiB",
+            "150 MiB with 1,000,000 scheduled jobs",
+        ),
+        at_most(
+            "scheduled p99 to entry",
+            number(Scenario::Scheduled, "late_p99_us"),
+            Some(LATE_P99_MAX_US),
+            "µs",
+            "20 ms after its time",
+        ),
+        cancel("cancel p99, small", "small_p99_us"),
+        cancel("cancel p99, in a host call", "sleeping_p99_us"),
+        cancel("cancel p99, almost 1 GiB", "large_p99_us"),
     ]
     .into_iter()
     .flatten()
@@ -100,8 +142,18 @@ pub(crate) fn judge(measurements: &[Measurement], cores: usize) -> (Verdict, Str
     let beside = measurements.iter().filter(of_sandbox).filter_map(|measurement| floor_of(measurement.scenario));
     let sandbox_floors = beside.chain(number(Scenario::SandboxFloor, "per_second"));
     let invalid = sandbox_floors.reduce(f64::min).filter(|floor| *floor < floor_wanted);
+    let table = table(&rows, invalid, floor_wanted, cores);
+    let verdict = match invalid {
+        Some(_) => Verdict::Invalid,
+        None if rows.iter().all(Row::met) => Verdict::Met,
+        None => Verdict::Missed,
+    };
+    (verdict, table)
+}
+
+fn table(rows: &[Row], invalid: Option<f64>, floor_wanted: f64, cores: usize) -> String {
     let mut table = format!("{:<26} {:>12} {:>12} {:<4} {:<6}  rule\n", "target", "measured", "wanted", "unit", "");
-    for row in &rows {
+    for row in rows {
         let Row { target, measured, wanted, unit, at_least, rule } = row;
         let (sign, word) = (if *at_least { '≥' } else { '≤' }, if row.met() { "pass" } else { "MISS" });
         let _ = writeln!(table, "{target:<26} {measured:>12.0} {sign}{wanted:>11.0} {unit:<4} {word:<6}  {rule}");
@@ -112,12 +164,7 @@ pub(crate) fn judge(measurements: &[Measurement], cores: usize) -> (Verdict, Str
             "INVALID RUN: at its lowest sandbox_floor was {floor:.0}/s, under {floor_wanted:.0}/s on {cores} cores; the machine was busy or throttled."
         );
     }
-    let verdict = match invalid {
-        Some(_) => Verdict::Invalid,
-        None if rows.iter().all(Row::met) => Verdict::Met,
-        None => Verdict::Missed,
-    };
-    (verdict, table)
+    table
 }
 
 fn mib(bytes: f64) -> f64 {

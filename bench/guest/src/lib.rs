@@ -48,4 +48,36 @@ pub fn entered(_context: &Context, _input: Nothing) -> Result<Entered, Failure> 
     Ok(Entered { entered_at_us: u64::try_from(since_epoch.as_micros())? })
 }
 
-stoker_sdk::module!(noop, entered);
+/// How a guest is to keep a slot.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct Hold {
+    /// Memory it has and touches, MiB.
+    pub mib: usize,
+    /// Whether it then waits in the host, or computes.
+    pub sleeps: bool,
+}
+
+/// Touches its memory, says so, and goes on until it is ended.
+#[handler(kind = "hold", fuel = 1_000_000_000_000, memory = "1GiB", timeout = "10m", max_attempts = 1)]
+pub fn hold(context: &Context, input: Hold) -> Result<(), Failure> {
+    const PAGE_BYTES: usize = 4 << 10;
+    let mut memory = vec![0_u8; input.mib << 20];
+    for page in memory.chunks_mut(PAGE_BYTES) {
+        if let Some(first) = page.first_mut() {
+            *first = 1;
+        }
+    }
+    context.progress(1, 1, None);
+    let mut at = 0_usize;
+    loop {
+        if input.sleeps {
+            std::thread::sleep(std::time::Duration::from_mins(10));
+        }
+        at = std::hint::black_box(at.wrapping_add(PAGE_BYTES) % memory.len().max(1));
+        if let Some(byte) = memory.get_mut(at) {
+            *byte = byte.wrapping_add(1);
+        }
+    }
+}
+
+stoker_sdk::module!(noop, entered, hold);

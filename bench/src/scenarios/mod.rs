@@ -1,13 +1,16 @@
 //! One file per scenario. Each starts hosts of its own on fresh directories, and leaves nothing behind.
 
+mod cancel;
 mod cold_start;
 mod drain;
 mod end_to_end;
 mod enqueue;
 mod latency_idle;
+mod limits;
 mod queue_fill;
 mod receipts;
 mod rss;
 mod run;
+mod scheduled;
 
 pub(crate) use run::run;

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::Context as _;
 
-use super::{cold_start, drain, end_to_end, enqueue, latency_idle, rss};
+use super::{cancel, cold_start, drain, end_to_end, enqueue, latency_idle, limits, rss, scheduled};
 use crate::arguments::{Arguments, Scenario};
 use crate::floors;
 use crate::measurement::Measurement;
@@ -56,5 +56,8 @@ fn measure(scenario: Scenario, arguments: &Arguments, cores: usize) -> anyhow::R
         Scenario::LatencyIdle => latency_idle::measure(arguments),
         Scenario::ColdStart => cold_start::measure(arguments),
         Scenario::Rss => rss::measure(arguments),
+        Scenario::Limits => limits::measure(arguments),
+        Scenario::Scheduled => scheduled::measure(arguments),
+        Scenario::Cancel => cancel::measure(arguments),
     }
 }
