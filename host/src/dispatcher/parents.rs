@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use crate::job::{Failure, FailureReason, JobId, JobState};
+use crate::job::{Failure, FailureReason, JobId, JobState, ParentOutput};
 use crate::sandbox::{ParentFacts, Parents, Told};
 use crate::store::Store;
 
@@ -34,10 +33,18 @@ impl StoredParents {
         };
         let mut text = String::from("{");
         for ParentFacts { job, name, state } in self.list().await.map_err(unavailable)? {
-            if state != Some(JobState::Succeeded) {
+            // Of one that is gone it must be found out whether it would have been in here.
+            if !matches!(state, None | Some(JobState::Succeeded)) {
                 continue;
             }
-            let Some(output) = self.output(job.to_string()).await.map_err(unavailable)? else { continue };
+            let output = match self.output(job.to_string()).await.map_err(unavailable)? {
+                ParentOutput::Json(output) => output,
+                ParentOutput::None => continue,
+                ParentOutput::Gone(sentence) => {
+                    let message = format!("{VARIABLE} can't be made: {sentence}");
+                    return Err(Failure::new(FailureReason::InvalidPayload, message));
+                }
+            };
             let key = serde_json::to_string(&name.unwrap_or_else(|| job.to_string())).unwrap_or_default();
             let output: &RawValue = serde_json::from_slice(&output).map_err(|error| unavailable(error.to_string()))?;
             if text.len() > 1 {
@@ -67,7 +74,7 @@ impl Parents for StoredParents {
         })
     }
 
-    fn output(&self, parent: String) -> Told<'_, Option<Bytes>> {
+    fn output(&self, parent: String) -> Told<'_, ParentOutput> {
         Box::pin(async { self.store.parent_output(self.job, parent).await.map_err(|error| error.to_string()) })
     }
 }

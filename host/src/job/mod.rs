@@ -45,7 +45,7 @@ pub use bulk::{BulkAction, BulkFilter, BulkRate, OperationState};
 pub use clock::{Clock, Timestamp};
 pub use context::AttemptContext;
 pub use dead_letter::GroupId;
-pub use dependency::{Parent, Wanted};
+pub use dependency::{Parent, ParentOutput, Wanted};
 pub use duration::{DurationError, Span};
 pub use event::{Event, EventType};
 pub use field::FieldError;

@@ -327,6 +327,7 @@ impl Draft {
     fn distrust(&mut self, sql: &Connection) -> Result<(), StoreError> {
         self.claimable = self.catalog.queue_settings.keys().map(|queue| (*queue, None)).collect();
         self.suspects_waiting = true;
+        self.ties.places.forget_all();
         self.paces.forget();
         self.runs_waited_for = any_queued(sql)?;
         self.hosts = load_hosts(sql)?;

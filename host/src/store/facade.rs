@@ -18,6 +18,7 @@ use super::backup::back_up;
 use super::batches::model::{BatchRow, ChangeBatchResult, CreateBatchResult, MemberRow, NewBatch};
 use super::catalog::{Catalog, KindId, ModuleVersionId, TenantId};
 use super::claimant::Claimant;
+use super::delete::Deletion;
 use super::draft::Draft;
 use super::enqueue_batch::{Batch, enqueue_batch};
 use super::error::{OpenError, StoreError};
@@ -33,17 +34,18 @@ use super::model::{
 use super::open::open;
 use super::operation::{Pending, PendingFinishes, Queued};
 use super::order::Order;
+use super::retry::Asked;
 use super::shared::Shared;
 use super::store_clock::StoreClock;
 use super::wal::{WAL_BOUNDS, WalBounds};
 use super::{
     batches, bulk, bulk_step, cancel, dead_letters, delete, dependencies, dependents, edit, enqueue, event_log, expire,
-    free_space, history, hosts, idempotency, job_detail, job_list, keys, kinds, logs, module_bytes, modules, promote,
-    prune_jobs, queues, recover, release, retry, run_now, sweep, unfinished, unique,
+    free_space, history, hosts, idempotency, job_detail, job_list, keys, kinds, logs, module_bytes, modules,
+    parent_outputs, promote, prune_jobs, queues, recover, release, retry, run_now, sweep, unfinished, unique,
 };
 use crate::job::{
     BatchId, Clock, Digest, Event, GroupId, HostId, IdSequence, JobId, KindName, KindSettings, Lease, ModuleName,
-    OperationId, Pace, Progress, QueueName, Retention, Timestamp, WaitingReason,
+    OperationId, Pace, ParentOutput, Progress, QueueName, Retention, Timestamp, WaitingReason,
 };
 
 /// How the store is opened.
@@ -494,9 +496,10 @@ impl Store {
         self.write(Durability::Synced, move |sql, draft| cancel::cancel(sql, draft, tenant, job)).await
     }
 
-    /// Makes a failed, cancelled or retrying job ready.
+    /// Makes a failed, cancelled or retrying job ready, or blocked, where jobs it runs after have not ended. Those that did not
+    /// end as it asks are let go of.
     pub async fn retry(&self, tenant: TenantId, job: JobId) -> Result<RetryResult, StoreError> {
-        self.write(Durability::Synced, move |sql, draft| retry::retry(sql, draft, tenant, job)).await
+        self.write(Durability::Synced, move |sql, draft| retry::retry(sql, draft, tenant, job, Asked::ForThis)).await
     }
 
     /// Changes a waiting job.
@@ -509,9 +512,14 @@ impl Store {
         self.write(Durability::Synced, move |sql, draft| run_now::run_now(sql, draft, tenant, job)).await
     }
 
-    /// Removes a finished job.
+    /// Removes a finished job, in as many pieces as that takes.
     pub async fn delete(&self, tenant: TenantId, job: JobId) -> Result<DeleteResult, StoreError> {
-        self.write(Durability::Synced, move |sql, draft| delete::delete(sql, draft, tenant, job)).await
+        loop {
+            let piece = move |sql: &Connection, draft: &mut Draft| delete::delete(sql, draft, tenant, job);
+            if let Deletion::Over(result) = self.write(Durability::Synced, piece).await? {
+                return Ok(result);
+            }
+        }
     }
 
     // ---- jobs that wait for others, and jobs that belong together ----
@@ -565,7 +573,7 @@ impl Store {
         batch: BatchId,
         after: Option<JobId>,
         limit: usize,
-    ) -> Result<Option<Vec<MemberRow>>, StoreError> {
+    ) -> Result<Option<Vec<JobRow>>, StoreError> {
         self.read(move |sql, catalog| batches::jobs_of(sql, catalog, tenant, batch, after, limit)).await
     }
 
@@ -583,10 +591,9 @@ impl Store {
         self.read(move |sql, _| dependencies::parents_of(sql, job)).await
     }
 
-    /// The output of a job that another one runs after, by its name in their workflow or its id; `None` where it has none,
-    /// since it did not succeed, or is none of those.
-    pub async fn parent_output(&self, job: JobId, parent: String) -> Result<Option<Bytes>, StoreError> {
-        self.read(move |sql, _| Ok(dependencies::parent_output(sql, job, &parent)?.map(Bytes::from))).await
+    /// The output of a job that another one runs after, by its name in their workflow or its id.
+    pub async fn parent_output(&self, job: JobId, parent: String) -> Result<ParentOutput, StoreError> {
+        self.read(move |sql, _| parent_outputs::parent_output(sql, job, &parent)).await
     }
 
     /// Tells more dependents of what has ended; whether more are left.

@@ -464,6 +464,18 @@ pub struct ParentRow {
     pub is_cause: bool,
 }
 
+impl ParentRow {
+    /// Whether it may have returned something that is gone with it.
+    pub fn output_is_gone(&self) -> bool {
+        let may_have_succeeded = match self.wanted {
+            Wanted::Succeeded => self.is_met,
+            Wanted::Failed => !self.is_met,
+            Wanted::Finished => true,
+        };
+        self.state.is_none() && may_have_succeeded
+    }
+}
+
 /// Jobs made for the failures of one that are shown with it.
 pub const ON_FAILED_JOBS_SHOWN_MAX: usize = 20;
 
@@ -635,8 +647,13 @@ pub enum CancelResult {
 /// What became of a retry.
 #[derive(Clone, Debug)]
 pub enum RetryResult {
-    /// Ready again: failed, cancelled and retrying jobs. Attempts count on from 0.
+    /// Ready again, or blocked, where it runs after jobs that have not ended: failed, cancelled and retrying jobs. Attempts
+    /// count on from 0.
     Retried(Box<JobRow>),
+    /// Nobody asked for this very job, and this one, which it runs after, did not end as it asks: it comes back with that one.
+    ComesWith(JobId),
+    /// The same, and that one is gone.
+    ComesNoMore(JobId),
     /// Only `failed`, `cancelled` and `retrying` jobs can be retried.
     WrongState(Box<JobRow>),
     /// Its kind no longer exists.

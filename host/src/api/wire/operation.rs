@@ -36,7 +36,7 @@ pub struct Operation<'a> {
     pub skipped: u64,
     /// Something else was in the way.
     pub failed: u64,
-    /// What, of the first ten of them.
+    /// What, of the first ten of them; and of those skipped where there is more to say than that.
     pub errors: &'a [OperationError],
     /// When it was asked for.
     #[schema(value_type = String, format = DateTime)]

@@ -114,7 +114,7 @@ pub struct BatchRow {
     pub name: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When all its jobs had ended, first.
+    /// When all its jobs had ended; `None` while some have not.
     pub finished_at: Option<Timestamp>,
     /// Until when jobs can be added.
     pub closing: Closing,
@@ -164,10 +164,12 @@ pub struct Membership {
 /// A job of a batch.
 #[derive(Clone, Debug)]
 pub struct MemberRow {
+    /// The job.
+    pub id: JobId,
     /// Its name in its workflow.
     pub name: Option<String>,
-    /// The job.
-    pub row: JobRow,
+    /// What it is now; `None`: somebody deleted it.
+    pub row: Option<JobRow>,
     /// What it runs after.
     pub after: Vec<ParentRow>,
 }

@@ -13,6 +13,8 @@ mod differential;
 mod edit;
 mod ends;
 mod fencing;
+mod graph_retention;
+mod graph_retries;
 mod idempotency;
 mod lifecycle;
 mod limits;
