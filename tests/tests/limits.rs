@@ -130,6 +130,66 @@ fn a_rate_is_kept_to() {
     assert!(took_ms >= 8 * 50, "ten at 20 a second in {took_ms} ms");
 }
 
+/// Six jobs that hold nobody else up, of which so many run at once, and no more.
+fn runs_at_once(host: &TestHost, most: usize) {
+    let said = format!("tenant_concurrency = {most}");
+    say(&host.log(), &[&said]);
+    let jobs: Vec<String> = (0..6)
+        .map(|index| {
+            let mut job = keyed(sleep(300), &format!("key {index}"));
+            job["queue"] = json!(format!("queue-{}", index % 3));
+            host.enqueue(&job)
+        })
+        .collect();
+    host.wait_for(&jobs[0], "running");
+    let last = host.job(&jobs[5]);
+    assert_eq!(last["waiting"]["reason"], "tenant_concurrency", "{last}");
+    assert_eq!(last["waiting"]["jobs"].as_array().map(Vec::len), Some(most), "{last}");
+    say(
+        &stoker(host, &["job", &jobs[5]]).expect_success(),
+        &[&format!("{most} of {most} job"), "of tenant `default` run", "the host's setting `tenant_concurrency`"],
+    );
+    let mut at_once = 0;
+    while host.job(&jobs[5])["state"] != "succeeded" {
+        at_once = at_once.max(running(host));
+    }
+    assert_eq!(at_once, most);
+    for job in &jobs {
+        host.wait_for(job, "succeeded");
+    }
+}
+
+#[test]
+fn a_tenant_runs_no_more_than_the_host_allows_wherever_that_is_said() {
+    let mut host = TestHost::builder().workers(6).start();
+    host.upload(Guest::Handlers);
+    say(&host.log(), &["tenant_concurrency = (any number)"]);
+    std::fs::write(host.home().join("stoker.toml"), "tenant_concurrency = 1\n").unwrap();
+    host.restart();
+    runs_at_once(&host, 1);
+    host.restart_with(|builder| builder.env("STOKER_TENANT_CONCURRENCY", "2"));
+    runs_at_once(&host, 2);
+    host.restart_with(|builder| builder.flag("--tenant-concurrency", 1));
+    runs_at_once(&host, 1);
+    // What a dead host had begun is counted no more.
+    let jobs: Vec<String> = (0..3).map(|_| host.enqueue(&sleep(100))).collect();
+    host.wait_for(&jobs[0], "running");
+    host.kill9();
+    host.restart();
+    for job in &jobs {
+        host.wait_for(job, "succeeded");
+    }
+}
+
+#[test]
+fn what_can_not_be_a_limit_of_tenants_is_said_at_the_start() {
+    for (asked, said) in [("0", "workers = 0"), ("1000001", "1000000"), ("many", "--tenant-concurrency")] {
+        let (status, log) = TestHost::builder().flag("--tenant-concurrency", asked).try_start().unwrap_err();
+        assert!(!status.success());
+        say(&log, &[said]);
+    }
+}
+
 #[test]
 fn what_can_not_be_a_limit_is_said() {
     let host = TestHost::start();
