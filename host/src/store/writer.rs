@@ -266,7 +266,7 @@ impl Writer {
         }
         self.shared.set_claimable(self.draft.may_claim());
         // Not after a claim that left nothing, or gave nothing: asking again would go on for ever.
-        more.unwrap_or(!self.draft.claimable.is_empty() && self.claims_resume_at.is_none())
+        more.unwrap_or(self.draft.line.has_anybody() && self.claims_resume_at.is_none() && self.shared.is_writable())
             && claimant.wants().is_some()
     }
 

@@ -16,6 +16,8 @@ mod fencing;
 mod idempotency;
 mod lifecycle;
 mod limits;
+mod limits_cost;
+mod limits_model;
 mod limits_random;
 mod listing;
 mod losses;
