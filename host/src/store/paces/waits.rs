@@ -16,7 +16,7 @@ pub(super) struct Waits {
     /// Instants are on the store's clock, ns.
     by_instant: BTreeSet<(i64, LimitOf)>,
     instants: FxHashMap<LimitOf, i64>,
-    waits_anew: bool,
+    has_new: bool,
 }
 
 impl Waits {
@@ -28,12 +28,12 @@ impl Waits {
             None => {}
         }
         self.by_instant.insert((at_ns, limit));
-        self.waits_anew = true;
+        self.has_new = true;
     }
 
     /// Whether since the last call something began to wait.
     pub(super) fn waits_anew(&mut self) -> bool {
-        std::mem::take(&mut self.waits_anew)
+        std::mem::take(&mut self.has_new)
     }
 
     /// Some of those whose permit has come. They wait no longer.
