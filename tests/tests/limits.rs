@@ -130,33 +130,40 @@ fn a_rate_is_kept_to() {
     assert!(took_ms >= 8 * 50, "ten at 20 a second in {took_ms} ms");
 }
 
-/// Six jobs that hold nobody else up, of which so many run at once, and no more.
+/// So many jobs of a tenant run at once, and no more, whatever kept them apart otherwise.
 fn runs_at_once(host: &TestHost, most: usize) {
-    let said = format!("tenant_concurrency = {most}");
-    say(&host.log(), &[&said]);
-    let jobs: Vec<String> = (0..6)
+    say(&host.log(), &[&format!("tenant_concurrency = {most}")]);
+    let jobs: Vec<String> = (0..most + 2)
         .map(|index| {
-            let mut job = keyed(sleep(300), &format!("key {index}"));
+            let mut job = keyed(sleep(25_000), &format!("key {index}"));
             job["queue"] = json!(format!("queue-{}", index % 3));
             host.enqueue(&job)
         })
         .collect();
-    host.wait_for(&jobs[0], "running");
-    let last = host.job(&jobs[5]);
-    assert_eq!(last["waiting"]["reason"], "tenant_concurrency", "{last}");
-    assert_eq!(last["waiting"]["jobs"].as_array().map(Vec::len), Some(most), "{last}");
-    say(
-        &stoker(host, &["job", &jobs[5]]).expect_success(),
-        &[&format!("{most} of {most} job"), "of tenant `default` run", "the host's setting `tenant_concurrency`"],
-    );
-    let mut at_once = 0;
-    while host.job(&jobs[5])["state"] != "succeeded" {
-        at_once = at_once.max(running(host));
+    for first in 0..2 {
+        for job in &jobs[first..first + most] {
+            host.wait_for(job, "running");
+        }
+        let next = host.job(&jobs[first + most]);
+        assert_eq!(next["waiting"]["reason"], "tenant_concurrency", "{next}");
+        assert_eq!(next["waiting"]["jobs"], json!(jobs[first..first + most]), "{next}");
+        say(
+            &stoker(host, &["job", &jobs[first + most]]).expect_success(),
+            &[&format!("{most} of {most} job"), "of tenant `default` run", "the host's setting `tenant_concurrency`"],
+        );
+        assert_eq!(running(host), most);
+        // One that ends makes room for one.
+        cancel(host, &jobs[first]);
     }
-    assert_eq!(at_once, most);
-    for job in &jobs {
-        host.wait_for(job, "succeeded");
+    // The last first: none is begun meanwhile.
+    for job in jobs[2..].iter().rev() {
+        cancel(host, job);
     }
+}
+
+fn cancel(host: &TestHost, job: &str) {
+    let _told = host.act(&format!("/v1/jobs/{job}/cancel"));
+    host.wait_for(job, "cancelled");
 }
 
 #[test]
@@ -172,11 +179,13 @@ fn a_tenant_runs_no_more_than_the_host_allows_wherever_that_is_said() {
     host.restart_with(|builder| builder.flag("--tenant-concurrency", 1));
     runs_at_once(&host, 1);
     // What a dead host had begun is counted no more.
-    let jobs: Vec<String> = (0..3).map(|_| host.enqueue(&sleep(100))).collect();
+    let jobs: Vec<String> = [25_000, 1, 1].map(|ms| host.enqueue(&sleep(ms))).to_vec();
     host.wait_for(&jobs[0], "running");
     host.kill9();
     host.restart();
-    for job in &jobs {
+    host.wait_for(&jobs[0], "running");
+    cancel(&host, &jobs[0]);
+    for job in &jobs[1..] {
         host.wait_for(job, "succeeded");
     }
 }
