@@ -94,6 +94,8 @@ pub(super) enum Durability {
     Synced,
     /// Losing it to a power cut only repeats work.
     Relaxed,
+    /// The same, and its time has come: it goes before what came before it, and waits for no fsync of others.
+    Due,
 }
 
 impl Store {
@@ -191,7 +193,7 @@ impl Store {
         durability: Durability,
         body: impl FnMut(&Connection, &mut Draft) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let (pending, answer) = Pending::new(durability == Durability::Synced, body);
+        let (pending, answer) = Pending::new(durability, body);
         match self.hand_in(Queued::Operation(Box::new(pending))) {
             Ok(()) => answer.await.unwrap_or(Err(StoreError::Closed)),
             Err(TrySendError::Full(_)) => Err(StoreError::Busy { waiting_max: WAITING_MAX }),
@@ -400,7 +402,7 @@ impl Store {
 
     /// Makes due jobs ready, at most `jobs_max`.
     pub async fn promote_due(&self, jobs_max: usize) -> Result<Promoted, StoreError> {
-        self.write(Durability::Relaxed, move |sql, draft| promote::promote_due(sql, draft, jobs_max)).await
+        self.write(Durability::Due, move |sql, draft| promote::promote_due(sql, draft, jobs_max)).await
     }
 
     /// Cancels waiting jobs that were not entered in their time, a bounded number. Gives how many, and when the next one

@@ -18,6 +18,8 @@ mod graph_retries;
 mod idempotency;
 mod lifecycle;
 mod limits;
+mod limits_cost;
+mod limits_model;
 mod limits_random;
 mod listing;
 mod losses;
