@@ -169,7 +169,9 @@ fn tell_one(
         }
         (Step::PassOn, _) => pass_on(sql, draft, child, was_skipped),
         (Step::Stay, _) if role == Child::CancelledForIt && now != standing => {
-            batches::recount_skipped(sql, draft, child, was_skipped, now == Standing::NotNeeded)
+            batches::recount_skipped(sql, draft, child, was_skipped, now == Standing::NotNeeded)?;
+            // Whether it is needed may mean something to those after it, however far behind they stand.
+            tell_dependents(sql, draft, child)
         }
         (Step::Stay, _) | (Step::Unblock | Step::Cancel, None) => Ok(()),
     }
