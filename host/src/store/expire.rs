@@ -8,7 +8,7 @@ use super::draft::Draft;
 use super::ending::{Ending, LeaseEnd, end_job};
 use super::error::StoreError;
 use super::model::Expired;
-use super::rows::{LiveRow, live_columns};
+use super::rows::{LiveRow, live_columns, live_row};
 use crate::job::{EventType, JobState, Timestamp, expiry};
 
 /// Jobs cancelled by one operation.
@@ -34,11 +34,16 @@ pub(super) fn expire_due(sql: &Connection, draft: &mut Draft) -> Result<Expired,
             too_late.push(LiveRow::from_row(row)?);
         }
     }
+    let mut expired = 0;
     for job in &too_late {
-        expire(sql, draft, job)?;
+        // The end of one may have been that of those after it.
+        if let Some(job) = live_row(sql, job.id)? {
+            expire(sql, draft, &job)?;
+            expired += 1;
+        }
     }
     let next: Option<i64> = sql.prepare_cached(NEXT_EXPIRY)?.query_row([now.as_ms()], |row| row.get(0))?;
-    Ok(Expired { jobs: too_late.len(), more: too_late.len() >= EXPIRED_JOBS_MAX, next_expiry: next.map(Timestamp) })
+    Ok(Expired { jobs: expired, more: too_late.len() >= EXPIRED_JOBS_MAX, next_expiry: next.map(Timestamp) })
 }
 
 fn expire(sql: &Connection, draft: &mut Draft, job: &LiveRow) -> Result<(), StoreError> {

@@ -324,6 +324,34 @@ fn modelled(jobs: &mut [Modelled]) -> Vec<JobState> {
     states.into_iter().map(|(state, _)| state).collect()
 }
 
+/// It is cancelled for another reason now: that it is not needed is told to all behind it, not to the next alone.
+#[tokio::test]
+async fn that_a_job_is_not_needed_after_all_reaches_those_far_behind() {
+    let (harness, host, kind) = harness().await;
+    let fails = harness.enqueue(job(kind)).await;
+    let succeeds = harness.enqueue(job(kind)).await;
+    let mut last = harness.enqueue(after(kind, &[(fails, Wanted::Succeeded), (succeeds, Wanted::Failed)])).await;
+    let mut chain = vec![last];
+    for _ in 0..3 {
+        last = harness.enqueue(after(kind, &[(last, Wanted::Succeeded)])).await;
+        chain.push(last);
+    }
+    harness.fail(host, fails).await;
+    harness.succeed(host, succeeds).await;
+    let said = async || {
+        let mut said = Vec::new();
+        for id in &chain {
+            let sql = rusqlite::Connection::open(harness.database()).unwrap();
+            let query = "SELECT max(standing) FROM dependencies WHERE child_id = ?1";
+            said.push(sql.query_row(query, [id.to_bytes()], |row| row.get::<_, i64>(0)).unwrap());
+        }
+        said
+    };
+    assert_eq!(said().await, [3; 4], "a failure is in the way");
+    harness.store.retry(TENANT, fails).await.unwrap();
+    assert_eq!(said().await, [4; 4], "the failure it was for did not come");
+}
+
 /// Random graphs, ends, cancels and retries, compared after every step. `STOKER_SEED=<number>` replays one run.
 #[tokio::test]
 async fn the_store_does_what_a_graph_does() {

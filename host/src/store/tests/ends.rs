@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::job::on_failed::ON_FAILED_CHAIN_MAX;
-use crate::job::{CausedBy, JobState, OnFailed, QueueName, expiry};
+use crate::job::{CausedBy, JobState, OnFailed, Parent, QueueName, Wanted, expiry};
 
 fn expiring(kind: KindId, at: i64) -> NewJob {
     let mut new = job(kind);
@@ -23,6 +23,24 @@ async fn end(harness: &Harness, host: HostId, next: Next) {
 
 async fn detail(harness: &Harness, job: JobId) -> JobDetail {
     harness.store.job(TENANT, job).await.unwrap().unwrap()
+}
+
+/// The end of the first is the end of those after it: each ends once.
+#[tokio::test]
+async fn those_that_come_too_late_with_what_they_wait_for_end_once() {
+    let harness = Harness::new();
+    harness.module("m", &["k"]).await;
+    let kind = harness.kind("k");
+    let mut last = harness.enqueue(expiring(kind, START + 1_000)).await;
+    for _ in 0..2 {
+        let after = vec![Parent { job: last, wanted: Wanted::Succeeded }];
+        let ties = Some(Box::new(JobTies { after, batch: None }));
+        last = harness.enqueue(NewJob { ties, ..expiring(kind, START + 1_000) }).await;
+    }
+    harness.clock.advance(1_000);
+    assert_eq!(harness.store.expire_due().await.unwrap().jobs, 1, "the others ended with it");
+    assert_eq!(harness.row(last).await.state, JobState::Cancelled);
+    assert_counters_hold(&harness.database());
 }
 
 #[tokio::test]

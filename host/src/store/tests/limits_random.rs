@@ -3,28 +3,11 @@
 
 use super::limits::{keyed, set_pace, set_queue};
 use super::limits_model::{At, KINDS, Known, Model, QUEUES};
+use super::simulation::chance::Chance;
 use super::*;
 use crate::job::{KeyOrder, KindPace, Pace, Rate};
 
 const SEEDS: u64 = 6;
-
-/// xorshift64*: a run is reproduced from one number.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        usize::try_from((self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16) % bound as u64).unwrap()
-    }
-    fn one_in(&mut self, bound: usize) -> bool {
-        self.below(bound) == 0
-    }
-    fn up_to(&mut self, most: usize) -> usize {
-        1 + self.below(most)
-    }
-}
 
 /// How much there is of everything.
 struct Scale {
@@ -72,7 +55,7 @@ async fn what_is_claimed_is_what_a_walk_through_all_jobs_gives() {
 
 impl Run {
     async fn new(seed: u64) -> Self {
-        let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let mut chance = Chance::seeded(seed);
         let scale = if seed.is_multiple_of(2) { WIDE } else { NARROW };
         let tenant = u32::try_from(4 * scale.width).unwrap();
         let tenant = Pace { concurrency: chance.one_in(3).then_some(tenant), rate: None };
