@@ -96,6 +96,8 @@ pub use schema::{JsonSchema, SchemaText};
 /// | `retry = exponential(base = "5s", cap = "1h", jitter = 0.2)` | delays between attempts; this |
 /// | `retry = fixed("10s")`, `retry = list("1s", "1m", "1h")` | the same delay each time; one by one, the last repeats |
 /// | `retry_on = ["handler_error", "trap"]` | reasons tried again; `handler_error`, `trap`, `timeout` |
+/// | `on_failed = "alert"`, `on_failed = job(kind = "alert", queue = "alerts", priority = 0)` | a job of this kind is enqueued, with what is known of the failure, for each that has failed; none |
+/// | `retention(succeeded = "24h", cancelled = "24h", failed = "30d")` | how long finished jobs are kept, or `"forever"`; this |
 /// | `timeout = "30s"` | wall time of an attempt; 30 s |
 /// | `fuel = 1_000_000_000` | about one a wasm instruction; 10,000,000,000 |
 /// | `memory = "64MiB"` | all linear memory and tables, or a number of bytes; 128 MiB |
