@@ -236,7 +236,11 @@ impl Workbench {
         let handler = (loaded.examined.guest == GuestType::Handler).then_some(&loaded.name);
         asked.iter().try_fold(description.settings.clone(), |below, text| {
             let ceilings = &self.config.limits.ceilings;
-            Ok(below.overlaid_by(&offline::check_settings(text, &description.name, handler, ceilings)?))
+            let asked = offline::check_settings(text, &description.name, handler, ceilings)?;
+            if let Some(asked_bytes) = asked.limits.memory_bytes {
+                offline::check_memory(asked_bytes, loaded.examined.memory_begins_bytes)?;
+            }
+            Ok(below.overlaid_by(&asked))
         })
     }
 
