@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::spelling::Spelling;
 use super::{JsonSchema, SchemaText};
 use crate::text::{joined, printed};
 
@@ -66,7 +67,14 @@ macro_rules! spelled_up_to {
         $(
             impl JsonSchema for $type {
                 fn write(schema: &mut SchemaText) {
-                    schema.spelled_up_to($members, $least, $most);
+                    const SPELLING: Spelling = Spelling::of($least, $most);
+                    const BYTES: [u8; SPELLING.length()] = SPELLING.bytes();
+                    // Digits and signs.
+                    const NAME: &str = match std::str::from_utf8(&BYTES) {
+                        Ok(name) => name,
+                        Err(_) => "",
+                    };
+                    schema.spelled($members, NAME);
                 }
             }
         )+

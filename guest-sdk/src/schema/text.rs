@@ -132,21 +132,6 @@ impl SchemaText {
         self.members(if self.place == Place::Key { name } else { members });
     }
 
-    /// The same of a number of more than 32 bits, from `least` (0, 1 or negative) to `most`. The pattern of its names is written when
-    /// one is needed: it would be too long for each module with such a number.
-    pub(super) fn spelled_up_to(&mut self, members: &str, least: &str, most: &str) {
-        if self.place != Place::Key {
-            return self.members(members);
-        }
-        let positive = spelling(most);
-        let pattern = match least {
-            "0" => joined(&["0|", &positive]),
-            "1" => positive,
-            negative => joined(&["0|-?(", &positive, ")|", negative]),
-        };
-        self.members(&joined(&["\"pattern\":\"^(", &pattern, ")$\""]));
-    }
-
     /// Adds an element or member whose schema `write` says: `begin`, its members, `}`.
     #[doc(hidden)]
     pub fn nested(&mut self, begin: &str, write: Write) {
@@ -263,22 +248,4 @@ impl SchemaText {
         }
         self.members(&joined(&["\"anyOf\":[{", &members, "},{\"type\":\"null\"}]"]));
     }
-}
-/// The whole numbers from 1 to `most`, as a regular expression: those of fewer digits, those that are less at one of its digits,
-/// and itself.
-fn spelling(most: &str) -> String {
-    let repeated = |times: usize| joined(&["[0-9]{", &printed(&times), "}"]);
-    let mut pattern = joined(&["[1-9][0-9]{0,", &printed(&most.len().saturating_sub(2)), "}"]);
-    for (at, digit) in most.char_indices() {
-        let least = if at == 0 { '1' } else { '0' };
-        let Some(below) = char::from_digit(digit.to_digit(10).unwrap_or_default().saturating_sub(1), 10) else {
-            continue;
-        };
-        if digit > least {
-            let same = most.get(..at).unwrap_or_default();
-            let (least, below) = (least.to_string(), below.to_string());
-            add(&mut pattern, &joined(&["|", same, "[", &least, "-", &below, "]", &repeated(most.len() - at - 1)]));
-        }
-    }
-    joined(&[&pattern, "|", most])
 }
