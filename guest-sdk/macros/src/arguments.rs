@@ -317,6 +317,21 @@ mod tests {
         let full = full.unwrap();
         assert_eq!(full.settings["on_failed"], json!({ "kind": "alert", "queue": "alerts", "priority": 0 }));
         assert_eq!(full.settings["retention"], json!({ "cancelled": "0s" }));
+        for (text, expected) in [
+            (r#"kind = "a", on_failure = "b""#, "it is called `on_failed`"),
+            (r#"kind = "a", on_failed = "b c""#, "a kind must be"),
+            (r#"kind = "a", on_failed = alert"#, "`on_failed = \"alert\"`"),
+            (r#"kind = "a", on_failed = job(queue = "q")"#, "name the kind"),
+            (r#"kind = "a", on_failed = job(kind = "b", tags = "c")"#, "has no `tags`"),
+            (r#"kind = "a", retention(running = "1h")"#, "has no `running`"),
+            (r#"kind = "a", retention(failed = "always")"#, "\"forever\""),
+            (r#"kind = "a", retention()"#, "`retention(succeeded"),
+            (r#"kind = "a", retention = "24h""#, "`retention(succeeded"),
+            (r#"kind = "a", retention(failed = "1h"), retention(failed = "2h")"#, "given twice"),
+        ] {
+            let message = parse(text).unwrap_err();
+            assert!(message.contains(expected), "{text}: {message}");
+        }
     }
 
     #[test]
@@ -339,16 +354,6 @@ mod tests {
             (r#"kind = "a", stdin = "text""#, "a setting of plain commands"),
             (r#"kind = "a", logs = 0"#, "more than 0"),
             (r#"kind = "a", host_calls = 0"#, "between 1"),
-            (r#"kind = "a", on_failure = "b""#, "it is called `on_failed`"),
-            (r#"kind = "a", on_failed = "b c""#, "a kind must be"),
-            (r#"kind = "a", on_failed = alert"#, "`on_failed = \"alert\"`"),
-            (r#"kind = "a", on_failed = job(queue = "q")"#, "name the kind"),
-            (r#"kind = "a", on_failed = job(kind = "b", tags = "c")"#, "has no `tags`"),
-            (r#"kind = "a", retention(running = "1h")"#, "has no `running`"),
-            (r#"kind = "a", retention(failed = "always")"#, "\"forever\""),
-            (r#"kind = "a", retention()"#, "`retention(succeeded"),
-            (r#"kind = "a", retention = "24h""#, "`retention(succeeded"),
-            (r#"kind = "a", retention(failed = "1h"), retention(failed = "2h")"#, "given twice"),
             (r#"kind = "a", priority = 10"#, "between 0 and 9"),
             (r#"kind = "a", max_attempts = 0"#, "between 1 and 1000"),
             (r#"kind = "a", timeout = "soon""#, "write a duration"),
