@@ -23,9 +23,11 @@ mod opening;
 mod reference;
 mod registry;
 mod retention;
+mod schedule_unique;
 mod schedules;
 mod suspects;
 mod unique;
+mod unique_period;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
