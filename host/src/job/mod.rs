@@ -41,7 +41,7 @@ mod unique_wire;
 pub mod waiting;
 pub mod workflow;
 
-pub use bulk::{BulkAction, BulkFilter, BulkRate, OperationState};
+pub use bulk::{BulkAction, BulkFilter, OperationState};
 pub use clock::{Clock, Timestamp};
 pub use context::AttemptContext;
 pub use dead_letter::GroupId;
@@ -67,7 +67,7 @@ pub use settings_wire::SettingsWire;
 pub use size::{ByteSize, SizeError};
 pub use spec::{JobOptions, JobSpec};
 pub use state::JobState;
-pub use text::{cut, cut_quote};
+pub use text::{control_character, cut, cut_quote};
 pub use unique::{OnConflict, Unique};
 pub use unique_wire::{UniqueRule, UniqueWire};
 pub use waiting::WaitingReason;

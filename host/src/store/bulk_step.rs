@@ -19,9 +19,11 @@ use super::model::{
 };
 use super::retry::Asked;
 use super::rows::{AnyRow, FinishedRow, any_row, finished_row};
-use super::{cancel, delete, edit, retry, run_now};
+use super::take_back::seen_state;
+use super::{cancel, dead_letters, delete, edit, retry, run_now};
+use crate::job::bulk::paced;
 use crate::job::rate::{Bucket, Rate};
-use crate::job::{BulkAction, BulkRate, FailureReason, JobId, JobState, OperationId, OperationState};
+use crate::job::{BulkAction, FailureReason, JobId, JobState, OperationId, OperationState};
 
 /// Jobs of one piece.
 pub(super) const STEP_JOBS_MAX: usize = 100;
@@ -67,8 +69,11 @@ pub(super) fn look(
         let next = left.last().copied().filter(|_| !is_last);
         Page { items: left, next }
     } else {
+        // One whose guest was just entered is not written as running yet.
+        let is_running = filter.state == Some(JobState::Running);
         let filter = JobFilter {
-            state: filter.state,
+            state: filter.state.filter(|_| !is_running),
+            held: is_running,
             unfinished: filter.unfinished,
             kind: filter.kind.clone(),
             queue: filter.queue.clone(),
@@ -76,7 +81,7 @@ pub(super) fn look(
             module: filter.module.clone(),
             since: filter.since,
             until: filter.until,
-            group: None,
+            group: filter.group,
         };
         matching(sql, catalog, tenant, &filter, STEP_JOBS_MAX, Some(known.cursor))?
     };
@@ -110,7 +115,7 @@ pub(super) fn carry_out(
     if known.cursor != step.cursor {
         return Ok(Worked { again_in: Some(Duration::ZERO), interrupts: Vec::new() });
     }
-    let rate = known.request.rate.as_deref().and_then(|rate| rate.parse::<BulkRate>().ok()).map(BulkRate::rate);
+    let rate = known.request.rate.and_then(|rate| paced(rate).rate("", &mut Vec::new()));
     let now_ns = draft.clock.now_ns();
     let mut filled = bucket(sql, step.operation)?;
     let mut interrupts = Vec::new();
@@ -207,7 +212,7 @@ fn apply(
 ) -> Result<Fate, StoreError> {
     let Some(row) = any_row(sql, tenant, job)? else { return Ok(Fate::NotMeant) };
     let (state, priority) = match &row {
-        AnyRow::Live(row) => (row.state, row.priority),
+        AnyRow::Live(row) => (seen_state(draft, row), row.priority),
         AnyRow::Finished(row) => (row.state, row.priority),
     };
     if !is_meant(sql, draft, request, &row, state)? {
@@ -259,7 +264,7 @@ fn apply(
             let change = JobEdit { priority: request.priority, ..JobEdit::default() };
             match edit::edit(sql, draft, tenant, job, &change)? {
                 EditResult::Edited(_) => Fate::Changed(None),
-                EditResult::NotWaiting(_) | EditResult::TooManyQueues | EditResult::TooLate(_) => Fate::Skipped,
+                EditResult::NotWaiting(_) | EditResult::TooManyQueues | EditResult::TooLate { .. } => Fate::Skipped,
                 EditResult::NotFound => Fate::NotMeant,
             }
         }
@@ -303,6 +308,11 @@ fn is_meant(
         return Ok(false);
     }
     if filter.ids.is_some() && !named_one_fits(draft, request, row)? {
+        return Ok(false);
+    }
+    if let Some(group) = filter.group
+        && !dead_letters::is_of_group(sql, row.lane().tenant, row.id(), group)?
+    {
         return Ok(false);
     }
     let Some(reason) = filter.reason else { return Ok(true) };

@@ -24,7 +24,7 @@ use super::enqueue_batch::{Batch, enqueue_batch};
 use super::error::{OpenError, StoreError};
 use super::logs::KeptLines;
 use super::model::{
-    ActivateResult, AttemptRow, BatchItem, BatchResult, BulkRequest, CancelOperationResult, CancelResult,
+    ActivateResult, Answer, AttemptRow, BatchItem, BatchResult, BulkRequest, CancelOperationResult, CancelResult,
     ChangeQueueResult, ChangeSettingsResult, CounterRow, CreateOperationResult, DeadLetterFilter, DeadLetterGroup,
     DeadLetterPage, DeleteModuleResult, DeleteQueueResult, DeleteResult, EditResult, EnqueueResult, Expired, Finish,
     FinishResult, Heartbeat, HistoryEntry, HostRow, IdempotencyKey, JobDetail, JobEdit, JobFilter, JobRow, LeaseKey,
@@ -432,23 +432,23 @@ impl Store {
         self.write(Durability::Relaxed, |sql, _| free_space::give_back_pages(sql)).await
     }
 
-    /// The job each of these keys named with the same request; `None` where none did. For requests that can't be
+    /// What each of these keys was answered with for the same request; `None` where it never came. For requests that can't be
     /// written any more, but may have been: the catalog has changed since.
     pub async fn replayed_jobs(
         &self,
         tenant: TenantId,
         keys: Vec<IdempotencyKey>,
-    ) -> Result<Vec<Option<JobId>>, StoreError> {
+    ) -> Result<Vec<Option<Answer>>, StoreError> {
         let now = self.0.clock.now();
         self.read(move |sql, _| idempotency::replayed_jobs(sql, tenant, &keys, now)).await
     }
 
-    /// The same of a whole batch's key: its jobs, line by line (`None` where a line was refused).
+    /// The same of a whole batch's key, line by line.
     pub async fn replayed_batch(
         &self,
         tenant: TenantId,
         key: IdempotencyKey,
-    ) -> Result<Option<Vec<Option<JobId>>>, StoreError> {
+    ) -> Result<Option<Vec<Answer>>, StoreError> {
         let now = self.0.clock.now();
         self.read(move |sql, _| idempotency::replayed_batch(sql, tenant, &key, now)).await
     }

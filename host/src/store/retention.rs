@@ -30,17 +30,27 @@ fn keep(draft: &Draft, lane: Lane, state: JobState) -> Keep {
     draft.catalog.keep(draft.retention, Some(lane.kind), Some(lane.queue), state)
 }
 
-/// Until when a job is kept at least that ended then; `None`: until somebody deletes it. Who repeats a request under a key is
-/// given its job.
-pub(super) fn kept_until(
-    keep: Keep,
-    options: &JobOptions,
-    created_at: Timestamp,
-    ended_at: Timestamp,
-) -> Option<Timestamp> {
-    let until = keep.until(ended_at)?;
-    let key_until = Timestamp(created_at.as_ms().saturating_add(KEY_KEEP_MS));
-    Some(if options.is_keyed { until.max(key_until) } else { until })
+/// Until when a job is kept at least that ended so; `None`: until somebody deletes it. Who repeats a request under a key is
+/// given its job; and a job that keeps others like it away for a time does so to the end of that time.
+pub(super) fn kept_until(keep: Keep, ended: &Ended<'_>) -> Option<Timestamp> {
+    let Ended { state, options, created_at, at } = *ended;
+    let until = keep.until(at)?;
+    let key_until = options.is_keyed.then(|| Timestamp(created_at.as_ms().saturating_add(KEY_KEEP_MS)));
+    let identity_until = options.unique.as_ref().and_then(|held| held.kept_until(state));
+    Some([key_until, options.named_until, identity_until].into_iter().flatten().fold(until, Timestamp::max))
+}
+
+/// What decides how long a finished job is kept beside what is set.
+#[derive(Clone, Copy)]
+pub(super) struct Ended<'a> {
+    /// In which state.
+    pub(super) state: JobState,
+    /// What it asked for.
+    pub(super) options: &'a JobOptions,
+    /// When it was enqueued.
+    pub(super) created_at: Timestamp,
+    /// When it ended.
+    pub(super) at: Timestamp,
 }
 
 /// Notes when to look whether a job that ends now is still to be kept.
@@ -105,7 +115,8 @@ pub(super) fn stay(sql: &Connection, draft: &mut Draft, row: &FinishedRow) -> Re
 /// What is to become of a finished job that nobody else needs.
 pub(super) fn by_itself(draft: &Draft, row: &FinishedRow) -> Result<Stay, StoreError> {
     let (keep, options) = (keep(draft, row.lane, row.state), unpack_options(row.options.as_deref())?);
-    let Some(until) = kept_until(keep, &options, row.created_at, row.finished_at) else { return Ok(Stay::Forever) };
+    let ended = Ended { state: row.state, options: &options, created_at: row.created_at, at: row.finished_at };
+    let Some(until) = kept_until(keep, &ended) else { return Ok(Stay::Forever) };
     let left_ms = until.as_ms().saturating_sub(draft.now.as_ms());
     Ok(if left_ms <= 0 { Stay::Over } else { Stay::LongerMs(left_ms) })
 }

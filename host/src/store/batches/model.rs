@@ -87,6 +87,15 @@ pub enum CreateBatchResult {
     TooManyQueues(usize),
     /// The parent at the second place of this job is no job.
     UnknownParent(usize, usize),
+    /// Another job is the only one like one of these; nothing was written.
+    UniqueConflict {
+        /// The place of this one.
+        index: usize,
+        /// That one; `None`: one of the same request.
+        other: Option<JobId>,
+        /// When the same request first came.
+        is_replayed: bool,
+    },
 }
 
 /// What became of the wish to close or cancel a batch.

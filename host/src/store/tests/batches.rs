@@ -1,7 +1,7 @@
 //! Batches and workflows: what is counted, what follows once, who may join, and a cancel in steps.
 
 use super::*;
-use crate::job::{BatchId, JobState, Parent, Wanted};
+use crate::job::{BatchId, JobState, OnConflict, Parent, Wanted};
 
 fn callback(kind: KindId, tag: &str) -> NewJob {
     let mut new = job(kind);
@@ -282,4 +282,40 @@ impl Harness {
     async fn state_of(&self, id: JobId) -> JobState {
         self.row(id).await.state
     }
+}
+
+/// A member is made or nothing is: there is nothing else that could become of it.
+#[tokio::test]
+async fn a_member_that_is_not_the_only_one_like_it_keeps_all_others_out() {
+    let run = Run::new().await;
+    let member = |identity| NewMember {
+        name: None,
+        job: NewJob { unique: Some(Box::new(super::unique::unique(identity, OnConflict::Reject))), ..job(run.kind) },
+        after: Vec::new(),
+    };
+    let of = |members: Vec<NewMember>, key: Option<&str>| NewBatch {
+        jobs: members,
+        key: key.map(|key| IdempotencyKey { key: key.to_owned(), request_hash: [1; 32] }),
+        ..batch(run.kind, 0, Closing::Closed)
+    };
+    let refused = async |new: NewBatch| match run.harness.store.create_batch(TENANT, new).await.unwrap() {
+        CreateBatchResult::UniqueConflict { index, other, is_replayed } => (index, other, is_replayed),
+        other => panic!("{other:?}"),
+    };
+    let id = run.create(of(vec![member(1), member(2)], None)).await;
+    let [first, second] = run.jobs(id).await[..] else { panic!("two jobs") };
+    assert_eq!(refused(of(vec![member(3), member(2)], Some("a"))).await, (1, Some(second), false));
+    assert_eq!(refused(of(vec![member(3), member(4), member(3)], None)).await, (2, None, false));
+    let jobs = run.harness.store.jobs(TENANT, JobFilter::default(), 9, None).await.unwrap();
+    assert_eq!(jobs.items.len(), 2, "nothing was written");
+    // A job that is enqueued alone meets them as well.
+    let alone = run.harness.store.enqueue(TENANT, member(1).job).await.unwrap();
+    assert!(matches!(alone, EnqueueResult::UniqueConflict(row) if row.id == first));
+    for _ in 0..2 {
+        run.succeed().await;
+    }
+    // Now there is room; what was refused under a key still is.
+    assert_eq!(refused(of(vec![member(3), member(2)], Some("a"))).await, (1, Some(second), true));
+    run.create(of(vec![member(3), member(2)], Some("b"))).await;
+    assert_counters_hold(&run.harness.database());
 }

@@ -25,10 +25,12 @@ mod losses;
 mod opening;
 mod registry;
 mod retention;
+mod schedule_unique;
 mod schedules;
 mod simulation;
 mod suspects;
 mod unique;
+mod unique_period;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
