@@ -72,10 +72,10 @@ impl Run {
         let CreateBatchResult::Created(row) = result else { panic!("{result:?}") };
         let listed = self.harness.store.jobs_of_batch(TENANT, row.id, None, 100).await.unwrap();
         let ids: Vec<JobId> = match listed {
-            Some(listed) => listed.iter().map(|member| member.row.id).collect(),
+            Some(listed) => listed.iter().map(|member| member.id).collect(),
             None => {
                 let (_, graph) = self.harness.store.workflow(TENANT, row.id).await.unwrap().unwrap();
-                let mut ids: Vec<JobId> = graph.iter().map(|member| member.row.id).collect();
+                let mut ids: Vec<JobId> = graph.iter().map(|member| member.id).collect();
                 ids.sort();
                 ids
             }

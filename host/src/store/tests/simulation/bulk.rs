@@ -3,7 +3,8 @@
 use super::model::{Job, KINDS, Model, QUEUES};
 use super::new::New;
 use super::*;
-use crate::job::{Bucket, BulkAction, BulkFilter, BulkRate, JobState, OperationId};
+use crate::job::bulk::paced;
+use crate::job::{Bucket, BulkAction, BulkFilter, JobState, OperationId, RateWire};
 
 /// Jobs of one step.
 const STEP_JOBS_MAX: usize = 100;
@@ -55,7 +56,7 @@ impl Run {
                 filter.ids = Some(ids.into_iter().filter(|_| self.chance.one_in(3)).collect());
             }
         }
-        let rate = self.chance.one_in(2).then(|| "2/s".to_owned());
+        let rate = self.chance.one_in(2).then(|| "2/s".parse::<RateWire>().unwrap());
         let request =
             BulkRequest { action, filter, priority: (action == BulkAction::SetPriority).then_some(priority), rate };
         let what = format!("bulk {request:?}");
@@ -118,7 +119,7 @@ impl Model {
 
     /// The next step; whether it was the last.
     fn work_on(&mut self, operation: &mut Operation) -> bool {
-        let rate = operation.request.rate.as_deref().map(|rate| rate.parse::<BulkRate>().unwrap().rate());
+        let rate = operation.request.rate.map(|rate| paced(rate).rate("", &mut Vec::new()).unwrap());
         // Newest first, of those there were when it was asked for.
         let ids = operation.request.filter.ids.clone();
         let mut left = ids.unwrap_or_else(|| self.ids(|_| true));
