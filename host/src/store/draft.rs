@@ -312,6 +312,14 @@ impl Draft {
         self.distrust(sql)
     }
 
+    /// After the operations of a transaction, before its claim: the rates it changed hold from now on.
+    pub(super) fn settle_rates(&mut self, sql: &Connection) -> Result<(), StoreError> {
+        if Arc::ptr_eq(&self.catalog, &self.committed_catalog) {
+            return Ok(());
+        }
+        self.paces.settle(sql, &self.committed_catalog, &self.catalog, self.clock.now_ns())
+    }
+
     /// The transaction is committed. Returns the catalog if it changed.
     pub(super) fn committed(&mut self) -> Option<Arc<Catalog>> {
         self.clear();

@@ -20,7 +20,7 @@ const HEAD: &str = "SELECT order_key, id FROM live_jobs INDEXED BY live_ready
 
 /// `true`: more is left than one claim does.
 pub(super) fn line_up(sql: &Connection, draft: &mut Draft, now_ns: i64) -> Result<bool, StoreError> {
-    match draft.paces.prepare(sql, &draft.catalog, &draft.clock)? {
+    match draft.paces.prepare(sql, &draft.catalog)? {
         Seen::Same => {}
         Seen::Changed => draft.line.rank_anew(&draft.catalog),
         Seen::OtherPaces => {

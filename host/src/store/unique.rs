@@ -199,8 +199,10 @@ pub(super) fn prune(sql: &Connection, draft: &Draft) -> Result<bool, StoreError>
         .query_map(params![now.as_ms(), PRUNED_ROWS_MAX], |row| Ok((TenantId(row.get(0)?), Identity(row.get(1)?))))?
         .collect::<Result<Vec<_>, _>>()?;
     for (tenant, identity) in &due {
-        let Some(Found { holder, .. }) = find(sql, *tenant, identity)? else { continue };
-        if holder.holds(now) {
+        let Some(Found { holder, row, .. }) = find(sql, *tenant, identity)? else { continue };
+        // One that has not ended may come to a state in which it has its identity again.
+        let may_hold = matches!(row, Some(AnyRow::Live(_))) && holder.expires_at.is_none_or(|at| now < at);
+        if may_hold || holder.holds(now) {
             let expires_at = holder.expires_at.map(Timestamp::as_ms);
             let look_at = next_look(holder.scope, expires_at, holder.first_at.as_ms(), now.as_ms());
             sql.prepare_cached(LOOK_LATER)?.execute(params![tenant.0, identity.0, look_at])?;

@@ -12,6 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
@@ -25,13 +26,17 @@ use super::error::StoreError;
 pub(super) struct WalBounds {
     /// It is folded in from here on.
     pub(super) checkpoint: u64,
+    /// From here on as well, if that was not done for so long.
+    pub(super) early: (u64, Duration),
     /// From here on nothing is written until it has begun anew.
     pub(super) max: u64,
 }
 
-/// Those of a host. The bound is what a busy host writes during a backup of some minutes; lookups in a longer log would
+/// Those of a host. One with little to do folds the log in early: what is synced at a time is then so little that commits hardly
+/// wait for it; a busy one comes to 32 MiB before that. The bound is what a busy host writes during a backup of some minutes; lookups in a longer log would
 /// slow every read.
-pub(super) const WAL_BOUNDS: WalBounds = WalBounds { checkpoint: 32 << 20, max: 1 << 30 };
+pub(super) const WAL_BOUNDS: WalBounds =
+    WalBounds { checkpoint: 32 << 20, early: (2 << 20, Duration::from_millis(500)), max: 1 << 30 };
 
 /// `SQLite`'s page, with the log's frame header.
 const FRAME_BYTES: u64 = 4_096 + 24;
@@ -49,6 +54,8 @@ pub(super) struct Checkpointing {
     connection: Arc<Mutex<Connection>>,
     frames: Arc<AtomicU64>,
     bounds: WalBounds,
+    /// When the thread was last asked to fold it in.
+    woken_at: Instant,
     /// What is in the log came from an earlier process, and may be on disk only in part.
     is_inherited: bool,
     /// A sync of the database failed.
@@ -102,6 +109,7 @@ impl Checkpointing {
             connection,
             frames,
             bounds,
+            woken_at: Instant::now(),
             is_inherited,
             sync_failed,
         })
@@ -111,17 +119,21 @@ impl Checkpointing {
     pub(super) fn after_commit(&mut self, writer: &Connection, wal_bytes: &AtomicU64) {
         let bytes = self.bytes();
         wal_bytes.store(bytes, Ordering::Relaxed);
-        if bytes < self.bounds.checkpoint {
-            return;
-        }
-        if self.copied.swap(false, Ordering::AcqRel) {
+        if self.copied.load(Ordering::Acquire) {
+            self.copied.store(false, Ordering::Release);
             // Nearly everything is copied; the rest is a few pages, and then the next commit starts the log anew.
             if let Err(StoreError::SyncFailed(_)) = fold(writer, "PRAGMA wal_checkpoint(PASSIVE)") {
                 self.sync_failed.store(true, Ordering::Release);
             }
-        } else {
+        } else if self.is_due(bytes) {
+            self.woken_at = Instant::now();
             self.wake();
         }
+    }
+
+    fn is_due(&self, bytes: u64) -> bool {
+        let (early, period) = self.bounds.early;
+        bytes >= self.bounds.checkpoint || bytes >= early && self.woken_at.elapsed() >= period
     }
 
     /// Called before a transaction: whether the log has room for it. Never waits for
@@ -271,7 +283,7 @@ mod tests {
     use super::super::connection::{open_reader, open_writer};
     use super::*;
 
-    const BOUNDS: WalBounds = WalBounds { checkpoint: 64 << 10, max: 1 << 20 };
+    const BOUNDS: WalBounds = WalBounds { checkpoint: 64 << 10, early: (64 << 10, Duration::ZERO), max: 1 << 20 };
     /// What the commits of a test put into the log, were it never to begin anew: many times the bound.
     const WRITTEN_BYTES_MIN: u64 = 6 << 20;
     const COMMITS: u64 = WRITTEN_BYTES_MIN / FRAME_BYTES;
@@ -292,12 +304,16 @@ mod tests {
 
     impl Log {
         fn new() -> Self {
+            Self::bounded(BOUNDS)
+        }
+
+        fn bounded(bounds: WalBounds) -> Self {
             let directory = tempfile::tempdir().unwrap();
             let path = directory.path().join("db");
             let mut writer = open_writer(&path).unwrap();
             writer.execute_batch("CREATE TABLE t (body BLOB)").unwrap();
             writer.busy_handler(Some(|_| panic!("the writer waits"))).unwrap();
-            let checkpointing = Checkpointing::start(&mut writer, &path, BOUNDS, false).unwrap();
+            let checkpointing = Checkpointing::start(&mut writer, &path, bounds, false).unwrap();
             Self { directory, writer, checkpointing: Some(checkpointing) }
         }
 

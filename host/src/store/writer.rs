@@ -224,6 +224,7 @@ impl Writer {
             }
             outcomes.push(Ok(()));
         }
+        self.draft.settle_rates(&self.sql).map_err(|error| self.give_up(error))?;
         let claimed = self.claim()?;
         self.commit().map_err(|error| self.give_up(error))?;
         let look = self.hand_over(claimed);

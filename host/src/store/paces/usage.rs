@@ -177,6 +177,23 @@ impl Paces {
         self.permits.forget(limit);
     }
 
+    /// In the transaction that changes rates: what was taken until now is reckoned under those there were.
+    pub(in crate::store) fn settle(
+        &mut self,
+        sql: &Connection,
+        before: &Catalog,
+        now: &Catalog,
+        now_ns: i64,
+    ) -> Result<(), StoreError> {
+        if has_same_paces(before, now) {
+            return Ok(());
+        }
+        self.flush(sql)?;
+        settle_all(sql, before, now, now_ns)?;
+        self.permits = Permits::default();
+        Ok(())
+    }
+
     /// What the claim took is written.
     pub(in crate::store) fn flush(&mut self, sql: &Connection) -> Result<(), StoreError> {
         self.permits.flush(sql)
@@ -185,21 +202,13 @@ impl Paces {
     // ---- what a claim asks ----
 
     /// Before a claim: what is remembered fits the limits there are.
-    pub(in crate::store) fn prepare(
-        &mut self,
-        sql: &Connection,
-        catalog: &Arc<Catalog>,
-        clock: &StoreClock,
-    ) -> Result<Seen, StoreError> {
+    pub(in crate::store) fn prepare(&mut self, sql: &Connection, catalog: &Arc<Catalog>) -> Result<Seen, StoreError> {
         let mut found = Seen::Same;
         if self.seen.as_ref().is_none_or(|seen| !Arc::ptr_eq(seen, catalog)) {
             found = Seen::Changed;
             if self.seen.as_ref().is_none_or(|seen| !has_same_paces(seen, catalog)) {
                 found = Seen::OtherPaces;
-                if let Some(seen) = self.seen.take() {
-                    self.flush(sql)?;
-                    settle_all(sql, &seen, catalog, clock.now_ns())?;
-                }
+                self.flush(sql)?;
                 self.forget();
                 self.is_limited = self.tenant.is_limited() || is_limited(catalog);
             }

@@ -240,7 +240,7 @@ async fn during_a_long_read_the_log_grows_to_its_bound_and_then_writes_are_refus
         tenant_pace: crate::job::Pace::default(),
         retention: Retention::HOST,
     };
-    let bounds = WalBounds { checkpoint: 64 << 10, max: 256 << 10 };
+    let bounds = WalBounds { checkpoint: 64 << 10, early: (64 << 10, Duration::ZERO), max: 256 << 10 };
     harness.store = Store::open_bounded(&options, Arc::clone(&harness.clock) as Arc<dyn Clock>, bounds).unwrap();
     let id = harness.enqueue(job(kind)).await;
     let reader = super::super::connection::open_reader(&harness.database()).unwrap();

@@ -157,6 +157,26 @@ async fn a_rate_lets_begin_what_has_a_permit() {
     assert_eq!(ids(&harness.claim(host, 10).await), jobs[4..7], "no more than can be saved up");
 }
 
+/// What came until a rate was changed came under the one before, even if nothing is claimed before the host starts again.
+#[tokio::test]
+async fn a_changed_rate_is_reckoned_from_its_change_on() {
+    let mut harness = Harness::new();
+    harness.module("m", &["k"]).await;
+    let rate = |per| Some(Rate { limit: 10, per, burst: 10 });
+    set_pace(&harness, "k", KindPace { rate: rate(Duration::from_secs(1)), ..KindPace::default() }).await;
+    let host = host_of(&harness).await;
+    for _ in 0..21 {
+        harness.enqueue(job(harness.kind("k"))).await;
+    }
+    assert_eq!(harness.claim(host, 30).await.len(), 10);
+    harness.clock.advance(1_000);
+    set_pace(&harness, "k", KindPace { rate: rate(Duration::from_hours(1)), ..KindPace::default() }).await;
+    harness.reopen().await;
+    assert_eq!(harness.claim(host, 30).await.len(), 10, "all that came in a second");
+    harness.clock.advance(1_000);
+    assert_eq!(harness.claim(host, 30).await.len(), 0, "it is slower now");
+}
+
 #[tokio::test]
 async fn jobs_of_a_fifo_key_run_one_after_the_other() {
     let harness = Harness::new();

@@ -417,6 +417,24 @@ async fn only_what_nobody_has_is_forgotten() {
     assert_eq!(identities(&harness), 2, "those wait");
 }
 
+/// A job that runs does not count for `debounce`, but does again when it waits for its next attempt.
+#[tokio::test]
+async fn what_counts_again_later_is_not_forgotten() {
+    let (harness, kind) = registered().await;
+    let new = || only(kind, Unique { scope: Scope::waiting(), ..unique(1, OnConflict::Reject) });
+    let first = harness.enqueue(new()).await;
+    harness.store.cancel(TENANT, first).await.unwrap();
+    let second = harness.enqueue(new()).await;
+    let host = harness.store.register_host(2, "1").await.unwrap();
+    let claimed = harness.claim(host, 1).await.remove(0);
+    harness.clock.advance(120_000);
+    while harness.store.prune_unique_jobs().await.unwrap() {}
+    assert_eq!(identities(&harness), 1, "it has not ended");
+    let later = Next::Retry(failure(), harness.clock.now().plus(Duration::from_hours(1)));
+    harness.store.finish(finish(claimed.lease, later, harness.clock.now())).await.unwrap();
+    assert_eq!(harness.refused(new()).await, second);
+}
+
 #[tokio::test]
 async fn an_operation_that_is_done_again_beside_one_that_fails_makes_one_job() {
     let (harness, kind) = registered().await;
