@@ -6,8 +6,8 @@ use crate::failure::whole_ms;
 use crate::text::{add, joined};
 
 const DAY_MS: u64 = 24 * 3_600 * 1_000;
-/// The last moment that can be written: 9999-12-31T23:59:59.999Z, ms.
-const LAST_MS: u64 = 253_402_300_799_999;
+/// The last moment that can be written: 9999-12-30T22:00:00.999Z, ms.
+const LAST_MS: u64 = 253_402_207_200_999;
 
 /// The text of a moment; of one before 1970 or after 9999, that of the nearest in between.
 pub(super) fn text(at: SystemTime) -> String {
@@ -72,8 +72,8 @@ mod tests {
             (951_868_800_000, "2000-03-01T00:00:00.000Z"),
             (1_795_253_394_005, "2026-11-21T09:29:54.005Z"),
             (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
-            (LAST_MS, "9999-12-31T23:59:59.999Z"),
-            (LAST_MS + 1, "9999-12-31T23:59:59.999Z"),
+            (LAST_MS, "9999-12-30T22:00:00.999Z"),
+            (LAST_MS + 1, "9999-12-30T22:00:00.999Z"),
         ] {
             assert_eq!(text(UNIX_EPOCH + Duration::from_millis(ms)), expected);
         }

@@ -31,6 +31,8 @@ pub(super) const STEP_JOBS_MAX: usize = 100;
 const STEP_TIME: Duration = Duration::from_millis(3);
 /// Errors that are kept.
 const ERRORS_MAX: usize = 10;
+/// So many of them may be about jobs that were skipped: there is to be room for failures.
+const SKIPS_TOLD_MAX: usize = 5;
 
 const ADVANCE: &str =
     "UPDATE operations SET state = ?2, cursor = ?3, matched = ?4, changed = ?5, skipped = ?6, failed = ?7,
@@ -141,11 +143,11 @@ pub(super) fn carry_out(
             Fate::Skipped => known.skipped += 1,
             Fate::SkippedFor(message) => {
                 known.skipped += 1;
-                tell(&mut known, *job, message);
+                tell(&mut known, *job, message, SKIPS_TOLD_MAX);
             }
             Fate::Failed(message) => {
                 known.failed += 1;
-                tell(&mut known, *job, message);
+                tell(&mut known, *job, message, ERRORS_MAX);
             }
             Fate::Further => {
                 reached = Some(before(index));
@@ -167,8 +169,8 @@ pub(super) fn carry_out(
 }
 
 /// What was in the way of the first of them.
-fn tell(known: &mut OperationRow, job: JobId, message: String) {
-    if known.errors.len() < ERRORS_MAX {
+fn tell(known: &mut OperationRow, job: JobId, message: String, errors_max: usize) {
+    if known.errors.len() < errors_max {
         known.errors.push(OperationError { job: Some(job), message });
     }
 }

@@ -41,7 +41,20 @@ pub(super) fn enqueue_batch(sql: &Connection, draft: &mut Draft, batch: &Batch) 
     if let Some(key) = key {
         match idempotency::known(sql, *tenant, key, draft.now)? {
             Known::Other => return Ok(BatchResult::KeyConflict),
-            Known::Same(jobs) => return Ok(BatchResult::Replayed(jobs)),
+            Known::Same(answers) => {
+                let refused = answers.iter().find_map(|answer| match answer {
+                    Answer::UniqueConflict(other) => Some(*other),
+                    Answer::Made(_) | Answer::Existing(..) | Answer::Refused => None,
+                });
+                // Where nothing was written, the key is free without the job that was in the way.
+                let is_free = match refused.filter(|_| *atomic) {
+                    Some(other) => !idempotency::is_in_the_way(sql, *tenant, other)?,
+                    None => false,
+                };
+                if !is_free {
+                    return Ok(BatchResult::Replayed(answers));
+                }
+            }
             Known::No => {}
         }
     }

@@ -127,6 +127,14 @@ pub(super) fn remember(
     Ok(())
 }
 
+/// Whether the job a request was refused for is still there; one of the same request never was.
+pub(super) fn is_in_the_way(sql: &Connection, tenant: TenantId, other: Option<JobId>) -> Result<bool, StoreError> {
+    match other {
+        Some(job) => Ok(any_row(sql, tenant, job)?.is_some()),
+        None => Ok(true),
+    }
+}
+
 fn keep(sql: &Connection, tenant: TenantId, job: JobId, until: Timestamp) -> Result<(), StoreError> {
     let (statement, options) = match any_row(sql, tenant, job)? {
         None => return Ok(()),

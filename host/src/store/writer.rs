@@ -116,11 +116,9 @@ impl Writer {
                 closing = self.take(next, &mut batch);
             }
             let (due, rest) = what_is_due(batch);
-            if !due.is_empty() {
-                self.carry_out(due);
-            }
+            let more = !due.is_empty() && self.carry_out(due);
             // Whoever is dropped is told that the store is closed.
-            look = !self.is_broken && self.carry_out(rest);
+            look = !self.is_broken && (self.carry_out(rest) || more);
         }
         if self.is_broken {
             self.leave();

@@ -44,7 +44,10 @@ pub(in crate::store) fn create_batch(
                     Answer::UniqueConflict(other) => Some((index, *other)),
                     Answer::Made(_) | Answer::Existing(..) | Answer::Refused => None,
                 });
-                if let Some((index, other)) = refused {
+                // Nothing was written under the key: without the job that was in the way it is free.
+                if let Some((index, other)) = refused
+                    && idempotency::is_in_the_way(sql, tenant, other)?
+                {
                     return Ok(CreateBatchResult::UniqueConflict { index, other, is_replayed: true });
                 }
             }

@@ -130,8 +130,17 @@ impl Paces {
         if !self.is_limited && self.seen.is_some() {
             return Ok(());
         }
-        let Some(kind) = pace_of(catalog, of.lane.kind) else { return Ok(()) };
-        for (limit, pace) in limits_of(catalog, self.tenant, &kind, of).into_iter().flatten() {
+        // It was counted by the limits there were at the last claim.
+        let seen = self.seen.clone();
+        let counted_by = seen.as_deref().unwrap_or(catalog);
+        if !std::ptr::eq(counted_by, catalog)
+            && let Some(kind) = pace_of(catalog, of.lane.kind)
+        {
+            let limits = limits_of(catalog, self.tenant, &kind, of).into_iter().flatten();
+            self.opened.extend(limits.map(|(limit, _)| limit));
+        }
+        let Some(kind) = pace_of(counted_by, of.lane.kind) else { return Ok(()) };
+        for (limit, pace) in limits_of(counted_by, self.tenant, &kind, of).into_iter().flatten() {
             if let Some(running) = self.running.as_mut()
                 && let Some(count) = running.get_mut(&limit)
             {

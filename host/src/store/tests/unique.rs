@@ -368,6 +368,10 @@ async fn a_batch_under_a_key_is_answered_the_same() {
     let keys = vec![key("x").unwrap(), key("y").unwrap(), key("z").unwrap()];
     let known = harness.store.replayed_jobs(TENANT, keys).await.unwrap();
     assert_eq!(known, [Some(existing), Some(conflict), None]);
+    // Nothing was written under this one, and what was in the way is gone: it is done anew, and meets itself.
+    harness.store.delete(TENANT, first).await.unwrap();
+    let anew = batch(jobs(), true, key("b")).await.unwrap();
+    assert!(matches!(anew, BatchResult::Rejected { index: 1, result: BatchItem::UniqueConflict(None) }), "{anew:?}");
 }
 
 #[tokio::test]
