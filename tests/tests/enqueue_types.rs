@@ -311,7 +311,7 @@ fn a_workflow_that_the_host_refuses_is_refused_before_in_the_same_words() {
         vec![("a", job(&["a"]))],
         vec![("a", job(&["b"])), ("b", job(&["c/d~"])), ("c/d~", job(&["a", "e"])), ("e", echo()), ("f", job(&["a"]))],
         circle.iter().enumerate().map(|(index, name)| (name.as_str(), job(&[next(index)]))).collect(),
-        vec![("a", echo().unique(Unique::payload()))],
+        vec![("a", echo().unique(Unique::payload().on_conflict(OnConflict::ReturnExisting)))],
         vec![("a", echo().batch("batch_1"))],
         vec![("a", echo().idempotency_key("k"))],
         fan,
@@ -406,7 +406,9 @@ fn there_is_a_builder_for_everything_the_api_describes() {
     jobs.push(serde_json::to_value(echo().idempotency_key("k")).unwrap());
     let batch = serde_json::to_value(whole_batch()).unwrap();
     let workflow = serde_json::to_value(whole_workflow()).unwrap();
-    let schedules = [whole_schedule(), Schedule::every(SECOND, echo())].map(|one| serde_json::to_value(one).unwrap());
+    let debounced = echo().delay(SECOND).unique(Unique::payload().on_conflict(OnConflict::Debounce));
+    let schedules = [whole_schedule(), Schedule::every(SECOND, echo()), Schedule::every(SECOND, debounced)];
+    let schedules = schedules.map(|one| serde_json::to_value(one).unwrap());
     let of_jobs = |field: &str| members(jobs.iter().map(|job| &job[field]));
     for (schema, written) in [
         ("JobRequest", members(&jobs)),

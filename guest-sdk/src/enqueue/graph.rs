@@ -17,11 +17,8 @@ const LIKENESS_MIN: f64 = 0.75;
 const SUGGESTIONS_MAX: usize = 3;
 
 /// Fields that mean nothing for a job that is one of many, and why.
-const REFUSED: [(&str, &str); 3] = [
-    ("batch", "it is of this one"),
-    ("idempotency_key", "give the whole request a header `Idempotency-Key`"),
-    ("unique", "all jobs of one request are enqueued, or none; add it with `POST /v1/jobs` and `batch`"),
-];
+const REFUSED: [(&str, &str); 2] =
+    [("batch", "it is of this one"), ("idempotency_key", "give the whole request a header `Idempotency-Key`")];
 
 /// Everything that is wrong with jobs by their names; that they wait in a circle, if nothing else is.
 pub(super) fn check(jobs: &[(String, NewJob)]) -> Result<(), Refused> {
@@ -41,13 +38,21 @@ pub(super) fn check(jobs: &[(String, NewJob)]) -> Result<(), Refused> {
     let mut places = BTreeMap::new();
     for (name, job) in jobs {
         let pointer = joined(&["/jobs/", &escaped(name)]);
-        if name.is_empty() || name.len() > NAME_BYTES_MAX || name.chars().any(char::is_control) {
-            refuse(&pointer, "the name of a job has 1 to 128 bytes and no control characters");
+        if name.is_empty() || name.len() > NAME_BYTES_MAX {
+            refuse(&pointer, "a name has 1 to 128 bytes");
+        } else if let Some((found, place)) = name.chars().zip(1_u64..).find(|(found, _)| found.is_control()) {
+            let code = hexadecimal(u32::from(found));
+            let place = place.to_string();
+            refuse(&pointer, &joined(&["must hold no control characters: the one in place ", &place, " is U+", &code]));
         }
         for (field, why) in REFUSED {
             if job.object.has(field) {
                 refuse(&joined(&[&pointer, "/", field]), &joined(&["is not for this job: ", why]));
             }
+        }
+        if job.object.get("unique").is_some_and(|unique| !is_reject(unique)) {
+            let why = "in a batch or workflow it is `reject`: the other job is not of it, and can't become so";
+            refuse(&joined(&[&pointer, "/unique/on_conflict"]), why);
         }
     }
     for (place, (name, _)) in jobs.iter().enumerate() {
@@ -156,6 +161,21 @@ fn circle(parents: &[Vec<usize>]) -> Option<Vec<usize>> {
     None
 }
 
+/// Whether a `unique` (JSON text) refuses the next one. A quotation mark inside of its key is escaped.
+fn is_reject(unique: &str) -> bool {
+    !unique.contains("\"on_conflict\":") || unique.contains("\"on_conflict\":\"reject\"")
+}
+
+/// At least four digits.
+fn hexadecimal(mut number: u32) -> String {
+    let mut digits = Vec::new();
+    while number > 0 || digits.len() < 4 {
+        digits.extend(char::from_digit(number % 16, 16).map(|digit| digit.to_ascii_uppercase()));
+        number /= 16;
+    }
+    digits.iter().rev().collect()
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -188,7 +208,7 @@ mod tests {
         assert_eq!(
             refused(&[("b/c", &["fetsh", "a", "a"]), ("fetch", &["zzz"]), ("a", &[]), ("a", &[]), ("", &[])]),
             [
-                "/jobs/: the name of a job has 1 to 128 bytes and no control characters",
+                "/jobs/: a name has 1 to 128 bytes",
                 "/jobs/a: stands twice in `jobs`",
                 "/jobs/b~1c/after/0: there is no job `fetsh` in `jobs`; did you mean `fetch`?",
                 "/jobs/b~1c/after/2: `a` stands before already",

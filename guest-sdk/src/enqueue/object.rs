@@ -46,9 +46,14 @@ impl Object {
         self.set(name, array(items));
     }
 
+    /// The JSON text of a member.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, json)| json.as_str())
+    }
+
     /// Whether it is set.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|(known, _)| *known == name)
+        self.get(name).is_some()
     }
 
     /// As JSON text.

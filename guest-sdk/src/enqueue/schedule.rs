@@ -10,8 +10,8 @@ use crate::json::JsonText;
 
 /// When, and which job: the body of `PUT /v1/schedules/{name}`.
 ///
-/// The job has neither `run_at`, `delay`, `expires_at`, `idempotency_key` and `unique` nor `after` and `batch`: a schedule says when,
-/// and a slot makes one job.
+/// The job has neither `run_at`, `expires_at` and `idempotency_key` nor `after` and `batch`: a schedule says when, and a slot makes
+/// one job; and a `delay` only with a `unique` that debounces.
 ///
 /// ```
 /// use std::time::Duration;
