@@ -157,6 +157,12 @@ impl Store {
         self.0.clock.now_ms()
     }
 
+    /// From now on commits fail, or do not any more.
+    #[cfg(test)]
+    pub(super) fn fail_commits(&self, do_they: bool) {
+        self.0.shared.commits_fail.store(do_they, Ordering::SeqCst);
+    }
+
     /// Numbers about the store.
     pub fn metrics(&self) -> StoreMetrics {
         let tally = &self.0.shared.metrics;

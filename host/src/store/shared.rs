@@ -46,6 +46,9 @@ pub(super) struct Shared {
     pub(super) readers: Readers,
     pub(super) entry_notes: EntryNotes,
     pub(super) mark: MarkWriter,
+    /// Tests: the next commits fail, as on a full disk.
+    #[cfg(test)]
+    pub(super) commits_fail: AtomicBool,
 }
 
 impl Shared {
@@ -64,6 +67,8 @@ impl Shared {
             readers,
             entry_notes,
             mark,
+            #[cfg(test)]
+            commits_fail: AtomicBool::new(false),
         }
     }
 

@@ -296,6 +296,10 @@ impl Writer {
             let stored_ms = self.draft.clock.now_ms();
             self.sql.prepare_cached(INSERT_EVENTS)?.execute(params![last_commit, stored_ms, event_bytes, body])?;
         }
+        #[cfg(test)]
+        if self.shared.commits_fail.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable("the disk is to be full".to_owned()));
+        }
         let started = Instant::now();
         self.execute("COMMIT")?;
         let commit_us = whole_us(started.elapsed());

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::limits::{keyed, set_pace, set_queue};
-use super::reference::AGING_MS;
+use super::simulation::chance::{Chance, seeds};
+use super::simulation::model::AGING_MS;
 use super::*;
 use crate::job::{Admission, Bucket, KeyOrder, KindPace, Pace, Rate};
 
@@ -13,21 +14,6 @@ const STEPS: usize = 400;
 const KINDS: [&str; 3] = ["k", "l", "m"];
 const QUEUES: [&str; 3] = ["default", "mail", "slow"];
 const KEYS: [&str; 3] = ["a", "b", "c"];
-
-/// xorshift64*: a run is reproduced from one number.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        usize::try_from((self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16) % bound as u64).unwrap()
-    }
-    fn one_in(&mut self, bound: usize) -> bool {
-        self.below(bound) == 0
-    }
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum At {
@@ -178,11 +164,7 @@ struct Run {
 
 #[tokio::test]
 async fn what_is_claimed_is_what_a_walk_through_all_jobs_gives() {
-    let seeds = match std::env::var("STOKER_SEED") {
-        Ok(seed) => vec![seed.parse().expect("STOKER_SEED is a number")],
-        Err(_) => (1..=SEEDS).collect::<Vec<u64>>(),
-    };
-    for seed in seeds {
+    for seed in seeds(SEEDS) {
         println!("STOKER_SEED={seed}");
         let mut run = Run::new(seed).await;
         for step in 0..STEPS {
@@ -195,7 +177,7 @@ async fn what_is_claimed_is_what_a_walk_through_all_jobs_gives() {
 
 impl Run {
     async fn new(seed: u64) -> Self {
-        let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let mut chance = Chance::seeded(seed);
         let tenant = Pace { concurrency: chance.one_in(3).then_some(4), rate: None };
         let harness = Harness::with_tenant_pace(Duration::from_millis(AGING_MS.unsigned_abs()), tenant);
         harness.module("m", &KINDS).await;
