@@ -269,10 +269,11 @@ fn pass_on(sql: &Connection, draft: &mut Draft, child: JobId, was_skipped: bool)
     let next: Option<([u8; 16], u8)> =
         sql.prepare_cached(BROKEN)?.query_row([child.to_bytes()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     let Some((parent, wanted)) = next else { return Ok(()) };
-    let parent = JobId::from_bytes(parent);
-    // One that is gone by now had failed: those not needed are told of at once.
-    let end = parent_end(sql, parent)?.unwrap_or(ParentEnd::Failed);
-    let not_needed = answer(wanted_of(wanted)?, end) == dependency::Answer::Broken { not_needed: true };
+    let (parent, wanted) = (JobId::from_bytes(parent), wanted_of(wanted)?);
+    // One that is gone by now stands in the way of a job for its failure because it did not fail, of others because it did.
+    let gone = if wanted == Wanted::Failed { ParentEnd::Succeeded } else { ParentEnd::Failed };
+    let end = parent_end(sql, parent)?.unwrap_or(gone);
+    let not_needed = answer(wanted, end) == dependency::Answer::Broken { not_needed: true };
     let standing = Standing::cause(not_needed);
     sql.prepare_cached(STAND)?.execute(params![parent.to_bytes(), child.to_bytes(), standing.code()])?;
     batches::recount_skipped(sql, draft, child, was_skipped, not_needed)?;
