@@ -66,6 +66,8 @@ pub(crate) enum Scenario {
     Rss,
     /// The same drain without limits, with many, and behind many jobs that are blocked.
     Limits,
+    /// The same drain without limits, with the jobs under thousands of keys, first in, first out, and one of a key at a time.
+    FifoKeys,
     /// A million jobs for tomorrow, and how late those for now are entered.
     Scheduled,
     /// Ending running guests, small, large and waiting ones.
@@ -88,6 +90,7 @@ impl Scenario {
             Scenario::ColdStart => "cold_start",
             Scenario::Rss => "rss",
             Scenario::Limits => "limits",
+            Scenario::FifoKeys => "fifo_keys",
             Scenario::Scheduled => "scheduled",
             Scenario::Cancel => "cancel",
         }
@@ -108,6 +111,7 @@ impl Scenario {
             Scenario::ColdStart => "first_start_p50_us",
             Scenario::Rss => "queued_rss_bytes",
             Scenario::Limits => "limited_percent",
+            Scenario::FifoKeys => "fifo_percent",
             Scenario::Scheduled => "late_p99_us",
             Scenario::Cancel => "large_p99_us",
         }
@@ -126,6 +130,7 @@ impl Scenario {
             | Scenario::ColdStart
             | Scenario::Rss
             | Scenario::Limits
+            | Scenario::FifoKeys
             | Scenario::Scheduled
             | Scenario::Cancel => None,
         }

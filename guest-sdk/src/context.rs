@@ -261,7 +261,8 @@ impl Context {
     }
 
     /// What a job returned that this one runs after (`after`), by its name in their workflow or its id. `None`: it did not
-    /// succeed, or is none of those this one runs after. A fatal failure where it does not fit `T`.
+    /// succeed, or is none of those this one runs after. A fatal failure where it does not fit `T`, and where the other job was
+    /// removed, by retention or by hand, and its output with it.
     ///
     /// ```
     /// # use stoker_sdk::testing::FakeHost;
@@ -275,7 +276,7 @@ impl Context {
     /// ```
     pub fn parent_output<T: serde::de::DeserializeOwned>(&self, parent: &str) -> Result<Option<T>, Failure> {
         #[cfg(target_family = "wasm")]
-        let output = host::parent_output(parent);
+        let output = host::parent_output(parent).map_err(Failure::fatal)?;
         #[cfg(not(target_family = "wasm"))]
         let output = self.recorder.lock().parent_outputs.get(parent).cloned();
         output.map(|output| crate::payload::parse_output(parent, &output)).transpose()

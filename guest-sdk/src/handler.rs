@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Context, Failure};
+use crate::{Context, Failure, Kind};
 
 /// One kind and the function that runs it; implemented by [`#[handler]`](macro@crate::handler).
 ///
@@ -26,8 +26,8 @@ use crate::{Context, Failure};
     note = "put `#[stoker_sdk::handler(kind = \"…\")]` on the function listed in `stoker_sdk::module!`"
 )]
 pub trait Handler {
-    /// The kind, e.g. `email.send`.
-    const KIND: &'static str;
+    /// The kind, e.g. `email.send`. What `#[handler]` makes has it without this trait as well: `email::send::KIND`.
+    const KIND: Kind<Self::Input>;
     /// One sentence for people.
     const DESCRIPTION: Option<&'static str>;
     /// Default settings as JSON, in the form of `PUT /v1/kinds/{kind}/settings`.

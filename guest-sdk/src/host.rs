@@ -37,7 +37,7 @@ mod calls {
         attempt::slot_time_ms()
     }
 
-    pub(crate) fn parent_output(parent: &str) -> Option<String> {
+    pub(crate) fn parent_output(parent: &str) -> Result<Option<String>, String> {
         parents::output(parent)
     }
 }

@@ -46,6 +46,7 @@
 //! - stdout and stderr go to the attempt's log, so `println!` works; the macros [`info!`] … carry a level. So do those
 //!   of the `log` and `tracing` crates, with the features `log` and `tracing`: nothing has to be set up, and
 //!   `set_log_level` says what is kept (`Info` and above).
+//! - [`enqueue`] has jobs, batches, workflows and schedules as types, checked against the kinds of handlers.
 //! - [`testing`] runs handlers in `cargo test`, natively and in the real sandbox.
 
 #[cfg(all(target_family = "wasm", not(any(target_env = "p2", target_env = "p3"))))]
@@ -56,12 +57,14 @@ compile_error!("handlers are WebAssembly components: build with `--target wasm32
 #[doc(hidden)]
 pub mod bindings;
 mod context;
+pub mod enqueue;
 mod facades;
 mod failure;
 mod fallible;
 mod handler;
 mod host;
 mod json;
+mod kind;
 mod logging;
 mod module;
 mod payload;
@@ -77,6 +80,7 @@ pub use facades::set_log_level;
 pub use failure::Failure;
 pub use fallible::Fallible;
 pub use handler::Handler;
+pub use kind::Kind;
 pub use logging::{Level, log};
 pub use schema::{JsonSchema, SchemaText};
 
@@ -96,6 +100,8 @@ pub use schema::{JsonSchema, SchemaText};
 /// | `retry = exponential(base = "5s", cap = "1h", jitter = 0.2)` | delays between attempts; this |
 /// | `retry = fixed("10s")`, `retry = list("1s", "1m", "1h")` | the same delay each time; one by one, the last repeats |
 /// | `retry_on = ["handler_error", "trap"]` | reasons tried again; `handler_error`, `trap`, `timeout` |
+/// | `on_failed = "alert"`, `on_failed = job(kind = "alert", queue = "alerts", priority = 0)` | a job of this kind is enqueued, with what is known of the failure, for each that has failed; none |
+/// | `retention(succeeded = "24h", cancelled = "24h", failed = "30d")` | how long finished jobs are kept, or `"forever"`; this |
 /// | `timeout = "30s"` | wall time of an attempt; 30 s |
 /// | `fuel = 1_000_000_000` | about one a wasm instruction; 10,000,000,000 |
 /// | `memory = "64MiB"` | all linear memory and tables, or a number of bytes; 128 MiB |
@@ -146,3 +152,13 @@ pub mod macro_support {
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/handlers.md")]
 mod handlers_page {}
+
+/// The same of `docs/workflows.md`.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/workflows.md")]
+mod workflows_page {}
+
+/// The same of `docs/schedules.md`.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/schedules.md")]
+mod schedules_page {}

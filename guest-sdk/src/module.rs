@@ -7,7 +7,7 @@ use crate::{Context, Failure, Handler};
 ///
 /// Once per crate, at its root; the crate's type is `cdylib` (and `rlib`, to be tested). Two handlers of one kind do
 /// not compile. Where the compiler says that it "expected type, found function", `#[handler]` is missing on that
-/// function.
+/// function; where it says that a "struct is private", a `pub` is, as for any function that is used outside its `mod`.
 ///
 /// ```
 /// mod greetings {
@@ -85,7 +85,7 @@ pub struct Entry {
 impl Entry {
     /// The entry of a handler.
     pub const fn of<H: Handler>() -> Self {
-        Self { kind: H::KIND, describe: describe_one::<H>, run: run_one::<H> }
+        Self { kind: H::KIND.name(), describe: describe_one::<H>, run: run_one::<H> }
     }
 }
 
@@ -105,7 +105,7 @@ impl<H: Handler> Listed for H {
 
 fn describe_one<H: Handler>() -> Description {
     Description {
-        name: H::KIND,
+        name: H::KIND.name(),
         description: H::DESCRIPTION,
         input_schema: H::input_schema(),
         output_schema: H::output_schema(),
@@ -167,11 +167,12 @@ const fn same(left: &[u8], right: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Kind;
 
     struct Double;
 
     impl Handler for Double {
-        const KIND: &'static str = "test";
+        const KIND: Kind<i64> = Kind::new("test");
         const DESCRIPTION: Option<&'static str> = Some("Doubles.");
         const SETTINGS: Option<&'static str> = None;
         type Input = i64;

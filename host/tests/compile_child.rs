@@ -75,16 +75,16 @@ async fn what_the_compiler_refuses_is_told() {
 #[tokio::test]
 async fn time_and_memory_are_bounded_and_nothing_is_left() {
     let directory = tempfile::tempdir().unwrap();
-    let wasm = large(2_000);
+    let wasm = large(200);
     let slow = sandbox(directory.path(), wasm.clone(), 4 << 30, Duration::from_millis(300));
     let error = slow.guest(Digest([1; 32]), GuestType::CoreCommand).await.expect_err("takes longer");
     assert!(matches!(error, SandboxError::Compile(CompileError::TimedOut(_))), "{error:?}");
-    let tight = sandbox(directory.path(), wasm, 48 << 20, Duration::from_mins(2));
+    let tight = sandbox(directory.path(), wasm.clone(), 48 << 20, Duration::from_mins(2));
     let error = tight.guest(Digest([2; 32]), GuestType::CoreCommand).await.expect_err("needs more");
     assert!(matches!(error, SandboxError::Compile(CompileError::OutOfMemory(_))), "{error:?}");
     assert!(left_behind(directory.path()).is_empty());
     // A caller that goes away takes its compiler with it.
-    let patient = sandbox(directory.path(), large(2_000), 4 << 30, Duration::from_mins(2));
+    let patient = sandbox(directory.path(), wasm, 4 << 30, Duration::from_mins(2));
     let gone = tokio::time::timeout(Duration::from_millis(200), patient.guest(Digest([3; 32]), GuestType::CoreCommand));
     assert!(gone.await.is_err());
     assert!(!patient.is_compiling(Digest([3; 32])));

@@ -371,9 +371,9 @@ fn jobs_together(tour: &Tour) {
     tour.get("/v1/batches/{id}/jobs", &format!("{path}/jobs")).expect_status(200);
     tour.act("/v1/batches/{id}/close", &format!("{path}/close")).expect_status(200);
     tour.act("/v1/batches/{id}/cancel", &format!("{path}/cancel")).expect_status(200);
-    let unique = json!({"jobs": [{"kind": "echo", "payload": {}, "unique": {}}]});
+    let unique = json!({"jobs": [{"kind": "echo", "payload": {}, "unique": {"on_conflict": "return_existing"}}]});
     let problem = tour.post("/v1/batches", "/v1/batches", &unique).expect_problem(422);
-    assert_eq!(problem["errors"][0]["pointer"], "/jobs/0/unique", "{problem}");
+    assert_eq!(problem["errors"][0]["pointer"], "/jobs/0/unique/on_conflict", "{problem}");
 
     let workflow = json!({"jobs": {"a": job, "b": {"kind": "echo", "payload": {}, "after": ["a"]}}});
     let key = [JSON, ("Idempotency-Key", "tour of workflows")];

@@ -121,3 +121,28 @@ fn a_batch_is_cancelled_whole_though_the_host_is_killed() {
     assert_eq!(state_of(&host.wait_end(followed)), "succeeded");
     host.wait_idle(Duration::from_secs(30));
 }
+
+/// What moves a cursor is refused; what only looks like something else is shown as what it is.
+#[test]
+fn names_show_what_they_are() {
+    let host = host();
+    for (body, words) in [
+        (json!({"name": "a\u{1b}[2Jb"}), ["/name", "in place 2 is U+001B"]),
+        (json!({"jobs": [{"kind": "echo", "payload": 1, "tags": ["ok", "x\u{7f}"]}]}), ["/jobs/0/tags/1", "U+007F"]),
+        (json!({"jobs": [{"kind": "echo", "payload": 1, "concurrency_key": "\n"}]}), ["/concurrency_key", "U+000A"]),
+        (json!({"jobs": [{"kind": "echo", "payload": 1, "unique": {"key": "k\u{9b}"}}]}), ["/unique/key", "U+009B"]),
+    ] {
+        host.post("/v1/batches", &body).expect_problem_saying(422, &words);
+    }
+    let name = "one\u{2028}two\u{200b}\u{202e}eno";
+    let made = host.post("/v1/batches", &json!({"name": name})).expect(201);
+    assert_eq!(made["name"], name);
+    let id = made["id"].as_str().unwrap();
+    for args in [&["batches"][..], &["batches", id]] {
+        let said = stoker(&host, args, b"").expect_success();
+        assert!(said.contains("one\\u{2028}two\\u{200b}\\u{202e}eno"), "{said}");
+        assert!(!said.contains(['\u{2028}', '\u{200b}', '\u{202e}']), "{said}");
+    }
+    let json: Value = serde_json::from_str(&stoker(&host, &["batches", id, "--json"], b"").expect_success()).unwrap();
+    assert_eq!(json["name"], name, "programs read what was written");
+}

@@ -107,6 +107,15 @@ fn the_command_line_changes_and_hurries() {
     assert!(said.contains("scheduled"), "{said}");
     assert_eq!((&host.job(&id)["payload"], &host.job(&id)["priority"]), (&json!([2]), &json!(0)));
     assert!(stoker(&host, &["run-now", &id]).expect_success().contains("ready"));
+    stoker(&host, &["edit", &id, "--expires-in", "1h"]).expect_success();
+    assert!(host.job(&id)["expires_at"].is_string());
+    stoker(&host, &["edit", &id, "--expires-at", "never"]).expect_success();
+    assert!(host.job(&id).get("expires_at").is_none_or(Value::is_null));
+    stoker(&host, &["edit", &id, "--expires-at", "2999-01-01T00:00:00Z"]).expect_success();
+    assert_eq!(host.job(&id)["expires_at"], "2999-01-01T00:00:00.000Z");
+    let other =
+        stoker(&host, &["enqueue", "echo", "1", "--expires-at", "2999-01-01T00:00:00Z", "--quiet"]).expect_success();
+    assert_eq!(host.job(other.trim())["expires_at"], "2999-01-01T00:00:00.000Z");
     host.act(&format!("/v1/jobs/{id}/cancel")).expect(200);
     stoker(&host, &["edit", &id, "--priority", "1"]).expect_failure(&["job_not_waiting"]);
     stoker(&host, &["run-now", &id]).expect_failure(&["job_not_waiting"]);
@@ -154,6 +163,28 @@ fn times_that_belong_together_stay_together() {
     let problem = patch(&expiring, &json!({"delay": "1h"})).expect_problem(422);
     assert_eq!(problem["errors"][0]["pointer"], "/run_at", "{problem}");
     patch(&expiring, &json!({"delay": "15m"})).expect(200);
+    let problem = patch(&expiring, &json!({"expires_in": "5m"})).expect_problem_saying(422, &["before the job is due"]);
+    assert_eq!(problem["errors"][0]["pointer"], "/expires_in", "{problem}");
+    let moved = patch(&expiring, &json!({"delay": "1h", "expires_at": "2999-01-01T00:00:00Z"})).expect(200);
+    assert_eq!(moved["expires_at"], "2999-01-01T00:00:00.000Z");
+    for (body, pointer) in [
+        (json!({"expires_at": "2999-01-01T00:00:00Z", "expires_in": "1h"}), "/expires_in"),
+        (json!({"expires_at": null, "expires_in": null}), "/expires_in"),
+        (json!({"expires_at": "2020-01-01T00:00:00Z"}), "/expires_at"),
+        (json!({"expires_in": 0}), "/expires_in"),
+        (json!({"expires_at": "soon"}), "/expires_at"),
+    ] {
+        let problem = patch(&expiring, &body).expect_problem(422);
+        assert_eq!(problem["errors"][0]["pointer"], pointer, "{problem}");
+    }
+    let free = patch(&expiring, &json!({"expires_at": null})).expect(200);
+    assert!(free.get("expires_at").is_none_or(Value::is_null), "{free}");
+    // One that had no such time can be given one, and ends by it.
+    host.put("/v1/queues/held", &json!({})).expect(200);
+    host.act("/v1/queues/held/pause").expect(200);
+    let late = host.enqueue(&echo(json!({"queue": "held"})));
+    patch(&late, &json!({"expires_in": "100ms"})).expect(200);
+    assert_eq!(host.wait_for(&late, "cancelled")["error"]["reason"], "deadline_expired");
     // The one that takes its place brings its own.
     let unique = json!({"key": "R", "on_conflict": "replace"});
     let first = host.enqueue(&echo(json!({"delay": "1h", "expires_in": "2h", "unique": unique})));

@@ -147,3 +147,44 @@ fn a_job_reads_what_those_before_it_returned() {
     let asked = json!({"kind": "parents", "payload": {"parents": [greet]}});
     assert_eq!(host.run(&asked)["output"], json!({&greet: null}));
 }
+
+#[test]
+fn what_a_removed_job_returned_is_an_error_and_no_silence() {
+    let host = host();
+    host.upload(Guest::EnvArgs);
+    let parent = host.enqueue(&hello(&json!({})));
+    host.wait_for(&parent, "succeeded");
+    let asked = json!({"kind": "parents", "payload": {"parents": [parent]}, "after": [parent], "queue": "held"});
+    let handler = host.enqueue(&asked);
+    let command = host.enqueue(&json!({"kind": "env-args", "payload": {}, "after": [parent], "queue": "held"}));
+    host.delete(&format!("/v1/jobs/{parent}")).expect_problem_saying(409, &["job_needed"]);
+    for job in [&handler, &command] {
+        host.act(&format!("/v1/jobs/{job}/cancel")).expect(200);
+    }
+    host.delete(&format!("/v1/jobs/{parent}")).expect_status(204);
+    for job in [&handler, &command] {
+        host.act(&format!("/v1/jobs/{job}/retry")).expect(200);
+    }
+    host.act("/v1/queues/held/resume").expect(200);
+    for (job, reason) in [(&handler, "handler_error"), (&command, "invalid_payload")] {
+        let failed = host.wait_for(job, "failed");
+        assert_eq!(failed["error"]["reason"], reason, "{failed}");
+        let message = failed["error"]["message"].as_str().unwrap();
+        assert!(message.contains(&parent) && message.contains("was removed, by retention or by hand"), "{message}");
+        assert_eq!(failed["attempt"], 1, "it is not tried again: {failed}");
+    }
+}
+
+#[test]
+fn a_retried_job_waits_again_for_those_that_have_not_ended() {
+    let host = host();
+    let parent = host.enqueue(&hello(&json!({"queue": "held"})));
+    let child = host.enqueue(&hello(&json!({"after": [parent]})));
+    host.act(&format!("/v1/jobs/{child}/cancel")).expect(200);
+    let said = stoker(&host, &["retry", &child]).expect_success();
+    assert!(said.contains("is blocked again"), "{said}");
+    assert_eq!(host.job(&child)["waiting"]["reason"], "after_jobs");
+    assert!(host.history_text(&child).contains("reopened"));
+    host.act("/v1/queues/held/resume").expect(200);
+    host.wait_for(&child, "succeeded");
+}

@@ -161,6 +161,32 @@ fn a_failure_is_followed_by_a_job_that_knows_of_it() {
 }
 
 #[test]
+fn a_handler_says_what_follows_its_failure_and_how_long_it_is_kept() {
+    let host = with_handlers();
+    let kind = host.get("/v1/kinds/fail-followed").expect(200);
+    for (name, expected) in [
+        ("on_failed", json!({"kind": "echo", "queue": "alerts", "priority": 1})),
+        ("retention", json!({"cancelled": "0s", "failed": "1h"})),
+    ] {
+        assert_eq!((&kind["settings"][name], &kind["settings_from"][name]), (&expected, &json!("module")), "{kind:#}");
+    }
+    let id = host.enqueue_kind("fail-followed", &json!({}));
+    let job = host.wait_for(&id, "failed");
+    let [follower] = &strings(&job["on_failed_jobs"])[..] else { panic!("{job:#}") };
+    let told = host.wait_for(follower, "succeeded");
+    assert_eq!((&told["queue"], &told["priority"]), (&json!("alerts"), &json!(1)), "{told:#}");
+    assert_eq!(told["output"]["payload"]["job_id"], json!(id));
+    let at = |field: &str| job[field].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    assert_eq!(at("kept_until").duration_since(at("finished_at")), jiff::SignedDuration::from_hours(1));
+    let cancelled = host.enqueue(&json!({"kind": "fail-followed", "payload": {}, "delay": "1h"}));
+    host.act(&format!("/v1/jobs/{cancelled}/cancel")).expect(200);
+    eventually("it is kept no longer", || (host.get(&format!("/v1/jobs/{cancelled}")).status == 404).then_some(()));
+    // The operator has the last word.
+    host.set_kind("fail-followed", &json!({"on_failed": {"kind": "sleep"}}));
+    assert_eq!(host.get("/v1/kinds/fail-followed").expect(200)["settings"]["on_failed"], json!({"kind": "sleep"}));
+}
+
+#[test]
 fn each_failure_is_followed_once_however_often_the_host_is_killed() {
     let mut host = TestHost::builder().workers(4).start();
     host.upload(Guest::Handlers);

@@ -130,6 +130,75 @@ fn a_rate_is_kept_to() {
     assert!(took_ms >= 8 * 50, "ten at 20 a second in {took_ms} ms");
 }
 
+/// So many jobs of a tenant run at once, and no more, whatever kept them apart otherwise.
+fn runs_at_once(host: &TestHost, most: usize) {
+    say(&host.log(), &[&format!("tenant_concurrency = {most}")]);
+    let jobs: Vec<String> = (0..most + 2)
+        .map(|index| {
+            let mut job = keyed(sleep(25_000), &format!("key {index}"));
+            job["queue"] = json!(format!("queue-{}", index % 3));
+            host.enqueue(&job)
+        })
+        .collect();
+    for first in 0..2 {
+        for job in &jobs[first..first + most] {
+            host.wait_for(job, "running");
+        }
+        let next = host.job(&jobs[first + most]);
+        assert_eq!(next["waiting"]["reason"], "tenant_concurrency", "{next}");
+        assert_eq!(next["waiting"]["jobs"], json!(jobs[first..first + most]), "{next}");
+        say(
+            &stoker(host, &["job", &jobs[first + most]]).expect_success(),
+            &[&format!("{most} of {most} job"), "of tenant `default` run", "the host's setting `tenant_concurrency`"],
+        );
+        assert_eq!(running(host), most);
+        // One that ends makes room for one.
+        cancel(host, &jobs[first]);
+    }
+    // The last first: none is begun meanwhile.
+    for job in jobs[2..].iter().rev() {
+        cancel(host, job);
+    }
+}
+
+fn cancel(host: &TestHost, job: &str) {
+    let _told = host.act(&format!("/v1/jobs/{job}/cancel"));
+    host.wait_for(job, "cancelled");
+}
+
+#[test]
+fn a_tenant_runs_no_more_than_the_host_allows_wherever_that_is_said() {
+    let mut host = TestHost::builder().workers(6).start();
+    host.upload(Guest::Handlers);
+    say(&host.log(), &["tenant_concurrency = (any number)"]);
+    std::fs::write(host.home().join("stoker.toml"), "tenant_concurrency = 1\n").unwrap();
+    host.restart();
+    runs_at_once(&host, 1);
+    host.restart_with(|builder| builder.env("STOKER_TENANT_CONCURRENCY", "2"));
+    runs_at_once(&host, 2);
+    host.restart_with(|builder| builder.flag("--tenant-concurrency", 1));
+    runs_at_once(&host, 1);
+    // What a dead host had begun is counted no more.
+    let jobs: Vec<String> = [25_000, 1, 1].map(|ms| host.enqueue(&sleep(ms))).to_vec();
+    host.wait_for(&jobs[0], "running");
+    host.kill9();
+    host.restart();
+    host.wait_for(&jobs[0], "running");
+    cancel(&host, &jobs[0]);
+    for job in &jobs[1..] {
+        host.wait_for(job, "succeeded");
+    }
+}
+
+#[test]
+fn what_can_not_be_a_limit_of_tenants_is_said_at_the_start() {
+    for (asked, said) in [("0", "workers = 0"), ("1000001", "1000000"), ("many", "--tenant-concurrency")] {
+        let (status, log) = TestHost::builder().flag("--tenant-concurrency", asked).try_start().unwrap_err();
+        assert!(!status.success());
+        say(&log, &[said]);
+    }
+}
+
 #[test]
 fn what_can_not_be_a_limit_is_said() {
     let host = TestHost::start();

@@ -141,12 +141,86 @@ fn what_can_not_be_asked_is_said() {
         (json!({"action": "retry", "filter": {"ids": []}}), "/filter/ids"),
         (json!({"action": "set_priority", "filter": {"all": true}}), "/priority"),
         (json!({"action": "retry", "filter": {"all": true}, "rate": "fast"}), "/rate"),
+        (json!({"action": "retry", "filter": {"kind": "ehco"}}), "/filter/kind"),
+        (json!({"action": "retry", "filter": {"queue": "nowhere"}}), "/filter/queue"),
+        (json!({"action": "retry", "filter": {"module": "nobody"}}), "/filter/module"),
+        (json!({"action": "retry", "filter": {"group": "group_00000000000000000000000000000000"}}), "/filter/group"),
+        (json!({"action": "retry", "filter": {"group": "mail"}}), "/filter/group"),
+        (json!({"action": "cancel", "filter": {"state": "succeeded"}}), "/filter/state"),
+        (json!({"action": "delete", "filter": {"unfinished": true}}), "/filter/unfinished"),
+        (
+            json!({"action": "retry", "filter": {"since": "2026-01-02T00:00:00Z", "until": "2026-01-01T00:00:00Z"}}),
+            "/filter/until",
+        ),
     ] {
         let problem = host.post("/v1/jobs/bulk", &request).expect_problem(422);
         assert_eq!(problem["errors"][0]["pointer"], json!(pointer), "{problem:#}");
     }
+    host.post("/v1/jobs/bulk", &json!({"action": "retry", "filter": {"kind": "ehco"}}))
+        .expect_problem_saying(422, &["did you mean `echo`"]);
+    assert_eq!(host.get("/v1/operations").expect(200)["items"], json!([]), "none of them was made");
     host.get("/v1/operations/op_01ARZ3NDEKTSV4RRFFQ69G5FAV").expect_problem_saying(404, &["operation_not_found"]);
     host.get("/v1/operations/job_01ARZ3NDEKTSV4RRFFQ69G5FAV").expect_problem_saying(422, &["invalid_id", "op_"]);
     stoker(&host, &["retry", "--rate", "10/s"]).expect_failure(&["/filter", "every job"]);
     stoker(&host, &["retry"]).expect_failure(&["ID"]);
+    stoker(&host, &["retry", "op", "--all"]).expect_failure(&["op"]);
+    assert!(stoker(&host, &["retry", "--all"]).expect_success().contains("0 changed"));
+}
+
+/// Its guest runs, and the store does not say so yet.
+#[test]
+fn what_was_entered_just_now_is_cancelled_as_running() {
+    let host = TestHost::builder().workers(4).start();
+    host.upload(Guest::Handlers);
+    for round in 0..5 {
+        let sleep = json!({"kind": "sleep", "payload": {"ms": 60_000}, "timeout": "2m", "tags": [format!("r{round}")]});
+        let ids: Vec<String> = (0..3).map(|_| host.enqueue(&sleep)).collect();
+        for id in &ids {
+            eventually("it runs", || (host.job(id)["state"] == "running").then_some(()));
+        }
+        let request = json!({"action": "cancel", "filter": {"state": "running"}});
+        let done = finished(&host, &id_of(&host.post("/v1/jobs/bulk", &request).expect(202)));
+        assert_eq!((&done["matched"], &done["changed"]), (&json!(3), &json!(3)), "round {round}: {done:#}");
+        for id in &ids {
+            host.wait_for(id, "cancelled");
+        }
+    }
+}
+
+#[test]
+fn a_group_of_dead_letters_comes_back_at_its_rate() {
+    let host = TestHost::start();
+    host.upload(Guest::Handlers);
+    let fail = |kind: &str, payload: Value| host.enqueue(&json!({"kind": kind, "payload": payload, "max_attempts": 1}));
+    let fatal: Vec<String> = (0..4).map(|n| fail("fail-fatal", json!({"n": n}))).collect();
+    let other = fail("trap", json!({}));
+    for id in fatal.iter().chain([&other]) {
+        host.wait_for(id, "failed");
+    }
+    let groups = host.get("/v1/dead-letters?kind=fail-fatal").expect(200);
+    let group = groups["items"][0]["group"].as_str().unwrap().to_owned();
+    let request =
+        json!({"action": "retry", "filter": {"group": group}, "rate": {"limit": 10, "per": "1s", "burst": 1}});
+    let began = std::time::Instant::now();
+    let operation = host.post("/v1/jobs/bulk", &request).expect(202);
+    assert_eq!((&operation["filter"]["group"], &operation["rate"]), (&json!(group), &request["rate"]), "{operation:#}");
+    let done = finished(&host, &id_of(&operation));
+    assert_eq!((&done["matched"], &done["changed"]), (&json!(4), &json!(4)), "{done:#}");
+    assert!(began.elapsed().as_millis() >= 300, "one every 100 ms after the first");
+    for id in &fatal {
+        host.wait_until(id, "failed again", |job| job["state"] == "failed" && host.attempts(id).len() == 2);
+    }
+    assert_eq!(host.attempts(&other).len(), 1, "of another group");
+    // The same failure is the same group; and the command line says it.
+    let said = stoker(&host, &["retry", "--group", &group, "--rate", "600/m"]).expect_success();
+    assert!(said.contains("4 changed"), "{said}");
+    for id in &fatal {
+        host.wait_until(id, "failed again", |job| job["state"] == "failed" && host.attempts(id).len() == 3);
+    }
+    assert_eq!(stoker(&host, &["jobs", "--group", &group, "--quiet"]).expect_success().lines().count(), 4);
+    stoker(&host, &["cancel", "--group", &group]).expect_failure(&["/filter/group"]);
+    stoker(&host, &["dead-letters"]).expect_success();
+    let said = stoker(&host, &["bulk", "delete", "--group", &group]).expect_success();
+    assert!(said.contains("4 changed"), "{said}");
+    stoker(&host, &["retry", "--group", &group]).expect_failure(&["no failed job of this group is left"]);
 }

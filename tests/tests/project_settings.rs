@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use stoker_tests::{Exited, Guest, TestHost, run_stoker, state_of};
+use stoker_tests::{DEADLINE, Exited, Guest, TestHost, eventually, job_id, run_stoker, state_of, workspace_root};
 
 /// A project `cat` in the host's home that copies what a compiler made before.
 fn project(host: &TestHost, settings: &str) {
@@ -77,6 +77,63 @@ fn settings_come_and_go_with_the_version() {
     let stored = host.get(&format!("/v1/modules/cat/versions/{digest}/wasm")).expect_status(200).body;
     assert!(stored == Guest::Cat.wasm(), "{} bytes", stored.len());
     assert_eq!(host.run_kind("cat", &json!({"any": 1})), json!({"any": 1}));
+}
+
+/// The schedule of a plain command that a page shows, as it stands there.
+fn shown_schedule() -> String {
+    let page = std::fs::read_to_string(workspace_root().join("docs/schedules.md")).unwrap();
+    let block = page.split("\n```toml\n").nth(1).and_then(|rest| rest.split("\n```").next());
+    block.filter(|block| block.contains("[[settings.schedules]]")).expect("the page shows one").to_owned()
+}
+
+#[test]
+fn a_plain_command_declares_its_schedules() {
+    let host = TestHost::start();
+    let text = "[settings]\nstdin = \"text\"\nstdout = \"text\"\n";
+    let every = "[[settings.schedules]]\nname = \"tick\"\nevery = \"1s\"\npayload = \"ticked\"\ntags = [\"tick\"]\n";
+    project(&host, &format!("{text}{}\n{every}", shown_schedule()));
+    stoker(&host, &["deploy", "cat"]).expect_success();
+    let nightly = host.get("/v1/schedules/cat:nightly").expect(200);
+    assert_eq!(
+        (&nightly["module"], &nightly["definition"]["cron"], &nightly["definition"]["payload"]),
+        (&json!("cat"), &json!("0 3 * * *"), &json!("orders")),
+        "{nightly:#}"
+    );
+    let id = eventually("it has fired", || host.list("tag=tick").first().map(job_id));
+    let job = host.wait_for(&id, "succeeded");
+    assert_eq!((&job["output"], &job["schedule"]["name"]), (&json!("ticked"), &json!("cat:tick")), "{job:#}");
+    // They go with the version that declared them, and come with the one before.
+    project(&host, text);
+    stoker(&host, &["deploy", "cat"]).expect_success();
+    host.get("/v1/schedules/cat:tick").expect_problem(404);
+    stoker(&host, &["rollback", "cat"]).expect_success();
+    assert_eq!(host.get("/v1/schedules/cat:tick").expect(200)["definition"]["every"], "1s");
+    host.act("/v1/schedules/cat:tick/pause").expect(200);
+    host.wait_idle(DEADLINE);
+    project(&host, &format!("{text}{}", every.replace("1s", "1ms")));
+    stoker(&host, &["deploy", "cat"]).expect_failure(&["schedules", "at least 1s"]);
+}
+
+#[test]
+fn memory_an_operator_sets_is_as_much_as_the_module_begins_with() {
+    let host = TestHost::start();
+    project(&host, "");
+    stoker(&host, &["deploy", "cat"]).expect_success();
+    // A unit was forgotten.
+    let little = json!({"memory": 64});
+    let words = ["/memory", "64B", "64mib", "the module begins with"];
+    host.put("/v1/kinds/cat/settings", &little).expect_problem_saying(422, &words);
+    stoker(&host, &["kinds", "cat", "--set", "memory=128KiB"]).expect_failure(&["memory", "begins with"]);
+    assert_eq!(in_force(&host, &["memory"])[0].1, "host");
+    let wasm = Guest::Cat.path().display().to_string();
+    let run = |settings: &Value| stoker(&host, &["run", &wasm, "{}", "--settings", &settings.to_string()]);
+    run(&little).expect_failure(&["memory", "begins with"]);
+    let enough = json!({"memory": "8MiB"});
+    run(&enough).expect_success();
+    host.put("/v1/kinds/cat/settings", &enough).expect(200);
+    // What is there already is in nobody's way.
+    stoker(&host, &["kinds", "cat", "--set", "timeout=5s"]).expect_success();
+    assert_eq!(host.run_kind("cat", &json!([1])), json!([1]));
 }
 
 #[test]

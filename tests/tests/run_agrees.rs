@@ -67,6 +67,7 @@ fn handlers() -> Vec<Case> {
         case("exit", none()),
         case("fail-error", none()),
         case("fail-fatal", none()),
+        case("fail-followed", none()),
         case("fail-retry", none()),
         case("fail-retry", json!({"succeed_on_attempt": 1})),
         case("fail-retry", none()).with(json!({"retry_on": []})),

@@ -84,6 +84,29 @@ fn a_run_that_fails_says_why_what_helps_and_what_a_host_would_do() {
 }
 
 #[test]
+fn a_run_can_be_told_what_the_jobs_before_it_returned() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("fetched.json"), "[1, \"zwei\"]\n").unwrap();
+    let handlers = Guest::Handlers.path().display().to_string();
+    let asked = json!({"parents": ["render", "fetch", "other"]}).to_string();
+    let parents = ["--parent", "render={\"pages\":7}", "--parent", "fetch=@fetched.json"];
+    let run = stoker(home.path(), &[&["run", &handlers, "parents", &asked][..], &parents].concat(), "");
+    let expected = json!({"render": {"pages": 7}, "fetch": [1, "zwei"], "other": null});
+    assert_eq!(json_of(&run.expect_success()), expected);
+    let alone = stoker(home.path(), &["run", &handlers, "parents", &asked], "").expect_success();
+    assert_eq!(json_of(&alone), json!({"render": null, "fetch": null, "other": null}));
+    // A plain command finds them in its environment, as far as they fit.
+    let command = Guest::EnvArgs.path().display().to_string();
+    let told = json_of(&stoker(home.path(), &[&["run", &command, "{}"][..], &parents].concat(), "").expect_success());
+    let variable = told["env"]["STOKER_PARENT_OUTPUTS"].as_str().unwrap_or_else(|| panic!("{told:#}"));
+    assert_eq!(json_of(variable), json!({"render": {"pages": 7}, "fetch": [1, "zwei"]}));
+    std::fs::write(home.path().join("large.json"), format!("\"{}\"", "x".repeat(64 << 10))).unwrap();
+    let large = stoker(home.path(), &["run", &command, "{}", "--parent", "fetch=@large.json"], "");
+    large.expect_failure(&["invalid_payload", "STOKER_PARENT_OUTPUTS"]);
+    stoker(home.path(), &["run", &command, "{}", "--parent", "fetch"], "").expect_failure(&["--parent render="]);
+}
+
+#[test]
 fn a_run_has_the_limits_of_the_host_that_would_be_started_here() {
     let home = tempfile::tempdir().unwrap();
     let handlers = Guest::Handlers.path().display().to_string();

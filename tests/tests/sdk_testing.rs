@@ -17,6 +17,13 @@ fn a_run_gives_its_output_and_what_it_cost() {
 }
 
 #[test]
+fn a_run_reads_what_the_jobs_before_it_returned() {
+    let after = sandbox(Guest::Handlers).parent_output("render", &json!({"pages": 7}));
+    let run = after.run("parents", &json!({"parents": ["render"]}));
+    assert_eq!(run.output::<Value>(), json!({"render": {"pages": 7}}));
+}
+
+#[test]
 fn a_failure_gives_its_reason_and_what_would_follow() {
     let handlers = sandbox(Guest::Handlers);
     let run = handlers.run("panic", &json!({}));

@@ -179,3 +179,191 @@ fn a_workflow_of_hundreds_goes_on_after_each_kill() {
         }
     }
 }
+
+/// An action on many jobs, to its end.
+fn bulk(host: &TestHost, body: &Value) -> Value {
+    let made = host.post("/v1/jobs/bulk", body).expect(202);
+    let path = format!("/v1/operations/{}", made["id"].as_str().unwrap());
+    eventually_within(Duration::from_mins(1), "the operation is over", || {
+        let operation = host.get(&path).expect(200);
+        (operation["finished_at"] != Value::Null).then_some(operation)
+    })
+}
+
+fn states(host: &TestHost, id: &str) -> Vec<String> {
+    let workflow = shown(host, id);
+    let jobs = workflow["jobs"].as_array().unwrap();
+    jobs.iter().map(|job| job["state"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_cancelled_workflow_comes_back_with_a_root_that_was_running() {
+    let mut host = host();
+    host.put("/v1/queues/roots", &json!({})).expect(200);
+    let body = json!({"jobs": {
+        "root": {"kind": "sleep", "payload": {"ms": 60_000}, "queue": "roots", "timeout": "2m"},
+        "second": hello(&["root"]),
+        "third": hello(&["second"]),
+        "complain": {"kind": "hello", "payload": {"name": "x"}, "after": [{"job": "second", "on": "failed"}]},
+        "tidy": {"kind": "hello", "payload": {"name": "x"}, "after": [{"job": "third", "on": "finished"}]},
+    }});
+    let made = host.post("/v1/workflows", &body).expect(201);
+    let id = made["id"].as_str().unwrap().to_owned();
+    let root = made["jobs"][0]["id"].as_str().unwrap().to_owned();
+    for kill in [true, false] {
+        host.wait_for(&root, "running");
+        host.act(&format!("/v1/workflows/{id}/cancel")).expect(202);
+        if kill {
+            host.kill9();
+            host.restart();
+        }
+        host.wait_for(&root, "cancelled");
+        assert_eq!(states(&host, &id), ["cancelled"; 5]);
+        assert_eq!(shown(&host, &id)["state"], "cancelled");
+        host.act("/v1/queues/roots/pause").expect(200);
+        host.act(&format!("/v1/jobs/{root}/retry")).expect(200);
+        assert_eq!(states(&host, &id), ["ready", "blocked", "blocked", "blocked", "blocked"]);
+        assert_eq!(shown(&host, &id)["finished_at"], Value::Null);
+        if !kill {
+            let headers = [("content-type", "application/json")];
+            let patch = json!({"payload": {"ms": 1}}).to_string();
+            host.request("PATCH", &format!("/v1/jobs/{root}"), &headers, Some(patch.as_bytes())).expect(200);
+        }
+        host.act("/v1/queues/roots/resume").expect(200);
+    }
+    let workflow = finished(&host, &id);
+    assert_eq!(workflow["state"], "succeeded", "{workflow}");
+    assert_eq!((&workflow["counts"]["succeeded"], &workflow["counts"]["skipped"]), (&json!(4), &json!(1)));
+}
+
+#[test]
+fn a_workflow_retried_by_a_filter_runs_in_its_order() {
+    let host = host();
+    host.put("/v1/queues/held", &json!({})).expect(200);
+    host.act("/v1/queues/held/pause").expect(200);
+    let mut jobs = json!({
+        "fetch": hello(&[]), "left": hello(&["fetch"]), "right": hello(&["fetch"]), "join": hello(&["left", "right"]),
+        "tidy": {"kind": "hello", "payload": {"name": "x"}, "after": [{"job": "join", "on": "finished"}]},
+    });
+    for (_, job) in jobs.as_object_mut().unwrap() {
+        job["queue"] = json!("held");
+    }
+    let made = host.post("/v1/workflows", &json!({"jobs": jobs})).expect(201);
+    let id = made["id"].as_str().unwrap();
+    // One by one, from the last to the first, so that none is cancelled because of another.
+    for job in made["jobs"].as_array().unwrap().iter().rev() {
+        host.act(&format!("/v1/jobs/{}/cancel", job["id"].as_str().unwrap())).expect(200);
+    }
+    let retried = bulk(&host, &json!({"action": "retry", "filter": {"queue": "held", "state": "cancelled"}}));
+    assert_eq!((&retried["changed"], &retried["skipped"], &retried["failed"]), (&json!(1), &json!(4), &json!(0)));
+    assert!(retried["errors"].to_string().contains("comes back with its parent"), "{retried}");
+    assert_eq!(states(&host, id), ["ready", "blocked", "blocked", "blocked", "blocked"]);
+    host.act("/v1/queues/held/resume").expect(200);
+    let workflow = finished(&host, id);
+    assert_eq!(workflow["counts"]["succeeded"], 5, "{workflow}");
+    let jobs: Vec<Value> =
+        workflow["jobs"].as_array().unwrap().iter().map(|job| host.job(job["id"].as_str().unwrap())).collect();
+    for job in &jobs {
+        for parent in job["after"].as_array().into_iter().flatten() {
+            let parent = jobs.iter().find(|other| other["id"] == parent["job"]).unwrap();
+            assert!(parent["finished_at"].as_str() <= job["started_at"].as_str(), "{parent}\n{job}");
+        }
+    }
+}
+
+#[test]
+fn a_deleted_job_leaves_a_gap() {
+    let host = host();
+    let fail = json!({"kind": "fail-fatal", "payload": {}, "after": ["render"]});
+    let body = json!({"jobs": {"fetch": hello(&[]), "render": hello(&["fetch"]), "send": fail}});
+    let made = host.post("/v1/workflows", &body).expect(201);
+    let id = made["id"].as_str().unwrap();
+    let workflow = finished(&host, id);
+    let render = workflow["jobs"][1]["id"].as_str().unwrap();
+    host.delete(&format!("/v1/jobs/{render}")).expect_status(204);
+    let workflow = shown(&host, id);
+    let gap = &workflow["jobs"][1];
+    assert_eq!((&gap["name"], &gap["state"], &gap["kind"]), (&json!("render"), &Value::Null, &Value::Null), "{gap}");
+    assert_eq!(
+        (&gap["after"][0]["name"], &workflow["jobs"][2]["after"][0]["name"]),
+        (&json!("fetch"), &json!("render"))
+    );
+    assert_eq!(workflow["jobs"][2]["after"][0]["state"], Value::Null);
+    let said = stoker(&host, &["workflows", id], b"").expect_success();
+    assert!(said.contains("deleted"), "{said}");
+}
+
+#[test]
+fn retention_takes_no_workflow_apart() {
+    let host = TestHost::builder()
+        .workers(4)
+        .flag("--retention-succeeded", "1s")
+        .flag("--retention-cancelled", "1s")
+        .flag("--retention-failed", "1h")
+        .start();
+    host.upload(Guest::Hello);
+    host.upload(Guest::Handlers);
+    let fail = json!({"kind": "fail-fatal", "payload": {}, "after": ["render"]});
+    let body =
+        json!({"jobs": {"fetch": hello(&[]), "render": hello(&["fetch"]), "send": fail, "after": hello(&["send"])}});
+    let made = host.post("/v1/workflows", &body).expect(201);
+    let id = made["id"].as_str().unwrap();
+    finished(&host, id);
+    // A job like them, alone, and enqueued after they had ended, goes.
+    let alone = host.run(&json!({"kind": "hello", "payload": {"name": "x"}}));
+    let alone = alone["id"].as_str().unwrap();
+    eventually_within(Duration::from_mins(1), "the one alone is gone", || {
+        (host.get(&format!("/v1/jobs/{alone}")).status == 404).then_some(())
+    });
+    assert_eq!(states(&host, id), ["succeeded", "succeeded", "failed", "cancelled"]);
+    let send = made["jobs"][2]["id"].as_str().unwrap();
+    host.act(&format!("/v1/jobs/{send}/retry")).expect(200);
+    let workflow = finished(&host, id);
+    assert_eq!(workflow["counts"]["total"], 4);
+    assert_eq!(states(&host, id), ["succeeded", "succeeded", "failed", "cancelled"]);
+}
+
+#[test]
+fn a_workflow_cancelled_and_retried_again_and_again_under_kills_is_whole_in_the_end() {
+    let mut host = host();
+    let made = host.post("/v1/workflows", &layers(12, 5)).expect(201);
+    let id = made["id"].as_str().unwrap().to_owned();
+    let rounds: u64 = std::env::var("STOKER_CRASH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(4);
+    for round in 1..=rounds {
+        let share = 40 * round / (rounds + 1);
+        eventually_within(Duration::from_mins(1), "more of it has succeeded", || {
+            (shown(&host, &id)["counts"]["succeeded"].as_u64().unwrap() >= share).then_some(())
+        });
+        host.request("POST", &format!("/v1/workflows/{id}/cancel"), &[], None);
+        if round % 2 == 0 {
+            host.kill9();
+            host.restart();
+        }
+        let workflow = finished(&host, &id);
+        assert_eq!(workflow["counts"]["unfinished"], 0, "{workflow}");
+        let made =
+            host.post("/v1/jobs/bulk", &json!({"action": "retry", "filter": {"state": "cancelled"}})).expect(202);
+        host.kill9();
+        host.restart();
+        let path = format!("/v1/operations/{}", made["id"].as_str().unwrap());
+        eventually("the retry is over", || (host.get(&path).expect(200)["state"] == "done").then_some(()));
+        let counts = &shown(&host, &id)["counts"];
+        assert_eq!((&counts["cancelled"], &counts["failed"]), (&json!(0), &json!(0)), "round {round}: {counts}");
+    }
+    let workflow = finished(&host, &id);
+    assert_eq!(
+        (&workflow["counts"]["succeeded"], &workflow["counts"]["total"]),
+        (&json!(60), &json!(60)),
+        "{workflow}"
+    );
+    host.wait_idle(Duration::from_secs(30));
+    assert_eq!(host.list(&format!("tag={id}")).len(), 2, "on_success and on_finish, each once");
+    let jobs: Vec<Value> =
+        workflow["jobs"].as_array().unwrap().iter().map(|job| host.job(job["id"].as_str().unwrap())).collect();
+    for job in &jobs {
+        for parent in job["after"].as_array().into_iter().flatten() {
+            let parent = jobs.iter().find(|other| other["id"] == parent["job"]).unwrap();
+            assert!(parent["finished_at"].as_str() <= job["started_at"].as_str(), "{parent}\n{job}");
+        }
+    }
+}

@@ -35,6 +35,8 @@ pub(crate) fn build() -> anyhow::Result<()> {
             command.args(options).args(["--target", COMMAND_TARGET, "--root"]).arg(&root);
             // Not this workspace's alias, flags or target directory: the program as its authors made it.
             command.env("CARGO_TARGET_DIR", root.join("build")).env_remove("RUSTFLAGS");
+            // It is run a few times: to optimise it takes longer than that.
+            command.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1");
             run(&mut command)?;
             std::fs::write(&stamp, "")?;
         }

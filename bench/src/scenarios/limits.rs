@@ -29,7 +29,8 @@ pub(crate) fn measure(arguments: &Arguments) -> anyhow::Result<Measurement> {
     Ok(measurement)
 }
 
-fn plain(arguments: &Arguments) -> anyhow::Result<f64> {
+/// Without any limit, jobs a second.
+pub(super) fn plain(arguments: &Arguments) -> anyhow::Result<f64> {
     let dir = DataDir::new(arguments)?;
     let filling = Host::start(arguments, &dir, Workers::None)?;
     filling.upload_guest(arguments)?;
@@ -77,7 +78,7 @@ fn blocked(arguments: &Arguments) -> anyhow::Result<f64> {
 }
 
 /// Jobs a second; `before` have succeeded already.
-fn drained(arguments: &Arguments, dir: &DataDir, jobs: u64, before: u64) -> anyhow::Result<f64> {
+pub(super) fn drained(arguments: &Arguments, dir: &DataDir, jobs: u64, before: u64) -> anyhow::Result<f64> {
     let host = Host::start(arguments, dir, Workers::Slots(arguments.workers))?;
     let mut client = host.client()?;
     let done = wait_for_succeeded(&mut client, jobs + before)?;
@@ -86,6 +87,7 @@ fn drained(arguments: &Arguments, dir: &DataDir, jobs: u64, before: u64) -> anyh
     Ok(per_second)
 }
 
-fn set(host: &Host, line: &str, settings: &serde_json::Value) -> anyhow::Result<()> {
+/// Sets limits by a request.
+pub(super) fn set(host: &Host, line: &str, settings: &serde_json::Value) -> anyhow::Result<()> {
     host.client()?.call(line, &[JSON], settings.to_string().as_bytes()).map(drop)
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::Context as _;
 
-use super::{cancel, cold_start, drain, end_to_end, enqueue, latency_idle, limits, rss, scheduled};
+use super::{cancel, cold_start, drain, end_to_end, enqueue, fifo_keys, latency_idle, limits, rss, scheduled};
 use crate::arguments::{Arguments, Scenario};
 use crate::floors;
 use crate::measurement::Measurement;
@@ -57,6 +57,7 @@ fn measure(scenario: Scenario, arguments: &Arguments, cores: usize) -> anyhow::R
         Scenario::ColdStart => cold_start::measure(arguments),
         Scenario::Rss => rss::measure(arguments),
         Scenario::Limits => limits::measure(arguments),
+        Scenario::FifoKeys => fifo_keys::measure(arguments),
         Scenario::Scheduled => scheduled::measure(arguments),
         Scenario::Cancel => cancel::measure(arguments),
     }

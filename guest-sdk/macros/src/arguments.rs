@@ -6,6 +6,7 @@ use syn::ext::IdentExt as _;
 use syn::parse::{Parse, ParseStream};
 use syn::{Error, Ident, Lit, LitStr, Result, Token, bracketed, token};
 
+use crate::ends::{on_failed, retention};
 use crate::forms::{checked_integer, expect, form, integer, separator, wrong};
 use crate::names::{checked_name, checked_reason};
 use crate::quantity::{duration_ms, duration_text, size_bytes};
@@ -22,7 +23,7 @@ const PRIORITY_MAX: u64 = 9;
 const NOT_ZERO: &str = "must be more than 0; leave it out for the host's default";
 
 /// What can be said, as in `PUT /v1/kinds/{kind}/settings`.
-const KNOWN: [&str; 19] = [
+const KNOWN: [&str; 21] = [
     "kind",
     "description",
     "queue",
@@ -30,6 +31,8 @@ const KNOWN: [&str; 19] = [
     "max_attempts",
     "retry",
     "retry_on",
+    "on_failed",
+    "retention",
     "timeout",
     "fuel",
     "memory",
@@ -101,6 +104,10 @@ fn option_name(input: ParseStream) -> Result<(Ident, String)> {
     if !KNOWN.contains(&word.as_str()) {
         return Err(Error::new(name.span(), unknown(&word)));
     }
+    // The one that is written like a call; the `=` may stand there, too, as with `retry`.
+    if word == "retention" && input.peek(token::Paren) {
+        return Ok((name, word));
+    }
     match input.parse::<Token![=]>() {
         Ok(_) => Ok((name, word)),
         Err(_) => Err(Error::new(name.span(), form(&word))),
@@ -115,6 +122,8 @@ fn setting(name: &Ident, word: &str, input: ParseStream) -> Result<Value> {
         "max_attempts" => integer(input, form, 1, MAX_ATTEMPTS_LIMIT)?.into(),
         "retry" => retry(input)?,
         "retry_on" => reasons(input, form)?.into(),
+        "on_failed" => on_failed(input)?,
+        "retention" => retention(name, input)?,
         "schedules" => schedules(input)?,
         "timeout" => timeout(input, form)?.into(),
         "fuel" | "host_calls" => integer(input, form, 1, u64::MAX)?.into(),
@@ -127,7 +136,7 @@ fn setting(name: &Ident, word: &str, input: ParseStream) -> Result<Value> {
 }
 
 /// What others call a setting.
-const OTHER_WORDS: [(&str, &str); 11] = [
+const OTHER_WORDS: [(&str, &str); 15] = [
     ("name", "kind"),
     ("retries", "max_attempts"),
     ("max_retries", "max_attempts"),
@@ -139,6 +148,10 @@ const OTHER_WORDS: [(&str, &str); 11] = [
     ("concurrency_limit", "concurrency"),
     ("schedule", "schedules"),
     ("cron", "schedules"),
+    ("on_failure", "on_failed"),
+    ("on_error", "on_failed"),
+    ("dead_letter", "on_failed"),
+    ("keep", "retention"),
 ];
 
 fn unknown(word: &str) -> String {
@@ -289,6 +302,36 @@ mod tests {
                     "priority": 1, "max_attempts": 2},
             ])
         );
+    }
+
+    #[test]
+    fn what_follows_the_end_of_a_job() {
+        let plain =
+            parse(r#"kind = "a", on_failed = "alert", retention(succeeded = "24h", failed = "forever")"#).unwrap();
+        let (on_failed, retention) = (&plain.settings["on_failed"], &plain.settings["retention"]);
+        assert_eq!(*on_failed, json!({ "kind": "alert" }));
+        assert_eq!(*retention, json!({ "succeeded": "86400s", "failed": "forever" }));
+        let full = parse(
+            r#"kind = "a", on_failed = job(kind = "alert", queue = "alerts", priority = 0), retention(cancelled = "0s",)"#,
+        );
+        let full = full.unwrap();
+        assert_eq!(full.settings["on_failed"], json!({ "kind": "alert", "queue": "alerts", "priority": 0 }));
+        assert_eq!(full.settings["retention"], json!({ "cancelled": "0s" }));
+        for (text, expected) in [
+            (r#"kind = "a", on_failure = "b""#, "it is called `on_failed`"),
+            (r#"kind = "a", on_failed = "b c""#, "a kind must be"),
+            (r#"kind = "a", on_failed = alert"#, "`on_failed = \"alert\"`"),
+            (r#"kind = "a", on_failed = job(queue = "q")"#, "name the kind"),
+            (r#"kind = "a", on_failed = job(kind = "b", tags = "c")"#, "has no `tags`"),
+            (r#"kind = "a", retention(running = "1h")"#, "has no `running`"),
+            (r#"kind = "a", retention(failed = "always")"#, "\"forever\""),
+            (r#"kind = "a", retention()"#, "`retention(succeeded"),
+            (r#"kind = "a", retention = "24h""#, "`retention(succeeded"),
+            (r#"kind = "a", retention(failed = "1h"), retention(failed = "2h")"#, "given twice"),
+        ] {
+            let message = parse(text).unwrap_err();
+            assert!(message.contains(expected), "{text}: {message}");
+        }
     }
 
     #[test]

@@ -21,11 +21,14 @@ pub(crate) fn expand(arguments: &Arguments, function: &ItemFn) -> Result<TokenSt
     let description = option(arguments.description.clone().or_else(|| first_paragraph(&function.attrs)));
     let settings =
         option((!arguments.settings.is_empty()).then(|| Value::Object(arguments.settings.clone()).to_string()));
+    let enqueued = format!("The kind `{kind}`, for whoever enqueues jobs of it: `NewJob::of({name}::KIND, &input)`.");
     let handles = format!("Handles `{kind}`; list it in `stoker_sdk::module!`.");
     // The call's span is the return type's, so that an error type that is no `Failure` is reported there.
     let call = quote_spanned! { signature.output.span() =>
         #name(context, input).map_err(::core::convert::Into::into)
     };
+    // Where the compiler says that it is private, it shows the function.
+    let carrier = quote_spanned! { name.span() => struct #name {} };
     Ok(quote! {
         // The shape is the contract's, not the author's choice.
         #[allow(clippy::needless_pass_by_value, clippy::unnecessary_wraps)]
@@ -34,10 +37,16 @@ pub(crate) fn expand(arguments: &Arguments, function: &ItemFn) -> Result<TokenSt
         #[doc = #handles]
         #[allow(non_camel_case_types, missing_docs, clippy::empty_structs_with_brackets)]
         #[derive(::core::fmt::Debug)]
-        #visibility struct #name {}
+        #visibility #carrier
+
+        impl #name {
+            #[doc = #enqueued]
+            #[allow(dead_code)]
+            #visibility const KIND: ::stoker_sdk::Kind<#input> = ::stoker_sdk::Kind::new(#kind);
+        }
 
         impl ::stoker_sdk::Handler for #name {
-            const KIND: &'static str = #kind;
+            const KIND: ::stoker_sdk::Kind<#input> = ::stoker_sdk::Kind::new(#kind);
             const DESCRIPTION: ::core::option::Option<&'static str> = #description;
             const SETTINGS: ::core::option::Option<&'static str> = #settings;
             type Input = #input;
@@ -84,7 +93,7 @@ pub(crate) fn refused(error: &Error, function: &ItemFn) -> TokenStream {
         #visibility struct #name {}
 
         impl ::stoker_sdk::Handler for #name {
-            const KIND: &'static str = #kind;
+            const KIND: ::stoker_sdk::Kind<()> = ::stoker_sdk::Kind::new(#kind);
             const DESCRIPTION: ::core::option::Option<&'static str> = ::core::option::Option::None;
             const SETTINGS: ::core::option::Option<&'static str> = ::core::option::Option::None;
             type Input = ();

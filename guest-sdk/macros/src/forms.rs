@@ -16,6 +16,14 @@ pub(crate) fn form(option: &str) -> &'static str {
         "priority" => "`priority` is a number from 0 to 9: `priority = 3`",
         "max_attempts" => "`max_attempts` is a number from 1 to 1000: `max_attempts = 5`",
         "retry_on" => "`retry_on` is a list of reasons in quotes: `retry_on = [\"handler_error\", \"timeout\"]`",
+        "on_failed" => {
+            "`on_failed` is the kind that is told of a failure: `on_failed = \"alert\"`, or `on_failed = job(kind = \"alert\", queue = \
+             \"alerts\", priority = 0)`"
+        }
+        "retention" => {
+            "`retention` says how long what ended is kept, by its state: `retention(succeeded = \"24h\", cancelled = \"24h\", failed = \
+             \"forever\")`"
+        }
         "timeout" => "`timeout` is a duration in quotes, with its unit: `timeout = \"30s\"`",
         "fuel" => "`fuel` is a whole number: `fuel = 1_000_000_000`",
         "memory" => "`memory` is a size in quotes, or a number of bytes: `memory = \"64MiB\"`",

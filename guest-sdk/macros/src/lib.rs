@@ -4,6 +4,7 @@
 
 mod arguments;
 mod documentation;
+mod ends;
 mod expansion;
 mod forms;
 mod names;

@@ -30,6 +30,19 @@ pub(crate) fn duration_ms(literal: &LitStr) -> Result<u64> {
     })
 }
 
+/// The same, or the word `forever`, in the form the host reads.
+pub(crate) fn keep_text(literal: &LitStr) -> Result<String> {
+    const FOREVER: &str = "forever";
+    let text = literal.value();
+    if text == FOREVER {
+        return Ok(text);
+    }
+    parse_duration_ms(&text).map(duration_text).ok_or_else(|| {
+        let message = "write a duration like \"24h\" or \"30d\" (at most ten years), or \"forever\"";
+        syn::Error::new(literal.span(), message)
+    })
+}
+
 /// The same, as a delay between attempts.
 pub(crate) fn delay_ms(literal: &LitStr) -> Result<u64> {
     match duration_ms(literal)? {

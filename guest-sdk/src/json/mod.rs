@@ -12,8 +12,10 @@ mod print_key;
 mod scan;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod whole;
 
 pub(crate) use error::JsonError;
 pub(crate) use parse::parse;
 pub(crate) use print::{escape_into, print};
+pub(crate) use tree::JsonText;

@@ -3,6 +3,7 @@
 mod object;
 mod provided;
 mod root;
+mod spelling;
 mod text;
 
 pub(crate) use root::root_schema;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::spelling::Spelling;
 use super::{JsonSchema, SchemaText};
 use crate::text::{joined, printed};
 
@@ -29,8 +30,7 @@ plain! {
     "": serde_json::Value;
 }
 
-/// Types that are numbers or booleans as values, and text as the names of members. Up to 32 bits a name has exactly the values
-/// of its type; past that only as many digits, a pattern for which would be in every module with such a number.
+/// Types that are numbers or booleans as values, and text as the names of members, which have exactly the values of the type.
 macro_rules! spelled {
     ($($members:literal or $name:literal: $($type:ty),+;)+) => {
         $($(
@@ -51,22 +51,46 @@ spelled! {
         or r#""pattern":"^(0|-?([1-9][0-9]{0,3}|[12][0-9]{4}|3[01][0-9]{3}|32[0-6][0-9]{2}|327[0-5][0-9]|3276[0-7])|-32768)$""#: i16;
     r#""type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647"#
         or r#""pattern":"^(0|-?([1-9][0-9]{0,8}|1[0-9]{9}|20[0-9]{8}|21[0-3][0-9]{7}|214[0-6][0-9]{6}|2147[0-3][0-9]{5}|21474[0-7][0-9]{4}|214748[0-2][0-9]{3}|2147483[0-5][0-9]{2}|21474836[0-3][0-9]|214748364[0-7])|-2147483648)$""#: i32;
-    r#""type":"integer","format":"int64","minimum":-9223372036854775808,"maximum":9223372036854775807"#
-        or r#""pattern":"^(0|-?[1-9][0-9]{0,18})$""#: i64;
-    r#""type":"integer","format":"int128""# or r#""pattern":"^(0|-?[1-9][0-9]{0,38})$""#: i128;
     r#""type":"integer","format":"uint8","minimum":0,"maximum":255"# or r#""pattern":"^(0|[1-9][0-9]?|1[0-9]{2}|2[0-4][0-9]|25[0-5])$""#: u8;
     r#""type":"integer","format":"uint16","minimum":0,"maximum":65535"# or r#""pattern":"^(0|[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])$""#: u16;
     r#""type":"integer","format":"uint32","minimum":0,"maximum":4294967295"#
         or r#""pattern":"^(0|[1-9][0-9]{0,8}|[1-3][0-9]{9}|4[01][0-9]{8}|42[0-8][0-9]{7}|429[0-3][0-9]{6}|4294[0-8][0-9]{5}|42949[0-5][0-9]{4}|429496[0-6][0-9]{3}|4294967[01][0-9]{2}|42949672[0-8][0-9]|429496729[0-5])$""#: u32;
-    r#""type":"integer","format":"uint64","minimum":0,"maximum":18446744073709551615"#
-        or r#""pattern":"^(0|[1-9][0-9]{0,19})$""#: u64;
-    r#""type":"integer","format":"uint128","minimum":0"# or r#""pattern":"^(0|[1-9][0-9]{0,38})$""#: u128;
     r#""type":"integer","format":"uint32","minimum":1,"maximum":4294967295"#
         or r#""pattern":"^([1-9][0-9]{0,8}|[1-3][0-9]{9}|4[01][0-9]{8}|42[0-8][0-9]{7}|429[0-3][0-9]{6}|4294[0-8][0-9]{5}|42949[0-5][0-9]{4}|429496[0-6][0-9]{3}|4294967[01][0-9]{2}|42949672[0-8][0-9]|429496729[0-5])$""#: std::num::NonZeroU32;
-    r#""type":"integer","format":"uint64","minimum":1,"maximum":18446744073709551615"#
-        or r#""pattern":"^[1-9][0-9]{0,19}$""#: std::num::NonZeroU64;
     r#""type":"number","format":"float""# or "": f32;
     r#""type":"number","format":"double""# or "": f64;
+}
+
+/// The same of those with more than 32 bits, whose smallest and largest value are given.
+macro_rules! spelled_up_to {
+    ($($members:literal from $least:literal to $most:literal: $type:ty;)+) => {
+        $(
+            impl JsonSchema for $type {
+                fn write(schema: &mut SchemaText) {
+                    const SPELLING: Spelling = Spelling::of($least, $most);
+                    const BYTES: [u8; SPELLING.length()] = SPELLING.bytes();
+                    // Digits and signs.
+                    const NAME: &str = match std::str::from_utf8(&BYTES) {
+                        Ok(name) => name,
+                        Err(_) => "",
+                    };
+                    schema.spelled($members, NAME);
+                }
+            }
+        )+
+    };
+}
+
+spelled_up_to! {
+    r#""type":"integer","format":"int64","minimum":-9223372036854775808,"maximum":9223372036854775807"#
+        from "-9223372036854775808" to "9223372036854775807": i64;
+    r#""type":"integer","format":"int128""#
+        from "-170141183460469231731687303715884105728" to "170141183460469231731687303715884105727": i128;
+    r#""type":"integer","format":"uint64","minimum":0,"maximum":18446744073709551615"#
+        from "0" to "18446744073709551615": u64;
+    r#""type":"integer","format":"uint128","minimum":0"# from "0" to "340282366920938463463374607431768211455": u128;
+    r#""type":"integer","format":"uint64","minimum":1,"maximum":18446744073709551615"#
+        from "1" to "18446744073709551615": std::num::NonZeroU64;
 }
 
 // As wide as where the handler runs.
@@ -77,11 +101,11 @@ spelled! {
     r#""type":"integer","format":"uint","minimum":0,"maximum":4294967295"# or r#""pattern":"^(0|[1-9][0-9]{0,8}|[1-3][0-9]{9}|4[01][0-9]{8}|42[0-8][0-9]{7}|429[0-3][0-9]{6}|4294[0-8][0-9]{5}|42949[0-5][0-9]{4}|429496[0-6][0-9]{3}|4294967[01][0-9]{2}|42949672[0-8][0-9]|429496729[0-5])$""#: usize;
 }
 #[cfg(not(target_pointer_width = "32"))]
-spelled! {
+spelled_up_to! {
     r#""type":"integer","format":"int","minimum":-9223372036854775808,"maximum":9223372036854775807"#
-        or r#""pattern":"^(0|-?[1-9][0-9]{0,18})$""#: isize;
+        from "-9223372036854775808" to "9223372036854775807": isize;
     r#""type":"integer","format":"uint","minimum":0,"maximum":18446744073709551615"#
-        or r#""pattern":"^(0|[1-9][0-9]{0,19})$""#: usize;
+        from "0" to "18446744073709551615": usize;
 }
 
 impl JsonSchema for () {

@@ -269,7 +269,7 @@ impl FakeHost {
     /// assert_eq!(FakeHost::new().run::<double>(21), Ok(42));
     /// ```
     pub fn run<H: Handler>(&self, input: H::Input) -> Result<H::Output, Failure> {
-        H::handle(&self.context_of(H::KIND), input)
+        H::handle(&self.context_of(H::KIND.name()), input)
     }
 
     /// Runs a handler as a module does: from JSON text to JSON text.
@@ -288,7 +288,7 @@ impl FakeHost {
     /// assert!(failure.to_string().contains("at `[1]`"));
     /// ```
     pub fn run_json<H: Handler>(&self, payload: &str) -> Result<String, Failure> {
-        run_one::<H>(&self.context_of(H::KIND), payload)
+        run_one::<H>(&self.context_of(H::KIND.name()), payload)
     }
 
     /// The lines logged so far.

@@ -101,6 +101,18 @@ impl Sandbox {
         self.option("--settings", &settings.to_string())
     }
 
+    /// After a job that returned this, by its name in their workflow.
+    ///
+    /// ```no_run
+    /// # use stoker_sdk::testing::sandbox;
+    /// # use serde_json::json;
+    /// let run = sandbox().parent_output("render", &json!({"pages": 7})).run("send", &"ada@example.org");
+    /// ```
+    #[must_use]
+    pub fn parent_output(self, parent: &str, output: &Value) -> Self {
+        self.option("--parent", &format!("{parent}={output}"))
+    }
+
     fn option(mut self, name: &str, value: &str) -> Self {
         self.options.extend([name.to_owned(), value.to_owned()]);
         self

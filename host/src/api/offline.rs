@@ -3,7 +3,7 @@
 
 use super::error::{ApiError, ProblemCode};
 use super::jobs::{check_thoroughly, payload_too_large, unknown_kind};
-use super::kinds::accepted;
+use super::kinds::{accepted, check_room};
 use super::modules::refuse;
 use crate::job::{KindName, KindSettings, LimitRequest, Limits, ModuleName, ceilings};
 use crate::modules::UploadError;
@@ -42,6 +42,11 @@ pub fn check_settings(
     ceilings: &Limits,
 ) -> Result<KindSettings, ApiError> {
     accepted(text.as_bytes(), kind, handler, ceilings)
+}
+
+/// Memory that an operator sets, for a module that begins with so much.
+pub fn check_memory(asked_bytes: u64, begins_bytes: u64) -> Result<(), ApiError> {
+    check_room(asked_bytes, begins_bytes)
 }
 
 /// What a job may ask for.

@@ -16,7 +16,7 @@ use crate::job::JobId;
   stoker cancel --state scheduled --kind report.daily --no-wait")]
 pub(super) struct Arguments {
     /// The jobs, one or more
-    #[arg(required_unless_present = "filter", conflicts_with = "filter", value_name = "ID")]
+    #[arg(required_unless_present = "which", conflicts_with = "which", value_name = "ID")]
     ids: Vec<JobId>,
     #[command(flatten)]
     which: Which,

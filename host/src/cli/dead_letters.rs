@@ -30,7 +30,7 @@ const MESSAGE_CHARS_MAX: usize = 60;
   stoker dead-letters
   stoker dead-letters --kind email.send --reason timeout
   stoker dead-letters group_0123456789abcdef0123456789abcdef
-  stoker dead-letters group_0123456789abcdef0123456789abcdef --quiet | xargs -r stoker retry")]
+  stoker retry --group group_0123456789abcdef0123456789abcdef --rate 10/s     # bring its jobs back, not all at once")]
 pub(super) struct Arguments {
     /// The group whose jobs to list [default: all groups]
     group: Option<GroupId>,
@@ -83,7 +83,7 @@ fn groups(client: &Client, arguments: &Arguments) -> anyhow::Result<()> {
     groups.sort_by_key(|group| Reverse(group.jobs));
     terminal::print(&groups_table(&groups, Colours::of_stdout()))?;
     terminal::remark(&addressed(
-        "`stoker dead-letters GROUP` lists the jobs of one, `stoker job ID` says what happened",
+        "`stoker dead-letters GROUP` lists the jobs of one, `stoker retry --group GROUP --rate 10/s` brings them back",
     ));
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use http::Method;
 use serde::Serialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::client::Connection;
@@ -21,6 +22,7 @@ use crate::job::{ByteSize, JobId, QueueName, Span};
   stoker edit job_01ARZ3NDEKTSV4RRFFQ69G5FAV --priority 0
   stoker edit job_01ARZ3NDEKTSV4RRFFQ69G5FAV --delay 10m --queue slow
   stoker edit job_01ARZ3NDEKTSV4RRFFQ69G5FAV --run-at 2026-12-24T18:00:00Z
+  stoker edit job_01ARZ3NDEKTSV4RRFFQ69G5FAV --expires-in 30m     # or --expires-at never
   stoker edit job_01ARZ3NDEKTSV4RRFFQ69G5FAV --payload @request.json --timeout 2m")]
 pub(super) struct Arguments {
     /// The job
@@ -44,6 +46,12 @@ struct Changes {
     /// Run it then
     #[arg(long, value_name = "TIME")]
     run_at: Option<jiff::Timestamp>,
+    /// Cancel it if it has not begun by then; `never`: let it begin whenever it can
+    #[arg(long, value_name = "TIME", conflicts_with = "expires_in", value_parser = expiry)]
+    expires_at: Option<Expiry>,
+    /// Cancel it if it has not begun in so long, from now on
+    #[arg(long, value_name = "DURATION")]
+    expires_in: Option<Span>,
     /// The lane it waits in
     #[arg(long)]
     queue: Option<QueueName>,
@@ -67,6 +75,21 @@ struct Changes {
     tags: Vec<String>,
 }
 
+/// By when a job is to have begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Expiry {
+    At(jiff::Timestamp),
+    Never,
+}
+
+fn expiry(text: &str) -> Result<Expiry, String> {
+    if text == "never" {
+        return Ok(Expiry::Never);
+    }
+    let at = text.parse().map_err(|_| "write a time like 2026-12-24T18:00:00Z, or `never`".to_owned())?;
+    Ok(Expiry::At(at))
+}
+
 /// The body of `PATCH /v1/jobs/{id}`.
 #[derive(Serialize)]
 struct Request<'a> {
@@ -76,6 +99,10 @@ struct Request<'a> {
     delay: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     run_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_in: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     queue: Option<&'a QueueName>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -114,6 +141,11 @@ fn body(changes: &Changes) -> anyhow::Result<Vec<u8>> {
         payload,
         delay: changes.delay.map(Span::as_ms),
         run_at: changes.run_at.map(|at| at.to_string()),
+        expires_at: changes.expires_at.map(|expiry| match expiry {
+            Expiry::At(at) => Value::String(at.to_string()),
+            Expiry::Never => Value::Null,
+        }),
+        expires_in: changes.expires_in.map(Span::as_ms),
         queue: changes.queue.as_ref(),
         priority: changes.priority,
         max_attempts: changes.max_attempts,
@@ -146,11 +178,16 @@ mod tests {
             (&["--delay", "0s", "--queue", "q"], r#"{"delay":0,"queue":"q"}"#),
             (&["--payload", "[1.50]", "--tag", "a", "--tag", "b"], r#"{"payload":[1.50],"tags":["a","b"]}"#),
             (&["--run-at", "2026-12-24T18:00:00Z"], r#"{"run_at":"2026-12-24T18:00:00Z"}"#),
+            (&["--expires-at", "2026-12-24T18:00:00Z"], r#"{"expires_at":"2026-12-24T18:00:00Z"}"#),
+            (&["--expires-at", "never"], r#"{"expires_at":null}"#),
+            (&["--expires-in", "30m"], r#"{"expires_in":1800000}"#),
         ] {
             let parsed = Line::try_parse_from(["edit", ID].iter().chain(line)).unwrap();
             assert_eq!(String::from_utf8(body(&parsed.arguments.changes).unwrap()).unwrap(), expected);
         }
         assert!(Line::try_parse_from(["edit", ID]).is_err(), "there is nothing to change");
+        assert!(Line::try_parse_from(["edit", ID, "--expires-at", "soon"]).is_err());
+        assert!(Line::try_parse_from(["edit", ID, "--expires-at", "never", "--expires-in", "1s"]).is_err());
         assert!(Line::try_parse_from(["edit", ID, "--delay", "1s", "--run-at", "2026-12-24T18:00:00Z"]).is_err());
     }
 }

@@ -72,9 +72,12 @@ pub(super) struct Arguments {
     /// Which reasons are tried again, e.g. `timeout,trap`; repeat, or separate by commas [default: its kind's]
     #[arg(long, value_name = "REASON", value_delimiter = ',', value_parser = reason)]
     retry_on: Vec<FailureReason>,
-    /// Cancel it if it has not begun by then
+    /// Cancel it if it has not begun in so long
     #[arg(long, value_name = "DURATION")]
     expires_in: Option<Span>,
+    /// Cancel it if it has not begun by then, like 2026-12-24T18:00:00Z
+    #[arg(long, value_name = "TIME", conflicts_with = "expires_in")]
+    expires_at: Option<jiff::Timestamp>,
     /// The kind to enqueue, with what is known of the failure, when it has failed [default: its kind's]
     #[arg(long, value_name = "KIND")]
     on_failed: Option<KindName>,
@@ -125,6 +128,8 @@ struct Request<'a> {
     retry_on: &'a [FailureReason],
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_in: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     on_failed: Option<Follows<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -210,6 +215,7 @@ fn body(arguments: &Arguments) -> anyhow::Result<Vec<u8>> {
         max_attempts: arguments.max_attempts,
         retry_on: &arguments.retry_on,
         expires_in: arguments.expires_in.map(Span::as_ms),
+        expires_at: arguments.expires_at.map(|at| at.to_string()),
         on_failed: arguments.on_failed.as_ref().map(|kind| Follows { kind }),
         timeout: arguments.timeout.map(Span::as_ms),
         fuel: arguments.fuel,
@@ -379,6 +385,10 @@ mod tests {
             (
                 vec!["hello", "--after", "job_01ARZ3NDEKTSV4RRFFQ69G5FAV:finished"],
                 r#"{"kind":"hello","payload":{},"after":[{"job":"job_01ARZ3NDEKTSV4RRFFQ69G5FAV","on":"finished"}]}"#,
+            ),
+            (
+                vec!["hello", "--expires-at", "2026-12-24T18:00:00Z"],
+                r#"{"kind":"hello","payload":{},"expires_at":"2026-12-24T18:00:00Z"}"#,
             ),
             (
                 vec!["hello", "1", "--retry-on", "trap,timeout", "--expires-in", "2s", "--on-failed", "alert"],

@@ -6,12 +6,12 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 
 use super::client::{Client, ClientError, Connection};
+use super::filter::JobFilter;
 use super::quantities;
 use super::table::table;
 use super::terminal::{self, Colours, Tone, line};
 use super::wire::{Job, Page};
 use crate::job::duration::in_words;
-use crate::job::{JobState, KindName, ModuleName, QueueName, Span};
 
 /// Jobs the host lists at once.
 const PAGE_JOBS_MAX: usize = 500;
@@ -29,30 +29,8 @@ const PAGES_MAX: usize = 1_000;
   stoker jobs --state failed --kind email.send --limit 1000 --quiet | xargs -r stoker retry
   stoker jobs --kind email.send --tag import --limit 100 --json")]
 pub(super) struct Arguments {
-    /// Only in this state: scheduled, blocked, ready, running, retrying, succeeded, failed or cancelled
-    #[arg(long)]
-    state: Option<JobState>,
-    /// Only those that have not ended
-    #[arg(long)]
-    unfinished: bool,
-    /// Only of this kind
-    #[arg(long)]
-    kind: Option<KindName>,
-    /// Only in this lane
-    #[arg(long)]
-    queue: Option<QueueName>,
-    /// Only with this label
-    #[arg(long)]
-    tag: Option<String>,
-    /// Only of kinds this module serves
-    #[arg(long)]
-    module: Option<ModuleName>,
-    /// Only enqueued since: `10m` ago, or a time like 2026-11-21T09:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    since: Option<jiff::Timestamp>,
-    /// Only enqueued before: `10m` ago, or a time
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    until: Option<jiff::Timestamp>,
+    #[command(flatten)]
+    filter: JobFilter,
     /// So many at most
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=JOBS_MAX))]
     limit: u16,
@@ -64,18 +42,6 @@ pub(super) struct Arguments {
     cursor: Option<String>,
     #[command(flatten)]
     connection: Connection,
-}
-
-/// A time, or so long before now.
-pub(super) fn moment(text: &str) -> Result<jiff::Timestamp, String> {
-    if let Ok(ago) = text.parse::<Span>() {
-        let ago = i64::try_from(ago.as_ms()).unwrap_or(i64::MAX);
-        let at = jiff::Timestamp::now().as_millisecond().checked_sub(ago);
-        let at = at.and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
-        return at.ok_or_else(|| "is longer ago than there is time".to_owned());
-    }
-    text.parse()
-        .map_err(|_| "write how long ago, like `10m` or `2h30m`, or a time like 2026-11-21T09:00:00Z".to_owned())
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -110,16 +76,9 @@ fn pages(client: &Client, arguments: &Arguments) -> Result<Page<Box<RawValue>>, 
     let mut listed: Page<Box<RawValue>> = Page { items: Vec::new(), next_cursor: arguments.cursor.clone() };
     for _ in 0..PAGES_MAX {
         let missing = usize::from(arguments.limit) - listed.items.len();
-        let answer = client
-            .get("/v1/jobs")
-            .query("state", arguments.state.map(JobState::as_str))
-            .query("unfinished", arguments.unfinished.then_some("true"))
-            .query("kind", arguments.kind.as_ref().map(KindName::as_str))
-            .query("queue", arguments.queue.as_ref().map(QueueName::as_str))
-            .query("tag", arguments.tag.as_deref())
-            .query("module", arguments.module.as_ref().map(ModuleName::as_str))
-            .query("since", arguments.since.map(|at| at.to_string()).as_deref())
-            .query("until", arguments.until.map(|at| at.to_string()).as_deref())
+        let answer = arguments
+            .filter
+            .query(client.get("/v1/jobs"))
             .query("limit", Some(&missing.min(PAGE_JOBS_MAX).to_string()))
             .query("cursor", listed.next_cursor.as_deref())
             .send()?;
@@ -256,16 +215,5 @@ mod tests {
             note(&serde_json::from_str(&json).unwrap())
         };
         assert_eq!([told("ready"), told("scheduled"), told("failed")], ["behind", "behind", "trap: m"]);
-    }
-
-    #[test]
-    fn moments_are_times_or_so_long_ago() {
-        assert_eq!(moment("2026-11-21T09:00:00Z").map(|at| at.to_string()), Ok("2026-11-21T09:00:00Z".to_owned()));
-        let ago = moment("10m").unwrap();
-        let seconds = jiff::Timestamp::now().duration_since(ago).as_secs();
-        assert!((600..660).contains(&seconds), "{seconds}");
-        for text in ["yesterday", "", "-5m"] {
-            assert!(moment(text).is_err(), "{text}");
-        }
     }
 }

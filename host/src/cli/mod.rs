@@ -22,6 +22,7 @@ mod environment;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod fake_host;
+mod filter;
 mod help;
 mod hints;
 mod job;

@@ -13,10 +13,11 @@ use crate::job::JobId;
 #[command(after_help = "Examples:
   stoker retry job_01ARZ3NDEKTSV4RRFFQ69G5FAV
   stoker retry --state failed --kind email.send
-  stoker retry --state failed --reason timeout --since 2h --rate 10/s")]
+  stoker retry --state failed --reason timeout --since 2h --rate 10/s
+  stoker retry --group group_0123456789abcdef0123456789abcdef --rate 10/s     # as `stoker dead-letters` lists them")]
 pub(super) struct Arguments {
     /// The jobs, one or more
-    #[arg(required_unless_present = "filter", conflicts_with = "filter", value_name = "ID")]
+    #[arg(required_unless_present = "which", conflicts_with = "which", value_name = "ID")]
     ids: Vec<JobId>,
     #[command(flatten)]
     which: Which,

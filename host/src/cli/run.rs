@@ -14,9 +14,10 @@ use super::terminal::{self, Colours};
 use super::{advice, environment, project, run_cache, run_view};
 use crate::api::{ApiError, offline};
 use crate::config::{Config, read_file, resolve};
+use crate::job::dependency::PARENTS_MAX;
 use crate::job::kind::MAX_ATTEMPTS_LIMIT;
 use crate::job::{ByteSize, JobState, KindName, LimitRequest, LogLine, ModuleName, Span};
-use crate::trial::{Loaded, Order, Report, TrialError, Workbench};
+use crate::trial::{GivenParent, Loaded, Order, Report, TrialError, Workbench};
 
 /// Threads beside the guest's.
 const THREADS: usize = 2;
@@ -43,6 +44,7 @@ const THREADS: usize = 2;
   stoker run . '{\"name\":\"Ada\"}'       (the project in this folder)
   stoker run target/wasm32-wasip2/release/mail.wasm mail.send @request.json --json | jq .error
   stoker run markdown.wasm --text - --raw --settings '{\"stdin\":\"text\",\"stdout\":\"text\"}' < page.md
+  stoker run report.wasm report.send '\"ada@example.org\"' --parent render='{\"pages\":7}' --parent fetch=@fetched.json
   stoker run hello.wasm hello --attempt 3 --max-attempts 3 --timeout 2s --fuel 50000000")]
 pub(super) struct Arguments {
     /// The module: a .wasm file, or the folder of a project, which is built first
@@ -76,6 +78,9 @@ pub(super) struct Arguments {
     /// Memory [default: the kind's, else the host's: 128MiB]
     #[arg(long, value_name = "SIZE", value_parser = super::quantities::memory)]
     memory: Option<ByteSize>,
+    /// A job it runs after, which has succeeded, and what that returned: JSON, or `@file`. Can be given for each of them
+    #[arg(long = "parent", value_name = "NAME=JSON")]
+    parents: Vec<String>,
     /// The module's name; a plain command's kind is called so [default: the project's, or the file's name without
     /// extension]
     #[arg(long)]
@@ -175,7 +180,28 @@ fn order(arguments: &Arguments, loaded: &Loaded) -> anyhow::Result<Order> {
         },
         attempt: arguments.attempt,
         max_attempts: arguments.max_attempts,
+        parents: parents(&arguments.parents)?,
     })
+}
+
+/// `NAME=JSON`, one for each job it runs after.
+fn parents(arguments: &[String]) -> anyhow::Result<Vec<GivenParent>> {
+    let mut parents: Vec<GivenParent> = Vec::with_capacity(arguments.len());
+    ensure!(arguments.len() <= PARENTS_MAX, "a job runs after at most {PARENTS_MAX} others");
+    for argument in arguments {
+        let (name, output) = argument.split_once('=').filter(|(name, _)| !name.is_empty()).with_context(|| {
+            format!(
+                "--parent is a job's name and what it returned, `--parent render='{{\"pages\":7}}'`, not `{argument}`"
+            )
+        })?;
+        ensure!(output != "-", "--parent reads no standard input; name a file: --parent {name}=@FILE");
+        ensure!(parents.iter().all(|known| known.name != name), "--parent {name} stands twice");
+        let output = RawValue::from_string(payload::text(output)?)
+            .with_context(|| format!("what `{name}` returned is not JSON; mind the shell's quotes"))?;
+        let output = Bytes::from(String::from(Box::<str>::from(output)));
+        parents.push(GivenParent { name: name.to_owned(), output });
+    }
+    Ok(parents)
 }
 
 /// Which of the two arguments is what. One alone is a kind if the module serves it; else, where the module serves only one
@@ -213,6 +239,28 @@ fn is_kind_name(argument: &str, given: Given) -> bool {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_parent_is_a_name_and_what_it_returned() {
+        let given = |arguments: &[&str]| {
+            let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+            parents(&arguments).map_err(|error| error.to_string())
+        };
+        let two = given(&["render={\"a\":\"=\"}", "fetch=3"]).unwrap();
+        assert_eq!((two[0].name.as_str(), &two[0].output[..]), ("render", &br#"{"a":"="}"#[..]));
+        assert_eq!((two[1].name.as_str(), &two[1].output[..]), ("fetch", &b"3"[..]));
+        for (arguments, said) in [
+            (&["render"][..], "not `render`"),
+            (&["=1"], "a job's name"),
+            (&["a=1", "a=2"], "stands twice"),
+            (&["a=b"], "not JSON"),
+            (&["a=-"], "@FILE"),
+            (&["a=@/nowhere/at/all"], "cannot read"),
+        ] {
+            let error = given(arguments).unwrap_err();
+            assert!(error.contains(said), "{arguments:?}: {error}");
+        }
+    }
 
     #[test]
     fn one_argument_is_a_kind_or_a_payload() {

@@ -55,4 +55,11 @@ mod tests {
         let table = table(["ONE", "TWO"], &rows, Colours::Off, |_, _| None);
         assert_eq!(table, "ONE            TWO\na\nlong\\u{1b}[2J  x");
     }
+
+    #[test]
+    fn a_cell_stays_in_its_place_and_shows_what_it_is() {
+        let rows = [["a\u{2028}b".to_owned(), "x".to_owned()], ["\u{200b}\u{202e}".to_owned(), "y".to_owned()]];
+        let table = table(["ONE", "TWO"], &rows, Colours::Off, |_, _| None);
+        assert_eq!(table, "ONE               TWO\na\\u{2028}b        x\n\\u{200b}\\u{202e}  y");
+    }
 }

@@ -61,11 +61,15 @@ fn escape(text: &str, layout: Layout) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Characters that move a cursor, start an escape sequence (C0, DEL, C1), or turn the reading direction so that text
-/// looks like what it is not.
+/// Characters that move a cursor, start an escape sequence (C0, DEL, C1), end a line for some terminals, turn the reading
+/// direction, or show nothing at all: text looks like what it is not. (Joiners pass: scripts and emoji need them.)
 fn is_dangerous(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(
+            c,
+            '\u{ad}' | '\u{180e}' | '\u{200b}' | '\u{2028}' | '\u{2029}' | '\u{2060}'..='\u{2064}' | '\u{feff}'
+        )
 }
 
 /// How text stands out.
@@ -172,6 +176,9 @@ mod tests {
             ("\u{9b}2J", "\\u{9b}2J", "\\u{9b}2J"),
             ("\u{7f}", "\\u{7f}", "\\u{7f}"),
             ("exe.\u{202e}gpj", "exe.\\u{202e}gpj", "exe.\\u{202e}gpj"),
+            ("next\u{2028}line", "next\\u{2028}line", "next\\u{2028}line"),
+            ("same\u{200b}\u{feff}", "same\\u{200b}\\u{feff}", "same\\u{200b}\\u{feff}"),
+            ("\u{1f469}\u{200d}\u{1f467}", "\u{1f469}\u{200d}\u{1f467}", "\u{1f469}\u{200d}\u{1f467}"),
         ] {
             assert_eq!(line(text), one_line);
             assert_eq!(block(text), many_lines);

@@ -4,78 +4,44 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::client::{Client, Connection};
-use super::jobs::moment;
+use super::filter::JobFilter;
 use super::operations::{Operation, said};
 use super::terminal;
-use crate::job::{BulkRate, JobState, KindName, ModuleName, OperationId, QueueName};
+use crate::job::{OperationId, RateWire};
 
 /// Between two looks at an operation.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// Which jobs, instead of their ids.
 #[derive(Debug, clap::Args)]
-#[group(id = "filter", multiple = true)]
+// All of it is in one group with the filter: a command has ids, or any of these.
+#[group(skip)]
 pub(super) struct Which {
     /// All jobs there are
-    #[arg(long)]
+    #[arg(long, group = "which")]
     all: bool,
-    /// Only in this state: scheduled, blocked, ready, running, retrying, succeeded, failed or cancelled
-    #[arg(long)]
-    state: Option<JobState>,
-    /// Only those that have not ended
-    #[arg(long)]
-    unfinished: bool,
-    /// Only of this kind
-    #[arg(long)]
-    kind: Option<KindName>,
-    /// Only in this lane
-    #[arg(long)]
-    queue: Option<QueueName>,
-    /// Only with this label
-    #[arg(long)]
-    tag: Option<String>,
-    /// Only of kinds this module serves
-    #[arg(long)]
-    module: Option<ModuleName>,
-    /// Only enqueued since: `10m` ago, or a time like 2026-11-21T09:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    since: Option<jiff::Timestamp>,
-    /// Only enqueued before: `10m` ago, or a time
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    until: Option<jiff::Timestamp>,
+    #[command(flatten)]
+    filter: JobFilter,
     /// Only those whose last failure has this reason, like `timeout`
-    #[arg(long)]
+    #[arg(long, group = "which")]
     reason: Option<String>,
     /// At most so many jobs in such a time: `10/s`, `600/m`, `1000/h`
-    #[arg(long)]
-    rate: Option<BulkRate>,
+    #[arg(long, group = "which")]
+    rate: Option<RateWire>,
     /// Don't wait until it is done: print the operation, which goes on without this command
-    #[arg(long)]
+    #[arg(long, group = "which")]
     no_wait: bool,
 }
 
 impl Which {
     /// The body of `POST /v1/jobs/bulk`.
     pub(super) fn request(&self, action: &str, priority: Option<u8>) -> Value {
-        let mut filter = Map::new();
-        let mut put = |name: &str, value: Option<Value>| {
-            if let Some(value) = value {
-                filter.insert(name.to_owned(), value);
-            }
-        };
-        put("all", self.all.then_some(json!(true)));
-        put("state", self.state.map(|state| json!(state)));
-        put("unfinished", self.unfinished.then_some(json!(true)));
-        put("kind", self.kind.as_ref().map(|kind| json!(kind.as_str())));
-        put("queue", self.queue.as_ref().map(|queue| json!(queue.as_str())));
-        put("tag", self.tag.as_ref().map(|tag| json!(tag)));
-        put("module", self.module.as_ref().map(|module| json!(module.as_str())));
-        put("since", self.since.map(|at| json!(at.to_string())));
-        put("until", self.until.map(|at| json!(at.to_string())));
-        put("reason", self.reason.as_ref().map(|reason| json!(reason)));
+        let mut filter = self.filter.json();
+        filter.extend(self.all.then(|| ("all".to_owned(), json!(true))));
+        filter.extend(self.reason.as_ref().map(|reason| ("reason".to_owned(), json!(reason))));
         let mut request = json!({"action": action, "filter": filter});
         if let Some(priority) = priority {
             request["priority"] = json!(priority);
@@ -141,6 +107,11 @@ mod tests {
         assert_eq!(
             request(&["--state", "failed", "--kind", "a.b", "--reason", "timeout", "--rate", "10/s"]),
             r#"{"action":"retry","filter":{"kind":"a.b","reason":"timeout","state":"failed"},"rate":"10/s"}"#
+        );
+        let group = "group_0123456789abcdef0123456789abcdef";
+        assert_eq!(
+            request(&["--group", group, "--rate", "600/min"]),
+            format!(r#"{{"action":"retry","filter":{{"group":"{group}"}},"rate":"600/m"}}"#)
         );
         assert!(Line::try_parse_from(["bulk", "--rate", "fast"]).is_err());
     }

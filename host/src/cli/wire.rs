@@ -183,7 +183,8 @@ pub(super) struct Workflow {
 pub(super) struct WorkflowJob {
     pub(super) name: String,
     pub(super) id: String,
-    pub(super) state: String,
+    /// `None`: it was deleted.
+    pub(super) state: Option<String>,
     pub(super) after: Vec<JobParent>,
     pub(super) error: Option<JobError>,
 }

@@ -14,6 +14,8 @@ use crate::job::WorkflowId;
 /// Indentation of one step of the graph, and the most steps that are shown as such.
 const STEP: usize = 2;
 const STEPS_MAX: usize = 30;
+/// What a job is that is no more.
+const DELETED: &str = "deleted";
 
 /// Submit a workflow, list them, show or cancel one
 ///
@@ -78,11 +80,12 @@ fn render(workflow: &Workflow, colours: Colours) -> String {
     }
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
     for (name, job) in &rows {
-        let state = format!("{:<10}", line(&job.state));
-        let state = tone(&job.state).map_or_else(|| state.clone(), |tone| colours.paint(tone, &state));
+        let word = job.state.as_deref().unwrap_or(DELETED);
+        let state = format!("{:<10}", line(word));
+        let state = tone(word).map_or_else(|| state.clone(), |tone| colours.paint(tone, &state));
         // Writing to a string can't fail.
         let _infallible = write!(page, "\n  {name:<width$}  {state} {}{}", line(&job.id), after(job));
-        if let Some(error) = job.error.as_ref().filter(|_| job.state == "failed") {
+        if let Some(error) = job.error.as_ref().filter(|_| word == "failed") {
             let _infallible = write!(page, "\n  {:<width$}  {}: {}", "", line(&error.reason), line(&error.message));
         }
     }
@@ -119,6 +122,7 @@ mod tests {
                     "error": {"reason": "trap", "message": "out\nof bounds"}},
                 {"name": "tidy", "id": "job_3", "state": "ready", "after": [{"name": "render", "on": "finished"}]},
                 {"name": "check", "id": "job_4", "state": "running", "after": []},
+                {"name": "send", "id": "job_5", "state": null, "kind": null, "after": [{"name": "render", "on": "failed"}]},
             ],
         }));
         insta::assert_snapshot!(render(&workflow.unwrap(), Colours::Off));

@@ -287,6 +287,7 @@ mod tests {
         assert_eq!(config.listen.to_string(), "127.0.0.1:7700");
         assert_eq!(config.data_dir, Path::new("stoker-data"));
         assert_eq!(config.workers, 8);
+        assert_eq!(config.tenant_concurrency, None);
         assert_eq!(config.admin_key, None);
         assert_eq!(config.limits, LimitBounds::default());
         assert_eq!(config.requests.batch_jobs_max, 10_000);
@@ -305,6 +306,8 @@ mod tests {
     fn impossible_settings_are_refused_by_name() {
         for (text, setting) in [
             ("workers = 257", "workers"),
+            ("tenant_concurrency = 0", "tenant_concurrency"),
+            ("tenant_concurrency = 1000001", "tenant_concurrency"),
             ("fuel = 0", "fuel"),
             ("fuel = 2000000000000", "fuel"),
             ("timeout = 0", "timeout"),

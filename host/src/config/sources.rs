@@ -250,6 +250,7 @@ mod tests {
             r#"
             listen = "0.0.0.0:80"
             workers = 3
+            tenant_concurrency = 1000000
             timeout = 1500
             timeout_max = "1h30m"
             memory = "64MiB"
@@ -260,6 +261,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(settings.listen, "0.0.0.0:80".parse().ok());
+        assert_eq!(settings.tenant_concurrency, Some(1_000_000));
         assert_eq!(settings.timeout, Some(Span(Duration::from_millis(1_500))));
         assert_eq!(settings.timeout_max, Some(Span(Duration::from_mins(90))));
         assert_eq!(settings.memory, Some(ByteSize(64 << 20)));

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::feed::FeedItem;
 use super::handle::ActiveAttempt;
@@ -20,8 +20,6 @@ struct Held {
     interrupt: Interrupt,
     progress: ProgressCell,
     entered: Option<(Timestamp, Instant)>,
-    /// Somebody changes it: it is not to be entered any more.
-    let_go: bool,
     shown_running: bool,
     progress_written: Option<Progress>,
 }
@@ -48,15 +46,23 @@ impl RunningLog {
     }
 }
 
+#[derive(Debug, Default)]
+struct Holdings {
+    jobs: FxHashMap<JobId, Held>,
+    /// Somebody changes the job: under these leases it is not to be entered any more. By lease, not by job: the commit that
+    /// changes it may claim it anew, before its old lease has come back.
+    let_go: FxHashSet<LeaseKey>,
+}
+
 /// The registry of held jobs.
 #[derive(Debug, Default)]
-pub struct Active(Mutex<FxHashMap<JobId, Held>>);
+pub struct Active(Mutex<Holdings>);
 
 impl Active {
     /// These were claimed. Before anybody can be told of a later change to them, so an interrupt always finds the job
     /// it is meant for.
     pub fn hold(&self, items: &[FeedItem]) {
-        let mut jobs = self.0.lock();
+        let mut holdings = self.0.lock();
         for item in items {
             let lease = &item.job.lease;
             let held = Held {
@@ -65,49 +71,50 @@ impl Active {
                 interrupt: item.interrupt.clone(),
                 progress: item.progress.clone(),
                 entered: None,
-                let_go: false,
                 shown_running: false,
                 progress_written: None,
             };
-            jobs.insert(lease.job(), held);
+            holdings.jobs.insert(lease.job(), held);
         }
     }
 
     /// The guest is being entered.
     pub fn entered(&self, lease: LeaseKey, at: Timestamp) {
-        self.with(lease, |held| {
-            if !held.let_go {
-                held.entered = Some((at, Instant::now()));
-            }
-        });
+        let Holdings { jobs, let_go } = &mut *self.0.lock();
+        if !let_go.contains(&lease)
+            && let Some(held) = held_under(jobs, lease)
+        {
+            held.entered = Some((at, Instant::now()));
+        }
     }
 
     /// Keeps the guest of this lease from being entered, unless it was. Under the same lock as `entered`: what is let go here
     /// is interrupted before its guest could be called.
-    pub fn let_go(&self, (job, number): LeaseKey) -> bool {
-        let mut jobs = self.0.lock();
-        let held = jobs.get_mut(&job).filter(|held| held.lease_number == number && held.entered.is_none());
+    pub fn let_go(&self, lease: LeaseKey) -> bool {
+        let Holdings { jobs, let_go } = &mut *self.0.lock();
+        let held = held_under(jobs, lease).filter(|held| held.entered.is_none());
         let Some(held) = held else { return false };
-        held.let_go = true;
         held.interrupt.raise(FailureReason::Shutdown);
+        let_go.insert(lease);
         true
     }
 
     /// Whether somebody has changed the job since, so that it must be claimed anew.
-    pub fn was_let_go(&self, (job, number): LeaseKey) -> bool {
-        self.0.lock().get(&job).is_some_and(|held| held.lease_number == number && held.let_go)
+    pub fn was_let_go(&self, lease: LeaseKey) -> bool {
+        self.0.lock().let_go.contains(&lease)
     }
 
     /// Whether the guest of this lease was entered.
-    pub fn has_entered(&self, (job, number): LeaseKey) -> bool {
-        self.0.lock().get(&job).is_some_and(|held| held.lease_number == number && held.entered.is_some())
+    pub fn has_entered(&self, lease: LeaseKey) -> bool {
+        held_under(&mut self.0.lock().jobs, lease).is_some_and(|held| held.entered.is_some())
     }
 
     /// The finish is written, or the lease given back.
-    pub fn remove(&self, (job, number): LeaseKey) {
-        let mut jobs = self.0.lock();
-        if jobs.get(&job).is_some_and(|held| held.lease_number == number) {
-            jobs.remove(&job);
+    pub fn remove(&self, lease: LeaseKey) {
+        let Holdings { jobs, let_go } = &mut *self.0.lock();
+        let_go.remove(&lease);
+        if held_under(jobs, lease).is_some() {
+            jobs.remove(&lease.0);
         }
     }
 
@@ -118,15 +125,15 @@ impl Active {
 
     /// Asks all of them to end.
     pub fn interrupt_all(&self, reason: FailureReason) {
-        for held in self.0.lock().values() {
+        for held in self.0.lock().jobs.values() {
             held.interrupt.raise(reason);
         }
     }
 
     /// The running attempt of a job.
     pub fn get(&self, job: JobId) -> Option<ActiveAttempt> {
-        let jobs = self.0.lock();
-        let held = jobs.get(&job)?;
+        let holdings = self.0.lock();
+        let held = holdings.jobs.get(&job)?;
         let (started_at, _) = held.entered?;
         Some(ActiveAttempt {
             lease_number: held.lease_number,
@@ -138,15 +145,15 @@ impl Active {
 
     /// The log of a job's running attempt.
     pub fn log(&self, job: JobId) -> Option<RunningLog> {
-        let jobs = self.0.lock();
-        let held = jobs.get(&job).filter(|held| held.entered.is_some())?;
+        let holdings = self.0.lock();
+        let held = holdings.jobs.get(&job).filter(|held| held.entered.is_some())?;
         Some(RunningLog { execution: held.lease_number, attempt: held.attempt, lines: held.progress.clone() })
     }
 
     /// Jobs entered at least `age` ago that are not shown as running yet.
     pub fn unshown(&self, age: Duration) -> Vec<(LeaseKey, Timestamp)> {
-        let jobs = self.0.lock();
-        let unshown = jobs.iter().filter_map(|(job, held)| {
+        let holdings = self.0.lock();
+        let unshown = holdings.jobs.iter().filter_map(|(job, held)| {
             let (at, entered) = held.entered.filter(|_| !held.shown_running)?;
             (entered.elapsed() >= age).then_some(((*job, held.lease_number), at))
         });
@@ -162,8 +169,8 @@ impl Active {
 
     /// Progress that is not written yet.
     pub fn unwritten_progress(&self) -> Vec<(LeaseKey, Progress)> {
-        let jobs = self.0.lock();
-        let changed = jobs.iter().filter_map(|(job, held)| {
+        let holdings = self.0.lock();
+        let changed = holdings.jobs.iter().filter_map(|(job, held)| {
             held.entered?;
             let progress = held.progress.get()?;
             (held.progress_written.as_ref() != Some(&progress)).then_some(((*job, held.lease_number), progress))
@@ -178,11 +185,16 @@ impl Active {
         }
     }
 
-    fn with(&self, (job, number): LeaseKey, act: impl FnOnce(&mut Held)) {
-        if let Some(held) = self.0.lock().get_mut(&job).filter(|held| held.lease_number == number) {
+    fn with(&self, lease: LeaseKey, act: impl FnOnce(&mut Held)) {
+        if let Some(held) = held_under(&mut self.0.lock().jobs, lease) {
             act(held);
         }
     }
+}
+
+/// The job, if this is the lease it is held under.
+fn held_under(jobs: &mut FxHashMap<JobId, Held>, (job, number): LeaseKey) -> Option<&mut Held> {
+    jobs.get_mut(&job).filter(|held| held.lease_number == number)
 }
 
 #[cfg(test)]
@@ -236,6 +248,21 @@ mod tests {
         active.entered((JOB, 2), Timestamp(5));
         assert!(active.has_entered((JOB, 2)) && !active.let_go((JOB, 2)));
         assert_eq!(interrupt.raised(), None);
+    }
+
+    /// The commit that took it back gave it out again, before the old lease came back.
+    #[test]
+    fn what_was_let_go_is_known_until_it_is_back_though_the_job_was_claimed_anew() {
+        let active = Active::default();
+        hold(&active, 1);
+        assert!(active.let_go((JOB, 1)));
+        hold(&active, 2);
+        assert!(active.was_let_go((JOB, 1)) && !active.was_let_go((JOB, 2)));
+        active.entered((JOB, 2), Timestamp(5));
+        assert!(active.has_entered((JOB, 2)));
+        active.remove((JOB, 1));
+        assert!(!active.was_let_go((JOB, 1)), "nothing of it is left");
+        assert!(active.has_entered((JOB, 2)));
     }
 
     #[test]

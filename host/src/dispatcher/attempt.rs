@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::attempt::Terms;
+use crate::attempt::{PARENT_OUTPUTS, Terms, parent_outputs};
 use crate::job::{
     AttemptContext, Clock, Failure, FailureReason, GuestType, Lease, LimitBounds, Outcome, Progress, Receipt,
     Timestamp, expiry,
@@ -15,7 +15,7 @@ use crate::schema::{SharedSchema, Verdict, Violation};
 use crate::store::{ClaimedJob, Finish, ModuleVersionId, Next, Store};
 
 use super::feed::FeedItem;
-use super::parents::{StoredParents, VARIABLE};
+use super::parents::StoredParents;
 
 /// What an attempt is made with.
 #[derive(Debug)]
@@ -86,8 +86,8 @@ impl AttemptRunner {
         let parents = parents.then(|| StoredParents::of(&self.store, job.lease.job()));
         let mut plain = self.terms(&job).plain();
         if let Some(parents) = parents.as_ref().filter(|_| version.guest != GuestType::Handler) {
-            match parents.variable().await {
-                Ok(outputs) => plain.env.push((VARIABLE.to_owned(), outputs)),
+            match parent_outputs(&**parents).await {
+                Ok(outputs) => plain.env.push((PARENT_OUTPUTS.to_owned(), outputs)),
                 Err(failure) if failure.reason == FailureReason::ModuleUnavailable => {
                     return Attempt::Unavailable(job, failure.message);
                 }

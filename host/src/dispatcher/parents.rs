@@ -1,18 +1,10 @@
-//! The outputs of the jobs a job runs after: read by handlers when they ask, handed to plain commands as a variable.
+//! The jobs a job runs after, and their outputs, as the store has them.
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use serde_json::value::RawValue;
-
-use crate::job::{Failure, FailureReason, JobId, JobState};
+use crate::job::{JobId, ParentOutput};
 use crate::sandbox::{ParentFacts, Parents, Told};
 use crate::store::Store;
-
-/// Where a plain command finds them: a JSON object by name or id.
-pub(super) const VARIABLE: &str = "STOKER_PARENT_OUTPUTS";
-/// Its size, bytes.
-const VARIABLE_BYTES_MAX: usize = 64 << 10;
 
 /// Those of one job.
 #[derive(Debug)]
@@ -25,38 +17,6 @@ impl StoredParents {
     pub(super) fn of(store: &Store, job: JobId) -> Arc<Self> {
         Arc::new(Self { store: store.clone(), job })
     }
-
-    /// What a plain command is handed.
-    pub(super) async fn variable(&self) -> Result<String, Failure> {
-        let unavailable = |why: String| {
-            let message = "the outputs of the jobs it runs after could not be read";
-            Failure::new(FailureReason::ModuleUnavailable, message).with_detail(why)
-        };
-        let mut text = String::from("{");
-        for ParentFacts { job, name, state } in self.list().await.map_err(unavailable)? {
-            if state != Some(JobState::Succeeded) {
-                continue;
-            }
-            let Some(output) = self.output(job.to_string()).await.map_err(unavailable)? else { continue };
-            let key = serde_json::to_string(&name.unwrap_or_else(|| job.to_string())).unwrap_or_default();
-            let output: &RawValue = serde_json::from_slice(&output).map_err(|error| unavailable(error.to_string()))?;
-            if text.len() > 1 {
-                text.push(',');
-            }
-            text.push_str(&key);
-            text.push(':');
-            text.push_str(output.get());
-            if text.len() >= VARIABLE_BYTES_MAX {
-                let message = format!(
-                    "the jobs it runs after returned more than {VARIABLE_BYTES_MAX} bytes, which is the most {VARIABLE} holds; \
-                     let them return less, or make this kind a handler, which reads them one by one"
-                );
-                return Err(Failure::new(FailureReason::InvalidPayload, message));
-            }
-        }
-        text.push('}');
-        Ok(text)
-    }
 }
 
 impl Parents for StoredParents {
@@ -67,7 +27,7 @@ impl Parents for StoredParents {
         })
     }
 
-    fn output(&self, parent: String) -> Told<'_, Option<Bytes>> {
+    fn output(&self, parent: String) -> Told<'_, ParentOutput> {
         Box::pin(async { self.store.parent_output(self.job, parent).await.map_err(|error| error.to_string()) })
     }
 }

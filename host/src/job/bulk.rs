@@ -1,16 +1,17 @@
 //! One action on many jobs: which, what, and how fast. Whether it can be done to one of them is the rule of that action.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::clock::Timestamp;
+use super::dead_letter::GroupId;
+use super::field::FieldError;
 use super::id::JobId;
 use super::name::{KindName, ModuleName, QueueName};
 use super::outcome::FailureReason;
-use super::rate::{RATE_LIMIT_MAX, Rate};
+use super::rate::RATE_LIMIT_MAX;
+use super::rate_wire::RateWire;
 use super::state::JobState;
 
 /// Most jobs named one by one.
@@ -43,6 +44,28 @@ impl BulkAction {
             BulkAction::Delete => "delete",
             BulkAction::Run => "run",
             BulkAction::SetPriority => "set_priority",
+        }
+    }
+
+    /// Whether it can do anything to a job in this state.
+    pub const fn changes(self, state: JobState) -> bool {
+        match self {
+            BulkAction::Retry => matches!(state, JobState::Failed | JobState::Cancelled | JobState::Retrying),
+            BulkAction::Cancel => !state.is_terminal(),
+            BulkAction::Delete => state.is_terminal(),
+            BulkAction::Run => matches!(state, JobState::Scheduled | JobState::Retrying),
+            BulkAction::SetPriority => state.is_waiting(),
+        }
+    }
+
+    /// The same in words: which jobs it is for.
+    const fn is_for(self) -> &'static str {
+        match self {
+            BulkAction::Retry => "failed, cancelled and retrying jobs",
+            BulkAction::Cancel => "jobs that have not ended",
+            BulkAction::Delete => "jobs that have ended",
+            BulkAction::Run => "scheduled and retrying jobs",
+            BulkAction::SetPriority => "jobs that wait",
         }
     }
 }
@@ -78,6 +101,9 @@ pub struct BulkFilter {
     /// Only those whose last failure has this reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<FailureReason>,
+    /// Only dead letters of this group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupId>,
     /// Only these.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ids: Option<Vec<JobId>>,
@@ -87,6 +113,44 @@ impl BulkFilter {
     /// Whether it lets every job through.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Why no job could ever be changed, whatever there is: parts of it, or it and the action, exclude each other.
+    pub fn contradictions(&self, action: BulkAction) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        let mut refuse =
+            |field: &str, message: String| errors.push(FieldError::new(format!("/filter/{field}"), message));
+        let (word, is_for) = (action.as_str(), action.is_for());
+        if let Some(state) = self.state {
+            if self.unfinished && state.is_terminal() {
+                refuse("unfinished", format!("a job that is {state} has ended: leave out one of both"));
+            } else if !action.changes(state) {
+                refuse("state", format!("`{word}` is for {is_for}, and would do nothing to those that are {state}"));
+            }
+            if self.reason.is_some() && state == JobState::Succeeded {
+                refuse("reason", "a job that has succeeded has no failure: leave out one of both".to_owned());
+            }
+            if self.group.is_some() && state != JobState::Failed {
+                refuse("group", format!("its jobs have failed, and `state` asks for those that are {state}"));
+            }
+        }
+        if self.unfinished && JobState::ALL.into_iter().all(|state| state.is_terminal() || !action.changes(state)) {
+            refuse("unfinished", format!("`{word}` is for {is_for}"));
+        }
+        if self.group.is_some() {
+            if self.unfinished {
+                refuse("group", "its jobs have failed, and `unfinished` asks for those that have not ended".to_owned());
+            }
+            if !action.changes(JobState::Failed) {
+                refuse("group", format!("its jobs have failed, and `{word}` is for {is_for}"));
+            }
+        }
+        if let (Some(since), Some(until)) = (self.since, self.until)
+            && since >= until
+        {
+            refuse("until", format!("comes before `since` ({since}), or with it: no job lies between"));
+        }
+        errors
     }
 }
 
@@ -133,51 +197,12 @@ impl OperationState {
     }
 }
 
-/// How many jobs in which time: `10/s`, `600/m`, `1000/h`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BulkRate {
-    jobs: u32,
-    unit: char,
-}
-
-impl BulkRate {
-    /// As a rate with little burst.
-    pub fn rate(self) -> Rate {
-        let per = match self.unit {
-            's' => Duration::from_secs(1),
-            'm' => Duration::from_mins(1),
-            _ => Duration::from_hours(1),
-        };
-        let burst = u128::from(self.jobs) * BURST_TIME.as_millis() / per.as_millis();
-        Rate { limit: self.jobs, per, burst: u32::try_from(burst).unwrap_or(1).max(1) }
-    }
-}
-
-/// Text that is no such rate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("write 1 to {RATE_LIMIT_MAX} jobs a second, minute or hour, like \"10/s\", \"600/m\" or \"1000/h\"")]
-pub struct BulkRateError;
-
-impl FromStr for BulkRate {
-    type Err = BulkRateError;
-    fn from_str(text: &str) -> Result<Self, BulkRateError> {
-        let (jobs, unit) = text.split_once('/').ok_or(BulkRateError)?;
-        let unit = match unit {
-            "s" => 's',
-            "m" => 'm',
-            "h" => 'h',
-            _ => return Err(BulkRateError),
-        };
-        let is_number = !jobs.is_empty() && jobs.bytes().all(|byte| byte.is_ascii_digit());
-        let jobs = is_number.then(|| jobs.parse().ok()).flatten().ok_or(BulkRateError)?;
-        if (1..=RATE_LIMIT_MAX).contains(&jobs) { Ok(Self { jobs, unit }) } else { Err(BulkRateError) }
-    }
-}
-
-impl fmt::Display for BulkRate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.jobs, self.unit)
-    }
+/// The rate of an operation. Where nothing is said of a burst it is a small one: who names a pace wants no rush at its start.
+pub fn paced(asked: RateWire) -> RateWire {
+    let per_ms = u128::from(asked.per.as_ms()).max(1);
+    let little = u128::from(asked.limit) * BURST_TIME.as_millis() / per_ms;
+    let little = u64::try_from(little).unwrap_or(u64::MAX).clamp(1, u64::from(RATE_LIMIT_MAX));
+    RateWire { burst: Some(asked.burst.unwrap_or(little)), ..asked }
 }
 
 #[cfg(test)]
@@ -186,16 +211,64 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paces_people_write() {
-        for (text, limit, per_s, burst) in
-            [("1/s", 1, 1, 1), ("50/s", 50, 1, 5), ("600/m", 600, 60, 1), ("1000000/h", 1_000_000, 3_600, 27)]
+    fn a_pace_begins_with_no_rush() {
+        for (text, burst) in
+            [("1/s", 1), ("50/s", 5), ("600/m", 1), ("1000000/h", 27), ("1000/100ms", 1_000), ("5/1ms", 500)]
         {
-            let pace: BulkRate = text.parse().unwrap();
-            assert_eq!(pace.rate(), Rate { limit, per: Duration::from_secs(per_s), burst }, "{text}");
-            assert_eq!(pace.to_string(), text);
+            let asked: RateWire = text.parse().unwrap();
+            let rate = paced(asked).rate("/rate", &mut Vec::new()).unwrap();
+            assert_eq!((u64::from(rate.limit), rate.per, rate.burst), (asked.limit, asked.per.0, burst), "{text}");
         }
-        for text in ["", "10", "/s", "0/s", "-1/s", "+1/s", "1/d", "1.5/s", "10 /s", "1000001/s", "99999999999/s"] {
-            assert_eq!(text.parse::<BulkRate>(), Err(BulkRateError), "{text}");
+        let asked = RateWire { burst: Some(7), ..("50/s".parse().unwrap()) };
+        assert_eq!(paced(asked), asked, "who says how much is given that");
+    }
+
+    #[test]
+    fn what_excludes_itself_is_told_where() {
+        use BulkAction::{Cancel, Delete, Retry, Run, SetPriority};
+        use JobState::{Blocked, Cancelled, Failed, Ready, Retrying, Running, Scheduled, Succeeded};
+        let state = |state| BulkFilter { state: Some(state), ..BulkFilter::default() };
+        let unfinished = || BulkFilter { unfinished: true, ..BulkFilter::default() };
+        let group = |filter: BulkFilter| BulkFilter { group: Some(GroupId([1; 16])), ..filter };
+        let between = |since, until| BulkFilter {
+            since: Some(Timestamp(since)),
+            until: Some(Timestamp(until)),
+            ..BulkFilter::default()
+        };
+        for (action, states) in [
+            (Retry, &[Failed, Cancelled, Retrying][..]),
+            (Cancel, &[Scheduled, Blocked, Ready, Running, Retrying]),
+            (Delete, &[Succeeded, Failed, Cancelled]),
+            (Run, &[Scheduled, Retrying]),
+            (SetPriority, &[Scheduled, Blocked, Ready, Retrying]),
+        ] {
+            assert_eq!(BulkFilter::default().contradictions(action), [], "{action:?} of all");
+            for known in JobState::ALL {
+                let found = state(known).contradictions(action);
+                assert_eq!(found.is_empty(), states.contains(&known), "{action:?} of {known}: {found:?}");
+                assert!(found.iter().all(|error| error.pointer == "/filter/state"), "{found:?}");
+            }
+        }
+        let reason = |filter: BulkFilter| BulkFilter { reason: Some(FailureReason::Timeout), ..filter };
+        for (action, filter, pointers) in [
+            (Cancel, unfinished(), &[][..]),
+            (Retry, unfinished(), &[]),
+            (Delete, unfinished(), &["/filter/unfinished"]),
+            (Cancel, BulkFilter { unfinished: true, ..state(Failed) }, &["/filter/unfinished"]),
+            (Delete, reason(state(Succeeded)), &["/filter/reason"]),
+            (Retry, reason(state(Retrying)), &[]),
+            (Retry, group(BulkFilter::default()), &[]),
+            (Delete, group(state(Failed)), &[]),
+            (Cancel, group(BulkFilter::default()), &["/filter/group"]),
+            (Retry, group(state(Cancelled)), &["/filter/group"]),
+            (Retry, group(unfinished()), &["/filter/group"]),
+            (Retry, between(5, 6), &[]),
+            (Retry, between(6, 6), &["/filter/until"]),
+            (Retry, between(7, 6), &["/filter/until"]),
+        ] {
+            let found = filter.contradictions(action);
+            let found: Vec<&str> = found.iter().map(|error| error.pointer.as_str()).collect();
+            assert_eq!(found, pointers, "{action:?} {filter:?}");
         }
     }
 

@@ -25,8 +25,8 @@ impl fmt::Display for Timestamp {
 }
 
 impl Timestamp {
-    /// The last instant accepted anywhere: 9999-12-31T23:59:59.999Z.
-    pub const MAX: Timestamp = Timestamp(253_402_300_799_999);
+    /// The last instant accepted anywhere, which is the last that can be written down whatever the zone: 9999-12-30T22:00:00.999Z.
+    pub const MAX: Timestamp = Timestamp(253_402_207_200_999);
 
     /// Milliseconds since the Unix epoch.
     pub fn as_ms(self) -> i64 {

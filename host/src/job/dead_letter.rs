@@ -4,7 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
 use super::name::KindName;
@@ -54,6 +54,13 @@ impl fmt::Display for GroupId {
 impl Serialize for GroupId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for GroupId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -196,6 +203,8 @@ mod tests {
             assert_ne!(group, other);
         }
         assert_eq!(group.to_string().parse(), Ok(group));
+        assert_eq!(serde_json::from_str::<GroupId>(&serde_json::to_string(&group).unwrap()).unwrap(), group);
+        assert!(serde_json::from_str::<GroupId>("\"group_1\"").is_err());
         let text = group.to_string();
         for wrong in [
             "",

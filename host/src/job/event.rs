@@ -71,6 +71,8 @@ event_types! {
     Blocked = 21 "blocked",
     /// Cancelled, since a job it was to run after did not end as it asked.
     DependencyBroken = 22 "dependency_broken",
+    /// It would have come back with a job it runs after, but another job is the only one like it now.
+    NotRevived = 23 "not_revived",
     /// Not entered by its `expires_at`.
     Expired = 15 "expired",
 }

@@ -65,6 +65,9 @@ pub struct JobOptions {
     /// An idempotency key names it: it is kept for as long as the key is.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_keyed: bool,
+    /// The answer to a request under an idempotency key names it, though it was there before: it is kept until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub named_until: Option<Timestamp>,
     /// Hard limits.
     #[serde(flatten)]
     pub limits: LimitRequest,
@@ -100,6 +103,7 @@ impl JobOptions {
             on_failed,
             caused_by,
             is_keyed,
+            named_until,
             limits,
             concurrency_key,
             delay_ms,
@@ -113,6 +117,7 @@ impl JobOptions {
             && on_failed.is_none()
             && caused_by.is_none()
             && !is_keyed
+            && named_until.is_none()
             && limits.is_empty()
             && concurrency_key.is_none()
             && delay_ms.is_none()

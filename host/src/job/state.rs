@@ -41,6 +41,9 @@ impl JobState {
         JobState::Cancelled,
     ];
 
+    /// The terminal ones.
+    pub const ENDS: [JobState; 3] = [JobState::Succeeded, JobState::Failed, JobState::Cancelled];
+
     /// The word used in SQL, HTTP, logs and the dashboard.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -79,8 +82,8 @@ impl JobState {
                 Running => matches!(self, Ready),
             },
             // Reopened by an operator's recorded retry or redrive.
-            Failed | Succeeded => matches!(next, Ready),
-            Cancelled => matches!(next, Ready | Blocked),
+            Succeeded => matches!(next, Ready),
+            Failed | Cancelled => matches!(next, Ready | Blocked),
         }
     }
 }

@@ -37,21 +37,18 @@ pub enum OnConflict {
     Throttle,
 }
 
-/// A set of states, and beside them of being gone.
+/// A set of states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Scope(u16);
 
-/// The bit of a job that was deleted; those below are the states, in the order of `JobState::ALL`.
-const GONE: u16 = 1 << 8;
-
 impl Scope {
-    /// Whatever became of it.
-    pub const ALWAYS: Scope = Scope(GONE | (GONE - 1));
+    /// Whatever becomes of it.
+    pub const ALWAYS: Scope = Scope((1 << JobState::ALL.len()) - 1);
 
     /// These states.
     pub fn of(states: impl IntoIterator<Item = JobState>) -> Self {
-        Self(states.into_iter().fold(0, |bits, state| bits | bit(Some(state))))
+        Self(states.into_iter().fold(0, |bits, state| bits | bit(state)))
     }
 
     /// Those of a job that has not ended.
@@ -64,8 +61,8 @@ impl Scope {
         Self::of(JobState::ALL.into_iter().filter(|state| state.is_waiting()))
     }
 
-    /// `None`: a job that is gone.
-    pub fn contains(self, state: Option<JobState>) -> bool {
+    /// Whether a job in this state counts.
+    pub fn contains(self, state: JobState) -> bool {
         self.0 & bit(state) != 0
     }
 
@@ -85,8 +82,9 @@ impl Scope {
     }
 }
 
-fn bit(state: Option<JobState>) -> u16 {
-    state.and_then(|state| JobState::ALL.iter().position(|known| *known == state)).map_or(GONE, |index| 1 << index)
+/// A bit each, in the order of `JobState::ALL`.
+fn bit(state: JobState) -> u16 {
+    JobState::ALL.iter().position(|known| *known == state).map_or(0, |index| 1 << index)
 }
 
 /// What a job's identity is: a hash of its kind and of what tells it from others.
@@ -94,9 +92,10 @@ fn bit(state: Option<JobState>) -> u16 {
 pub struct Identity(pub [u8; 32]);
 
 /// That a job is to be the only one of its identity.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Unique {
     /// Which.
+    #[serde(with = "hexadecimal")]
     pub identity: Identity,
     /// In which states it has it.
     pub scope: Scope,
@@ -122,6 +121,13 @@ pub struct Held {
     pub expires_at: Option<Timestamp>,
 }
 
+impl Held {
+    /// Until when a job that has ended in this state still has it for a time that was named, and so has to stay.
+    pub fn kept_until(&self, ended: JobState) -> Option<Timestamp> {
+        self.expires_at.filter(|_| self.scope.contains(ended))
+    }
+}
+
 impl Unique {
     /// What a job made now keeps.
     pub fn held(&self, now: Timestamp) -> Held {
@@ -132,7 +138,7 @@ impl Unique {
 /// Who has an identity, and on which terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Holder {
-    /// Where the job is; `None`: gone.
+    /// Where the job is; `None`: somebody has deleted it, and its identity is free.
     pub state: Option<JobState>,
     /// In which states it has it.
     pub scope: Scope,
@@ -145,7 +151,7 @@ pub struct Holder {
 impl Holder {
     /// Whether it has the identity now.
     pub fn holds(&self, now: Timestamp) -> bool {
-        self.expires_at.is_none_or(|at| now < at) && self.scope.contains(self.state)
+        self.expires_at.is_none_or(|at| now < at) && self.state.is_some_and(|state| self.scope.contains(state))
     }
 }
 

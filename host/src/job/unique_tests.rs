@@ -57,7 +57,9 @@ fn what_becomes_of_the_next_one() {
         (Debounce, Some(Running), waiting, None, 5, Insert),
         (Debounce, Some(Running), unfinished, None, 5, Refuse),
         (Throttle, Some(Succeeded), always, Some(60), 59, Return),
-        (Throttle, None, always, Some(60), 59, Return),
+        // Somebody has deleted it.
+        (Throttle, None, always, Some(60), 59, Insert),
+        (Reject, None, always, Some(60), 59, Insert),
         (Throttle, Some(Running), always, Some(60), 60, Insert),
         // The terms are those of the first.
         (Reject, Some(Succeeded), always, Some(60), 59, Refuse),
@@ -114,6 +116,12 @@ fn what_a_job_keeps_of_it_reads_back() {
     assert_eq!(serde_json::from_str::<Held>(&text).unwrap(), held);
     assert!(serde_json::from_str::<Held>(&text.replace("07", "zz")).is_err());
     assert_eq!(Scope::from_bits(Scope::ALWAYS.bits()), Scope::ALWAYS);
+    assert_eq!(Scope::ALWAYS, Scope::of(JobState::ALL));
+    // It stays only where its end is in its scope.
+    assert_eq!(held.kept_until(JobState::Succeeded), None);
+    let done = Unique { scope: Scope::of([JobState::Ready, JobState::Succeeded]), ..terms.clone() }.held(FIRST);
+    assert_eq!((done.kept_until(JobState::Succeeded), done.kept_until(JobState::Failed)), (Some(at(9)), None));
+    assert_eq!(Unique { period: None, ..terms }.held(FIRST).kept_until(JobState::Succeeded), None);
     assert!(Scope::unfinished().has_waiting() && !Scope::of([JobState::Running, JobState::Failed]).has_waiting());
 }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::duration::Span;
 use super::field::FieldError;
 use super::state::JobState;
+use super::text::control_character;
 use super::unique::{MAX_WAIT_DELAYS, OnConflict, Scope, Selector, UNIQUE_FIELDS_MAX, UNIQUE_KEY_BYTES_MAX, Unique};
 
 /// That a job is to be the only one like it.
@@ -109,6 +110,8 @@ impl UniqueWire {
             (Some(key), None) => {
                 if key.is_empty() || key.len() > UNIQUE_KEY_BYTES_MAX {
                     refuse("/key", &format!("must have 1 to {UNIQUE_KEY_BYTES_MAX} bytes"));
+                } else if let Some(message) = control_character(&key) {
+                    refuse("/key", &message);
                 }
                 Selector::Key(key)
             }
@@ -219,6 +222,7 @@ mod tests {
             (r#"{"on_conflict":"debounce","max_wait":"1m"}"#, 10, &[]),
             (r#"{"key":"a","fields":["/a"]}"#, 0, &["/unique/key"]),
             (r#"{"key":""}"#, 0, &["/unique/key"]),
+            (r#"{"key":"a\u001b"}"#, 0, &["/unique/key"]),
             (r#"{"fields":[]}"#, 0, &["/unique/fields"]),
             (r#"{"fields":["a","/b~","/c~2"]}"#, 0, &["/unique/fields/0", "/unique/fields/1", "/unique/fields/2"]),
             (r#"{"scope":[]}"#, 0, &["/unique/scope"]),

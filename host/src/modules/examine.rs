@@ -11,7 +11,7 @@ use super::imports;
 use super::inspect::{Inspected, inspect, require_wasm};
 use super::settings_section::settings_in;
 use crate::job::{CompiledFrom, Digest, GuestType, KindDescription, KindName, KindSettings, Limits, ModuleName};
-use crate::sandbox::{LinkError, Sandbox, SandboxError};
+use crate::sandbox::{InstanceBounds, LinkError, Sandbox, SandboxError};
 
 /// A module that can be run here.
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ pub struct Examined {
     pub compiled: CompiledFrom,
     /// Time it took to compile, or to find that it was compiled before.
     pub compiled_in: Duration,
+    /// What the largest of its memories begins with, bytes.
+    pub memory_begins_bytes: u64,
 }
 
 /// The digest of what looks like WebAssembly.
@@ -75,7 +77,12 @@ pub async fn examine(
     };
     require_room(&kinds, memory_begins_bytes)?;
     let imports = imports.iter().map(ToString::to_string).collect();
-    Ok(Examined { guest, imports, kinds, compiled, compiled_in })
+    Ok(Examined { guest, imports, kinds, compiled, compiled_in, memory_begins_bytes })
+}
+
+/// What the largest memory of a module that was examined before begins with, bytes.
+pub(super) async fn memory_begins_bytes(wasm: Bytes, bounds: InstanceBounds) -> Result<u64, UploadError> {
+    off_thread(move || Ok(inspect(&wasm, bounds)?.memory_begins_bytes)).await
 }
 
 /// Refuses kinds whose own settings leave no job of theirs the memory it begins with, as where a unit was forgotten.

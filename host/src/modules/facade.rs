@@ -190,6 +190,12 @@ impl Modules {
         self.warm_up_all().await
     }
 
+    /// What the largest memory of a stored version begins with, bytes; `None`: no version has this digest.
+    pub async fn memory_begins_bytes(&self, digest: Digest) -> Result<Option<u64>, UploadError> {
+        let Some(wasm) = self.store.module_bytes(digest).await? else { return Ok(None) };
+        super::examine::memory_begins_bytes(wasm, self.sandbox.instance_bounds()).await.map(Some)
+    }
+
     /// Whether a version's artifact is being compiled now: its jobs wait as `compiling`.
     pub fn is_compiling(&self, digest: Digest) -> bool {
         self.sandbox.is_compiling(digest)

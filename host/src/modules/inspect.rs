@@ -1,7 +1,10 @@
 //! What an uploaded artifact is: which kind of guest, and what it imports. Reads bytes that were validated before, in
 //! time that grows with their number only; nothing is validated or compiled here.
 
-use wasmparser::{ComponentExternalKind, ComponentTypeRef, CompositeInnerType, ExternalKind, Parser, Payload, TypeRef};
+use wasmparser::{
+    ComponentExternName, ComponentExternalKind, ComponentTypeRef, CompositeInnerType, ExternalKind, Parser, Payload,
+    TypeRef,
+};
 
 use super::facade::UploadError;
 use super::settings_section::SETTINGS_SECTION;
@@ -201,7 +204,7 @@ fn read(wasm: &[u8], bounds: InstanceBounds) -> Result<Found<'_>, wasmparser::Bi
                     let import = import?;
                     // An imported type asks for nothing at run time.
                     if !matches!(import.ty, ComponentTypeRef::Type(_)) {
-                        found.imports.push(Import::Interface(import.name.full_name().into_owned()));
+                        found.imports.push(Import::Interface(full_name(&import.name)));
                     }
                 }
             }
@@ -209,7 +212,7 @@ fn read(wasm: &[u8], bounds: InstanceBounds) -> Result<Found<'_>, wasmparser::Bi
                 for export in section {
                     let export = export?;
                     if export.kind == ComponentExternalKind::Instance || export.kind == ComponentExternalKind::Func {
-                        found.exports.push(export.name.full_name().into_owned());
+                        found.exports.push(full_name(&export.name));
                     }
                 }
             }
@@ -217,6 +220,14 @@ fn read(wasm: &[u8], bounds: InstanceBounds) -> Result<Found<'_>, wasmparser::Bi
         }
     }
     Ok(found)
+}
+
+/// With the part of its version that stands apart.
+fn full_name(name: &ComponentExternName<'_>) -> String {
+    match (name.implements, name.version_suffix) {
+        (None, Some(suffix)) => format!("{}{suffix}", name.name),
+        _ => name.name.to_owned(),
+    }
 }
 
 fn classify_component(found: &Found<'_>) -> Result<GuestType, String> {

@@ -30,7 +30,7 @@ impl Modules {
 
     async fn register(&self, upload: Upload, digest: Digest, examined: Examined) -> Result<Uploaded, UploadError> {
         let Upload { tenant, module, wasm, activation } = upload;
-        let Examined { guest, imports, kinds, compiled: _, compiled_in } = examined;
+        let Examined { guest, imports, kinds, compiled: _, compiled_in, memory_begins_bytes: _ } = examined;
         self.write_chunks(digest, &wasm).await?;
         let version = NewVersion {
             tenant,

@@ -1,13 +1,18 @@
 //! What the dispatcher and a running guest share: the wish to end it, how far it is, and what it has logged.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
 use super::attempt_log::SharedLog;
 use crate::job::{FailureReason, LogLine, Progress};
+
+/// A guest that asks `is-cancelled` has this long to end by itself. Less than half of the time in which a cancel is to be
+/// done (50 ms); the rest is for the tick and the commit.
+const GRACE: Duration = Duration::from_millis(20);
 
 /// Asks one execution to end, with a reason (`cancelled`, `shutdown`, `host_lost` for a stale lease). Cheap to clone;
 /// first reason wins.
@@ -19,6 +24,8 @@ struct Raised {
     /// Code of the reason; 0, which no reason has, while not raised.
     code: AtomicU8,
     raised: Notify,
+    /// The guest looks whether it is to end: it may have something to leave in order.
+    is_asked: AtomicBool,
 }
 
 impl Interrupt {
@@ -35,6 +42,17 @@ impl Interrupt {
             0 => None,
             code => FailureReason::from_code(code),
         }
+    }
+
+    /// Asked by the guest itself.
+    pub(super) fn ask(&self) -> bool {
+        self.0.is_asked.store(true, Ordering::Relaxed);
+        self.raised().is_some()
+    }
+
+    /// How long a guest may still go on once this is raised: one that never asks has no use for any time.
+    pub(super) fn grace(&self) -> Duration {
+        if self.0.is_asked.load(Ordering::Relaxed) { GRACE } else { Duration::ZERO }
     }
 
     /// Resolves once raised.
@@ -112,5 +130,14 @@ mod tests {
         interrupt.raise(FailureReason::Shutdown);
         assert_eq!(waiting.await.ok(), Some(FailureReason::Cancelled));
         assert_eq!(interrupt.wait().await, FailureReason::Cancelled);
+    }
+
+    #[test]
+    fn only_a_guest_that_asks_is_given_time() {
+        let interrupt = Interrupt::default();
+        assert_eq!(interrupt.grace(), Duration::ZERO);
+        assert!(!interrupt.ask());
+        interrupt.raise(FailureReason::Cancelled);
+        assert_eq!((interrupt.ask(), interrupt.grace()), (true, GRACE));
     }
 }

@@ -13,7 +13,7 @@ use super::epoch::Ticker;
 use super::guest::{Entry, Guest};
 use super::interrupt::Interrupt;
 use super::model::SandboxError;
-use super::state::{AttemptState, Ended, INTERRUPT_GRACE};
+use super::state::{AttemptState, Ended};
 use crate::job::AttemptContext;
 
 /// What the guest may hand over in one call, beside what its output and log limits allow: room for messages.
@@ -122,7 +122,7 @@ pub(super) async fn watch<T>(
     }
     let interrupted = async {
         let reason = interrupt.wait().await;
-        tokio::time::sleep(INTERRUPT_GRACE).await;
+        tokio::time::sleep(interrupt.grace()).await;
         reason
     };
     tokio::select! {

@@ -11,8 +11,8 @@ use super::instances::Instance;
 use super::interrupt::{Interrupt, ProgressCell};
 use super::state::AttemptState;
 use crate::job::{
-    AttemptContext, CompiledFrom, Digest, ExitFailure, JobId, JobState, Limits, LogLine, Outcome, Receipt, Span,
-    StdinFormat, StdoutFormat, Timestamp,
+    AttemptContext, CompiledFrom, Digest, ExitFailure, JobId, JobState, Limits, LogLine, Outcome, ParentOutput,
+    Receipt, Span, StdinFormat, StdoutFormat, Timestamp,
 };
 use crate::schema::SharedSchema;
 
@@ -138,7 +138,7 @@ pub struct ParentFacts {
     pub job: JobId,
     /// In its workflow.
     pub name: Option<String>,
-    /// `None`: it was deleted.
+    /// `None`: it was removed.
     pub state: Option<JobState>,
 }
 
@@ -149,8 +149,8 @@ pub type Told<'a, T> = std::pin::Pin<Box<dyn Future<Output = Result<T, String>> 
 pub trait Parents: std::fmt::Debug + Send + Sync + 'static {
     /// In their order.
     fn list(&self) -> Told<'_, Vec<ParentFacts>>;
-    /// JSON text, by name or id; `None` where there is none.
-    fn output(&self, parent: String) -> Told<'_, Option<Bytes>>;
+    /// By name or id.
+    fn output(&self, parent: String) -> Told<'_, ParentOutput>;
 }
 
 /// How a plain command is run.

@@ -28,10 +28,6 @@ const RANDOM_BYTES_MAX: u64 = 1 << 20;
 /// 16 KiB, so this is 16 MiB beside the guest's own memory.
 const RESOURCES_MAX: usize = 1_000;
 
-/// A guest that asks `is-cancelled` has this long to end by itself. Half of the time in which a cancel is to be done; the
-/// other half is for the tick and the commit.
-pub(super) const INTERRUPT_GRACE: Duration = Duration::from_millis(25);
-
 /// Why the host ended a guest in the middle of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Ended {
@@ -172,7 +168,7 @@ impl AttemptState {
         let now = self.clock.monotonic();
         if let Some(reason) = self.interrupt.raised() {
             let since = *self.interrupted_at.get_or_insert(now);
-            if now.saturating_sub(since) >= INTERRUPT_GRACE {
+            if now.saturating_sub(since) >= self.interrupt.grace() {
                 return Some(Ended::Interrupted(reason));
             }
         }

@@ -3,12 +3,14 @@
 use rusqlite::{Connection, Row, params};
 
 use super::catalog::TenantId;
+use super::dead_letters;
 use super::draft::Draft;
 use super::error::StoreError;
 use super::model::{
     BulkRequest, CancelOperationResult, CreateOperationResult, IdempotencyKey, OperationError, OperationRow,
+    Unmatchable,
 };
-use crate::job::{Bucket, JobId, OperationId, OperationState, Timestamp};
+use crate::job::{Bucket, BulkFilter, JobId, OperationId, OperationState, Timestamp};
 
 /// A tenant's operations that have not finished.
 pub(super) const OPERATIONS_UNFINISHED_MAX: usize = 100;
@@ -36,6 +38,8 @@ const PAGE: &str = concat!(
     operation_columns!(),
     " FROM operations INDEXED BY operations_of_tenant WHERE tenant_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3"
 );
+const KIND_KNOWN: &str = "SELECT 1 FROM kinds WHERE tenant_id = ?1 AND name = ?2";
+const MODULE_KNOWN: &str = "SELECT 1 FROM modules WHERE tenant_id = ?1 AND name = ?2";
 const UNFINISHED: &str =
     "SELECT count(*) FROM operations INDEXED BY operations_unfinished WHERE tenant_id = ?1 AND finished_at IS NULL";
 const ALL_UNFINISHED: &str = "SELECT tenant_id, id FROM operations INDEXED BY operations_unfinished WHERE finished_at IS NULL ORDER BY tenant_id, id";
@@ -92,6 +96,9 @@ pub(super) fn create(
             });
         }
     }
+    if let Some(unmatchable) = unmatchable(sql, draft, tenant, &request.filter)? {
+        return Ok(CreateOperationResult::Unmatchable(unmatchable));
+    }
     let unfinished: usize = sql.prepare_cached(UNFINISHED)?.query_row([tenant.0], |row| row.get(0))?;
     if unfinished >= OPERATIONS_UNFINISHED_MAX {
         return Ok(CreateOperationResult::TooMany(unfinished));
@@ -109,6 +116,44 @@ pub(super) fn create(
     ])?;
     let created = operation(sql, tenant, id)?.ok_or_else(|| StoreError::internal("an operation was not written"))?;
     Ok(CreateOperationResult::Created(Box::new(created)))
+}
+
+/// What of a filter is a slip of whoever wrote it: an operation that finds nothing would hide it.
+fn unmatchable(
+    sql: &Connection,
+    draft: &Draft,
+    tenant: TenantId,
+    filter: &BulkFilter,
+) -> Result<Option<Unmatchable>, StoreError> {
+    let is_known = |query: &str, name: &str| sql.prepare_cached(query)?.exists(params![tenant.0, name]);
+    // Kinds and modules that are gone have left jobs behind.
+    if let Some(kind) = &filter.kind
+        && !is_known(KIND_KNOWN, kind.as_str())?
+    {
+        return Ok(Some(Unmatchable::Kind));
+    }
+    if let Some(queue) = &filter.queue
+        && draft.catalog.queue(tenant, queue).is_none()
+    {
+        return Ok(Some(Unmatchable::Queue));
+    }
+    if let Some(module) = &filter.module {
+        if !is_known(MODULE_KNOWN, module.as_str())? {
+            return Ok(Some(Unmatchable::Module));
+        }
+        if let Some(kind) = &filter.kind {
+            let version = draft.catalog.kind(tenant, kind).and_then(|kind| kind.version.as_ref());
+            if version.is_none_or(|version| version.module != *module) {
+                return Ok(Some(Unmatchable::KindOfModule));
+            }
+        }
+    }
+    if let Some(group) = filter.group
+        && dead_letters::number(sql, tenant, group)?.is_none()
+    {
+        return Ok(Some(Unmatchable::Group));
+    }
+    Ok(None)
 }
 
 /// A tenant's operation.

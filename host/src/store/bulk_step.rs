@@ -1,13 +1,15 @@
 //! One piece of an action on many jobs. Which jobs come next is read beside the writer; what is done to them is written
 //! together with how far the operation is, so that a piece is done once or not at all, whenever the host dies.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, params};
 
 use super::bulk::{bucket, operation};
 use super::catalog::{Catalog, TenantId};
 use super::codec::unpack_failure;
+use super::delete::Deletion;
+use super::dependencies::{Tie, ties_of};
 use super::draft::Draft;
 use super::error::StoreError;
 use super::job_list::matching;
@@ -15,13 +17,18 @@ use super::model::{
     BulkRequest, CancelResult, DeleteResult, EditResult, JobEdit, JobFilter, LeaseKey, OperationError, OperationRow,
     Page, RetryResult, RunNowResult, Worked,
 };
-use super::rows::{AnyRow, any_row};
-use super::{cancel, delete, edit, retry, run_now};
+use super::retry::Asked;
+use super::rows::{AnyRow, FinishedRow, any_row, finished_row};
+use super::take_back::seen_state;
+use super::{cancel, dead_letters, delete, edit, retry, run_now};
+use crate::job::bulk::paced;
 use crate::job::rate::{Bucket, Rate};
-use crate::job::{BulkAction, BulkRate, FailureReason, JobId, JobState, OperationId, OperationState};
+use crate::job::{BulkAction, FailureReason, JobId, JobState, OperationId, OperationState};
 
-/// Jobs of one piece: what the writer does in some 10 ms.
+/// Jobs of one piece.
 pub(super) const STEP_JOBS_MAX: usize = 100;
+/// After so long a piece takes no further job.
+const STEP_TIME: Duration = Duration::from_millis(3);
 /// Errors that are kept.
 const ERRORS_MAX: usize = 10;
 
@@ -62,8 +69,11 @@ pub(super) fn look(
         let next = left.last().copied().filter(|_| !is_last);
         Page { items: left, next }
     } else {
+        // One whose guest was just entered is not written as running yet.
+        let is_running = filter.state == Some(JobState::Running);
         let filter = JobFilter {
-            state: filter.state,
+            state: filter.state.filter(|_| !is_running),
+            held: is_running,
             unfinished: filter.unfinished,
             kind: filter.kind.clone(),
             queue: filter.queue.clone(),
@@ -71,7 +81,7 @@ pub(super) fn look(
             module: filter.module.clone(),
             since: filter.since,
             until: filter.until,
-            group: None,
+            group: filter.group,
         };
         matching(sql, catalog, tenant, &filter, STEP_JOBS_MAX, Some(known.cursor))?
     };
@@ -84,7 +94,11 @@ enum Fate {
     NotMeant,
     Changed(Option<LeaseKey>),
     Skipped,
+    /// The same, with something to be said about it.
+    SkippedFor(String),
     Failed(String),
+    /// It is not done yet.
+    Further,
 }
 
 /// Does it to as many of them as the rate allows. Nothing if somebody else has done so, or ended the operation.
@@ -101,15 +115,18 @@ pub(super) fn carry_out(
     if known.cursor != step.cursor {
         return Ok(Worked { again_in: Some(Duration::ZERO), interrupts: Vec::new() });
     }
-    let rate = known.request.rate.as_deref().and_then(|rate| rate.parse::<BulkRate>().ok()).map(BulkRate::rate);
+    let rate = known.request.rate.and_then(|rate| paced(rate).rate("", &mut Vec::new()));
     let now_ns = draft.clock.now_ns();
     let mut filled = bucket(sql, step.operation)?;
     let mut interrupts = Vec::new();
     let mut reached = step.next;
+    let began = Instant::now();
+    let before =
+        |index: usize| index.checked_sub(1).and_then(|last| step.jobs.get(last)).copied().unwrap_or(step.cursor);
     for (index, job) in step.jobs.iter().enumerate() {
         if rate.is_some_and(|rate| filled.permits(rate, now_ns) == 0) {
             // The first that was not done is still below where the operation is then.
-            reached = Some(index.checked_sub(1).and_then(|last| step.jobs.get(last)).copied().unwrap_or(step.cursor));
+            reached = Some(before(index));
             break;
         }
         match apply(sql, draft, tenant, *job, &known.request)? {
@@ -122,14 +139,24 @@ pub(super) fn carry_out(
                 }
             }
             Fate::Skipped => known.skipped += 1,
+            Fate::SkippedFor(message) => {
+                known.skipped += 1;
+                tell(&mut known, *job, message);
+            }
             Fate::Failed(message) => {
                 known.failed += 1;
-                if known.errors.len() < ERRORS_MAX {
-                    known.errors.push(OperationError { job: Some(*job), message });
-                }
+                tell(&mut known, *job, message);
+            }
+            Fate::Further => {
+                reached = Some(before(index));
+                break;
             }
         }
         known.matched += 1;
+        if began.elapsed() >= STEP_TIME && index + 1 < step.jobs.len() {
+            reached = Some(*job);
+            break;
+        }
     }
     // Too soon: nothing was done, and nothing is to be written.
     if reached != Some(step.cursor) || known.state == OperationState::Queued {
@@ -137,6 +164,13 @@ pub(super) fn carry_out(
     }
     let again_in = reached.map(|_| wait(rate, filled, now_ns));
     Ok(Worked { again_in, interrupts })
+}
+
+/// What was in the way of the first of them.
+fn tell(known: &mut OperationRow, job: JobId, message: String) {
+    if known.errors.len() < ERRORS_MAX {
+        known.errors.push(OperationError { job: Some(job), message });
+    }
 }
 
 fn wait(rate: Option<Rate>, filled: Bucket, now_ns: i64) -> Duration {
@@ -178,22 +212,30 @@ fn apply(
 ) -> Result<Fate, StoreError> {
     let Some(row) = any_row(sql, tenant, job)? else { return Ok(Fate::NotMeant) };
     let (state, priority) = match &row {
-        AnyRow::Live(row) => (row.state, row.priority),
+        AnyRow::Live(row) => (seen_state(draft, row), row.priority),
         AnyRow::Finished(row) => (row.state, row.priority),
     };
     if !is_meant(sql, draft, request, &row, state)? {
         return Ok(Fate::NotMeant);
     }
     Ok(match request.action {
-        BulkAction::Retry => match retry::retry(sql, draft, tenant, job)? {
-            RetryResult::Retried(_) => Fate::Changed(None),
-            RetryResult::WrongState(_) => Fate::Skipped,
-            RetryResult::KindGone => {
-                Fate::Failed("its kind no longer exists; upload a module that serves it".to_owned())
+        BulkAction::Retry => {
+            match retry::retry(sql, draft, tenant, job, Asked::ForMany(&meant_parents(sql, draft, request, &row)?))? {
+                RetryResult::Retried(_) => Fate::Changed(None),
+                RetryResult::WrongState(_) => Fate::Skipped,
+                RetryResult::ComesWith(parent) => Fate::SkippedFor(format!(
+                    "it comes back with its parent `{parent}`, which did not end as it asks; a retry of this very job runs it all the same"
+                )),
+                RetryResult::ComesNoMore(parent) => Fate::SkippedFor(format!(
+                    "its parent `{parent}` did not end as it asks, and was removed; a retry of this very job runs it all the same"
+                )),
+                RetryResult::KindGone => {
+                    Fate::Failed("its kind no longer exists; upload a module that serves it".to_owned())
+                }
+                RetryResult::UniqueConflict(other) => Fate::Failed(format!("`{other}` is the only one like it now")),
+                RetryResult::NotFound => Fate::NotMeant,
             }
-            RetryResult::UniqueConflict(other) => Fate::Failed(format!("`{other}` is the only one like it now")),
-            RetryResult::NotFound => Fate::NotMeant,
-        },
+        }
         // Its holder was told; it still may have to end.
         BulkAction::Cancel if matches!(&row, AnyRow::Live(row) if row.cancel_requested) => Fate::Skipped,
         BulkAction::Cancel => match cancel::cancel(sql, draft, tenant, job)? {
@@ -203,12 +245,13 @@ fn apply(
             CancelResult::NotFound => Fate::NotMeant,
         },
         BulkAction::Delete => match delete::delete(sql, draft, tenant, job)? {
-            DeleteResult::Deleted => Fate::Changed(None),
-            DeleteResult::WrongState(_) => Fate::Skipped,
-            DeleteResult::Needed(child) => {
+            Deletion::Further => Fate::Further,
+            Deletion::Over(DeleteResult::Deleted) => Fate::Changed(None),
+            Deletion::Over(DeleteResult::WrongState(_)) => Fate::Skipped,
+            Deletion::Over(DeleteResult::Needed(child)) => {
                 Fate::Failed(format!("job `{child}` runs after it and has not ended; cancel that one first"))
             }
-            DeleteResult::NotFound => Fate::NotMeant,
+            Deletion::Over(DeleteResult::NotFound) => Fate::NotMeant,
         },
         BulkAction::Run if state == JobState::Ready => Fate::Skipped,
         BulkAction::Run => match run_now::run_now(sql, draft, tenant, job)? {
@@ -221,11 +264,34 @@ fn apply(
             let change = JobEdit { priority: request.priority, ..JobEdit::default() };
             match edit::edit(sql, draft, tenant, job, &change)? {
                 EditResult::Edited(_) => Fate::Changed(None),
-                EditResult::NotWaiting(_) | EditResult::TooManyQueues | EditResult::TooLate(_) => Fate::Skipped,
+                EditResult::NotWaiting(_) | EditResult::TooManyQueues | EditResult::TooLate { .. } => Fate::Skipped,
                 EditResult::NotFound => Fate::NotMeant,
             }
         }
     })
+}
+
+/// The jobs it runs after that are meant as well. They are older: the operation has yet to come to them.
+fn meant_parents(
+    sql: &Connection,
+    draft: &Draft,
+    request: &BulkRequest,
+    row: &AnyRow,
+) -> Result<Vec<JobId>, StoreError> {
+    let AnyRow::Finished(row) = row else { return Ok(Vec::new()) };
+    if !draft.ties.are_dependencies {
+        return Ok(Vec::new());
+    }
+    let mut meant = Vec::new();
+    for Tie { parent, .. } in ties_of(sql, row.id)? {
+        let Some(row) = finished_row(sql, parent)?.map(AnyRow::Finished) else { continue };
+        let AnyRow::Finished(FinishedRow { state, .. }) = row else { continue };
+        let is_named = request.filter.ids.as_ref().is_none_or(|ids| ids.contains(&parent));
+        if is_named && named_one_fits(draft, request, &row)? && is_meant(sql, draft, request, &row, state)? {
+            meant.push(parent);
+        }
+    }
+    Ok(meant)
 }
 
 /// Whether it still is one of those that are meant: it may have gone on since it was found.
@@ -242,6 +308,11 @@ fn is_meant(
         return Ok(false);
     }
     if filter.ids.is_some() && !named_one_fits(draft, request, row)? {
+        return Ok(false);
+    }
+    if let Some(group) = filter.group
+        && !dead_letters::is_of_group(sql, row.lane().tenant, row.id(), group)?
+    {
         return Ok(false);
     }
     let Some(reason) = filter.reason else { return Ok(true) };

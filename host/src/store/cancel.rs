@@ -9,7 +9,7 @@ use super::ending::{Ending, LeaseEnd, cancelled_on_request, end_job};
 use super::error::StoreError;
 use super::model::{CancelResult, JobRow};
 use super::rows::{AnyRow, LiveRow, any_row};
-use crate::job::{EventType, JobId, JobState};
+use crate::job::{EventType, Failure, JobId, JobState};
 
 const REQUEST: &str = "UPDATE live_jobs SET cancel_requested = 1, history = ?2 WHERE id = ?1";
 
@@ -57,9 +57,18 @@ pub(super) fn request(sql: &Connection, draft: &mut Draft, row: &LiveRow) -> Res
 
 /// Ends a job whose guest was not entered, at once.
 pub(super) fn cancel_unentered(sql: &Connection, draft: &mut Draft, row: &LiveRow) -> Result<(), StoreError> {
+    cancel_unentered_as(sql, draft, row, &cancelled_on_request())
+}
+
+/// The same with words of its own.
+pub(super) fn cancel_unentered_as(
+    sql: &Connection,
+    draft: &mut Draft,
+    row: &LiveRow,
+    failure: &Failure,
+) -> Result<(), StoreError> {
     let state = JobState::Cancelled;
     let note = HistoryNote { at: draft.now, event_type: EventType::Cancelled, state, attempt: row.attempt };
-    let failure = cancelled_on_request();
     let ending = Ending {
         job: row.id,
         counted: row.counted(),
@@ -68,7 +77,7 @@ pub(super) fn cancel_unentered(sql: &Connection, draft: &mut Draft, row: &LiveRo
         state,
         finished_at: draft.now,
         attempt: row.attempt,
-        failure: Some(&failure),
+        failure: Some(failure),
         execution: None,
         output: None,
         history: Some(append_history(row.history.as_deref(), note)?),

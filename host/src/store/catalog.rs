@@ -28,7 +28,7 @@ impl TenantId {
     pub const DEFAULT: TenantId = TenantId(1);
 }
 
-/// Queues of one tenant: each costs every claim a look, and every list a line.
+/// Queues of one tenant: each costs every list a line.
 pub const QUEUES_MAX: usize = 1_000;
 
 /// A module version that serves kinds.

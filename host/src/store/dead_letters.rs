@@ -22,6 +22,8 @@ const ENTER: &str =
     RETURNING number";
 const ENTER_JOB: &str = "INSERT INTO dead_letters (job_id, group_number) VALUES (?1, ?2)";
 const IS_ENTERED: &str = "SELECT EXISTS (SELECT 1 FROM dead_letters WHERE job_id = ?1)";
+const IS_OF_GROUP: &str = "SELECT EXISTS (SELECT 1 FROM dead_letters JOIN dead_letter_groups ON number = group_number
+    WHERE job_id = ?1 AND tenant_id = ?2 AND group_id = ?3)";
 const LEAVE_JOB: &str = "DELETE FROM dead_letters WHERE job_id = ?1 RETURNING group_number";
 const LEAVE: &str = "UPDATE dead_letter_groups SET jobs = jobs - 1 WHERE number = ?1 RETURNING jobs";
 const DELETE_GROUP: &str = "DELETE FROM dead_letter_groups WHERE number = ?1";
@@ -86,6 +88,11 @@ pub(super) fn leave(sql: &Connection, job: JobId) -> Result<(), StoreError> {
 /// The short name of a tenant's group; `None`: nothing of it is left.
 pub(super) fn number(sql: &Connection, tenant: TenantId, group: GroupId) -> Result<Option<i64>, StoreError> {
     Ok(sql.prepare_cached(NUMBER)?.query_row(params![tenant.0, group.0], |row| row.get(0)).optional()?)
+}
+
+/// Whether a job is a dead letter of this group.
+pub(super) fn is_of_group(sql: &Connection, tenant: TenantId, job: JobId, group: GroupId) -> Result<bool, StoreError> {
+    Ok(sql.prepare_cached(IS_OF_GROUP)?.query_row(params![job.to_bytes(), tenant.0, group.0], |row| row.get(0))?)
 }
 
 /// One of a tenant's groups.

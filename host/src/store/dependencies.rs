@@ -1,5 +1,5 @@
-//! The rows that say which job waits for which: how they come to be with a job, what they say, and when a job may go.
-//! What follows when a parent ends is `dependents.rs`'s.
+//! The rows that say which job waits for which: how they come to be with a job, what they say, and how they go. What follows
+//! when a parent ends is `dependents.rs`'s, whom a parent must stay for `needed.rs`'s.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -11,27 +11,32 @@ use super::model::ParentRow;
 use crate::job::dependency::{Answer, ParentEnd, Standing, answer};
 use crate::job::{JobId, JobState, Parent, Wanted};
 
-const IS_LIVE: &str = "SELECT state FROM live_jobs WHERE id = ?1 AND (?2 IS NULL OR tenant_id = ?2)";
-const ENDED_AS: &str = "SELECT state FROM finished_jobs WHERE id = ?1 AND (?2 IS NULL OR tenant_id = ?2)";
+const IS_LIVE: &str = "SELECT state, cancel_requested FROM live_jobs WHERE id = ?1 AND (?2 IS NULL OR tenant_id = ?2)";
+const ENDED_AS: &str = "SELECT state, 0 FROM finished_jobs WHERE id = ?1 AND (?2 IS NULL OR tenant_id = ?2)";
 const IS_NOT_NEEDED: &str = "SELECT EXISTS(SELECT 1 FROM dependencies WHERE child_id = ?1 AND standing = 4)";
+const HAS_CAUSE: &str = "SELECT EXISTS(SELECT 1 FROM dependencies WHERE child_id = ?1 AND standing BETWEEN 3 AND 5)";
 const INSERT: &str =
     "INSERT INTO dependencies (parent_id, child_id, place, wanted, standing) VALUES (?1, ?2, ?3, ?4, ?5)";
 const OF_CHILD: &str = "SELECT parent_id, wanted, standing FROM dependencies WHERE child_id = ?1 ORDER BY place";
+const STAND: &str = "UPDATE dependencies SET standing = ?3 WHERE parent_id = ?1 AND child_id = ?2";
 const NAME: &str = "SELECT name FROM batch_jobs WHERE job_id = ?1";
-const OUTPUT: &str = "SELECT body FROM outputs WHERE job_id = ?1";
-const RELEASE: &str = "UPDATE dependencies SET standing = 2 WHERE child_id = ?1 AND standing >= 3";
 const FORGET: &str = "DELETE FROM dependencies WHERE child_id = ?1";
-/// A job that still waits for this one, or has not ended since it did; retention must not take a parent before it.
-pub(super) const UNFINISHED_DEPENDENT: &str = "SELECT child_id FROM dependencies
-    WHERE parent_id = ?1 AND EXISTS (SELECT 1 FROM live_jobs WHERE id = child_id) LIMIT 1";
 
-/// The state of a job; `None`: there is none, or it is another tenant's.
-fn state_of(sql: &Connection, tenant: Option<TenantId>, job: JobId) -> Result<Option<JobState>, StoreError> {
+/// A job as others see it that run after it.
+struct Seen {
+    state: JobState,
+    /// It is held, and its holder was asked to end it.
+    is_to_end: bool,
+}
+
+/// `None`: there is none, or it is another tenant's.
+fn seen(sql: &Connection, tenant: Option<TenantId>, job: JobId) -> Result<Option<Seen>, StoreError> {
     for query in [ENDED_AS, IS_LIVE] {
         let mut statement = sql.prepare_cached(query)?;
         let mut rows = statement.query(params![job.to_bytes(), tenant.map(|tenant| tenant.0)])?;
         if let Some(row) = rows.next()? {
-            return state_from_word(row.get_ref(0)?.as_str().map_err(StoreError::internal)?).map(Some);
+            let state = state_from_word(row.get_ref(0)?.as_str().map_err(StoreError::internal)?)?;
+            return Ok(Some(Seen { state, is_to_end: row.get(1)? }));
         }
     }
     Ok(None)
@@ -45,9 +50,17 @@ pub(super) fn is_not_needed(sql: &Connection, draft: &Draft, job: JobId) -> Resu
     Ok(sql.prepare_cached(IS_NOT_NEEDED)?.query_row([job.to_bytes()], |row| row.get(0))?)
 }
 
+/// Whether a job that has ended is to come back with one of its parents.
+pub(super) fn has_cause(sql: &Connection, job: JobId) -> Result<bool, StoreError> {
+    Ok(sql.prepare_cached(HAS_CAUSE)?.query_row([job.to_bytes()], |row| row.get(0))?)
+}
+
 /// How a job stands as a parent; `None`: it is gone.
 pub(super) fn parent_end(sql: &Connection, job: JobId) -> Result<Option<ParentEnd>, StoreError> {
-    let Some(state) = state_of(sql, None, job)? else { return Ok(None) };
+    let Some(Seen { state, is_to_end }) = seen(sql, None, job)? else { return Ok(None) };
+    if is_to_end {
+        return Ok(Some(ParentEnd::Ending));
+    }
     let is_not_needed = state == JobState::Cancelled
         && sql.prepare_cached(IS_NOT_NEEDED)?.query_row([job.to_bytes()], |row| row.get(0))?;
     Ok(Some(ParentEnd::of(state, is_not_needed)))
@@ -60,7 +73,7 @@ pub(super) fn first_unknown(
     parents: &[Parent],
 ) -> Result<Option<usize>, StoreError> {
     for (index, parent) in parents.iter().enumerate() {
-        if state_of(sql, Some(tenant), parent.job)?.is_none() {
+        if seen(sql, Some(tenant), parent.job)?.is_none() {
             return Ok(Some(index));
         }
     }
@@ -123,50 +136,49 @@ pub(super) fn bind(
     Ok(())
 }
 
-/// An operator runs a job again that was cancelled because of others: from now on it has nothing to do with them.
-pub(super) fn release_child(sql: &Connection, draft: &Draft, child: JobId) -> Result<(), StoreError> {
-    if draft.ties.are_dependencies {
-        sql.prepare_cached(RELEASE)?.execute([child.to_bytes()])?;
-    }
+/// The job is removed.
+pub(super) fn forget(sql: &Connection, child: JobId) -> Result<(), StoreError> {
+    sql.prepare_cached(FORGET)?.execute([child.to_bytes()])?;
     Ok(())
 }
 
-/// A job that has not ended and needs this one to stay.
-pub(super) fn unfinished_dependent(sql: &Connection, draft: &Draft, job: JobId) -> Result<Option<JobId>, StoreError> {
-    if !draft.ties.are_dependencies {
-        return Ok(None);
-    }
-    let mut statement = sql.prepare_cached(UNFINISHED_DEPENDENT)?;
-    let child: Option<[u8; 16]> = statement.query_row([job.to_bytes()], |row| row.get(0)).optional()?;
-    Ok(child.map(JobId::from_bytes))
+/// One dependency of a job.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tie {
+    pub(super) parent: JobId,
+    pub(super) wanted: Wanted,
+    pub(super) standing: Standing,
 }
 
-/// The job is deleted.
-pub(super) fn forget(sql: &Connection, draft: &Draft, job: JobId) -> Result<(), StoreError> {
-    if draft.ties.are_dependencies {
-        sql.prepare_cached(FORGET)?.execute([job.to_bytes()])?;
+/// What a job runs after, in its order.
+pub(super) fn ties_of(sql: &Connection, child: JobId) -> Result<Vec<Tie>, StoreError> {
+    let mut statement = sql.prepare_cached(OF_CHILD)?;
+    let mut rows = statement.query([child.to_bytes()])?;
+    let mut ties = Vec::new();
+    while let Some(row) = rows.next()? {
+        let parent = JobId::from_bytes(row.get(0)?);
+        ties.push(Tie { parent, wanted: wanted_of(row.get(1)?)?, standing: standing_of(row.get(2)?)? });
     }
+    Ok(ties)
+}
+
+/// From now on a dependency stands so.
+pub(super) fn stand(sql: &Connection, parent: JobId, child: JobId, standing: Standing) -> Result<(), StoreError> {
+    sql.prepare_cached(STAND)?.execute(params![parent.to_bytes(), child.to_bytes(), standing.code()])?;
     Ok(())
 }
 
 /// The jobs a job was to run after, as they are now.
 pub(super) fn parents_of(sql: &Connection, child: JobId) -> Result<Vec<ParentRow>, StoreError> {
-    let mut statement = sql.prepare_cached(OF_CHILD)?;
-    let mut rows = statement.query([child.to_bytes()])?;
     let mut parents = Vec::new();
-    while let Some(row) = rows.next()? {
-        let job = JobId::from_bytes(row.get(0)?);
-        let (wanted, standing): (u8, u8) = (row.get(1)?, row.get(2)?);
-        let wanted = Wanted::from_code(wanted)
-            .ok_or_else(|| StoreError::Internal(format!("{wanted} is no end a job can ask for")))?;
-        let standing = standing_of(standing)?;
+    for Tie { parent, wanted, standing } in ties_of(sql, child)? {
         let name: Option<Option<String>> =
-            sql.prepare_cached(NAME)?.query_row([job.to_bytes()], |row| row.get(0)).optional()?;
+            sql.prepare_cached(NAME)?.query_row([parent.to_bytes()], |row| row.get(0)).optional()?;
         parents.push(ParentRow {
-            job,
+            job: parent,
             name: name.flatten(),
             wanted,
-            state: state_of(sql, None, job)?,
+            state: seen(sql, None, parent)?.map(|seen| seen.state),
             is_met: standing == Standing::Met,
             is_cause: standing.is_cause(),
         });
@@ -178,13 +190,6 @@ pub(super) fn standing_of(code: u8) -> Result<Standing, StoreError> {
     Standing::from_code(code).ok_or_else(|| StoreError::Internal(format!("{code} is no standing of a dependency")))
 }
 
-/// The output of one of a job's parents, by name or id; `None` where it has none, since it did not succeed.
-pub(super) fn parent_output(sql: &Connection, child: JobId, parent: &str) -> Result<Option<Vec<u8>>, StoreError> {
-    let is_meant = |row: &ParentRow| row.name.as_deref() == Some(parent) || row.job.to_string() == parent;
-    let Some(row) = parents_of(sql, child)?.into_iter().find(is_meant) else { return Ok(None) };
-    if row.state != Some(JobState::Succeeded) {
-        return Ok(None);
-    }
-    let output = sql.prepare_cached(OUTPUT)?.query_row([row.job.to_bytes()], |row| row.get(0)).optional()?;
-    Ok(Some(output.unwrap_or_else(|| super::job_writes::NULL_OUTPUT.to_vec())))
+pub(super) fn wanted_of(code: u8) -> Result<Wanted, StoreError> {
+    Wanted::from_code(code).ok_or_else(|| StoreError::Internal(format!("{code} is no end a job can ask for")))
 }

@@ -4,15 +4,15 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::codec::{HistoryNote, append_history};
-use super::dependencies::{parent_end, standing_of};
+use super::codec::unpack_history;
+use super::dependencies::{parent_end, stand, standing_of, wanted_of};
 use super::draft::Draft;
-use super::ending::{Ending, LeaseEnd, end_job};
+use super::ending::cancelled_with;
 use super::error::StoreError;
-use super::retry::reopen;
-use super::rows::{LiveRow, finished_row, live_row, unpack_options};
-use super::{batches, dependencies, unique};
-use crate::job::dependency::{self, Child, Others, ParentEnd, Standing, Step, Wanted, answer};
+use super::revive::{cancel_dependent, pass_on, revive, unblock};
+use super::rows::{finished_row, live_row};
+use super::{batches, cancel};
+use crate::job::dependency::{self, Others, ParentEnd, Standing, Step, Wanted};
 use crate::job::{EventType, Failure, FailureReason, JobId, JobState};
 
 /// Dependents read at a time.
@@ -20,14 +20,9 @@ const PAGE_DEPENDENTS: usize = 100;
 
 const DEPENDENTS: &str = "SELECT child_id, wanted, standing FROM dependencies
     WHERE parent_id = ?1 AND child_id > ?2 ORDER BY child_id LIMIT ?3";
-const STAND: &str = "UPDATE dependencies SET standing = ?3 WHERE parent_id = ?1 AND child_id = ?2";
 const OTHERS: &str = "SELECT
     EXISTS(SELECT 1 FROM dependencies WHERE child_id = ?2 AND standing = 0 AND parent_id <> ?1),
     EXISTS(SELECT 1 FROM dependencies WHERE child_id = ?2 AND standing = 2 AND parent_id <> ?1)";
-const BROKEN: &str =
-    "SELECT parent_id, wanted FROM dependencies WHERE child_id = ?1 AND standing = 2 ORDER BY place LIMIT 1";
-const LET_GO: &str =
-    "UPDATE live_jobs SET state = ?2, run_at = ?3, ready_at = ?3, order_key = ?4, history = ?5 WHERE id = ?1";
 const NOTE: &str = "INSERT INTO unsettled_jobs (job_id, told_until) VALUES (?1, ?2)
     ON CONFLICT (job_id) DO UPDATE SET told_until = excluded.told_until";
 const NOTED: &str = "SELECT job_id, told_until FROM unsettled_jobs LIMIT 1";
@@ -132,10 +127,6 @@ fn dependents(sql: &Connection, job: JobId, told_until: &[u8]) -> Result<Vec<Dep
     Ok(dependents)
 }
 
-fn wanted_of(code: u8) -> Result<Wanted, StoreError> {
-    Wanted::from_code(code).ok_or_else(|| StoreError::Internal(format!("{code} is no end a job can ask for")))
-}
-
 fn tell_one(
     sql: &Connection,
     draft: &mut Draft,
@@ -144,37 +135,77 @@ fn tell_one(
     dependent: &Dependent,
 ) -> Result<(), StoreError> {
     let Dependent { child, wanted, standing } = *dependent;
-    let live = if standing.is_cause() { None } else { live_row(sql, child)? };
-    let role = match &live {
-        Some(row) if row.state == JobState::Blocked => Child::Blocked,
-        None if standing.is_cause() => Child::CancelledForIt,
-        _ => Child::Free,
+    let waiting = if standing.is_cause() { None } else { live_row(sql, child)? };
+    let waiting = waiting.filter(|row| row.state == JobState::Blocked);
+    let end = match (standing, end) {
+        (Standing::CancelledWith, ParentEnd::Succeeded) if was_asked_to_end(sql, parent)? => ParentEnd::SucceededAnyway,
+        _ => end,
     };
-    let others = if role == Child::Free { Others::default() } else { others(sql, parent, child)? };
-    let (now, step) = dependency::tell(role, answer(wanted, end), others);
+    let is_concerned = waiting.is_some() || standing.is_cause();
+    let others = if is_concerned { others(sql, parent, child)? } else { Others::default() };
+    let (now, step) = dependency::tell(waiting.is_some(), standing, wanted, end, others);
     let was_skipped = standing == Standing::NotNeeded;
-    if now != standing {
-        sql.prepare_cached(STAND)?.execute(params![parent.to_bytes(), child.to_bytes(), now.code()])?;
+    if let (Step::Unblock, Some(row)) = (step, &waiting)
+        && batches::ends_with_its_whole(sql, draft, child, parent)?
+        && (end != ParentEnd::Succeeded || was_asked_to_end(sql, parent)?)
+    {
+        // The cancel of the whole has not come to it yet: it is not to begin before it does.
+        stand(sql, parent, child, Standing::CancelledWith)?;
+        return cancel::cancel_unentered_as(sql, draft, row, &cancelled_with(parent));
     }
-    match (step, live) {
-        (Step::Unblock, Some(row)) => unblock(sql, draft, &row),
-        (Step::Cancel, Some(row)) => cancel_dependent(sql, draft, &row, &broken_by(parent, wanted, end)),
-        (Step::Revive, _) => revive(sql, draft, child, was_skipped),
-        (Step::ReviveAndUnblock, _) => {
-            revive(sql, draft, child, was_skipped)?;
-            match live_row(sql, child)? {
-                Some(row) => unblock(sql, draft, &row),
-                None => Ok(()),
+    if matches!(step, Step::Revive | Step::ReviveAndUnblock) {
+        // One that can't come back stays as it is, cancelled because of this parent.
+        if revive(sql, draft, parent, child, was_skipped)? {
+            stand(sql, parent, child, now)?;
+            if step == Step::ReviveAndUnblock
+                && let Some(row) = live_row(sql, child)?
+            {
+                unblock(sql, draft, &row)?;
             }
         }
-        (Step::PassOn, _) => pass_on(sql, draft, child, was_skipped),
-        (Step::Stay, _) if role == Child::CancelledForIt && now != standing => {
-            batches::recount_skipped(sql, draft, child, was_skipped, now == Standing::NotNeeded)?;
-            // Whether it is needed may mean something to those after it, however far behind they stand.
-            tell_dependents(sql, draft, child)
-        }
-        (Step::Stay, _) | (Step::Unblock | Step::Cancel, None) => Ok(()),
+        return Ok(());
     }
+    if now != standing {
+        stand(sql, parent, child, now)?;
+    }
+    match (step, waiting) {
+        (Step::Unblock, Some(row)) => unblock(sql, draft, &row),
+        (Step::Cancel, Some(row)) => cancel_dependent(sql, draft, &row, &broken_by(parent, wanted, end)),
+        (Step::PassOn, _) => pass_on(sql, draft, child, standing),
+        _ if standing.is_cause() => recount(sql, draft, child, was_skipped, now == Standing::NotNeeded),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a job is needed may mean something to its batch, and to those after it.
+pub(super) fn recount(
+    sql: &Connection,
+    draft: &mut Draft,
+    job: JobId,
+    was_skipped: bool,
+    is_skipped: bool,
+) -> Result<(), StoreError> {
+    if was_skipped == is_skipped {
+        return Ok(());
+    }
+    // One that has failed by itself has, whatever it would be for.
+    if finished_row(sql, job)?.is_none_or(|row| row.state != JobState::Cancelled) {
+        return Ok(());
+    }
+    batches::recount_skipped(sql, draft, job, was_skipped, is_skipped)?;
+    tell_dependents(sql, draft, job)
+}
+
+/// Whether a job that has ended was asked to since it was last brought back.
+fn was_asked_to_end(sql: &Connection, job: JobId) -> Result<bool, StoreError> {
+    let Some(row) = finished_row(sql, job)? else { return Ok(false) };
+    let notes = unpack_history(row.history.as_deref())?;
+    let last = notes.iter().rev().find_map(|note| match note.event_type {
+        EventType::CancelRequested => Some(true),
+        EventType::Reopened | EventType::Blocked => Some(false),
+        _ => None,
+    });
+    Ok(last == Some(true))
 }
 
 fn others(sql: &Connection, parent: JobId, child: JobId) -> Result<Others, StoreError> {
@@ -189,7 +220,7 @@ pub(super) fn broken_by(parent: JobId, wanted: Wanted, end: ParentEnd) -> Failur
         (Wanted::Succeeded, ParentEnd::Failed) => {
             format!("{parent}, which it was to run after, did not succeed; a retry of that job brings this one back")
         }
-        (Wanted::Failed, ParentEnd::Succeeded) => {
+        (Wanted::Failed, ParentEnd::Succeeded | ParentEnd::SucceededAnyway) => {
             format!("{parent} succeeded, and it was to run only if that failed: it is not needed")
         }
         _ => format!("{parent}, which it was to run after, is not needed, and neither is it"),
@@ -197,107 +228,14 @@ pub(super) fn broken_by(parent: JobId, wanted: Wanted, end: ParentEnd) -> Failur
     Failure::new(FailureReason::Cancelled, message).with_detail(parent.to_string())
 }
 
-/// All it waited for happened.
-fn unblock(sql: &Connection, draft: &mut Draft, row: &LiveRow) -> Result<(), StoreError> {
-    let delay = unpack_options(row.options.as_deref())?.delay_ms.map(std::time::Duration::from_millis);
-    let run_at = delay.map_or_else(|| row.run_at.max(draft.now), |delay| draft.now.plus(delay));
-    let state = if run_at > draft.now { JobState::Scheduled } else { JobState::Ready };
-    let note = HistoryNote { at: draft.now, event_type: EventType::Unblocked, state, attempt: row.attempt };
-    let history = append_history(row.history.as_deref(), note)?;
-    let order_key = draft.order.key(row.priority, run_at);
-    sql.prepare_cached(LET_GO)?.execute(params![
-        row.id.to_bytes(),
-        state.as_str(),
-        run_at.as_ms(),
-        order_key,
-        history
-    ])?;
-    draft.move_count(row.lane, JobState::Blocked, state)?;
-    draft.event(EventType::Unblocked, row.id, row.lane, state, row.attempt);
-    if state == JobState::Scheduled {
-        draft.made_due(run_at);
-    } else {
-        draft.made_ready(row.lane.queue);
-    }
-    Ok(())
-}
-
-/// What it waited for will not happen.
-pub(super) fn cancel_dependent(
+/// A job was opened again by an operator; those that were to come back with it do.
+pub(super) fn job_reopened(
     sql: &Connection,
     draft: &mut Draft,
-    row: &LiveRow,
-    failure: &Failure,
+    job: JobId,
+    from: JobState,
+    was_skipped: bool,
 ) -> Result<(), StoreError> {
-    let state = JobState::Cancelled;
-    let note = HistoryNote { at: draft.now, event_type: EventType::DependencyBroken, state, attempt: row.attempt };
-    let ending = Ending {
-        job: row.id,
-        counted: row.counted(),
-        lease: LeaseEnd::of(row.lease_host.is_some(), row.started_at.is_some()),
-        from: row.state,
-        state,
-        finished_at: draft.now,
-        attempt: row.attempt,
-        failure: Some(failure),
-        execution: None,
-        output: None,
-        history: Some(append_history(row.history.as_deref(), note)?),
-        progress: None,
-    };
-    end_job(sql, draft, ending)
-}
-
-/// What it was cancelled for is undone: it waits again, and those cancelled because of it do, too.
-fn revive(sql: &Connection, draft: &mut Draft, child: JobId, was_skipped: bool) -> Result<(), StoreError> {
-    let Some(row) = finished_row(sql, child)? else { return Ok(()) };
-    // Another one like it came meanwhile: there is to be one.
-    if unique::retake(sql, draft, &row)?.is_some() {
-        return Ok(());
-    }
-    let state = JobState::Blocked;
-    reopen(sql, draft, &row, state, EventType::Blocked)?;
-    draft.revive_queue(sql, row.lane)?;
-    draft.move_count(row.lane, row.state, state)?;
-    draft.event(EventType::Blocked, child, row.lane, state, 0);
-    batches::job_reopened(sql, draft, child, row.state, was_skipped)?;
-    tell_dependents(sql, draft, child)
-}
-
-/// It stays cancelled, because of another parent from now on.
-fn pass_on(sql: &Connection, draft: &mut Draft, child: JobId, was_skipped: bool) -> Result<(), StoreError> {
-    let next: Option<([u8; 16], u8)> =
-        sql.prepare_cached(BROKEN)?.query_row([child.to_bytes()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    let Some((parent, wanted)) = next else { return Ok(()) };
-    let (parent, wanted) = (JobId::from_bytes(parent), wanted_of(wanted)?);
-    // One that is gone by now stands in the way of a job for its failure because it did not fail, of others because it did.
-    let gone = if wanted == Wanted::Failed { ParentEnd::Succeeded } else { ParentEnd::Failed };
-    let end = parent_end(sql, parent)?.unwrap_or(gone);
-    let not_needed = answer(wanted, end) == dependency::Answer::Broken { not_needed: true };
-    let standing = Standing::cause(not_needed);
-    sql.prepare_cached(STAND)?.execute(params![parent.to_bytes(), child.to_bytes(), standing.code()])?;
-    batches::recount_skipped(sql, draft, child, was_skipped, not_needed)?;
-    // Whether it is needed may mean something to those after it.
-    if was_skipped == not_needed { Ok(()) } else { tell_dependents(sql, draft, child) }
-}
-
-/// A job with parents was born cancelled: those that will come to wait for it ask for its state themselves.
-pub(super) fn born_broken(
-    sql: &Connection,
-    draft: &mut Draft,
-    child: JobId,
-    parent: &crate::job::Parent,
-) -> Result<(), StoreError> {
-    let row = live_row(sql, child)?.ok_or_else(|| StoreError::internal("a new job vanished in its own operation"))?;
-    let end = parent_end(sql, parent.job)?.unwrap_or(ParentEnd::Failed);
-    cancel_dependent(sql, draft, &row, &broken_by(parent.job, parent.wanted, end))
-}
-
-/// A job was opened again by an operator: it has nothing to do with those it was cancelled for any more, and those
-/// cancelled because of it wait again.
-pub(super) fn job_reopened(sql: &Connection, draft: &mut Draft, job: JobId, from: JobState) -> Result<(), StoreError> {
-    let was_skipped = from == JobState::Cancelled && dependencies::is_not_needed(sql, draft, job)?;
-    dependencies::release_child(sql, draft, job)?;
     batches::job_reopened(sql, draft, job, from, was_skipped)?;
     tell_dependents(sql, draft, job)
 }

@@ -12,7 +12,9 @@ use super::codec::{StoredEvent, state_code};
 use super::counters::{CounterChanges, Lane};
 use super::ended::Looks;
 use super::error::StoreError;
+use super::held::Holding;
 use super::keys;
+use super::line::{Line, Source};
 use super::model::Recovered;
 use super::order::Order;
 use super::paces::Paces;
@@ -60,9 +62,10 @@ pub(super) struct Draft {
     /// Registered hosts by their short numbers.
     pub(super) hosts: FxHashMap<HostId, i64>,
     ids: IdSequence,
-    /// Queues that may have claimable jobs; those not in here have none. With the place no claimable job of the queue
-    /// stands before, where it is known: so a claim need not look at every queue.
-    pub(super) claimable: FxHashMap<QueueId, Option<Place>>,
+    /// Where there may be claimable jobs, and in which order.
+    pub(super) line: Line,
+    /// Under which limits jobs may be held.
+    pub(super) holding: Holding,
     /// Whether there may be claimable suspects.
     pub(super) suspects_waiting: bool,
     counters: CounterChanges,
@@ -96,16 +99,26 @@ pub(super) struct Draft {
     pub(super) claimant: ClaimantCell,
 }
 
+/// What is set for the whole store.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StoreSettings {
+    pub(super) order: Order,
+    /// What limits every tenant.
+    pub(super) tenant_pace: Pace,
+    /// How long finished jobs are kept of which nobody says more.
+    pub(super) retention: Retention,
+}
+
 impl Draft {
     /// Reads what the writer must remember.
     pub(super) fn load(
         sql: &Connection,
         clock: StoreClock,
-        order: Order,
-        (tenant_pace, retention): (Pace, Retention),
+        settings: StoreSettings,
         catalog: Arc<Catalog>,
         lost_entries: LostEntries,
     ) -> Result<Self, StoreError> {
+        let StoreSettings { order, tenant_pace, retention } = settings;
         let last: Option<[u8; 16]> = sql.query_row(LAST_JOB, [], |row| row.get(0)).optional()?.flatten();
         let hosts = load_hosts(sql)?;
         // By age, not as the map has them: recovery reports hosts in the order they came.
@@ -115,7 +128,8 @@ impl Draft {
             now: clock.now(),
             clock,
             order,
-            claimable: catalog.queue_settings.keys().map(|queue| (*queue, None)).collect(),
+            line: Line::new(order),
+            holding: Holding::unknown(),
             committed_catalog: Arc::clone(&catalog),
             settled_catalog: Arc::clone(&catalog),
             catalog,
@@ -206,12 +220,15 @@ impl Draft {
 
     /// Whether there may be jobs to claim.
     pub(super) fn may_claim(&self) -> bool {
-        !self.claimable.is_empty() || self.suspects_waiting || self.paces.may_let_go(&self.catalog, &self.clock)
+        self.line.has_anybody()
+            || self.suspects_waiting
+            || self.holding.is_unscanned()
+            || self.paces.has_news(&self.catalog, &self.clock)
     }
 
     /// A job of this queue can be claimed from this commit on.
     pub(super) fn made_ready(&mut self, queue: QueueId) {
-        self.claimable.insert(queue, None);
+        self.line.look_up(Source::Ready(queue));
     }
 
     /// A job waits for its time from this commit on.
@@ -325,9 +342,11 @@ impl Draft {
 
     /// What was concluded from rows that are gone again must be found out again.
     fn distrust(&mut self, sql: &Connection) -> Result<(), StoreError> {
-        self.claimable = self.catalog.queue_settings.keys().map(|queue| (*queue, None)).collect();
-        self.suspects_waiting = true;
+        self.ties.places.forget_all();
+        // The next claim lines up all anew.
         self.paces.forget();
+        self.holding = Holding::unknown();
+        self.suspects_waiting = true;
         self.runs_waited_for = any_queued(sql)?;
         self.hosts = load_hosts(sql)?;
         Ok(())

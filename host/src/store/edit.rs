@@ -45,10 +45,13 @@ pub(super) fn edit(
     let Some(waiting) = waiting else {
         return Ok(EditResult::NotWaiting(Box::new(row.to_job_row(sql, &draft.catalog)?)));
     };
-    if let (Some(expires_at), Some(run_at)) = (unpack_options(waiting.options.as_deref())?.expires_at, edit.run_at)
+    let known = unpack_options(waiting.options.as_deref())?.expires_at;
+    let (run_at, expires_at) = (edit.run_at.unwrap_or(waiting.run_at), edit.expires_at.unwrap_or(known));
+    if (edit.run_at.is_some() || edit.expires_at.is_some())
+        && let Some(expires_at) = expires_at
         && run_at >= expires_at
     {
-        return Ok(EditResult::TooLate(expires_at));
+        return Ok(EditResult::TooLate { run_at, expires_at });
     }
     change(sql, draft, &waiting, edit)?;
     Ok(EditResult::Edited(reread(sql, draft, tenant, job)?))
@@ -72,9 +75,12 @@ pub(super) fn change(sql: &Connection, draft: &mut Draft, row: &LiveRow, edit: &
     };
     let priority = priority.unwrap_or(row.priority);
     let known: JobOptions = unpack_options(row.options.as_deref())?;
+    // What it was set to as a length of time is no longer so.
+    let expires_in_ms = known.expires_in_ms.filter(|_| expires_at.is_none());
     let expires_at = expires_at.unwrap_or(known.expires_at);
     let options = JobOptions {
         expires_at,
+        expires_in_ms,
         delay_ms: if row.state == JobState::Blocked && run_at.is_some() { *delay_ms } else { known.delay_ms },
         retry: retry.clone().or_else(|| known.retry.clone()),
         limits: known.limits.overlaid_by(limits),

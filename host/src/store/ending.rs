@@ -114,6 +114,12 @@ pub(super) fn noted_as(state: JobState, failure: Option<&Failure>) -> EventType 
     }
 }
 
+/// The same of a whole of which the job is a part that hangs on this one. The detail holds that one's id alone.
+pub(super) fn cancelled_with(parent: JobId) -> Failure {
+    let message = format!("cancelled with the whole; a retry of {parent}, which it was to run after, brings it back");
+    Failure::new(FailureReason::Cancelled, message).with_detail(parent.to_string())
+}
+
 /// What somebody's wish to cancel is recorded as.
 pub(super) fn cancelled_on_request() -> Failure {
     Failure::new(FailureReason::Cancelled, "cancelled on request")

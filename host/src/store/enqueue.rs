@@ -10,15 +10,14 @@ use super::catalog::TenantId;
 use super::codec::{HistoryNote, append_history};
 use super::counters::Lane;
 use super::dependencies::{Answers, bind};
-use super::dependents::born_broken;
 use super::draft::Draft;
 use super::error::StoreError;
 use super::held;
 use super::idempotency::{self, Known};
 use super::keys;
-use super::model::{Conflict, EnqueueResult, JobRow, NewJob};
+use super::model::{Answer, Conflict, EnqueueResult, JobRow, NewJob};
 use super::paces::Counted;
-use super::rows::any_row;
+use super::revive::born_broken;
 use super::unique::{self, Admission};
 use crate::job::{BatchId, EventType, JobId, JobOptions, JobState, Parent, Timestamp, WaitingReason};
 
@@ -40,14 +39,15 @@ pub(super) fn enqueue(
     if let Some(key) = &job.idempotency {
         match idempotency::known(sql, tenant, key, draft.now)? {
             Known::Other => return Ok(EnqueueResult::KeyConflict),
-            Known::Same(jobs) => {
-                let first = jobs.first().copied().flatten();
-                if let Some(id) = first
-                    && let Some(row) = any_row(sql, tenant, id)?
-                {
-                    return Ok(EnqueueResult::Replayed(Box::new(row.to_job_row(sql, &draft.catalog)?)));
+            Known::Same(answers) => {
+                if let Some((answer, row)) = idempotency::first_answer(sql, tenant, &answers)? {
+                    let row = Box::new(row.to_job_row(sql, &draft.catalog)?);
+                    return Ok(match answer {
+                        Answer::Existing(conflict, _) => EnqueueResult::ReplayedExisting(conflict, row),
+                        Answer::UniqueConflict(_) => EnqueueResult::ReplayedConflict(row),
+                        Answer::Made(_) | Answer::Refused => EnqueueResult::Replayed(row),
+                    });
                 }
-                // Deleted by an operator since: the key is free again.
             }
             Known::No => {}
         }
@@ -62,23 +62,15 @@ pub(super) fn enqueue(
         return Ok(EnqueueResult::Untied(refusal));
     }
     let placed = place_job(sql, draft, tenant, job)?;
-    if let Some(key) = &job.idempotency
-        && let Placed::New(id, _) | Placed::Existing(_, id) = placed
-    {
-        idempotency::remember(sql, tenant, key, &[Some(id)], draft.now)?;
+    if let Some(key) = &job.idempotency {
+        idempotency::remember(sql, tenant, key, &[placed.answer()], draft.now)?;
     }
-    let shown = |draft: &Draft, id| -> Result<Option<Box<JobRow>>, StoreError> {
-        any_row(sql, tenant, id)?.map(|row| row.to_job_row(sql, &draft.catalog).map(Box::new)).transpose()
-    };
     match placed {
         // It may be blocked, or cancelled already.
         Placed::New(id, _) if job.ties.is_some() => Ok(EnqueueResult::Created(reread(sql, draft, tenant, id)?)),
         Placed::New(id, inserted) => Ok(EnqueueResult::Created(Box::new(created_row(draft, job, id, inserted)?))),
-        Placed::Existing(conflict, id) => match shown(draft, id)? {
-            Some(row) => Ok(EnqueueResult::Existing(conflict, row)),
-            None => Err(StoreError::internal("a job vanished in its own transaction")),
-        },
-        Placed::Refused(id) => Ok(EnqueueResult::UniqueConflict(id, shown(draft, id)?)),
+        Placed::Existing(conflict, id) => Ok(EnqueueResult::Existing(conflict, reread(sql, draft, tenant, id)?)),
+        Placed::Refused(id) => Ok(EnqueueResult::UniqueConflict(reread(sql, draft, tenant, id)?)),
     }
 }
 
@@ -91,6 +83,17 @@ pub(super) enum Placed {
     Existing(Conflict, JobId),
     /// Not written, and nothing was done to the only one like it.
     Refused(JobId),
+}
+
+impl Placed {
+    /// What the key of its request is answered with from now on.
+    pub(super) fn answer(&self) -> Answer {
+        match *self {
+            Placed::New(id, _) => Answer::Made(id),
+            Placed::Existing(conflict, id) => Answer::Existing(conflict, id),
+            Placed::Refused(id) => Answer::UniqueConflict(Some(id)),
+        }
+    }
 }
 
 /// Writes a job whose kind is known to be registered, unless another one is the only one like it.

@@ -10,7 +10,7 @@ use super::draft::Draft;
 use super::enqueue::{Placed, place_job};
 use super::error::StoreError;
 use super::idempotency::{self, Known};
-use super::model::{BatchItem, BatchResult, IdempotencyKey, NewJob};
+use super::model::{Answer, BatchItem, BatchResult, IdempotencyKey, NewJob};
 use super::rows::any_row;
 use crate::job::QueueName;
 
@@ -46,11 +46,12 @@ pub(super) fn enqueue_batch(sql: &Connection, draft: &mut Draft, batch: &Batch) 
         }
     }
     let verdicts = judge(sql, draft, batch)?;
+    let is_job = |item: &BatchItem| {
+        matches!(item, BatchItem::Created(_) | BatchItem::Replayed(_) | BatchItem::ReplayedExisting(..))
+    };
     if *atomic
         && let Some((index, result)) = verdicts.iter().enumerate().find_map(|(index, verdict)| match verdict {
-            Verdict::Known(item) if !matches!(item, BatchItem::Created(_) | BatchItem::Replayed(_)) => {
-                Some((index, *item))
-            }
+            Verdict::Known(item) if !is_job(item) => Some((index, *item)),
             _ => None,
         })
     {
@@ -65,8 +66,9 @@ pub(super) fn enqueue_batch(sql: &Connection, draft: &mut Draft, batch: &Batch) 
         let item = match verdict {
             Verdict::Known(item) => item,
             Verdict::SameAs(earlier) => match items.get(earlier) {
-                Some(BatchItem::Created(id) | BatchItem::Replayed(id) | BatchItem::Existing(_, id)) => {
-                    BatchItem::Replayed(*id)
+                Some(BatchItem::Created(id) | BatchItem::Replayed(id)) => BatchItem::Replayed(*id),
+                Some(BatchItem::Existing(conflict, id) | BatchItem::ReplayedExisting(conflict, id)) => {
+                    BatchItem::ReplayedExisting(*conflict, *id)
                 }
                 Some(refused) => *refused,
                 None => return Err(StoreError::internal("an item stands before the one it repeats")),
@@ -82,7 +84,14 @@ pub(super) fn enqueue_batch(sql: &Connection, draft: &mut Draft, batch: &Batch) 
                 Some(id) if any_row(sql, *tenant, id)?.is_some() => Some(id),
                 _ => None,
             };
-            return Ok(BatchResult::Rejected { index: items.len(), result: BatchItem::UniqueConflict(known) });
+            let (index, result) = (items.len(), BatchItem::UniqueConflict(known));
+            if let Some(key) = key {
+                items.fill(BatchItem::Unwritten);
+                items.push(result);
+                items.resize(jobs.len(), BatchItem::Unwritten);
+                idempotency::remember(sql, *tenant, key, &by_line(&items, refused_lines), draft.now)?;
+            }
+            return Ok(BatchResult::Rejected { index, result });
         }
         items.push(item);
     }
@@ -97,15 +106,15 @@ pub(super) fn enqueue_batch(sql: &Connection, draft: &mut Draft, batch: &Batch) 
 
 /// Writes one, unless another one is the only one like it.
 fn write(sql: &Connection, draft: &mut Draft, tenant: TenantId, job: &NewJob) -> Result<BatchItem, StoreError> {
-    let (id, item) = match place_job(sql, draft, tenant, job)? {
-        Placed::New(id, _) => (id, BatchItem::Created(id)),
-        Placed::Existing(conflict, id) => (id, BatchItem::Existing(conflict, id)),
-        Placed::Refused(id) => return Ok(BatchItem::UniqueConflict(Some(id))),
-    };
+    let placed = place_job(sql, draft, tenant, job)?;
     if let Some(key) = &job.idempotency {
-        idempotency::remember(sql, tenant, key, &[Some(id)], draft.now)?;
+        idempotency::remember(sql, tenant, key, &[placed.answer()], draft.now)?;
     }
-    Ok(item)
+    Ok(match placed {
+        Placed::New(id, _) => BatchItem::Created(id),
+        Placed::Existing(conflict, id) => BatchItem::Existing(conflict, id),
+        Placed::Refused(id) => BatchItem::UniqueConflict(Some(id)),
+    })
 }
 
 /// Queues that the batch will create.
@@ -146,11 +155,10 @@ fn judge(sql: &Connection, draft: &Draft, batch: &Batch) -> Result<Vec<Verdict>,
             } else {
                 match idempotency::known(sql, batch.tenant, key, draft.now)? {
                     Known::Other => verdict = Verdict::Known(BatchItem::KeyConflict),
-                    Known::Same(jobs) => {
-                        if let Some(id) = jobs.first().copied().flatten()
-                            && any_row(sql, batch.tenant, id)?.is_some()
-                        {
-                            verdict = Verdict::Known(BatchItem::Replayed(id));
+                    Known::Same(answers) => {
+                        let known = idempotency::first_answer(sql, batch.tenant, &answers)?;
+                        if let Some(item) = known.and_then(|(answer, _)| answer.replayed()) {
+                            verdict = Verdict::Known(item);
                         }
                     }
                     Known::No => {}
@@ -171,27 +179,30 @@ fn judge(sql: &Connection, draft: &Draft, batch: &Batch) -> Result<Vec<Verdict>,
     Ok(verdicts)
 }
 
-/// The ids in the order of the request's lines, refused ones included.
-fn by_line(items: &[BatchItem], refused_lines: &[usize]) -> Vec<Option<crate::job::JobId>> {
+/// The answers in the order of the request's lines, refused ones included.
+fn by_line(items: &[BatchItem], refused_lines: &[usize]) -> Vec<Answer> {
     let refused: FxHashSet<usize> = refused_lines.iter().copied().collect();
     let total = items.len() + refused.len();
     let mut items = items.iter();
     (0..total)
         .map(|line| {
             if refused.contains(&line) {
-                return None;
+                return Answer::Refused;
             }
             match items.next() {
-                Some(BatchItem::Created(id) | BatchItem::Replayed(id) | BatchItem::Existing(_, id)) => Some(*id),
+                Some(BatchItem::Created(id) | BatchItem::Replayed(id)) => Answer::Made(*id),
+                Some(BatchItem::Existing(conflict, id) | BatchItem::ReplayedExisting(conflict, id)) => {
+                    Answer::Existing(*conflict, *id)
+                }
+                Some(BatchItem::UniqueConflict(other)) => Answer::UniqueConflict(*other),
                 Some(
                     BatchItem::KeyConflict
                     | BatchItem::KindGone
                     | BatchItem::TooManyQueues
                     | BatchItem::Untied(_)
-                    | BatchItem::UniqueConflict(_)
                     | BatchItem::Unwritten,
                 )
-                | None => None,
+                | None => Answer::Refused,
             }
         })
         .collect()

@@ -18,12 +18,13 @@ use super::backup::back_up;
 use super::batches::model::{BatchRow, ChangeBatchResult, CreateBatchResult, MemberRow, NewBatch};
 use super::catalog::{Catalog, KindId, ModuleVersionId, TenantId};
 use super::claimant::Claimant;
+use super::delete::Deletion;
 use super::draft::Draft;
 use super::enqueue_batch::{Batch, enqueue_batch};
 use super::error::{OpenError, StoreError};
 use super::logs::KeptLines;
 use super::model::{
-    ActivateResult, AttemptRow, BatchItem, BatchResult, BulkRequest, CancelOperationResult, CancelResult,
+    ActivateResult, Answer, AttemptRow, BatchItem, BatchResult, BulkRequest, CancelOperationResult, CancelResult,
     ChangeQueueResult, ChangeSettingsResult, CounterRow, CreateOperationResult, DeadLetterFilter, DeadLetterGroup,
     DeadLetterPage, DeleteModuleResult, DeleteQueueResult, DeleteResult, EditResult, EnqueueResult, Expired, Finish,
     FinishResult, Heartbeat, HistoryEntry, HostRow, IdempotencyKey, JobDetail, JobEdit, JobFilter, JobRow, LeaseKey,
@@ -33,17 +34,18 @@ use super::model::{
 use super::open::open;
 use super::operation::{Pending, PendingFinishes, Queued};
 use super::order::Order;
+use super::retry::Asked;
 use super::shared::Shared;
 use super::store_clock::StoreClock;
 use super::wal::{WAL_BOUNDS, WalBounds};
 use super::{
     batches, bulk, bulk_step, cancel, dead_letters, delete, dependencies, dependents, edit, enqueue, event_log, expire,
-    free_space, history, hosts, idempotency, job_detail, job_list, keys, kinds, logs, module_bytes, modules, promote,
-    prune_jobs, queues, recover, release, retry, run_now, sweep, unfinished, unique,
+    free_space, history, hosts, idempotency, job_detail, job_list, keys, kinds, logs, module_bytes, modules,
+    parent_outputs, promote, prune_jobs, queues, recover, release, retry, run_now, sweep, unfinished, unique,
 };
 use crate::job::{
     BatchId, Clock, Digest, Event, GroupId, HostId, IdSequence, JobId, KindName, KindSettings, Lease, ModuleName,
-    OperationId, Pace, Progress, QueueName, Retention, Timestamp, WaitingReason,
+    OperationId, Pace, ParentOutput, Progress, QueueName, Retention, Timestamp, WaitingReason,
 };
 
 /// How the store is opened.
@@ -92,6 +94,8 @@ pub(super) enum Durability {
     Synced,
     /// Losing it to a power cut only repeats work.
     Relaxed,
+    /// The same, and its time has come: it goes before what came before it, and waits for no fsync of others.
+    Due,
 }
 
 impl Store {
@@ -195,7 +199,7 @@ impl Store {
         durability: Durability,
         body: impl FnMut(&Connection, &mut Draft) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let (pending, answer) = Pending::new(durability == Durability::Synced, body);
+        let (pending, answer) = Pending::new(durability, body);
         match self.hand_in(Queued::Operation(Box::new(pending))) {
             Ok(()) => answer.await.unwrap_or(Err(StoreError::Closed)),
             Err(TrySendError::Full(_)) => Err(StoreError::Busy { waiting_max: WAITING_MAX }),
@@ -404,7 +408,7 @@ impl Store {
 
     /// Makes due jobs ready, at most `jobs_max`.
     pub async fn promote_due(&self, jobs_max: usize) -> Result<Promoted, StoreError> {
-        self.write(Durability::Relaxed, move |sql, draft| promote::promote_due(sql, draft, jobs_max)).await
+        self.write(Durability::Due, move |sql, draft| promote::promote_due(sql, draft, jobs_max)).await
     }
 
     /// Cancels waiting jobs that were not entered in their time, a bounded number. Gives how many, and when the next one
@@ -428,23 +432,23 @@ impl Store {
         self.write(Durability::Relaxed, |sql, _| free_space::give_back_pages(sql)).await
     }
 
-    /// The job each of these keys named with the same request; `None` where none did. For requests that can't be
+    /// What each of these keys was answered with for the same request; `None` where it never came. For requests that can't be
     /// written any more, but may have been: the catalog has changed since.
     pub async fn replayed_jobs(
         &self,
         tenant: TenantId,
         keys: Vec<IdempotencyKey>,
-    ) -> Result<Vec<Option<JobId>>, StoreError> {
+    ) -> Result<Vec<Option<Answer>>, StoreError> {
         let now = self.0.clock.now();
         self.read(move |sql, _| idempotency::replayed_jobs(sql, tenant, &keys, now)).await
     }
 
-    /// The same of a whole batch's key: its jobs, line by line (`None` where a line was refused).
+    /// The same of a whole batch's key, line by line.
     pub async fn replayed_batch(
         &self,
         tenant: TenantId,
         key: IdempotencyKey,
-    ) -> Result<Option<Vec<Option<JobId>>>, StoreError> {
+    ) -> Result<Option<Vec<Answer>>, StoreError> {
         let now = self.0.clock.now();
         self.read(move |sql, _| idempotency::replayed_batch(sql, tenant, &key, now)).await
     }
@@ -500,9 +504,10 @@ impl Store {
         self.write(Durability::Synced, move |sql, draft| cancel::cancel(sql, draft, tenant, job)).await
     }
 
-    /// Makes a failed, cancelled or retrying job ready.
+    /// Makes a failed, cancelled or retrying job ready, or blocked, where jobs it runs after have not ended. Those that did not
+    /// end as it asks are let go of.
     pub async fn retry(&self, tenant: TenantId, job: JobId) -> Result<RetryResult, StoreError> {
-        self.write(Durability::Synced, move |sql, draft| retry::retry(sql, draft, tenant, job)).await
+        self.write(Durability::Synced, move |sql, draft| retry::retry(sql, draft, tenant, job, Asked::ForThis)).await
     }
 
     /// Changes a waiting job.
@@ -515,9 +520,14 @@ impl Store {
         self.write(Durability::Synced, move |sql, draft| run_now::run_now(sql, draft, tenant, job)).await
     }
 
-    /// Removes a finished job.
+    /// Removes a finished job, in as many pieces as that takes.
     pub async fn delete(&self, tenant: TenantId, job: JobId) -> Result<DeleteResult, StoreError> {
-        self.write(Durability::Synced, move |sql, draft| delete::delete(sql, draft, tenant, job)).await
+        loop {
+            let piece = move |sql: &Connection, draft: &mut Draft| delete::delete(sql, draft, tenant, job);
+            if let Deletion::Over(result) = self.write(Durability::Synced, piece).await? {
+                return Ok(result);
+            }
+        }
     }
 
     // ---- jobs that wait for others, and jobs that belong together ----
@@ -571,7 +581,7 @@ impl Store {
         batch: BatchId,
         after: Option<JobId>,
         limit: usize,
-    ) -> Result<Option<Vec<MemberRow>>, StoreError> {
+    ) -> Result<Option<Vec<JobRow>>, StoreError> {
         self.read(move |sql, catalog| batches::jobs_of(sql, catalog, tenant, batch, after, limit)).await
     }
 
@@ -589,10 +599,9 @@ impl Store {
         self.read(move |sql, _| dependencies::parents_of(sql, job)).await
     }
 
-    /// The output of a job that another one runs after, by its name in their workflow or its id; `None` where it has none,
-    /// since it did not succeed, or is none of those.
-    pub async fn parent_output(&self, job: JobId, parent: String) -> Result<Option<Bytes>, StoreError> {
-        self.read(move |sql, _| Ok(dependencies::parent_output(sql, job, &parent)?.map(Bytes::from))).await
+    /// The output of a job that another one runs after, by its name in their workflow or its id.
+    pub async fn parent_output(&self, job: JobId, parent: String) -> Result<ParentOutput, StoreError> {
+        self.read(move |sql, _| parent_outputs::parent_output(sql, job, &parent)).await
     }
 
     /// Tells more dependents of what has ended; whether more are left.

@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 use super::catalog::{KindId, TenantId};
 use super::catalog_rows::load_catalog;
 use super::connection::{DATABASE_FILE, open_writer};
-use super::draft::Draft;
+use super::draft::{Draft, StoreSettings};
 use super::enqueue::insert_job;
 use super::error::{OpenError, StoreError};
 use super::migrate::migrate;
@@ -20,7 +20,7 @@ use super::model::NewJob;
 use super::order::Order;
 use super::store_clock::StoreClock;
 use crate::job::kind::{MAX_ATTEMPTS_DEFAULT, PRIORITY_DEFAULT};
-use crate::job::{JobOptions, JobSpec, QueueName};
+use crate::job::{JobOptions, JobSpec, Pace, QueueName, Retention};
 use crate::system_clock::SystemClock;
 
 /// Rows of one transaction of the enqueue floor.
@@ -67,9 +67,12 @@ fn insert(directory: &Path, rows: usize, rows_per_commit: usize) -> Result<Durat
 fn timed(sql: &Connection, rows: usize, rows_per_commit: usize) -> Result<Duration, StoreError> {
     let clock = StoreClock::resume(sql, Arc::new(SystemClock::default()))?;
     let catalog = Arc::new(load_catalog(sql, 0)?);
-    let order = Order::new(Duration::from_mins(1));
-    let bounds = (crate::job::Pace::default(), crate::job::Retention::HOST);
-    let mut draft = Draft::load(sql, clock, order, bounds, catalog, FxHashMap::default())?;
+    let settings = StoreSettings {
+        order: Order::new(Duration::from_mins(1)),
+        tenant_pace: Pace::default(),
+        retention: Retention::HOST,
+    };
+    let mut draft = Draft::load(sql, clock, settings, catalog, FxHashMap::default())?;
     let queue = QueueName::default_queue();
     let job = NewJob {
         kind: KindId(1),

@@ -1,11 +1,13 @@
 //! Jobs that are held: parked under the limit they wait for, outside the index claims go through. See ADR 11.
 
 use rusqlite::{Connection, OptionalExtension};
+use rustc_hash::FxHashSet;
 
 use super::catalog::QueueId;
 use super::draft::{Draft, Place};
 use super::error::StoreError;
 use super::limit_of::{KeyId, LimitOf};
+use super::line::Source;
 use super::paces::Counted;
 use crate::job::{Admission, KindPace, WaitingReason};
 
@@ -20,16 +22,54 @@ const IN_TURN: &str = "SELECT id, queue_id, order_key, hold, lease_host FROM liv
         AND (state = 'ready' OR state = 'running' OR state = 'retrying' OR snoozed = 1)
     ORDER BY id LIMIT 1";
 
-/// The limits under which jobs are held, from this code on, so many.
-pub(super) fn limits_from(sql: &Connection, from: i64, limits_max: usize) -> Result<Vec<LimitOf>, StoreError> {
-    let mut statement = sql.prepare_cached(NEXT_LIMIT)?;
-    let (mut limits, mut from) = (Vec::new(), from);
-    while limits.len() < limits_max {
-        let Some(code) = statement.query_row([from], |row| row.get::<_, Option<i64>>(0))? else { break };
-        limits.push(LimitOf::from_code(code));
-        from = code + 1;
+/// Under which limits jobs may be held: under no others. Found out piece by piece after a start.
+#[derive(Debug)]
+pub(super) struct Holding {
+    limits: FxHashSet<LimitOf>,
+    /// Those from this code on were not looked for yet.
+    unscanned: Option<i64>,
+}
+
+impl Holding {
+    /// Nothing is known.
+    pub(super) fn unknown() -> Self {
+        Self { limits: FxHashSet::default(), unscanned: Some(i64::MIN) }
     }
-    Ok(limits)
+
+    /// Whether there may be jobs held under the limit.
+    pub(super) fn may_hold(&self, limit: LimitOf) -> bool {
+        self.limits.contains(&limit) || self.unscanned.is_some_and(|from| limit.code() >= from)
+    }
+
+    /// A job is held under the limit.
+    pub(super) fn comes_to(&mut self, limit: LimitOf) {
+        self.limits.insert(limit);
+    }
+
+    /// No job is held under the limit.
+    pub(super) fn is_gone(&mut self, limit: LimitOf) {
+        self.limits.remove(&limit);
+    }
+
+    /// Whether there is something left to be found out.
+    pub(super) fn is_unscanned(&self) -> bool {
+        self.unscanned.is_some()
+    }
+
+    /// Finds out more, so many limits in one piece.
+    pub(super) fn scan(&mut self, sql: &Connection, limits_max: usize) -> Result<Vec<LimitOf>, StoreError> {
+        let mut found = Vec::new();
+        let mut statement = sql.prepare_cached(NEXT_LIMIT)?;
+        while found.len() < limits_max
+            && let Some(from) = self.unscanned
+        {
+            let code: Option<i64> = statement.query_row([from], |row| row.get(0))?;
+            found.extend(code.map(LimitOf::from_code));
+            self.unscanned = code.map(|code| code + 1);
+        }
+        self.limits.extend(&found);
+        Ok(found)
+    }
 }
 
 /// Where the jobs held under a limit begin, in each queue there are any of.
@@ -92,15 +132,19 @@ pub(super) fn from_the_start(
     if let Some(key) = of.key.filter(|_| pace.is_fifo())
         && in_turn(sql, key)?.is_some()
     {
+        draft.holding.comes_to(LimitOf::Key(key));
         return Ok(Some((WaitingReason::FifoKey, LimitOf::Key(key))));
     }
     let kind = pace.of_kind().is_limited().then_some((LimitOf::Kind(of.lane.kind), pace.of_kind()));
     let key = of.key.filter(|_| pace.of_key().is_limited()).map(|key| (LimitOf::Key(key), pace.of_key()));
     for (limit, pace) in kind.into_iter().chain(key) {
-        let is_held: bool = sql.prepare_cached(ANY)?.query_row([limit.code()], |row| row.get(0))?;
+        let is_held =
+            draft.holding.may_hold(limit) && sql.prepare_cached(ANY)?.query_row([limit.code()], |row| row.get(0))?;
         if is_held {
             let admission = if pace.concurrency.is_some() { Admission::Full } else { Admission::From(0) };
-            draft.paces.came_to(limit);
+            draft.holding.comes_to(limit);
+            // It may come before those that were there.
+            draft.line.look_up_again(Source::Held(limit));
             return Ok(Some((reason(limit, admission), limit)));
         }
     }

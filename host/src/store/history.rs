@@ -103,6 +103,12 @@ fn note_entry(note: &HistoryNote) -> HistoryEntry {
         EventType::Blocked => Some("it waits for other jobs again"),
         EventType::DependencyBroken => Some("a job it was to run after did not end as it asked"),
         EventType::Expired => Some("its `expires_at` passed, or its next execution would have come after it"),
+        EventType::NotRevived => {
+            Some("another job is the only one like it by now; it is tried again with the next retry")
+        }
+        EventType::Reopened if note.state == JobState::Blocked => {
+            Some("by an operator; it waits for other jobs, and attempts count from 0 again")
+        }
         EventType::Reopened => Some("by an operator; attempts count from 0 again"),
         _ => None,
     };

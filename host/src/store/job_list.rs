@@ -24,7 +24,7 @@ const LANES_MERGED_MAX: usize = 64;
 const LIVE: &str = "SELECT id, tenant_id, kind_id, queue_id, state FROM live_jobs
     WHERE id >= ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
 // States that few jobs are in have an index each: they may stand behind any number of others.
-const RUNNING: &str = "SELECT id, tenant_id, kind_id, queue_id, state FROM live_jobs INDEXED BY live_leased
+const HELD: &str = "SELECT id, tenant_id, kind_id, queue_id, state FROM live_jobs INDEXED BY live_leased
     WHERE lease_host IS NOT NULL AND id >= ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
 const RETRYING: &str = "SELECT id, tenant_id, kind_id, queue_id, state FROM live_jobs INDEXED BY live_retrying
     WHERE state = 'retrying' AND id >= ?1 AND id < ?2 AND tenant_id = ?4 ORDER BY id DESC LIMIT ?3";
@@ -49,6 +49,7 @@ const GROUPED: &str = "SELECT job_id FROM dead_letters INDEXED BY dead_letters_o
 struct Search<'a> {
     tenant: TenantId,
     state: Option<JobState>,
+    held: bool,
     unfinished: bool,
     kinds: Option<FxHashSet<KindId>>,
     queue: Option<QueueId>,
@@ -105,13 +106,14 @@ pub(super) fn matching(
     } else {
         if search.state.is_none_or(|state| !state.is_terminal()) {
             parts.push(match search.state {
-                Some(JobState::Running) => scan(sql, &search, limit, RUNNING, params![])?,
+                _ if search.held => scan(sql, &search, limit, HELD, params![])?,
+                Some(JobState::Running) => scan(sql, &search, limit, HELD, params![])?,
                 Some(JobState::Retrying) => scan(sql, &search, limit, RETRYING, params![search.tenant.0])?,
                 Some(JobState::Blocked) => scan(sql, &search, limit, BLOCKED, params![search.tenant.0])?,
                 _ => scan(sql, &search, limit, LIVE, params![])?,
             });
         }
-        if !search.unfinished && search.state.is_none_or(JobState::is_terminal) {
+        if !search.unfinished && !search.held && search.state.is_none_or(JobState::is_terminal) {
             parts.push(finished(sql, &search, limit)?);
         }
     }
@@ -127,7 +129,7 @@ fn resolve<'a>(
     filter: &'a JobFilter,
     cursor: Option<JobId>,
 ) -> Result<Option<Search<'a>>, StoreError> {
-    let JobFilter { state, unfinished, kind, queue, tag, module, group, since, until } = filter;
+    let JobFilter { state, held, unfinished, kind, queue, tag, module, group, since, until } = filter;
     let mut kinds: Option<FxHashSet<KindId>> = None;
     if let Some(name) = kind {
         // By name over all kinds ever: history outlives registration.
@@ -158,6 +160,7 @@ fn resolve<'a>(
     Ok(Some(Search {
         tenant,
         state: *state,
+        held: *held,
         unfinished: *unfinished,
         kinds,
         queue,
@@ -279,6 +282,7 @@ fn named(
             AnyRow::Finished(row) => (row.state, row.tags.as_deref()),
         };
         if search.state.is_none_or(|wanted| wanted == state)
+            && (!search.held || matches!(&job, AnyRow::Live(row) if row.lease_host.is_some()))
             && !(search.unfinished && state.is_terminal())
             && search.kinds.as_ref().is_none_or(|kinds| kinds.contains(&lane.kind))
             && search.queue.is_none_or(|queue| queue == lane.queue)

@@ -2,8 +2,9 @@
 
 use rusqlite::{Connection, params};
 
-use super::codec::{StoredExecution, pack_execution, pack_failure, pack_log};
+use super::codec::{HistoryNote, StoredExecution, append_history, pack_execution, pack_failure, pack_log};
 use super::error::StoreError;
+use super::rows::FinishedRow;
 use crate::job::{Failure, JobId, JobState, LogLine, Timestamp};
 
 // OR FAIL: the default needs a journal of its own for each statement, and a failure rolls back the operation anyway.
@@ -13,6 +14,8 @@ const COPY_TO_HISTORY: &str = "INSERT OR FAIL INTO finished_jobs (id, tenant_id,
     SELECT id, tenant_id, kind_id, queue_id, ?2, priority, run_at, ready_at, created_at, ?3, ?4, max_attempts, lease_number,
         checked_version, options, tags, coalesce(?5, history), coalesce(?6, progress), ?7, ?8, schedule_id, slot_at
     FROM live_jobs WHERE id = ?1";
+const NOTE_ON_ENDED: &str =
+    "UPDATE finished_jobs SET history = coalesce(?2, history), failure = coalesce(?3, failure) WHERE id = ?1";
 const DELETE_LIVE: &str = "DELETE FROM live_jobs WHERE id = ?1";
 const INSERT_OUTPUT: &str = "INSERT INTO outputs (job_id, body) VALUES (?1, ?2)";
 const INSERT_EXECUTION: &str = "INSERT INTO attempts (job_id, execution, body, failure) VALUES (?1, ?2, ?3, ?4)";
@@ -70,6 +73,19 @@ pub(super) fn move_to_history(sql: &Connection, job: JobId, row: &HistoryRow<'_>
     if let Some(output) = output.filter(|output| *output != NULL_OUTPUT) {
         sql.prepare_cached(INSERT_OUTPUT)?.execute(params![id, output])?;
     }
+    Ok(())
+}
+
+/// Adds a note to the history of a job that has ended, and replaces what it says about its end.
+pub(super) fn note_on_ended(
+    sql: &Connection,
+    row: &FinishedRow,
+    note: Option<HistoryNote>,
+    failure: Option<&Failure>,
+) -> Result<(), StoreError> {
+    let history = note.map(|note| append_history(row.history.as_deref(), note)).transpose()?;
+    let failure = failure.map(pack_failure).transpose()?;
+    sql.prepare_cached(NOTE_ON_ENDED)?.execute(params![row.id.to_bytes(), history, failure])?;
     Ok(())
 }
 

@@ -16,6 +16,9 @@ pub(super) enum LimitOf {
 }
 
 impl LimitOf {
+    /// Comes before all others.
+    pub(super) const FIRST: LimitOf = LimitOf::Kind(KindId(i64::MIN));
+
     /// The number the store keeps.
     pub(super) fn code(self) -> i64 {
         let (id, sort) = match self {

@@ -20,6 +20,7 @@ pub(super) const SCRIPTS: &[&str] = &[
     include_str!("../../../migrations/0010_dead_letters.sql"),
     include_str!("../../../migrations/0011_unique.sql"),
     include_str!("../../../migrations/0012_operations.sql"),
+    include_str!("../../../migrations/0013_key_answers.sql"),
 ];
 
 /// The schema version this binary writes.

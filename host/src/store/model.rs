@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::batches::model::Membership;
 use super::catalog::{Catalog, KindEntry, KindId, ModuleVersionId, QueueId, TenantId};
-use super::retention::kept_until;
+use super::retention::{Ended, kept_until};
 use super::schedules::JobSlot;
 use crate::job::kind::{MAX_ATTEMPTS_DEFAULT, PRIORITY_DEFAULT};
 use crate::job::state::JobState;
@@ -15,8 +15,8 @@ use crate::job::unique::Unique;
 use crate::job::{
     BatchId, BulkAction, BulkFilter, Digest, EventType, Failure, FailureReason, GroupId, GuestType, HostId, JobId,
     JobOptions, JobSpec, KindDescription, KindName, Lease, LimitRequest, LogLine, ModuleName, OperationId,
-    OperationState, Pace, Parent, Progress, QueueName, Rate, Receipt, Retention, RetryPolicy, TenantName, Timestamp,
-    WaitingReason, Wanted,
+    OperationState, Pace, Parent, Progress, QueueName, Rate, RateWire, Receipt, Retention, RetryPolicy, TenantName,
+    Timestamp, WaitingReason, Wanted,
 };
 
 // ---- enqueue ----------------------------------------------------------------------------------------------------
@@ -81,6 +81,10 @@ pub enum EnqueueResult {
     Created(Box<JobRow>),
     /// The same request came before; this is its job as it is now.
     Replayed(Box<JobRow>),
+    /// The same request came before, and did this to another job that is the only one like it. That one, as it is now.
+    ReplayedExisting(Conflict, Box<JobRow>),
+    /// The same request came before, and was refused for the sake of this job.
+    ReplayedConflict(Box<JobRow>),
     /// The key was used for another request.
     KeyConflict,
     /// The kind vanished between check and write.
@@ -91,8 +95,42 @@ pub enum EnqueueResult {
     Untied(TieRefusal),
     /// Not written: another job is the only one like it. That one, as it is now.
     Existing(Conflict, Box<JobRow>),
-    /// The same, and it may not be changed, or nothing is to become of it; `None`: that one is gone, and its period is not over.
-    UniqueConflict(JobId, Option<Box<JobRow>>),
+    /// The same, and it may not be changed, or nothing is to become of it.
+    UniqueConflict(Box<JobRow>),
+}
+
+/// What a request under an idempotency key was answered with, of one job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It was made.
+    Made(JobId),
+    /// Not made: this is the only one like it, and this was done to it.
+    Existing(Conflict, JobId),
+    /// Refused for the sake of this one. `None`: of another one of the same request.
+    UniqueConflict(Option<JobId>),
+    /// Refused for another reason.
+    Refused,
+}
+
+impl Answer {
+    /// The job it names.
+    pub fn job(self) -> Option<JobId> {
+        match self {
+            Answer::Made(job) | Answer::Existing(_, job) => Some(job),
+            Answer::UniqueConflict(job) => job,
+            Answer::Refused => None,
+        }
+    }
+
+    /// What becomes of the same request when it comes again; `None`: nothing is known of it but that it was refused.
+    pub fn replayed(self) -> Option<BatchItem> {
+        match self {
+            Answer::Made(job) => Some(BatchItem::Replayed(job)),
+            Answer::Existing(conflict, job) => Some(BatchItem::ReplayedExisting(conflict, job)),
+            Answer::UniqueConflict(other) => Some(BatchItem::UniqueConflict(other)),
+            Answer::Refused => None,
+        }
+    }
 }
 
 /// Why a job can't have the ties it asks for.
@@ -125,8 +163,8 @@ pub enum Conflict {
 pub enum BatchResult {
     /// In the order given. With `atomic`, all are `Created` or `Replayed`.
     Done(Vec<BatchItem>),
-    /// The batch's key came before with the same body: the ids of then (`None` where a line was refused).
-    Replayed(Vec<Option<JobId>>),
+    /// The batch's key came before with the same body: the answers of then, line by line.
+    Replayed(Vec<Answer>),
     /// The batch's key was used for another body.
     KeyConflict,
     /// `atomic`, and this item could not be written: nothing was.
@@ -145,6 +183,8 @@ pub enum BatchItem {
     Created(JobId),
     /// The item's key came before with the same request.
     Replayed(JobId),
+    /// The same, which did this to the only one like it.
+    ReplayedExisting(Conflict, JobId),
     /// The item's key was used for another request.
     KeyConflict,
     /// The kind vanished between check and write.
@@ -389,7 +429,8 @@ impl JobRow {
     pub fn kept_until(&self, catalog: &Catalog, tenant: TenantId, host: Retention) -> Option<Timestamp> {
         let kind = catalog.kind(tenant, &self.kind).map(|kind| kind.id);
         let keep = catalog.keep(host, kind, catalog.queue(tenant, &self.queue), self.state);
-        kept_until(keep, &self.options, self.created_at, self.finished_at?)
+        let (options, created_at) = (&self.options, self.created_at);
+        kept_until(keep, &Ended { state: self.state, options, created_at, at: self.finished_at? })
     }
 }
 
@@ -464,6 +505,18 @@ pub struct ParentRow {
     pub is_cause: bool,
 }
 
+impl ParentRow {
+    /// Whether it may have returned something that is gone with it.
+    pub fn output_is_gone(&self) -> bool {
+        let may_have_succeeded = match self.wanted {
+            Wanted::Succeeded => self.is_met,
+            Wanted::Failed => !self.is_met,
+            Wanted::Finished => true,
+        };
+        self.state.is_none() && may_have_succeeded
+    }
+}
+
 /// Jobs made for the failures of one that are shown with it.
 pub const ON_FAILED_JOBS_SHOWN_MAX: usize = 20;
 
@@ -475,6 +528,8 @@ pub const BEHIND_COUNT_MAX: u64 = 1_000;
 pub struct JobFilter {
     /// Only this state.
     pub state: Option<JobState>,
+    /// Only those a host holds, entered or not.
+    pub held: bool,
     /// Only those that have not ended.
     pub unfinished: bool,
     /// Only this kind.
@@ -635,8 +690,13 @@ pub enum CancelResult {
 /// What became of a retry.
 #[derive(Clone, Debug)]
 pub enum RetryResult {
-    /// Ready again: failed, cancelled and retrying jobs. Attempts count on from 0.
+    /// Ready again, or blocked, where it runs after jobs that have not ended: failed, cancelled and retrying jobs. Attempts
+    /// count on from 0.
     Retried(Box<JobRow>),
+    /// Nobody asked for this very job, and this one, which it runs after, did not end as it asks: it comes back with that one.
+    ComesWith(JobId),
+    /// The same, and that one is gone.
+    ComesNoMore(JobId),
     /// Only `failed`, `cancelled` and `retrying` jobs can be retried.
     WrongState(Box<JobRow>),
     /// Its kind no longer exists.
@@ -679,8 +739,13 @@ pub enum EditResult {
     Edited(Box<JobRow>),
     /// It runs, is about to, or has ended.
     NotWaiting(Box<JobRow>),
-    /// It is to have begun by then, and would not be due before.
-    TooLate(Timestamp),
+    /// It is to have begun by a moment, and would not be due before.
+    TooLate {
+        /// When it would be due.
+        run_at: Timestamp,
+        /// By when it is to have begun.
+        expires_at: Timestamp,
+    },
     /// It names a new queue, and the tenant has as many as it may.
     TooManyQueues,
     /// No such job.
@@ -725,9 +790,9 @@ pub struct BulkRequest {
     /// `set_priority`: 0–9.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<u8>,
-    /// At most so fast, as text.
+    /// At most so fast.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rate: Option<String>,
+    pub rate: Option<RateWire>,
 }
 
 /// One action on many jobs, and how far it is.
@@ -781,6 +846,23 @@ pub enum CreateOperationResult {
     KeyConflict,
     /// So many are not finished yet.
     TooMany(usize),
+    /// No job could ever be meant.
+    Unmatchable(Unmatchable),
+}
+
+/// What of a filter lets no job through, whatever comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unmatchable {
+    /// There never was such a kind.
+    Kind,
+    /// There is no such queue.
+    Queue,
+    /// There never was such a module.
+    Module,
+    /// The module does not serve the kind.
+    KindOfModule,
+    /// There is no failed job of this group.
+    Group,
 }
 
 /// What became of the wish to end an operation.

@@ -101,10 +101,11 @@ pub(super) fn jobs_of(sql: &Connection, job: JobId) -> Result<Vec<JobId>, StoreE
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Forgets the links of a job that goes. Only what has failed causes others.
+/// Forgets the links of a job that goes. Only what has failed causes others: by an execution, or, as a job whose kind nobody
+/// served, without one, and then somebody brought it back, which its notes say.
 pub(super) fn unlink(sql: &Connection, row: &FinishedRow) -> Result<(), StoreError> {
     let id = row.id.to_bytes();
-    if row.state != JobState::Succeeded || row.lease_number > 1 {
+    if row.state != JobState::Succeeded || row.lease_number > 1 || row.history.is_some() {
         sql.prepare_cached(UNLINK_CAUSE)?.execute([id])?;
     }
     if let Some(cause) = unpack_options(row.options.as_deref())?.caused_by {

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::catalog_rows::load_catalog;
 use super::connection::{DATABASE_FILE, open_writer};
-use super::draft::Draft;
+use super::draft::{Draft, StoreSettings};
 use super::entry_notes::{ENTRIES_FILE, EntryNotes};
 use super::error::{OpenError, StoreError};
 use super::facade::{StoreOptions, WAITING_MAX};
@@ -71,8 +71,8 @@ pub(super) fn open(options: &StoreOptions, clock: Arc<dyn Clock>, wal_bounds: Wa
     let started = reorder(&mut sql, order).and_then(|()| {
         let clock = StoreClock::resume(&sql, clock)?;
         let catalog = Arc::new(load_catalog(&sql, 0)?);
-        let bounds = (options.tenant_pace, options.retention);
-        let draft = Draft::load(&sql, clock.clone(), order, bounds, Arc::clone(&catalog), lost_entries)?;
+        let settings = StoreSettings { order, tenant_pace: options.tenant_pace, retention: options.retention };
+        let draft = Draft::load(&sql, clock.clone(), settings, Arc::clone(&catalog), lost_entries)?;
         let readers = Readers::start(&database)?;
         let shared = Arc::new(Shared::new(catalog, readers, notes, mark));
         let checkpointing = Checkpointing::start(&mut sql, &database, wal_bounds, evidence.has_log())?;

@@ -5,14 +5,15 @@ use tokio::sync::oneshot;
 
 use super::draft::Draft;
 use super::error::StoreError;
+use super::facade::Durability;
 use super::finish::write_finish;
 use super::model::{Finish, FinishResult};
 
 /// One operation in the writer's queue. May be carried out more than once before it is answered, when a neighbour's
 /// failure takes the transaction back.
 pub(super) trait Operation: Send {
-    /// Whether its commit must reach the disk before it is answered.
-    fn is_durable(&self) -> bool;
+    /// What its answer waits for.
+    fn durability(&self) -> Durability;
     /// Carries it out inside the open transaction and keeps the result.
     fn run(&mut self, sql: &Connection, draft: &mut Draft) -> Result<(), StoreError>;
     /// Answers with the kept result, or with the error.
@@ -36,7 +37,7 @@ pub(super) struct Pending<T, F> {
     body: F,
     output: Option<T>,
     reply: oneshot::Sender<Result<T, StoreError>>,
-    durable: bool,
+    durability: Durability,
 }
 
 impl<T, F> Pending<T, F>
@@ -44,9 +45,9 @@ where
     T: Send + 'static,
     F: FnMut(&Connection, &mut Draft) -> Result<T, StoreError> + Send + 'static,
 {
-    pub(super) fn new(durable: bool, body: F) -> (Self, oneshot::Receiver<Result<T, StoreError>>) {
+    pub(super) fn new(durability: Durability, body: F) -> (Self, oneshot::Receiver<Result<T, StoreError>>) {
         let (reply, answer) = oneshot::channel();
-        (Self { body, output: None, reply, durable }, answer)
+        (Self { body, output: None, reply, durability }, answer)
     }
 }
 
@@ -55,8 +56,8 @@ where
     T: Send + 'static,
     F: FnMut(&Connection, &mut Draft) -> Result<T, StoreError> + Send + 'static,
 {
-    fn is_durable(&self) -> bool {
-        self.durable
+    fn durability(&self) -> Durability {
+        self.durability
     }
 
     fn run(&mut self, sql: &Connection, draft: &mut Draft) -> Result<(), StoreError> {

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::draft::Draft;
 use super::error::StoreError;
 use super::model::Pruned;
-use super::removal::{remove, remove_bulk};
+use super::removal::{By, remove, remove_bulk};
 use super::retention::{Stay, stay};
 use super::rows::finished_row;
 use crate::job::JobId;
@@ -16,7 +16,7 @@ use crate::job::JobId;
 /// Jobs looked at by one operation.
 const LOOKED_AT_JOBS_MAX: usize = 1_000;
 /// After so long an operation looks at no further job.
-const PRUNE_TIME: Duration = Duration::from_millis(8);
+const PRUNE_TIME: Duration = Duration::from_millis(4);
 /// Bytes of a job's name.
 const ID_BYTES: usize = 16;
 
@@ -83,6 +83,8 @@ fn look_at<'j>(
         if let Some(row) = finished_row(sql, JobId::from_bytes(*id))? {
             match stay(sql, draft, &row)? {
                 Stay::Forever => {}
+                // The next look at it goes on where this one came to.
+                Stay::LookFurther => continue,
                 Stay::LongerMs(more) => {
                     let due_ms = draft.clock.now_ms().saturating_add(more);
                     draft.looks.add(due_ms, row.id);
@@ -93,7 +95,7 @@ fn look_at<'j>(
                             return Ok(left);
                         }
                     }
-                    remove(sql, draft, &row)?;
+                    remove(sql, draft, &row, By::Age)?;
                     pruned.jobs += 1;
                 }
             }

@@ -9,6 +9,7 @@ use super::catalog::{Catalog, KindId, QueueId, QueueSettings, TenantId};
 use super::codec::state_from_word;
 use super::draft::Draft;
 use super::error::StoreError;
+use super::line::Source;
 use super::model::{ChangeQueueResult, CounterRow, DeleteQueueResult, OldestReady, QueueChange, QueueRow};
 use crate::job::{JobState, Pace, QueueName, Timestamp};
 
@@ -170,7 +171,7 @@ pub(super) fn delete_queue(
     }
     sql.prepare_cached(DELETE)?.execute([id.0])?;
     Arc::make_mut(&mut draft.catalog).remove_queue(id);
-    draft.claimable.remove(&id);
+    draft.line.remove(Source::Ready(id));
     Ok(DeleteQueueResult::Deleted)
 }
 

@@ -6,7 +6,7 @@ use super::draft::Draft;
 use super::error::StoreError;
 use super::on_failed;
 use super::rows::FinishedRow;
-use super::{batches, dead_letters, dependencies};
+use super::{batches, dead_letters, dependencies, needed};
 use crate::job::JobState;
 
 const DELETES: [&str; 5] = [
@@ -28,6 +28,15 @@ const FEW_LOGS: i64 = 4;
 /// Executions taken away at once.
 const FEW_EXECUTIONS: i64 = 200;
 
+/// Who takes a job out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    /// An operator: a workflow goes on showing where it was.
+    Hand,
+    /// Its time is over.
+    Age,
+}
+
 /// Takes away some of the logs and executions of a job that has many; `true` when only few are left.
 pub(super) fn remove_bulk(sql: &Connection, row: &FinishedRow) -> Result<bool, StoreError> {
     // Without that many leases it can't have that many of either.
@@ -42,7 +51,7 @@ pub(super) fn remove_bulk(sql: &Connection, row: &FinishedRow) -> Result<bool, S
 }
 
 /// Every row of the job, and what counted it.
-pub(super) fn remove(sql: &Connection, draft: &mut Draft, row: &FinishedRow) -> Result<(), StoreError> {
+pub(super) fn remove(sql: &Connection, draft: &mut Draft, row: &FinishedRow, by: By) -> Result<(), StoreError> {
     let id = row.id.to_bytes();
     for statement in DELETES {
         sql.prepare_cached(statement)?.execute([id])?;
@@ -54,8 +63,11 @@ pub(super) fn remove(sql: &Connection, draft: &mut Draft, row: &FinishedRow) -> 
     for tag in tags {
         sql.prepare_cached(DELETE_TAG)?.execute(params![row.lane.tenant.0, tag, id])?;
     }
-    dependencies::forget(sql, draft, row.id)?;
-    batches::forget_job(sql, draft, row.id)?;
+    needed::job_goes(sql, draft, row.id)?;
+    let leaves_a_gap = batches::job_goes(sql, draft, row.id, by)?;
+    if draft.ties.are_dependencies && !leaves_a_gap {
+        dependencies::forget(sql, row.id)?;
+    }
     on_failed::unlink(sql, row)?;
     if row.state == JobState::Failed {
         dead_letters::leave(sql, row.id)?;

@@ -5,13 +5,16 @@ use rusqlite::{Connection, params};
 use super::cancel::reread;
 use super::catalog::TenantId;
 use super::codec::{HistoryNote, append_history};
+use super::comeback::Parents;
+use super::dependencies::is_not_needed;
 use super::draft::Draft;
 use super::error::StoreError;
 use super::job_writes::forget_executions;
 use super::keys;
 use super::model::RetryResult;
 use super::rows::{AnyRow, FinishedRow, LiveRow, any_row, unpack_options};
-use super::{dead_letters, dependents, unique};
+use super::{dead_letters, dependents, needed, unique};
+use crate::job::dependency::Comeback;
 use crate::job::{EventType, JobId, JobState, Timestamp};
 
 const REOPEN: &str =
@@ -28,12 +31,22 @@ const HURRY: &str =
     "UPDATE live_jobs SET state = 'ready', run_at = ?2, ready_at = ?2, order_key = ?3, attempt = 0, history = ?4
     WHERE id = ?1";
 
-/// Makes the job ready; its attempts count from 0 again.
+/// Who wants a job to run again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked<'a> {
+    /// An operator wants this very job.
+    ForThis,
+    /// It is one of many that are to run again, and so are these, which it runs after.
+    ForMany(&'a [JobId]),
+}
+
+/// Makes the job ready, or blocked, as its parents have it now; its attempts count from 0 again.
 pub(super) fn retry(
     sql: &Connection,
     draft: &mut Draft,
     tenant: TenantId,
     job: JobId,
+    asked: Asked<'_>,
 ) -> Result<RetryResult, StoreError> {
     let Some(row) = any_row(sql, tenant, job)? else { return Ok(RetryResult::NotFound) };
     let state = match &row {
@@ -48,28 +61,54 @@ pub(super) fn retry(
     }
     match &row {
         AnyRow::Finished(row) => {
-            if let Some(other) = unique::retake(sql, draft, row)? {
-                return Ok(RetryResult::UniqueConflict(other));
+            if let Some(stays) = bring_back(sql, draft, row, asked)? {
+                return Ok(stays);
             }
-            reopen(sql, draft, row, JobState::Ready, EventType::Reopened)?;
         }
-        AnyRow::Live(row) => hurry(sql, draft, row)?,
-    }
-    let lane = row.lane();
-    draft.revive_queue(sql, lane)?;
-    draft.move_count(lane, state, JobState::Ready)?;
-    draft.event(EventType::Reopened, job, lane, JobState::Ready, 0);
-    draft.made_ready(lane.queue);
-    if state.is_terminal() {
-        dependents::job_reopened(sql, draft, job, state)?;
+        AnyRow::Live(row) => {
+            hurry(sql, draft, row)?;
+            draft.move_count(row.lane, state, JobState::Ready)?;
+            draft.event(EventType::Reopened, job, row.lane, JobState::Ready, 0);
+            draft.made_ready(row.lane.queue);
+        }
     }
     Ok(RetryResult::Retried(reread(sql, draft, tenant, job)?))
+}
+
+/// Why it stays in history; `None`: it does not.
+fn bring_back(
+    sql: &Connection,
+    draft: &mut Draft,
+    row: &FinishedRow,
+    asked: Asked<'_>,
+) -> Result<Option<RetryResult>, StoreError> {
+    let parents = Parents::asked(sql, draft, row.id, asked)?;
+    let state = match parents.comeback {
+        Comeback::Ready => JobState::Ready,
+        Comeback::Blocked => JobState::Blocked,
+        Comeback::With(place) => return parents.leave_with(sql, draft, row, place).map(Some),
+        Comeback::Without(place) => return Ok(parents.parent(place).map(RetryResult::ComesNoMore)),
+    };
+    if let Some(other) = unique::retake(sql, draft, row)? {
+        return Ok(Some(RetryResult::UniqueConflict(other)));
+    }
+    let was_skipped = row.state == JobState::Cancelled && is_not_needed(sql, draft, row.id)?;
+    parents.stand(sql, row.id)?;
+    reopen(sql, draft, row, state, EventType::Reopened)?;
+    draft.revive_queue(sql, row.lane)?;
+    draft.move_count(row.lane, row.state, state)?;
+    draft.event(EventType::Reopened, row.id, row.lane, state, 0);
+    if state == JobState::Ready {
+        draft.made_ready(row.lane.queue);
+    }
+    dependents::job_reopened(sql, draft, row.id, row.state, was_skipped)?;
+    Ok(None)
 }
 
 /// Moves a finished job back among the unfinished: ready at once, or blocked with the time it had.
 pub(super) fn reopen(
     sql: &Connection,
-    draft: &Draft,
+    draft: &mut Draft,
     row: &FinishedRow,
     state: JobState,
     event_type: EventType,
@@ -102,7 +141,7 @@ pub(super) fn reopen(
     if row.state == JobState::Failed {
         dead_letters::leave(sql, row.id)?;
     }
-    Ok(())
+    needed::look_anew(sql, draft, row.id)
 }
 
 /// A time that has passed is not asked for again: who brings the job back wants it to run.

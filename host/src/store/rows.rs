@@ -249,6 +249,13 @@ impl FinishedRow {
 }
 
 impl AnyRow {
+    pub(super) fn id(&self) -> JobId {
+        match self {
+            AnyRow::Live(row) => row.id,
+            AnyRow::Finished(row) => row.id,
+        }
+    }
+
     pub(super) fn lane(&self) -> Lane {
         match self {
             AnyRow::Live(row) => row.lane,

@@ -8,7 +8,7 @@ use super::codec::unpack_failure;
 use super::dead_letters;
 use super::draft::Draft;
 use super::error::StoreError;
-use super::retention::{InForce, Stay, stay};
+use super::retention::{InForce, Stay, by_itself};
 use super::rows::{FinishedRow, finished_columns};
 use crate::job::JobState;
 
@@ -45,13 +45,14 @@ pub(super) fn sweep_history(sql: &Connection, draft: &mut Draft) -> Result<bool,
         if before.is_none() && row.state == JobState::Failed {
             enter_late(sql, draft, row)?;
         }
-        let is_shorter = before.as_ref().is_none_or(|before| now.keep(row).is_shorter_than(before.keep(row)));
-        if !is_shorter {
+        let may_be_of_batch = draft.ties.are_batches;
+        if before.as_ref().is_some_and(|before| !now.may_be_shorter(before, row, may_be_of_batch)) {
             continue;
         }
-        let left_ms = match stay(sql, draft, row)? {
+        // Who else needs it is found out by the look.
+        let left_ms = match by_itself(draft, row)? {
             Stay::Forever => continue,
-            Stay::Over => 0,
+            Stay::Over | Stay::LookFurther => 0,
             Stay::LongerMs(left_ms) => left_ms,
         };
         let due_ms = draft.clock.now_ms().saturating_add(left_ms);

@@ -1,12 +1,13 @@
 //! What the writer remembers of ties between jobs: whether there are any at all, so that jobs without them cost nothing,
 //! and the work one operation has begun for those that wait. Nothing here must be taken back: flags only cost a look when
-//! wrong, and the work is begun anew with each operation.
+//! wrong, and the work is begun anew with each operation. (What was concluded from rows, `places`, is forgotten then.)
 
 use std::collections::VecDeque;
 
 use rusqlite::Connection;
 
 use super::error::StoreError;
+use super::needed::Places;
 use crate::job::JobId;
 
 /// Dependents told within one operation; upkeep tells the others.
@@ -14,16 +15,20 @@ pub(super) const TOLD_BY_ONE_OPERATION_MAX: usize = 500;
 
 const DEPENDENCIES: &str = "SELECT EXISTS(SELECT 1 FROM dependencies)";
 const NOTES: &str = "SELECT EXISTS(SELECT 1 FROM unsettled_jobs)";
+const CANCELLING: &str = "SELECT EXISTS(SELECT 1 FROM batches INDEXED BY batches_cancelling
+    WHERE cancelled_until IS NOT NULL)";
 const BATCHES: &str = "SELECT EXISTS(SELECT 1 FROM batches)";
 
 /// See the file's head.
 #[derive(Debug, Default)]
-#[allow(clippy::struct_excessive_bools)] // Five answers to five questions, none of which follows from another.
+#[allow(clippy::struct_excessive_bools)] // Six answers to six questions, none of which follows from another.
 pub(super) struct Ties {
     /// Some job has to do with another.
     pub(super) are_dependencies: bool,
     /// Some job may be of a batch.
     pub(super) are_batches: bool,
+    /// Some batch may be being cancelled.
+    pub(super) are_cancels: bool,
     /// Some dependents are not told yet.
     pub(super) are_notes: bool,
     /// This transaction left work to upkeep.
@@ -34,6 +39,8 @@ pub(super) struct Ties {
     pub(super) untold: VecDeque<JobId>,
     /// Somebody further up is telling them.
     pub(super) is_telling: bool,
+    /// How far looks for dependents have come.
+    pub(super) places: Places,
     /// So many more may be told in this operation.
     pub(super) told_left: usize,
 }
@@ -44,6 +51,7 @@ impl Ties {
             are_dependencies: sql.query_row(DEPENDENCIES, [], |row| row.get(0))?,
             are_notes: sql.query_row(NOTES, [], |row| row.get(0))?,
             are_batches: sql.query_row(BATCHES, [], |row| row.get(0))?,
+            are_cancels: sql.query_row(CANCELLING, [], |row| row.get(0))?,
             told_left: TOLD_BY_ONE_OPERATION_MAX,
             ..Self::default()
         })

@@ -97,8 +97,6 @@ pub(super) fn admit(
     let (conflict, edit) = match action {
         Action::Insert => return Ok(Admission::Admitted),
         Action::Refuse => return Ok(Admission::Refused(known)),
-        // Deleted, and its period is not over: there is nothing to answer with.
-        Action::Return if row.is_none() => return Ok(Admission::Refused(known)),
         Action::Return if unique.on_conflict == OnConflict::Throttle => {
             return Ok(Admission::Existing(Conflict::Throttled, known));
         }
@@ -127,6 +125,20 @@ pub(super) fn admit(
     let waiting = waiting.ok_or_else(|| StoreError::internal("a job that was let go is held"))?;
     change(sql, draft, &waiting, &edit)?;
     Ok(Admission::Existing(conflict, known))
+}
+
+/// Who has this identity; nobody is changed for it.
+pub(super) fn holder(
+    sql: &Connection,
+    draft: &Draft,
+    tenant: TenantId,
+    identity: &Identity,
+) -> Result<Option<JobId>, StoreError> {
+    let Some(mut found) = find(sql, tenant, identity)? else { return Ok(None) };
+    if let Some(AnyRow::Live(row)) = &found.row {
+        found.holder.state = Some(seen_state(draft, row));
+    }
+    Ok(found.holder.holds(draft.now).then_some(found.job))
 }
 
 /// The job has the identity from now on.

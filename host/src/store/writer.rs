@@ -1,5 +1,6 @@
 //! The one thread that writes. It takes what is queued, carries all of it out in one transaction, claims for the
-//! claimant what it wants of what is ready then, commits once, hands the claimed jobs over and answers everybody.
+//! claimant what it wants of what is ready then, commits once, hands the claimed jobs over and answers everybody. What makes due
+//! jobs ready goes first, in a transaction of its own, where the others' has to reach the disk.
 //!
 //! Transactions are optimistic: operations run without savepoints, which cost more than most operations. When one
 //! fails, everything is rolled back and done again with a savepoint each, so that the bad one falls alone.
@@ -18,7 +19,7 @@ use super::claim::claim;
 use super::codec::{StoredEvent, pack_events, state_from_code};
 use super::draft::Draft;
 use super::error::StoreError;
-use super::facade::CommitNotice;
+use super::facade::{CommitNotice, Durability};
 use super::lock::DirectoryLock;
 use super::model::Claimed;
 use super::operation::Queued;
@@ -114,7 +115,12 @@ impl Writer {
                 let Ok(next) = queue.try_recv() else { break };
                 closing = self.take(next, &mut batch);
             }
-            look = self.carry_out(batch);
+            let (due, rest) = what_is_due(batch);
+            if !due.is_empty() {
+                self.carry_out(due);
+            }
+            // Whoever is dropped is told that the store is closed.
+            look = !self.is_broken && self.carry_out(rest);
         }
         if self.is_broken {
             self.leave();
@@ -266,7 +272,7 @@ impl Writer {
         }
         self.shared.set_claimable(self.draft.may_claim());
         // Not after a claim that left nothing, or gave nothing: asking again would go on for ever.
-        more.unwrap_or(!self.draft.claimable.is_empty() && self.claims_resume_at.is_none())
+        more.unwrap_or(self.draft.line.has_anybody() && self.claims_resume_at.is_none() && self.shared.is_writable())
             && claimant.wants().is_some()
     }
 
@@ -427,9 +433,19 @@ fn all_failed(outcomes: &mut Vec<Result<(), StoreError>>, batch: &[Queued], erro
     false
 }
 
+/// What is to be committed first, and alone: what is due, where the commit of the others must reach the disk.
+fn what_is_due(batch: Vec<Queued>) -> (Vec<Queued>, Vec<Queued>) {
+    let is_due = |queued: &Queued| matches!(queued, Queued::Operation(one) if one.durability() == Durability::Due);
+    if batch.iter().any(is_due) && batch.iter().any(is_durable) {
+        batch.into_iter().partition(is_due)
+    } else {
+        (Vec::new(), batch)
+    }
+}
+
 fn is_durable(queued: &Queued) -> bool {
     match queued {
-        Queued::Operation(operation) => operation.is_durable(),
+        Queued::Operation(operation) => operation.durability() == Durability::Synced,
         Queued::Finish(_) => true,
         Queued::Look | Queued::Close(_) => false,
     }

@@ -9,9 +9,10 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use super::parents::{GivenParent, GivenParents};
 use super::report::Report;
 use crate::api::{ApiError, offline};
-use crate::attempt::Terms;
+use crate::attempt::{PARENT_OUTPUTS, Terms, parent_outputs};
 use crate::config::Config;
 use crate::job::kind::MAX_ATTEMPTS_DEFAULT;
 use crate::job::{
@@ -21,7 +22,7 @@ use crate::job::{
 use crate::modules::{Examined, KindValidators, SchemaError, UploadError, digest_of, examine};
 use crate::sandbox::{
     ArtifactSource, ArtifactUse, CompileError, CompilerProcess, DESCRIBES_MAX, DescribeError, Execution, Interrupt,
-    Invocation, ProgressCell, SHARED_ARTIFACTS_BYTES_MAX, Sandbox, SandboxError, SandboxOptions,
+    Invocation, Parents, ProgressCell, SHARED_ARTIFACTS_BYTES_MAX, Sandbox, SandboxError, SandboxOptions,
 };
 use crate::schema::{SharedSchema, SlowWork};
 use crate::system_clock::SystemClock;
@@ -51,6 +52,9 @@ pub enum TrialError {
         /// Attempts in all.
         max_attempts: u32,
     },
+    /// What the jobs it runs after returned can't be handed to it.
+    #[error("a host would fail the job as `invalid_payload`: {0}")]
+    Parents(String),
     /// There is no memory for a thread.
     #[error("there is too little memory to check the schemas")]
     Memory,
@@ -120,6 +124,8 @@ pub struct Order {
     pub attempt: u32,
     /// Attempts in all; else what the kind says.
     pub max_attempts: Option<u32>,
+    /// The jobs it runs after.
+    pub parents: Vec<GivenParent>,
 }
 
 impl Workbench {
@@ -165,7 +171,7 @@ impl Workbench {
         order: Order,
         follow: Option<&mut dyn FnMut(&LogLine)>,
     ) -> Result<Report, TrialError> {
-        let Order { kind, payload, settings: asked, limits, attempt, max_attempts } = order;
+        let Order { kind, payload, settings: asked, limits, attempt, max_attempts, parents } = order;
         let Some(description) = loaded.examined.kinds.iter().find(|known| known.name == kind) else {
             return Err(offline::refuse_kind(kind.as_str(), &loaded.kinds()).into());
         };
@@ -183,9 +189,18 @@ impl Workbench {
         let limits = terms.limits();
         let progress = ProgressCell::default();
         let now = self.clock.now();
+        let mut ids = IdSequence::after(0);
+        let job = JobId::from_u128(ids.next(now, rand::random()));
+        let parents = GivenParents::of(parents, || JobId::from_u128(ids.next(now, rand::random())));
+        let parents = (!parents.is_empty()).then(|| Arc::new(parents));
+        let mut plain = terms.plain();
+        if let Some(parents) = parents.as_ref().filter(|_| loaded.examined.guest != GuestType::Handler) {
+            let outputs = parent_outputs(&**parents).await.map_err(|failure| TrialError::Parents(failure.message))?;
+            plain.env.push((PARENT_OUTPUTS.to_owned(), outputs));
+        }
         let invocation = Invocation {
             context: AttemptContext {
-                job: JobId::from_u128(IdSequence::after(0).next(now, rand::random())),
+                job,
                 tenant: TenantName::default_tenant(),
                 kind: kind.clone(),
                 queue: settings.queue.clone().unwrap_or_else(QueueName::default_queue),
@@ -198,13 +213,13 @@ impl Workbench {
             },
             payload,
             limits,
-            plain: terms.plain(),
+            plain,
             ready_at: now,
             compiled: loaded.examined.compiled,
             interrupt: Interrupt::default(),
             progress: progress.clone(),
             output_schema,
-            parents: None,
+            parents: parents.map(|parents| parents as Arc<dyn Parents>),
         };
         let execution = self.execute(loaded, invocation, follow).await?;
         let next = terms.next(&execution.outcome, execution.finished_at, rand::random);
@@ -221,7 +236,11 @@ impl Workbench {
         let handler = (loaded.examined.guest == GuestType::Handler).then_some(&loaded.name);
         asked.iter().try_fold(description.settings.clone(), |below, text| {
             let ceilings = &self.config.limits.ceilings;
-            Ok(below.overlaid_by(&offline::check_settings(text, &description.name, handler, ceilings)?))
+            let asked = offline::check_settings(text, &description.name, handler, ceilings)?;
+            if let Some(asked_bytes) = asked.limits.memory_bytes {
+                offline::check_memory(asked_bytes, loaded.examined.memory_begins_bytes)?;
+            }
+            Ok(below.overlaid_by(&asked))
         })
     }
 

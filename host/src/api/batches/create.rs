@@ -18,12 +18,14 @@ use crate::api::error::ApiError;
 use crate::api::extract::{NoParameters, parse_json, read_body, require_json};
 use crate::api::jobs::{
     IDEMPOTENCY_REPLAYED, JobRequest, Refusals, Rules, check_many, header_key, json, key_conflict, kind_gone,
-    too_many_queues, unknown_parent,
+    too_many_queues, unique_conflict, unknown_parent,
 };
 use crate::api::shared::{Api, Shared};
 use crate::api::wire::batch::Batch;
-use crate::job::{BatchId, JobId};
-use crate::store::{BatchRow, Callbacks, Closing, CreateBatchResult, IdempotencyKey, NewBatch, NewJob, NewMember};
+use crate::job::{BatchId, control_character};
+use crate::store::{
+    Answer, BatchRow, Callbacks, Closing, CreateBatchResult, IdempotencyKey, NewBatch, NewJob, NewMember,
+};
 
 /// Longest name, bytes.
 const NAME_BYTES_MAX: usize = 128;
@@ -82,7 +84,7 @@ pub(in crate::api) struct BatchRequest<'a> {
     responses(
         (status = 201, body = Batch, description = "Made", headers(("Location" = String))),
         (status = 200, body = Batch, description = "The same request came before (`Idempotency-Replayed: true`)"),
-        (status = 409, description = "`idempotency_conflict`"),
+        (status = 409, description = "`idempotency_conflict`; `unique_conflict`, with the pointer of the job: nothing was enqueued"),
         (status = 413, description = "`body_too_large`"),
         (status = 422, description = "`invalid_request`, `batch_rejected`, with pointers: nothing was enqueued"),
         (status = 429, description = "`busy`"),
@@ -118,7 +120,8 @@ pub(in crate::api) async fn create(
     // What was accepted then is answered again, whatever would be refused now.
     if let Some(key) = &key
         && let Some(known) = api.store.replayed_batch(api.tenant(), key.clone()).await?
-        && let Some(id) = known.first().copied().flatten().map(|id: JobId| BatchId::from_u128(id.as_u128()))
+        && let Some(Answer::Made(id)) = known.first()
+        && let id = BatchId::from_u128(id.as_u128())
         && let Some(row) = api.store.batch(api.tenant(), id, is_workflow).await?
     {
         return reply(api, &row, true).await;
@@ -126,6 +129,11 @@ pub(in crate::api) async fn create(
     let held = Arc::new((body, turn));
     let mut new = check_many(api, &held, parse).await?;
     new.key = key;
+    let pointers: Vec<String> = if new.jobs.iter().any(|member| member.job.unique.is_some()) {
+        new.jobs.iter().zip(0_usize..).map(|(member, index)| pointer_of(member, index)).collect()
+    } else {
+        Vec::new()
+    };
     let created = api.store.create_batch(api.tenant(), new).await?;
     drop(held);
     match created {
@@ -134,7 +142,24 @@ pub(in crate::api) async fn create(
         CreateBatchResult::KeyConflict => Err(key_conflict()),
         CreateBatchResult::KindGone(_) => Err(kind_gone()),
         CreateBatchResult::TooManyQueues(_) => Err(too_many_queues()),
+        CreateBatchResult::UniqueConflict { index, other, is_replayed } => {
+            let pointer = pointers.get(index).map_or("", String::as_str);
+            let refusal = unique_conflict::of_member(pointer, other);
+            Err(if is_replayed {
+                refusal.with_header(IDEMPOTENCY_REPLAYED.clone(), HeaderValue::from_static("true"))
+            } else {
+                refusal
+            })
+        }
         CreateBatchResult::UnknownParent(job, place) => Err(unknown_parent(&format!("/jobs/{job}/after/{place}"))),
+    }
+}
+
+/// Where a job stands in the body: jobs of a workflow under their names.
+fn pointer_of(member: &NewMember, index: usize) -> String {
+    match &member.name {
+        Some(name) => format!("/jobs/{}", name.replace('~', "~0").replace('/', "~1")),
+        None => format!("/jobs/{index}"),
     }
 }
 
@@ -164,7 +189,7 @@ fn parse(rules: &mut Rules<'_>, body: &Bytes) -> Result<NewBatch, ApiError> {
     let mut members = Vec::with_capacity(jobs.0.len());
     for (index, item) in jobs.0.iter().enumerate() {
         let pointer = || format!("/jobs/{index}");
-        match checked_job(rules, body, item, &["batch", "idempotency_key", "unique"]) {
+        match checked_job(rules, body, item, &["batch", "idempotency_key"]) {
             Ok(job) => members.push(NewMember { name: None, job, after: Vec::new() }),
             Err(error) => refusals.add(&pointer(), &error),
         }
@@ -184,8 +209,9 @@ fn parse(rules: &mut Rules<'_>, body: &Bytes) -> Result<NewBatch, ApiError> {
 
 /// One job of many, which must not have some fields of its own.
 fn checked_job(rules: &mut Rules<'_>, body: &Bytes, item: &RawValue, forbidden: &[&str]) -> Result<NewJob, ApiError> {
-    let request: JobRequest<'_> = parse_json(item.get().as_bytes())?;
+    let mut request: JobRequest<'_> = parse_json(item.get().as_bytes())?;
     refuse_fields(&request, forbidden)?;
+    request.be_member();
     rules.check_next(request, body).map_err(|refused| refused.error)
 }
 
@@ -200,7 +226,7 @@ pub(in crate::api) fn refuse_fields(request: &JobRequest<'_>, forbidden: &[&str]
         (
             "unique",
             request.has_unique(),
-            "all jobs of one request are enqueued, or none; add it with `POST /v1/jobs` and `batch`",
+            "it is enqueued when others have ended, and nobody is there to be told what became of it",
         ),
     ] {
         if is_there && forbidden.contains(&field) {
@@ -217,17 +243,19 @@ pub(in crate::api) fn checked_name(
     refusals: &mut Refusals,
 ) -> Option<String> {
     let name = name?;
-    if !is_name(&name) {
-        let message = format!("a name has 1 to {NAME_BYTES_MAX} bytes and no control characters");
+    if let Some(message) = no_name(&name) {
         refusals.field(pointer, message);
         return None;
     }
     Some(name.into_owned())
 }
 
-/// Whether people can read it.
-pub(in crate::api) fn is_name(name: &str) -> bool {
-    (1..=NAME_BYTES_MAX).contains(&name.len()) && !name.chars().any(char::is_control)
+/// Why people could not read it; `None`: they can.
+pub(in crate::api) fn no_name(name: &str) -> Option<String> {
+    if (1..=NAME_BYTES_MAX).contains(&name.len()) {
+        return control_character(name);
+    }
+    Some(format!("a name has 1 to {NAME_BYTES_MAX} bytes"))
 }
 
 /// The jobs that follow: success, failure, finish.

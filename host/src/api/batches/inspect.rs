@@ -74,7 +74,7 @@ pub(in crate::api) async fn batch_jobs(
     let members = members.ok_or_else(|| batch_not_found(batch))?;
     let catalog = api.store.catalog();
     let view = View::new(&api, &catalog);
-    let item = |member: &'_ crate::store::MemberRow| member.row.id.to_string();
-    let listing = Listing::of(&members, limit, |member| view.job(&member.row, Bulk::default(), None), item);
+    let item = |row: &crate::store::JobRow| row.id.to_string();
+    let listing = Listing::of(&members, limit, |row| view.job(row, Bulk::default(), None), item);
     json(StatusCode::OK, &listing, JOB_BYTES * members.len() + 64)
 }

@@ -1,6 +1,7 @@
 //! How requests are taken apart: bodies, JSON, paths and query strings, each with its refusals.
 
 mod body;
+mod given;
 mod json;
 mod page;
 mod parameters;
@@ -8,6 +9,7 @@ mod path;
 mod words;
 
 pub(super) use body::{HeldBody, content_type_is, read_body, require_json, require_merge_patch};
+pub(super) use given::Given;
 pub(super) use json::{Start, parse_json, parse_json_at, refuse_json};
 pub(super) use page::{PageParameters, parse_limit, parse_parameter, refuse_parameter};
 pub(super) use parameters::{Force, NoParameters, Parameters};

@@ -9,14 +9,13 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::batch_lines::{Format, Line, Place, check_lines};
-use super::batch_reply::{reject, reply};
+use super::batch_reply::{item_error, reject, reply};
 use super::enqueue::{IDEMPOTENCY_REPLAYED, header_key, key_conflict};
 use super::many::check_many;
 use super::request::JobRequest;
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{Parameters, content_type_is, read_body};
 use crate::api::shared::{Api, Shared};
-use crate::job::JobId;
 use crate::store::{BatchItem, BatchResult, IdempotencyKey, NewJob};
 
 /// Parameters of a batch.
@@ -98,15 +97,15 @@ enum Fate {
     /// The store decides.
     New,
     /// Came before, under a key of its own.
-    Known(JobId),
+    Known(BatchItem),
     /// Refused.
     Refused,
 }
 
 impl Fate {
-    fn known(self) -> Option<JobId> {
+    fn known(self) -> Option<BatchItem> {
         match self {
-            Fate::Known(id) => Some(id),
+            Fate::Known(item) => Some(item),
             Fate::New | Fate::Refused => None,
         }
     }
@@ -130,18 +129,20 @@ async fn sort(api: &Api, mut lines: Vec<Line>) -> Result<Sorted, ApiError> {
     let mut known = asked.into_iter().zip(known).peekable();
     let mut sorted = Sorted::default();
     for (index, Line { place, checked }) in lines.into_iter().enumerate() {
-        let known = known.next_if(|(asked, _)| *asked == index).and_then(|(_, job)| job);
+        let known = known.next_if(|(asked, _)| *asked == index).and_then(|(_, answer)| answer?.replayed());
         sorted.places.push(place);
         sorted.fates.push(match (checked, known) {
             (Ok(job), _) => {
                 sorted.jobs.push(job);
                 Fate::New
             }
-            (Err(_), Some(job)) => Fate::Known(job),
-            (Err(refused), None) => {
-                sorted.refusals.push(refused.error);
-                Fate::Refused
-            }
+            (Err(refused), known) => match known.map(|item| (item, item_error(item))) {
+                Some((item, None)) => Fate::Known(item),
+                then => {
+                    sorted.refusals.push(then.and_then(|(_, error)| error).unwrap_or(refused.error));
+                    Fate::Refused
+                }
+            },
         });
     }
     Ok(sorted)
@@ -161,11 +162,11 @@ async fn enqueue_lines(
             Some(key) => api.store.replayed_batch(api.tenant(), key).await?,
             None => None,
         };
-        let Some(ids) = known else {
+        let Some(answers) = known else {
             let refused = places.iter().zip(&fates).filter(|(_, fate)| matches!(fate, Fate::Refused));
             return Err(reject(refused.map(|(place, _)| *place).zip(refusals)));
         };
-        BatchResult::Replayed(ids)
+        BatchResult::Replayed(answers)
     } else if jobs.is_empty() && key.is_none() {
         BatchResult::Done(Vec::new())
     } else {
@@ -178,30 +179,39 @@ async fn enqueue_lines(
             let mut items = items.into_iter();
             let in_order = fates.iter().map(|fate| match fate {
                 Fate::New => items.next(),
-                Fate::Known(id) => Some(BatchItem::Replayed(*id)),
+                Fate::Known(item) => Some(*item),
                 Fate::Refused => None,
             });
             reply(&places, in_order, refusals, false)
         }
-        BatchResult::Replayed(ids) => {
-            let ids: Vec<Option<JobId>> = ids.iter().zip(&fates).map(|(id, fate)| id.or(fate.known())).collect();
+        BatchResult::Replayed(answers) => {
+            let items: Vec<Option<BatchItem>> =
+                answers.iter().zip(&fates).map(|(answer, fate)| answer.replayed().or(fate.known())).collect();
+            // Of those all of which were to be enqueued none was.
+            let refused =
+                items.iter().zip(&places).find(|(item, _)| matches!(item, Some(BatchItem::UniqueConflict(_))));
+            if atomic && let Some((Some(item), place)) = refused {
+                let error = item_error(*item).unwrap_or_else(refused_then);
+                return Err(reject(std::iter::once((*place, error)))
+                    .with_header(IDEMPOTENCY_REPLAYED.clone(), HeaderValue::from_static("true")));
+            }
             let mut refusals = refusals.into_iter();
             // A line that was refused then may pass now, or the other way round: what happened then counts.
             let refused_now: Vec<Option<ApiError>> =
                 fates.iter().map(|fate| matches!(fate, Fate::Refused).then(|| refusals.next()).flatten()).collect();
-            let errors = ids
+            let errors = items
                 .iter()
                 .zip(refused_now)
-                .filter(|(id, _)| id.is_none())
+                .filter(|(item, _)| item.is_none())
                 .map(|(_, error)| error.unwrap_or_else(refused_then))
                 .collect();
-            let mut response = reply(&places, ids.iter().map(|id| id.map(BatchItem::Replayed)), errors, true)?;
+            let mut response = reply(&places, items.into_iter(), errors, true)?;
             response.headers_mut().insert(IDEMPOTENCY_REPLAYED.clone(), HeaderValue::from_static("true"));
             Ok(response)
         }
         BatchResult::KeyConflict => Err(key_conflict()),
         BatchResult::Rejected { index, result } => {
-            let error = super::batch_reply::item_error(result).unwrap_or_else(refused_then);
+            let error = item_error(result).unwrap_or_else(refused_then);
             let mut written = places.iter().zip(&fates).filter(|(_, fate)| matches!(fate, Fate::New));
             Err(reject(written.nth(index).map(|(place, _)| *place).into_iter().zip([error])))
         }

@@ -90,7 +90,9 @@ impl BatchError {
 /// Why an item the store was given was not written; `None` if it was.
 pub(super) fn item_error(item: BatchItem) -> Option<ApiError> {
     match item {
-        BatchItem::Created(_) | BatchItem::Replayed(_) | BatchItem::Existing(..) => None,
+        BatchItem::Created(_) | BatchItem::Replayed(_) | BatchItem::Existing(..) | BatchItem::ReplayedExisting(..) => {
+            None
+        }
         BatchItem::UniqueConflict(other) => Some(unique_conflict::of_item(other)),
         BatchItem::KeyConflict => Some(key_conflict()),
         BatchItem::KindGone => Some(kind_gone()),
@@ -121,6 +123,9 @@ pub(super) fn reply(
                 BatchResult::Enqueued { id, replayed: false, conflict: Some(conflict) }
             }
             Some(BatchItem::Replayed(id)) => BatchResult::Enqueued { id, replayed: !batch_replayed, conflict: None },
+            Some(BatchItem::ReplayedExisting(conflict, id)) => {
+                BatchResult::Enqueued { id, replayed: !batch_replayed, conflict: Some(conflict) }
+            }
             item => {
                 let error = item.and_then(item_error).or_else(|| refusals.next());
                 let error =

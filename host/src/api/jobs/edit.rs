@@ -11,11 +11,12 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::ends::expiry;
 use super::enqueue::{check_slowly, compile, job_not_found, show_row, too_many_queues};
 use super::payload::check_thoroughly;
 use super::request::{Unfinished, due, kind_gone_since, labels, payload_too_large};
 use crate::api::error::{ApiError, FieldError, ProblemCode};
-use crate::api::extract::{JobPath, NoParameters, parse_json, read_body, require_json};
+use crate::api::extract::{Given, JobPath, NoParameters, parse_json, read_body, require_json};
 use crate::api::shared::{Api, Shared};
 use crate::api::wire::Instant;
 use crate::api::wire::job::Job;
@@ -53,6 +54,15 @@ pub(in crate::api) struct EditRequest<'a> {
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     run_at: Option<Instant>,
+    /// The job is cancelled, as `deadline_expired`, if it was not entered by then, RFC 3339; `null`: whenever it can begin. Not
+    /// together with `expires_in`.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Given<Instant>,
+    /// The same, counted from now: `"30s"`, `"1h30m"` or milliseconds.
+    #[serde(default)]
+    #[schema(value_type = Option<Span>)]
+    expires_in: Given<Span>,
     /// 1 to 1000.
     #[serde(default)]
     #[schema(minimum = 1, maximum = 1000)]
@@ -99,7 +109,7 @@ pub(in crate::api) async fn edit(
     require_json(&parts.headers)?;
     let body_bytes_max = api.config.requests.payload_bytes_max.saturating_add(EDIT_FIELDS_BYTES_MAX);
     let body = read_body(&api.bodies, &parts.headers, body, body_bytes_max).await?;
-    let (mut edit, payload) = read(&api, &body)?;
+    let Read { mut edit, payload, expiry_pointer } = read(&api, &body)?;
     if let Some(payload) = payload {
         let checked_against = check_payload(&api, job, &payload).await?;
         edit.payload = Some((payload, checked_against));
@@ -107,10 +117,20 @@ pub(in crate::api) async fn edit(
     match api.store.edit(api.tenant(), job, edit).await? {
         EditResult::Edited(row) => show_row(&api, StatusCode::OK, &row),
         EditResult::NotWaiting(row) => Err(not_waiting(&api, &row)),
-        EditResult::TooLate(expires_at) => {
-            let message =
-                format!("the job is cancelled if it has not begun by {}; give an earlier time", Instant(expires_at));
-            Err(ApiError::field("/run_at", message))
+        EditResult::TooLate { run_at, expires_at } => {
+            let (run_at, expires_at) = (Instant(run_at), Instant(expires_at));
+            let (pointer, message) = expiry_pointer.map_or_else(
+                || {
+                    (
+                        "/run_at",
+                        format!("the job is cancelled if it has not begun by {expires_at}; give an earlier time"),
+                    )
+                },
+                |pointer| {
+                    (pointer, format!("{expires_at} comes before the job is due, at {run_at}; give a later time"))
+                },
+            );
+            Err(ApiError::field(pointer, message))
         }
         EditResult::TooManyQueues => Err(too_many_queues()),
         EditResult::NotFound => Err(job_not_found(job)),
@@ -135,10 +155,31 @@ pub(super) fn not_waiting(api: &Api, row: &JobRow) -> ApiError {
     ApiError::new(ProblemCode::JobNotWaiting, detail).with("state", state)
 }
 
-/// What is asked for, and the payload, which is not checked yet.
-fn read(api: &Api, body: &Bytes) -> Result<(JobEdit, Option<Bytes>), ApiError> {
-    let EditRequest { payload, queue, priority, delay, run_at, max_attempts, retry, timeout, fuel, memory, tags } =
-        parse_json(body)?;
+/// What is asked for.
+struct Read {
+    edit: JobEdit,
+    /// Not checked yet.
+    payload: Option<Bytes>,
+    /// Where it says by when the job is to have begun.
+    expiry_pointer: Option<&'static str>,
+}
+
+fn read(api: &Api, body: &Bytes) -> Result<Read, ApiError> {
+    let EditRequest {
+        payload,
+        queue,
+        priority,
+        delay,
+        run_at,
+        expires_at,
+        expires_in,
+        max_attempts,
+        retry,
+        timeout,
+        fuel,
+        memory,
+        tags,
+    } = parse_json(body)?;
     let mut errors = Vec::new();
     let limits = LimitRequest {
         fuel: positive("/fuel", fuel, &mut errors),
@@ -151,11 +192,22 @@ fn read(api: &Api, body: &Bytes) -> Result<(JobEdit, Option<Bytes>), ApiError> {
     let is_moved = delay.is_some() || run_at.is_some();
     let delay_ms = delay.map(Span::as_ms);
     let run_at = due(now, delay, run_at, &mut errors).or(is_moved.then_some(now));
+    let expiry_pointer = match (expires_at.is_there(), expires_in.is_there()) {
+        (true, true) => {
+            errors.push(FieldError::new("/expires_in", "give `expires_in` or `expires_at`, not both"));
+            None
+        }
+        (true, false) => Some("/expires_at"),
+        (false, true) => Some("/expires_in"),
+        (false, false) => None,
+    };
+    let expires_at = expiry_pointer
+        .map(|_| expiry(now, run_at.filter(|at| *at > now), expires_in.value(), expires_at.value(), &mut errors));
     let edit = JobEdit {
         payload: None,
         run_at,
         delay_ms,
-        expires_at: None,
+        expires_at,
         queue,
         priority: ranged("/priority", priority, 0, i64::from(PRIORITY_MAX), &mut errors),
         max_attempts: ranged("/max_attempts", max_attempts, 1, i64::from(MAX_ATTEMPTS_LIMIT), &mut errors),
@@ -174,7 +226,7 @@ fn read(api: &Api, body: &Bytes) -> Result<(JobEdit, Option<Bytes>), ApiError> {
     let payload_bytes_max = api.config.requests.payload_bytes_max;
     match payload {
         Some(payload) if payload.len() > payload_bytes_max => Err(payload_too_large(payload.len(), payload_bytes_max)),
-        payload => Ok((edit, payload)),
+        payload => Ok(Read { edit, payload, expiry_pointer }),
     }
 }
 

@@ -22,7 +22,7 @@ use crate::api::shared::{Api, Shared};
 use crate::api::wire::job::Job;
 use crate::job::JobId;
 use crate::schema::{Effort, SlowWork};
-use crate::store::{EnqueueResult, JobRow, NewJob, QUEUES_MAX};
+use crate::store::{Answer, Conflict, EnqueueResult, JobRow, NewJob, QUEUES_MAX};
 
 /// How long a payload that takes long to check waits for its turn and for the result, and how long for schemas to be
 /// compiled.
@@ -51,10 +51,10 @@ static PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appl
     ),
     responses(
         (status = 201, body = Job, description = "Enqueued", headers(("Location" = String))),
-        (status = 200, body = Job, description = "Finished within the wait; or the same request came before (`Idempotency-Replayed: true`); or another job is the only one like it, and `Unique-Conflict` says what became of that one: `existing`, `replaced`, `debounced` or `throttled`"),
+        (status = 200, body = Job, description = "Finished within the wait; or the same request came before (`Idempotency-Replayed: true`); or another job is the only one like it, and `Unique-Conflict` says what became of that one: `existing`, `replaced`, `debounced` or `throttled`, when the same request first came"),
         (status = 202, body = Job, description = "Enqueued, and not finished within the wait"),
         (status = 404, description = "`kind_not_found`, with the nearest names"),
-        (status = 409, description = "`idempotency_conflict`; `unique_conflict`, with the one there is as `existing`; `batch_closed`"),
+        (status = 409, description = "`idempotency_conflict`; `unique_conflict`, with the one there is as `existing` (with `Idempotency-Replayed: true`: the same request came before and was refused so); `batch_closed`"),
         (status = 413, description = "`body_too_large`, `payload_too_large`"),
         (status = 415, description = "`unsupported_media_type`"),
         (status = 422, description = "`invalid_request`, `invalid_payload`, with pointers; `too_many_queues`"),
@@ -77,27 +77,38 @@ pub(in crate::api) async fn enqueue(
 
     let mut has_ties = false;
     let mut conflict = None;
+    let mut is_replayed = false;
     let (id, created) = match checked {
         Ok(new) => {
             let payload = wait.is_none().then(|| new.spec.payload.clone());
             has_ties = new.ties.is_some();
             match api.store.enqueue(api.tenant(), new).await? {
                 EnqueueResult::Created(row) => (row.id, Some((row, payload))),
-                EnqueueResult::Replayed(row) => (row.id, None),
+                EnqueueResult::Replayed(row) => {
+                    is_replayed = true;
+                    (row.id, None)
+                }
+                EnqueueResult::ReplayedExisting(how, row) => {
+                    (is_replayed, conflict) = (true, Some(how));
+                    (row.id, None)
+                }
                 EnqueueResult::Existing(how, row) => {
                     conflict = Some(how);
                     (row.id, None)
                 }
-                EnqueueResult::UniqueConflict(other, row) => {
-                    return Err(unique_conflict::of_enqueue(&api, other, row.as_deref()));
-                }
+                EnqueueResult::UniqueConflict(row) => return Err(unique_conflict::of_enqueue(&api, &row)),
+                EnqueueResult::ReplayedConflict(row) => return Err(unique_conflict::of_replay(&api, &row)),
                 EnqueueResult::KeyConflict => return Err(key_conflict()),
                 EnqueueResult::KindGone => return Err(kind_gone()),
                 EnqueueResult::TooManyQueues => return Err(too_many_queues()),
                 EnqueueResult::Untied(refusal) => return Err(untied(refusal)),
             }
         }
-        Err(refused) => (recognise(&api, refused).await?, None),
+        Err(refused) => {
+            let (id, how) = recognise(&api, refused).await?;
+            (is_replayed, conflict) = (true, how);
+            (id, None)
+        }
     };
     let was_there = created.is_none();
     if wait.is_some() {
@@ -129,7 +140,8 @@ pub(in crate::api) async fn enqueue(
     if let Some(conflict) = conflict {
         let value = unique_conflict::header_value(conflict);
         response.headers_mut().insert(unique_conflict::UNIQUE_CONFLICT.clone(), value);
-    } else if was_there {
+    }
+    if is_replayed {
         response.headers_mut().insert(IDEMPOTENCY_REPLAYED.clone(), HeaderValue::from_static("true"));
     }
     if let Some(wait) = wait {
@@ -227,12 +239,20 @@ pub(super) fn busy() -> ApiError {
     )
 }
 
-/// The job this request made when it came before; what is wrong with it now does not matter then.
-async fn recognise(api: &Api, refused: Refused) -> Result<JobId, ApiError> {
+/// The job this request made, or met, when it came before; what is wrong with it now does not matter then.
+async fn recognise(api: &Api, refused: Refused) -> Result<(JobId, Option<Conflict>), ApiError> {
     let Refused { error, key } = refused;
     let Some(key) = key else { return Err(error) };
     let known = api.store.replayed_jobs(api.tenant(), vec![key]).await?;
-    known.into_iter().flatten().next().ok_or(error)
+    match known.into_iter().flatten().next() {
+        Some(Answer::Made(job)) => Ok((job, None)),
+        Some(Answer::Existing(conflict, job)) => Ok((job, Some(conflict))),
+        Some(Answer::UniqueConflict(Some(job))) => match api.store.job(api.tenant(), job).await? {
+            Some(detail) => Err(unique_conflict::of_replay(api, &detail.row)),
+            None => Err(error),
+        },
+        Some(Answer::UniqueConflict(None) | Answer::Refused) | None => Err(error),
+    }
 }
 
 /// The header `Idempotency-Key`; its content is checked with the request.

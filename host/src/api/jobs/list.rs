@@ -54,6 +54,7 @@ impl ListParameters {
         }
         let filter = JobFilter {
             state: parse_parameter("state", state)?,
+            held: false,
             unfinished,
             kind: parse_parameter("kind", kind)?,
             queue: parse_parameter("queue", queue)?,

@@ -20,7 +20,7 @@ mod payload;
 mod request;
 mod retry;
 mod run_now;
-mod unique_conflict;
+pub(super) mod unique_conflict;
 mod view;
 mod wait;
 mod waiting;

@@ -24,7 +24,7 @@ use crate::job::spec::{TAG_BYTES_MAX, TAGS_MAX};
 use crate::job::unique::OnConflict;
 use crate::job::{
     ByteSize, FailureReason, JobOptions, JobSpec, KindName, LimitBounds, LimitRequest, OnFailed, QueueName, RetryWire,
-    Span, Timestamp, Unique, UniqueWire, ceilings, check_retry_on,
+    Span, Timestamp, Unique, UniqueWire, ceilings, check_retry_on, control_character,
 };
 use crate::modules::{KindValidators, Validators, accepts_anything};
 use crate::schema::{Effort, Exhausted, SharedSchema, thread_cpu_time};
@@ -122,6 +122,9 @@ pub(in crate::api) struct JobRequest<'a> {
     /// It will wait for others that are named elsewhere.
     #[serde(skip)]
     waits: bool,
+    /// It is of a batch or workflow, of one there is or of one that is made with it.
+    #[serde(skip)]
+    is_of_batch: bool,
     /// Makes the request repeatable; the same as the header `Idempotency-Key`.
     #[serde(borrow, default)]
     #[schema(value_type = Option<String>)]
@@ -142,6 +145,11 @@ impl JobRequest<'_> {
     /// What it waits for is told elsewhere; its delay counts from then.
     pub(in crate::api) fn wait_for_others(&mut self) {
         self.waits = true;
+    }
+
+    /// It is enqueued with all others of its batch or workflow, or none of them is.
+    pub(in crate::api) fn be_member(&mut self) {
+        self.is_of_batch = true;
     }
 
     /// Whether it names jobs to run after.
@@ -343,6 +351,7 @@ impl<'r> Rules<'r> {
             key.map(|key| IdempotencyKey { key: key.to_owned(), request_hash: request_hash(&request, &payload) });
         let ties = ties(request.after.take(), request.batch.take().as_deref(), &mut errors);
         request.waits |= ties.as_ref().is_some_and(|ties| !ties.after.is_empty());
+        request.is_of_batch |= ties.as_ref().is_some_and(|ties| ties.batch.is_some());
         match kind.and_then(|kind| self.spec(&kind, request, payload, errors).map(|spec| (kind, spec))) {
             Ok((kind, (spec, unique))) => Ok(NewJob {
                 kind: kind.entry.id,
@@ -386,13 +395,14 @@ impl<'r> Rules<'r> {
             concurrency_key,
             tags,
             after: _,
-            batch,
+            batch: _,
             waits,
+            is_of_batch,
             idempotency_key: _,
             unique,
         } = request;
         let unique = unique.and_then(|unique| unique.rule("/unique", delay.map(|delay| delay.0), &mut errors));
-        if let Some(message) = unique.as_ref().and_then(|rule| untieable(rule.on_conflict, waits, batch.is_some())) {
+        if let Some(message) = unique.as_ref().and_then(|rule| untieable(rule.on_conflict, waits, is_of_batch)) {
             errors.push(FieldError::new("/unique/on_conflict", message));
         }
         let KindEntry { settings, .. } = kind.entry;
@@ -416,6 +426,7 @@ impl<'r> Rules<'r> {
             on_failed,
             caused_by: None,
             is_keyed: false,
+            named_until: None,
             limits,
             concurrency_key: checked_key(concurrency_key, &mut errors),
             delay_ms,
@@ -561,9 +572,13 @@ pub(super) fn labels(tags: Option<Vec<Cow<'_, str>>>, errors: &mut Vec<FieldErro
     }
     let mut labels: Vec<String> = Vec::with_capacity(tags.len());
     for (index, tag) in tags.into_iter().enumerate() {
-        if tag.is_empty() || tag.len() > TAG_BYTES_MAX || tag.chars().any(char::is_control) {
-            let message = format!("a tag has 1 to {TAG_BYTES_MAX} bytes and no control characters");
-            errors.push(FieldError::new(format!("/tags/{index}"), message));
+        let wrong = if tag.is_empty() || tag.len() > TAG_BYTES_MAX {
+            Some(format!("a tag has 1 to {TAG_BYTES_MAX} bytes"))
+        } else {
+            control_character(&tag)
+        };
+        if let Some(wrong) = wrong {
+            errors.push(FieldError::new(format!("/tags/{index}"), wrong));
         } else if !labels.iter().any(|known| *known == tag) {
             labels.push(tag.into_owned());
         }
@@ -575,7 +590,9 @@ pub(super) fn labels(tags: Option<Vec<Cow<'_, str>>>, errors: &mut Vec<FieldErro
 fn untieable(on_conflict: OnConflict, runs_after: bool, is_of_batch: bool) -> Option<&'static str> {
     match on_conflict {
         OnConflict::Reject => None,
-        _ if is_of_batch => Some("in a batch it is `reject`: the other job is not of this batch"),
+        _ if is_of_batch => {
+            Some("in a batch or workflow it is `reject`: the other job is not of it, and can't become so")
+        }
         OnConflict::Replace | OnConflict::Debounce if runs_after => {
             Some("with `after` it is `reject` or `return_existing`: the other job runs when its own time comes")
         }
@@ -585,10 +602,12 @@ fn untieable(on_conflict: OnConflict, runs_after: bool, is_of_batch: bool) -> Op
 
 fn checked_key(key: Option<Cow<'_, str>>, errors: &mut Vec<FieldError>) -> Option<String> {
     let key = key?;
-    if key.is_empty() || key.len() > CONCURRENCY_KEY_BYTES_MAX || key.chars().any(char::is_control) {
-        let message = format!("a key has 1 to {CONCURRENCY_KEY_BYTES_MAX} bytes and no control characters");
-        errors.push(FieldError::new("/concurrency_key", message));
-    }
+    let wrong = if key.is_empty() || key.len() > CONCURRENCY_KEY_BYTES_MAX {
+        Some(format!("a key has 1 to {CONCURRENCY_KEY_BYTES_MAX} bytes"))
+    } else {
+        control_character(&key)
+    };
+    errors.extend(wrong.map(|wrong| FieldError::new("/concurrency_key", wrong)));
     Some(key.into_owned())
 }
 

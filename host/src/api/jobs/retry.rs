@@ -13,11 +13,12 @@ use crate::store::RetryResult;
 
 /// Run a job again
 ///
-/// For `failed`, `cancelled` and `retrying` jobs: ready at once, with all its attempts anew.
+/// For `failed`, `cancelled` and `retrying` jobs: ready at once, with all its attempts anew; `blocked`, where jobs it runs after
+/// have not ended. Those of them that did not end as it asks are let go of. Jobs that were cancelled because of it come back, too.
 #[utoipa::path(
     post, path = "/v1/jobs/{id}/retry", tag = "jobs", params(("id" = String, Path)),
     responses(
-        (status = 200, body = Job, description = "Ready again"),
+        (status = 200, body = Job, description = "Ready, or blocked, again"),
         (status = 404, description = "`job_not_found`, `kind_not_found`"),
         (status = 409, description = "`wrong_state`; `unique_conflict`: another job is the only one like it now"),
     ),
@@ -29,6 +30,10 @@ pub(in crate::api) async fn retry(
 ) -> Result<Response, ApiError> {
     match api.store.retry(api.tenant(), job).await? {
         RetryResult::Retried(row) => show_row(&api, StatusCode::OK, &row),
+        RetryResult::ComesWith(parent) | RetryResult::ComesNoMore(parent) => Err(ApiError::new(
+            ProblemCode::WrongState,
+            format!("{parent}, which the job runs after, did not end as it asks"),
+        )),
         RetryResult::WrongState(row) => Err(ApiError::new(
             ProblemCode::WrongState,
             format!("the job is {}; only failed, cancelled and retrying jobs can be retried", row.state),

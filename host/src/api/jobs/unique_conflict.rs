@@ -3,17 +3,18 @@
 
 use http::{HeaderName, HeaderValue};
 
+use super::enqueue::IDEMPOTENCY_REPLAYED;
 use super::view::{Bulk, View};
-use crate::api::error::{ApiError, ProblemCode};
+use crate::api::error::{ApiError, FieldError, ProblemCode};
 use crate::api::shared::Api;
 use crate::job::JobId;
 use crate::store::{Conflict, JobRow};
 
 /// On an answer that shows a job which was there before: what became of it.
-pub(super) static UNIQUE_CONFLICT: HeaderName = HeaderName::from_static("unique-conflict");
+pub(in crate::api) static UNIQUE_CONFLICT: HeaderName = HeaderName::from_static("unique-conflict");
 
 /// Its value.
-pub(super) fn header_value(conflict: Conflict) -> HeaderValue {
+pub(in crate::api) fn header_value(conflict: Conflict) -> HeaderValue {
     HeaderValue::from_static(match conflict {
         Conflict::Existing => "existing",
         Conflict::Replaced => "replaced",
@@ -23,16 +24,8 @@ pub(super) fn header_value(conflict: Conflict) -> HeaderValue {
 }
 
 /// 409 with the job there is.
-pub(super) fn of_enqueue(api: &Api, other: JobId, row: Option<&JobRow>) -> ApiError {
-    let Some(row) = row else {
-        return ApiError::new(
-            ProblemCode::UniqueConflict,
-            format!(
-                "`{other}` was deleted, but the period (`unique.for`) in which there is to be no other one is not over"
-            ),
-        )
-        .with("existing", serde_json::json!({"id": other}));
-    };
+pub(in crate::api) fn of_enqueue(api: &Api, row: &JobRow) -> ApiError {
+    let other = row.id;
     let catalog = api.store.catalog();
     let view = View::new(api, &catalog);
     let shown = view.job(row, Bulk::default(), None);
@@ -44,6 +37,36 @@ pub(super) fn of_enqueue(api: &Api, other: JobId, row: Option<&JobRow>) -> ApiEr
     match serde_json::to_value(&shown) {
         Ok(existing) => ApiError::new(ProblemCode::UniqueConflict, detail).with("existing", existing),
         Err(error) => ApiError::internal(&error),
+    }
+}
+
+/// The same, as the same request was answered before, whatever has become of that job.
+pub(in crate::api) fn of_replay(api: &Api, row: &JobRow) -> ApiError {
+    let other = row.id;
+    let catalog = api.store.catalog();
+    let detail = format!(
+        "the same request came before and was refused, since `{other}` was the only one like it; it is answered the same for as \
+         long as its `Idempotency-Key` is known (24 h): use a new key for a new request"
+    );
+    let refusal = match serde_json::to_value(View::new(api, &catalog).job(row, Bulk::default(), None)) {
+        Ok(existing) => ApiError::new(ProblemCode::UniqueConflict, detail).with("existing", existing),
+        Err(error) => return ApiError::internal(&error),
+    };
+    refusal.with_header(IDEMPOTENCY_REPLAYED.clone(), HeaderValue::from_static("true"))
+}
+
+/// The same of a job of a batch or workflow, of which nothing was enqueued.
+pub(in crate::api) fn of_member(pointer: &str, other: Option<JobId>) -> ApiError {
+    let which = match other {
+        Some(other) => format!("`{other}` is the only one like it"),
+        None => "another job of this request is the only one like it".to_owned(),
+    };
+    let error = FieldError::new(format!("{pointer}/unique"), which.clone());
+    let refusal = ApiError::new(ProblemCode::UniqueConflict, format!("{pointer}: {which}, so nothing was enqueued"));
+    let refusal = refusal.with_errors(vec![error]);
+    match other {
+        Some(other) => refusal.with("existing", serde_json::json!({"id": other})),
+        None => refusal,
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::inspect::show_kind;
 use super::kind_not_found;
-use super::settings::{BODY_BYTES_MAX, accepted, handler_of, refuse_unknown_kinds};
+use super::settings::{BODY_BYTES_MAX, accepted, handler_of, refuse_unknown_kinds, require_room};
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{NamePath, NoParameters, parse_json, read_body, require_merge_patch};
 use crate::api::shared::{Api, Shared};
@@ -72,6 +72,8 @@ async fn change(api: &Api, kind: &KindName, patch: &Map<String, Value>) -> Resul
         return Ok(ChangeSettingsResult::Done);
     }
     refuse_unknown_kinds(api, &changed)?;
+    let asked_bytes = changed.limits.memory_bytes;
+    require_room(api, kind, asked_bytes.filter(|_| asked_bytes != current.limits.memory_bytes)).await?;
     Ok(api.store.change_kind_settings(api.tenant(), kind.clone(), current, changed).await?)
 }
 

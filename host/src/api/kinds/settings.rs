@@ -8,9 +8,10 @@ use super::kind_not_found;
 use crate::api::error::{ApiError, FieldError};
 use crate::api::extract::{NamePath, NoParameters, parse_json, read_body, require_json};
 use crate::api::jobs::check_on_failed;
+use crate::api::modules::refuse;
 use crate::api::shared::{Api, Shared};
 use crate::api::wire::kind::Kind;
-use crate::job::{GuestType, KindName, KindSettings, Limits, ModuleName, SettingsWire, ceilings};
+use crate::job::{ByteSize, GuestType, KindName, KindSettings, Limits, ModuleName, SettingsWire, ceilings};
 
 /// What a handler has no use for: it is called with its payload, not started as a program.
 const SETTINGS_OF_COMMANDS: [&str; 5] = ["stdin", "stdout", "args", "env", "exit_failure"];
@@ -41,6 +42,10 @@ pub(in crate::api) async fn set_kind_settings(
     let handler = handler_of(&api, &kind);
     let settings = accepted(&body, &kind, handler.as_ref(), &api.config.limits.ceilings)?;
     refuse_unknown_kinds(&api, &settings)?;
+    let asked_bytes = settings.limits.memory_bytes;
+    // One after the other, as those that change single settings: a module is read for it.
+    let _turn = if asked_bytes.is_some() { Some(api.settings_changes.take().await?) } else { None };
+    require_room(&api, &kind, asked_bytes).await?;
     if !api.store.set_kind_settings(api.tenant(), kind.clone(), settings).await? {
         return Err(kind_not_found(&api, &api.store.catalog(), &kind));
     }
@@ -76,6 +81,30 @@ pub(in crate::api) fn accepted(
     }
     ceilings::check(&settings.limits, ceilings, &mut errors);
     if errors.is_empty() { Ok(settings) } else { Err(ApiError::invalid(errors)) }
+}
+
+/// Refuses memory with which no job of the kind could begin on the version that serves it now.
+pub(super) async fn require_room(api: &Api, kind: &KindName, asked_bytes: Option<u64>) -> Result<(), ApiError> {
+    let catalog = api.store.catalog();
+    let serving = catalog.kind(api.tenant(), kind).and_then(|entry| entry.version.as_ref());
+    let (Some(asked_bytes), Some(version)) = (asked_bytes, serving) else { return Ok(()) };
+    match api.modules.memory_begins_bytes(version.digest).await.map_err(refuse)? {
+        Some(begins_bytes) => check_room(asked_bytes, begins_bytes),
+        None => Ok(()),
+    }
+}
+
+/// Refuses less memory than a module begins with, as where a unit was forgotten.
+pub(in crate::api) fn check_room(asked_bytes: u64, begins_bytes: u64) -> Result<(), ApiError> {
+    if asked_bytes >= begins_bytes {
+        return Ok(());
+    }
+    let message = format!(
+        "is {}, and the module begins with {}: no job of it could run; set it to more than that, with its unit, e.g. \"64MiB\"",
+        ByteSize(asked_bytes),
+        ByteSize(begins_bytes)
+    );
+    Err(ApiError::field("/memory", message))
 }
 
 /// Refuses to name kinds that nobody ever served. (One that goes later is waited for.)

@@ -14,19 +14,23 @@ use sha2::{Digest as _, Sha256};
 use super::inspect::ITEM_BYTES;
 use crate::api::error::{ApiError, FieldError, ProblemCode};
 use crate::api::extract::{NoParameters, parse_json, read_body, require_json};
-use crate::api::jobs::{IDEMPOTENCY_REPLAYED, header_key, json, key_conflict};
-use crate::api::shared::Shared;
+use crate::api::jobs::{IDEMPOTENCY_REPLAYED, alike, did_you_mean, header_key, json, key_conflict};
+use crate::api::shared::{Api, Shared};
 use crate::api::wire::Instant;
 use crate::api::wire::operation::Operation;
-use crate::job::bulk::BULK_IDS_MAX;
+use crate::job::bulk::{BULK_IDS_MAX, paced};
 use crate::job::field::ranged;
 use crate::job::kind::PRIORITY_MAX;
 use crate::job::spec::TAG_BYTES_MAX;
-use crate::job::{BulkAction, BulkFilter, BulkRate, FailureReason, JobId, JobState, KindName, ModuleName, QueueName};
-use crate::store::{BulkRequest, CreateOperationResult, IdempotencyKey};
+use crate::job::{
+    BulkAction, BulkFilter, FailureReason, GroupId, JobId, JobState, KindName, ModuleName, QueueName, RateWire,
+};
+use crate::store::{BulkRequest, CreateOperationResult, IdempotencyKey, Unmatchable};
 
 /// Largest body, bytes: as many ids as may be, and the rest.
 const BODY_BYTES_MAX: usize = 64 << 10;
+/// Most names compared with an unknown one.
+const NAMES_COMPARED_MAX: usize = 10_000;
 
 /// An action on many jobs.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -41,10 +45,10 @@ pub(in crate::api) struct CreateRequest {
     #[serde(default)]
     #[schema(minimum = 0, maximum = 9)]
     priority: Option<i64>,
-    /// At most so many jobs a second, minute or hour: `"10/s"`, `"600/m"`, `"1000/h"`.
+    /// At most so many jobs in such a time: `"10/s"`, `"600/m"`, `{"limit": 100, "per": "1m", "burst": 10}`. Without `burst` it
+    /// begins with no more at once than come in 100 ms.
     #[serde(default)]
-    #[schema(example = "10/s")]
-    rate: Option<String>,
+    rate: Option<RateWire>,
 }
 
 /// Which jobs; for every one of them, `all` alone.
@@ -89,6 +93,10 @@ pub(in crate::api) struct FilterRequest {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     reason: Option<FailureReason>,
+    /// Only dead letters of this group, by its name in `GET /v1/dead-letters`.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    group: Option<GroupId>,
     /// Only these, at most 1,000.
     #[serde(default)]
     #[schema(value_type = Option<Vec<String>>)]
@@ -116,7 +124,7 @@ impl<'de> Deserialize<'de> for FilterRequest {
 
 impl FilterRequest {
     fn parse(self, errors: &mut Vec<FieldError>) -> BulkFilter {
-        let FilterRequest { all, state, unfinished, kind, queue, tag, module, since, until, reason, ids } = self;
+        let FilterRequest { all, state, unfinished, kind, queue, tag, module, since, until, reason, group, ids } = self;
         if tag.as_ref().is_some_and(|tag| tag.is_empty() || tag.len() > TAG_BYTES_MAX) {
             errors.push(FieldError::new("/filter/tag", format!("must have 1 to {TAG_BYTES_MAX} bytes")));
         }
@@ -126,7 +134,7 @@ impl FilterRequest {
             errors.push(FieldError::new("/filter/ids", message));
         }
         let (since, until) = (since.map(|at| at.0), until.map(|at| at.0));
-        let filter = BulkFilter { state, unfinished, kind, queue, tag, module, since, until, reason, ids };
+        let filter = BulkFilter { state, unfinished, kind, queue, tag, module, since, until, reason, group, ids };
         if filter.is_empty() && !all {
             let message = "is empty, which would be every job; if that is meant, say `\"all\": true`";
             errors.push(FieldError::new("/filter", message));
@@ -151,8 +159,10 @@ impl CreateRequest {
             (_, Some(_)) => errors.push(FieldError::new("/priority", "is only for the action `set_priority`")),
         }
         let priority = ranged("/priority", priority, 0, i64::from(PRIORITY_MAX), &mut errors);
-        if let Some(Err(error)) = rate.as_ref().map(|rate| rate.parse::<BulkRate>()) {
-            errors.push(FieldError::new("/rate", error.to_string()));
+        errors.extend(filter.contradictions(action));
+        if let Some(rate) = rate {
+            // What comes of it is reckoned where it is needed.
+            paced(rate).rate("/rate", &mut errors);
         }
         if errors.is_empty() {
             Ok(BulkRequest { action, filter, priority, rate })
@@ -189,10 +199,12 @@ pub(in crate::api) async fn create_operation(
     let request = parse_json::<CreateRequest>(&body)?.parse()?;
     let asked = serde_json::to_vec(&request).map_err(|error| ApiError::internal(&error))?;
     let key = key.map(|key| IdempotencyKey { key, request_hash: Sha256::digest(&asked).into() });
+    let filter = request.filter.clone();
     let (status, row, replayed) = match api.store.create_operation(api.tenant(), request, key).await? {
         CreateOperationResult::Created(row) => (StatusCode::ACCEPTED, row, false),
         CreateOperationResult::Replayed(row) => (StatusCode::OK, row, true),
         CreateOperationResult::KeyConflict => return Err(key_conflict()),
+        CreateOperationResult::Unmatchable(what) => return Err(unmatchable(&api, what, &filter)),
         CreateOperationResult::TooMany(unfinished) => {
             return Err(ApiError::new(
                 ProblemCode::TooManyOperations,
@@ -207,6 +219,48 @@ pub(in crate::api) async fn create_operation(
         response.headers_mut().insert(IDEMPOTENCY_REPLAYED.clone(), HeaderValue::from_static("true"));
     }
     Ok(response)
+}
+
+/// The refusal of a filter that no job could ever fit, with the names that look most like the one that was meant.
+fn unmatchable(api: &Api, what: Unmatchable, filter: &BulkFilter) -> ApiError {
+    let catalog = api.store.catalog();
+    let tenant = api.tenant();
+    let nearest = |name: &str, known: Vec<&str>, otherwise: &str| {
+        did_you_mean(&alike(name, known.into_iter().take(NAMES_COMPARED_MAX))).unwrap_or_else(|| otherwise.to_owned())
+    };
+    let kinds = || catalog.kinds.values().filter(|kind| kind.tenant == tenant);
+    let text = |name: Option<&str>| name.unwrap_or_default().to_owned();
+    match what {
+        Unmatchable::Kind => {
+            let name = text(filter.kind.as_ref().map(KindName::as_str));
+            let hint =
+                nearest(&name, kinds().map(|kind| kind.name.as_str()).collect(), "GET /v1/kinds lists what there is");
+            ApiError::field("/filter/kind", format!("there never was a kind `{name}`; {hint}"))
+        }
+        Unmatchable::Queue => {
+            let name = text(filter.queue.as_ref().map(QueueName::as_str));
+            let own = catalog.queue_settings.iter().filter(|(_, settings)| settings.tenant == tenant);
+            let known = own.filter_map(|(id, _)| catalog.queues.get(id).map(QueueName::as_str)).collect();
+            let hint = nearest(&name, known, "GET /v1/queues lists what there is");
+            ApiError::field("/filter/queue", format!("there is no queue `{name}`; {hint}"))
+        }
+        Unmatchable::Module => {
+            let name = text(filter.module.as_ref().map(ModuleName::as_str));
+            let versions = kinds().filter_map(|kind| kind.version.as_ref());
+            let known: std::collections::BTreeSet<&str> = versions.map(|version| version.module.as_str()).collect();
+            let hint = nearest(&name, known.into_iter().collect(), "GET /v1/modules lists what there is");
+            ApiError::field("/filter/module", format!("there never was a module `{name}`; {hint}"))
+        }
+        Unmatchable::KindOfModule => {
+            let module = text(filter.module.as_ref().map(ModuleName::as_str));
+            let kind = text(filter.kind.as_ref().map(KindName::as_str));
+            ApiError::field("/filter/module", format!("`{module}` does not serve `{kind}`: leave out one of both"))
+        }
+        Unmatchable::Group => ApiError::field(
+            "/filter/group",
+            "no failed job of this group is left; GET /v1/dead-letters lists the groups there are",
+        ),
+    }
 }
 
 #[cfg(test)]
@@ -241,6 +295,16 @@ mod tests {
             (r#"{"action":"set_priority","filter":{"all":true}}"#, &["/priority"]),
             (r#"{"action":"set_priority","filter":{"all":true},"priority":10}"#, &["/priority"]),
             (r#"{"action":"retry","filter":{"all":true},"rate":"fast"}"#, &["/rate"]),
+            (r#"{"action":"retry","filter":{"all":true},"rate":"0/s"}"#, &["/rate"]),
+            (r#"{"action":"retry","filter":{"all":true},"rate":{"limit":5,"per":"1s","burst":0}}"#, &["/rate"]),
+            (r#"{"action":"retry","filter":{"all":true},"rate":{"limit":5,"per":"1s","burst":2}}"#, &[]),
+            (r#"{"action":"cancel","filter":{"state":"succeeded"}}"#, &["/filter/state"]),
+            (
+                r#"{"action":"retry","filter":{"since":"2026-11-21T09:00:00Z","until":"2026-11-21T08:00:00Z"}}"#,
+                &["/filter/until"],
+            ),
+            (r#"{"action":"retry","filter":{"group":"group_0123456789abcdef0123456789abcdef"}}"#, &[]),
+            (r#"{"action":"retry","filter":{"group":"mail"}}"#, &["/filter/group"]),
         ] {
             assert_eq!(refused(json), pointers, "{json}");
         }

@@ -3,11 +3,11 @@
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::StatusCode;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use super::queue_not_found;
 use crate::api::error::ApiError;
-use crate::api::extract::{NamePath, NoParameters, parse_json, read_body, require_json, require_merge_patch};
+use crate::api::extract::{Given, NamePath, NoParameters, parse_json, read_body, require_json, require_merge_patch};
 use crate::api::jobs::{json, too_many_queues};
 use crate::api::shared::{Api, Shared};
 use crate::api::wire::queue::{Queue, QueueDurability};
@@ -46,36 +46,6 @@ pub(in crate::api) struct QueueRequest {
     #[serde(default)]
     #[schema(value_type = Option<Retention>)]
     retention: Given<Retention>,
-}
-
-/// A field: whether it stands there, and `null` or not.
-#[derive(Clone, Copy, Debug, Default)]
-enum Given<T> {
-    #[default]
-    Absent,
-    Null,
-    Value(T),
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Given<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Option::deserialize(deserializer).map(|value| value.map_or(Given::Null, Given::Value))
-    }
-}
-
-impl<T> Given<T> {
-    fn or_null(self) -> Self {
-        if let Given::Absent = self { Given::Null } else { self }
-    }
-
-    /// What of it `change` makes, unless it does not stand there.
-    fn map<C>(self, change: impl FnOnce(Option<T>) -> C) -> Option<C> {
-        match self {
-            Given::Absent => None,
-            Given::Null => Some(change(None)),
-            Given::Value(value) => Some(change(Some(value))),
-        }
-    }
 }
 
 impl QueueRequest {

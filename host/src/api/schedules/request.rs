@@ -18,7 +18,7 @@ use crate::api::jobs::{JobRequest, alike, check_template, did_you_mean};
 use crate::api::shared::Api;
 use crate::api::wire::Instant;
 use crate::job::schedule::{Definition, Inherited, Misfire, Overlap, Plan, PlanRequest, Recurrence};
-use crate::job::{Span, Timestamp};
+use crate::job::{JobSpec, OnConflict, Span, Timestamp, UniqueWire};
 use crate::store::NewSchedule;
 
 /// A schedule: when, and which job. Only its schema is used: the two halves are read one after the other.
@@ -32,7 +32,7 @@ impl utoipa::PartialSchema for ScheduleRequest {
         let (RefOr::T(Schema::Object(mut whole)), RefOr::T(Schema::Object(job))) = (times, job) else {
             return RefOr::T(Schema::default());
         };
-        let is_taken = |name: &String| !REFUSED.iter().any(|(refused, _)| refused == name);
+        let is_taken = |name: &String| name == "delay" || !REFUSED.iter().any(|(refused, _)| refused == name);
         whole.properties.extend(job.properties.into_iter().filter(|(name, _)| is_taken(name)));
         whole.required.extend(job.required);
         whole.description = Some("A schedule: when, and which job.".to_owned());
@@ -84,14 +84,16 @@ pub(super) struct Times {
 const TIMES: [&str; 9] =
     ["cron", "every", "timezone", "starts_at", "ends_at", "jitter", "misfire", "overlap", "paused"];
 /// What a job may have and the job of a schedule may not.
-const REFUSED: [(&str, &str); 7] = [
+const REFUSED: [(&str, &str); 6] = [
     ("run_at", "a schedule says when: give `cron` or `every`, and `starts_at` for the first time"),
-    ("delay", "a schedule says when: give another time; `jitter` spreads jobs that come at the same time"),
+    (
+        "delay",
+        "a schedule says when: give another time; `jitter` spreads jobs that come at the same time (`debounce` of `unique` needs one)",
+    ),
     ("idempotency_key", "each slot makes one job, whatever restarts: there is nothing to repeat"),
     ("after", "the jobs of a schedule run when their time comes; a workflow has jobs that run after others"),
     ("batch", "a batch ends, a schedule does not"),
     ("expires_at", "every slot has a time of its own: give `expires_in`"),
-    ("unique", "a slot makes one job; `overlap` says what becomes of it beside an earlier one"),
 ];
 
 /// The fields of an object with their texts, in their order, twice where they stand twice.
@@ -138,14 +140,18 @@ pub(super) async fn check(api: &Arc<Api>, body: &Bytes) -> Result<NewSchedule, A
     let is_given = |name: &str| fields.iter().any(|(field, value)| field == name && value.get() != "null");
     let times: Times = parse_json(&object(fields.iter().filter(|(name, _)| TIMES.contains(&name.as_str())))?)?;
     let mut errors = Vec::new();
+    // Nothing else tells how long a debounced job waits.
+    let is_debounced = fields.iter().any(|(field, value)| field == "unique" && is_debounce(value));
+    let is_refused =
+        |name: &str| REFUSED.iter().any(|(refused, _)| *refused == name) && !(is_debounced && name == "delay");
     for (name, why) in REFUSED {
-        if is_given(name) {
+        if is_given(name) && is_refused(name) {
             errors.push(FieldError::new(format!("/{name}"), why));
         }
     }
     let is_paused = times.paused;
     let plan = times.plan(api.clock.now(), &mut errors);
-    let is_of_job = |name: &str| !TIMES.contains(&name) && !REFUSED.iter().any(|(refused, _)| *refused == name);
+    let is_of_job = |name: &str| !TIMES.contains(&name) && !is_refused(name);
     let job = object(fields.iter().filter(|(name, _)| is_of_job(name)))?;
     let new = match check_template(api, &job).await {
         Ok(new) => new,
@@ -167,9 +173,17 @@ pub(super) async fn check(api: &Arc<Api>, body: &Bytes) -> Result<NewSchedule, A
             priority: !is_given("priority"),
             max_attempts: !is_given("max_attempts"),
         },
-        job: new.spec,
+        // The slot says when, and its delay counts from then.
+        job: JobSpec { run_at: None, ..new.spec },
+        unique: new.unique,
     };
     Ok(NewSchedule { kind: new.kind, definition, checked_against: new.checked_against, is_paused })
+}
+
+/// Whether `unique` pushes the waiting job out. Whatever else is wrong with it is found where it is read.
+fn is_debounce(unique: &RawValue) -> bool {
+    serde_json::from_str::<UniqueWire>(unique.get())
+        .is_ok_and(|unique| unique.on_conflict == Some(OnConflict::Debounce))
 }
 
 /// A field that no job has may have been meant for a schedule.

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::schedule_not_found;
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{NamePath, NoParameters};
-use crate::api::jobs::{IDEMPOTENCY_REPLAYED, header_key, key_conflict, location, show_row};
+use crate::api::jobs::{IDEMPOTENCY_REPLAYED, header_key, key_conflict, location, show_row, unique_conflict};
 use crate::api::shared::Shared;
 use crate::api::wire::job::Job;
 use crate::job::ScheduleName;
@@ -26,9 +26,9 @@ use crate::store::{IdempotencyKey, TriggerResult};
     ),
     responses(
         (status = 201, body = Job, description = "Enqueued", headers(("Location" = String))),
-        (status = 200, body = Job, description = "The same request came before (`Idempotency-Replayed: true`)"),
+        (status = 200, body = Job, description = "The same request came before (`Idempotency-Replayed: true`); or another job is the only one like it (`unique`), and `Unique-Conflict` says what became of that one"),
         (status = 404, description = "`schedule_not_found`, with the nearest names"),
-        (status = 409, description = "`idempotency_conflict`, `schedule_faulty`"),
+        (status = 409, description = "`idempotency_conflict`, `schedule_faulty`; `unique_conflict`, with the one there is as `existing`"),
     ),
 )]
 pub(in crate::api) async fn trigger_schedule(
@@ -41,16 +41,27 @@ pub(in crate::api) async fn trigger_schedule(
         key: key.to_owned(),
         request_hash: Sha256::digest(format!("trigger {schedule}")).into(),
     });
-    let (row, is_replayed) = match api.store.trigger_schedule(api.tenant(), schedule.clone(), key).await? {
-        TriggerResult::Triggered(row) => (row, false),
-        TriggerResult::Replayed(row) => (row, true),
+    let (row, conflict, is_replayed) = match api.store.trigger_schedule(api.tenant(), schedule.clone(), key).await? {
+        TriggerResult::Triggered(row) => (row, None, false),
+        TriggerResult::Replayed(row) => (row, None, true),
+        TriggerResult::Existing { conflict, row, is_replayed } => (row, Some(conflict), is_replayed),
+        TriggerResult::UniqueConflict { row, is_replayed: false } => {
+            return Err(unique_conflict::of_enqueue(&api, &row));
+        }
+        TriggerResult::UniqueConflict { row, is_replayed: true } => {
+            return Err(unique_conflict::of_replay(&api, &row));
+        }
         TriggerResult::KeyConflict => return Err(key_conflict()),
         TriggerResult::Refused(why) => return Err(ApiError::new(ProblemCode::ScheduleFaulty, why)),
         TriggerResult::NotFound => return Err(schedule_not_found(&api, &schedule).await),
     };
-    let status = if is_replayed { StatusCode::OK } else { StatusCode::CREATED };
+    let status = if is_replayed || conflict.is_some() { StatusCode::OK } else { StatusCode::CREATED };
     let mut response = show_row(&api, status, &row)?;
     response.headers_mut().insert(LOCATION, location(row.id)?);
+    if let Some(conflict) = conflict {
+        let value = unique_conflict::header_value(conflict);
+        response.headers_mut().insert(unique_conflict::UNIQUE_CONFLICT.clone(), value);
+    }
     if is_replayed {
         response.headers_mut().insert(IDEMPOTENCY_REPLAYED.clone(), HeaderValue::from_static("true"));
     }

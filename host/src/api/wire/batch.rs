@@ -24,7 +24,7 @@ pub struct Batch<'a> {
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Instant,
-    /// When all its jobs had ended, first.
+    /// When all its jobs had ended; `null` while some have not.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub finished_at: Option<Instant>,
     /// How many jobs are where.
@@ -132,12 +132,12 @@ pub struct WorkflowJob<'a> {
     /// The job.
     #[schema(value_type = String)]
     pub id: JobId,
-    /// What type of job.
-    #[schema(value_type = String)]
-    pub kind: &'a KindName,
-    /// Where it is in its life.
-    #[schema(value_type = String)]
-    pub state: JobState,
+    /// What type of job; `null` where it was deleted.
+    #[schema(value_type = Option<String>)]
+    pub kind: Option<&'a KindName>,
+    /// Where it is in its life; `null`: it was deleted.
+    #[schema(value_type = Option<String>)]
+    pub state: Option<JobState>,
     /// What it runs after.
     pub after: Vec<JobParent<'a>>,
     /// The last failure.
@@ -151,11 +151,11 @@ impl<'a> Workflow<'a> {
     pub fn of(row: &'a BatchRow, members: &'a [MemberRow]) -> Self {
         let job = |member: &'a MemberRow| WorkflowJob {
             name: member.name.as_deref().unwrap_or_default(),
-            id: member.row.id,
-            kind: &member.row.kind,
-            state: member.row.state,
+            id: member.id,
+            kind: member.row.as_ref().map(|row| &row.kind),
+            state: member.row.as_ref().map(|row| row.state),
             after: member.after.iter().map(JobParent::from).collect(),
-            error: member.row.error.as_ref().map(JobFailure::from),
+            error: member.row.as_ref().and_then(|row| row.error.as_ref()).map(JobFailure::from),
         };
         Self { batch: Batch::from(row), jobs: members.iter().map(job).collect() }
     }

@@ -1,10 +1,11 @@
 //! Actions on many jobs, as clients see them.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::time::Instant;
 use crate::job::{
-    BulkAction, FailureReason, JobId, JobState, KindName, ModuleName, OperationId, OperationState, QueueName,
+    BulkAction, FailureReason, GroupId, JobId, JobState, KindName, ModuleName, OperationId, OperationState, QueueName,
+    RateWire,
 };
 use crate::store::{OperationError, OperationRow};
 
@@ -26,8 +27,8 @@ pub struct Operation<'a> {
     pub priority: Option<u8>,
     /// At most so many jobs in such a time.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(required = false)]
-    pub rate: Option<&'a str>,
+    #[schema(value_type = Option<RateWire>, required = false)]
+    pub rate: Option<RateShown>,
     /// Jobs found so far: the sum of the following three.
     pub matched: u64,
     /// It was done to so many.
@@ -36,7 +37,7 @@ pub struct Operation<'a> {
     pub skipped: u64,
     /// Something else was in the way.
     pub failed: u64,
-    /// What, of the first ten of them.
+    /// What, of the first ten of them; and of those skipped where there is more to say than that.
     pub errors: &'a [OperationError],
     /// When it was asked for.
     #[schema(value_type = String, format = DateTime)]
@@ -47,6 +48,19 @@ pub struct Operation<'a> {
     /// When it was over.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub finished_at: Option<Instant>,
+}
+
+/// A rate in the shorter of the forms in which it can be sent.
+#[derive(Clone, Copy, Debug)]
+pub struct RateShown(RateWire);
+
+impl Serialize for RateShown {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.burst {
+            None => serializer.collect_str(&self.0),
+            Some(_) => self.0.serialize(serializer),
+        }
+    }
 }
 
 /// Which jobs.
@@ -92,6 +106,10 @@ pub struct OperationFilter<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, required = false)]
     pub reason: Option<FailureReason>,
+    /// Only dead letters of this group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, required = false)]
+    pub group: Option<GroupId>,
     /// Only these.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<String>>, required = false)]
@@ -116,10 +134,11 @@ impl<'a> From<&'a OperationRow> for Operation<'a> {
                 since: filter.since.map(Instant),
                 until: filter.until.map(Instant),
                 reason: filter.reason,
+                group: filter.group,
                 ids: filter.ids.as_deref(),
             },
             priority: row.request.priority,
-            rate: row.request.rate.as_deref(),
+            rate: row.request.rate.map(RateShown),
             matched: row.matched,
             changed: row.changed,
             skipped: row.skipped,

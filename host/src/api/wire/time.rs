@@ -24,11 +24,13 @@ impl Serialize for Instant {
 
 /// Parses RFC 3339 with an offset; parts of a millisecond are cut off.
 pub fn parse(text: &str) -> Result<Timestamp, String> {
-    let expected = "expected a time like 2026-11-21T09:30:00Z (RFC 3339 with an offset), between 1970 and 9999";
-    let instant: jiff::Timestamp = text.parse().map_err(|_| expected.to_owned())?;
+    let instant: jiff::Timestamp = text.parse().map_err(|_| {
+        let last = Instant(Timestamp::MAX);
+        format!("expected a time like 2026-11-21T09:30:00Z (RFC 3339 with an offset), at the latest {last}")
+    })?;
     match instant.as_millisecond() {
         ms if ms >= 0 => Ok(Timestamp(ms)),
-        _ => Err(expected.to_owned()),
+        _ => Err(format!("lies before {}, the first time there is", Instant(Timestamp(0)))),
     }
 }
 
@@ -57,7 +59,19 @@ mod tests {
         assert_eq!(Instant(Timestamp(1_795_253_394_005)).to_string(), "2026-11-21T09:29:54.005Z");
         assert_eq!(parse("2026-11-21T10:29:54.0059+01:00"), Ok(Timestamp(1_795_253_394_005)));
         assert_eq!(Instant(Timestamp(0)).to_string(), "1970-01-01T00:00:00.000Z");
-        assert!(Instant(Timestamp(i64::MAX)).to_string().starts_with("9999-12-3"));
+        assert_eq!(Instant(Timestamp(i64::MAX)).to_string(), Instant(Timestamp::MAX).to_string());
+        assert_eq!(parse(&Instant(Timestamp::MAX).to_string()), Ok(Timestamp::MAX));
+    }
+
+    #[test]
+    fn a_refusal_names_the_end_that_was_passed() {
+        let after = parse("9999-12-31T00:00:00Z").err();
+        assert!(
+            after.as_ref().is_some_and(|said| said.ends_with("at the latest 9999-12-30T22:00:00.999Z")),
+            "{after:?}"
+        );
+        let before = parse("1969-12-31T23:59:59.999Z").err();
+        assert!(before.as_ref().is_some_and(|said| said.contains("before 1970-01-01T00:00:00.000Z")), "{before:?}");
     }
 
     #[test]

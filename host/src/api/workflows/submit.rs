@@ -11,7 +11,7 @@ use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::graph::{escaped, ordered, resolve};
-use crate::api::batches::{callbacks, checked_name, create, is_name, refuse_fields};
+use crate::api::batches::{callbacks, checked_name, create, no_name, refuse_fields};
 use crate::api::error::ApiError;
 use crate::api::extract::{NoParameters, parse_json};
 use crate::api::jobs::{JobRequest, Refusals, Rules};
@@ -85,7 +85,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for NamedJobs<'a> {
     responses(
         (status = 201, body = Workflow, description = "Submitted", headers(("Location" = String))),
         (status = 200, body = Workflow, description = "The same request came before (`Idempotency-Replayed: true`)"),
-        (status = 409, description = "`idempotency_conflict`"),
+        (status = 409, description = "`idempotency_conflict`; `unique_conflict`, with the pointer of the job: nothing was enqueued"),
         (status = 413, description = "`body_too_large`"),
         (status = 422, description = "`invalid_request`, `batch_rejected`, with pointers; `workflow_cycle`, with the `cycle`"),
         (status = 429, description = "`busy`"),
@@ -111,12 +111,13 @@ fn parse(rules: &mut Rules<'_>, body: &Bytes) -> Result<NewBatch, ApiError> {
     let mut after = Vec::with_capacity(jobs.len());
     for (index, (name, item)) in jobs.iter().enumerate() {
         let pointer = format!("/jobs/{}", escaped(name));
-        if !is_name(name) {
-            refusals.field(pointer.as_str(), "the name of a job has 1 to 128 bytes and no control characters");
+        if let Some(message) = no_name(name) {
+            refusals.field(pointer.as_str(), message);
         }
         let mut own = Vec::new();
         let job = parse_json::<JobRequest<'_>>(item.get().as_bytes()).and_then(|mut request| {
-            refuse_fields(&request, &["batch", "idempotency_key", "unique"])?;
+            refuse_fields(&request, &["batch", "idempotency_key"])?;
+            request.be_member();
             own = request.take_after();
             rules.check_next(request, body).map_err(|refused| refused.error)
         });

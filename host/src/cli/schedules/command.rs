@@ -243,8 +243,11 @@ fn triggered(answer: &Answer, as_json: bool) -> anyhow::Result<()> {
         return answer.print();
     }
     let job: Job = answer.parse()?;
-    terminal::print(&terminal::line(&job.id))?;
-    terminal::remark(&addressed(format!("enqueued; `stoker job {}` says how it does", job.id)));
+    let id = terminal::line(&job.id);
+    terminal::print(&id)?;
+    // One that was made is answered otherwise.
+    let how = if answer.status == 200 { "it was there before, and is the only one like it" } else { "enqueued" };
+    terminal::remark(&addressed(format!("{how}; `stoker job {id}` says how it does")));
     Ok(())
 }
 

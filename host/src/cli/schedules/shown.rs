@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::cli::jobs;
 use crate::cli::table::table;
 use crate::cli::terminal::{Colours, Tone, line};
-use crate::cli::wire::{Schedule, Slot};
+use crate::cli::wire::{Schedule, Slot, SlotJob};
 
 /// Slots of a page; `--json` shows all.
 const SLOTS_SHOWN: usize = 15;
@@ -117,9 +117,14 @@ fn standing(schedule: &Schedule) -> &'static str {
     }
 }
 
+/// The job that was made for a slot. (What `unique` met is another's.)
+fn own_job(slot: &Slot) -> Option<&SlotJob> {
+    slot.job.as_ref().filter(|_| matches!(slot.fate.as_str(), "enqueued" | "failed"))
+}
+
 /// What became of the job, where there is one.
 fn fate(slot: &Slot) -> String {
-    let fate = match &slot.job {
+    let fate = match own_job(slot) {
         Some(job) => job.state.as_deref().unwrap_or("deleted"),
         None => &slot.fate,
     };
@@ -127,7 +132,7 @@ fn fate(slot: &Slot) -> String {
 }
 
 fn slot_tone(slot: &Slot) -> Option<Tone> {
-    match slot.job.as_ref().and_then(|job| job.state.as_deref()) {
+    match own_job(slot).and_then(|job| job.state.as_deref()) {
         Some(state) => jobs::tone(state),
         None => (slot.fate != "enqueued").then_some(Tone::Notable),
     }
@@ -149,6 +154,8 @@ mod tests {
                     {"slot_at": "2026-11-22T02:00:00.000Z", "fate": "enqueued", "job": {"id": "job_01", "state": "succeeded"}},
                     {"slot_at": "2026-11-21T14:00:00.123Z", "fate": "enqueued", "triggered": true, "job": {"id": "job_00"}},
                     {"slot_at": "2026-11-21T02:00:00.000Z", "fate": "overlapped"},
+                    {"slot_at": "2026-11-20T02:00:00.000Z", "fate": "rejected", "job": {"id": "job_99", "state": "ready"},
+                        "detail": "unique: job_99 is the only one like it; this slot has no job"},
                 ]},
             {"name": "poll", "kind": "fetch", "definition": {"every": "30s", "kind": "fetch"}, "paused": true, "module": "m",
                 "queued_slot": "2026-11-22T02:00:00.000Z"},

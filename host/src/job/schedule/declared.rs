@@ -7,7 +7,9 @@ use super::{Definition, Inherited, Misfire, Overlap, Plan, PlanRequest, Recurren
 use crate::job::field::ranged;
 use crate::job::kind::{MAX_ATTEMPTS_DEFAULT, MAX_ATTEMPTS_LIMIT, PRIORITY_DEFAULT, PRIORITY_MAX};
 use crate::job::spec::{TAG_BYTES_MAX, TAGS_MAX};
-use crate::job::{FieldError, JobOptions, JobSpec, KindName, QueueName, ScheduleName, Span, Timestamp};
+use crate::job::{
+    FieldError, JobOptions, JobSpec, KindName, QueueName, ScheduleName, Span, Timestamp, control_character,
+};
 
 /// Schedules of one kind.
 const DECLARED_MAX: usize = 32;
@@ -87,11 +89,13 @@ impl DeclaredSchedule {
         if self.payload().len() > PAYLOAD_BYTES_MAX {
             refuse("payload", format!("has at most {PAYLOAD_BYTES_MAX} bytes here"));
         }
-        let is_tag = |tag: &String| (1..=TAG_BYTES_MAX).contains(&tag.len()) && !tag.chars().any(char::is_control);
-        if self.tags.len() > TAGS_MAX || !self.tags.iter().all(is_tag) {
-            let message =
-                format!("at most {TAGS_MAX} tags, each of 1 to {TAG_BYTES_MAX} bytes without control characters");
-            refuse("tags", message);
+        if self.tags.len() > TAGS_MAX || !self.tags.iter().all(|tag| (1..=TAG_BYTES_MAX).contains(&tag.len())) {
+            refuse("tags", format!("at most {TAGS_MAX} tags, each of 1 to {TAG_BYTES_MAX} bytes"));
+        }
+        for (index, tag) in self.tags.iter().enumerate() {
+            if let Some(message) = control_character(tag) {
+                refuse(&format!("tags/{index}"), message);
+            }
         }
         ranged::<u8>(&format!("{at}/priority"), self.priority, 0, i64::from(PRIORITY_MAX), errors);
         ranged::<u32>(&format!("{at}/max_attempts"), self.max_attempts, 1, i64::from(MAX_ATTEMPTS_LIMIT), errors);
@@ -151,7 +155,8 @@ impl DeclaredSchedule {
         if matches!(plan.recurrence, Recurrence::Cron(_)) {
             fields.insert("timezone".to_owned(), json!(plan.zone));
         }
-        let definition = Definition { kind: kind.clone(), plan, job, inherited, asked: asked.to_string() };
+        let definition =
+            Definition { kind: kind.clone(), plan, job, inherited, unique: None, asked: asked.to_string() };
         errors.is_empty().then_some(definition)
     }
 }

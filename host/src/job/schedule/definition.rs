@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Plan;
 use crate::job::kind::{MAX_ATTEMPTS_DEFAULT, PRIORITY_DEFAULT};
-use crate::job::{JobSpec, KindName, KindSettings, QueueName};
+use crate::job::{JobSpec, KindName, KindSettings, QueueName, Unique};
 
 /// See the file's head.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,6 +17,9 @@ pub struct Definition {
     pub job: JobSpec,
     /// What the job has from its kind, whatever that says when the slot comes.
     pub inherited: Inherited,
+    /// Makes the job the only one like it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unique: Option<Box<Unique>>,
     /// What was asked for, as a JSON object in the words of the API, without the payload.
     pub asked: String,
 }
@@ -57,7 +60,8 @@ mod tests {
     use super::super::{Misfire, Overlap, Recurrence};
     use super::*;
     use crate::job::cron::Zone;
-    use crate::job::{JobOptions, LimitRequest, Timestamp};
+    use crate::job::unique::{Identity, Scope};
+    use crate::job::{JobOptions, LimitRequest, OnConflict, Timestamp};
 
     fn definition(inherited: Inherited) -> Definition {
         let plan = Plan {
@@ -81,7 +85,16 @@ mod tests {
             },
             tags: vec!["a".to_owned()],
         };
-        Definition { kind: "k".parse().unwrap(), plan, job, inherited, asked: "{}".to_owned() }
+        let unique = Unique {
+            identity: Identity([7; 32]),
+            scope: Scope::waiting(),
+            period: Some(std::time::Duration::from_secs(9)),
+            on_conflict: OnConflict::Debounce,
+            delay: std::time::Duration::from_millis(5),
+            max_wait: std::time::Duration::from_secs(1),
+        };
+        let unique = Some(Box::new(unique));
+        Definition { kind: "k".parse().unwrap(), plan, job, inherited, unique, asked: "{}".to_owned() }
     }
 
     #[test]
@@ -103,5 +116,9 @@ mod tests {
         let kept = definition(Inherited { priority: true, ..Inherited::default() });
         let text = serde_json::to_string(&kept).unwrap();
         assert_eq!(serde_json::from_str::<Definition>(&text).unwrap(), kept);
+        // One of before there was such a field.
+        let older = serde_json::to_string(&Definition { unique: None, ..kept.clone() }).unwrap();
+        assert!(!older.contains("unique"), "{older}");
+        assert_eq!(serde_json::from_str::<Definition>(&older).unwrap().unique, None);
     }
 }

@@ -42,6 +42,16 @@ slot_fates! {
     Queued = 4 "queued",
     /// No job could run: nobody serves the kind, or its queue could not be made.
     Failed = 5 "failed",
+    /// Another job is the only one like it, and stands for its job.
+    Existing = 6 "existing",
+    /// Another job is the only one like it, and has its payload, time, priority and tags now.
+    Replaced = 7 "replaced",
+    /// Another job is the only one like it, and has its payload and waits anew.
+    Debounced = 8 "debounced",
+    /// Another job is the only one of its period.
+    Throttled = 9 "throttled",
+    /// Another job is the only one like it, and nothing came of its own.
+    Rejected = 10 "rejected",
 }
 
 #[cfg(test)]

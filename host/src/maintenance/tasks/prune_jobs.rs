@@ -11,7 +11,7 @@ const JOBS_PERIOD: Duration = Duration::from_secs(5);
 const HISTORY_PERIOD: Duration = Duration::from_secs(5);
 const SPACE_PERIOD: Duration = Duration::from_mins(1);
 /// Between two runs while there is more to do.
-const PAUSE: Duration = Duration::from_millis(8);
+const PAUSE: Duration = Duration::from_millis(4);
 
 pub(in crate::maintenance) struct PruneJobs {
     pub(in crate::maintenance) store: Store,

@@ -11,7 +11,7 @@ pub(in crate::sandbox) fn link(linker: &mut Linker<AttemptState>) -> wasmtime::R
     interface.func_wrap("is-cancelled", |mut store: StoreContextMut<'_, AttemptState>, (): ()| {
         let state = store.data_mut();
         state.count_host_call()?;
-        Ok((state.interrupt.raised().is_some(),))
+        Ok((state.interrupt.ask(),))
     })?;
     interface.func_wrap("remaining-time-ms", |mut store: StoreContextMut<'_, AttemptState>, (): ()| {
         let state = store.data_mut();

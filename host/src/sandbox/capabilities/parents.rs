@@ -3,6 +3,7 @@
 use wasmtime::StoreContextMut;
 use wasmtime::component::Linker;
 
+use crate::job::ParentOutput;
 use crate::sandbox::bindings::stoker::handler::parents::Parent;
 use crate::sandbox::model::ParentFacts;
 use crate::sandbox::state::AttemptState;
@@ -25,10 +26,14 @@ pub(in crate::sandbox) fn link(linker: &mut Linker<AttemptState>) -> wasmtime::R
     interface.func_wrap_async("output", |mut store: StoreContextMut<'_, AttemptState>, (parent,): (String,)| {
         let begun = begin(&mut store);
         Box::new(async move {
-            let Some(parents) = begun? else { return Ok((None,)) };
+            let Some(parents) = begun? else { return Ok((Ok(None),)) };
             let output = parents.output(parent).await.map_err(wasmtime::Error::msg)?;
-            let text = output.map(|output| String::from_utf8(output.to_vec())).transpose()?;
-            Ok((text,))
+            let answer: Result<Option<String>, String> = match output {
+                ParentOutput::None => Ok(None),
+                ParentOutput::Json(output) => Ok(Some(String::from_utf8(output.to_vec())?)),
+                ParentOutput::Gone(sentence) => Err(sentence),
+            };
+            Ok((answer,))
         })
     })
 }

@@ -6,12 +6,16 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::callbacks::follow;
 use super::inspect::batch_row;
 use super::model::ChangeBatchResult;
-use crate::job::{BatchId, JobId};
-use crate::store::cancel::{cancel_unentered, request};
+use super::whole::{Whole, tie_to_whole};
+use crate::job::dependency::Standing;
+use crate::job::{BatchId, JobId, JobState};
+use crate::store::cancel::{cancel_unentered, cancel_unentered_as, request};
 use crate::store::catalog::TenantId;
+use crate::store::dependencies::stand;
 use crate::store::draft::Draft;
+use crate::store::ending::cancelled_with;
 use crate::store::error::StoreError;
-use crate::store::rows::live_row;
+use crate::store::rows::{LiveRow, live_row};
 
 /// Jobs cancelled by one operation.
 const CANCELLED_JOBS_MAX: usize = 500;
@@ -38,6 +42,7 @@ pub(in crate::store) fn cancel_batch(
     };
     let mut held = Vec::new();
     if row.unfinished() > 0 || row.closing != super::model::Closing::Closed {
+        draft.ties.are_cancels = true;
         sql.prepare_cached(BEGIN)?.execute([id.to_bytes()])?;
         step(sql, draft, Some(id), &mut held)?;
         follow(sql, draft, id)?;
@@ -71,7 +76,7 @@ fn step(sql: &Connection, draft: &mut Draft, only: Option<BatchId>, held: &mut H
             request(sql, draft, &row)?;
             held.push((row.id, row.lease_number));
         } else {
-            cancel_unentered(sql, draft, &row)?;
+            end(sql, draft, &row)?;
         }
     }
     let is_done = jobs.len() < CANCELLED_JOBS_MAX;
@@ -79,4 +84,17 @@ fn step(sql: &Connection, draft: &mut Draft, only: Option<BatchId>, held: &mut H
     sql.prepare_cached(GO_ON)?.execute(params![batch, until])?;
     draft.ties.is_left_over |= !is_done;
     Ok(())
+}
+
+/// Ends one that nobody holds. If it hangs on another one that is cancelled, too, it comes back with that one.
+fn end(sql: &Connection, draft: &mut Draft, row: &LiveRow) -> Result<(), StoreError> {
+    match tie_to_whole(sql, draft, row.id)? {
+        // Brought back after it was cancelled, so that those after it are wanted as well.
+        Whole::RunsAgain(_) if row.state == JobState::Blocked => Ok(()),
+        Whole::Nothing | Whole::RunsAgain(_) => cancel_unentered(sql, draft, row),
+        Whole::On(parent) => {
+            stand(sql, parent, row.id, Standing::CancelledWith)?;
+            cancel_unentered_as(sql, draft, row, &cancelled_with(parent))
+        }
+    }
 }

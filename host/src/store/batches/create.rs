@@ -14,7 +14,8 @@ use crate::store::enqueue::{Tied, insert_tied};
 use crate::store::enqueue_batch::NewQueues;
 use crate::store::error::StoreError;
 use crate::store::idempotency::{self, Known};
-use crate::store::model::TieRefusal;
+use crate::store::model::{Answer, TieRefusal};
+use crate::store::unique;
 
 const INSERT: &str =
     "INSERT INTO batches (id, tenant_id, is_workflow, name, created_at, closing, on_success, on_failure, on_finish)
@@ -32,18 +33,30 @@ pub(in crate::store) fn create_batch(
     if let Some(key) = key {
         match idempotency::known(sql, tenant, key, draft.now)? {
             Known::Other => return Ok(CreateBatchResult::KeyConflict),
-            Known::Same(ids) => {
-                let first = ids.first().copied().flatten().map(|id| BatchId::from_u128(id.as_u128()));
-                if let Some(id) = first
+            Known::Same(answers) => {
+                if let Some(Answer::Made(id)) = answers.first()
+                    && let id = BatchId::from_u128(id.as_u128())
                     && let Some(row) = batch_row(sql, &draft.catalog, tenant, id, *is_workflow)?
                 {
                     return Ok(CreateBatchResult::Replayed(Box::new(row)));
+                }
+                let refused = answers.iter().zip(0..).find_map(|(answer, index)| match answer {
+                    Answer::UniqueConflict(other) => Some((index, *other)),
+                    Answer::Made(_) | Answer::Existing(..) | Answer::Refused => None,
+                });
+                if let Some((index, other)) = refused {
+                    return Ok(CreateBatchResult::UniqueConflict { index, other, is_replayed: true });
                 }
             }
             Known::No => {}
         }
     }
     if let Some(refused) = refusal(sql, draft, tenant, jobs)? {
+        if let (Some(key), CreateBatchResult::UniqueConflict { index, other, .. }) = (key, &refused) {
+            let mut answers = vec![Answer::Refused; *index];
+            answers.push(Answer::UniqueConflict(*other));
+            idempotency::remember(sql, tenant, key, &answers, draft.now)?;
+        }
         return Ok(refused);
     }
     let id = BatchId::from_u128(draft.next_id().as_u128());
@@ -73,7 +86,7 @@ pub(in crate::store) fn create_batch(
     sql.prepare_cached(SET_CLOSING)?.execute(params![id.to_bytes(), closing.code()])?;
     follow(sql, draft, id)?;
     if let Some(key) = key {
-        idempotency::remember(sql, tenant, key, &[Some(JobId::from_u128(id.as_u128()))], draft.now)?;
+        idempotency::remember(sql, tenant, key, &[Answer::Made(JobId::from_u128(id.as_u128()))], draft.now)?;
     }
     let row = batch_row(sql, &draft.catalog, tenant, id, *is_workflow)?;
     row.map(|row| CreateBatchResult::Created(Box::new(row)))
@@ -88,6 +101,7 @@ fn refusal(
     jobs: &[NewMember],
 ) -> Result<Option<CreateBatchResult>, StoreError> {
     let mut queues = NewQueues { named: FxHashSet::default(), left: None };
+    let mut identities = FxHashSet::default();
     for (index, NewMember { job, .. }) in jobs.iter().enumerate() {
         if !draft.is_registered(tenant, job.kind) {
             return Ok(Some(CreateBatchResult::KindGone(index)));
@@ -97,6 +111,13 @@ fn refusal(
         }
         if let Some(TieRefusal::UnknownParent(place)) = tie_refusal(&TieCheck { sql, tenant }, job.ties.as_deref())? {
             return Ok(Some(CreateBatchResult::UnknownParent(index, place)));
+        }
+        // A member is made or nothing is: one that is there already is not of this batch.
+        if let Some(unique) = &job.unique {
+            let other = unique::holder(sql, draft, tenant, &unique.identity)?;
+            if other.is_some() || !identities.insert(unique.identity) {
+                return Ok(Some(CreateBatchResult::UniqueConflict { index, other, is_replayed: false }));
+            }
         }
     }
     Ok(None)

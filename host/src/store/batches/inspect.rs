@@ -9,6 +9,7 @@ use crate::job::{BatchId, JobId, Timestamp};
 use crate::store::catalog::{Catalog, TenantId};
 use crate::store::dependencies::parents_of;
 use crate::store::error::StoreError;
+use crate::store::model::JobRow;
 use crate::store::rows::any_row;
 
 macro_rules! columns {
@@ -109,11 +110,12 @@ pub(in crate::store) fn jobs_of(
     id: BatchId,
     after: Option<JobId>,
     limit: usize,
-) -> Result<Option<Vec<MemberRow>>, StoreError> {
+) -> Result<Option<Vec<JobRow>>, StoreError> {
     if batch_row(sql, catalog, tenant, id, false)?.is_none() {
         return Ok(None);
     }
-    members(sql, catalog, tenant, id, after, limit, false).map(Some)
+    let members = members(sql, catalog, tenant, id, after, limit, false)?;
+    Ok(Some(members.into_iter().filter_map(|member| member.row).collect()))
 }
 
 /// A workflow and all its jobs, parents before children, with what each waits for.
@@ -143,9 +145,9 @@ fn members(
     let mut members = Vec::new();
     while let Some(row) = rows.next()? {
         let (job, name) = (JobId::from_bytes(row.get(0)?), row.get(1)?);
-        let Some(row) = any_row(sql, tenant, job)? else { continue };
+        let row = any_row(sql, tenant, job)?.map(|row| row.to_job_row(sql, catalog)).transpose()?;
         let after = if with_parents { parents_of(sql, job)? } else { Vec::new() };
-        members.push(MemberRow { name, row: row.to_job_row(sql, catalog)?, after });
+        members.push(MemberRow { id: job, name, row, after });
     }
     Ok(members)
 }

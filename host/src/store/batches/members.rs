@@ -10,13 +10,16 @@ use crate::store::dependencies::{first_unknown, is_not_needed};
 use crate::store::draft::Draft;
 use crate::store::error::StoreError;
 use crate::store::model::{JobTies, TieRefusal};
+use crate::store::removal::By;
 
 const OF_JOB: &str = "SELECT batch_id FROM batch_jobs WHERE job_id = ?1";
 const JOIN: &str = "INSERT INTO batch_jobs (job_id, batch_id, name) VALUES (?1, ?2, ?3)";
 const LEAVE: &str = "DELETE FROM batch_jobs WHERE job_id = ?1";
+const IS_WORKFLOW: &str = "SELECT is_workflow FROM batches WHERE id = ?1";
 const CLOSING: &str = "SELECT closing FROM batches WHERE id = ?1 AND tenant_id = ?2 AND is_workflow = 0";
 const COUNT: &str = "UPDATE batches SET total = total + ?2, succeeded = succeeded + ?3, failed = failed + ?4,
     cancelled = cancelled + ?5, skipped = skipped + ?6 WHERE id = ?1";
+const BEGIN_ANEW: &str = "UPDATE batches SET finished_at = NULL WHERE id = ?1 AND finished_at IS NOT NULL";
 
 /// Where a job is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,12 +86,15 @@ pub(in crate::store) fn join(
     Ok(())
 }
 
-/// The job is deleted; its batch still counts it.
-pub(in crate::store) fn forget_job(sql: &Connection, draft: &Draft, job: JobId) -> Result<(), StoreError> {
-    if draft.ties.are_batches {
-        sql.prepare_cached(LEAVE)?.execute([job.to_bytes()])?;
+/// The job is removed; its batch still counts it. `true`: it leaves a gap in the graph of its workflow, which goes on showing
+/// where it was.
+pub(in crate::store) fn job_goes(sql: &Connection, draft: &Draft, job: JobId, by: By) -> Result<bool, StoreError> {
+    let Some(batch) = batch_of(sql, draft, job)? else { return Ok(false) };
+    if by == By::Hand && sql.prepare_cached(IS_WORKFLOW)?.query_row([batch.to_bytes()], |row| row.get(0))? {
+        return Ok(true);
     }
-    Ok(())
+    sql.prepare_cached(LEAVE)?.execute([job.to_bytes()])?;
+    Ok(false)
 }
 
 /// A job has ended.
@@ -112,6 +118,7 @@ pub(in crate::store) fn job_reopened(
     was_skipped: bool,
 ) -> Result<(), StoreError> {
     let Some(batch) = batch_of(sql, draft, job)? else { return Ok(()) };
+    sql.prepare_cached(BEGIN_ANEW)?.execute([batch.to_bytes()])?;
     move_count(sql, draft, batch, Share::of(from, was_skipped), Share::Unfinished)
 }
 

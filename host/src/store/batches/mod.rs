@@ -5,12 +5,16 @@ mod callbacks;
 mod cancel;
 mod create;
 mod inspect;
+mod keep;
 mod members;
 pub(super) mod model;
 mod prune;
+mod whole;
 
 pub(super) use cancel::{cancel_batch, cancel_further};
 pub(super) use create::{close_batch, create_batch};
 pub(super) use inspect::{batch, batches, graph, jobs_of, membership_of};
-pub(super) use members::{TieCheck, forget_job, job_ended, job_reopened, join, recount_skipped, tie_refusal};
+pub(super) use keep::{OfBatch, of_batch};
+pub(super) use members::{TieCheck, job_ended, job_goes, job_reopened, join, recount_skipped, tie_refusal};
 pub(super) use prune::prune_batches;
+pub(super) use whole::{Whole, ends_with_its_whole, tie_to_whole};

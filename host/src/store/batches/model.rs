@@ -87,6 +87,15 @@ pub enum CreateBatchResult {
     TooManyQueues(usize),
     /// The parent at the second place of this job is no job.
     UnknownParent(usize, usize),
+    /// Another job is the only one like one of these; nothing was written.
+    UniqueConflict {
+        /// The place of this one.
+        index: usize,
+        /// That one; `None`: one of the same request.
+        other: Option<JobId>,
+        /// When the same request first came.
+        is_replayed: bool,
+    },
 }
 
 /// What became of the wish to close or cancel a batch.
@@ -114,7 +123,7 @@ pub struct BatchRow {
     pub name: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When all its jobs had ended, first.
+    /// When all its jobs had ended; `None` while some have not.
     pub finished_at: Option<Timestamp>,
     /// Until when jobs can be added.
     pub closing: Closing,
@@ -164,10 +173,12 @@ pub struct Membership {
 /// A job of a batch.
 #[derive(Clone, Debug)]
 pub struct MemberRow {
+    /// The job.
+    pub id: JobId,
     /// Its name in its workflow.
     pub name: Option<String>,
-    /// The job.
-    pub row: JobRow,
+    /// What it is now; `None`: somebody deleted it.
+    pub row: Option<JobRow>,
     /// What it runs after.
     pub after: Vec<ParentRow>,
 }

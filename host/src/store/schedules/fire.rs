@@ -1,4 +1,4 @@
-//! The job of a slot.
+//! The job of a slot; or, where it is to be the only one like it and another one is, what becomes of that one.
 
 use rusqlite::{Connection, params};
 
@@ -6,16 +6,18 @@ use super::model::ScheduleId;
 use super::rows::{StoredSchedule, payload_of};
 use super::slots::Decided;
 use crate::job::schedule::{Definition, SlotFate};
-use crate::job::{EventType, Failure, FailureReason, JobId, JobState, Timestamp};
+use crate::job::{EventType, Failure, FailureReason, JobId, JobState, OnConflict, Timestamp};
 use crate::store::catalog::QUEUES_MAX;
 use crate::store::codec::{HistoryNote, append_history};
 use crate::store::draft::Draft;
 use crate::store::ending::{Ending, LeaseEnd, end_job};
-use crate::store::enqueue::{Inserted, insert_job};
+use crate::store::enqueue::{Inserted, Placed, place_job};
 use crate::store::error::StoreError;
-use crate::store::model::NewJob;
+use crate::store::model::{Conflict, NewJob};
 
 const NOTE_SLOT: &str = "UPDATE live_jobs SET schedule_id = ?2, slot_at = ?3 WHERE id = ?1";
+// One of an earlier slot that is changed to be that of this one. One that somebody enqueued has none.
+const MOVE_SLOT: &str = "UPDATE live_jobs SET slot_at = ?3 WHERE id = ?1 AND schedule_id = ?2";
 
 /// Writes the job of a slot. Where nobody serves the kind the job has `failed` at once: so it is seen where failed jobs are
 /// looked for, and can be retried when somebody does.
@@ -40,16 +42,33 @@ pub(super) fn fire(
     spec.payload = payload_of(sql, id)?;
     let due = definition.plan.due_of(id.0, slot_at);
     spec.run_at = Some(due).filter(|due| is_served && !is_triggered && *due > draft.now);
+    let unique = definition.unique.clone();
+    if let Some(unique) = unique.as_ref().filter(|unique| is_served && unique.on_conflict == OnConflict::Debounce) {
+        spec.run_at = Some(spec.run_at.unwrap_or(draft.now).plus(unique.delay));
+    }
     spec.options = spec.options.expiring_from(spec.run_at.unwrap_or(draft.now));
-    let job = NewJob {
-        kind: schedule.kind,
-        checked_against: schedule.checked_against,
-        spec,
-        idempotency: None,
-        ties: None,
-        unique: None,
+    let (kind, checked_against) = (schedule.kind, schedule.checked_against);
+    let job = NewJob { kind, checked_against, spec, idempotency: None, ties: None, unique };
+    let (job, inserted) = match place_job(sql, draft, tenant, &job)? {
+        Placed::New(job, inserted) => (job, inserted),
+        Placed::Existing(conflict, other) => {
+            let (fate, what) = match conflict {
+                Conflict::Existing => (SlotFate::Existing, "it stands for this slot, too"),
+                Conflict::Replaced => (SlotFate::Replaced, "it has what this slot's job would have had"),
+                Conflict::Debounced => (SlotFate::Debounced, "it waits anew"),
+                Conflict::Throttled => (SlotFate::Throttled, "its period is not over"),
+            };
+            if matches!(conflict, Conflict::Replaced | Conflict::Debounced) {
+                sql.prepare_cached(MOVE_SLOT)?.execute(params![other.to_bytes(), id.0, slot_at.as_ms()])?;
+            }
+            let detail = Some(format!("unique: {other} is the only one like it; {what}"));
+            return Ok(Decided { slot_at, is_triggered, fate, job: Some(other), detail });
+        }
+        Placed::Refused(other) => {
+            let detail = Some(format!("unique: {other} is the only one like it; this slot has no job"));
+            return Ok(Decided { slot_at, is_triggered, fate: SlotFate::Rejected, job: Some(other), detail });
+        }
     };
-    let (job, inserted) = insert_job(sql, draft, tenant, &job)?;
     note_slot(sql, job, id, slot_at)?;
     let (mut fate, mut detail) = (SlotFate::Enqueued, None);
     if !is_served {

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::job::schedule::{Definition, SlotFate};
 use crate::job::{JobId, JobState, KindName, ModuleName, ScheduleName, Timestamp};
 use crate::store::catalog::{KindId, ModuleVersionId, TenantId};
-use crate::store::model::{JobRow, LeaseKey};
+use crate::store::model::{Conflict, JobRow, LeaseKey};
 
 /// Schedules of one tenant.
 pub const SCHEDULES_MAX: usize = 10_000;
@@ -163,6 +163,22 @@ pub enum DeleteScheduleResult {
 pub enum TriggerResult {
     /// Its job, which has `failed` already where nobody serves the kind.
     Triggered(Box<JobRow>),
+    /// Another job is the only one like it, and this was done to that one.
+    Existing {
+        /// What.
+        conflict: Conflict,
+        /// That one.
+        row: Box<JobRow>,
+        /// When the same request first came.
+        is_replayed: bool,
+    },
+    /// The same, and nothing came of it.
+    UniqueConflict {
+        /// That one.
+        row: Box<JobRow>,
+        /// When the same request first came.
+        is_replayed: bool,
+    },
     /// The same request came before; this is its job as it is now.
     Replayed(Box<JobRow>),
     /// The key was used for another request.

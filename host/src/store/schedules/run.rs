@@ -121,7 +121,7 @@ impl Run<'_> {
 
     fn fire(&mut self, slot: Timestamp) -> Result<(), StoreError> {
         let decided = fire(self.sql, self.draft, self.schedule, self.definition, slot, false)?;
-        self.ran.jobs += usize::from(decided.job.is_some());
+        self.ran.jobs += usize::from(decided.has_own_job());
         remember(self.sql, self.schedule.row.id, &decided, self.draft.now)
     }
 

@@ -31,6 +31,13 @@ pub(super) struct Decided {
     pub(super) detail: Option<String>,
 }
 
+impl Decided {
+    /// Whether a job was made for it.
+    pub(super) fn has_own_job(&self) -> bool {
+        self.job.is_some() && matches!(self.fate, SlotFate::Enqueued | SlotFate::Failed)
+    }
+}
+
 /// Remembers what became of a slot.
 pub(super) fn remember(
     sql: &Connection,

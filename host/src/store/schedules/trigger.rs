@@ -6,14 +6,14 @@ use super::fire::fire;
 use super::model::TriggerResult;
 use super::rows::by_name;
 use super::slots::{forget_old, is_known, remember};
+use crate::job::schedule::SlotFate;
 use crate::job::{ScheduleName, Timestamp};
 use crate::store::cancel::reread;
 use crate::store::catalog::TenantId;
 use crate::store::draft::Draft;
 use crate::store::error::StoreError;
 use crate::store::idempotency::{self, Known};
-use crate::store::model::IdempotencyKey;
-use crate::store::rows::any_row;
+use crate::store::model::{Answer, Conflict, IdempotencyKey};
 
 /// Writes a job of the schedule now, unless the key came before.
 pub(super) fn trigger_schedule(
@@ -26,11 +26,14 @@ pub(super) fn trigger_schedule(
     if let Some(key) = key {
         match idempotency::known(sql, tenant, key, draft.now)? {
             Known::Other => return Ok(TriggerResult::KeyConflict),
-            Known::Same(jobs) => {
-                if let Some(id) = jobs.first().copied().flatten()
-                    && let Some(row) = any_row(sql, tenant, id)?
-                {
-                    return Ok(TriggerResult::Replayed(Box::new(row.to_job_row(sql, &draft.catalog)?)));
+            Known::Same(answers) => {
+                if let Some((answer, row)) = idempotency::first_answer(sql, tenant, &answers)? {
+                    let row = Box::new(row.to_job_row(sql, &draft.catalog)?);
+                    return Ok(match answer {
+                        Answer::Existing(conflict, _) => TriggerResult::Existing { conflict, row, is_replayed: true },
+                        Answer::UniqueConflict(_) => TriggerResult::UniqueConflict { row, is_replayed: true },
+                        Answer::Made(_) | Answer::Refused => TriggerResult::Replayed(row),
+                    });
                 }
             }
             Known::No => {}
@@ -52,8 +55,23 @@ pub(super) fn trigger_schedule(
     };
     remember(sql, id, &decided, draft.now)?;
     forget_old(sql, id)?;
+    let answer = match decided.fate {
+        SlotFate::Existing => Answer::Existing(Conflict::Existing, job),
+        SlotFate::Replaced => Answer::Existing(Conflict::Replaced, job),
+        SlotFate::Debounced => Answer::Existing(Conflict::Debounced, job),
+        SlotFate::Throttled => Answer::Existing(Conflict::Throttled, job),
+        SlotFate::Rejected => Answer::UniqueConflict(Some(job)),
+        SlotFate::Enqueued | SlotFate::Failed | SlotFate::Missed | SlotFate::Overlapped | SlotFate::Queued => {
+            Answer::Made(job)
+        }
+    };
     if let Some(key) = key {
-        idempotency::remember(sql, tenant, key, &[Some(job)], draft.now)?;
+        idempotency::remember(sql, tenant, key, &[answer], draft.now)?;
     }
-    Ok(TriggerResult::Triggered(reread(sql, draft, tenant, job)?))
+    let row = reread(sql, draft, tenant, job)?;
+    Ok(match answer {
+        Answer::Existing(conflict, _) => TriggerResult::Existing { conflict, row, is_replayed: false },
+        Answer::UniqueConflict(_) => TriggerResult::UniqueConflict { row, is_replayed: false },
+        Answer::Made(_) | Answer::Refused => TriggerResult::Triggered(row),
+    })
 }

@@ -1,7 +1,7 @@
 //! Batches and workflows: what is counted, what follows once, who may join, and a cancel in steps.
 
 use super::*;
-use crate::job::{BatchId, JobState, Parent, Wanted};
+use crate::job::{BatchId, JobState, OnConflict, Parent, Wanted};
 
 fn callback(kind: KindId, tag: &str) -> NewJob {
     let mut new = job(kind);
@@ -10,7 +10,7 @@ fn callback(kind: KindId, tag: &str) -> NewJob {
     new
 }
 
-fn batch(kind: KindId, jobs: usize, closing: Closing) -> NewBatch {
+pub(super) fn batch(kind: KindId, jobs: usize, closing: Closing) -> NewBatch {
     NewBatch {
         is_workflow: false,
         name: Some("import".to_owned()),
@@ -25,14 +25,14 @@ fn batch(kind: KindId, jobs: usize, closing: Closing) -> NewBatch {
     }
 }
 
-struct Run {
-    harness: Harness,
-    host: HostId,
-    kind: KindId,
+pub(super) struct Run {
+    pub(super) harness: Harness,
+    pub(super) host: HostId,
+    pub(super) kind: KindId,
 }
 
 impl Run {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let harness = Harness::new();
         harness.module("m", &["k"]).await;
         let host = harness.store.register_host(8, "1").await.unwrap();
@@ -40,20 +40,20 @@ impl Run {
         Self { harness, host, kind }
     }
 
-    async fn create(&self, new: NewBatch) -> BatchId {
+    pub(super) async fn create(&self, new: NewBatch) -> BatchId {
         match self.harness.store.create_batch(TENANT, new).await.unwrap() {
             CreateBatchResult::Created(row) => row.id,
             other => panic!("{other:?}"),
         }
     }
 
-    async fn row(&self, id: BatchId, is_workflow: bool) -> BatchRow {
+    pub(super) async fn row(&self, id: BatchId, is_workflow: bool) -> BatchRow {
         self.harness.store.batch(TENANT, id, is_workflow).await.unwrap().unwrap()
     }
 
-    async fn jobs(&self, id: BatchId) -> Vec<JobId> {
+    pub(super) async fn jobs(&self, id: BatchId) -> Vec<JobId> {
         let jobs = self.harness.store.jobs_of_batch(TENANT, id, None, 1_000).await.unwrap().unwrap();
-        jobs.iter().map(|member| member.row.id).collect()
+        jobs.iter().map(|row| row.id).collect()
     }
 
     /// Ends one claimable job of the default queue.
@@ -82,7 +82,7 @@ impl Run {
     }
 
     /// The tags of the jobs that followed, in order.
-    async fn followed(&self) -> Vec<String> {
+    pub(super) async fn followed(&self) -> Vec<String> {
         let filter = JobFilter { queue: Some("after".parse().unwrap()), ..JobFilter::default() };
         let page = self.harness.store.jobs(TENANT, filter, 100, None).await.unwrap();
         page.items.iter().rev().map(|row| row.tags[0].clone()).collect()
@@ -196,7 +196,7 @@ async fn a_workflow_is_a_graph_whose_unneeded_jobs_are_no_failure() {
     let id = run.create(workflow.clone()).await;
     let states = async || {
         let (_, members) = run.harness.store.workflow(TENANT, id).await.unwrap().unwrap();
-        members.iter().map(|member| member.row.state.as_str()).collect::<Vec<_>>()
+        members.iter().map(|member| member.row.as_ref().unwrap().state.as_str()).collect::<Vec<_>>()
     };
     assert_eq!(states().await, ["ready", "blocked", "blocked", "blocked", "blocked"]);
     let failed = run.fail().await;
@@ -208,13 +208,13 @@ async fn a_workflow_is_a_graph_whose_unneeded_jobs_are_no_failure() {
     let (row, members) = run.harness.store.workflow(TENANT, id).await.unwrap().unwrap();
     assert_eq!((row.total, row.unfinished()), (5, 5));
     assert_eq!(members[1].after[0].name.as_deref(), Some("fetch"));
-    let membership = run.harness.store.job(TENANT, members[2].row.id).await.unwrap().unwrap().membership.unwrap();
+    let membership = run.harness.store.job(TENANT, members[2].id).await.unwrap().unwrap().membership.unwrap();
     assert_eq!((membership.batch, membership.name.as_deref()), (id, Some("complain")));
 
     let calm = run.create(NewBatch { callbacks: workflow.callbacks.clone(), ..workflow }).await;
     let (_, members) = run.harness.store.workflow(TENANT, calm).await.unwrap().unwrap();
     for index in [0, 1] {
-        let wanted = members[index].row.id;
+        let wanted = members[index].id;
         loop {
             // Those of the first workflow are before it.
             if run.succeed().await == wanted {
@@ -282,4 +282,40 @@ impl Harness {
     async fn state_of(&self, id: JobId) -> JobState {
         self.row(id).await.state
     }
+}
+
+/// A member is made or nothing is: there is nothing else that could become of it.
+#[tokio::test]
+async fn a_member_that_is_not_the_only_one_like_it_keeps_all_others_out() {
+    let run = Run::new().await;
+    let member = |identity| NewMember {
+        name: None,
+        job: NewJob { unique: Some(Box::new(super::unique::unique(identity, OnConflict::Reject))), ..job(run.kind) },
+        after: Vec::new(),
+    };
+    let of = |members: Vec<NewMember>, key: Option<&str>| NewBatch {
+        jobs: members,
+        key: key.map(|key| IdempotencyKey { key: key.to_owned(), request_hash: [1; 32] }),
+        ..batch(run.kind, 0, Closing::Closed)
+    };
+    let refused = async |new: NewBatch| match run.harness.store.create_batch(TENANT, new).await.unwrap() {
+        CreateBatchResult::UniqueConflict { index, other, is_replayed } => (index, other, is_replayed),
+        other => panic!("{other:?}"),
+    };
+    let id = run.create(of(vec![member(1), member(2)], None)).await;
+    let [first, second] = run.jobs(id).await[..] else { panic!("two jobs") };
+    assert_eq!(refused(of(vec![member(3), member(2)], Some("a"))).await, (1, Some(second), false));
+    assert_eq!(refused(of(vec![member(3), member(4), member(3)], None)).await, (2, None, false));
+    let jobs = run.harness.store.jobs(TENANT, JobFilter::default(), 9, None).await.unwrap();
+    assert_eq!(jobs.items.len(), 2, "nothing was written");
+    // A job that is enqueued alone meets them as well.
+    let alone = run.harness.store.enqueue(TENANT, member(1).job).await.unwrap();
+    assert!(matches!(alone, EnqueueResult::UniqueConflict(row) if row.id == first));
+    for _ in 0..2 {
+        run.succeed().await;
+    }
+    // Now there is room; what was refused under a key still is.
+    assert_eq!(refused(of(vec![member(3), member(2)], Some("a"))).await, (1, Some(second), true));
+    run.create(of(vec![member(3), member(2)], Some("b"))).await;
+    assert_counters_hold(&run.harness.database());
 }

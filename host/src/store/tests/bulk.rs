@@ -1,5 +1,6 @@
 //! Actions on many jobs: exactly those that are meant, each once, at most so fast, and through restarts.
 
+use super::claimant::TestClaimant;
 use super::*;
 use crate::job::{BulkAction, BulkFilter, JobState, OperationId, OperationState};
 
@@ -145,7 +146,7 @@ async fn what_is_in_the_way_of_a_job_is_told() {
 async fn no_faster_than_its_rate() {
     let (harness, kind) = registered().await;
     harness.fail_jobs(kind, 7, FailureReason::Trap).await;
-    let slow = BulkRequest { rate: Some("2/s".to_owned()), ..asked(BulkAction::Retry, failed()) };
+    let slow = BulkRequest { rate: Some("2/s".parse().unwrap()), ..asked(BulkAction::Retry, failed()) };
     let id = harness.operation(slow).await;
     let mut waited_ms = 0;
     while let Some(again_in) = harness.store.work_on(TENANT, id).await.unwrap().again_in {
@@ -162,6 +163,129 @@ async fn no_faster_than_its_rate() {
     assert_eq!((harness.found(id).await.changed, waited_ms), (7, 3_000));
 }
 
+/// A guest that was just entered is not written as running yet: what runs is what its holder says.
+#[tokio::test]
+async fn those_that_run_are_exactly_those_that_were_entered() {
+    let (harness, kind) = registered().await;
+    let claimant = TestClaimant::attached(&harness, 10).await;
+    claimant.want(4);
+    let mut ids = Vec::new();
+    for tag in ["entered", "shown", "claimed", "claimed"] {
+        let mut new = job(kind);
+        new.spec.tags = vec![tag.to_owned(), "all".to_owned()];
+        ids.push(harness.enqueue(new).await);
+    }
+    let waiting = harness.enqueue(job(kind)).await;
+    let leases: Vec<LeaseKey> =
+        claimant.given.lock().iter().map(|given| (given.lease.job(), given.lease.number())).collect();
+    claimant.entered.lock().extend([leases[0], leases[1]]);
+    harness.store.mark_running(vec![(leases[1], harness.clock.now())]).await.unwrap();
+    assert_eq!(
+        (harness.row(ids[0]).await.state, harness.row(ids[1]).await.state),
+        (JobState::Ready, JobState::Running)
+    );
+    let in_state = |state| BulkFilter { state: Some(state), ..BulkFilter::default() };
+    let tagged = BulkFilter { tag: Some("all".to_owned()), ..in_state(JobState::Running) };
+    let named = BulkFilter { ids: Some(ids.clone()), ..in_state(JobState::Running) };
+    for (filter, meant) in [(in_state(JobState::Running), 2), (tagged, 0), (named, 0)] {
+        let id = harness.operation(asked(BulkAction::Cancel, filter.clone())).await;
+        let mut interrupts = Vec::new();
+        loop {
+            let worked = harness.store.work_on(TENANT, id).await.unwrap();
+            interrupts.extend(worked.interrupts);
+            if worked.again_in.is_none() {
+                break;
+            }
+        }
+        let done = harness.found(id).await;
+        assert_eq!(
+            (done.matched, done.changed, interrupts.len()),
+            (2, meant, usize::try_from(meant).unwrap()),
+            "{filter:?}"
+        );
+        assert!(interrupts.iter().all(|lease| leases[..2].contains(lease)), "{interrupts:?}");
+    }
+    // The rest is what is ready.
+    let id = harness.operation(asked(BulkAction::SetPriority, in_state(JobState::Ready))).await;
+    harness.work_off(id).await;
+    assert_eq!(harness.found(id).await.matched, 3);
+    assert_eq!(harness.row(waiting).await.state, JobState::Ready);
+    assert_counters_hold(&harness.database());
+}
+
+#[tokio::test]
+async fn a_group_of_dead_letters_comes_back_at_its_pace_and_no_other() {
+    let (harness, kind) = registered().await;
+    harness.fail_jobs(kind, 5, FailureReason::Trap).await;
+    harness.fail_jobs(kind, 3, FailureReason::Timeout).await;
+    harness.fail_jobs(harness.kind("l"), 3, FailureReason::Trap).await;
+    let groups = harness.store.dead_letters(TENANT, DeadLetterFilter::default(), 9, None).await.unwrap().items;
+    let group = groups.iter().find(|group| group.jobs == 5).unwrap().id;
+    let of_group = || BulkFilter { group: Some(group), ..BulkFilter::default() };
+    let slow = BulkRequest { rate: Some("2/s".parse().unwrap()), ..asked(BulkAction::Retry, of_group()) };
+    let id = harness.operation(slow).await;
+    let mut waits = 0;
+    while let Some(again_in) = harness.store.work_on(TENANT, id).await.unwrap().again_in {
+        assert!(again_in <= Duration::from_millis(500), "{again_in:?}");
+        harness.clock.advance(500);
+        waits += 1;
+    }
+    let done = harness.found(id).await;
+    assert_eq!((done.matched, done.changed, done.failed), (5, 5, 0));
+    assert_eq!(waits, 4, "one at once, and one every half second");
+    assert_eq!((harness.count(JobState::Ready).await, harness.count(JobState::Failed).await), (5, 6));
+    // Found, and brought back by somebody else before its turn.
+    let left = harness.store.dead_letters(TENANT, DeadLetterFilter::default(), 9, None).await.unwrap().items;
+    let one = BulkFilter { group: Some(left[0].id), ids: Some(vec![left[0].newest_job]), ..BulkFilter::default() };
+    let id = harness.operation(asked(BulkAction::Retry, one)).await;
+    harness.store.cancel(TENANT, left[0].newest_job).await.unwrap();
+    harness.store.retry(TENANT, left[0].newest_job).await.unwrap();
+    harness.work_off(id).await;
+    assert_eq!(harness.found(id).await.matched, 0);
+    let gone = harness.store.create_operation(TENANT, asked(BulkAction::Retry, of_group()), None).await.unwrap();
+    assert!(matches!(gone, CreateOperationResult::Unmatchable(Unmatchable::Group)), "{gone:?}");
+    assert_counters_hold(&harness.database());
+}
+
+#[tokio::test]
+async fn what_could_never_fit_is_refused_unless_it_came_before() {
+    let (harness, kind) = registered().await;
+    harness.fail_jobs(kind, 1, FailureReason::Trap).await;
+    harness.module("other", &["o"]).await;
+    harness.store.delete_module(TENANT, "other".parse().unwrap(), true).await.unwrap();
+    let kind_of = |kind: &str| BulkFilter { kind: Some(kind.parse().unwrap()), ..BulkFilter::default() };
+    let module = |module: &str, filter| BulkFilter { module: Some(module.parse().unwrap()), ..filter };
+    let queue = |queue: &str| BulkFilter { queue: Some(queue.parse().unwrap()), ..BulkFilter::default() };
+    for (filter, expected) in [
+        (kind_of("k"), None),
+        (kind_of("o"), None),
+        (queue("default"), None),
+        (module("m", kind_of("k")), None),
+        (module("other", BulkFilter::default()), None),
+        (kind_of("kk"), Some(Unmatchable::Kind)),
+        (queue("defualt"), Some(Unmatchable::Queue)),
+        (module("n", BulkFilter::default()), Some(Unmatchable::Module)),
+        (module("m", kind_of("o")), Some(Unmatchable::KindOfModule)),
+        (module("other", kind_of("o")), Some(Unmatchable::KindOfModule)),
+        (BulkFilter { group: Some(crate::job::GroupId([1; 16])), ..failed() }, Some(Unmatchable::Group)),
+    ] {
+        let created = harness.store.create_operation(TENANT, asked(BulkAction::Retry, filter.clone()), None).await;
+        match (created.unwrap(), expected) {
+            (CreateOperationResult::Created(_), None) => {}
+            (CreateOperationResult::Unmatchable(found), Some(expected)) => assert_eq!(found, expected, "{filter:?}"),
+            other => panic!("{filter:?}: {other:?}"),
+        }
+    }
+    let key = || Some(IdempotencyKey { key: "a".to_owned(), request_hash: [1; 32] });
+    harness.store.change_queue(TENANT, "gone".parse().unwrap(), QueueChange::default(), true).await.unwrap();
+    let request = || asked(BulkAction::Retry, queue("gone"));
+    let created = harness.store.create_operation(TENANT, request(), key()).await.unwrap();
+    assert!(matches!(created, CreateOperationResult::Created(_)), "{created:?}");
+    harness.store.delete_queue(TENANT, "gone".parse().unwrap()).await.unwrap();
+    let replayed = harness.store.create_operation(TENANT, request(), key()).await.unwrap();
+    assert!(matches!(replayed, CreateOperationResult::Replayed(_)), "{replayed:?}");
+}
+
 #[tokio::test]
 async fn an_operation_can_be_ended_repeated_and_is_bounded_and_forgotten() {
     let (harness, kind) = registered().await;
@@ -173,12 +297,15 @@ async fn an_operation_can_be_ended_repeated_and_is_bounded_and_forgotten() {
     assert!(matches!(create(key("a", 1)).await.unwrap(), CreateOperationResult::Replayed(row) if row.id == first.id));
     assert!(matches!(create(key("a", 2)).await.unwrap(), CreateOperationResult::KeyConflict));
     harness.store.work_on(TENANT, first.id).await.unwrap();
+    // A piece has so many jobs, or takes so long.
+    let changed = harness.found(first.id).await.changed;
+    assert!((1..=100).contains(&changed), "{changed}");
     for _ in 0..2 {
         let cancelled = harness.store.cancel_operation(TENANT, first.id).await.unwrap();
         assert!(matches!(cancelled, CancelOperationResult::Cancelled(row) if row.state == OperationState::Cancelled));
     }
     assert_eq!(harness.store.work_on(TENANT, first.id).await.unwrap(), Worked::default());
-    assert_eq!(harness.found(first.id).await.changed, 100, "what was done stays done");
+    assert_eq!(harness.found(first.id).await.changed, changed, "what was done stays done");
     let others = TenantId(99);
     assert!(harness.store.operation(others, first.id).await.unwrap().is_none());
     assert!(matches!(harness.store.cancel_operation(others, first.id).await.unwrap(), CancelOperationResult::NotFound));

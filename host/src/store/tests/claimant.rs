@@ -158,3 +158,35 @@ async fn a_host_that_was_recovered_is_given_nothing_and_asked_once_a_commit() {
     harness.store.claims_settled().await.unwrap();
     assert!(claimant.given().is_empty());
 }
+
+#[tokio::test]
+async fn what_is_due_is_handed_over_before_what_waits_for_the_disk_is_begun() {
+    let harness = Harness::new();
+    harness.module("m", &["k"]).await;
+    let claimant = TestClaimant::attached(&harness, 10).await;
+    let mut due = job(harness.kind("k"));
+    due.spec.run_at = Some(harness.clock.now().plus(Duration::from_millis(10)));
+    let due = harness.enqueue(due).await;
+    harness.clock.advance(10);
+    claimant.want(1);
+    // While this one keeps the writer busy, the others come together.
+    let (go_on, gone_on) = std::sync::mpsc::channel::<()>();
+    let (began, has_begun) = tokio::sync::oneshot::channel();
+    let mut began = Some(began);
+    let busy = move |_: &rusqlite::Connection, _: &mut Draft| {
+        let _told = began.take().map(|began| began.send(()));
+        gone_on.recv().map_err(StoreError::internal)
+    };
+    let store = harness.store.clone();
+    let holding = tokio::spawn(async move { store.write(Durability::Relaxed, busy).await });
+    has_begun.await.unwrap();
+    let holder = Arc::clone(&claimant);
+    let (given, promoted, ()) = tokio::join!(
+        harness.store.write(Durability::Synced, move |_, _| Ok(holder.given())),
+        harness.store.promote_due(10),
+        async { go_on.send(()).unwrap() },
+    );
+    holding.await.unwrap().unwrap();
+    assert_eq!(promoted.unwrap().jobs, 1);
+    assert_eq!(given.unwrap(), [due], "though it came later");
+}

@@ -1,15 +1,15 @@
 //! Jobs that run after others: what follows from each end and each retry, in any order, through restarts, and in steps.
 
 use super::*;
-use crate::job::{EventType, JobState, Parent, Wanted};
+use crate::job::{EventType, JobState, Parent, ParentOutput, Wanted};
 use crate::store::ties::TOLD_BY_ONE_OPERATION_MAX;
 
-fn after(kind: KindId, parents: &[(JobId, Wanted)]) -> NewJob {
+pub(super) fn after(kind: KindId, parents: &[(JobId, Wanted)]) -> NewJob {
     let after = parents.iter().map(|(job, wanted)| Parent { job: *job, wanted: *wanted }).collect();
     NewJob { ties: Some(Box::new(JobTies { after, batch: None })), ..job(kind) }
 }
 
-async fn harness() -> (Harness, HostId, KindId) {
+pub(super) async fn harness() -> (Harness, HostId, KindId) {
     let harness = Harness::new();
     harness.module("m", &["k"]).await;
     let host = harness.store.register_host(8, "1").await.unwrap();
@@ -19,7 +19,7 @@ async fn harness() -> (Harness, HostId, KindId) {
 
 impl Harness {
     /// Ends a job that is ready.
-    async fn end(&self, host: HostId, id: JobId, next: Next) {
+    pub(super) async fn end(&self, host: HostId, id: JobId, next: Next) {
         let mut others = Vec::new();
         loop {
             let mut claimed = self.claim(host, 1).await;
@@ -33,19 +33,19 @@ impl Harness {
         self.store.release(others, None).await.unwrap();
     }
 
-    async fn succeed(&self, host: HostId, id: JobId) {
+    pub(super) async fn succeed(&self, host: HostId, id: JobId) {
         self.end(host, id, Next::Succeed(Bytes::from_static(b"{\"x\":1}"))).await;
     }
 
-    async fn fail(&self, host: HostId, id: JobId) {
+    pub(super) async fn fail(&self, host: HostId, id: JobId) {
         self.end(host, id, Next::Fail(failure())).await;
     }
 
-    async fn state(&self, id: JobId) -> JobState {
+    pub(super) async fn state(&self, id: JobId) -> JobState {
         self.row(id).await.state
     }
 
-    async fn words(&self, id: JobId) -> Vec<&'static str> {
+    pub(super) async fn words(&self, id: JobId) -> Vec<&'static str> {
         let history = self.store.history(TENANT, id).await.unwrap().unwrap();
         history.iter().map(|entry| entry.event_type.as_str()).collect()
     }
@@ -165,11 +165,14 @@ async fn a_parent_stays_as_long_as_somebody_needs_it() {
     let child = harness.enqueue(after(kind, &[(parent, Wanted::Succeeded)])).await;
     harness.succeed(host, parent).await;
     assert_eq!(harness.store.delete(TENANT, parent).await.unwrap(), DeleteResult::Needed(child));
-    assert_eq!(harness.store.parent_output(child, parent.to_string()).await.unwrap().unwrap(), &b"{\"x\":1}"[..]);
+    let output = harness.store.parent_output(child, parent.to_string()).await.unwrap();
+    assert_eq!(output, ParentOutput::Json(Bytes::from_static(b"{\"x\":1}")));
     harness.succeed(host, child).await;
     assert_eq!(harness.store.delete(TENANT, parent).await.unwrap(), DeleteResult::Deleted);
     let detail = harness.store.job(TENANT, child).await.unwrap().unwrap();
     assert_eq!((detail.after[0].job, detail.after[0].state, detail.after[0].is_met), (parent, None, true));
+    let output = harness.store.parent_output(child, parent.to_string()).await.unwrap();
+    assert!(matches!(&output, ParentOutput::Gone(why) if why.contains("by retention or by hand")), "{output:?}");
     assert_eq!(harness.store.delete(TENANT, child).await.unwrap(), DeleteResult::Deleted);
     let sql = rusqlite::Connection::open(harness.database()).unwrap();
     let left: i64 = sql.query_row("SELECT count(*) FROM dependencies", [], |row| row.get(0)).unwrap();
@@ -276,6 +279,8 @@ struct Modelled {
     parents: Vec<(usize, Wanted)>,
     /// It was freed from its parents once: they matter no more.
     freed: bool,
+    /// Parents that an operator let go of, until they are something else than they were then.
+    let_go: Vec<usize>,
     /// Somebody's wish, or an end of its own.
     end: Option<JobState>,
 }
@@ -290,13 +295,21 @@ fn modelled(jobs: &mut [Modelled]) -> Vec<JobState> {
         }
         let (mut open, mut failed, mut unneeded) = (false, false, false);
         for (parent, wanted) in job.parents.iter().filter(|_| !job.freed) {
-            match (wanted, states[*parent]) {
-                (_, (state, _)) if !state.is_terminal() => open = true,
+            let in_its_way = match (wanted, states[*parent]) {
+                (_, (state, _)) if !state.is_terminal() => {
+                    open = true;
+                    None
+                }
                 (Wanted::Finished, _)
                 | (Wanted::Succeeded, (JobState::Succeeded, _))
-                | (Wanted::Failed, (JobState::Failed | JobState::Cancelled, false)) => {}
-                (Wanted::Succeeded, (_, false)) => failed = true,
-                (Wanted::Succeeded | Wanted::Failed, _) => unneeded = true,
+                | (Wanted::Failed, (JobState::Failed | JobState::Cancelled, false)) => None,
+                (Wanted::Succeeded, (_, false)) => Some(&mut failed),
+                (Wanted::Succeeded | Wanted::Failed, _) => Some(&mut unneeded),
+            };
+            match in_its_way {
+                Some(_) if job.let_go.contains(parent) => {}
+                Some(broken) => *broken = true,
+                None => job.let_go.retain(|known| known != parent),
             }
         }
         states.push(match (failed || unneeded, open) {
@@ -386,7 +399,7 @@ async fn the_store_does_what_a_graph_does() {
                     }
                     let named: Vec<_> = parents.iter().map(|(parent, wanted)| (jobs[*parent].id, *wanted)).collect();
                     let id = harness.enqueue(after(kind, &named)).await;
-                    jobs.push(Modelled { id, parents, freed: false, end: None });
+                    jobs.push(Modelled { id, parents, freed: false, let_go: Vec::new(), end: None });
                     "enqueue"
                 }
                 3..7 => {
@@ -416,7 +429,8 @@ async fn the_store_does_what_a_graph_does() {
                     let job = chance.below(jobs.len());
                     harness.store.retry(TENANT, jobs[job].id).await.unwrap();
                     if matches!(before[job], JobState::Failed | JobState::Cancelled) {
-                        (jobs[job].end, jobs[job].freed) = (None, true);
+                        let parents = jobs[job].parents.iter().map(|(parent, _)| *parent).collect();
+                        (jobs[job].end, jobs[job].freed, jobs[job].let_go) = (None, false, parents);
                     }
                     "retry"
                 }

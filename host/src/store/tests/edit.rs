@@ -73,6 +73,46 @@ async fn everything_about_a_waiting_job_can_be_changed() {
 }
 
 #[tokio::test]
+async fn by_when_a_job_is_to_have_begun_can_be_set_moved_and_taken_away() {
+    let (harness, kind) = registered().await;
+    let minutes = |minutes| Timestamp(START).plus(Duration::from_mins(minutes));
+    let expiring = |at| JobEdit { expires_at: Some(at), ..JobEdit::default() };
+    let mut new = job(kind);
+    new.spec.options.expires_at = Some(minutes(10));
+    new.spec.options.expires_in_ms = Some(600_000);
+    let [moved, free, set] =
+        [harness.enqueue(new.clone()).await, harness.enqueue(new).await, harness.enqueue(job(kind)).await];
+    assert_eq!(harness.edit(moved, expiring(Some(minutes(20)))).await.options.expires_at, Some(minutes(20)));
+    assert_eq!(harness.edit(set, expiring(Some(minutes(30)))).await.options.expires_at, Some(minutes(30)));
+    let options = harness.edit(free, expiring(None)).await.options;
+    assert_eq!((options.expires_at, options.expires_in_ms), (None, None));
+    // What is due then could never begin.
+    let later = JobEdit { run_at: Some(minutes(20)), ..JobEdit::default() };
+    let too_late = |result: EditResult| match result {
+        EditResult::TooLate { run_at, expires_at } => (run_at, expires_at),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(too_late(harness.store.edit(TENANT, moved, later.clone()).await.unwrap()), (minutes(20), minutes(20)));
+    let both = JobEdit { expires_at: Some(Some(minutes(21))), ..later.clone() };
+    assert_eq!(harness.edit(moved, both).await.state, JobState::Scheduled);
+    let sooner = harness.store.edit(TENANT, moved, expiring(Some(minutes(19)))).await.unwrap();
+    assert_eq!(too_late(sooner), (minutes(20), minutes(19)));
+    assert_eq!(harness.edit(free, later).await.run_at, minutes(20));
+    // It is no more than what it says: each ends at its time, and the free one never.
+    for (minute, left) in [(15, 3), (21, 2), (30, 1), (9_999, 1)] {
+        harness.clock.jump((minutes(minute).as_ms() - harness.clock.now().as_ms()).max(0));
+        harness.store.expire_due().await.unwrap();
+        let unfinished = JobFilter { unfinished: true, ..JobFilter::default() };
+        let page = harness.store.jobs(TENANT, unfinished, 9, None).await.unwrap();
+        assert_eq!(page.items.len(), left, "after {minute} minutes");
+        assert!(page.items.iter().any(|row| row.id == free));
+    }
+    let cancelled = harness.row(set).await;
+    assert_eq!(cancelled.error.unwrap().reason, FailureReason::DeadlineExpired);
+    assert_counters_hold(&harness.database());
+}
+
+#[tokio::test]
 async fn the_order_follows_at_once() {
     let (harness, kind) = registered().await;
     let host = harness.store.register_host(4, "1").await.unwrap();

@@ -15,7 +15,7 @@ async fn a_key_is_remembered_for_a_day_and_over_a_restart() {
     harness.reopen().await;
     let keys = || vec![key("a", 1), key("b", 1), key("a", 2)];
     let replayed = harness.store.replayed_jobs(TENANT, keys()).await.unwrap();
-    assert_eq!(replayed, [Some(first), None, None]);
+    assert_eq!(replayed, [Some(Answer::Made(first)), None, None]);
     harness.clock.advance(86_000_000);
     match harness.store.enqueue(TENANT, NewJob { idempotency: Some(key("a", 1)), ..job(kind) }).await.unwrap() {
         EnqueueResult::Replayed(row) => assert_eq!(row.id, first),
@@ -53,9 +53,10 @@ async fn batches_replay_refuse_and_reject() {
     assert_eq!(items[1..], [BatchItem::Replayed(id), BatchItem::KeyConflict, BatchItem::KindGone]);
     let replayed = harness.store.enqueue_batch(TENANT, jobs(), false, Some(key("batch", 9)), vec![1]).await.unwrap();
     let BatchResult::Replayed(ids) = replayed else { panic!("{replayed:?}") };
-    assert_eq!(ids, [Some(id), None, Some(id), None, None]);
+    let answers = [Answer::Made(id), Answer::Refused, Answer::Made(id), Answer::Refused, Answer::Refused];
+    assert_eq!(ids, answers);
     let known = harness.store.replayed_batch(TENANT, key("batch", 9)).await.unwrap();
-    assert_eq!(known, Some(vec![Some(id), None, Some(id), None, None]));
+    assert_eq!(known, Some(answers.to_vec()));
     assert_eq!(harness.store.replayed_batch(TENANT, key("batch", 8)).await.unwrap(), None);
     let conflict = harness.store.enqueue_batch(TENANT, jobs(), false, Some(key("batch", 8)), vec![]).await.unwrap();
     assert!(matches!(conflict, BatchResult::KeyConflict));

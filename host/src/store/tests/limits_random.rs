@@ -1,160 +1,33 @@
-//! Random operations under random limits. After each claim: exactly those were given whom a simple walk through all ready jobs
-//! in their order gives, which asks every limit of every job. `STOKER_SEED=<number>` replays one run.
-
-use std::collections::BTreeMap;
+//! Random operations under random limits. After each claim: exactly those were given whom the model gives. Every other seed has
+//! hundreds of keys, most of them with room at once. `STOKER_SEED=<number>` replays one run, `STOKER_SEEDS=<number>` does so many.
 
 use super::limits::{keyed, set_pace, set_queue};
-use super::simulation::chance::{Chance, seeds};
-use super::simulation::model::AGING_MS;
+use super::limits_model::{At, KINDS, Known, Model, QUEUES};
+use super::simulation::chance::Chance;
 use super::*;
-use crate::job::{Admission, Bucket, KeyOrder, KindPace, Pace, Rate};
+use crate::job::{KeyOrder, KindPace, Pace, Rate};
 
 const SEEDS: u64 = 6;
-const STEPS: usize = 400;
-const KINDS: [&str; 3] = ["k", "l", "m"];
-const QUEUES: [&str; 3] = ["default", "mail", "slow"];
-const KEYS: [&str; 3] = ["a", "b", "c"];
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum At {
-    /// Not due before.
-    Scheduled(i64),
-    /// Failed; not due before.
-    Retrying(i64),
-    Ready,
-    Leased,
+/// How much there is of everything.
+struct Scale {
+    steps: usize,
+    /// Of each kind.
+    keys: usize,
+    /// Before the first step.
+    jobs: usize,
+    /// Jobs one step is about.
+    jobs_a_step: usize,
+    jobs_a_claim: usize,
+    /// What kinds and queues let run, times this.
+    width: usize,
 }
 
-#[derive(Clone, Debug)]
-struct Known {
-    kind: usize,
-    key: Option<usize>,
-    queue: usize,
-    priority: u8,
-    run_at: i64,
-    at: At,
-    snoozed: bool,
-}
-
-/// What is limited, by name, as the model has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Of {
-    Tenant,
-    Queue(usize),
-    Kind(usize),
-    Key(usize, usize),
-}
-
-#[derive(Default)]
-struct Model {
-    jobs: BTreeMap<JobId, Known>,
-    paces: [KindPace; 3],
-    queues: [Pace; 3],
-    paused: [bool; 3],
-    priorities: [u8; 3],
-    tenant: Pace,
-    buckets: BTreeMap<Of, Bucket>,
-}
-
-impl Model {
-    fn limits(&self, job: &Known) -> Vec<(Of, Pace)> {
-        let pace = &self.paces[job.kind];
-        let mut limits = vec![
-            (Of::Tenant, self.tenant),
-            (Of::Queue(job.queue), self.queues[job.queue]),
-            (Of::Kind(job.kind), pace.of_kind()),
-        ];
-        limits.extend(job.key.map(|key| (Of::Key(job.kind, key), pace.of_key())));
-        limits
-    }
-
-    fn running(&self, of: Of) -> u32 {
-        let counted = |job: &&Known| {
-            job.at == At::Leased
-                && match of {
-                    Of::Tenant => true,
-                    Of::Queue(queue) => job.queue == queue,
-                    Of::Kind(kind) => job.kind == kind,
-                    Of::Key(kind, key) => job.kind == kind && job.key == Some(key),
-                }
-        };
-        u32::try_from(self.jobs.values().filter(counted).count()).unwrap()
-    }
-
-    fn is_in_turn(&self, id: JobId, job: &Known) -> bool {
-        let Some(key) = job.key.filter(|_| self.paces[job.kind].is_fifo()) else { return true };
-        let in_line = |other: &Known| {
-            other.kind == job.kind && other.key == Some(key) && (!matches!(other.at, At::Scheduled(_)) || other.snoozed)
-        };
-        self.jobs.iter().find(|(_, other)| in_line(other)).is_none_or(|(first, _)| *first == id)
-    }
-
-    fn rank(&self, id: JobId, job: &Known) -> (i64, JobId) {
-        let levels = i64::from(job.priority) + 10 * i64::from(self.priorities[job.queue]);
-        (job.run_at + levels * AGING_MS, id)
-    }
-
-    /// Gives out what may begin, in order.
-    fn claim(&mut self, jobs_max: usize, now_ns: i64) -> Vec<JobId> {
-        let mut line: Vec<(i64, JobId)> = self
-            .jobs
-            .iter()
-            .filter(|(_, job)| job.at == At::Ready && !self.paused[job.queue])
-            .map(|(id, job)| self.rank(*id, job))
-            .collect();
-        line.sort_unstable();
-        let mut given = Vec::new();
-        for (_, id) in line {
-            let job = self.jobs[&id].clone();
-            if given.len() == jobs_max {
-                break;
-            }
-            let limits = self.limits(&job);
-            let admits = |(of, pace): &(Of, Pace)| {
-                let bucket = self.buckets.get(of).copied().unwrap_or_default();
-                pace.admits(self.running(*of), bucket, now_ns) == Admission::Now
-            };
-            if !limits.iter().all(admits) || !self.is_in_turn(id, &job) {
-                continue;
-            }
-            for (of, pace) in limits {
-                if let Some(rate) = pace.rate {
-                    let bucket = self.buckets.entry(of).or_default();
-                    *bucket = bucket.take(rate, now_ns, 1);
-                }
-            }
-            self.jobs.get_mut(&id).unwrap().at = At::Leased;
-            given.push(id);
-        }
-        given
-    }
-
-    fn settle(&mut self, of: Of, before: Option<Rate>, after: Option<Rate>, now_ns: i64) {
-        if before == after {
-            return;
-        }
-        if let (Some(rate), Some(bucket)) = (before, self.buckets.get_mut(&of)) {
-            *bucket = bucket.settled(rate, now_ns);
-        }
-        if after.is_none() {
-            self.buckets.remove(&of);
-        }
-    }
-
-    fn unused(&mut self, id: JobId) {
-        let job = self.jobs.get_mut(&id).unwrap();
-        job.at = At::Ready;
-        let job = job.clone();
-        for (of, pace) in self.limits(&job) {
-            if pace.rate.is_some() {
-                let bucket = self.buckets.entry(of).or_default();
-                *bucket = bucket.give_back(1);
-            }
-        }
-    }
-}
+const NARROW: Scale = Scale { steps: 400, keys: 3, jobs: 0, jobs_a_step: 1, jobs_a_claim: 6, width: 1 };
+const WIDE: Scale = Scale { steps: 120, keys: 320, jobs: 1_200, jobs_a_step: 40, jobs_a_claim: 60, width: 25 };
 
 struct Run {
+    scale: Scale,
     harness: Harness,
     model: Model,
     chance: Chance,
@@ -164,10 +37,15 @@ struct Run {
 
 #[tokio::test]
 async fn what_is_claimed_is_what_a_walk_through_all_jobs_gives() {
-    for seed in seeds(SEEDS) {
+    let number = |name: &str| std::env::var(name).ok().map(|number| number.parse::<u64>().expect("a number"));
+    let seeds = match number("STOKER_SEED") {
+        Some(seed) => seed..=seed,
+        None => 1..=number("STOKER_SEEDS").unwrap_or(SEEDS),
+    };
+    for seed in seeds {
         println!("STOKER_SEED={seed}");
         let mut run = Run::new(seed).await;
-        for step in 0..STEPS {
+        for step in 0..run.scale.steps {
             let what = run.step().await;
             run.claim(&format!("seed {seed}, step {step}: {what}")).await;
         }
@@ -178,20 +56,36 @@ async fn what_is_claimed_is_what_a_walk_through_all_jobs_gives() {
 impl Run {
     async fn new(seed: u64) -> Self {
         let mut chance = Chance::seeded(seed);
-        let tenant = Pace { concurrency: chance.one_in(3).then_some(4), rate: None };
-        let harness = Harness::with_tenant_pace(Duration::from_millis(AGING_MS.unsigned_abs()), tenant);
+        let scale = if seed.is_multiple_of(2) { WIDE } else { NARROW };
+        let tenant = u32::try_from(4 * scale.width).unwrap();
+        let tenant = Pace { concurrency: chance.one_in(3).then_some(tenant), rate: None };
+        let aging_ms = [60_000, 1_000, 0][chance.below(3)];
+        let harness = Harness::with_tenant_pace(Duration::from_millis(aging_ms), tenant);
         harness.module("m", &KINDS).await;
         let host = harness.store.register_host(8, "1").await.unwrap();
-        let mut model = Model { tenant, priorities: [5; 3], ..Model::default() };
-        for (index, queue) in QUEUES.iter().enumerate() {
+        let aging_ms = i64::try_from(aging_ms).unwrap();
+        let model = Model { tenant, aging_ms, priorities: [5; 3], ..Model::default() };
+        for queue in QUEUES {
             set_queue(&harness, queue, Pace::default()).await;
-            model.queues[index] = Pace::default();
         }
-        Self { harness, model, chance, host, leases: Vec::new() }
+        let mut run = Self { scale, harness, model, chance, host, leases: Vec::new() };
+        if run.scale.jobs > 0 {
+            for kind in 0..KINDS.len() {
+                let key_order = (!run.chance.one_in(4)).then_some(KeyOrder::Fifo);
+                run.set_pace_of_kind(kind, KindPace { key_order, key_concurrency: Some(1), ..KindPace::default() })
+                    .await;
+            }
+            run.enqueue(run.scale.jobs).await;
+        }
+        run
     }
 
     fn now_ms(&self) -> i64 {
         self.harness.clock.now().as_ms()
+    }
+
+    fn now_ns(&self) -> i64 {
+        self.harness.store_now_ms() * 1_000_000
     }
 
     fn pick(&mut self, at: impl Fn(At) -> bool) -> Option<JobId> {
@@ -203,22 +97,31 @@ impl Run {
         (!self.leases.is_empty()).then(|| self.leases.swap_remove(self.chance.below(self.leases.len())))
     }
 
-    fn some_rate(&mut self) -> Option<Rate> {
+    fn some_rate(&mut self, width: usize) -> Option<Rate> {
         self.chance.one_in(3).then(|| Rate {
-            limit: u32::try_from(1 + self.chance.below(5)).unwrap(),
+            limit: u32::try_from(self.chance.up_to(5) * width).unwrap(),
             per: Duration::from_secs(1),
-            burst: u32::try_from(1 + self.chance.below(4)).unwrap(),
+            burst: u32::try_from(self.chance.up_to(4) * width).unwrap(),
         })
     }
 
-    fn some_concurrency(&mut self) -> Option<u32> {
-        self.chance.one_in(2).then(|| u32::try_from(1 + self.chance.below(3)).unwrap())
+    fn some_concurrency(&mut self, width: usize) -> Option<u32> {
+        self.chance.one_in(2).then(|| u32::try_from(self.chance.up_to(3) * width).unwrap())
     }
 
     async fn step(&mut self) -> String {
-        match self.chance.below(24) {
-            0..9 => self.enqueue().await,
-            9..14 => self.finish().await,
+        match self.chance.below(26) {
+            0..9 => {
+                let jobs = self.chance.up_to(self.scale.jobs_a_step);
+                self.enqueue(jobs).await
+            }
+            9..14 => {
+                let mut done = Vec::new();
+                for _ in 0..self.chance.up_to(2 * self.scale.jobs_a_step - 1) {
+                    done.push(self.finish().await);
+                }
+                done.join("; ")
+            }
             14 => self.release().await,
             15 => self.cancel().await,
             16 | 17 => {
@@ -233,33 +136,20 @@ impl Run {
             21 => self.reopen().await,
             22 => {
                 while self.harness.store.prune_keys().await.unwrap() {}
-                let now_ns = self.harness.store_now_ms() * 1_000_000;
-                let paces = &self.model;
-                let rate = |of: &Of| match *of {
-                    Of::Tenant => paces.tenant.rate,
-                    Of::Queue(queue) => paces.queues[queue].rate,
-                    Of::Kind(kind) => paces.paces[kind].rate,
-                    Of::Key(kind, _) => paces.paces[kind].key_rate,
-                };
-                let is_kept = |of: &Of, bucket: &Bucket| rate(of).is_some_and(|rate| !bucket.is_full(rate, now_ns));
-                let kept: BTreeMap<Of, Bucket> = paces
-                    .buckets
-                    .iter()
-                    .filter(|(of, bucket)| is_kept(of, bucket))
-                    .map(|(of, bucket)| (*of, *bucket))
-                    .collect();
-                self.model.buckets = kept;
+                self.model.prune(self.now_ns());
                 "prune keys".to_owned()
             }
+            23 => self.edit().await,
+            24 => self.taken_back().await,
             _ => "nothing".to_owned(),
         }
     }
 
-    async fn enqueue(&mut self) -> String {
+    fn some_job(&mut self) -> (NewJob, Known) {
         let kind = self.chance.below(3);
-        let key = (!self.chance.one_in(3)).then(|| self.chance.below(3));
+        let key = (!self.chance.one_in(3)).then(|| self.chance.below(self.scale.keys));
         let mut new = match key {
-            Some(key) => keyed(self.harness.kind(KINDS[kind]), KEYS[key]),
+            Some(key) => keyed(self.harness.kind(KINDS[kind]), &key.to_string()),
             None => job(self.harness.kind(KINDS[kind])),
         };
         let queue = self.chance.below(3);
@@ -267,20 +157,33 @@ impl Run {
         new.spec.priority = u8::try_from(self.chance.below(10)).unwrap();
         let mut run_at = self.now_ms();
         if self.chance.one_in(5) {
-            run_at += 1 + i64::try_from(self.chance.below(2_000)).unwrap();
+            run_at += i64::try_from(self.chance.up_to(2_000)).unwrap();
             new.spec.run_at = Some(Timestamp(run_at));
         }
         let at = if run_at > self.now_ms() { At::Scheduled(run_at) } else { At::Ready };
         let known = Known { kind, key, queue, priority: new.spec.priority, run_at, at, snoozed: false };
+        (new, known)
+    }
+
+    async fn enqueue(&mut self, jobs: usize) -> String {
+        let (new, known): (Vec<NewJob>, Vec<Known>) = (0..jobs).map(|_| self.some_job()).unzip();
         let what = format!("enqueue {known:?}");
-        self.model.jobs.insert(self.harness.enqueue(new).await, known);
+        let BatchResult::Done(items) =
+            self.harness.store.enqueue_batch(TENANT, new, true, None, Vec::new()).await.unwrap()
+        else {
+            panic!("{what}")
+        };
+        for (item, known) in items.into_iter().zip(known) {
+            let BatchItem::Created(id) = item else { panic!("{item:?} of {what}") };
+            self.model.jobs.insert(id, known);
+        }
         what
     }
 
     async fn finish(&mut self) -> String {
         let Some(lease) = self.take_lease() else { return "nothing to finish".to_owned() };
         let (id, now) = (lease.job(), self.harness.clock.now());
-        let until = now.plus(Duration::from_millis(1 + self.chance.below(2_000) as u64));
+        let until = now.plus(Duration::from_millis(self.chance.up_to(2_000) as u64));
         let next = match self.chance.below(6) {
             0..3 => Next::Succeed(Bytes::from_static(b"1")),
             3 => Next::Fail(failure()),
@@ -313,42 +216,78 @@ impl Run {
         format!("cancel {id}")
     }
 
-    async fn promote(&mut self) {
+    /// Changes a waiting job's place.
+    async fn edit(&mut self) -> String {
+        let Some(id) = self.pick(|at| at != At::Leased) else { return "nothing to edit".to_owned() };
+        let (queue, priority) = (self.chance.below(3), u8::try_from(self.chance.below(10)).unwrap());
+        let moved = i64::try_from(self.chance.below(2_000)).unwrap() - 1_000;
+        let run_at = self.chance.one_in(2).then_some(self.now_ms() + moved);
         let now = self.now_ms();
-        for job in self.model.jobs.values_mut() {
-            if matches!(job.at, At::Scheduled(due) | At::Retrying(due) if due <= now) {
-                job.at = At::Ready;
-                job.snoozed = false;
-            }
+        let job = self.model.jobs.get_mut(&id).unwrap();
+        (job.queue, job.priority) = (queue, priority);
+        if let Some(run_at) = run_at {
+            (job.run_at, job.snoozed) = (run_at, false);
+            job.at = if run_at > now { At::Scheduled(run_at) } else { At::Ready };
         }
-        self.harness.store.promote_due(1_000).await.unwrap();
+        let edit = JobEdit {
+            run_at: run_at.map(Timestamp),
+            queue: Some(QUEUES[queue].parse().unwrap()),
+            priority: Some(priority),
+            ..JobEdit::default()
+        };
+        let what = format!("edit {id}: {edit:?}");
+        let edited = self.harness.store.edit(TENANT, id, edit).await.unwrap();
+        assert!(matches!(edited, EditResult::Edited(_)), "{what}: {edited:?}");
+        what
+    }
+
+    /// A claim and the end of a lease are taken back with the transaction they are in: as if they had not been.
+    async fn taken_back(&mut self) -> String {
+        let wanted = request(self.host, self.chance.up_to(self.scale.jobs_a_claim));
+        let now = self.harness.clock.now();
+        let ended = self.leases.first().map(|lease| {
+            let same = Lease::granted(lease.job(), lease.host(), lease.number(), lease.attempt());
+            finish(same, Next::Succeed(Bytes::from_static(b"1")), now)
+        });
+        let fails = move |sql: &rusqlite::Connection, draft: &mut Draft| -> Result<(), StoreError> {
+            if let Some(ended) = &ended {
+                crate::store::finish::write_finish(sql, draft, ended)?;
+            }
+            crate::store::claim::claim(sql, draft, &wanted)?;
+            Err(StoreError::internal("not this time"))
+        };
+        self.harness.store.write(Durability::Relaxed, fails).await.unwrap_err();
+        "a claim is taken back".to_owned()
+    }
+
+    async fn promote(&mut self) {
+        self.model.promote(self.now_ms());
+        self.harness.store.promote_due(10_000).await.unwrap();
+    }
+
+    async fn set_pace_of_kind(&mut self, kind: usize, pace: KindPace) {
+        self.model.set_kind(kind, pace, self.now_ns());
+        set_pace(&self.harness, KINDS[kind], pace).await;
     }
 
     async fn pace_of_kind(&mut self) -> String {
         let kind = self.chance.below(3);
         let pace = KindPace {
-            concurrency: self.some_concurrency(),
-            rate: self.some_rate(),
-            key_concurrency: self.some_concurrency(),
-            key_rate: self.some_rate(),
-            key_order: self.chance.one_in(3).then_some(KeyOrder::Fifo),
+            concurrency: self.some_concurrency(self.scale.width),
+            rate: self.some_rate(self.scale.width),
+            key_concurrency: self.some_concurrency(1),
+            key_rate: self.some_rate(1),
+            key_order: self.chance.one_in(2).then_some(KeyOrder::Fifo),
         };
-        let before = std::mem::replace(&mut self.model.paces[kind], pace);
-        let now_ns = self.harness.store_now_ms() * 1_000_000;
-        self.model.settle(Of::Kind(kind), before.rate, pace.rate, now_ns);
-        for key in 0..KEYS.len() {
-            self.model.settle(Of::Key(kind, key), before.key_rate, pace.key_rate, now_ns);
-        }
-        set_pace(&self.harness, KINDS[kind], pace).await;
+        self.set_pace_of_kind(kind, pace).await;
         format!("pace of kind {}: {pace:?}", KINDS[kind])
     }
 
     async fn pace_of_queue(&mut self) -> String {
         let queue = self.chance.below(3);
-        let pace = Pace { concurrency: self.some_concurrency(), rate: self.some_rate() };
-        let before = std::mem::replace(&mut self.model.queues[queue], pace);
-        let now_ns = self.harness.store_now_ms() * 1_000_000;
-        self.model.settle(Of::Queue(queue), before.rate, pace.rate, now_ns);
+        let (concurrency, rate) = (self.some_concurrency(self.scale.width), self.some_rate(self.scale.width));
+        let pace = Pace { concurrency, rate };
+        self.model.set_queue(queue, pace, self.now_ns());
         set_queue(&self.harness, QUEUES[queue], pace).await;
         format!("pace of queue {}: {pace:?}", QUEUES[queue])
     }
@@ -377,12 +316,17 @@ impl Run {
     }
 
     async fn claim(&mut self, what: &str) {
-        let jobs_max = 1 + self.chance.below(6);
-        let now_ns = self.harness.store_now_ms() * 1_000_000;
+        let jobs_max = self.chance.up_to(self.scale.jobs_a_claim);
+        let now_ns = self.now_ns();
         let expected = self.model.claim(jobs_max, now_ns);
         let claimed = self.harness.claim(self.host, jobs_max).await;
         let given: Vec<JobId> = claimed.iter().map(|job| job.lease.job()).collect();
-        assert_eq!(given, expected, "{what}, claim of {jobs_max}\n{:#?}", self.model.jobs);
+        if given != expected {
+            let known = |id: &JobId| (*id, self.model.jobs.get(id));
+            let (given, expected): (Vec<_>, Vec<_>) =
+                (given.iter().map(known).collect(), expected.iter().map(known).collect());
+            panic!("{what}, claim of {jobs_max}\ngave {given:#?}\ninstead of {expected:#?}");
+        }
         self.leases.extend(claimed.into_iter().map(|job| job.lease));
     }
 

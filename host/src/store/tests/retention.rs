@@ -4,14 +4,14 @@
 use super::*;
 use crate::job::{JobState, Keep, LogLine};
 
-const HOUR_MS: u64 = 3_600_000;
-const DAY_MS: u64 = 24 * HOUR_MS;
+pub(super) const HOUR_MS: u64 = 3_600_000;
+pub(super) const DAY_MS: u64 = 24 * HOUR_MS;
 
-fn hours(hours: u64) -> Keep {
+pub(super) fn hours(hours: u64) -> Keep {
     Keep::For(Duration::from_hours(hours))
 }
 
-async fn set_kind(harness: &Harness, kind: &str, retention: Retention) {
+pub(super) async fn set_kind(harness: &Harness, kind: &str, retention: Retention) {
     let settings = KindSettings { retention: Some(retention), ..KindSettings::default() };
     assert!(harness.store.set_kind_settings(TENANT, kind.parse().unwrap(), settings).await.unwrap());
 }
@@ -36,7 +36,7 @@ async fn succeeded(harness: &Harness, host: HostId, new: NewJob) -> JobId {
 }
 
 /// Until nothing is left to do now.
-async fn prune(harness: &Harness) -> usize {
+pub(super) async fn prune(harness: &Harness) -> usize {
     let mut jobs = 0;
     loop {
         let pruned = harness.store.prune_jobs().await.unwrap();
@@ -57,7 +57,7 @@ async fn restart(harness: &mut Harness, host: HostId) {
     harness.reopen().await;
 }
 
-async fn is_kept(harness: &Harness, job: JobId) -> bool {
+pub(super) async fn is_kept(harness: &Harness, job: JobId) -> bool {
     harness.store.job(TENANT, job).await.unwrap().is_some()
 }
 

@@ -7,21 +7,21 @@ use super::*;
 use crate::job::schedule::{Definition, Inherited, Misfire, Overlap, PlanRequest, SLOTS_KEPT_MAX, SlotFate};
 use crate::job::{JobState, ScheduleName, Span};
 
-const MINUTE_MS: u64 = 60_000;
+pub(super) const MINUTE_MS: u64 = 60_000;
 
-fn name(text: &str) -> ScheduleName {
+pub(super) fn name(text: &str) -> ScheduleName {
     text.parse().unwrap()
 }
 
-fn every(ms: u64) -> PlanRequest {
+pub(super) fn every(ms: u64) -> PlanRequest {
     PlanRequest { every: Some(Span::from_ms(ms)), ..PlanRequest::default() }
 }
 
-fn of(misfire: Misfire, overlap: Overlap) -> PlanRequest {
+pub(super) fn of(misfire: Misfire, overlap: Overlap) -> PlanRequest {
     PlanRequest { misfire: Some(misfire), overlap: Some(overlap), ..every(MINUTE_MS) }
 }
 
-fn new_schedule(harness: &Harness, kind: &str, request: PlanRequest) -> NewSchedule {
+pub(super) fn new_schedule(harness: &Harness, kind: &str, request: PlanRequest) -> NewSchedule {
     let mut errors = Vec::new();
     let plan = request.check("", harness.store_now(), &mut errors).unwrap();
     assert_eq!(errors, []);
@@ -30,6 +30,7 @@ fn new_schedule(harness: &Harness, kind: &str, request: PlanRequest) -> NewSched
         plan,
         job: JobSpec { payload: Bytes::from_static(b"{\"n\":7}"), ..job(KindId(0)).spec },
         inherited: Inherited::default(),
+        unique: None,
         asked: "{}".to_owned(),
     };
     NewSchedule { kind: harness.kind(kind), definition, checked_against: None, is_paused: None }
@@ -37,7 +38,7 @@ fn new_schedule(harness: &Harness, kind: &str, request: PlanRequest) -> NewSched
 
 impl Harness {
     /// With a module that serves `k`, and a host.
-    async fn scheduling() -> (Self, HostId) {
+    pub(super) async fn scheduling() -> (Self, HostId) {
         let harness = Self::new();
         harness.module("m", &["k"]).await;
         let host = harness.store.register_host(4, "1").await.unwrap();
@@ -49,7 +50,7 @@ impl Harness {
     }
 
     /// What upkeep does.
-    async fn look(&self) -> Vec<LeaseKey> {
+    pub(super) async fn look(&self) -> Vec<LeaseKey> {
         let mut interrupt = Vec::new();
         for _ in 0..1_000 {
             let due = self.store.due_schedules(self.store_now()).await.unwrap();
@@ -64,13 +65,13 @@ impl Harness {
     }
 
     /// The fates of its slots, oldest first, in minutes after the start.
-    async fn fates(&self, schedule: &str) -> Vec<(i64, SlotFate)> {
+    pub(super) async fn fates(&self, schedule: &str) -> Vec<(i64, SlotFate)> {
         let detail = self.store.schedule(TENANT, name(schedule)).await.unwrap().unwrap();
         let minutes = |slot: &SlotRow| (slot.slot_at.as_ms() - START) / i64::try_from(MINUTE_MS).unwrap();
         detail.slots.iter().rev().map(|slot| (minutes(slot), slot.fate)).collect()
     }
 
-    async fn all_jobs(&self) -> Vec<JobRow> {
+    pub(super) async fn all_jobs(&self) -> Vec<JobRow> {
         let (mut jobs, mut cursor) = (Vec::new(), None);
         loop {
             let page = self.store.jobs(TENANT, JobFilter::default(), 500, cursor).await.unwrap();

@@ -44,10 +44,7 @@ async fn registered() -> (Harness, KindId) {
 impl Harness {
     async fn refused(&self, new: NewJob) -> JobId {
         match self.store.enqueue(TENANT, new).await.unwrap() {
-            EnqueueResult::UniqueConflict(id, row) => {
-                assert_eq!(row.map_or(id, |row| row.id), id);
-                id
-            }
+            EnqueueResult::UniqueConflict(row) => row.id,
             other => panic!("{other:?}"),
         }
     }
@@ -94,7 +91,7 @@ async fn there_is_one_until_it_has_ended() {
 }
 
 #[tokio::test]
-async fn a_period_ends_and_a_throttled_one_counts_even_when_it_is_deleted() {
+async fn a_period_ends_and_a_throttled_one_counts_until_it_is_deleted() {
     let (harness, kind) = registered().await;
     let host = harness.store.register_host(2, "1").await.unwrap();
     let hour = Some(Duration::from_hours(1));
@@ -107,14 +104,14 @@ async fn a_period_ends_and_a_throttled_one_counts_even_when_it_is_deleted() {
     let (conflict, row) = harness.conflicted(throttled()).await;
     assert_eq!((conflict, row.id, row.state), (Conflict::Throttled, two, JobState::Succeeded));
     harness.store.delete(TENANT, two).await.unwrap();
+    let three = harness.enqueue(throttled()).await;
+    assert_eq!(harness.conflicted(throttled()).await.1.id, three, "a period of its own");
     while harness.store.prune_unique_jobs().await.unwrap() {}
-    match harness.store.enqueue(TENANT, throttled()).await.unwrap() {
-        EnqueueResult::UniqueConflict(id, None) => assert_eq!(id, two),
-        other => panic!("{other:?}"),
-    }
     harness.clock.advance(1);
-    harness.enqueue(throttled()).await;
     harness.enqueue(timed()).await;
+    assert_eq!(harness.conflicted(throttled()).await.1.id, three);
+    harness.clock.advance(3_599_999);
+    assert_ne!(harness.enqueue(throttled()).await, three);
 }
 
 #[tokio::test]
@@ -263,10 +260,114 @@ async fn a_key_comes_before_an_identity() {
     assert_eq!(harness.refused(keyed("b", OnConflict::Reject)).await, first);
     harness.conflicted(keyed("c", OnConflict::ReturnExisting)).await;
     harness.store.cancel(TENANT, first).await.unwrap();
-    // What was refused may come again; what was answered is answered again.
+    // What was answered is answered again, a refusal, too.
+    let replayed = harness.store.enqueue(TENANT, keyed("b", OnConflict::Reject)).await.unwrap();
+    assert!(matches!(replayed, EnqueueResult::ReplayedConflict(row) if row.id == first));
     let replayed = harness.store.enqueue(TENANT, keyed("c", OnConflict::ReturnExisting)).await.unwrap();
-    assert!(matches!(replayed, EnqueueResult::Replayed(row) if row.id == first));
-    harness.enqueue(keyed("b", OnConflict::Reject)).await;
+    assert!(matches!(replayed, EnqueueResult::ReplayedExisting(Conflict::Existing, row) if row.id == first));
+    // Deleted, there is nothing to answer with: the keys are free.
+    harness.store.delete(TENANT, first).await.unwrap();
+    let second = harness.enqueue(keyed("b", OnConflict::Reject)).await;
+    let replayed = harness.store.enqueue(TENANT, keyed("b", OnConflict::Reject)).await.unwrap();
+    assert!(matches!(replayed, EnqueueResult::Replayed(row) if row.id == second));
+    assert!(harness.conflicted(keyed("c", OnConflict::ReturnExisting)).await.1.id == second);
+}
+
+/// What was there before is kept for as long as the key that was answered with it.
+#[tokio::test]
+async fn every_answer_under_a_key_is_kept_as_long_as_the_key() {
+    let (mut harness, kind) = registered().await;
+    let host = harness.store.register_host(9, "1").await.unwrap();
+    let brief = crate::job::Keep::For(Duration::from_mins(1));
+    let settings = KindSettings {
+        retention: Some(Retention { succeeded: Some(brief), failed: Some(brief), cancelled: Some(brief) }),
+        ..KindSettings::default()
+    };
+    assert!(harness.store.set_kind_settings(TENANT, "k".parse().unwrap(), settings).await.unwrap());
+    let keyed = |identity: u8, on_conflict| {
+        let period = (on_conflict == OnConflict::Throttle).then(|| Duration::from_hours(2));
+        let key = IdempotencyKey { key: format!("{identity}"), request_hash: [identity; 32] };
+        NewJob { idempotency: Some(key), ..only(kind, Unique { period, ..unique(identity, on_conflict) }) }
+    };
+    let cases = [
+        (1, OnConflict::Reject, None),
+        (2, OnConflict::ReturnExisting, Some(Conflict::Existing)),
+        (3, OnConflict::Replace, Some(Conflict::Replaced)),
+        (4, OnConflict::Debounce, Some(Conflict::Debounced)),
+        (5, OnConflict::Throttle, Some(Conflict::Throttled)),
+    ];
+    let mut first = Vec::new();
+    for (identity, on_conflict, _) in cases {
+        first.push(
+            harness.enqueue(only(kind, keyed(identity, on_conflict).unique.map(|unique| *unique).unwrap())).await,
+        );
+    }
+    // Young enough for no key, had one named it at its birth.
+    harness.clock.advance(3_600_000);
+    for ((identity, on_conflict, expected), first) in cases.into_iter().zip(&first) {
+        match harness.store.enqueue(TENANT, keyed(identity, on_conflict)).await.unwrap() {
+            EnqueueResult::UniqueConflict(row) => assert_eq!((row.id, expected), (*first, None)),
+            EnqueueResult::Existing(conflict, row) => assert_eq!((row.id, expected), (*first, Some(conflict))),
+            other => panic!("{on_conflict:?}: {other:?}"),
+        }
+    }
+    harness.clock.advance(60_000);
+    harness.store.promote_due(99).await.unwrap();
+    harness.succeed_all(host).await;
+    harness.store.heartbeat(host).await.unwrap();
+    harness.reopen().await;
+    harness.clock.advance(23 * 3_600_000);
+    while harness.store.prune_jobs().await.unwrap().more {}
+    let answers = |identity, on_conflict| harness.store.enqueue(TENANT, keyed(identity, on_conflict));
+    for ((identity, on_conflict, expected), first) in cases.into_iter().zip(&first) {
+        match answers(identity, on_conflict).await.unwrap() {
+            EnqueueResult::ReplayedConflict(row) => assert_eq!((row.id, expected), (*first, None)),
+            EnqueueResult::ReplayedExisting(conflict, row) => assert_eq!((row.id, expected), (*first, Some(conflict))),
+            other => panic!("{on_conflict:?}: {other:?}"),
+        }
+    }
+    harness.clock.advance(3_600_000);
+    while harness.store.prune_jobs().await.unwrap().more {}
+    assert!(
+        harness.store.jobs(TENANT, JobFilter::default(), 9, None).await.unwrap().items.is_empty(),
+        "all keys are over"
+    );
+}
+
+#[tokio::test]
+async fn a_batch_under_a_key_is_answered_the_same() {
+    let (harness, kind) = registered().await;
+    let key = |key: &str| Some(IdempotencyKey { key: key.to_owned(), request_hash: [1; 32] });
+    let new = |identity, on_conflict| only(kind, unique(identity, on_conflict));
+    let own = |own: &str, identity, on_conflict| NewJob { idempotency: key(own), ..new(identity, on_conflict) };
+    let first = harness.enqueue(new(1, OnConflict::Reject)).await;
+    let jobs = || vec![new(1, OnConflict::ReturnExisting), new(1, OnConflict::Reject), new(2, OnConflict::Reject)];
+    let batch = |jobs: Vec<NewJob>, atomic, key| harness.store.enqueue_batch(TENANT, jobs, atomic, key, vec![1]);
+    let BatchResult::Done(items) = batch(jobs(), false, key("a")).await.unwrap() else { panic!("not written") };
+    let BatchItem::Created(second) = items[2] else { panic!("{items:?}") };
+    let refused = batch(jobs(), true, key("b")).await.unwrap();
+    assert!(matches!(refused, BatchResult::Rejected { index: 1, .. }), "{refused:?}");
+    let owned = || vec![own("x", 1, OnConflict::ReturnExisting), own("y", 1, OnConflict::Reject)];
+    let BatchResult::Done(items) = batch(owned(), false, None).await.unwrap() else { panic!("not written") };
+    assert_eq!(items, [BatchItem::Existing(Conflict::Existing, first), BatchItem::UniqueConflict(Some(first))]);
+    // Now all of it would go.
+    harness.store.cancel(TENANT, first).await.unwrap();
+    harness.store.cancel(TENANT, second).await.unwrap();
+    let BatchResult::Replayed(answers) = batch(jobs(), false, key("a")).await.unwrap() else { panic!("not replayed") };
+    let existing = Answer::Existing(Conflict::Existing, first);
+    let conflict = Answer::UniqueConflict(Some(first));
+    assert_eq!(
+        answers,
+        [existing, Answer::Refused, conflict, Answer::Made(second)],
+        "by line, one of which was refused"
+    );
+    let BatchResult::Replayed(answers) = batch(jobs(), true, key("b")).await.unwrap() else { panic!("not replayed") };
+    assert_eq!(answers, [Answer::Refused, Answer::Refused, conflict, Answer::Refused]);
+    let BatchResult::Done(items) = batch(owned(), false, None).await.unwrap() else { panic!("not written") };
+    assert_eq!(items, [BatchItem::ReplayedExisting(Conflict::Existing, first), BatchItem::UniqueConflict(Some(first))]);
+    let keys = vec![key("x").unwrap(), key("y").unwrap(), key("z").unwrap()];
+    let known = harness.store.replayed_jobs(TENANT, keys).await.unwrap();
+    assert_eq!(known, [Some(existing), Some(conflict), None]);
 }
 
 #[tokio::test]
@@ -359,7 +460,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What the model knows of a job: which identity it has, while `ended` and `gone` are false or it is throttled, until when.
+/// What the model knows of a job: which identity it has, until when, while it is there, and has not ended or is throttled.
 #[derive(Clone, Debug)]
 struct Known {
     identity: u8,
@@ -371,7 +472,7 @@ struct Known {
 
 impl Known {
     fn holds(&self, now_s: u64) -> bool {
-        self.until_s.is_none_or(|until| now_s < until) && (self.always || !(self.ended || self.gone))
+        self.until_s.is_none_or(|until| now_s < until) && !self.gone && (self.always || !self.ended)
     }
 }
 
@@ -407,10 +508,10 @@ proptest! {
                                 assert_ne!(on_conflict, OnConflict::Reject);
                                 assert_eq!(conflict == Conflict::Replaced, on_conflict == OnConflict::Replace);
                             }
-                            (EnqueueResult::UniqueConflict(id, row), Some(holder)) => {
-                                assert_eq!((id, row.is_none()), (holder, jobs[&holder].gone));
+                            (EnqueueResult::UniqueConflict(row), Some(holder)) => {
+                                assert_eq!(row.id, holder);
                                 let changes = on_conflict == OnConflict::Replace && jobs[&holder].ended;
-                                assert!(on_conflict == OnConflict::Reject || changes || jobs[&holder].gone);
+                                assert!(on_conflict == OnConflict::Reject || changes);
                             }
                             other => panic!("{identity} {on_conflict:?}: {other:?} of {jobs:?}"),
                         }

@@ -13,6 +13,7 @@ mod entered_at;
 mod exit;
 mod fail_error;
 mod fail_fatal;
+mod fail_followed;
 mod fail_retry;
 mod fail_retry_after;
 mod flood_logs;
@@ -45,6 +46,7 @@ stoker_sdk::module!(
     exit::exit,
     fail_error::fail_error,
     fail_fatal::fail_fatal,
+    fail_followed::fail_followed,
     fail_retry::fail_retry,
     fail_retry_after::fail_retry_after,
     flood_logs::flood_logs,

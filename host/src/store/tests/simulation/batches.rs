@@ -73,10 +73,10 @@ impl Run {
         let CreateBatchResult::Created(row) = result else { panic!("{result:?}") };
         let listed = self.harness.store.jobs_of_batch(TENANT, row.id, None, 100).await.unwrap();
         let ids: Vec<JobId> = if let Some(listed) = listed {
-            listed.iter().map(|member| member.row.id).collect()
+            listed.iter().map(|member| member.id).collect()
         } else {
             let (_, graph) = self.harness.store.workflow(TENANT, row.id).await.unwrap().unwrap();
-            let mut ids: Vec<JobId> = graph.iter().map(|member| member.row.id).collect();
+            let mut ids: Vec<JobId> = graph.iter().map(|member| member.id).collect();
             ids.sort();
             ids
         };

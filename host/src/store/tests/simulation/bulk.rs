@@ -4,7 +4,8 @@ use super::model::{Job, KINDS, Model, QUEUES};
 use super::new::New;
 use super::ties::RETRIES_IN_GRAPHS;
 use super::*;
-use crate::job::{Bucket, BulkAction, BulkFilter, BulkRate, JobState, OperationId};
+use crate::job::bulk::paced;
+use crate::job::{Bucket, BulkAction, BulkFilter, JobState, OperationId, RateWire};
 
 /// One that is not finished, as the model has it.
 #[derive(Clone, Debug)]
@@ -53,7 +54,7 @@ impl Run {
                 filter.ids = Some(ids.into_iter().filter(|_| self.chance.one_in(3)).collect());
             }
         }
-        let rate = self.chance.one_in(2).then(|| "2/s".to_owned());
+        let rate = self.chance.one_in(2).then(|| "2/s".parse::<RateWire>().unwrap());
         let request =
             BulkRequest { action, filter, priority: (action == BulkAction::SetPriority).then_some(priority), rate };
         let what = format!("bulk {request:?}");
@@ -118,7 +119,7 @@ impl Model {
 
     /// A step that has come so far: all jobs from there on are done.
     fn work_on(&mut self, operation: &mut Operation, reached: u128) {
-        let rate = operation.request.rate.as_deref().map(|rate| rate.parse::<BulkRate>().unwrap().rate());
+        let rate = operation.request.rate.map(|rate| paced(rate).rate("", &mut Vec::new()).unwrap());
         let filter = operation.request.filter.clone();
         let is_next = |id: &JobId| (reached..operation.cursor).contains(&id.as_u128());
         // Newest first, of those there were when it was asked for.

@@ -20,6 +20,11 @@ impl Chance {
         self.below(bound) == 0
     }
 
+    /// From 1 on.
+    pub(in super::super) fn up_to(&mut self, most: usize) -> usize {
+        1 + self.below(most)
+    }
+
     /// From `low` to `high`, both included.
     pub(in super::super) fn between(&mut self, low: i64, high: i64) -> i64 {
         low + i64::try_from(self.below(usize::try_from(high - low + 1).unwrap())).unwrap()

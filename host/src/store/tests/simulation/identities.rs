@@ -58,9 +58,8 @@ impl Run {
             EnqueueResult::Existing(conflict, row) => {
                 assert_eq!(admitted, Admitted::Existing(conflict, row.id), "{what}");
             }
-            EnqueueResult::UniqueConflict(id, row) => {
-                assert_eq!(admitted, Admitted::Refused(id), "{what}");
-                assert_eq!(row.is_some(), self.model.jobs.contains_key(&id), "{what}");
+            EnqueueResult::UniqueConflict(row) => {
+                assert_eq!(admitted, Admitted::Refused(row.id), "{what}");
             }
             other => panic!("{other:?}"),
         }

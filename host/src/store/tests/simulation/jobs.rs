@@ -161,7 +161,9 @@ impl Run {
         let too_late = job.expires_at.filter(|at| edit.run_at.is_some_and(|run_at| run_at.as_ms() >= *at));
         match result {
             EditResult::NotWaiting(_) => assert!(!waits, "{what}"),
-            EditResult::TooLate(at) => assert_eq!((waits, Some(at.as_ms())), (true, too_late), "{what}"),
+            EditResult::TooLate { expires_at, .. } => {
+                assert_eq!((waits, Some(expires_at.as_ms())), (true, too_late), "{what}");
+            }
             EditResult::Edited(_) => {
                 assert!(waits && too_late.is_none(), "{what}");
                 if edit.queue.is_some() {

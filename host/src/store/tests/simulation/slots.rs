@@ -46,6 +46,7 @@ impl Run {
             job: spec,
             inherited: Inherited::default(),
             asked: "{}".to_owned(),
+            unique: None,
         };
         let is_paused = self.chance.one_in(4).then(|| self.chance.one_in(2));
         let new = NewSchedule { kind: self.harness.kind(KINDS[kind]), definition, checked_against: None, is_paused };
