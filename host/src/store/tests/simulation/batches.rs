@@ -2,7 +2,6 @@
 
 use super::model::{Batch, Callback, KINDS};
 use super::new::New;
-use super::ties::RETRIES_IN_GRAPHS;
 use super::*;
 use crate::job::{BatchId, Wanted};
 
@@ -110,9 +109,6 @@ impl Run {
                 self.model.follow(id);
             }
             return format!("close {id}");
-        }
-        if !RETRIES_IN_GRAPHS {
-            return "no cancel of a batch".to_owned();
         }
         let result = self.harness.store.cancel_batch(TENANT, id, is_workflow).await;
         if let Some(result) = self.acknowledged(result) {

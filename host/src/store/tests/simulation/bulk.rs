@@ -2,10 +2,10 @@
 
 use super::model::{Job, KINDS, Model, QUEUES};
 use super::new::New;
-use super::ties::RETRIES_IN_GRAPHS;
+use super::ties::Retried;
 use super::*;
 use crate::job::bulk::paced;
-use crate::job::{Bucket, BulkAction, BulkFilter, JobState, OperationId, RateWire};
+use crate::job::{Bucket, BulkAction, BulkFilter, JobState, OperationId, QueueName, RateWire};
 
 /// One that is not finished, as the model has it.
 #[derive(Clone, Debug)]
@@ -35,8 +35,7 @@ impl Run {
                 BulkAction::Run,
                 BulkAction::SetPriority,
             ])
-            .filter(|action| RETRIES_IN_GRAPHS || *action != BulkAction::Retry)
-            .unwrap_or(BulkAction::Run);
+            .unwrap();
         let New { kind, queue, priority, .. } = self.new_job();
         let mut filter = BulkFilter::default();
         match action {
@@ -60,6 +59,11 @@ impl Run {
         let what = format!("bulk {request:?}");
         let result = self.harness.store.create_operation(TENANT, request.clone(), None).await;
         let Some(result) = self.acknowledged(result) else { return format!("{what}: no commit") };
+        let is_known = |name: &QueueName| self.model.queues.keys().any(|queue| QUEUES[*queue] == name.as_str());
+        if request.filter.queue.as_ref().is_some_and(|queue| !is_known(queue)) {
+            assert!(matches!(result, CreateOperationResult::Unmatchable(Unmatchable::Queue)), "{what}: {result:?}");
+            return format!("{what}: there is no such queue");
+        }
         let CreateOperationResult::Created(row) = result else { panic!("{result:?}") };
         self.operations.push(Operation {
             id: row.id,
@@ -149,11 +153,18 @@ impl Model {
     fn apply(&mut self, id: JobId, request: &BulkRequest) -> Fate {
         let job = self.jobs[&id].clone();
         match request.action {
-            BulkAction::Retry => match self.retry(id) {
-                Ok(true) => Fate::Changed,
-                Ok(false) => Fate::Skipped,
-                Err(_) => Fate::Failed,
-            },
+            BulkAction::Retry => {
+                let is_meant = |parent: &JobId| {
+                    let known = self.jobs.get(parent).filter(|known| known.state.is_terminal());
+                    known.is_some_and(|known| Self::is_meant(known, *parent, &request.filter))
+                };
+                let others: Vec<JobId> = job.after.iter().map(|tie| tie.parent).filter(is_meant).collect();
+                match self.retry(id, Some(&others)) {
+                    Ok(Retried::Done) => Fate::Changed,
+                    Ok(Retried::No | Retried::ComesWith(_) | Retried::ComesNoMore(_)) => Fate::Skipped,
+                    Err(_) => Fate::Failed,
+                }
+            }
             BulkAction::Cancel if job.state.is_terminal() || job.cancel_requested => Fate::Skipped,
             BulkAction::Cancel => {
                 self.cancel(id);

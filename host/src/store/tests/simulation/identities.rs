@@ -41,6 +41,9 @@ impl Run {
             max_wait: self.chance.between(5_000, 20_000),
         };
         new.unique = Some(asked.clone());
+        if self.chance.one_in(3) {
+            new.after = self.parents(1);
+        }
         let what = format!("enqueue {new:?}");
         let result = self.harness.store.enqueue(TENANT, new.to_store(&self.harness)).await;
         let Some(result) = self.acknowledged(result) else { return format!("{what}: no commit") };
