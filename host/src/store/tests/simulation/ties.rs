@@ -115,6 +115,7 @@ impl Model {
         }
         if self.retake(id).is_err() {
             self.job(id).is_kept_back = true;
+            self.say_why(id);
             self.saw("not revived");
             return;
         }
@@ -155,7 +156,16 @@ impl Model {
                 self.tell(parent);
             }
         }
+        self.say_why(id);
         self.recount(id, was_skipped);
+    }
+
+    /// What is cancelled says what for; what has failed by itself goes on saying how.
+    fn say_why(&mut self, id: JobId) {
+        let job = self.job(id);
+        if job.state == JobState::Cancelled {
+            job.reason = Some(FailureReason::Cancelled);
+        }
     }
 
     /// Whether it is needed means something to its batch, and to those after it.
@@ -314,6 +324,7 @@ impl Model {
         }
         (job.cause, job.is_kept_back) = (Some(place), false);
         let parent = job.after[place].parent;
+        self.say_why(id);
         self.recount(id, was_skipped);
         Retried::ComesWith(parent)
     }
@@ -376,9 +387,8 @@ impl Model {
                 let holds = match tie.answer {
                     _ if job.is_kept_back && job.cause == Some(place) => !said.is_broken(),
                     Answer::LetGo => said.is_broken(),
-                    Answer::With if parent.state.is_terminal() => {
-                        said == Answer::Met && parent.state != JobState::Succeeded
-                    }
+                    // One that had been let go of, or was free before, may stand in its way as well.
+                    Answer::With if parent.state.is_terminal() => parent.state != JobState::Succeeded,
                     Answer::With => parent.cancel_requested,
                     answer => answer == said,
                 };
