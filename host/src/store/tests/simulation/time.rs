@@ -182,7 +182,10 @@ impl Model {
             assert!(dependent.state.is_terminal(), "{child} needs {id}");
             // What comes back with another one goes with that one; what has succeeded does not come back.
             let may_be_retried = dependent.state != JobState::Succeeded && dependent.cause.is_none();
-            assert!(!may_be_retried || together.contains(&child), "{child} can be retried, and reads what {id} returned");
+            assert!(
+                !may_be_retried || together.contains(&child),
+                "{child} can be retried, and reads what {id} returned"
+            );
         }
         if let Some(cause) = job.cause {
             let parent = job.after[cause].parent;
