@@ -129,6 +129,7 @@ impl Run {
         let (held, more) = self.harness.store.cancel_batches_further().await.unwrap();
         assert!(held.is_empty() && !more);
         while self.harness.store.prune_unique_jobs().await.unwrap() {}
+        self.forget_identities();
         while self.harness.store.prune_batches().await.unwrap() {}
         while self.harness.store.prune_idempotency_keys().await.unwrap() {}
         while self.harness.store.prune_operations().await.unwrap() {}

@@ -68,4 +68,16 @@ impl Run {
         }
         what
     }
+
+    /// An identity that nobody has any more may be forgotten; then it stays so, even if somebody sets the clock back.
+    pub(super) fn forget_identities(&mut self) {
+        let is_there = "SELECT EXISTS (SELECT 1 FROM unique_jobs WHERE identity = ?1)";
+        let mut identities = std::mem::take(&mut self.model.identities);
+        identities.retain(|number, holder| {
+            let known: bool = self.sql.query_row(is_there, [identity(*number).0], |row| row.get(0)).unwrap();
+            assert!(known || !self.model.holds(holder), "forgotten, and {} has it", holder.job);
+            known
+        });
+        self.model.identities = identities;
+    }
 }

@@ -43,6 +43,11 @@ impl Model {
         holder.terms.until.is_none_or(|until| self.now < until) && holder.terms.scope.contains(word)
     }
 
+    /// Whether the identity is its still.
+    pub(super) fn holds(&self, holder: &Holder) -> bool {
+        self.counts_as(holder, self.word_of(holder.job))
+    }
+
     /// What becomes of a job that asks for this; the one that is there is changed, if it is.
     pub(super) fn admit(&mut self, asked: &Asked, new: &super::new::New) -> Admitted {
         let Some(holder) = self.identities.get(&asked.terms.identity).cloned() else { return Admitted::Made };
@@ -107,7 +112,7 @@ impl Model {
         }
         match self.identities.get(&terms.identity) {
             Some(holder) if holder.job == id => return Ok(()),
-            Some(holder) if self.counts_as(holder, self.word_of(holder.job)) => {
+            Some(holder) if self.holds(holder) => {
                 let other = holder.job;
                 self.saw("identity taken meanwhile");
                 return Err(other);
@@ -122,7 +127,7 @@ impl Model {
     pub(super) fn is_kept_for_its_identity(&self, id: JobId) -> bool {
         self.jobs[&id].unique.as_ref().is_some_and(|terms| {
             let holder = self.identities.get(&terms.identity).filter(|holder| holder.job == id);
-            terms.until.is_some() && holder.is_some_and(|holder| self.counts_as(holder, self.word_of(id)))
+            terms.until.is_some() && holder.is_some_and(|holder| self.holds(holder))
         })
     }
 }
