@@ -16,7 +16,7 @@ use super::retry::reopen;
 use super::rows::{LiveRow, finished_row, live_row, unpack_options};
 use super::unique;
 use crate::job::dependency::{Answer, ParentEnd, Standing, answer};
-use crate::job::{EventType, Failure, FailureReason, JobId, JobState};
+use crate::job::{EventType, Failure, FailureReason, JobId, JobState, Wanted};
 
 const BROKEN: &str =
     "SELECT parent_id, wanted FROM dependencies WHERE child_id = ?1 AND standing = 2 ORDER BY place LIMIT 1";
@@ -124,8 +124,9 @@ pub(super) fn pass_on(
     let mut not_needed = false;
     let failure = if let Some((parent, wanted)) = next {
         let (parent, wanted) = (JobId::from_bytes(parent), wanted_of(wanted)?);
-        // One that is gone by now had failed: those not needed are told of at once.
-        let end = parent_end(sql, parent)?.unwrap_or(ParentEnd::Failed);
+        // One that is gone by now stands in the way of a job for its failure because it did not fail, of others because it did.
+        let gone = if wanted == Wanted::Failed { ParentEnd::Succeeded } else { ParentEnd::Failed };
+        let end = parent_end(sql, parent)?.unwrap_or(gone);
         not_needed = answer(wanted, end) == Answer::Broken { not_needed: true };
         stand(sql, parent, child, Standing::cause(not_needed))?;
         broken_by(parent, wanted, end)

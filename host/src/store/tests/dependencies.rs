@@ -352,6 +352,24 @@ async fn that_a_job_is_not_needed_after_all_reaches_those_far_behind() {
     assert_eq!(said().await, [4; 4], "the failure it was for did not come");
 }
 
+/// What it is cancelled for now was removed meanwhile: what that one had said still counts.
+#[tokio::test]
+async fn a_job_is_not_needed_for_the_failure_of_one_that_succeeded_and_is_gone() {
+    let (harness, host, kind) = harness().await;
+    let fails = harness.enqueue(job(kind)).await;
+    let succeeds = harness.enqueue(job(kind)).await;
+    let child = harness.enqueue(after(kind, &[(fails, Wanted::Succeeded), (succeeds, Wanted::Failed)])).await;
+    harness.fail(host, fails).await;
+    harness.succeed(host, succeeds).await;
+    assert_eq!(harness.store.delete(TENANT, succeeds).await.unwrap(), DeleteResult::Deleted);
+    harness.store.retry(TENANT, fails).await.unwrap();
+    assert_eq!(harness.state(child).await, JobState::Cancelled);
+    let sql = rusqlite::Connection::open(harness.database()).unwrap();
+    let query = "SELECT standing FROM dependencies WHERE child_id = ?1 AND parent_id = ?2";
+    let said: i64 = sql.query_row(query, (child.to_bytes(), succeeds.to_bytes()), |row| row.get(0)).unwrap();
+    assert_eq!(said, 4, "not needed, and no failure");
+}
+
 /// Random graphs, ends, cancels and retries, compared after every step. `STOKER_SEED=<number>` replays one run.
 #[tokio::test]
 async fn the_store_does_what_a_graph_does() {

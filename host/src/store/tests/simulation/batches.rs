@@ -36,7 +36,7 @@ impl Run {
         let callbacks = [self.some_callback(), self.some_callback(), self.some_callback()];
         let mut members: Vec<New> = Vec::new();
         let mut inner: Vec<Vec<(usize, Wanted)>> = Vec::new();
-        for index in 0..1 + self.chance.below(5) {
+        for index in 0..=self.chance.below(5) {
             members.push(self.new_job());
             let mut after: Vec<(usize, Wanted)> = Vec::new();
             for parent in 0..if is_workflow { index } else { 0 } {
@@ -71,14 +71,13 @@ impl Run {
         let Some(result) = self.acknowledged(result) else { return format!("{what}: no commit") };
         let CreateBatchResult::Created(row) = result else { panic!("{result:?}") };
         let listed = self.harness.store.jobs_of_batch(TENANT, row.id, None, 100).await.unwrap();
-        let ids: Vec<JobId> = match listed {
-            Some(listed) => listed.iter().map(|member| member.id).collect(),
-            None => {
-                let (_, graph) = self.harness.store.workflow(TENANT, row.id).await.unwrap().unwrap();
-                let mut ids: Vec<JobId> = graph.iter().map(|member| member.id).collect();
-                ids.sort();
-                ids
-            }
+        let ids: Vec<JobId> = if let Some(listed) = listed {
+            listed.iter().map(|member| member.id).collect()
+        } else {
+            let (_, graph) = self.harness.store.workflow(TENANT, row.id).await.unwrap().unwrap();
+            let mut ids: Vec<JobId> = graph.iter().map(|member| member.id).collect();
+            ids.sort();
+            ids
         };
         assert_eq!(ids.len(), members.len(), "{what}");
         if callbacks.iter().flatten().next().is_some() {
@@ -130,6 +129,7 @@ impl Run {
         let (held, more) = self.harness.store.cancel_batches_further().await.unwrap();
         assert!(held.is_empty() && !more);
         while self.harness.store.prune_unique_jobs().await.unwrap() {}
+        self.forget_identities();
         while self.harness.store.prune_batches().await.unwrap() {}
         while self.harness.store.prune_idempotency_keys().await.unwrap() {}
         while self.harness.store.prune_operations().await.unwrap() {}

@@ -2,12 +2,10 @@
 
 use super::model::{Job, KINDS, Model, QUEUES};
 use super::new::New;
+use super::ties::Retried;
 use super::*;
 use crate::job::bulk::paced;
-use crate::job::{Bucket, BulkAction, BulkFilter, JobState, OperationId, RateWire};
-
-/// Jobs of one step.
-const STEP_JOBS_MAX: usize = 100;
+use crate::job::{Bucket, BulkAction, BulkFilter, JobState, OperationId, QueueName, RateWire};
 
 /// One that is not finished, as the model has it.
 #[derive(Clone, Debug)]
@@ -42,10 +40,9 @@ impl Run {
         let mut filter = BulkFilter::default();
         match action {
             BulkAction::Retry => filter.state = self.chance.pick(&[JobState::Failed, JobState::Cancelled]),
-            BulkAction::Cancel => filter.unfinished = true,
+            BulkAction::Cancel | BulkAction::SetPriority => filter.unfinished = true,
             BulkAction::Delete => filter.state = self.chance.pick(&[JobState::Succeeded, JobState::Failed]),
             BulkAction::Run => filter.state = Some(JobState::Scheduled),
-            BulkAction::SetPriority => filter.unfinished = true,
         }
         match self.chance.below(4) {
             0 => filter.kind = Some(KINDS[kind].parse().unwrap()),
@@ -62,6 +59,11 @@ impl Run {
         let what = format!("bulk {request:?}");
         let result = self.harness.store.create_operation(TENANT, request.clone(), None).await;
         let Some(result) = self.acknowledged(result) else { return format!("{what}: no commit") };
+        let is_known = |name: &QueueName| self.model.queues.keys().any(|queue| QUEUES[*queue] == name.as_str());
+        if request.filter.queue.as_ref().is_some_and(|queue| !is_known(queue)) {
+            assert!(matches!(result, CreateOperationResult::Unmatchable(Unmatchable::Queue)), "{what}: {result:?}");
+            return format!("{what}: there is no such queue");
+        }
         let CreateOperationResult::Created(row) = result else { panic!("{result:?}") };
         self.operations.push(Operation {
             id: row.id,
@@ -81,11 +83,18 @@ impl Run {
         }
         let index = self.chance.below(self.operations.len());
         let mut operation = self.operations[index].clone();
-        let result = self.harness.store.work_on(TENANT, operation.id).await;
-        let Some(worked) = self.acknowledged(result) else { return format!("{}: no commit", operation.id) };
-        let is_done = self.model.work_on(&mut operation);
-        assert_eq!(worked.again_in.is_none(), is_done, "{operation:?}");
+        // How many of a step's jobs fit into its time is not for the seed to say: on to the end, or to where the rate holds it.
+        let worked = loop {
+            let result = self.harness.store.work_on(TENANT, operation.id).await;
+            let Some(worked) = self.acknowledged(result) else { return format!("{}: no commit", operation.id) };
+            if worked.again_in != Some(Duration::ZERO) {
+                break worked;
+            }
+        };
         let row = self.harness.store.operation(TENANT, operation.id).await.unwrap().unwrap();
+        let is_done = worked.again_in.is_none();
+        assert_eq!(is_done, row.state.is_finished(), "{operation:?}");
+        self.model.work_on(&mut operation, if is_done { 0 } else { row.cursor.as_u128() });
         let expected = (operation.changed, operation.skipped, operation.failed);
         assert_eq!((row.changed, row.skipped, row.failed), expected, "{operation:?}");
         let what = format!("work on {operation:?}");
@@ -117,30 +126,21 @@ impl Model {
             && filter.ids.as_ref().is_none_or(|ids| ids.contains(&id))
     }
 
-    /// The next step; whether it was the last.
-    fn work_on(&mut self, operation: &mut Operation) -> bool {
+    /// A step that has come so far: all jobs from there on are done.
+    fn work_on(&mut self, operation: &mut Operation, reached: u128) {
         let rate = operation.request.rate.map(|rate| paced(rate).rate("", &mut Vec::new()).unwrap());
+        let filter = operation.request.filter.clone();
+        let is_next = |id: &JobId| (reached..operation.cursor).contains(&id.as_u128());
         // Newest first, of those there were when it was asked for.
-        let ids = operation.request.filter.ids.clone();
-        let mut left = ids.unwrap_or_else(|| self.ids(|_| true));
-        let is_named = operation.request.filter.ids.is_some();
-        // Those named are looked up one by one, the others are searched for.
-        left.retain(|id| {
-            let is_meant = |job| is_named || Self::is_meant(job, *id, &operation.request.filter);
-            id.as_u128() < operation.cursor && self.jobs.get(id).map_or(is_named, is_meant)
-        });
-        left.sort_unstable_by(|a, b| b.cmp(a));
-        let is_last = left.len() <= STEP_JOBS_MAX;
-        left.truncate(STEP_JOBS_MAX);
-        for id in left {
-            if rate.is_some_and(|rate| operation.bucket.permits(rate, self.store_now_ns) == 0) {
-                return false;
-            }
-            operation.cursor = id.as_u128();
-            // An earlier one of the same step may have changed it.
-            if !self.jobs.get(&id).is_some_and(|job| Self::is_meant(job, id, &operation.request.filter)) {
+        let mut next = self.ids(|_| true);
+        next.retain(is_next);
+        for id in next.into_iter().rev() {
+            // One before may have changed it.
+            if !self.jobs.get(&id).is_some_and(|job| Self::is_meant(job, id, &filter)) {
                 continue;
             }
+            let permits = rate.map_or(1, |rate| operation.bucket.permits(rate, self.store_now_ns));
+            assert!(permits > 0, "faster than it is to be: {operation:?}");
             match self.apply(id, &operation.request) {
                 Fate::Changed => {
                     operation.changed += 1;
@@ -152,17 +152,24 @@ impl Model {
                 Fate::Failed => operation.failed += 1,
             }
         }
-        is_last
+        operation.cursor = reached;
     }
 
     fn apply(&mut self, id: JobId, request: &BulkRequest) -> Fate {
         let job = self.jobs[&id].clone();
         match request.action {
-            BulkAction::Retry => match self.retry(id) {
-                Ok(true) => Fate::Changed,
-                Ok(false) => Fate::Skipped,
-                Err(_) => Fate::Failed,
-            },
+            BulkAction::Retry => {
+                let is_meant = |parent: &JobId| {
+                    let known = self.jobs.get(parent).filter(|known| known.state.is_terminal());
+                    known.is_some_and(|known| Self::is_meant(known, *parent, &request.filter))
+                };
+                let others: Vec<JobId> = job.after.iter().map(|tie| tie.parent).filter(is_meant).collect();
+                match self.retry(id, Some(&others)) {
+                    Ok(Retried::Done) => Fate::Changed,
+                    Ok(Retried::No | Retried::ComesWith(_) | Retried::ComesNoMore(_)) => Fate::Skipped,
+                    Err(_) => Fate::Failed,
+                }
+            }
             BulkAction::Cancel if job.state.is_terminal() || job.cancel_requested => Fate::Skipped,
             BulkAction::Cancel => {
                 self.cancel(id);

@@ -95,15 +95,18 @@ fn shown(row: &Row<'_>) -> rusqlite::Result<(JobId, Shown)> {
 }
 
 /// All that is asked, so that nothing is asked twice.
-fn read(sql: &Connection) -> rusqlite::Result<BTreeMap<JobId, Shown>> {
+fn read(sql: &Connection, gaps: &BTreeSet<JobId>) -> rusqlite::Result<BTreeMap<JobId, Shown>> {
     let mut statement = sql.prepare_cached(JOBS)?;
     let mut found: BTreeMap<JobId, Shown> = statement.query_map([], shown)?.collect::<Result<_, _>>()?;
     let mut statement = sql.prepare_cached(TIES)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let (child, parent) = (JobId::from_bytes(row.get(0)?), JobId::from_bytes(row.get(1)?));
-        let job = found.get_mut(&child).expect("ties go with the job");
-        job.after.push((parent, row.get(2)?, row.get(3)?));
+        let tie = (parent, row.get(2)?, row.get(3)?);
+        match found.get_mut(&child) {
+            Some(job) => job.after.push(tie),
+            None => assert!(gaps.contains(&child), "ties go with the job, but for those of a graph"),
+        }
     }
     let mut statement = sql.prepare_cached(KEYS_OF)?;
     let mut rows = statement.query([])?;
@@ -124,6 +127,8 @@ impl Shown {
             Answer::NotNeeded if job.cause == Some(place) => 4,
             Answer::Broken if job.cause == Some(place) => 3,
             Answer::Broken | Answer::NotNeeded => 2,
+            Answer::With => 5,
+            Answer::LetGo => 6,
         };
         Self {
             state: job.state,
@@ -161,7 +166,7 @@ impl Shown {
 
 impl Run {
     pub(super) fn found_jobs(&self) -> BTreeMap<JobId, Shown> {
-        read(&self.sql).unwrap()
+        read(&self.sql, &self.model.gaps).unwrap()
     }
 
     /// Every job, and every counter.

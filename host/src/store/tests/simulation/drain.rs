@@ -113,7 +113,7 @@ impl Run {
         for (id, batch) in &self.model.batches {
             assert!(batch.finished_at.is_some(), "{id} is finished when all its jobs have ended");
         }
-        for _ in 0..60 {
+        for _ in 0..100 {
             self.advance(HOUR_MS);
             self.pass_time().await;
             self.prune().await;

@@ -41,6 +41,9 @@ impl Run {
             max_wait: self.chance.between(5_000, 20_000),
         };
         new.unique = Some(asked.clone());
+        if self.chance.one_in(3) {
+            new.after = self.parents(1);
+        }
         let what = format!("enqueue {new:?}");
         let result = self.harness.store.enqueue(TENANT, new.to_store(&self.harness)).await;
         let Some(result) = self.acknowledged(result) else { return format!("{what}: no commit") };
@@ -64,5 +67,17 @@ impl Run {
             other => panic!("{other:?}"),
         }
         what
+    }
+
+    /// An identity that nobody has any more may be forgotten; then it stays so, even if somebody sets the clock back.
+    pub(super) fn forget_identities(&mut self) {
+        let is_there = "SELECT EXISTS (SELECT 1 FROM unique_jobs WHERE identity = ?1)";
+        let mut identities = std::mem::take(&mut self.model.identities);
+        identities.retain(|number, holder| {
+            let known: bool = self.sql.query_row(is_there, [identity(*number).0], |row| row.get(0)).unwrap();
+            assert!(known || !self.model.holds(holder), "forgotten, and {} has it", holder.job);
+            known
+        });
+        self.model.identities = identities;
     }
 }

@@ -2,6 +2,7 @@
 
 use super::model::{Model, QUEUES};
 use super::new::{New, payload_of};
+use super::ties::Retried;
 use super::*;
 use crate::job::{JobState, Wanted};
 
@@ -16,7 +17,7 @@ impl Run {
         self.chance.pick(&ids)
     }
 
-    fn parents(&mut self, of: usize) -> Vec<(JobId, Wanted)> {
+    pub(super) fn parents(&mut self, of: usize) -> Vec<(JobId, Wanted)> {
         let ids = self.model.ids(|_| true);
         // Mostly young ones: the old ones have ended.
         let young = &ids[ids.len().saturating_sub(12)..];
@@ -68,7 +69,7 @@ impl Run {
                 self.model.saw("replayed");
             }
             EnqueueResult::Untied(refusal) => {
-                assert!(is_closed && refusal == TieRefusal::BatchClosed, "{refusal:?} {new:?}")
+                assert!(is_closed && refusal == TieRefusal::BatchClosed, "{refusal:?} {new:?}");
             }
             EnqueueResult::Created(row) => {
                 assert!(known.is_none() && !is_closed, "{new:?}");
@@ -129,9 +130,9 @@ impl Run {
         let result = self.harness.store.retry(TENANT, id).await;
         let Some(result) = self.acknowledged(result) else { return format!("retry {id}: no commit") };
         let state = self.model.jobs[&id].state;
-        match (self.model.retry(id), result) {
-            (Ok(true), RetryResult::Retried(_)) => {}
-            (Ok(false), RetryResult::WrongState(row)) => assert_eq!(row.state, state),
+        match (self.model.retry(id, None), result) {
+            (Ok(Retried::Done), RetryResult::Retried(row)) => assert_eq!(row.state, self.model.jobs[&id].state),
+            (Ok(Retried::No), RetryResult::WrongState(row)) => assert_eq!(row.state, state),
             (Err(other), RetryResult::UniqueConflict(found)) => assert_eq!(other, found),
             (expected, found) => panic!("retry {id}: {expected:?}, not {found:?}"),
         }
@@ -231,6 +232,9 @@ impl Model {
         }
         if let Some(child) = self.unfinished_dependent(id) {
             return DeleteResult::Needed(child);
+        }
+        if self.jobs[&id].batch.is_some_and(|batch| self.batches[&batch].is_workflow) {
+            self.gaps.insert(id);
         }
         self.remove(id);
         DeleteResult::Deleted

@@ -42,7 +42,7 @@ const REASONS_EACH_STEP: usize = 2;
 const LEFT: [&str; 4] = ["stoker.db-wal", "stoker.db", "stoker.mark", "entered.slots"];
 
 /// What is to happen in the seeds that always run.
-const HAPPENS: [&str; 41] = [
+const HAPPENS: [&str; 47] = [
     "batch cancelled",
     "batch without unfinished jobs",
     "bulk cancel",
@@ -57,15 +57,21 @@ const HAPPENS: [&str; 41] = [
     "cancelled by deadline_expired",
     "cancelled: Broken",
     "cancelled: NotNeeded",
+    "cancelled with the whole",
+    "comes with a parent",
     "delete refused",
     "failed by handler_error",
     "failed by host_lost",
+    "let go of",
+    "not revived",
     "on_failed",
     "queue deleted",
     "queue not deleted",
     "removed",
     "replayed",
+    "retried, and waits",
     "revived",
+    "revived with the whole",
     "run cancelled for the next",
     "slot",
     "slot enqueued",
@@ -263,7 +269,7 @@ impl Run {
             63..72 => self.pass_time().await,
             72..74 => self.expire_due().await,
             74..77 => self.prune().await,
-            77 if step % 2 == 0 => self.lose_host().await,
+            77 if step.is_multiple_of(2) => self.lose_host().await,
             77 => self.retire_host().await,
             78 => self.stale_finish().await,
             79 => self.crash().await,

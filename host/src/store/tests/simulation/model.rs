@@ -53,6 +53,16 @@ pub(super) enum Answer {
     Broken,
     /// It will not be as asked, and nothing is wrong.
     NotNeeded,
+    /// The job is cancelled together with it, as a part of the same whole.
+    With,
+    /// It was not as asked, and somebody wants the job to run all the same.
+    LetGo,
+}
+
+impl Answer {
+    pub(super) fn is_broken(self) -> bool {
+        matches!(self, Answer::Broken | Answer::NotNeeded)
+    }
 }
 
 /// One of the jobs a job runs after. The answer is the last one: a parent may be gone.
@@ -89,6 +99,8 @@ pub(super) struct Job {
     pub(super) suspect: bool,
     pub(super) losses: u32,
     pub(super) cancel_requested: bool,
+    /// Its holder was asked to end it, since it was brought back last.
+    pub(super) was_asked: bool,
     pub(super) snoozed: bool,
     pub(super) executions: usize,
     pub(super) expires_at: Option<i64>,
@@ -104,8 +116,10 @@ pub(super) struct Job {
     pub(super) on_failed: Option<usize>,
     pub(super) chain: u8,
     pub(super) after: Vec<Tie>,
-    /// It is cancelled because of this one of those.
+    /// It comes back with this one of those: mostly it is cancelled because of it.
     pub(super) cause: Option<usize>,
+    /// That one was brought back, and it could not be: another job has its identity.
+    pub(super) is_kept_back: bool,
     pub(super) batch: Option<BatchId>,
     /// Number of the schedule, time, and whether somebody asked for it out of turn.
     pub(super) slot: Option<(i64, i64)>,
@@ -114,7 +128,8 @@ pub(super) struct Job {
 
 impl Job {
     pub(super) fn is_skipped(&self) -> bool {
-        self.cause.is_some_and(|cause| self.after[cause].answer == Answer::NotNeeded)
+        let is_not_needed = |cause: usize| self.after[cause].answer == Answer::NotNeeded;
+        self.state == JobState::Cancelled && self.cause.is_some_and(is_not_needed)
     }
 
     pub(super) fn is_unleased(&self) -> bool {
@@ -223,6 +238,10 @@ pub(super) struct Model {
     /// Whose dependents are to be told of its end, or that it was opened again.
     pub(super) untold: VecDeque<JobId>,
     pub(super) is_telling: bool,
+    /// The batch that is being cancelled.
+    pub(super) cancelling: Option<BatchId>,
+    /// Jobs of workflows that somebody deleted: the graph goes on showing where they were.
+    pub(super) gaps: BTreeSet<JobId>,
     /// What has happened at least once: a simulation in which nothing happens proves nothing.
     pub(super) seen: BTreeSet<String>,
 }
@@ -264,6 +283,7 @@ impl Model {
             suspect: false,
             losses: 0,
             cancel_requested: false,
+            was_asked: false,
             snoozed: false,
             executions: 0,
             expires_at: None,
@@ -279,6 +299,7 @@ impl Model {
             chain: 0,
             after: Vec::new(),
             cause: None,
+            is_kept_back: false,
             batch: None,
             slot: None,
             unique: None,

@@ -91,7 +91,7 @@ impl Model {
         let is_blocked = after.iter().any(|tie| tie.answer != Answer::Met);
         let begins = new.delay_ms.filter(|_| !is_blocked).map(|delay| now + delay);
         let run_at = new.run_at.or(begins).unwrap_or(now);
-        let cause = after.iter().position(|tie| matches!(tie.answer, Answer::Broken | Answer::NotNeeded));
+        let cause = after.iter().position(|tie| tie.answer.is_broken());
         let state = if is_blocked {
             JobState::Blocked
         } else if run_at > now {
@@ -114,6 +114,7 @@ impl Model {
             suspect: false,
             losses: 0,
             cancel_requested: false,
+            was_asked: false,
             snoozed: false,
             executions: 0,
             expires_at: new.expires_at,
@@ -129,6 +130,7 @@ impl Model {
             chain: 0,
             after,
             cause,
+            is_kept_back: false,
             batch: new.batch,
             slot: None,
             unique: None,

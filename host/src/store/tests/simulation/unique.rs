@@ -6,7 +6,7 @@ use super::model::{HeldIdentity, Holder, Model};
 use super::*;
 use crate::job::{JobState, OnConflict};
 
-/// The word for a job that was deleted, in a scope.
+/// The word for a job that was deleted: it has no identity any more.
 const GONE: &str = "gone";
 
 /// What a new job asks for.
@@ -31,9 +31,7 @@ pub(super) fn scope_of(states: impl IntoIterator<Item = JobState>) -> BTreeSet<&
 }
 
 pub(super) fn always() -> BTreeSet<&'static str> {
-    let mut scope = scope_of(JobState::ALL);
-    scope.insert(GONE);
-    scope
+    scope_of(JobState::ALL)
 }
 
 impl Model {
@@ -43,6 +41,11 @@ impl Model {
 
     fn counts_as(&self, holder: &Holder, word: &str) -> bool {
         holder.terms.until.is_none_or(|until| self.now < until) && holder.terms.scope.contains(word)
+    }
+
+    /// Whether the identity is its still.
+    pub(super) fn holds(&self, holder: &Holder) -> bool {
+        self.counts_as(holder, self.word_of(holder.job))
     }
 
     /// What becomes of a job that asks for this; the one that is there is changed, if it is.
@@ -65,7 +68,6 @@ impl Model {
         let is_free = is_waiting && word != JobState::Running.as_str();
         let now = self.now;
         match asked.on_conflict {
-            OnConflict::ReturnExisting | OnConflict::Throttle if word == GONE => Admitted::Refused(id),
             OnConflict::ReturnExisting => Admitted::Existing(Conflict::Existing, id),
             OnConflict::Throttle => Admitted::Existing(Conflict::Throttled, id),
             OnConflict::Replace if is_free => {
@@ -110,7 +112,7 @@ impl Model {
         }
         match self.identities.get(&terms.identity) {
             Some(holder) if holder.job == id => return Ok(()),
-            Some(holder) if self.counts_as(holder, self.word_of(holder.job)) => {
+            Some(holder) if self.holds(holder) => {
                 let other = holder.job;
                 self.saw("identity taken meanwhile");
                 return Err(other);
@@ -121,11 +123,11 @@ impl Model {
         Ok(())
     }
 
-    /// Whether a job keeps others away by being there, so that it must not be removed.
+    /// Whether a job keeps others away for a time by being there, so that it must not be removed.
     pub(super) fn is_kept_for_its_identity(&self, id: JobId) -> bool {
         self.jobs[&id].unique.as_ref().is_some_and(|terms| {
-            let has_it = self.identities.get(&terms.identity).is_some_and(|holder| holder.job == id);
-            has_it && terms.until.is_some_and(|until| self.now < until)
+            let holder = self.identities.get(&terms.identity).filter(|holder| holder.job == id);
+            terms.until.is_some() && holder.is_some_and(|holder| self.holds(holder))
         })
     }
 }
