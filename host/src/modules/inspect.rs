@@ -113,10 +113,7 @@ pub(super) fn inspect(wasm: &[u8], bounds: InstanceBounds) -> Result<Inspected<'
 
 #[allow(clippy::needless_pass_by_value)]
 fn malformed(error: wasmparser::BinaryReaderError) -> UploadError {
-    UploadError::Malformed {
-        offset: usize::try_from(error.offset()).unwrap_or(usize::MAX),
-        message: error.message().to_owned(),
-    }
+    UploadError::Malformed { offset: error.offset(), message: error.message().to_owned() }
 }
 
 /// Imports, exports and settings of the outermost module or component; memories and tables of all in it.

@@ -187,10 +187,10 @@ fn end_with_parent() -> std::io::Result<()> {
 /// Whether the bytes are a module or component by the specification, with all proposals: what of them this host runs is
 /// for the compiler to say.
 pub(super) fn validate(wasm: &[u8]) -> Result<(), Malformed> {
-    Validator::new_with_features(WasmFeatures::all()).validate_all(wasm).map(|_| ()).map_err(|error| Malformed {
-        offset: usize::try_from(error.offset()).unwrap_or(usize::MAX),
-        message: error.message().to_owned(),
-    })
+    Validator::new_with_features(WasmFeatures::all())
+        .validate_all(wasm)
+        .map(|_| ())
+        .map_err(|error| Malformed { offset: error.offset(), message: error.message().to_owned() })
 }
 
 /// Compiles with the engine's settings. The error is the compiler's, for the author.

@@ -23,7 +23,7 @@ pub struct Interrupt(Arc<Raised>);
 struct Raised {
     /// Code of the reason; 0, which no reason has, while not raised.
     code: AtomicU8,
-    raised: Notify,
+    news: Notify,
     /// The guest looks whether it is to end: it may have something to leave in order.
     is_asked: AtomicBool,
 }
@@ -32,7 +32,7 @@ impl Interrupt {
     /// Raises it; later reasons change nothing.
     pub fn raise(&self, reason: FailureReason) {
         if self.0.code.compare_exchange(0, reason.code(), Ordering::AcqRel, Ordering::Acquire).is_ok() {
-            self.0.raised.notify_waiters();
+            self.0.news.notify_waiters();
         }
     }
 
@@ -59,7 +59,7 @@ impl Interrupt {
     pub async fn wait(&self) -> FailureReason {
         loop {
             // Registered before the flag is read: a raise between the two is not missed.
-            let raised = self.0.raised.notified();
+            let raised = self.0.news.notified();
             let mut raised = std::pin::pin!(raised);
             raised.as_mut().enable();
             if let Some(reason) = self.raised() {

@@ -41,10 +41,10 @@ fn scopes() -> [Scope; 4] {
     [Scope::unfinished(), Scope::waiting(), Scope::ALWAYS, Scope::of([JobState::Ready, JobState::Succeeded])]
 }
 
-fn numbered(number: usize, unique: Unique) -> Unique {
+fn numbered(number: usize) -> Identity {
     let mut identity = [0; 32];
     identity[..8].copy_from_slice(&(number as u64).to_le_bytes());
-    Unique { identity: Identity(identity), ..unique }
+    Identity(identity)
 }
 
 /// Brings a new job to its place.
@@ -115,7 +115,8 @@ async fn an_identity_is_held_for_its_period_whatever_becomes_of_the_job() {
         for scope in scopes() {
             for period in PERIODS {
                 for on_conflict in conflicts {
-                    let terms = numbered(cases.len(), Unique { scope, period, ..unique(0, OnConflict::Reject) });
+                    let terms =
+                        Unique { identity: numbered(cases.len()), scope, period, ..unique(0, OnConflict::Reject) };
                     let kind = harness.kind(if matches!(place, Place::Outlived(_)) { "short" } else { "long" });
                     let new = NewJob { unique: Some(Box::new(terms)), ..job(kind) };
                     cases.push((put(&harness, host, new, place).await, kind, place, scope, period, on_conflict));
@@ -133,7 +134,7 @@ async fn an_identity_is_held_for_its_period_whatever_becomes_of_the_job() {
             let is_kept = harness.store.job(TENANT, first).await.unwrap().is_some();
             assert_eq!(is_kept, holds(place, scope, period), "{case}");
         }
-        let terms = numbered(number, unique(0, on_conflict));
+        let terms = Unique { identity: numbered(number), ..unique(0, on_conflict) };
         let new = NewJob { unique: Some(Box::new(terms)), ..job(kind) };
         let waits = matches!(place, Place::In(state) if state.is_waiting());
         let expected = match on_conflict {

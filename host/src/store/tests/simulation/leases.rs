@@ -65,14 +65,6 @@ impl Run {
         Some(id)
     }
 
-    /// Since a start, or a commit that failed, nothing is remembered of the rates there were: the next claim learns them, and
-    /// only what is changed after it is reckoned under the rate there was.
-    pub(super) async fn look_before_a_change(&self) {
-        self.harness.store.fail_commits(false);
-        self.look().await;
-        self.harness.store.fail_commits(self.armed);
-    }
-
     /// Of nothing: what was changed is taken notice of.
     pub(super) async fn look(&self) {
         let claimed = self.claim_from_store(request(self.hosts[0], 0), false).await.unwrap();

@@ -28,7 +28,6 @@ impl Run {
     }
 
     pub(super) async fn change_kind(&mut self) -> String {
-        self.look_before_a_change().await;
         let kind = self.chance.below(3);
         let pace = KindPace {
             concurrency: self.some_concurrency(),
@@ -66,7 +65,6 @@ impl Run {
     }
 
     pub(super) async fn change_queue(&mut self) -> String {
-        self.look_before_a_change().await;
         let index = self.chance.below(3);
         let change = QueueChange {
             priority: self.chance.one_in(3).then(|| u8::try_from(self.chance.below(10)).unwrap()),
@@ -99,7 +97,6 @@ impl Run {
     }
 
     pub(super) async fn delete_queue(&mut self) -> String {
-        self.look_before_a_change().await;
         let index = self.chance.below(4);
         let result = self.harness.store.delete_queue(TENANT, QUEUES[index].parse().unwrap()).await;
         let Some(result) = self.acknowledged(result) else { return "delete a queue: no commit".to_owned() };
