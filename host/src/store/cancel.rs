@@ -57,18 +57,19 @@ pub(super) fn request(sql: &Connection, draft: &mut Draft, row: &LiveRow) -> Res
 
 /// Ends a job whose guest was not entered, at once.
 pub(super) fn cancel_unentered(sql: &Connection, draft: &mut Draft, row: &LiveRow) -> Result<(), StoreError> {
-    cancel_unentered_as(sql, draft, row, &cancelled_on_request())
+    cancel_unentered_as(sql, draft, row, EventType::Cancelled, &cancelled_on_request())
 }
 
-/// The same with words of its own.
+/// The same for another reason, which is told as another event.
 pub(super) fn cancel_unentered_as(
     sql: &Connection,
     draft: &mut Draft,
     row: &LiveRow,
+    event_type: EventType,
     failure: &Failure,
 ) -> Result<(), StoreError> {
     let state = JobState::Cancelled;
-    let note = HistoryNote { at: draft.now, event_type: EventType::Cancelled, state, attempt: row.attempt };
+    let note = HistoryNote { at: draft.now, event_type, state, attempt: row.attempt };
     let ending = Ending {
         job: row.id,
         counted: row.counted(),

@@ -151,7 +151,7 @@ fn tell_one(
     {
         // The cancel of the whole has not come to it yet: it is not to begin before it does.
         stand(sql, parent, child, Standing::CancelledWith)?;
-        return cancel::cancel_unentered_as(sql, draft, row, &cancelled_with(parent));
+        return cancel::cancel_unentered_as(sql, draft, row, EventType::Cancelled, &cancelled_with(parent));
     }
     if matches!(step, Step::Revive | Step::ReviveAndUnblock) {
         // One that can't come back stays as it is, cancelled because of this parent.

@@ -3,13 +3,12 @@
 
 use rusqlite::{Connection, params};
 
-use super::codec::{HistoryNote, append_history};
+use super::cancel::cancel_unentered_as;
 use super::draft::Draft;
-use super::ending::{Ending, LeaseEnd, end_job};
 use super::error::StoreError;
 use super::model::Expired;
 use super::rows::{LiveRow, live_columns, live_row};
-use crate::job::{EventType, JobState, Timestamp, expiry};
+use crate::job::{EventType, Timestamp, expiry};
 
 /// Jobs cancelled by one operation.
 const EXPIRED_JOBS_MAX: usize = 500;
@@ -47,22 +46,5 @@ pub(super) fn expire_due(sql: &Connection, draft: &mut Draft) -> Result<Expired,
 }
 
 fn expire(sql: &Connection, draft: &mut Draft, job: &LiveRow) -> Result<(), StoreError> {
-    let state = JobState::Cancelled;
-    let note = HistoryNote { at: draft.now, event_type: EventType::Expired, state, attempt: job.attempt };
-    let failure = expiry::never_entered();
-    let ending = Ending {
-        job: job.id,
-        counted: job.counted(),
-        lease: LeaseEnd::of(job.lease_host.is_some(), job.started_at.is_some()),
-        from: job.state,
-        state,
-        finished_at: draft.now,
-        attempt: job.attempt,
-        failure: Some(&failure),
-        execution: None,
-        output: None,
-        history: Some(append_history(job.history.as_deref(), note)?),
-        progress: None,
-    };
-    end_job(sql, draft, ending)
+    cancel_unentered_as(sql, draft, job, EventType::Expired, &expiry::never_entered())
 }

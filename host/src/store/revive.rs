@@ -4,11 +4,12 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::batches::{self, Whole, tie_to_whole};
+use super::cancel::cancel_unentered_as;
 use super::codec::{HistoryNote, append_history};
 use super::dependencies::{parent_end, stand, wanted_of};
 use super::dependents::{broken_by, recount, tell_dependents};
 use super::draft::Draft;
-use super::ending::{Ending, LeaseEnd, cancelled_on_request, cancelled_with, end_job};
+use super::ending::{cancelled_on_request, cancelled_with};
 use super::error::StoreError;
 use super::job_writes::note_on_ended;
 use super::needed;
@@ -55,23 +56,7 @@ pub(super) fn cancel_dependent(
     row: &LiveRow,
     failure: &Failure,
 ) -> Result<(), StoreError> {
-    let state = JobState::Cancelled;
-    let note = HistoryNote { at: draft.now, event_type: EventType::DependencyBroken, state, attempt: row.attempt };
-    let ending = Ending {
-        job: row.id,
-        counted: row.counted(),
-        lease: LeaseEnd::of(row.lease_host.is_some(), row.started_at.is_some()),
-        from: row.state,
-        state,
-        finished_at: draft.now,
-        attempt: row.attempt,
-        failure: Some(failure),
-        execution: None,
-        output: None,
-        history: Some(append_history(row.history.as_deref(), note)?),
-        progress: None,
-    };
-    end_job(sql, draft, ending)
+    cancel_unentered_as(sql, draft, row, EventType::DependencyBroken, failure)
 }
 
 /// What it was cancelled for is undone: it waits again, and those cancelled because of it do, too. `false`: it can't, since

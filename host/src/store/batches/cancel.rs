@@ -8,7 +8,7 @@ use super::inspect::batch_row;
 use super::model::ChangeBatchResult;
 use super::whole::{Whole, tie_to_whole};
 use crate::job::dependency::Standing;
-use crate::job::{BatchId, JobId, JobState};
+use crate::job::{BatchId, EventType, JobId, JobState};
 use crate::store::cancel::{cancel_unentered, cancel_unentered_as, request};
 use crate::store::catalog::TenantId;
 use crate::store::dependencies::stand;
@@ -94,7 +94,7 @@ fn end(sql: &Connection, draft: &mut Draft, row: &LiveRow) -> Result<(), StoreEr
         Whole::Nothing | Whole::RunsAgain(_) => cancel_unentered(sql, draft, row),
         Whole::On(parent) => {
             stand(sql, parent, row.id, Standing::CancelledWith)?;
-            cancel_unentered_as(sql, draft, row, &cancelled_with(parent))
+            cancel_unentered_as(sql, draft, row, EventType::Cancelled, &cancelled_with(parent))
         }
     }
 }
