@@ -33,8 +33,8 @@ pub(super) struct WalBounds {
 }
 
 /// Those of a host. One with little to do folds the log in early: what is synced at a time is then so little that commits hardly
-/// wait for it; a busy one comes to 32 MiB before that. The bound is what a busy host writes during a backup of some minutes; lookups in a longer log would
-/// slow every read.
+/// wait for it; a busy one comes to 32 MiB before that. The bound is what a busy host writes during a backup of some minutes;
+/// lookups in a longer log would slow every read.
 pub(super) const WAL_BOUNDS: WalBounds =
     WalBounds { checkpoint: 32 << 20, early: (2 << 20, Duration::from_millis(500)), max: 1 << 30 };
 
@@ -284,8 +284,8 @@ mod tests {
     use super::*;
 
     const BOUNDS: WalBounds = WalBounds { checkpoint: 64 << 10, early: (64 << 10, Duration::ZERO), max: 1 << 20 };
-    /// What the commits of a test put into the log, were it never to begin anew: many times the bound.
-    const WRITTEN_BYTES_MIN: u64 = 6 << 20;
+    /// What the commits of a test put into the log, were it never to begin anew: many times the size at which it is folded in.
+    const WRITTEN_BYTES_MIN: u64 = 2 << 20;
     const COMMITS: u64 = WRITTEN_BYTES_MIN / FRAME_BYTES;
     /// More than one commit of these tests.
     const COMMIT_BYTES_MAX: u64 = 16 * FRAME_BYTES;
@@ -332,6 +332,19 @@ mod tests {
             let bytes = AtomicU64::new(0);
             checkpointing.after_commit(&self.writer, &bytes);
             Ok(bytes.into_inner())
+        }
+
+        fn is_copied(&self) -> bool {
+            self.checkpointing.as_ref().unwrap().copied.load(Ordering::Acquire)
+        }
+
+        /// The thread does what it was asked for.
+        fn wait_until_copied(&self) {
+            let deadline = Instant::now() + Duration::from_secs(30);
+            while !self.is_copied() {
+                assert!(Instant::now() < deadline, "the log is not copied");
+                std::thread::yield_now();
+            }
         }
 
         fn file_bytes(&self) -> u64 {
@@ -394,19 +407,34 @@ mod tests {
     }
 
     #[test]
-    fn without_long_reads_the_log_begins_anew_long_before_its_bound() {
-        let mut log = Log::new();
-        let (mut peak, mut refused) = (0, 0);
-        for _ in 0..COMMITS {
-            if let Ok(bytes) = log.commit() {
+    fn without_long_reads_the_log_begins_anew_whenever_it_was_copied() {
+        let never = (u64::MAX, Duration::ZERO);
+        let early = (BOUNDS.checkpoint, Duration::ZERO);
+        for bounds in [WalBounds { early: never, ..BOUNDS }, WalBounds { checkpoint: u64::MAX, early, ..BOUNDS }] {
+            let mut log = Log::bounded(bounds);
+            let mut peak = 0;
+            for _ in 0..COMMITS {
+                let was_copied = log.is_copied();
+                let bytes = log.commit().unwrap();
                 peak = peak.max(bytes);
-            } else {
-                refused += 1;
-                std::thread::yield_now();
+                // Where it was, this commit has folded in the rest.
+                if bytes >= BOUNDS.checkpoint && !was_copied {
+                    log.wait_until_copied();
+                }
             }
+            let bound = BOUNDS.checkpoint + 2 * COMMIT_BYTES_MAX;
+            assert!(peak <= bound && log.file_bytes() <= bound, "{peak} and {} bytes", log.file_bytes());
         }
-        let bound = BOUNDS.max + COMMIT_BYTES_MAX;
-        assert!(peak <= bound && log.file_bytes() <= bound, "{peak} and {} bytes", log.file_bytes());
-        assert!(refused < COMMITS / 2, "{refused} refused");
+    }
+
+    #[test]
+    fn a_small_log_is_left_alone_until_its_period_is_over() {
+        let early = (BOUNDS.checkpoint, Duration::from_secs(3_600));
+        let mut log = Log::bounded(WalBounds { checkpoint: u64::MAX, early, ..BOUNDS });
+        while log.commit().unwrap() < 4 * BOUNDS.checkpoint {}
+        assert!(!log.is_copied());
+        log.checkpointing.as_mut().unwrap().bounds.early.1 = Duration::ZERO;
+        log.commit().unwrap();
+        log.wait_until_copied();
     }
 }
