@@ -99,8 +99,10 @@ pub enum ParentEnd {
     Succeeded,
     /// Ended well, though its host was asked to end it: it came first.
     SucceededAnyway,
-    /// Failed, or was cancelled.
+    /// Failed by itself.
     Failed,
+    /// Was cancelled.
+    Cancelled,
     /// Was cancelled since what it would have been for did not happen.
     NotNeeded,
 }
@@ -111,7 +113,8 @@ impl ParentEnd {
         match state {
             JobState::Succeeded => ParentEnd::Succeeded,
             JobState::Cancelled if is_not_needed => ParentEnd::NotNeeded,
-            JobState::Failed | JobState::Cancelled => ParentEnd::Failed,
+            JobState::Cancelled => ParentEnd::Cancelled,
+            JobState::Failed => ParentEnd::Failed,
             _ => ParentEnd::Unfinished,
         }
     }
@@ -137,8 +140,8 @@ pub const fn answer(wanted: Wanted, parent: ParentEnd) -> Answer {
         (_, ParentEnd::Unfinished | ParentEnd::Ending) => Answer::Open,
         (Wanted::Finished, _)
         | (Wanted::Succeeded, ParentEnd::Succeeded | ParentEnd::SucceededAnyway)
-        | (Wanted::Failed, ParentEnd::Failed) => Answer::Met,
-        (Wanted::Succeeded, ParentEnd::Failed) => Answer::Broken { not_needed: false },
+        | (Wanted::Failed, ParentEnd::Failed | ParentEnd::Cancelled) => Answer::Met,
+        (Wanted::Succeeded, ParentEnd::Failed | ParentEnd::Cancelled) => Answer::Broken { not_needed: false },
         (Wanted::Succeeded | Wanted::Failed, ParentEnd::NotNeeded)
         | (Wanted::Failed, ParentEnd::Succeeded | ParentEnd::SucceededAnyway) => Answer::Broken { not_needed: true },
     }
@@ -283,7 +286,7 @@ const fn told_with(answer: Answer, parent: ParentEnd, others: Others) -> (Standi
         (ParentEnd::Unfinished | ParentEnd::Succeeded, _) => told_cause(answer, others),
         (_, Answer::Broken { not_needed }) => (Standing::cause(not_needed), Step::Stay),
         (ParentEnd::SucceededAnyway, _) => (Standing::Met, Step::PassOn),
-        (ParentEnd::Failed | ParentEnd::NotNeeded, _) => (Standing::CancelledWith, Step::Stay),
+        (ParentEnd::Failed | ParentEnd::Cancelled | ParentEnd::NotNeeded, _) => (Standing::CancelledWith, Step::Stay),
     }
 }
 
@@ -314,17 +317,23 @@ pub enum Reply {
     },
     /// It ended otherwise, and was removed since.
     Gone,
-    /// It did not succeed, which is all right with the child; but both are to run again, or were cancelled together.
+    /// It did not succeed, which is all right with the child; but it is to run again as well, or was cancelled together with it.
     Together,
 }
 
 /// What a parent says; `None`: it is gone, and has said its last word. `runs_again`: among those that are to run again it is one.
 pub fn reply(wanted: Wanted, standing: Standing, parent: Option<ParentEnd>, runs_again: bool) -> Reply {
     let Some(parent) = parent else {
-        return if standing == Standing::Met { Reply::Met } else { Reply::Gone };
+        // What was cancelled together with it saw it end without success.
+        let was_with = standing == Standing::CancelledWith && wanted != Wanted::Succeeded;
+        return if was_with || standing == Standing::Met { Reply::Met } else { Reply::Gone };
     };
-    let is_together = (runs_again || standing == Standing::CancelledWith)
-        && matches!(parent, ParentEnd::Failed | ParentEnd::NotNeeded);
+    // One that failed by itself has had its say, whatever was cancelled after it; one that is not needed runs for nobody.
+    let is_together = match parent {
+        ParentEnd::Failed => runs_again,
+        ParentEnd::Cancelled => runs_again || standing == Standing::CancelledWith,
+        _ => false,
+    };
     match answer(wanted, parent) {
         Answer::Open => Reply::Open,
         Answer::Met if is_together => Reply::Together,
@@ -385,6 +394,7 @@ mod tests {
             (ParentEnd::Succeeded, Met, unneeded, Met),
             (ParentEnd::SucceededAnyway, Met, unneeded, Met),
             (ParentEnd::Failed, broken, Met, Met),
+            (ParentEnd::Cancelled, broken, Met, Met),
             (ParentEnd::NotNeeded, unneeded, unneeded, Met),
         ] {
             assert_eq!(answer(Wanted::Succeeded, end), succeeded, "{end:?}");
@@ -396,7 +406,7 @@ mod tests {
             (JobState::Retrying, ParentEnd::Unfinished),
             (JobState::Succeeded, ParentEnd::Succeeded),
             (JobState::Failed, ParentEnd::Failed),
-            (JobState::Cancelled, ParentEnd::Failed),
+            (JobState::Cancelled, ParentEnd::Cancelled),
         ] {
             assert_eq!(ParentEnd::of(state, false), end);
         }
@@ -459,6 +469,7 @@ mod tests {
             ParentEnd::Unfinished,
             ParentEnd::Succeeded,
             ParentEnd::Failed,
+            ParentEnd::Cancelled,
             ParentEnd::NotNeeded,
         ])
     }
@@ -477,8 +488,10 @@ mod tests {
             (Wanted::Succeeded, ParentEnd::Succeeded, (Met, ReviveAndUnblock)),
             (Wanted::Finished, ParentEnd::SucceededAnyway, (Met, PassOn)),
             // A cancel of the whole does not set off what is there for a failure.
+            (Wanted::Finished, ParentEnd::Cancelled, (CancelledWith, Stay)),
             (Wanted::Finished, ParentEnd::Failed, (CancelledWith, Stay)),
             (Wanted::Failed, ParentEnd::Failed, (CancelledWith, Stay)),
+            (Wanted::Failed, ParentEnd::Cancelled, (CancelledWith, Stay)),
             (Wanted::Failed, ParentEnd::SucceededAnyway, (NotNeeded, Stay)),
             (Wanted::Failed, ParentEnd::Unfinished, (Open, Revive)),
         ] {
@@ -532,7 +545,13 @@ mod tests {
             (Wanted::Succeeded, Standing::Cause, Some(ParentEnd::Failed), true, broken),
             (Wanted::Finished, Standing::Met, Some(ParentEnd::Failed), false, Met),
             (Wanted::Finished, Standing::Met, Some(ParentEnd::Failed), true, Together),
-            (Wanted::Failed, Standing::CancelledWith, Some(ParentEnd::Failed), false, Together),
+            (Wanted::Failed, Standing::CancelledWith, Some(ParentEnd::Cancelled), false, Together),
+            (Wanted::Failed, Standing::CancelledWith, None, false, Met),
+            (Wanted::Succeeded, Standing::CancelledWith, None, false, Gone),
+            (Wanted::Failed, Standing::Met, Some(ParentEnd::Cancelled), false, Met),
+            (Wanted::Failed, Standing::Met, Some(ParentEnd::Cancelled), true, Together),
+            (Wanted::Failed, Standing::CancelledWith, Some(ParentEnd::Failed), false, Met),
+            (Wanted::Finished, Standing::CancelledWith, Some(ParentEnd::NotNeeded), true, Met),
             (Wanted::Finished, Standing::Met, Some(ParentEnd::Succeeded), true, Met),
             (Wanted::Finished, Standing::CancelledWith, Some(ParentEnd::Ending), true, Open),
         ] {

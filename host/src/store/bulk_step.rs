@@ -225,9 +225,16 @@ fn apply(
             match retry::retry(sql, draft, tenant, job, Asked::ForMany(&meant_parents(sql, draft, request, &row)?))? {
                 RetryResult::Retried(_) => Fate::Changed(None),
                 RetryResult::WrongState(_) => Fate::Skipped,
-                RetryResult::ComesWith(parent) => Fate::SkippedFor(format!(
-                    "it comes back with its parent `{parent}`, which did not end as it asks; a retry of this very job runs it all the same"
-                )),
+                RetryResult::ComesWith { parent, is_together } => {
+                    let why = if is_together {
+                        "is to run again, or was cancelled with it"
+                    } else {
+                        "did not end as it asks"
+                    };
+                    Fate::SkippedFor(format!(
+                        "it comes back with its parent `{parent}`, which {why}; a retry of this very job runs it all the same"
+                    ))
+                }
                 RetryResult::ComesNoMore(parent) => Fate::SkippedFor(format!(
                     "its parent `{parent}` did not end as it asks, and was removed; a retry of this very job runs it all the same"
                 )),

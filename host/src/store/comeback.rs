@@ -67,8 +67,12 @@ impl Parents {
             // It may be so already, because of this one or another that is in its way.
             tie.standing.is_cause() && end.is_some() && (standing.is_cause() || **standing == Standing::Broken)
         });
-        if let Some(((Tie { parent, .. }, _), _)) = known {
-            return Ok(RetryResult::ComesWith(*parent));
+        let result = |parent, standing| RetryResult::ComesWith {
+            parent,
+            is_together: standing == Some(Standing::CancelledWith),
+        };
+        if let Some(((Tie { parent, .. }, _), standing)) = known {
+            return Ok(result(*parent, Some(*standing)));
         }
         let broken = self.ties.get(place).zip(self.ends.get(place).copied().flatten());
         let (tie, end) = broken.ok_or_else(|| StoreError::internal("a job comes back with none of its parents"))?;
@@ -85,6 +89,6 @@ impl Parents {
         note_on_ended(sql, row, Some(note), failure.as_ref())?;
         draft.event(event_type, row.id, row.lane, row.state, row.attempt);
         recount(sql, draft, row.id, was_skipped, standing == Some(Standing::NotNeeded))?;
-        Ok(RetryResult::ComesWith(tie.parent))
+        Ok(result(tie.parent, standing))
     }
 }

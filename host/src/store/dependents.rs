@@ -217,7 +217,7 @@ fn others(sql: &Connection, parent: JobId, child: JobId) -> Result<Others, Store
 /// What a job is told that will not run; the parent's id alone stands in the detail.
 pub(super) fn broken_by(parent: JobId, wanted: Wanted, end: ParentEnd) -> Failure {
     let message = match (wanted, end) {
-        (Wanted::Succeeded, ParentEnd::Failed) => {
+        (Wanted::Succeeded, ParentEnd::Failed | ParentEnd::Cancelled) => {
             format!("{parent}, which it was to run after, did not succeed; a retry of that job brings this one back")
         }
         (Wanted::Failed, ParentEnd::Succeeded | ParentEnd::SucceededAnyway) => {

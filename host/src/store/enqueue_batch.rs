@@ -12,7 +12,8 @@ use super::error::StoreError;
 use super::idempotency::{self, Known};
 use super::model::{Answer, BatchItem, BatchResult, IdempotencyKey, NewJob};
 use super::rows::any_row;
-use crate::job::QueueName;
+use super::unique;
+use crate::job::{JobId, QueueName};
 
 /// A batch as handed in.
 pub(super) struct Batch {
@@ -70,6 +71,9 @@ pub(super) fn enqueue_batch(sql: &Connection, draft: &mut Draft, batch: &Batch) 
     {
         return Ok(BatchResult::Rejected { index, result });
     }
+    if *atomic && let Some((index, known)) = unique_refusal(sql, draft, *tenant, jobs, &verdicts)? {
+        return turned_back(sql, draft, batch, index, Some(known));
+    }
     let may_turn_back = *atomic && jobs.iter().any(|job| job.unique.is_some());
     if may_turn_back {
         sql.execute_batch("SAVEPOINT batch")?;
@@ -97,14 +101,7 @@ pub(super) fn enqueue_batch(sql: &Connection, draft: &mut Draft, batch: &Batch) 
                 Some(id) if any_row(sql, *tenant, id)?.is_some() => Some(id),
                 _ => None,
             };
-            let (index, result) = (items.len(), BatchItem::UniqueConflict(known));
-            if let Some(key) = key {
-                items.fill(BatchItem::Unwritten);
-                items.push(result);
-                items.resize(jobs.len(), BatchItem::Unwritten);
-                idempotency::remember(sql, *tenant, key, &by_line(&items, refused_lines), draft.now)?;
-            }
-            return Ok(BatchResult::Rejected { index, result });
+            return turned_back(sql, draft, batch, items.len(), known);
         }
         items.push(item);
     }
@@ -115,6 +112,45 @@ pub(super) fn enqueue_batch(sql: &Connection, draft: &mut Draft, batch: &Batch) 
         idempotency::remember(sql, *tenant, key, &by_line(&items, refused_lines), draft.now)?;
     }
     Ok(BatchResult::Done(items))
+}
+
+/// The first that is refused since another job has its identity, and that job. To find it out here spares the writer taking back
+/// what the others would have written: after that it would have to learn anew which limits have room. (Two of this batch in each
+/// other's way are seen only when they are written.)
+fn unique_refusal(
+    sql: &Connection,
+    draft: &Draft,
+    tenant: TenantId,
+    jobs: &[NewJob],
+    verdicts: &[Verdict],
+) -> Result<Option<(usize, JobId)>, StoreError> {
+    for (index, (job, verdict)) in jobs.iter().zip(verdicts).enumerate() {
+        if let (Some(unique), Verdict::Write) = (&job.unique, verdict)
+            && let Some(other) = unique::refused_for(sql, draft, tenant, unique)?
+        {
+            return Ok(Some((index, other)));
+        }
+    }
+    Ok(None)
+}
+
+/// Nothing of an atomic batch is written, since this item of it can't be: another job is the only one like it.
+fn turned_back(
+    sql: &Connection,
+    draft: &Draft,
+    batch: &Batch,
+    index: usize,
+    known: Option<JobId>,
+) -> Result<BatchResult, StoreError> {
+    let result = BatchItem::UniqueConflict(known);
+    if let Some(key) = &batch.key {
+        let mut items = vec![BatchItem::Unwritten; batch.jobs.len()];
+        if let Some(item) = items.get_mut(index) {
+            *item = result;
+        }
+        idempotency::remember(sql, batch.tenant, key, &by_line(&items, &batch.refused_lines), draft.now)?;
+    }
+    Ok(BatchResult::Rejected { index, result })
 }
 
 /// Writes one, unless another one is the only one like it.

@@ -23,11 +23,14 @@ const PARKED_BY_ONE_CLAIM_MAX: usize = 1_000;
 /// Jobs given out by one claim.
 const CLAIM_JOBS_MAX: usize = 4_096;
 
-/// The columns of a row that is met.
+const PAYLOAD: &str = "SELECT body FROM payloads WHERE job_id = ?1";
+
+/// The columns of a row that is met. A large payload is read when its job is taken: the length alone costs none of its pages.
 macro_rules! claim_columns {
     () => {
         "SELECT live_jobs.id, order_key, queue_id, kind_id, lease_number, attempt, max_attempts, created_at, run_at,
-            ready_at, checked_version, options, body, key_id, slot_at "
+            ready_at, checked_version, options, length(body), key_id, slot_at,
+            CASE WHEN length(body) <= 4096 THEN body END "
     };
 }
 pub(super) use claim_columns;
@@ -39,7 +42,7 @@ pub(super) fn place_of(row: &Row<'_>) -> Result<Place, StoreError> {
 
 /// What the row's payload costs of the claim's bytes.
 pub(super) fn payload_bytes_of(row: &Row<'_>) -> Result<usize, StoreError> {
-    Ok(row.get_ref(12)?.as_blob().map_err(StoreError::internal)?.len())
+    Ok(row.get(12)?)
 }
 
 /// What became of a job that was met.
@@ -120,7 +123,7 @@ impl<'a> Gathering<'a> {
         if let Some(wait) = wait_of(sql, &mut draft.paces, &kind.settings.pace, of, id, self.now_ns)? {
             return Ok(self.keep_back(draft, source, id, wait));
         }
-        let job = claimed_job(row, self.request, draft, kind, source.is_none())?;
+        let job = claimed_job(sql, row, self.request, draft, kind, source.is_none())?;
         draft.paces.lease_given(sql, &draft.catalog, of, self.now_ns)?;
         if matches!(source, Some(Source::Held(_))) {
             self.released.insert(job.lease.job());
@@ -227,6 +230,7 @@ fn wait_of(
 }
 
 fn claimed_job(
+    sql: &Connection,
     row: &Row<'_>,
     request: &ClaimRequest,
     draft: &Draft,
@@ -244,13 +248,17 @@ fn claimed_job(
     let options = row.get_ref(11)?.as_str_or_null().map_err(StoreError::internal)?;
     let options: Option<Box<JobOptions>> =
         options.map(serde_json::from_str).transpose().map_err(StoreError::internal)?;
+    let payload = match row.get_ref(15)?.as_blob_or_null().map_err(StoreError::internal)? {
+        Some(small) => Bytes::copy_from_slice(small),
+        None => Bytes::from(sql.prepare_cached(PAYLOAD)?.query_row([id.to_bytes()], |row| row.get::<_, Vec<u8>>(0))?),
+    };
     Ok(ClaimedJob {
         lease: Lease::granted(id, request.host, number + 1, attempt + 1),
         kind,
         queue_id,
         queue_pace: settings.pace,
         queue: queue.clone(),
-        payload: Bytes::copy_from_slice(row.get_ref(12)?.as_blob().map_err(StoreError::internal)?),
+        payload,
         options,
         max_attempts: row.get(6)?,
         created_at: Timestamp(row.get(7)?),

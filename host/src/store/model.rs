@@ -693,9 +693,14 @@ pub enum RetryResult {
     /// Ready again, or blocked, where it runs after jobs that have not ended: failed, cancelled and retrying jobs. Attempts
     /// count on from 0.
     Retried(Box<JobRow>),
-    /// Nobody asked for this very job, and this one, which it runs after, did not end as it asks: it comes back with that one.
-    ComesWith(JobId),
-    /// The same, and that one is gone.
+    /// Nobody asked for this very job, and it comes back with one that it runs after.
+    ComesWith {
+        /// That one.
+        parent: JobId,
+        /// It is to run again, or was cancelled together with it; else it did not end as the job asks.
+        is_together: bool,
+    },
+    /// Nobody asked for this very job, and this one, which it runs after, did not end as it asks, and is gone.
     ComesNoMore(JobId),
     /// Only `failed`, `cancelled` and `retrying` jobs can be retried.
     WrongState(Box<JobRow>),

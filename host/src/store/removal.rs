@@ -5,6 +5,7 @@ use rusqlite::{Connection, params};
 use super::draft::Draft;
 use super::error::StoreError;
 use super::on_failed;
+use super::retention::look_if_free;
 use super::rows::FinishedRow;
 use super::{batches, dead_letters, dependencies, needed};
 use crate::job::JobState;
@@ -27,6 +28,9 @@ const DELETE_TAG: &str = "DELETE FROM job_tags WHERE tenant_id = ?1 AND tag = ?2
 const FEW_LOGS: i64 = 4;
 /// Executions taken away at once.
 const FEW_EXECUTIONS: i64 = 200;
+
+/// Parents of a job that goes that are looked at for it; the others when their own look is due.
+const FREED_PARENTS_MAX: usize = 10;
 
 /// Who takes a job out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,10 +67,14 @@ pub(super) fn remove(sql: &Connection, draft: &mut Draft, row: &FinishedRow, by:
     for tag in tags {
         sql.prepare_cached(DELETE_TAG)?.execute(params![row.lane.tenant.0, tag, id])?;
     }
+    let parents = if draft.ties.are_dependencies { dependencies::ties_of(sql, row.id)? } else { Vec::new() };
     needed::job_goes(sql, draft, row.id)?;
     let leaves_a_gap = batches::job_goes(sql, draft, row.id, by)?;
     if draft.ties.are_dependencies && !leaves_a_gap {
         dependencies::forget(sql, row.id)?;
+    }
+    for tie in parents.into_iter().take(FREED_PARENTS_MAX) {
+        look_if_free(sql, draft, tie.parent)?;
     }
     on_failed::unlink(sql, row)?;
     if row.state == JobState::Failed {

@@ -112,6 +112,16 @@ pub(super) fn stay(sql: &Connection, draft: &mut Draft, row: &FinishedRow) -> Re
     })
 }
 
+/// One of those that needed the job has gone. If it was the last, and the job's time is over, it is looked at now, so that a
+/// chain goes as soon as its end does.
+pub(super) fn look_if_free(sql: &Connection, draft: &mut Draft, job: JobId) -> Result<(), StoreError> {
+    let Some(row) = finished_row(sql, job)? else { return Ok(()) };
+    if by_itself(draft, &row)? == Stay::Over && needed(sql, draft, job, Need::Retriable)? == Needed::No {
+        draft.looks.add(draft.clock.now_ms(), job);
+    }
+    Ok(())
+}
+
 /// What is to become of a finished job that nobody else needs.
 pub(super) fn by_itself(draft: &Draft, row: &FinishedRow) -> Result<Stay, StoreError> {
     let (keep, options) = (keep(draft, row.lane, row.state), unpack_options(row.options.as_deref())?);

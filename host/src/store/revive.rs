@@ -1,12 +1,12 @@
 //! What becomes of one job that waits for others, or was cancelled because of one: it is freed, cancelled, waits again, or is
 //! cancelled because of another one from now on. Whether is decided in `job/dependency.rs`, when in `dependents.rs`.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use super::batches::{self, Whole, tie_to_whole};
 use super::cancel::cancel_unentered_as;
 use super::codec::{HistoryNote, append_history};
-use super::dependencies::{parent_end, stand, wanted_of};
+use super::dependencies::{Tie, parent_end, stand, ties_of};
 use super::dependents::{broken_by, recount, tell_dependents};
 use super::draft::Draft;
 use super::ending::{cancelled_on_request, cancelled_with};
@@ -19,8 +19,6 @@ use super::unique;
 use crate::job::dependency::{Answer, ParentEnd, Standing, answer};
 use crate::job::{EventType, Failure, FailureReason, JobId, JobState, Wanted};
 
-const BROKEN: &str =
-    "SELECT parent_id, wanted FROM dependencies WHERE child_id = ?1 AND standing = 2 ORDER BY place LIMIT 1";
 const LET_GO: &str =
     "UPDATE live_jobs SET state = ?2, run_at = ?3, ready_at = ?3, order_key = ?4, history = ?5 WHERE id = ?1";
 
@@ -60,7 +58,7 @@ pub(super) fn cancel_dependent(
 }
 
 /// What it was cancelled for is undone: it waits again, and those cancelled because of it do, too. `false`: it can't, since
-/// another one like it came meanwhile, and there is to be one; it says so, and stays as it is.
+/// another one like it came meanwhile, and there is to be one, or its kind is gone; it says so, and stays as it is.
 pub(super) fn revive(
     sql: &Connection,
     draft: &mut Draft,
@@ -69,11 +67,16 @@ pub(super) fn revive(
     was_skipped: bool,
 ) -> Result<bool, StoreError> {
     let Some(row) = finished_row(sql, child)? else { return Ok(true) };
-    if let Some(other) = unique::retake(sql, draft, &row)? {
+    let obstacle = if draft.is_registered(row.lane.tenant, row.lane.kind) {
+        unique::retake(sql, draft, &row)?.map(|other| format!("{other} is the only one like it now"))
+    } else {
+        Some("its kind no longer exists".to_owned())
+    };
+    if let Some(obstacle) = obstacle {
         let event_type = EventType::NotRevived;
         let note = HistoryNote { at: draft.now, event_type, state: row.state, attempt: row.attempt };
         // What has failed by itself goes on saying how.
-        let failure = (row.state == JobState::Cancelled).then(|| kept_back(parent, other));
+        let failure = (row.state == JobState::Cancelled).then(|| kept_back(parent, &obstacle));
         note_on_ended(sql, &row, Some(note), failure.as_ref())?;
         draft.event(event_type, child, row.lane, row.state, row.attempt);
         return Ok(false);
@@ -88,10 +91,10 @@ pub(super) fn revive(
     Ok(true)
 }
 
-fn kept_back(parent: JobId, other: JobId) -> Failure {
+fn kept_back(parent: JobId, obstacle: &str) -> Failure {
     let message = format!(
-        "{parent}, which it was to run after, was brought back, and it was not: {other} is the only one like it now; the next \
-         retry of {parent} tries again"
+        "{parent}, which it was to run after, was brought back, and it was not: {obstacle}; the next retry of {parent} tries \
+         again"
     );
     Failure::new(FailureReason::Cancelled, message).with_detail(parent.to_string())
 }
@@ -104,17 +107,18 @@ pub(super) fn pass_on(
     child: JobId,
     until_now: Standing,
 ) -> Result<(), StoreError> {
-    let next: Option<([u8; 16], u8)> =
-        sql.prepare_cached(BROKEN)?.query_row([child.to_bytes()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     let mut not_needed = false;
-    let failure = if let Some((parent, wanted)) = next {
-        let (parent, wanted) = (JobId::from_bytes(parent), wanted_of(wanted)?);
+    let failure = if let Some((Tie { parent, wanted, .. }, end)) = next_cause(sql, child)? {
         // One that is gone by now stands in the way of a job for its failure because it did not fail, of others because it did.
         let gone = if wanted == Wanted::Failed { ParentEnd::Succeeded } else { ParentEnd::Failed };
-        let end = parent_end(sql, parent)?.unwrap_or(gone);
-        not_needed = answer(wanted, end) == Answer::Broken { not_needed: true };
-        stand(sql, parent, child, Standing::cause(not_needed))?;
-        broken_by(parent, wanted, end)
+        not_needed = answer(wanted, end.unwrap_or(gone)) == Answer::Broken { not_needed: true };
+        if end.is_some() || not_needed {
+            stand(sql, parent, child, Standing::cause(not_needed))?;
+            broken_by(parent, wanted, end.unwrap_or(gone))
+        } else {
+            needed::look_anew(sql, draft, child)?;
+            broken_for_good(parent)
+        }
     } else {
         match tie_to_whole(sql, draft, child)? {
             Whole::On(parent) => {
@@ -137,6 +141,25 @@ pub(super) fn pass_on(
         note_on_ended(sql, &row, None, Some(&failure))?;
     }
     recount(sql, draft, child, until_now == Standing::NotNeeded, not_needed)
+}
+
+/// The first parent in a job's way, and how it stands; one that is gone only where there is no other.
+fn next_cause(sql: &Connection, child: JobId) -> Result<Option<(Tie, Option<ParentEnd>)>, StoreError> {
+    let mut gone = None;
+    for tie in ties_of(sql, child)?.into_iter().filter(|tie| tie.standing == Standing::Broken) {
+        match parent_end(sql, tie.parent)? {
+            Some(end) => return Ok(Some((tie, Some(end)))),
+            None => gone = gone.or(Some(tie)),
+        }
+    }
+    Ok(gone.map(|tie| (tie, None)))
+}
+
+fn broken_for_good(parent: JobId) -> Failure {
+    let message = format!(
+        "{parent}, which it was to run after, did not succeed, and was removed; a retry of this very job runs it without that one"
+    );
+    Failure::new(FailureReason::Cancelled, message).with_detail(parent.to_string())
 }
 
 /// A job with parents was born cancelled: those that will come to wait for it ask for its state themselves.

@@ -11,7 +11,7 @@ use super::needed::Places;
 use crate::job::JobId;
 
 /// Dependents told within one operation; upkeep tells the others.
-pub(super) const TOLD_BY_ONE_OPERATION_MAX: usize = 500;
+pub(super) const TOLD_BY_ONE_OPERATION_MAX: usize = 100;
 
 const DEPENDENCIES: &str = "SELECT EXISTS(SELECT 1 FROM dependencies)";
 const NOTES: &str = "SELECT EXISTS(SELECT 1 FROM unsettled_jobs)";

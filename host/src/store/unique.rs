@@ -127,6 +127,17 @@ pub(super) fn admit(
     Ok(Admission::Existing(conflict, known))
 }
 
+/// The job because of which a new one of these terms would be refused. Writes nothing.
+pub(super) fn refused_for(
+    sql: &Connection,
+    draft: &Draft,
+    tenant: TenantId,
+    unique: &Unique,
+) -> Result<Option<JobId>, StoreError> {
+    let (action, found) = judge(sql, draft, tenant, unique)?;
+    Ok(found.filter(|_| action == Action::Refuse).map(|found| found.job))
+}
+
 /// Who has this identity; nobody is changed for it.
 pub(super) fn holder(
     sql: &Connection,

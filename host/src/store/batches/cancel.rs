@@ -18,7 +18,7 @@ use crate::store::error::StoreError;
 use crate::store::rows::{LiveRow, live_row};
 
 /// Jobs cancelled by one operation.
-const CANCELLED_JOBS_MAX: usize = 500;
+const CANCELLED_JOBS_MAX: usize = 100;
 
 const BEGIN: &str = "UPDATE batches SET closing = 0, cancelled_until = x'' WHERE id = ?1 AND cancelled_until IS NULL";
 const BEGUN: &str = "SELECT id, cancelled_until FROM batches INDEXED BY batches_cancelling

@@ -23,7 +23,7 @@ const IS_BEING_CANCELLED: &str = "SELECT EXISTS (SELECT 1 FROM batch_jobs AS own
 pub(in crate::store) enum Whole {
     /// Nothing before it is at its end, or about to be, without success.
     Nothing,
-    /// This one before it.
+    /// This one before it; one that is not needed only where there is no other.
     On(JobId),
     /// One before it, this one, has not ended and is not to: somebody brought it back since the cancel.
     RunsAgain(JobId),
@@ -36,14 +36,15 @@ pub(in crate::store) fn tie_to_whole(sql: &Connection, draft: &Draft, job: JobId
     }
     let mut statement = sql.prepare_cached(PARENTS)?;
     let mut rows = statement.query([job.to_bytes()])?;
-    let mut whole = Whole::Nothing;
+    let (mut whole, mut is_sure) = (Whole::Nothing, false);
     while let Some(row) = rows.next()? {
         let parent = JobId::from_bytes(row.get(0)?);
         match parent_end(sql, parent)? {
             Some(ParentEnd::Unfinished) => return Ok(Whole::RunsAgain(parent)),
-            Some(ParentEnd::Ending | ParentEnd::Failed | ParentEnd::NotNeeded) if whole == Whole::Nothing => {
-                whole = Whole::On(parent);
+            Some(ParentEnd::Ending | ParentEnd::Failed | ParentEnd::Cancelled) if !is_sure => {
+                (whole, is_sure) = (Whole::On(parent), true);
             }
+            Some(ParentEnd::NotNeeded) if whole == Whole::Nothing => whole = Whole::On(parent),
             Some(_) | None => {}
         }
     }

@@ -160,7 +160,7 @@ async fn a_batch_is_cancelled_in_steps_that_survive_a_restart() {
     let held = run.harness.claim(run.host, 1).await.remove(0);
     let cancelled = run.harness.store.cancel_batch(TENANT, id, false).await.unwrap();
     let ChangeBatchResult::Changed { batch, held: told } = cancelled else { panic!("{cancelled:?}") };
-    assert_eq!((batch.cancelled, batch.is_cancelling, batch.closing), (499, true, Closing::Closed));
+    assert_eq!((batch.cancelled, batch.is_cancelling, batch.closing), (99, true, Closing::Closed));
     assert_eq!(told, [(held.lease.job(), held.lease.number())]);
     run.harness.reopen().await;
     while run.harness.store.cancel_batches_further().await.unwrap().1 {}

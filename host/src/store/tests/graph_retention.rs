@@ -87,6 +87,27 @@ async fn a_cancelled_child_stays_to_be_brought_back_and_goes_with_its_parent() {
 }
 
 #[tokio::test]
+async fn a_long_chain_of_jobs_cancelled_one_by_one_goes_as_soon_as_its_end_does() {
+    const LINKS: usize = 50;
+    let (harness, _, kind) = harness().await;
+    let mut chain = vec![harness.enqueue(job(kind)).await];
+    for link in 1..LINKS {
+        chain.push(harness.enqueue(after(kind, &[(chain[link - 1], Wanted::Succeeded)])).await);
+    }
+    // None of them because of another.
+    for link in chain.iter().rev() {
+        harness.store.cancel(TENANT, *link).await.unwrap();
+    }
+    harness.clock.advance(DAY_MS);
+    let mut gone = 0;
+    for _ in 0..=LINKS {
+        harness.clock.advance(1_000);
+        gone += prune(&harness).await;
+    }
+    assert_eq!((gone, rows_left(&harness)), (LINKS, (0, 0, 0)));
+}
+
+#[tokio::test]
 async fn a_parent_stays_for_those_that_may_be_retried() {
     let (harness, host, kind) = harness().await;
     let parent = harness.enqueue(job(kind)).await;
@@ -188,6 +209,7 @@ async fn a_look_begins_anew_when_one_is_opened_again_that_it_passed_by() {
         harness.enqueue(after(kind, &[(parent, Wanted::Succeeded)])).await;
     }
     harness.fail(host, parent).await;
+    while harness.store.settle_dependents().await.unwrap() {}
     let look = async || {
         let look = move |sql: &rusqlite::Connection, draft: &mut Draft| needed(sql, draft, parent, Need::Retriable);
         harness.store.write(Durability::Synced, look).await.unwrap()

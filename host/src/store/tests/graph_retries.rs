@@ -256,6 +256,92 @@ async fn a_root_that_is_quicker_than_the_cancel_brings_nobody_back() {
     }
 }
 
+/// A job that has failed by itself, one for that, and one for any end of it, both of which were free when all was cancelled.
+async fn cancelled_after_a_failure() -> (Run, Vec<JobId>) {
+    let run = Run::new().await;
+    let member = |after: Vec<(usize, Wanted)>| NewMember { name: None, job: job(run.kind), after };
+    let jobs = vec![member(vec![]), member(vec![(0, Wanted::Failed)]), member(vec![(0, Wanted::Finished)])];
+    let id =
+        run.create(NewBatch { jobs, callbacks: Callbacks::default(), ..batch(run.kind, 0, Closing::Closed) }).await;
+    let jobs = run.jobs(id).await;
+    run.harness.fail(run.host, jobs[0]).await;
+    assert_eq!(run.harness.states(&jobs).await, ["failed", "ready", "ready"]);
+    run.harness.store.cancel_batch(TENANT, id, false).await.unwrap();
+    assert_eq!(run.harness.states(&jobs).await, ["failed", "cancelled", "cancelled"]);
+    (run, jobs)
+}
+
+#[tokio::test]
+async fn what_is_there_for_a_failure_runs_again_without_it() {
+    let (run, jobs) = cancelled_after_a_failure().await;
+    let cancelled = BulkFilter { state: Some(JobState::Cancelled), ..BulkFilter::default() };
+    let done = run.harness.retry_all(cancelled).await;
+    assert_eq!((done.changed, done.skipped), (2, 0), "it failed, which is what both asked for: {done:?}");
+    assert_eq!(run.harness.states(&jobs).await, ["failed", "ready", "ready"]);
+    assert_counters_hold(&run.harness.database());
+
+    let (run, jobs) = cancelled_after_a_failure().await;
+    run.harness.store.retry(TENANT, jobs[0]).await.unwrap();
+    assert_eq!(run.harness.states(&jobs).await, ["ready", "blocked", "blocked"], "with it they wait for its end");
+    run.harness.succeed(run.host, jobs[0]).await;
+    assert_eq!(run.harness.states(&jobs).await, ["succeeded", "cancelled", "ready"]);
+    assert_counters_hold(&run.harness.database());
+}
+
+#[tokio::test]
+async fn one_that_was_left_to_come_back_with_a_parent_that_did_not_runs_the_next_time() {
+    let (harness, host, kind) = harness().await;
+    let parent = harness.enqueue(job(kind)).await;
+    let tidy = harness.enqueue(after(kind, &[(parent, Wanted::Finished)])).await;
+    harness.fail(host, parent).await;
+    harness.fail(host, tidy).await;
+    let left = harness.retry_among(tidy, &[parent]).await;
+    assert!(matches!(left, RetryResult::ComesWith { is_together: true, .. }), "{left:?}");
+    // Whatever kept the parent from being retried.
+    let retried = harness.retry_among(tidy, &[]).await;
+    assert!(matches!(&retried, RetryResult::Retried(row) if row.state == JobState::Ready), "{retried:?}");
+}
+
+#[tokio::test]
+async fn what_a_removed_parent_stands_in_the_way_of_says_how_it_runs() {
+    let (harness, host, kind) = harness().await;
+    let [first, second] = [harness.enqueue(job(kind)).await, harness.enqueue(job(kind)).await];
+    let child = harness.enqueue(after(kind, &[(first, Wanted::Succeeded), (second, Wanted::Succeeded)])).await;
+    harness.fail(host, first).await;
+    harness.fail(host, second).await;
+    assert_eq!(harness.store.delete(TENANT, second).await.unwrap(), DeleteResult::Deleted);
+    harness.store.retry(TENANT, first).await.unwrap();
+    assert_eq!(harness.state(child).await, JobState::Cancelled);
+    let message = harness.message(child).await;
+    assert!(message.contains(&second.to_string()) && message.contains("was removed"), "{message}");
+    harness.store.retry(TENANT, child).await.unwrap();
+    assert_eq!(harness.state(child).await, JobState::Blocked);
+    for job in [first, child] {
+        harness.succeed(host, job).await;
+    }
+    assert_counters_hold(&harness.database());
+}
+
+#[tokio::test]
+async fn one_whose_kind_is_gone_does_not_come_back() {
+    let (harness, host, kind) = harness().await;
+    harness.module("other", &["other"]).await;
+    let parent = harness.enqueue(job(kind)).await;
+    let child = harness.enqueue(after(harness.kind("other"), &[(parent, Wanted::Succeeded)])).await;
+    harness.fail(host, parent).await;
+    let deleted = harness.store.delete_module(TENANT, "other".parse().unwrap(), false).await.unwrap();
+    assert!(matches!(deleted, DeleteModuleResult::Deleted { .. }), "{deleted:?}");
+    harness.store.retry(TENANT, parent).await.unwrap();
+    assert_eq!(harness.state(child).await, JobState::Cancelled);
+    assert_eq!(harness.words(child).await.last(), Some(&"not_revived"));
+    assert!(harness.message(child).await.contains("its kind no longer exists"));
+    harness.fail(host, parent).await;
+    harness.module("other", &["other"]).await;
+    harness.store.retry(TENANT, parent).await.unwrap();
+    assert_eq!(harness.state(child).await, JobState::Blocked);
+    assert_counters_hold(&harness.database());
+}
+
 #[tokio::test]
 async fn of_several_roots_those_that_did_not_succeed_bring_it_back() {
     // What becomes of either, in which order.

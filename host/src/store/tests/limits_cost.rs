@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use super::limits::{keyed, set_pace};
+use super::unique::unique;
 use super::*;
-use crate::job::{KeyOrder, KindPace};
+use crate::job::{KeyOrder, KindPace, OnConflict};
 
 const FIFO: KindPace =
     KindPace { concurrency: None, rate: None, key_concurrency: None, key_rate: None, key_order: Some(KeyOrder::Fifo) };
@@ -135,6 +136,22 @@ async fn what_is_too_much_for_one_claim_is_lined_up_by_those_that_follow() {
         assert_eq!(second.len(), MANY);
         assert!(claims > 2, "{claims} claims");
     }
+}
+
+#[tokio::test]
+async fn an_atomic_batch_that_is_refused_makes_nobody_look_anew() {
+    let limited = Limited::new(ONE_OF_A_KEY).await;
+    limited.enqueue_keyed(20, 2).await;
+    assert_eq!(limited.claim_all().await.0.len(), 20);
+    let kind = limited.harness.kind("other");
+    let only = || NewJob { unique: Some(Box::new(unique(1, OnConflict::Reject))), ..job(kind) };
+    let known = limited.harness.enqueue(only()).await;
+    let refused = limited.harness.store.enqueue_batch(TENANT, vec![job(kind), only()], true, None, Vec::new()).await;
+    let BatchResult::Rejected { index: 1, result } = refused.unwrap() else { panic!("it is refused") };
+    assert_eq!(result, BatchItem::UniqueConflict(Some(known)));
+    let is_unscanned = |_: &rusqlite::Connection, draft: &mut Draft| Ok(draft.holding.is_unscanned());
+    assert!(!limited.harness.store.write(Durability::Relaxed, is_unscanned).await.unwrap());
+    assert_eq!(limited.claim_all().await.0.len(), 1, "nothing of the batch is there");
 }
 
 #[tokio::test]

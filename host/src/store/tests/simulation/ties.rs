@@ -131,7 +131,9 @@ impl Model {
     /// It stays as it is, because of another one from now on, if there is one.
     fn pass_on(&mut self, id: JobId, was_skipped: bool) {
         let job = &self.jobs[&id];
-        let broken = job.after.iter().position(|tie| tie.answer.is_broken());
+        let is_there = |tie: &super::model::Tie| self.jobs.contains_key(&tie.parent);
+        let broken = job.after.iter().position(|tie| tie.answer.is_broken() && is_there(tie));
+        let broken = broken.or_else(|| job.after.iter().position(|tie| tie.answer.is_broken()));
         let (cause, answer) = if let Some(place) = broken {
             let tie = job.after[place];
             let said = match self.jobs.get(&tie.parent).map(|parent| parent.answer(tie.wanted)) {
@@ -140,7 +142,8 @@ impl Model {
                 None if tie.wanted == Wanted::Failed => Answer::NotNeeded,
                 _ => Answer::Broken,
             };
-            (Some(place), said)
+            // With one that is gone it can't come back.
+            ((is_there(&tie) || said == Answer::NotNeeded).then_some(place), said)
         } else {
             match self.whole(id) {
                 Whole::Nothing => (None, Answer::Met),
@@ -180,10 +183,11 @@ impl Model {
         self.tell(id);
     }
 
-    /// What a job of a batch hangs on there: one before it that has ended without success, or is to.
+    /// What a job of a batch hangs on there: one before it that has ended without success, or is to; one that is needed, if it
+    /// can be.
     fn whole(&self, id: JobId) -> Whole {
         let job = &self.jobs[&id];
-        let mut whole = Whole::Nothing;
+        let (mut whole, mut is_needed) = (Whole::Nothing, false);
         for (place, tie) in job.after.iter().enumerate() {
             let Some(parent) = self.jobs.get(&tie.parent) else { continue };
             if job.batch.is_none() || parent.batch != job.batch || parent.state == JobState::Succeeded {
@@ -192,8 +196,8 @@ impl Model {
             if !parent.state.is_terminal() && !parent.cancel_requested {
                 return Whole::RunsAgain(place);
             }
-            if whole == Whole::Nothing {
-                whole = Whole::On(place);
+            if whole == Whole::Nothing || !is_needed && !parent.is_skipped() {
+                (whole, is_needed) = (Whole::On(place), !parent.is_skipped());
             }
         }
         whole
@@ -287,10 +291,13 @@ impl Model {
     fn ask(&self, id: JobId, among: &[JobId]) -> Vec<Says> {
         let says = |tie: &super::model::Tie| {
             let Some(parent) = self.jobs.get(&tie.parent) else {
-                return if tie.answer == Answer::Met { Says::This(Answer::Met) } else { Says::Gone };
+                // Gone with it: that one did not succeed.
+                let was_with = tie.answer == Answer::With && tie.wanted != Wanted::Succeeded;
+                return if was_with || tie.answer == Answer::Met { Says::This(Answer::Met) } else { Says::Gone };
             };
             let answer = parent.answer(tie.wanted);
-            let hangs = among.contains(&tie.parent) || tie.answer == Answer::With;
+            let was_with = tie.answer == Answer::With && parent.state == JobState::Cancelled;
+            let hangs = (among.contains(&tie.parent) || was_with) && !parent.is_skipped();
             if answer == Answer::Met && hangs && parent.state != JobState::Succeeded {
                 Says::Together
             } else {
