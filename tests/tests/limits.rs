@@ -34,7 +34,8 @@ fn a_kind_runs_no_more_than_it_may_and_says_so() {
     let host = TestHost::builder().workers(4).start();
     host.upload(Guest::Handlers);
     say(&stoker(&host, &["kinds", "sleep", "--set", "concurrency=1"]).expect_success(), &["concurrency", "1"]);
-    let jobs: Vec<String> = (0..4).map(|_| host.enqueue(&sleep(300))).collect();
+    // The first one runs for as long as it takes to look at the others.
+    let jobs: Vec<String> = [3_000, 300, 300, 300].into_iter().map(|ms| host.enqueue(&sleep(ms))).collect();
     let other = host.run(&json!({"kind": "echo", "payload": {}}));
     assert_eq!(other["state"], "succeeded", "another kind goes past");
     host.wait_for(&jobs[0], "running");

@@ -321,17 +321,26 @@ pub enum Reply {
     Together,
 }
 
-/// What a parent says; `None`: it is gone, and has said its last word. `runs_again`: among those that are to run again it is one.
-pub fn reply(wanted: Wanted, standing: Standing, parent: Option<ParentEnd>, runs_again: bool) -> Reply {
+/// What a parent says to a child in this state; `None`: it is gone, and has said its last word. `runs_again`: among those that
+/// are to run again it is one.
+pub fn reply(
+    wanted: Wanted,
+    standing: Standing,
+    parent: Option<ParentEnd>,
+    runs_again: bool,
+    child: JobState,
+) -> Reply {
+    // One that has failed was cancelled with nobody, though it was left to come back with somebody.
+    let was_with = standing == Standing::CancelledWith && matches!(child, JobState::Cancelled);
     let Some(parent) = parent else {
-        // What was cancelled together with it saw it end without success.
-        let was_with = standing == Standing::CancelledWith && wanted != Wanted::Succeeded;
-        return if was_with || standing == Standing::Met { Reply::Met } else { Reply::Gone };
+        // What was left to come back with it saw it end without success, or about to.
+        let was_met = standing == Standing::CancelledWith && wanted != Wanted::Succeeded;
+        return if was_met || standing == Standing::Met { Reply::Met } else { Reply::Gone };
     };
     // One that failed by itself has had its say, whatever was cancelled after it; one that is not needed runs for nobody.
     let is_together = match parent {
         ParentEnd::Failed => runs_again,
-        ParentEnd::Cancelled => runs_again || standing == Standing::CancelledWith,
+        ParentEnd::Cancelled => runs_again || was_with,
         _ => false,
     };
     match answer(wanted, parent) {
@@ -538,6 +547,12 @@ mod tests {
                 }
             }
         }
+        let (with, cancelled) = (Standing::CancelledWith, Some(ParentEnd::Cancelled));
+        assert_eq!(
+            reply(Wanted::Finished, with, cancelled, false, JobState::Failed),
+            Met,
+            "it ran after that one ended"
+        );
         for (wanted, standing, parent, runs_again, expected) in [
             (Wanted::Succeeded, Standing::Met, None, false, Met),
             (Wanted::Succeeded, Standing::Cause, None, true, Gone),
@@ -555,7 +570,12 @@ mod tests {
             (Wanted::Finished, Standing::Met, Some(ParentEnd::Succeeded), true, Met),
             (Wanted::Finished, Standing::CancelledWith, Some(ParentEnd::Ending), true, Open),
         ] {
-            assert_eq!(reply(wanted, standing, parent, runs_again), expected, "{wanted:?} {standing:?} {parent:?}");
+            let child = JobState::Cancelled;
+            assert_eq!(
+                reply(wanted, standing, parent, runs_again, child),
+                expected,
+                "{wanted:?} {standing:?} {parent:?}"
+            );
         }
     }
 

@@ -14,8 +14,8 @@ use super::draft::Draft;
 use super::error::StoreError;
 use super::job_list::matching;
 use super::model::{
-    BulkRequest, CancelResult, DeleteResult, EditResult, JobEdit, JobFilter, LeaseKey, OperationError, OperationRow,
-    Page, RetryResult, RunNowResult, Worked,
+    BulkRequest, CancelResult, ComesWith, DeleteResult, EditResult, JobEdit, JobFilter, LeaseKey, OperationError,
+    OperationRow, Page, RetryResult, RunNowResult, Worked,
 };
 use super::retry::Asked;
 use super::rows::{AnyRow, FinishedRow, any_row, finished_row};
@@ -225,11 +225,11 @@ fn apply(
             match retry::retry(sql, draft, tenant, job, Asked::ForMany(&meant_parents(sql, draft, request, &row)?))? {
                 RetryResult::Retried(_) => Fate::Changed(None),
                 RetryResult::WrongState(_) => Fate::Skipped,
-                RetryResult::ComesWith { parent, is_together } => {
-                    let why = if is_together {
-                        "is to run again, or was cancelled with it"
-                    } else {
-                        "did not end as it asks"
+                RetryResult::ComesWith { parent, why } => {
+                    let why = match why {
+                        ComesWith::DidNotEndAsAsked => "did not end as it asks",
+                        ComesWith::RunsAgain => "is to run again, too",
+                        ComesWith::WasCancelledWithIt => "was cancelled with it",
                     };
                     Fate::SkippedFor(format!(
                         "it comes back with its parent `{parent}`, which {why}; a retry of this very job runs it all the same"

@@ -9,7 +9,7 @@ use super::draft::Draft;
 use super::ending::cancelled_with;
 use super::error::StoreError;
 use super::job_writes::note_on_ended;
-use super::model::RetryResult;
+use super::model::{ComesWith, RetryResult};
 use super::retry::Asked;
 use super::rows::FinishedRow;
 use crate::job::dependency::{Comeback, ParentEnd, Standing, comeback, reply};
@@ -19,6 +19,8 @@ use crate::job::{EventType, JobId, JobState};
 pub(super) struct Parents {
     ties: Vec<Tie>,
     ends: Vec<Option<ParentEnd>>,
+    /// Which of them are to run again as well.
+    run_again: Vec<bool>,
     /// What follows for the job.
     pub(super) comeback: Comeback,
     /// How its dependencies stand then.
@@ -27,17 +29,25 @@ pub(super) struct Parents {
 
 impl Parents {
     /// Asks them.
-    pub(super) fn asked(sql: &Connection, draft: &Draft, job: JobId, asked: Asked<'_>) -> Result<Self, StoreError> {
+    pub(super) fn asked(
+        sql: &Connection,
+        draft: &Draft,
+        row: &FinishedRow,
+        asked: Asked<'_>,
+    ) -> Result<Self, StoreError> {
+        let job = row.id;
         let ties = if draft.ties.are_dependencies { ties_of(sql, job)? } else { Vec::new() };
         let (mut ends, mut replies) = (Vec::with_capacity(ties.len()), Vec::with_capacity(ties.len()));
+        let mut run_again = Vec::with_capacity(ties.len());
         for tie in &ties {
             let end = parent_end(sql, tie.parent)?;
             let runs_again = matches!(asked, Asked::ForMany(others) if others.contains(&tie.parent));
-            replies.push(reply(tie.wanted, tie.standing, end, runs_again));
+            replies.push(reply(tie.wanted, tie.standing, end, runs_again, row.state));
             ends.push(end);
+            run_again.push(runs_again);
         }
         let (comeback, standings) = comeback(asked == Asked::ForThis, &replies);
-        Ok(Self { ties, ends, comeback, standings })
+        Ok(Self { ties, ends, run_again, comeback, standings })
     }
 
     /// The one at this place.
@@ -63,20 +73,19 @@ impl Parents {
         row: &FinishedRow,
         place: usize,
     ) -> Result<RetryResult, StoreError> {
-        let known = self.ties.iter().zip(&self.ends).zip(&self.standings).find(|((tie, end), standing)| {
+        let is_known = |place: &usize| {
             // It may be so already, because of this one or another that is in its way.
-            tie.standing.is_cause() && end.is_some() && (standing.is_cause() || **standing == Standing::Broken)
-        });
-        let result = |parent, standing| RetryResult::ComesWith {
-            parent,
-            is_together: standing == Some(Standing::CancelledWith),
+            let is_in_the_way = self.standing(*place).is_some_and(|now| now.is_cause() || now == Standing::Broken);
+            let was_cause = self.ties.get(*place).is_some_and(|tie| tie.standing.is_cause());
+            was_cause && is_in_the_way && self.ends.get(*place).copied().flatten().is_some()
         };
-        if let Some(((Tie { parent, .. }, _), standing)) = known {
-            return Ok(result(*parent, Some(*standing)));
+        if let Some(known) = (0..self.ties.len()).find(is_known) {
+            return self.comes_with(known);
         }
         let broken = self.ties.get(place).zip(self.ends.get(place).copied().flatten());
         let (tie, end) = broken.ok_or_else(|| StoreError::internal("a job comes back with none of its parents"))?;
-        let standing = self.standings.get(place).copied();
+        let standing = self.standing(place);
+        let is_together = standing == Some(Standing::CancelledWith);
         let was_skipped = self.ties.iter().any(|tie| tie.standing == Standing::NotNeeded);
         self.stand(sql, row.id)?;
         let event_type = EventType::DependencyBroken;
@@ -86,9 +95,29 @@ impl Parents {
             Some(Standing::CancelledWith) => cancelled_with(tie.parent),
             _ => broken_by(tie.parent, tie.wanted, end),
         });
-        note_on_ended(sql, row, Some(note), failure.as_ref())?;
-        draft.event(event_type, row.id, row.lane, row.state, row.attempt);
+        // Where that one ended as asked nothing has happened that would be history.
+        note_on_ended(sql, row, Some(note).filter(|_| !is_together), failure.as_ref())?;
+        if !is_together {
+            draft.event(event_type, row.id, row.lane, row.state, row.attempt);
+        }
         recount(sql, draft, row.id, was_skipped, standing == Some(Standing::NotNeeded))?;
-        Ok(result(tie.parent, standing))
+        self.comes_with(place)
+    }
+
+    fn standing(&self, place: usize) -> Option<Standing> {
+        self.standings.get(place).copied()
+    }
+
+    fn comes_with(&self, place: usize) -> Result<RetryResult, StoreError> {
+        let parent =
+            self.parent(place).ok_or_else(|| StoreError::internal("a job comes back with none of its parents"))?;
+        let why = if self.standing(place) != Some(Standing::CancelledWith) {
+            ComesWith::DidNotEndAsAsked
+        } else if self.run_again.get(place).copied().unwrap_or_default() {
+            ComesWith::RunsAgain
+        } else {
+            ComesWith::WasCancelledWithIt
+        };
+        Ok(RetryResult::ComesWith { parent, why })
     }
 }

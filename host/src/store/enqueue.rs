@@ -284,5 +284,6 @@ fn created_row(draft: &Draft, job: &NewJob, id: JobId, inserted: Inserted) -> Re
         cancel_requested: false,
         receipt: None,
         slot: None,
+        in_line: None,
     })
 }

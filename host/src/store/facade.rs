@@ -22,14 +22,16 @@ use super::delete::Deletion;
 use super::draft::Draft;
 use super::enqueue_batch::{Batch, enqueue_batch};
 use super::error::{OpenError, StoreError};
+use super::in_line::LimitFacts;
 use super::logs::KeptLines;
 use super::model::{
     ActivateResult, Answer, AttemptRow, BatchItem, BatchResult, BulkRequest, CancelOperationResult, CancelResult,
     ChangeQueueResult, ChangeSettingsResult, CounterRow, CreateOperationResult, DeadLetterFilter, DeadLetterGroup,
     DeadLetterPage, DeleteModuleResult, DeleteQueueResult, DeleteResult, EditResult, EnqueueResult, Expired, Finish,
-    FinishResult, Heartbeat, HistoryEntry, HostRow, IdempotencyKey, JobDetail, JobEdit, JobFilter, JobRow, LeaseKey,
-    LogPage, NewJob, NewVersion, OldestReady, OperationRow, Page, ParentRow, Promoted, Pruned, QueueChange, QueueRow,
-    Recovered, RetryResult, RunNowResult, StoreMetrics, StoredVersion, UnfinishedPayloads, VersionRow, Worked,
+    FinishResult, Heartbeat, HistoryEntry, HostRow, IdempotencyKey, InLine, JobDetail, JobEdit, JobFilter, JobRow,
+    LeaseKey, LogPage, NewJob, NewVersion, OldestReady, OperationRow, Page, ParentRow, Promoted, Pruned, QueueChange,
+    QueueRow, Recovered, RetryResult, RunNowResult, StoreMetrics, StoredVersion, UnfinishedPayloads, VersionRow,
+    Worked,
 };
 use super::open::open;
 use super::operation::{Pending, PendingFinishes, Queued};
@@ -457,9 +459,27 @@ impl Store {
 
     /// One job with its payload and output.
     pub async fn job(&self, tenant: TenantId, job: JobId) -> Result<Option<JobDetail>, StoreError> {
-        let now_ns = self.0.clock.now_ns();
-        let facts = job_detail::LimitFacts { order: self.0.order, tenant_pace: self.0.tenant_pace, now_ns };
-        self.read(move |sql, catalog| job_detail::job_detail(sql, catalog, &facts, tenant, job)).await
+        let facts = self.limit_facts();
+        self.read(move |sql, catalog| job_detail::job_detail(sql, catalog, facts, tenant, job)).await
+    }
+
+    /// How a job stands in line. `None`: it is not ready, or somebody has it.
+    pub async fn in_line(&self, tenant: TenantId, job: JobId) -> Result<Option<Box<InLine>>, StoreError> {
+        let facts = self.limit_facts();
+        self.read(move |sql, catalog| job_detail::in_line(sql, catalog, facts, tenant, job)).await
+    }
+
+    /// Whether there is a limit that jobs of this kind and queue may have to wait for. Costs nothing.
+    pub fn may_be_limited(&self, tenant: TenantId, kind: &KindName, queue: &QueueName) -> bool {
+        let catalog = self.catalog();
+        let queue = catalog.queue(tenant, queue).and_then(|queue| catalog.queue_settings.get(&queue));
+        self.0.tenant_pace.is_limited()
+            || queue.is_some_and(|settings| settings.pace.is_limited())
+            || catalog.kind(tenant, kind).is_some_and(|kind| kind.settings.pace.is_limited())
+    }
+
+    fn limit_facts(&self) -> LimitFacts {
+        LimitFacts { order: self.0.order, tenant_pace: self.0.tenant_pace, now_ns: self.0.clock.now_ns() }
     }
 
     /// One page of jobs, newest first. A page may be short and still have a next one.
@@ -470,7 +490,8 @@ impl Store {
         limit: usize,
         cursor: Option<JobId>,
     ) -> Result<Page<JobRow>, StoreError> {
-        self.read(move |sql, catalog| job_list::job_list(sql, catalog, tenant, &filter, limit, cursor)).await
+        let facts = self.limit_facts();
+        self.read(move |sql, catalog| job_list::job_list(sql, catalog, facts, tenant, &filter, limit, cursor)).await
     }
 
     /// Every execution of a job, in order. `None`: no such job.
@@ -581,8 +602,9 @@ impl Store {
         batch: BatchId,
         after: Option<JobId>,
         limit: usize,
-    ) -> Result<Option<Vec<JobRow>>, StoreError> {
-        self.read(move |sql, catalog| batches::jobs_of(sql, catalog, tenant, batch, after, limit)).await
+    ) -> Result<Option<Vec<MemberRow>>, StoreError> {
+        let facts = self.limit_facts();
+        self.read(move |sql, catalog| batches::jobs_of(sql, catalog, facts, tenant, batch, after, limit)).await
     }
 
     /// A workflow with its jobs, parents before children.
@@ -591,7 +613,8 @@ impl Store {
         tenant: TenantId,
         workflow: BatchId,
     ) -> Result<Option<(BatchRow, Vec<MemberRow>)>, StoreError> {
-        self.read(move |sql, catalog| batches::graph(sql, catalog, tenant, workflow)).await
+        let facts = self.limit_facts();
+        self.read(move |sql, catalog| batches::graph(sql, catalog, facts, tenant, workflow)).await
     }
 
     /// The jobs a job runs after, as they are now.

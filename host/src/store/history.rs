@@ -103,9 +103,9 @@ fn note_entry(note: &HistoryNote) -> HistoryEntry {
         EventType::Blocked => Some("it waits for other jobs again"),
         EventType::DependencyBroken => Some("a job it was to run after did not end as it asked"),
         EventType::Expired => Some("its `expires_at` passed, or its next execution would have come after it"),
-        EventType::NotRevived => {
-            Some("another job is the only one like it by now; it is tried again with the next retry")
-        }
+        EventType::NotRevived => Some(
+            "it could not be brought back; its error says why, and the next retry of what it waits for tries again",
+        ),
         EventType::Reopened if note.state == JobState::Blocked => {
             Some("by an operator; it waits for other jobs, and attempts count from 0 again")
         }

@@ -10,6 +10,7 @@ use super::catalog::{Catalog, KindId, QueueId, TenantId};
 use super::codec::state_from_word;
 use super::dead_letters;
 use super::error::StoreError;
+use super::in_line::{Depth, LimitFacts, Look};
 use super::model::{JobFilter, JobRow, Page};
 use super::rows::{AnyRow, any_row, unpack_tags};
 use crate::job::{JobId, JobState, Timestamp};
@@ -70,19 +71,35 @@ struct Found {
 pub(super) fn job_list(
     sql: &Connection,
     catalog: &Catalog,
+    limits: LimitFacts,
     tenant: TenantId,
     filter: &JobFilter,
     limit: usize,
     cursor: Option<JobId>,
 ) -> Result<Page<JobRow>, StoreError> {
     let Page { items: jobs, next } = matching(sql, catalog, tenant, filter, limit, cursor)?;
+    let mut look = Look::new(sql, catalog, limits, Depth::Glance);
     let mut items = Vec::with_capacity(jobs.len());
     for job in jobs {
-        if let Some(row) = any_row(sql, tenant, job)? {
-            items.push(row.to_job_row(sql, catalog)?);
-        }
+        items.extend(listed(sql, catalog, &mut look, tenant, job)?);
     }
     Ok(Page { items, next })
+}
+
+/// A job as one of a list.
+pub(super) fn listed(
+    sql: &Connection,
+    catalog: &Catalog,
+    look: &mut Look<'_>,
+    tenant: TenantId,
+    job: JobId,
+) -> Result<Option<JobRow>, StoreError> {
+    let Some(row) = any_row(sql, tenant, job)? else { return Ok(None) };
+    let in_line = match &row {
+        AnyRow::Live(row) => look.at(row)?,
+        AnyRow::Finished(_) => None,
+    };
+    Ok(Some(JobRow { in_line, ..row.to_job_row(sql, catalog)? }))
 }
 
 /// The same, and only which jobs they are.

@@ -422,6 +422,31 @@ pub struct JobRow {
     pub receipt: Option<Receipt>,
     /// The slot of a schedule it was enqueued for.
     pub slot: Option<JobSlot>,
+    /// For ready, unclaimed jobs: how it stands in line; `None` where nobody looked.
+    pub in_line: Option<Box<InLine>>,
+}
+
+/// How a ready job that nobody has claimed stands in line.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct InLine {
+    /// The limit that keeps it waiting.
+    pub hindrance: Option<Hindrance>,
+    /// Whether others come first; `None`: it is not in line, or has to wait anyway.
+    pub behind: Option<Behind>,
+}
+
+impl InLine {
+    /// Nothing is known.
+    pub const NOBODY_LOOKED: InLine = InLine { hindrance: None, behind: None };
+}
+
+/// Claimable jobs of the same tenant that come before one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Behind {
+    /// So many, counted up to [`BEHIND_COUNT_MAX`].
+    Counted(u64),
+    /// Some, or none, of its own queue; others were not looked at.
+    Some(bool),
 }
 
 impl JobRow {
@@ -443,10 +468,6 @@ pub struct JobDetail {
     pub payload: Bytes,
     /// JSON text, once it succeeded.
     pub output: Option<Bytes>,
-    /// For ready, unclaimed jobs: how many come first, counted up to `BEHIND_COUNT_MAX`.
-    pub behind: Option<u64>,
-    /// For ready, unclaimed jobs: the limit that keeps them waiting.
-    pub hindrance: Option<Hindrance>,
     /// The jobs it runs or ran after.
     pub after: Vec<ParentRow>,
     /// The batch or workflow it is of.
@@ -687,6 +708,17 @@ pub enum CancelResult {
     NotFound,
 }
 
+/// Why a job that is retried as one of many is left to come back with one that it runs after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ComesWith {
+    /// That one did not end as the job asks.
+    DidNotEndAsAsked,
+    /// That one is to run again as well.
+    RunsAgain,
+    /// Both were cancelled together.
+    WasCancelledWithIt,
+}
+
 /// What became of a retry.
 #[derive(Clone, Debug)]
 pub enum RetryResult {
@@ -697,8 +729,8 @@ pub enum RetryResult {
     ComesWith {
         /// That one.
         parent: JobId,
-        /// It is to run again, or was cancelled together with it; else it did not end as the job asks.
-        is_together: bool,
+        /// And this is why.
+        why: ComesWith,
     },
     /// Nobody asked for this very job, and this one, which it runs after, did not end as it asks, and is gone.
     ComesNoMore(JobId),

@@ -112,11 +112,11 @@ pub(super) fn stay(sql: &Connection, draft: &mut Draft, row: &FinishedRow) -> Re
     })
 }
 
-/// One of those that needed the job has gone. If it was the last, and the job's time is over, it is looked at now, so that a
-/// chain goes as soon as its end does.
+/// One of those that needed the job has gone. If it was the last, and nothing else keeps the job, it is looked at now, so that
+/// a chain goes as soon as its end does. (A look that finds it kept would come again and again, once more with each that goes.)
 pub(super) fn look_if_free(sql: &Connection, draft: &mut Draft, job: JobId) -> Result<(), StoreError> {
     let Some(row) = finished_row(sql, job)? else { return Ok(()) };
-    if by_itself(draft, &row)? == Stay::Over && needed(sql, draft, job, Need::Retriable)? == Needed::No {
+    if stay(sql, draft, &row)? == Stay::Over {
         draft.looks.add(draft.clock.now_ms(), job);
     }
     Ok(())

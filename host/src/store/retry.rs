@@ -82,7 +82,7 @@ fn bring_back(
     row: &FinishedRow,
     asked: Asked<'_>,
 ) -> Result<Option<RetryResult>, StoreError> {
-    let parents = Parents::asked(sql, draft, row.id, asked)?;
+    let parents = Parents::asked(sql, draft, row, asked)?;
     let state = match parents.comeback {
         Comeback::Ready => JobState::Ready,
         Comeback::Blocked => JobState::Blocked,

@@ -179,6 +179,7 @@ impl LiveRow {
             cancel_requested: self.cancel_requested,
             receipt: execution.map(|execution| execution.receipt),
             slot: slot_of_job(sql, self.slot)?,
+            in_line: None,
         })
     }
 }
@@ -244,6 +245,7 @@ impl FinishedRow {
             cancel_requested: false,
             receipt: execution.map(|execution| execution.receipt),
             slot: slot_of_job(sql, self.slot)?,
+            in_line: None,
         })
     }
 }

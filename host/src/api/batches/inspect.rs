@@ -74,7 +74,12 @@ pub(in crate::api) async fn batch_jobs(
     let members = members.ok_or_else(|| batch_not_found(batch))?;
     let catalog = api.store.catalog();
     let view = View::new(&api, &catalog);
-    let item = |row: &crate::store::JobRow| row.id.to_string();
-    let listing = Listing::of(&members, limit, |row| view.job(row, Bulk::default(), None), item);
+    let shown = &members[..members.len().min(limit)];
+    // One that somebody deleted is no job any more.
+    let there = shown.iter().filter_map(|member| Some((member.row.as_ref()?, &member.after)));
+    let listing = Listing {
+        items: there.map(|(row, after)| view.after(view.job(row, Bulk::default()), after)).collect(),
+        next_cursor: shown.last().filter(|_| members.len() > limit).map(|last| last.id.to_string()),
+    };
     json(StatusCode::OK, &listing, JOB_BYTES * members.len() + 64)
 }

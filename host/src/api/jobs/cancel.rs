@@ -31,15 +31,17 @@ pub(in crate::api) async fn cancel(
     _: NoParameters,
 ) -> Result<Response, ApiError> {
     match api.store.cancel(api.tenant(), job).await? {
-        CancelResult::Cancelled(row) => show_row(&api, StatusCode::OK, &row),
+        CancelResult::Cancelled(row) => show_row(&api, StatusCode::OK, *row).await,
         CancelResult::Requested(row) => {
             // Recorded first: should this host die now, the next one knows.
             if let Some((_, lease_number)) = row.leased_by {
                 api.dispatcher.interrupt((job, lease_number), FailureReason::Cancelled);
             }
-            show_row(&api, StatusCode::ACCEPTED, &row)
+            show_row(&api, StatusCode::ACCEPTED, *row).await
         }
-        CancelResult::AlreadyTerminal(row) if row.state == JobState::Cancelled => show_row(&api, StatusCode::OK, &row),
+        CancelResult::AlreadyTerminal(row) if row.state == JobState::Cancelled => {
+            show_row(&api, StatusCode::OK, *row).await
+        }
         CancelResult::AlreadyTerminal(row) => Err(ApiError::new(
             ProblemCode::WrongState,
             format!("the job has {} already; there is nothing to cancel", row.state),

@@ -115,7 +115,7 @@ pub(in crate::api) async fn edit(
         edit.payload = Some((payload, checked_against));
     }
     match api.store.edit(api.tenant(), job, edit).await? {
-        EditResult::Edited(row) => show_row(&api, StatusCode::OK, &row),
+        EditResult::Edited(row) => show_row(&api, StatusCode::OK, *row).await,
         EditResult::NotWaiting(row) => Err(not_waiting(&api, &row)),
         EditResult::TooLate { run_at, expires_at } => {
             let (run_at, expires_at) = (Instant(run_at), Instant(expires_at));

@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::after::untied;
 use super::request::{JobRequest, Refused, Rules, Unfinished};
 use super::unique_conflict;
-use super::view::{Bulk, View};
+use super::view::{Bulk, View, stand_in_line};
 use super::wait::{preferred_wait, wait_for_end};
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{NoParameters, parse_json, read_body, require_json};
@@ -78,7 +78,7 @@ pub(in crate::api) async fn enqueue(
     let mut has_ties = false;
     let mut conflict = None;
     let mut is_replayed = false;
-    let (id, created) = match checked {
+    let (id, mut created) = match checked {
         Ok(new) => {
             let payload = wait.is_none().then(|| new.spec.payload.clone());
             has_ties = new.ties.is_some();
@@ -96,8 +96,8 @@ pub(in crate::api) async fn enqueue(
                     conflict = Some(how);
                     (row.id, None)
                 }
-                EnqueueResult::UniqueConflict(row) => return Err(unique_conflict::of_enqueue(&api, &row)),
-                EnqueueResult::ReplayedConflict(row) => return Err(unique_conflict::of_replay(&api, &row)),
+                EnqueueResult::UniqueConflict(row) => return Err(unique_conflict::of_enqueue(&api, *row).await),
+                EnqueueResult::ReplayedConflict(row) => return Err(unique_conflict::of_replay(&api, *row).await),
                 EnqueueResult::KeyConflict => return Err(key_conflict()),
                 EnqueueResult::KindGone => return Err(kind_gone()),
                 EnqueueResult::TooManyQueues => return Err(too_many_queues()),
@@ -121,11 +121,14 @@ pub(in crate::api) async fn enqueue(
         None if was_there || has_ties => api.store.job(api.tenant(), id).await?,
         None => None,
     };
+    if let (None, Some((row, _))) = (&detail, &mut created) {
+        stand_in_line(&api, row).await?;
+    }
     let catalog = api.store.catalog();
     let view = View::new(&api, &catalog);
     let (job, payload_bytes) = match (&detail, &created) {
         (Some(detail), _) => (view.detail(detail), detail.payload.len()),
-        (None, Some((row, Some(payload)))) => (view.job(row, Bulk::of(payload, None), None), payload.len()),
+        (None, Some((row, Some(payload)))) => (view.job(row, Bulk::of(payload, None)), payload.len()),
         // Deleted at this moment.
         (None, _) => return Err(job_not_found(id)),
     };
@@ -248,7 +251,7 @@ async fn recognise(api: &Api, refused: Refused) -> Result<(JobId, Option<Conflic
         Some(Answer::Made(job)) => Ok((job, None)),
         Some(Answer::Existing(conflict, job)) => Ok((job, Some(conflict))),
         Some(Answer::UniqueConflict(Some(job))) => match api.store.job(api.tenant(), job).await? {
-            Some(detail) => Err(unique_conflict::of_replay(api, &detail.row)),
+            Some(detail) => Err(unique_conflict::of_replay(api, detail.row).await),
             None => Err(error),
         },
         Some(Answer::UniqueConflict(None) | Answer::Refused) | None => Err(error),
@@ -312,7 +315,8 @@ pub(in crate::api) fn json<T: Serialize>(
 }
 
 /// One job as an answer.
-pub(in crate::api) fn show_row(api: &Api, status: StatusCode, row: &JobRow) -> Result<Response, ApiError> {
+pub(in crate::api) async fn show_row(api: &Api, status: StatusCode, mut row: JobRow) -> Result<Response, ApiError> {
+    stand_in_line(api, &mut row).await?;
     let catalog = api.store.catalog();
-    json(status, &View::new(api, &catalog).job(row, Bulk::default(), None), REPLY_BYTES)
+    json(status, &View::new(api, &catalog).job(&row, Bulk::default()), REPLY_BYTES)
 }

@@ -42,18 +42,6 @@ pub(super) fn limited(row: &JobRow, found: &Hindrance) -> Waiting {
     Waiting { reason: *reason, detail, jobs: holders.clone(), ahead: *ahead }
 }
 
-/// Where nobody looked closer: of a list.
-pub(super) fn limited_by(row: &JobRow, reason: WaitingReason) -> Option<Waiting> {
-    let detail = match reason {
-        WaitingReason::KindConcurrency => format!("as many jobs of kind `{}` as may run do", row.kind),
-        WaitingReason::KeyConcurrency => "as many jobs with its concurrency key as may run do".to_owned(),
-        WaitingReason::FifoKey => "a job with the same concurrency key was enqueued before it".to_owned(),
-        WaitingReason::RateLimited => "as many as may begin in this time have".to_owned(),
-        _ => return None,
-    };
-    Some(Waiting { reason, detail, jobs: Vec::new(), ahead: None })
-}
-
 /// Whose limit it is, and how it is changed.
 fn named(row: &JobRow, limit: &LimitName) -> (String, String) {
     match limit {
@@ -117,18 +105,5 @@ mod tests {
         .map(|found| limited(&row, found).detail)
         .collect();
         insta::assert_snapshot!(told.join("\n"));
-    }
-
-    #[test]
-    fn what_holds_jobs_has_a_sentence_in_lists() {
-        let row = super::super::waiting::tests::row(crate::job::JobState::Ready);
-        for reason in [
-            WaitingReason::KindConcurrency,
-            WaitingReason::KeyConcurrency,
-            WaitingReason::FifoKey,
-            WaitingReason::RateLimited,
-        ] {
-            assert!(limited_by(&row, reason).is_some(), "{reason:?}");
-        }
     }
 }

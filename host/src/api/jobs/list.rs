@@ -95,7 +95,7 @@ pub(in crate::api) async fn list(
     let catalog = api.store.catalog();
     let view = View::new(&api, &catalog);
     let listing = Listing {
-        items: page.items.iter().map(|row| view.job(row, Bulk::default(), None)).collect(),
+        items: page.items.iter().map(|row| view.job(row, Bulk::default())).collect(),
         next_cursor: page.next.map(|id| id.to_string()),
     };
     json(StatusCode::OK, &listing, ITEM_BYTES * page.items.len() + 64)

@@ -29,7 +29,7 @@ pub(in crate::api) async fn retry(
     _: NoParameters,
 ) -> Result<Response, ApiError> {
     match api.store.retry(api.tenant(), job).await? {
-        RetryResult::Retried(row) => show_row(&api, StatusCode::OK, &row),
+        RetryResult::Retried(row) => show_row(&api, StatusCode::OK, *row).await,
         RetryResult::ComesWith { parent, .. } | RetryResult::ComesNoMore(parent) => Err(ApiError::new(
             ProblemCode::WrongState,
             format!("{parent}, which the job runs after, did not end as it asks"),

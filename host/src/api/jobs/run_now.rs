@@ -30,7 +30,7 @@ pub(in crate::api) async fn run_now(
     _: NoParameters,
 ) -> Result<Response, ApiError> {
     match api.store.run_now(api.tenant(), job).await? {
-        RunNowResult::Ready(row) => show_row(&api, StatusCode::OK, &row),
+        RunNowResult::Ready(row) => show_row(&api, StatusCode::OK, *row).await,
         RunNowResult::NotWaiting(row) => Err(not_waiting(&api, &row)),
         RunNowResult::Blocked(row) => Err(ApiError::new(
             ProblemCode::WrongState,

@@ -4,7 +4,7 @@
 use http::{HeaderName, HeaderValue};
 
 use super::enqueue::IDEMPOTENCY_REPLAYED;
-use super::view::{Bulk, View};
+use super::view::{Bulk, View, stand_in_line};
 use crate::api::error::{ApiError, FieldError, ProblemCode};
 use crate::api::shared::Api;
 use crate::job::JobId;
@@ -24,11 +24,14 @@ pub(in crate::api) fn header_value(conflict: Conflict) -> HeaderValue {
 }
 
 /// 409 with the job there is.
-pub(in crate::api) fn of_enqueue(api: &Api, row: &JobRow) -> ApiError {
+pub(in crate::api) async fn of_enqueue(api: &Api, mut row: JobRow) -> ApiError {
+    if let Err(error) = stand_in_line(api, &mut row).await {
+        return error.into();
+    }
     let other = row.id;
     let catalog = api.store.catalog();
     let view = View::new(api, &catalog);
-    let shown = view.job(row, Bulk::default(), None);
+    let shown = view.job(&row, Bulk::default());
     let detail = format!(
         "`{other}`, which is {}, is the only one like it; send `\"on_conflict\": \"return_existing\"` to be answered with that one, \
          or another `unique.key`",
@@ -41,14 +44,17 @@ pub(in crate::api) fn of_enqueue(api: &Api, row: &JobRow) -> ApiError {
 }
 
 /// The same, as the same request was answered before, whatever has become of that job.
-pub(in crate::api) fn of_replay(api: &Api, row: &JobRow) -> ApiError {
+pub(in crate::api) async fn of_replay(api: &Api, mut row: JobRow) -> ApiError {
+    if let Err(error) = stand_in_line(api, &mut row).await {
+        return error.into();
+    }
     let other = row.id;
     let catalog = api.store.catalog();
     let detail = format!(
         "the same request came before and was refused, since `{other}` was the only one like it; it is answered the same for as \
          long as its `Idempotency-Key` is known (24 h): use a new key for a new request"
     );
-    let refusal = match serde_json::to_value(View::new(api, &catalog).job(row, Bulk::default(), None)) {
+    let refusal = match serde_json::to_value(View::new(api, &catalog).job(&row, Bulk::default())) {
         Ok(existing) => ApiError::new(ProblemCode::UniqueConflict, detail).with("existing", existing),
         Err(error) => return ApiError::internal(&error),
     };

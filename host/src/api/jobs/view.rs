@@ -7,7 +7,7 @@ use crate::api::wire::limits::JobLimits;
 use crate::api::wire::{Instant, Raw};
 use crate::dispatcher::Slots;
 use crate::job::{JobState, Timestamp, WorkflowId};
-use crate::store::{Catalog, Hindrance, JobDetail, JobRow, Membership};
+use crate::store::{Catalog, JobDetail, JobRow, Membership, ParentRow, StoreError};
 
 /// What every job of one answer is shown with; taken once.
 pub(in crate::api) struct View<'v> {
@@ -41,9 +41,7 @@ impl<'v> View<'v> {
         let kind = self.catalog.kind(self.api.tenant(), &row.kind);
         let limits = JobLimits::of(&row.options.limits, kind.map(AsRef::as_ref), &self.api.config.limits);
         let bulk = Bulk::of(&detail.payload, detail.output.as_deref());
-        let job = self.job_waiting(row, bulk, detail.behind, detail.hindrance.as_ref());
-        let after: Vec<JobParent<'d>> = detail.after.iter().map(JobParent::from).collect();
-        let waiting = if row.state == JobState::Blocked { Some(after_jobs(&detail.after)) } else { job.waiting };
+        let job = self.after(self.job(row, bulk), &detail.after);
         let (batch, workflow) = match &detail.membership {
             Some(Membership { batch, is_workflow: true, name }) => {
                 let id = WorkflowId::from_u128(batch.as_u128());
@@ -53,21 +51,16 @@ impl<'v> View<'v> {
             None => (None, None),
         };
         let on_failed_jobs = &detail.on_failed_jobs;
-        Job { limits: Some(limits), after, waiting, batch, workflow, on_failed_jobs, ..job }
+        Job { limits: Some(limits), batch, workflow, on_failed_jobs, ..job }
     }
 
-    /// `behind`: how many come first, where it was counted.
-    pub(in crate::api) fn job<'d>(&self, row: &'d JobRow, bulk: Bulk<'d>, behind: Option<u64>) -> Job<'d> {
-        self.job_waiting(row, bulk, behind, None)
+    /// With the jobs it runs after.
+    pub(in crate::api) fn after<'d>(&self, job: Job<'d>, after: &'d [ParentRow]) -> Job<'d> {
+        let waiting = if job.state == JobState::Blocked { Some(after_jobs(after)) } else { job.waiting };
+        Job { after: after.iter().map(JobParent::from).collect(), waiting, ..job }
     }
 
-    fn job_waiting<'d>(
-        &self,
-        row: &'d JobRow,
-        bulk: Bulk<'d>,
-        behind: Option<u64>,
-        hindrance: Option<&Hindrance>,
-    ) -> Job<'d> {
+    pub(in crate::api) fn job<'d>(&self, row: &'d JobRow, bulk: Bulk<'d>) -> Job<'d> {
         // Short jobs are never written as running; this host knows which of the claimed ones it has entered.
         let active = match (row.state, row.leased_by) {
             (JobState::Ready | JobState::Running, Some((host, number))) if host == self.api.host => {
@@ -101,7 +94,7 @@ impl<'v> View<'v> {
             progress: progress.or_else(|| row.progress.clone()).map(JobProgress::from),
             tags: &row.tags,
             concurrency_key: row.options.concurrency_key.as_deref(),
-            waiting: if state.is_waiting() { self.waiting(row, behind, hindrance) } else { None },
+            waiting: if state.is_waiting() { self.waiting(row) } else { None },
             after: Vec::new(),
             batch: None,
             workflow: None,
@@ -117,7 +110,7 @@ impl<'v> View<'v> {
         }
     }
 
-    fn waiting(&self, row: &JobRow, behind: Option<u64>, hindrance: Option<&Hindrance>) -> Option<Waiting> {
+    fn waiting(&self, row: &JobRow) -> Option<Waiting> {
         let version = self.catalog.kind(self.api.tenant(), &row.kind).and_then(|kind| kind.version.as_deref());
         let facts = Facts {
             now: self.now,
@@ -130,9 +123,16 @@ impl<'v> View<'v> {
                 .queue(self.api.tenant(), &row.queue)
                 .is_some_and(|queue| self.catalog.is_paused(queue)),
             is_compiling: &|digest| self.api.modules.is_compiling(digest),
-            behind,
-            hindrance,
         };
         waiting(row, &facts)
     }
+}
+
+/// Finds out how a job stands in line that an answer shows, if a limit may hold it. Costs nothing where none is set.
+pub(in crate::api) async fn stand_in_line(api: &Api, row: &mut JobRow) -> Result<(), StoreError> {
+    let is_unknown = row.state == JobState::Ready && row.leased_by.is_none() && row.in_line.is_none();
+    if is_unknown && api.store.may_be_limited(api.tenant(), &row.kind, &row.queue) {
+        row.in_line = api.store.in_line(api.tenant(), row.id).await?;
+    }
+    Ok(())
 }

@@ -1,12 +1,12 @@
 //! Why a job is not running: one stable word and one sentence with numbers and what to do. Pure.
 
-use super::limited::{limited, limited_by};
+use super::limited::limited;
 use crate::api::wire::Instant;
 use crate::api::wire::job::Waiting;
 use crate::dispatcher::{LoadFailure, Slots};
 use crate::job::duration::in_words;
 use crate::job::{Digest, JobState, Timestamp, WaitingReason, Wanted};
-use crate::store::{BEHIND_COUNT_MAX, Hindrance, JobRow, ModuleVersionEntry, ParentRow};
+use crate::store::{BEHIND_COUNT_MAX, Behind, InLine, JobRow, ModuleVersionEntry, ParentRow};
 
 /// Jobs named that another one waits for.
 const NAMED_PARENTS_MAX: usize = 3;
@@ -23,10 +23,6 @@ pub(super) struct Facts<'f> {
     pub(super) load_failure: Option<LoadFailure>,
     /// Whether its queue is paused.
     pub(super) is_paused: bool,
-    /// How many jobs come first, where it was counted.
-    pub(super) behind: Option<u64>,
-    /// The limit it waits for, where that was looked at.
-    pub(super) hindrance: Option<&'f Hindrance>,
 }
 
 /// `None` for jobs that run, have ended, or wait for something that is told elsewhere.
@@ -130,28 +126,26 @@ fn ready(row: &JobRow, facts: &Facts<'_>) -> Waiting {
             each once the one before it has ended or run for some seconds, and fail after three more losses";
         return Waiting::new(WaitingReason::Suspect, detail.to_owned());
     }
-    if !claimed
-        && let Some(limited) = match (facts.hindrance, row.parked) {
-            (Some(found), _) => Some(limited(row, found)),
-            (None, Some(reason)) if facts.behind.is_none() => limited_by(row, reason),
-            (None, _) => None,
-        }
-    {
-        return limited;
+    let InLine { hindrance, behind } = row.in_line.as_deref().filter(|_| !claimed).unwrap_or(&InLine::NOBODY_LOOKED);
+    if let Some(found) = hindrance {
+        return limited(row, found);
     }
-    match facts.behind {
-        Some(ahead) if ahead > 0 && !claimed => {
-            let count = if ahead >= BEHIND_COUNT_MAX { format!("{BEHIND_COUNT_MAX}+") } else { ahead.to_string() };
-            let jobs = if ahead == 1 { "job comes" } else { "jobs come" };
-            let detail = format!(
-                "{count} {jobs} first; {used} of {total} slots are in use; more `--workers` or faster jobs help"
-            );
+    let first = match behind {
+        Some(Behind::Counted(BEHIND_COUNT_MAX..)) => Some(format!("{BEHIND_COUNT_MAX}+ jobs come first")),
+        Some(Behind::Counted(1)) => Some("1 job comes first".to_owned()),
+        Some(Behind::Counted(ahead @ 2..)) => Some(format!("{ahead} jobs come first")),
+        Some(Behind::Some(true)) => Some("others come first; the job itself, not a list, says how many".to_owned()),
+        Some(Behind::Counted(0) | Behind::Some(false)) | None => None,
+    };
+    match first {
+        Some(first) => {
+            let detail = format!("{first}; {used} of {total} slots are in use; more `--workers` or faster jobs help");
             Waiting::new(WaitingReason::Behind, detail)
         }
-        _ if used < total => {
+        None if used < total => {
             Waiting::new(WaitingReason::HostSlots, format!("it is about to start; {used} of {total} slots are in use"))
         }
-        _ => {
+        None => {
             let detail = format!("all {total} slots of this host are in use; more `--workers` or faster jobs help");
             Waiting::new(WaitingReason::HostSlots, detail)
         }
@@ -191,6 +185,7 @@ pub(super) mod tests {
             cancel_requested: false,
             receipt: None,
             slot: None,
+            in_line: None,
         }
     }
 
@@ -211,8 +206,6 @@ pub(super) mod tests {
             is_compiling: &|_| false,
             load_failure: None,
             is_paused: false,
-            behind: Some(0),
-            hindrance: None,
         };
         change(&mut row, &mut facts);
         waiting(&row, &facts).map(|waiting| (waiting.reason.as_str(), waiting.detail))
@@ -243,10 +236,18 @@ pub(super) mod tests {
         assert!(after_jobs(&many).detail.ends_with(" and 2 more"));
     }
 
+    fn counted(behind: u64) -> Option<Box<InLine>> {
+        Some(Box::new(InLine { behind: Some(Behind::Counted(behind)), ..InLine::default() }))
+    }
+
+    fn glanced(is_behind: bool) -> Option<Box<InLine>> {
+        Some(Box::new(InLine { behind: Some(Behind::Some(is_behind)), ..InLine::default() }))
+    }
+
     #[test]
     fn every_waiting_job_has_its_reason() {
         type Change = fn(&mut JobRow, &mut Facts<'_>);
-        let table: [(JobState, Change, &str, &str); 18] = [
+        let table: [(JobState, Change, &str, &str); 21] = [
             (JobState::Blocked, |_, _| {}, "after_jobs", "runs after other jobs"),
             (JobState::Scheduled, |_, _| {}, "scheduled", "1970-01-01T01:00:00.000Z (in 1h)"),
             (JobState::Scheduled, |row, _| row.snoozed = true, "snoozed", "(in 1h)"),
@@ -273,15 +274,18 @@ pub(super) mod tests {
                 "retry_backoff",
                 "it is cancelled if it has not begun by 1970-01-01T02:00:00.000Z (in 2h)",
             ),
-            (JobState::Ready, |_, facts| facts.behind = Some(1), "behind", "1 job comes first"),
-            (JobState::Ready, |_, facts| facts.behind = Some(1_000), "behind", "1000+ jobs"),
+            (JobState::Ready, |row, _| row.in_line = counted(1), "behind", "1 job comes first"),
+            (JobState::Ready, |row, _| row.in_line = counted(1_000), "behind", "1000+ jobs"),
+            (JobState::Ready, |row, _| row.in_line = glanced(true), "behind", "others come first"),
+            (JobState::Ready, |row, _| row.in_line = glanced(false), "host_slots", "all 4 slots"),
+            (JobState::Ready, |row, _| row.in_line = counted(0), "host_slots", "all 4 slots"),
             (JobState::Ready, |_, _| {}, "host_slots", "all 4 slots"),
             (JobState::Ready, |_, facts| facts.slots.used = 1, "host_slots", "1 of 4"),
             (
                 JobState::Ready,
-                |row, facts| {
+                |row, _| {
                     row.leased_by = Some((HostId::from_u128(1), 1));
-                    facts.behind = Some(5);
+                    row.in_line = counted(5);
                 },
                 "host_slots",
                 "all 4 slots",

@@ -46,18 +46,19 @@ pub(in crate::api) async fn trigger_schedule(
         TriggerResult::Replayed(row) => (row, None, true),
         TriggerResult::Existing { conflict, row, is_replayed } => (row, Some(conflict), is_replayed),
         TriggerResult::UniqueConflict { row, is_replayed: false } => {
-            return Err(unique_conflict::of_enqueue(&api, &row));
+            return Err(unique_conflict::of_enqueue(&api, *row).await);
         }
         TriggerResult::UniqueConflict { row, is_replayed: true } => {
-            return Err(unique_conflict::of_replay(&api, &row));
+            return Err(unique_conflict::of_replay(&api, *row).await);
         }
         TriggerResult::KeyConflict => return Err(key_conflict()),
         TriggerResult::Refused(why) => return Err(ApiError::new(ProblemCode::ScheduleFaulty, why)),
         TriggerResult::NotFound => return Err(schedule_not_found(&api, &schedule).await),
     };
     let status = if is_replayed || conflict.is_some() { StatusCode::OK } else { StatusCode::CREATED };
-    let mut response = show_row(&api, status, &row)?;
-    response.headers_mut().insert(LOCATION, location(row.id)?);
+    let id = row.id;
+    let mut response = show_row(&api, status, *row).await?;
+    response.headers_mut().insert(LOCATION, location(id)?);
     if let Some(conflict) = conflict {
         let value = unique_conflict::header_value(conflict);
         response.headers_mut().insert(unique_conflict::UNIQUE_CONFLICT.clone(), value);

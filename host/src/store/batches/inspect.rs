@@ -9,8 +9,8 @@ use crate::job::{BatchId, JobId, Timestamp};
 use crate::store::catalog::{Catalog, TenantId};
 use crate::store::dependencies::parents_of;
 use crate::store::error::StoreError;
-use crate::store::model::JobRow;
-use crate::store::rows::any_row;
+use crate::store::in_line::{Depth, LimitFacts, Look};
+use crate::store::job_list::listed;
 
 macro_rules! columns {
     () => {
@@ -106,47 +106,49 @@ pub(in crate::store) fn batches(
 pub(in crate::store) fn jobs_of(
     sql: &Connection,
     catalog: &Catalog,
+    limits: LimitFacts,
     tenant: TenantId,
     id: BatchId,
     after: Option<JobId>,
     limit: usize,
-) -> Result<Option<Vec<JobRow>>, StoreError> {
+) -> Result<Option<Vec<MemberRow>>, StoreError> {
     if batch_row(sql, catalog, tenant, id, false)?.is_none() {
         return Ok(None);
     }
-    let members = members(sql, catalog, tenant, id, after, limit, false)?;
-    Ok(Some(members.into_iter().filter_map(|member| member.row).collect()))
+    members(sql, catalog, limits, tenant, id, after, limit).map(Some)
 }
 
 /// A workflow and all its jobs, parents before children, with what each waits for.
 pub(in crate::store) fn graph(
     sql: &Connection,
     catalog: &Catalog,
+    limits: LimitFacts,
     tenant: TenantId,
     id: BatchId,
 ) -> Result<Option<(BatchRow, Vec<MemberRow>)>, StoreError> {
     let Some(row) = batch_row(sql, catalog, tenant, id, true)? else { return Ok(None) };
-    let members = members(sql, catalog, tenant, id, None, WORKFLOW_JOBS_MAX, true)?;
+    let members = members(sql, catalog, limits, tenant, id, None, WORKFLOW_JOBS_MAX)?;
     Ok(Some((row, members)))
 }
 
 fn members(
     sql: &Connection,
     catalog: &Catalog,
+    limits: LimitFacts,
     tenant: TenantId,
     id: BatchId,
     after: Option<JobId>,
     limit: usize,
-    with_parents: bool,
 ) -> Result<Vec<MemberRow>, StoreError> {
     let after = after.map_or([0; 16], JobId::to_bytes);
     let mut statement = sql.prepare_cached(MEMBERS)?;
     let mut rows = statement.query(params![id.to_bytes(), after, limit])?;
+    let mut look = Look::new(sql, catalog, limits, Depth::Glance);
     let mut members = Vec::new();
     while let Some(row) = rows.next()? {
         let (job, name) = (JobId::from_bytes(row.get(0)?), row.get(1)?);
-        let row = any_row(sql, tenant, job)?.map(|row| row.to_job_row(sql, catalog)).transpose()?;
-        let after = if with_parents { parents_of(sql, job)? } else { Vec::new() };
+        let row = listed(sql, catalog, &mut look, tenant, job)?;
+        let after = parents_of(sql, job)?;
         members.push(MemberRow { id: job, name, row, after });
     }
     Ok(members)

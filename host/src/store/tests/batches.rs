@@ -53,7 +53,7 @@ impl Run {
 
     pub(super) async fn jobs(&self, id: BatchId) -> Vec<JobId> {
         let jobs = self.harness.store.jobs_of_batch(TENANT, id, None, 1_000).await.unwrap().unwrap();
-        jobs.iter().map(|row| row.id).collect()
+        jobs.iter().map(|member| member.id).collect()
     }
 
     /// Ends one claimable job of the default queue.

@@ -290,13 +290,25 @@ async fn what_is_there_for_a_failure_runs_again_without_it() {
 
 #[tokio::test]
 async fn one_that_was_left_to_come_back_with_a_parent_that_did_not_runs_the_next_time() {
+    for is_cancelled in [false, true] {
+        left_behind(is_cancelled).await;
+    }
+}
+
+async fn left_behind(is_cancelled: bool) {
     let (harness, host, kind) = harness().await;
     let parent = harness.enqueue(job(kind)).await;
     let tidy = harness.enqueue(after(kind, &[(parent, Wanted::Finished)])).await;
-    harness.fail(host, parent).await;
+    if is_cancelled {
+        harness.store.cancel(TENANT, parent).await.unwrap();
+    } else {
+        harness.fail(host, parent).await;
+    }
     harness.fail(host, tidy).await;
+    let history = harness.words(tidy).await;
     let left = harness.retry_among(tidy, &[parent]).await;
-    assert!(matches!(left, RetryResult::ComesWith { is_together: true, .. }), "{left:?}");
+    assert_eq!(harness.words(tidy).await, history, "nothing has happened to it");
+    assert!(matches!(left, RetryResult::ComesWith { why: ComesWith::RunsAgain, .. }), "{left:?}");
     // Whatever kept the parent from being retried.
     let retried = harness.retry_among(tidy, &[]).await;
     assert!(matches!(&retried, RetryResult::Retried(row) if row.state == JobState::Ready), "{retried:?}");

@@ -33,8 +33,12 @@ async fn succeed(harness: &Harness, job: ClaimedJob) {
     assert_eq!(result, FinishResult::Finished(JobState::Succeeded));
 }
 
+async fn hindrance_of(harness: &Harness, job: JobId) -> Option<Hindrance> {
+    harness.store.job(TENANT, job).await.unwrap().unwrap().row.in_line.and_then(|found| found.hindrance)
+}
+
 async fn reason_of(harness: &Harness, job: JobId) -> Option<WaitingReason> {
-    harness.store.job(TENANT, job).await.unwrap().unwrap().hindrance.map(|found| found.reason)
+    hindrance_of(harness, job).await.map(|found| found.reason)
 }
 
 const TWO: KindPace =
@@ -56,8 +60,7 @@ async fn a_full_kind_holds_its_jobs_and_nobody_elses() {
     let behind = harness.enqueue(job(other)).await;
     let mut claimed = harness.claim(host, 10).await;
     assert_eq!(ids(&claimed), [jobs[0], jobs[1], behind]);
-    let detail = harness.store.job(TENANT, jobs[4]).await.unwrap().unwrap();
-    let found = detail.hindrance.unwrap();
+    let found = hindrance_of(&harness, jobs[4]).await.unwrap();
     assert_eq!((found.reason, found.running, found.ahead), (WaitingReason::KindConcurrency, 2, Some(2)));
     assert_eq!(found.holders, jobs[..2]);
     // One that comes now is held from the start: no claim ever meets it.

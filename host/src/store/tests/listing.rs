@@ -104,7 +104,7 @@ async fn claims_keep_order_bounds_and_tell_of_more() {
         expected.push((priority, harness.enqueue(new).await));
     }
     let last = expected.last().unwrap().1;
-    assert_eq!(harness.store.job(TENANT, last).await.unwrap().unwrap().behind, Some(5));
+    assert_eq!(harness.row(last).await.in_line.unwrap().behind, Some(Behind::Counted(5)));
     expected.sort();
     let mut given = Vec::new();
     for (bytes, jobs) in [(250, 2), (50, 1), (1_000, 3)] {

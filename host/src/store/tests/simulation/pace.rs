@@ -133,12 +133,14 @@ impl Model {
         }
     }
 
-    /// The first limit in the way of a ready job that nobody holds.
-    pub(super) fn obstacle(&self, id: JobId) -> Option<Obstacle> {
+    /// The limits in the way of a ready job that nobody holds: the first is what it waits for, but where its kind and its key
+    /// are both full either may hold it.
+    pub(super) fn obstacles(&self, id: JobId) -> Vec<Obstacle> {
         let job = &self.jobs[&id];
+        let mut obstacles = Vec::new();
         if let Some(first) = self.first_of_key(job).filter(|first| *first != id) {
-            let limit = super::model::KEYS[job.key?].to_owned();
-            return Some(Obstacle { reason: WaitingReason::FifoKey, limit, running: 1, holders: vec![first] });
+            let limit = job.key.map(|key| super::model::KEYS[key].to_owned()).unwrap_or_default();
+            return vec![Obstacle { reason: WaitingReason::FifoKey, limit, running: 1, holders: vec![first] }];
         }
         for (of, pace) in self.limits(job) {
             let reason = match (self.admission(of, pace), of) {
@@ -158,9 +160,12 @@ impl Model {
             let mut holders = if pace.concurrency.is_some() { self.holders(of) } else { Vec::new() };
             let running = u32::try_from(holders.len()).unwrap();
             holders.truncate(HOLDERS_NAMED_MAX);
-            return Some(Obstacle { reason, limit, running, holders });
+            obstacles.push(Obstacle { reason, limit, running, holders });
+            if matches!(of, Of::Tenant | Of::Queue(_)) {
+                break;
+            }
         }
-        None
+        obstacles
     }
 
     /// How many ready jobs could come first, at most.

@@ -296,7 +296,8 @@ impl Model {
                 return if was_with || tie.answer == Answer::Met { Says::This(Answer::Met) } else { Says::Gone };
             };
             let answer = parent.answer(tie.wanted);
-            let was_with = tie.answer == Answer::With && parent.state == JobState::Cancelled;
+            let was_cancelled = self.jobs[&id].state == JobState::Cancelled;
+            let was_with = was_cancelled && tie.answer == Answer::With && parent.state == JobState::Cancelled;
             let hangs = (among.contains(&tie.parent) || was_with) && !parent.is_skipped();
             if answer == Answer::Met && hangs && parent.state != JobState::Succeeded {
                 Says::Together
