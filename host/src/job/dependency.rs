@@ -321,17 +321,9 @@ pub enum Reply {
     Together,
 }
 
-/// What a parent says to a child in this state; `None`: it is gone, and has said its last word. `runs_again`: among those that
-/// are to run again it is one.
-pub fn reply(
-    wanted: Wanted,
-    standing: Standing,
-    parent: Option<ParentEnd>,
-    runs_again: bool,
-    child: JobState,
-) -> Reply {
-    // One that has failed was cancelled with nobody, though it was left to come back with somebody.
-    let was_with = standing == Standing::CancelledWith && matches!(child, JobState::Cancelled);
+/// What a parent says; `None`: it is gone, and has said its last word. `runs_again`: among those that are to run again it is one.
+/// `was_with`: both were cancelled as parts of one whole.
+pub fn reply(wanted: Wanted, standing: Standing, parent: Option<ParentEnd>, runs_again: bool, was_with: bool) -> Reply {
     let Some(parent) = parent else {
         // What was left to come back with it saw it end without success, or about to.
         let was_met = standing == Standing::CancelledWith && wanted != Wanted::Succeeded;
@@ -548,11 +540,7 @@ mod tests {
             }
         }
         let (with, cancelled) = (Standing::CancelledWith, Some(ParentEnd::Cancelled));
-        assert_eq!(
-            reply(Wanted::Finished, with, cancelled, false, JobState::Failed),
-            Met,
-            "it ran after that one ended"
-        );
+        assert_eq!(reply(Wanted::Finished, with, cancelled, false, false), Met, "it ran after that one ended");
         for (wanted, standing, parent, runs_again, expected) in [
             (Wanted::Succeeded, Standing::Met, None, false, Met),
             (Wanted::Succeeded, Standing::Cause, None, true, Gone),
@@ -570,9 +558,9 @@ mod tests {
             (Wanted::Finished, Standing::Met, Some(ParentEnd::Succeeded), true, Met),
             (Wanted::Finished, Standing::CancelledWith, Some(ParentEnd::Ending), true, Open),
         ] {
-            let child = JobState::Cancelled;
+            let was_with = standing == Standing::CancelledWith;
             assert_eq!(
-                reply(wanted, standing, parent, runs_again, child),
+                reply(wanted, standing, parent, runs_again, was_with),
                 expected,
                 "{wanted:?} {standing:?} {parent:?}"
             );

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, params};
 
 use super::bulk::{bucket, operation};
+use super::bulk_meant::parents_that_run_again;
 use super::catalog::{Catalog, TenantId};
 use super::codec::unpack_failure;
 use super::delete::Deletion;
-use super::dependencies::{Tie, ties_of};
 use super::draft::Draft;
 use super::error::StoreError;
 use super::job_list::matching;
@@ -18,7 +18,7 @@ use super::model::{
     OperationRow, Page, RetryResult, RunNowResult, Worked,
 };
 use super::retry::Asked;
-use super::rows::{AnyRow, FinishedRow, any_row, finished_row};
+use super::rows::{AnyRow, FinishedRow, any_row};
 use super::take_back::seen_state;
 use super::{cancel, dead_letters, delete, edit, retry, run_now};
 use crate::job::bulk::paced;
@@ -222,7 +222,14 @@ fn apply(
     }
     Ok(match request.action {
         BulkAction::Retry => {
-            match retry::retry(sql, draft, tenant, job, Asked::ForMany(&meant_parents(sql, draft, request, &row)?))? {
+            let again = match &row {
+                AnyRow::Finished(row) => {
+                    let is_meant = |row: &FinishedRow| is_meant_ended(sql, draft, request, row);
+                    parents_that_run_again(sql, draft, row.id, &is_meant)?
+                }
+                AnyRow::Live(_) => Vec::new(),
+            };
+            match retry::retry(sql, draft, tenant, job, Asked::ForMany(&again))? {
                 RetryResult::Retried(_) => Fate::Changed(None),
                 RetryResult::WrongState(_) => Fate::Skipped,
                 RetryResult::ComesWith { parent, why } => {
@@ -280,27 +287,21 @@ fn apply(
     })
 }
 
-/// The jobs it runs after that are meant as well. They are older: the operation has yet to come to them.
-fn meant_parents(
+/// Whether a job that has ended is one of those that are meant, though nobody has come to it yet.
+fn is_meant_ended(
     sql: &Connection,
     draft: &Draft,
     request: &BulkRequest,
-    row: &AnyRow,
-) -> Result<Vec<JobId>, StoreError> {
-    let AnyRow::Finished(row) = row else { return Ok(Vec::new()) };
-    if !draft.ties.are_dependencies {
-        return Ok(Vec::new());
-    }
-    let mut meant = Vec::new();
-    for Tie { parent, .. } in ties_of(sql, row.id)? {
-        let Some(row) = finished_row(sql, parent)?.map(AnyRow::Finished) else { continue };
-        let AnyRow::Finished(FinishedRow { state, .. }) = row else { continue };
-        let is_named = request.filter.ids.as_ref().is_none_or(|ids| ids.contains(&parent));
-        if is_named && named_one_fits(draft, request, &row)? && is_meant(sql, draft, request, &row, state)? {
-            meant.push(parent);
-        }
-    }
-    Ok(meant)
+    row: &FinishedRow,
+) -> Result<bool, StoreError> {
+    let (id, state) = (row.id, row.state);
+    let row = AnyRow::Finished(row.clone());
+    let is_named = request.filter.ids.as_ref().is_none_or(|ids| ids.contains(&id));
+    let can_be_retried = matches!(state, JobState::Failed | JobState::Cancelled);
+    Ok(can_be_retried
+        && is_named
+        && named_one_fits(draft, request, &row)?
+        && is_meant(sql, draft, request, &row, state)?)
 }
 
 /// Whether it still is one of those that are meant: it may have gone on since it was found.

@@ -1,12 +1,12 @@
 //! A job that is to run again asks those it runs after how they stand now. What follows is decided in `job/dependency.rs`.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 
 use super::codec::HistoryNote;
 use super::dependencies::{Tie, parent_end, stand, ties_of};
 use super::dependents::{broken_by, recount};
 use super::draft::Draft;
-use super::ending::cancelled_with;
+use super::ending::{cancelled_with, comes_with};
 use super::error::StoreError;
 use super::job_writes::note_on_ended;
 use super::model::{ComesWith, RetryResult};
@@ -14,6 +14,19 @@ use super::retry::Asked;
 use super::rows::FinishedRow;
 use crate::job::dependency::{Comeback, ParentEnd, Standing, comeback, reply};
 use crate::job::{EventType, JobId, JobState};
+
+const ARE_OF_ONE_BATCH: &str = "SELECT EXISTS (SELECT 1 FROM batch_jobs AS own
+    JOIN batch_jobs AS theirs ON theirs.batch_id = own.batch_id WHERE own.job_id = ?1 AND theirs.job_id = ?2)";
+
+/// Whether a job was cancelled together with one it runs after, as parts of one whole. (One that has failed by itself was not, nor
+/// one that is merely left to come back with that one.)
+pub(super) fn was_cancelled_with(sql: &Connection, row: &FinishedRow, tie: &Tie) -> Result<bool, StoreError> {
+    if tie.standing != Standing::CancelledWith || row.state != JobState::Cancelled {
+        return Ok(false);
+    }
+    let both = params![row.id.to_bytes(), tie.parent.to_bytes()];
+    Ok(sql.prepare_cached(ARE_OF_ONE_BATCH)?.query_row(both, |row| row.get(0))?)
+}
 
 /// What a job's parents say.
 pub(super) struct Parents {
@@ -42,7 +55,8 @@ impl Parents {
         for tie in &ties {
             let end = parent_end(sql, tie.parent)?;
             let runs_again = matches!(asked, Asked::ForMany(others) if others.contains(&tie.parent));
-            replies.push(reply(tie.wanted, tie.standing, end, runs_again, row.state));
+            let was_with = was_cancelled_with(sql, row, tie)?;
+            replies.push(reply(tie.wanted, tie.standing, end, runs_again, was_with));
             ends.push(end);
             run_again.push(runs_again);
         }
@@ -92,6 +106,7 @@ impl Parents {
         let note = HistoryNote { at: draft.now, event_type, state: row.state, attempt: row.attempt };
         // What has failed by itself goes on saying how.
         let failure = (row.state == JobState::Cancelled).then(|| match standing {
+            Some(Standing::CancelledWith) if self.run_again.get(place) == Some(&true) => comes_with(tie.parent),
             Some(Standing::CancelledWith) => cancelled_with(tie.parent),
             _ => broken_by(tie.parent, tie.wanted, end),
         });

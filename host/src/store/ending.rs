@@ -120,6 +120,12 @@ pub(super) fn cancelled_with(parent: JobId) -> Failure {
     Failure::new(FailureReason::Cancelled, message).with_detail(parent.to_string())
 }
 
+/// What a job says that is left to come back with this one, which is to run again. The detail holds that one's id alone.
+pub(super) fn comes_with(parent: JobId) -> Failure {
+    let message = format!("it runs after {parent}, which is to run again; a retry of that job brings this one back");
+    Failure::new(FailureReason::Cancelled, message).with_detail(parent.to_string())
+}
+
 /// What somebody's wish to cancel is recorded as.
 pub(super) fn cancelled_on_request() -> Failure {
     Failure::new(FailureReason::Cancelled, "cancelled on request")

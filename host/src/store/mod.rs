@@ -7,6 +7,7 @@ mod backup;
 mod batches;
 mod buckets;
 mod bulk;
+mod bulk_meant;
 mod bulk_step;
 mod cancel;
 mod catalog;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::catalog_rows::load_catalog;
@@ -61,9 +62,13 @@ pub(super) fn open(options: &StoreOptions, clock: Arc<dyn Clock>, wal_bounds: Wa
     let reserve = Reserve::give_up(directory);
     let unusable = |error: rusqlite::Error| OpenError::sqlite(&database, error);
     let mut sql = open_writer(&database).map_err(unusable)?;
+    // What is refused stays as it is found: closing would fold the log into the database.
+    let keep_log = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+    sql.set_db_config(keep_log, true).map_err(unusable)?;
     evidence.check_tables(&sql).map_err(unusable)??;
     migrate(&mut sql, &database)?;
     let mark = evidence.check_commits(&sql).map_err(unusable)??;
+    sql.set_db_config(keep_log, false).map_err(unusable)?;
     let mark = MarkWriter::open(directory, evidence.mark, mark);
     let (notes, lost_entries) =
         EntryNotes::open(directory).map_err(|error| OpenError::system(&directory.join(ENTRIES_FILE), &error))?;

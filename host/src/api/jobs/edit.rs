@@ -8,7 +8,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
 use http::StatusCode;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::ends::expiry;
@@ -30,13 +30,18 @@ const EDIT_FIELDS_BYTES_MAX: usize = 64 << 10;
 /// How long a payload waits for its turn to be checked, and for the result.
 const CHECK_WAIT_MAX: Duration = Duration::from_secs(15);
 
+/// Whatever stands there, `null` as well.
+fn any_value<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
 /// What is to be changed on a waiting job.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = JobEdit)]
 pub(in crate::api) struct EditRequest<'a> {
     /// Any JSON, valid against the kind's input schema.
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "any_value")]
     #[schema(value_type = Option<serde_json::Value>, required = false)]
     payload: Option<&'a RawValue>,
     /// The lane.

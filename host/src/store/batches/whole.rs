@@ -13,6 +13,7 @@ const PARENTS: &str = "SELECT dependencies.parent_id FROM dependencies
     JOIN batch_jobs AS own ON own.job_id = dependencies.child_id
     JOIN batch_jobs AS theirs ON theirs.job_id = dependencies.parent_id AND theirs.batch_id = own.batch_id
     WHERE dependencies.child_id = ?1 ORDER BY dependencies.place";
+const HAS_BROKEN: &str = "SELECT EXISTS (SELECT 1 FROM dependencies WHERE child_id = ?1 AND standing = 3)";
 const IS_BEING_CANCELLED: &str = "SELECT EXISTS (SELECT 1 FROM batch_jobs AS own
     JOIN batch_jobs AS theirs ON theirs.batch_id = own.batch_id
     JOIN batches ON batches.id = own.batch_id
@@ -23,7 +24,8 @@ const IS_BEING_CANCELLED: &str = "SELECT EXISTS (SELECT 1 FROM batch_jobs AS own
 pub(in crate::store) enum Whole {
     /// Nothing before it is at its end, or about to be, without success.
     Nothing,
-    /// This one before it; one that is not needed only where there is no other.
+    /// This one before it; one that has failed, or came to nothing because of others, only where there is none that is cancelled
+    /// with it.
     On(JobId),
     /// One before it, this one, has not ended and is not to: somebody brought it back since the cancel.
     RunsAgain(JobId),
@@ -36,19 +38,32 @@ pub(in crate::store) fn tie_to_whole(sql: &Connection, draft: &Draft, job: JobId
     }
     let mut statement = sql.prepare_cached(PARENTS)?;
     let mut rows = statement.query([job.to_bytes()])?;
-    let (mut whole, mut is_sure) = (Whole::Nothing, false);
+    let (mut whole, mut closest) = (Whole::Nothing, 0);
     while let Some(row) = rows.next()? {
         let parent = JobId::from_bytes(row.get(0)?);
         match parent_end(sql, parent)? {
             Some(ParentEnd::Unfinished) => return Ok(Whole::RunsAgain(parent)),
-            Some(ParentEnd::Ending | ParentEnd::Failed | ParentEnd::Cancelled) if !is_sure => {
-                (whole, is_sure) = (Whole::On(parent), true);
+            Some(end @ (ParentEnd::Ending | ParentEnd::Failed | ParentEnd::Cancelled | ParentEnd::NotNeeded)) => {
+                let closeness = closeness(sql, parent, end)?;
+                if closeness > closest {
+                    (whole, closest) = (Whole::On(parent), closeness);
+                }
             }
-            Some(ParentEnd::NotNeeded) if whole == Whole::Nothing => whole = Whole::On(parent),
-            Some(_) | None => {}
+            Some(ParentEnd::Succeeded | ParentEnd::SucceededAnyway) | None => {}
         }
     }
     Ok(whole)
+}
+
+/// How sure it is that who comes back with this one comes back with the whole.
+fn closeness(sql: &Connection, parent: JobId, end: ParentEnd) -> Result<u8, StoreError> {
+    Ok(match end {
+        ParentEnd::NotNeeded => 1,
+        // Before the whole was, by itself or because of another one.
+        ParentEnd::Failed => 2,
+        ParentEnd::Cancelled if sql.prepare_cached(HAS_BROKEN)?.query_row([parent.to_bytes()], |row| row.get(0))? => 2,
+        _ => 3,
+    })
 }
 
 /// Whether a job is of a batch that is being cancelled, and so is this parent of it.

@@ -315,6 +315,55 @@ async fn left_behind(is_cancelled: bool) {
 }
 
 #[tokio::test]
+async fn a_parent_that_stays_itself_keeps_nobody_back() {
+    let (harness, host, kind) = harness().await;
+    let first = harness.enqueue(job(kind)).await;
+    let second = harness.enqueue(after(kind, &[(first, Wanted::Succeeded)])).await;
+    let rescue = harness.enqueue(after(kind, &[(second, Wanted::Failed)])).await;
+    harness.fail(host, first).await;
+    assert_eq!(harness.states(&[first, second, rescue]).await, ["failed", "cancelled", "ready"]);
+    harness.store.cancel(TENANT, rescue).await.unwrap();
+    // Meant as well, but it comes back with the first only, which is not.
+    let cancelled = || BulkFilter { state: Some(JobState::Cancelled), ..BulkFilter::default() };
+    let done = harness.retry_all(cancelled()).await;
+    assert_eq!((done.changed, done.skipped), (1, 1), "{done:?}");
+    assert_eq!(harness.states(&[first, second, rescue]).await, ["failed", "cancelled", "ready"]);
+    // With the first all wait for what is before them.
+    harness.store.cancel(TENANT, rescue).await.unwrap();
+    let all = BulkFilter { ids: Some(vec![first, second, rescue]), ..BulkFilter::default() };
+    let done = harness.retry_all(all).await;
+    assert_eq!((done.changed, done.skipped), (1, 2), "{done:?}");
+    assert_eq!(harness.states(&[first, second, rescue]).await, ["ready", "blocked", "blocked"]);
+    assert_counters_hold(&harness.database());
+}
+
+#[tokio::test]
+async fn a_whole_comes_back_with_what_was_cancelled_with_it() {
+    let run = Run::new().await;
+    let member = |after: Vec<(usize, Wanted)>| NewMember { name: None, job: job(run.kind), after };
+    let mut late = member(Vec::new());
+    late.job.spec.options.delay_ms = Some(3_600_000);
+    let jobs = vec![
+        member(Vec::new()),
+        member(vec![(0, Wanted::Succeeded)]),
+        late,
+        member(vec![(1, Wanted::Failed), (2, Wanted::Finished)]),
+    ];
+    let id =
+        run.create(NewBatch { jobs, callbacks: Callbacks::default(), ..batch(run.kind, 0, Closing::Closed) }).await;
+    let jobs = run.jobs(id).await;
+    run.harness.fail(run.host, jobs[0]).await;
+    assert_eq!(run.harness.states(&jobs).await, ["failed", "cancelled", "scheduled", "blocked"]);
+    run.harness.store.cancel_batch(TENANT, id, false).await.unwrap();
+    assert!(run.harness.message(jobs[3]).await.contains(&jobs[2].to_string()));
+    run.harness.retry_all(BulkFilter { state: Some(JobState::Cancelled), ..BulkFilter::default() }).await;
+    assert_eq!(run.harness.states(&jobs).await, ["failed", "cancelled", "ready", "blocked"]);
+    run.harness.succeed(run.host, jobs[2]).await;
+    assert_eq!(run.harness.state(jobs[3]).await, JobState::Ready);
+    assert_counters_hold(&run.harness.database());
+}
+
+#[tokio::test]
 async fn what_a_removed_parent_stands_in_the_way_of_says_how_it_runs() {
     let (harness, host, kind) = harness().await;
     let [first, second] = [harness.enqueue(job(kind)).await, harness.enqueue(job(kind)).await];

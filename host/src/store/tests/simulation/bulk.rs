@@ -2,7 +2,7 @@
 
 use super::model::{Job, KINDS, Model, QUEUES};
 use super::new::New;
-use super::ties::Retried;
+use super::ties::{Retried, Says};
 use super::*;
 use crate::job::bulk::paced;
 use crate::job::{Bucket, BulkAction, BulkFilter, JobState, OperationId, QueueName, RateWire};
@@ -155,15 +155,25 @@ impl Model {
         operation.cursor = reached;
     }
 
+    /// Whether a retry of all that are meant brings this one back, by itself or with one before it.
+    fn runs_again(&self, id: JobId, filter: &BulkFilter) -> bool {
+        let ended = |job: &&Job| matches!(job.state, JobState::Failed | JobState::Cancelled);
+        let Some(job) = self.jobs.get(&id).filter(ended) else { return false };
+        Self::is_meant(job, id, filter)
+            && self.ask(id, &[]).iter().zip(&job.after).all(|(says, tie)| match says {
+                Says::This(answer) if !answer.is_broken() => true,
+                Says::Gone => false,
+                Says::This(_) | Says::Together => self.runs_again(tie.parent, filter),
+            })
+    }
+
     fn apply(&mut self, id: JobId, request: &BulkRequest) -> Fate {
         let job = self.jobs[&id].clone();
         match request.action {
             BulkAction::Retry => {
-                let is_meant = |parent: &JobId| {
-                    let known = self.jobs.get(parent).filter(|known| known.state.is_terminal());
-                    known.is_some_and(|known| Self::is_meant(known, *parent, &request.filter))
-                };
-                let others: Vec<JobId> = job.after.iter().map(|tie| tie.parent).filter(is_meant).collect();
+                let parents: Vec<JobId> = job.after.iter().map(|tie| tie.parent).collect();
+                let others: Vec<JobId> =
+                    parents.into_iter().filter(|parent| self.runs_again(*parent, &request.filter)).collect();
                 match self.retry(id, Some(&others)) {
                     Ok(Retried::Done) => Fate::Changed,
                     Ok(Retried::No | Retried::ComesWith(_) | Retried::ComesNoMore(_)) => Fate::Skipped,

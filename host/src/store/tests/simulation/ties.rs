@@ -19,7 +19,7 @@ pub(super) enum Retried {
 
 /// What one it runs after says to a job that is to run again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Says {
+pub(super) enum Says {
     This(Answer),
     /// It is gone, and had not ended as asked.
     Gone,
@@ -183,11 +183,11 @@ impl Model {
         self.tell(id);
     }
 
-    /// What a job of a batch hangs on there: one before it that has ended without success, or is to; one that is needed, if it
-    /// can be.
+    /// What a job of a batch hangs on there: one before it that has ended without success, or is to; one that is cancelled with
+    /// it, if it can be.
     fn whole(&self, id: JobId) -> Whole {
         let job = &self.jobs[&id];
-        let (mut whole, mut is_needed) = (Whole::Nothing, false);
+        let (mut whole, mut closest) = (Whole::Nothing, 0);
         for (place, tie) in job.after.iter().enumerate() {
             let Some(parent) = self.jobs.get(&tie.parent) else { continue };
             if job.batch.is_none() || parent.batch != job.batch || parent.state == JobState::Succeeded {
@@ -196,8 +196,15 @@ impl Model {
             if !parent.state.is_terminal() && !parent.cancel_requested {
                 return Whole::RunsAgain(place);
             }
-            if whole == Whole::Nothing || !is_needed && !parent.is_skipped() {
-                (whole, is_needed) = (Whole::On(place), !parent.is_skipped());
+            let is_broken = parent.cause.is_some_and(|cause| parent.after[cause].answer == Answer::Broken);
+            let closeness = match parent.state {
+                _ if parent.is_skipped() => 1,
+                JobState::Failed => 2,
+                JobState::Cancelled if is_broken => 2,
+                _ => 3,
+            };
+            if closeness > closest {
+                (whole, closest) = (Whole::On(place), closeness);
             }
         }
         whole
@@ -288,7 +295,7 @@ impl Model {
     }
 
     /// What those say that it runs after.
-    fn ask(&self, id: JobId, among: &[JobId]) -> Vec<Says> {
+    pub(super) fn ask(&self, id: JobId, among: &[JobId]) -> Vec<Says> {
         let says = |tie: &super::model::Tie| {
             let Some(parent) = self.jobs.get(&tie.parent) else {
                 // Gone with it: that one did not succeed.
@@ -297,7 +304,9 @@ impl Model {
             };
             let answer = parent.answer(tie.wanted);
             let was_cancelled = self.jobs[&id].state == JobState::Cancelled;
-            let was_with = was_cancelled && tie.answer == Answer::With && parent.state == JobState::Cancelled;
+            let is_one_batch = self.jobs[&id].batch.is_some() && self.jobs[&id].batch == parent.batch;
+            let was_with =
+                was_cancelled && is_one_batch && tie.answer == Answer::With && parent.state == JobState::Cancelled;
             let hangs = (among.contains(&tie.parent) || was_with) && !parent.is_skipped();
             if answer == Answer::Met && hangs && parent.state != JobState::Succeeded {
                 Says::Together
