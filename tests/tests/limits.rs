@@ -57,6 +57,30 @@ fn a_kind_runs_no_more_than_it_may_and_says_so() {
 }
 
 #[test]
+fn lists_and_replies_give_the_reason_that_the_job_itself_gives() {
+    let host = TestHost::builder().workers(4).start();
+    host.upload(Guest::Handlers);
+    host.put("/v1/queues/narrow", &json!({"concurrency": 1})).expect(200);
+    let in_queue = |ms: u64| json!({"kind": "sleep", "payload": {"ms": ms}, "queue": "narrow"});
+    let running = host.enqueue(&in_queue(20_000));
+    host.wait_for(&running, "running");
+    let made = host.post("/v1/jobs", &in_queue(10)).expect(201);
+    let id = made["id"].as_str().unwrap().to_owned();
+    let headers = [("content-type", "application/json")];
+    let edited = host.request("PATCH", &format!("/v1/jobs/{id}"), &headers, Some(br#"{"priority": 2}"#)).expect(200);
+    let listed = host.get("/v1/jobs?queue=narrow&state=ready").expect(200)["items"][0].clone();
+    for told in [made, edited, listed, host.job(&id)] {
+        assert_eq!(told["id"], json!(id));
+        assert_eq!(told["waiting"]["reason"], "queue_concurrency", "{told}");
+        assert_eq!(told["waiting"]["jobs"], json!([running]), "{told}");
+    }
+    // Without the limit it is no reason any more.
+    host.put("/v1/queues/narrow", &json!({})).expect(200);
+    host.wait_for(&id, "succeeded");
+    host.request("POST", &format!("/v1/jobs/{running}/cancel"), &[], None);
+}
+
+#[test]
 fn jobs_of_a_fifo_key_end_in_the_order_they_came() {
     let mut host = TestHost::builder().workers(4).start();
     host.upload(Guest::Handlers);

@@ -6,6 +6,7 @@ use super::hints::addressed;
 use super::limited::Limited;
 use super::problem::Problem;
 use super::wire::Job;
+use crate::job::JobId;
 
 /// Who refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +127,7 @@ fn failure_advice(job: &Job) -> Option<String> {
     let again = match job.state.as_str() {
         "retrying" => format!("; it is tried again by itself, or at once with `stoker retry {id}`"),
         "failed" => format!(", then `stoker retry {id}`"),
-        "cancelled" => return Some(format!("`stoker retry {id}` brings it back")),
+        "cancelled" => return Some(of_cancelled(job)),
         _ => return None,
     };
     let module = job.module.as_ref().map_or("MODULE", |module| module.name.as_str());
@@ -176,6 +177,22 @@ fn failure_advice(job: &Job) -> Option<String> {
     })
 }
 
+/// What is cancelled because of another one runs without that one's output if it is retried itself.
+fn of_cancelled(job: &Job) -> String {
+    let id = &job.id;
+    let error = job.error.as_ref();
+    let parent: Option<JobId> = error.and_then(|error| error.detail.as_deref()?.parse().ok());
+    match (parent, error) {
+        (Some(_), Some(error)) if error.message.contains("not needed") => {
+            format!("nothing, it is not needed; `stoker retry {id}` runs it all the same")
+        }
+        (Some(parent), _) => {
+            format!("`stoker retry {parent}` brings it back with that job; `stoker retry {id}` runs it without")
+        }
+        (None, _) => format!("`stoker retry {id}` brings it back"),
+    }
+}
+
 /// What to do about a job that waits; by its reason. Nothing where waiting is all there is to do.
 pub(super) fn of_waiting(job: &Job) -> Option<String> {
     waiting_advice(job).map(addressed)
@@ -193,7 +210,7 @@ fn waiting_advice(job: &Job) -> Option<String> {
         }
         "compiling" => "it starts once its module is compiled; if that takes long, the host's log says why".to_owned(),
         "retry_backoff" => format!("`stoker retry {}` runs it at once", job.id),
-        "after_jobs" => format!("`stoker job {}` names the jobs it waits for, and so does each of those", job.id),
+        "after_jobs" => "`stoker job` of a job it waits for says why that one has not ended".to_owned(),
         "scheduled" => format!("it starts by itself when it is due; `stoker cancel {}` ends it", job.id),
         _ => return None,
     };
@@ -252,6 +269,25 @@ mod tests {
             let advice = of_failure(&serde_json::from_str(&json).unwrap());
             assert_eq!(advice.is_some(), said.is_some(), "{state}: {advice:?}");
             assert!(said.is_none_or(|said| advice.is_some_and(|advice| advice.ends_with(said))), "{state}");
+        }
+    }
+
+    #[test]
+    fn advice_on_a_cancelled_job_names_the_one_it_comes_back_with() {
+        const PARENT: &str = "job_00000000000000000000000001";
+        for (message, detail, said) in [
+            (
+                "x, which it was to run after, did not succeed",
+                PARENT,
+                "`stoker retry job_00000000000000000000000001` brings it",
+            ),
+            ("x succeeded: it is not needed", PARENT, "nothing, it is not needed; `stoker retry job_01`"),
+            ("cancelled on request", "", "`stoker retry job_01` brings it back"),
+        ] {
+            let error = serde_json::json!({"reason": "cancelled", "message": message, "detail": detail});
+            let job = serde_json::json!({"id": "job_01", "kind": "k", "state": "cancelled", "error": error});
+            let advice = of_failure(&serde_json::from_value(job).unwrap()).unwrap();
+            assert!(advice.starts_with(said), "{advice}");
         }
     }
 

@@ -12,7 +12,7 @@ use super::payload::{self, Given};
 use super::terminal::{self, line};
 use super::wire::Job;
 use crate::job::kind::MAX_ATTEMPTS_LIMIT;
-use crate::job::{ByteSize, JobId, QueueName, Span};
+use crate::job::{ByteSize, JobId, QueueName, RetryWire, Span};
 
 /// Change a job that waits
 ///
@@ -61,6 +61,9 @@ struct Changes {
     /// Attempts in all
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_ATTEMPTS_LIMIT)))]
     max_attempts: Option<u32>,
+    /// When a failed attempt is tried again: JSON, such as '{"strategy":"fixed","delay":"30s"}'
+    #[arg(long, value_name = "JSON", value_parser = super::quantities::retry)]
+    retry: Option<RetryWire>,
     /// Wall time of an attempt
     #[arg(long, value_name = "DURATION")]
     timeout: Option<Span>,
@@ -110,6 +113,8 @@ struct Request<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     max_attempts: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    retry: Option<&'a RetryWire>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     timeout: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     fuel: Option<u64>,
@@ -149,6 +154,7 @@ fn body(changes: &Changes) -> anyhow::Result<Vec<u8>> {
         queue: changes.queue.as_ref(),
         priority: changes.priority,
         max_attempts: changes.max_attempts,
+        retry: changes.retry.as_ref(),
         timeout: changes.timeout.map(Span::as_ms),
         fuel: changes.fuel,
         memory: changes.memory.map(|memory| memory.0),
@@ -181,12 +187,18 @@ mod tests {
             (&["--expires-at", "2026-12-24T18:00:00Z"], r#"{"expires_at":"2026-12-24T18:00:00Z"}"#),
             (&["--expires-at", "never"], r#"{"expires_at":null}"#),
             (&["--expires-in", "30m"], r#"{"expires_in":1800000}"#),
+            (
+                &["--retry", r#"{"strategy": "fixed", "delay": "30s"}"#],
+                r#"{"retry":{"strategy":"fixed","delay":"30s"}}"#,
+            ),
         ] {
             let parsed = Line::try_parse_from(["edit", ID].iter().chain(line)).unwrap();
             assert_eq!(String::from_utf8(body(&parsed.arguments.changes).unwrap()).unwrap(), expected);
         }
         assert!(Line::try_parse_from(["edit", ID]).is_err(), "there is nothing to change");
         assert!(Line::try_parse_from(["edit", ID, "--expires-at", "soon"]).is_err());
+        let refused = Line::try_parse_from(["edit", ID, "--retry", "fixed"]).unwrap_err().to_string();
+        assert!(refused.contains("strategy"), "{refused}");
         assert!(Line::try_parse_from(["edit", ID, "--expires-at", "never", "--expires-in", "1s"]).is_err());
         assert!(Line::try_parse_from(["edit", ID, "--delay", "1s", "--run-at", "2026-12-24T18:00:00Z"]).is_err());
     }

@@ -18,7 +18,9 @@ use super::terminal::{self, Colours, Tone, line};
 use super::unique::UniqueArguments;
 use super::wire::Job;
 use crate::job::kind::MAX_ATTEMPTS_LIMIT;
-use crate::job::{BatchId, ByteSize, FailureReason, JobId, KindName, Parent, QueueName, Span, UniqueWire, Wanted};
+use crate::job::{
+    BatchId, ByteSize, FailureReason, JobId, KindName, Parent, QueueName, RetryWire, Span, UniqueWire, Wanted,
+};
 
 /// The host is asked to hold its answer for at most so long, seconds: the most it will.
 const WAIT_SECONDS_MAX: u64 = 60;
@@ -69,6 +71,12 @@ pub(super) struct Arguments {
     /// Attempts in all [default: its kind's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_ATTEMPTS_LIMIT)))]
     max_attempts: Option<u32>,
+    /// Run it then, like 2026-12-24T18:00:00Z
+    #[arg(long, value_name = "TIME", conflicts_with = "delay")]
+    run_at: Option<jiff::Timestamp>,
+    /// When a failed attempt is tried again: JSON, such as '{"strategy":"fixed","delay":"30s"}' [default: its kind's]
+    #[arg(long, value_name = "JSON", value_parser = quantities::retry)]
+    retry: Option<RetryWire>,
     /// Which reasons are tried again, e.g. `timeout,trap`; repeat, or separate by commas [default: its kind's]
     #[arg(long, value_name = "REASON", value_delimiter = ',', value_parser = reason)]
     retry_on: Vec<FailureReason>,
@@ -123,7 +131,11 @@ struct Request<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     delay: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    run_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     max_attempts: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry: Option<&'a RetryWire>,
     #[serde(skip_serializing_if = "<[FailureReason]>::is_empty")]
     retry_on: &'a [FailureReason],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -212,7 +224,9 @@ fn body(arguments: &Arguments) -> anyhow::Result<Vec<u8>> {
         queue: arguments.queue.as_ref(),
         priority: arguments.priority,
         delay: arguments.delay.map(Span::as_ms),
+        run_at: arguments.run_at.map(|at| at.to_string()),
         max_attempts: arguments.max_attempts,
+        retry: arguments.retry.as_ref(),
         retry_on: &arguments.retry_on,
         expires_in: arguments.expires_in.map(Span::as_ms),
         expires_at: arguments.expires_at.map(|at| at.to_string()),
@@ -361,6 +375,10 @@ mod tests {
             (vec!["hello", r#"{"name": "Ada"}"#], r#"{"kind":"hello","payload":{"name": "Ada"}}"#),
             (vec!["hello", &file], r#"{"kind":"hello","payload":{"a": [1.50, 2]}}"#),
             (vec!["md", "--text", "# \"Hi\""], r##"{"kind":"md","payload":"# \"Hi\""}"##),
+            (
+                vec!["hello", "--run-at", "2026-12-24T18:00:00Z", "--retry", r#"{"strategy": "fixed", "delay": 5}"#],
+                r#"{"kind":"hello","payload":{},"run_at":"2026-12-24T18:00:00Z","retry":{"strategy":"fixed","delay":"5ms"}}"#,
+            ),
             (
                 vec!["hello", "--max-attempts", "2", "--timeout", "2s", "--fuel", "7", "--memory", "64MiB"],
                 r#"{"kind":"hello","payload":{},"max_attempts":2,"timeout":2000,"fuel":7,"memory":67108864}"#,

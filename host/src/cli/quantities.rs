@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::job::duration::in_words;
-use crate::job::{ByteSize, SizeError};
+use crate::job::{ByteSize, RetryWire, SizeError};
 
 /// `850 µs`, `3.1 ms`, `4.20 s`, `3m 5s`.
 pub(super) fn micros(us: u64) -> String {
@@ -58,6 +58,13 @@ pub(super) fn now() -> String {
 
 /// One WebAssembly page: no module that has memory has less.
 const MEMORY_BYTES_MIN: u64 = 64 << 10;
+
+/// A retry policy on the command line, as the API takes it.
+pub(super) fn retry(text: &str) -> Result<RetryWire, String> {
+    let example = r#"{"strategy":"fixed","delay":"30s"}"#;
+    serde_json::from_str(text)
+        .map_err(|error| format!("{error}; write it like {example}, with `fixed`, `exponential` or `list`"))
+}
 
 /// A size of memory on the command line. Who writes less than any module has forgot the unit.
 pub(super) fn memory(text: &str) -> Result<ByteSize, String> {

@@ -54,11 +54,11 @@ impl Parents {
         let mut run_again = Vec::with_capacity(ties.len());
         for tie in &ties {
             let end = parent_end(sql, tie.parent)?;
-            let runs_again = matches!(asked, Asked::ForMany(others) if others.contains(&tie.parent));
+            let is_among = matches!(asked, Asked::ForMany(others) if others.contains(&tie.parent));
             let was_with = was_cancelled_with(sql, row, tie)?;
-            replies.push(reply(tie.wanted, tie.standing, end, runs_again, was_with));
+            replies.push(reply(tie.wanted, tie.standing, end, is_among, was_with));
             ends.push(end);
-            run_again.push(runs_again);
+            run_again.push(is_among);
         }
         let (comeback, standings) = comeback(asked == Asked::ForThis, &replies);
         Ok(Self { ties, ends, run_again, comeback, standings })

@@ -429,7 +429,7 @@ mod tests {
 
     #[test]
     fn a_small_log_is_left_alone_until_its_period_is_over() {
-        let early = (BOUNDS.checkpoint, Duration::from_secs(3_600));
+        let early = (BOUNDS.checkpoint, Duration::from_hours(1));
         let mut log = Log::bounded(WalBounds { checkpoint: u64::MAX, early, ..BOUNDS });
         while log.commit().unwrap() < 4 * BOUNDS.checkpoint {}
         assert!(!log.is_copied());

@@ -78,7 +78,7 @@ pub(in crate::api) async fn batch_jobs(
     // One that somebody deleted is no job any more.
     let there = shown.iter().filter_map(|member| Some((member.row.as_ref()?, &member.after)));
     let listing = Listing {
-        items: there.map(|(row, after)| view.after(view.job(row, Bulk::default()), after)).collect(),
+        items: there.map(|(row, after)| View::after(view.job(row, Bulk::default()), after)).collect(),
         next_cursor: shown.last().filter(|_| members.len() > limit).map(|last| last.id.to_string()),
     };
     json(StatusCode::OK, &listing, JOB_BYTES * members.len() + 64)

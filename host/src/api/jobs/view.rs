@@ -41,7 +41,7 @@ impl<'v> View<'v> {
         let kind = self.catalog.kind(self.api.tenant(), &row.kind);
         let limits = JobLimits::of(&row.options.limits, kind.map(AsRef::as_ref), &self.api.config.limits);
         let bulk = Bulk::of(&detail.payload, detail.output.as_deref());
-        let job = self.after(self.job(row, bulk), &detail.after);
+        let job = Self::after(self.job(row, bulk), &detail.after);
         let (batch, workflow) = match &detail.membership {
             Some(Membership { batch, is_workflow: true, name }) => {
                 let id = WorkflowId::from_u128(batch.as_u128());
@@ -55,7 +55,7 @@ impl<'v> View<'v> {
     }
 
     /// With the jobs it runs after.
-    pub(in crate::api) fn after<'d>(&self, job: Job<'d>, after: &'d [ParentRow]) -> Job<'d> {
+    pub(in crate::api) fn after<'d>(job: Job<'d>, after: &'d [ParentRow]) -> Job<'d> {
         let waiting = if job.state == JobState::Blocked { Some(after_jobs(after)) } else { job.waiting };
         Job { after: after.iter().map(JobParent::from).collect(), waiting, ..job }
     }

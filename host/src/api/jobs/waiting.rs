@@ -236,12 +236,12 @@ pub(super) mod tests {
         assert!(after_jobs(&many).detail.ends_with(" and 2 more"));
     }
 
-    fn counted(behind: u64) -> Option<Box<InLine>> {
-        Some(Box::new(InLine { behind: Some(Behind::Counted(behind)), ..InLine::default() }))
+    fn counted(behind: u64) -> Box<InLine> {
+        Box::new(InLine { behind: Some(Behind::Counted(behind)), ..InLine::default() })
     }
 
-    fn glanced(is_behind: bool) -> Option<Box<InLine>> {
-        Some(Box::new(InLine { behind: Some(Behind::Some(is_behind)), ..InLine::default() }))
+    fn glanced(is_behind: bool) -> Box<InLine> {
+        Box::new(InLine { behind: Some(Behind::Some(is_behind)), ..InLine::default() })
     }
 
     #[test]
@@ -274,18 +274,18 @@ pub(super) mod tests {
                 "retry_backoff",
                 "it is cancelled if it has not begun by 1970-01-01T02:00:00.000Z (in 2h)",
             ),
-            (JobState::Ready, |row, _| row.in_line = counted(1), "behind", "1 job comes first"),
-            (JobState::Ready, |row, _| row.in_line = counted(1_000), "behind", "1000+ jobs"),
-            (JobState::Ready, |row, _| row.in_line = glanced(true), "behind", "others come first"),
-            (JobState::Ready, |row, _| row.in_line = glanced(false), "host_slots", "all 4 slots"),
-            (JobState::Ready, |row, _| row.in_line = counted(0), "host_slots", "all 4 slots"),
+            (JobState::Ready, |row, _| row.in_line = Some(counted(1)), "behind", "1 job comes first"),
+            (JobState::Ready, |row, _| row.in_line = Some(counted(1_000)), "behind", "1000+ jobs"),
+            (JobState::Ready, |row, _| row.in_line = Some(glanced(true)), "behind", "others come first"),
+            (JobState::Ready, |row, _| row.in_line = Some(glanced(false)), "host_slots", "all 4 slots"),
+            (JobState::Ready, |row, _| row.in_line = Some(counted(0)), "host_slots", "all 4 slots"),
             (JobState::Ready, |_, _| {}, "host_slots", "all 4 slots"),
             (JobState::Ready, |_, facts| facts.slots.used = 1, "host_slots", "1 of 4"),
             (
                 JobState::Ready,
                 |row, _| {
                     row.leased_by = Some((HostId::from_u128(1), 1));
-                    row.in_line = counted(5);
+                    row.in_line = Some(counted(5));
                 },
                 "host_slots",
                 "all 4 slots",

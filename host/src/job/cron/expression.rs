@@ -83,6 +83,19 @@ pub enum CronError {
     },
 }
 
+/// The last value of each field, from the day of the week back to the second.
+const LAST_OF_FIELDS: [u32; 6] = [7, 12, 31, 23, 59, 59];
+
+/// Whether croner's sentence says something else than the field: it drops the `W` of `LW`, and takes any step for one from the
+/// beginning that goes on for ever.
+fn is_beyond_words(field: &str, last: u32) -> bool {
+    let is_stepped = |item: &str| {
+        item.split_once('/')
+            .is_some_and(|(from, step)| from != "*" || step.parse::<u32>().is_ok_and(|step| step > last))
+    };
+    field.eq_ignore_ascii_case("LW") || field.split(',').any(is_stepped)
+}
+
 /// A cron expression: five fields, or six with a second before them.
 ///
 /// Days: if day of month and day of week are both given, a day must match either of them; both, where one begins with `*`,
@@ -109,6 +122,10 @@ impl Cron {
 
     /// What it says, in a sentence.
     pub fn in_words(&self) -> String {
+        let last = LAST_OF_FIELDS.into_iter();
+        if self.text.split_whitespace().rev().zip(last).any(|(field, last)| is_beyond_words(field, last)) {
+            return format!("As `{}` says.", self.text);
+        }
         self.days.describe()
     }
 

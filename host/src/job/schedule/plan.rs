@@ -238,6 +238,10 @@ mod tests {
         for (request, words) in [
             (cron("0 3 * * MON-FRI"), "At 03:00, on Monday, Tuesday, Wednesday, Thursday, and Friday."),
             (cron("@hourly"), "At minute 0 past every hour."),
+            (cron("0 0 LW * *"), "As `0 0 LW * *` says."),
+            (cron("*/90 * * * * *"), "As `*/90 * * * * *` says."),
+            (cron("0 0 * 2-4/2 *"), "As `0 0 * 2-4/2 *` says."),
+            (cron("*/15 * * * *"), "At every 15 minutes."),
             (every(90), "Every 1m30s."),
         ] {
             let plan = request.check("", NOW, &mut Vec::new()).unwrap();
