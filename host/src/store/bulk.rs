@@ -6,6 +6,7 @@ use super::catalog::TenantId;
 use super::dead_letters;
 use super::draft::Draft;
 use super::error::StoreError;
+use super::job_list::queue_ever;
 use super::model::{
     BulkRequest, CancelOperationResult, CreateOperationResult, IdempotencyKey, OperationError, OperationRow,
     Unmatchable,
@@ -126,14 +127,14 @@ fn unmatchable(
     filter: &BulkFilter,
 ) -> Result<Option<Unmatchable>, StoreError> {
     let is_known = |query: &str, name: &str| sql.prepare_cached(query)?.exists(params![tenant.0, name]);
-    // Kinds and modules that are gone have left jobs behind.
+    // Kinds, queues and modules that are gone have left jobs behind.
     if let Some(kind) = &filter.kind
         && !is_known(KIND_KNOWN, kind.as_str())?
     {
         return Ok(Some(Unmatchable::Kind));
     }
     if let Some(queue) = &filter.queue
-        && draft.catalog.queue(tenant, queue).is_none()
+        && queue_ever(sql, tenant, queue)?.is_none()
     {
         return Ok(Some(Unmatchable::Queue));
     }

@@ -94,7 +94,12 @@ pub fn checkup(data_dir: &Path) -> Result<Checkup, String> {
         Usage::Free | Usage::Unknown(_) => evidence.check_files().err().map(|error| error.to_string()),
     };
     let database = data_dir.join(DATABASE_FILE);
-    let seen = database.exists().then(|| facts(data_dir, &usage));
+    let (seen, reached) = match database.exists().then(|| facts(data_dir, &usage, &evidence)) {
+        Some(Ok((facts, reached))) => (Some(Ok(facts)), reached),
+        Some(Err(unread)) => (Some(Err(unread)), None),
+        None => (None, None),
+    };
+    let refusal = refusal.or(reached);
     Ok(Checkup {
         database: seen,
         database_path: database,
@@ -132,26 +137,27 @@ fn length(path: &Path) -> u64 {
     path.metadata().map_or(0, |metadata| metadata.len())
 }
 
-fn facts(data_dir: &Path, usage: &Usage) -> Result<DatabaseFacts, Unread> {
+/// With why a host would not start on it.
+fn facts(data_dir: &Path, usage: &Usage, evidence: &Evidence) -> Result<(DatabaseFacts, Option<String>), Unread> {
     let (database, log) = (data_dir.join(DATABASE_FILE), data_dir.join(LOG_FILE));
     regular_file::open_to_read(&database).map_err(|error| Unread::Damaged(error.to_string()))?;
     let (bytes, log_bytes) = (length(&database), length(&log));
     let has_log = log_bytes > 0 && bytes > 0;
-    let schema = match usage {
-        Usage::Free if has_log => read_version_with_log(data_dir, bytes.saturating_add(log_bytes))?,
+    let (schema, refusal) = match usage {
+        Usage::Free if has_log => read_with_log(data_dir, bytes.saturating_add(log_bytes), evidence)?,
         Usage::Unknown(_) if has_log => {
             return Err(Unread::Untold("it can't be told whether a host writes to it".to_owned()));
         }
         Usage::Free | Usage::InUse(_) | Usage::Unknown(_) => {
-            read_version(&database, usage).map_err(|error| Unread::Damaged(error.to_string()))?
+            read(&database, usage, evidence).map_err(|error| Unread::Damaged(error.to_string()))?
         }
     };
-    Ok(DatabaseFacts { bytes, schema, schema_known: known_version() })
+    Ok((DatabaseFacts { bytes, schema, schema_known: known_version() }, refusal))
 }
 
 /// What a start would read: the log holds pages that the database has not got yet, or has only in part. Read in a private
 /// copy, since reading them where they are would fold the log in.
-fn read_version_with_log(data_dir: &Path, bytes: u64) -> Result<i64, Unread> {
+fn read_with_log(data_dir: &Path, bytes: u64, evidence: &Evidence) -> Result<Looked, Unread> {
     if bytes > COPY_BYTES_MAX {
         return Err(Unread::Untold("both together are too large to be copied for a look".to_owned()));
     }
@@ -165,29 +171,41 @@ fn read_version_with_log(data_dir: &Path, bytes: u64) -> Result<i64, Unread> {
         Ok(copies)
     };
     let copies = make().map_err(|error| Unread::Untold(format!("no copy can be made for a look: {error}")))?;
-    version_of(&copies.path().join(DATABASE_FILE)).map_err(|error| match usage(data_dir) {
+    read_copy(&copies.path().join(DATABASE_FILE), evidence).map_err(|error| match usage(data_dir) {
         Usage::Free => Unread::DamagedWithLog(error.to_string()),
         // Copied while it was being written.
         Usage::InUse(_) | Usage::Unknown(_) => Unread::Untold("a host has begun to use it".to_owned()),
     })
 }
 
-fn version_of(copy: &Path) -> rusqlite::Result<i64> {
+fn read_copy(copy: &Path, evidence: &Evidence) -> rusqlite::Result<Looked> {
     let sql = Connection::open(copy)?;
     // A copy need not outlast anything.
     sql.pragma_update(None, "synchronous", "OFF")?;
-    let _tables: i64 = sql.query_row(COUNT_TABLES, [], |row| row.get(0))?;
-    sql.query_row(READ_VERSION, [], |row| row.get(0))
+    look(&sql, Some(evidence))
 }
 
-fn read_version(database: &Path, usage: &Usage) -> rusqlite::Result<i64> {
+/// The version of the schema, and why a host would not start on it.
+type Looked = (i64, Option<String>);
+
+/// No `evidence`: a host is writing, and what is marked is not what is read at the same moment.
+fn look(sql: &Connection, evidence: Option<&Evidence>) -> rusqlite::Result<Looked> {
+    let _tables: i64 = sql.query_row(COUNT_TABLES, [], |row| row.get(0))?;
+    let version = sql.query_row(READ_VERSION, [], |row| row.get(0))?;
+    let refusal = match evidence {
+        Some(evidence) if version == known_version() => evidence.refusal_of_commits(sql)?,
+        _ => None,
+    };
+    Ok((version, refusal.map(|error| error.to_string())))
+}
+
+fn read(database: &Path, usage: &Usage, evidence: &Evidence) -> rusqlite::Result<Looked> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
     // Where no host has it open, a reader would leave an index of the log behind, unless it takes the file for one that
     // never changes.
     let immutable = if matches!(usage, Usage::InUse(_)) { "" } else { "&immutable=1" };
     let sql = Connection::open_with_flags(format!("file:{}?mode=ro{immutable}", escaped(database)), flags)?;
-    let _tables: i64 = sql.query_row(COUNT_TABLES, [], |row| row.get(0))?;
-    sql.query_row(READ_VERSION, [], |row| row.get(0))
+    look(&sql, matches!(usage, Usage::Free).then_some(evidence))
 }
 
 /// The path as it may stand in a URI.

@@ -3,7 +3,7 @@
 //! Each filter reads from the narrowest index there is; what the index can't decide is decided row by row, and the
 //! rows looked at are bounded. A page that hits the bound is short, and its cursor goes on from there.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use rustc_hash::FxHashSet;
 
 use super::catalog::{Catalog, KindId, QueueId, TenantId};
@@ -13,7 +13,7 @@ use super::error::StoreError;
 use super::in_line::{Depth, LimitFacts, Look};
 use super::model::{JobFilter, JobRow, Page};
 use super::rows::{AnyRow, any_row, unpack_tags};
-use crate::job::{JobId, JobState, Timestamp};
+use crate::job::{JobId, JobState, QueueName, Timestamp};
 
 /// Jobs of one page, whatever the caller asks for.
 const PAGE_JOBS_MAX: usize = 500;
@@ -43,6 +43,7 @@ const LANES: &str = "SELECT DISTINCT kind_id, queue_id FROM counters
     WHERE tenant_id = ?1 AND state IN ('succeeded', 'failed', 'cancelled') AND jobs > 0";
 const TAGGED: &str = "SELECT job_id FROM job_tags WHERE job_id >= ?1 AND job_id < ?2 AND tenant_id = ?4 AND tag = ?5
     ORDER BY job_id DESC LIMIT ?3";
+const QUEUE: &str = "SELECT id FROM queues WHERE tenant_id = ?1 AND name = ?2";
 const GROUPED: &str = "SELECT job_id FROM dead_letters INDEXED BY dead_letters_of_group
     WHERE job_id >= ?1 AND job_id < ?2 AND group_number = ?4 ORDER BY job_id DESC LIMIT ?3";
 
@@ -164,7 +165,7 @@ fn resolve<'a>(
     if kinds.as_ref().is_some_and(FxHashSet::is_empty) {
         return Ok(None);
     }
-    let queue = match queue.as_ref().map(|name| catalog.queue(tenant, name)) {
+    let queue = match queue.as_ref().map(|name| queue_ever(sql, tenant, name)).transpose()? {
         Some(None) => return Ok(None),
         queue => queue.flatten(),
     };
@@ -186,6 +187,12 @@ fn resolve<'a>(
         from: from.to_be_bytes(),
         below: below.to_be_bytes(),
     }))
+}
+
+/// The queue of this name, deleted or not: its history outlives it.
+pub(super) fn queue_ever(sql: &Connection, tenant: TenantId, name: &QueueName) -> Result<Option<QueueId>, StoreError> {
+    let mut statement = sql.prepare_cached(QUEUE)?;
+    Ok(statement.query_row(params![tenant.0, name.as_str()], |row| row.get(0).map(QueueId)).optional()?)
 }
 
 /// The smallest id a job enqueued at `at` can have.

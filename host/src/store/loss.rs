@@ -96,15 +96,27 @@ impl Evidence {
             }
             return Ok(Ok(Mark { store_id, commit }));
         };
+        Ok(self.compare(mark, store_id, commit).map(|()| mark))
+    }
+
+    /// The same of a database of this version that is only looked at; `None`: it would be taken.
+    pub(super) fn refusal_of_commits(&self, sql: &Connection) -> rusqlite::Result<Option<OpenError>> {
+        let store_id: Option<i64> = sql.query_row(READ_STORE_ID, [], |row| row.get(0)).optional()?;
+        let commit = sql.query_row(LAST_COMMIT, [], |row| row.get::<_, Option<i64>>(0))?.unwrap_or(0);
+        let FoundMark::Sound(mark) = self.mark else { return Ok(None) };
+        Ok(store_id.and_then(|store_id| self.compare(mark, store_id, commit).err()))
+    }
+
+    fn compare(&self, mark: Mark, store_id: i64, commit: i64) -> Result<(), OpenError> {
         let path = self.data_dir.join(DATABASE_FILE).display().to_string();
         let mark_path = self.data_dir.join(MARK_FILE).display().to_string();
-        Ok(if mark.store_id != store_id {
+        if mark.store_id != store_id {
             Err(OpenError::Foreign { path, mark: mark_path })
         } else if mark.commit > commit {
             Err(OpenError::Behind { path, mark: mark_path, found: commit, acknowledged: mark.commit })
         } else {
-            Ok(mark)
-        })
+            Ok(())
+        }
     }
 
     fn refuse_traces(&self, what: &'static str) -> Result<(), OpenError> {

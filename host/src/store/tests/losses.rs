@@ -116,6 +116,27 @@ async fn a_lost_log_is_noticed() {
 }
 
 #[tokio::test]
+async fn what_is_refused_stays_as_it_is_found_and_a_look_says_that_it_is() {
+    let (harness, _) = with_a_log().await;
+    for _ in 0..5 {
+        harness.enqueue(job(harness.kind("k"))).await;
+    }
+    let left = killed(&harness, &[]);
+    assert_eq!(super::super::checkup::checkup(left.path()).unwrap().refusal, None);
+    // Some of its commits are whole.
+    let log = std::fs::File::options().write(true).open(left.path().join("stoker.db-wal")).unwrap();
+    log.set_len(log.metadata().unwrap().len() * 2 / 3).unwrap();
+    let files =
+        || ["stoker.db", "stoker.db-wal", "stoker.mark"].map(|name| std::fs::read(left.path().join(name)).unwrap());
+    let before = files();
+    let said = super::super::checkup::checkup(left.path()).unwrap().refusal.unwrap();
+    let error = refusal(left.path(), &harness);
+    assert!(matches!(error, OpenError::Behind { .. }), "{error}");
+    assert_eq!(said, error.to_string());
+    assert!(files() == before, "a way back is to put the whole log there again");
+}
+
+#[tokio::test]
 async fn a_copy_opens_alone_and_never_on_top_of_what_was_there() {
     let (harness, newest) = with_a_log().await;
     let alone = tempfile::tempdir().unwrap();

@@ -59,7 +59,7 @@ impl Run {
         let what = format!("bulk {request:?}");
         let result = self.harness.store.create_operation(TENANT, request.clone(), None).await;
         let Some(result) = self.acknowledged(result) else { return format!("{what}: no commit") };
-        let is_known = |name: &QueueName| self.model.queues.keys().any(|queue| QUEUES[*queue] == name.as_str());
+        let is_known = |name: &QueueName| self.model.queues_ever.iter().any(|queue| QUEUES[*queue] == name.as_str());
         if request.filter.queue.as_ref().is_some_and(|queue| !is_known(queue)) {
             assert!(matches!(result, CreateOperationResult::Unmatchable(Unmatchable::Queue)), "{what}: {result:?}");
             return format!("{what}: there is no such queue");

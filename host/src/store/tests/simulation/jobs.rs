@@ -1,13 +1,16 @@
 //! Operations on jobs: enqueue, and what people do to them.
 
-use super::model::{Model, QUEUES};
+use super::model::{HeldIdentity, Model, QUEUES};
 use super::new::{New, payload_of};
 use super::ties::Retried;
+use super::unique::{Asked, always};
 use super::*;
-use crate::job::{JobState, Wanted};
+use crate::job::{JobState, OnConflict, Wanted};
 
 /// How long a key counts, ms.
 pub(super) const KEY_MS: i64 = 24 * 3_600 * 1_000;
+/// The identity of twins, which nobody else has.
+const TWINS: u8 = 255;
 /// Jobs there may be before fewer come.
 const JOBS_MANY: usize = 90;
 
@@ -100,6 +103,9 @@ impl Run {
         if self.model.jobs.len() > JOBS_MANY {
             return "enough jobs".to_owned();
         }
+        if self.chance.one_in(3) {
+            return self.enqueue_twins().await;
+        }
         let new: Vec<New> = (0..self.chance.below(5)).map(|_| self.new_job()).collect();
         let jobs = new.iter().map(|new| new.to_store(&self.harness)).collect();
         let atomic = self.chance.one_in(2);
@@ -112,6 +118,24 @@ impl Run {
             self.model.insert(*id, new);
         }
         format!("enqueue {} at once", new.len())
+    }
+
+    /// All or none, and the last is the same as the first: what was written of them is taken back, within the operation.
+    async fn enqueue_twins(&mut self) -> String {
+        let mut new: Vec<New> = (0..2 + self.chance.below(3)).map(|_| self.new_job()).collect();
+        let last = new.len() - 1;
+        for twin in [0, last] {
+            let terms = HeldIdentity { identity: TWINS, scope: always(), until: None };
+            new[twin].unique = Some(Asked { terms, on_conflict: OnConflict::Reject, delay: 0, max_wait: 0 });
+            new[twin].run_at = None;
+        }
+        let jobs = new.iter().map(|new| new.to_store(&self.harness)).collect();
+        let result = self.harness.store.enqueue_batch(TENANT, jobs, true, None, Vec::new()).await;
+        let Some(result) = self.acknowledged(result) else { return "enqueue twins: no commit".to_owned() };
+        let BatchResult::Rejected { index, result } = result else { panic!("{result:?}") };
+        assert_eq!((index, result), (last, BatchItem::UniqueConflict(None)));
+        self.model.saw("turned back");
+        format!("enqueue {} at once, of which two are the same", new.len())
     }
 
     pub(super) async fn cancel(&mut self) -> String {

@@ -92,6 +92,7 @@ impl Run {
         };
         self.model.settle(Of::Queue(index), before.rate, queue.pace.rate);
         self.model.queues.insert(index, queue);
+        self.model.queues_ever.insert(index);
         self.look().await;
         what
     }

@@ -42,7 +42,7 @@ const REASONS_EACH_STEP: usize = 2;
 const LEFT: [&str; 4] = ["stoker.db-wal", "stoker.db", "stoker.mark", "entered.slots"];
 
 /// What is to happen in the seeds that always run.
-const HAPPENS: [&str; 47] = [
+const HAPPENS: [&str; 48] = [
     "batch cancelled",
     "batch without unfinished jobs",
     "bulk cancel",
@@ -79,6 +79,7 @@ const HAPPENS: [&str; 47] = [
     "slot overlapped",
     "slot queued",
     "suspect",
+    "turned back",
     "unblocked",
     "unique Debounced",
     "unique Existing",

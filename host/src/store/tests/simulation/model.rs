@@ -228,6 +228,8 @@ pub(super) struct Model {
     pub(super) kinds: [Kind; 3],
     /// Those that exist.
     pub(super) queues: BTreeMap<usize, Queue>,
+    /// Those and the deleted ones.
+    pub(super) queues_ever: BTreeSet<usize>,
     pub(super) tenant: Pace,
     pub(super) host_retention: Retention,
     pub(super) buckets: BTreeMap<Of, Bucket>,
@@ -263,6 +265,7 @@ impl Model {
     /// A queue exists from its first job on.
     pub(super) fn needs_queue(&mut self, queue: usize) {
         self.queues.entry(queue).or_default();
+        self.queues_ever.insert(queue);
     }
 
     /// A job that nobody enqueued, as its kind has it.
