@@ -60,6 +60,8 @@ fn a_batch_counts_and_what_follows_follows_once() {
     assert_eq!(host.job(job)["batch"], json!(id));
     let said = stoker(&host, &["batches", id], b"").expect_success();
     assert!(said.contains("2 of 3 succeeded, 1 failed") && said.contains("import"), "{said}");
+    let listed = stoker(&host, &["batches", id, "--jobs"], b"").expect_success();
+    assert!(listed.contains(job) && listed.lines().count() == 4, "a heading and three jobs: {listed}");
     assert!(stoker(&host, &["batches"], b"").expect_success().contains(id));
     assert_eq!(host.get("/v1/batches").expect(200)["items"][0]["id"], json!(id));
 }

@@ -8,16 +8,22 @@ use anyhow::Context;
 use super::advice;
 use super::client::{Answer, Client, Connection};
 use super::hints::addressed;
+use super::jobs::jobs_table;
 use super::payload::text;
+use super::quantities;
 use super::table::table;
 use super::terminal::{self, Colours, Tone, line};
-use super::wire::Batch;
+use super::wire::{Batch, Job};
 use crate::job::BatchId;
 
 /// Batches the host lists at once.
 const PAGE_MAX: usize = 100;
 /// Pages asked for.
 const PAGES_MAX: usize = 1;
+/// Jobs of a batch the host lists at once.
+const PAGE_JOBS_MAX: usize = 500;
+/// Pages of them asked for: more than a batch is made with.
+const PAGES_JOBS_MAX: usize = 100;
 
 /// What is listed.
 #[derive(Clone, Copy)]
@@ -36,6 +42,7 @@ pub(super) enum Group {
   stoker batches --submit import.json
   stoker batches
   stoker batches batch_01ARZ3NDEKTSV4RRFFQ69G5FAV
+  stoker batches batch_01ARZ3NDEKTSV4RRFFQ69G5FAV --jobs
   stoker batches batch_01ARZ3NDEKTSV4RRFFQ69G5FAV --close
   stoker batches batch_01ARZ3NDEKTSV4RRFFQ69G5FAV --cancel")]
 pub(super) struct Arguments {
@@ -47,6 +54,9 @@ pub(super) struct Arguments {
     /// With --submit: the same key with the same document makes the same batch, for 24 hours
     #[arg(long, value_name = "KEY", requires = "submit")]
     idempotency_key: Option<String>,
+    /// List its jobs, in the order they were added
+    #[arg(long, requires = "batch", conflicts_with_all = ["close", "cancel"])]
+    jobs: bool,
     /// Take no more jobs
     #[arg(long, requires = "batch", conflicts_with = "cancel")]
     close: bool,
@@ -74,6 +84,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         submit(&client, "/v1/batches", file, arguments.idempotency_key.as_deref())?
     } else if let Some(batch) = arguments.batch {
         let path = format!("/v1/batches/{batch}");
+        if arguments.jobs {
+            return list_jobs(&client, &format!("{path}/jobs"), as_json).map(|()| ExitCode::SUCCESS);
+        }
         match (arguments.close, arguments.cancel) {
             (true, _) => client.post(&format!("{path}/close")).send()?,
             (_, true) => client.post(&format!("{path}/cancel")).send()?,
@@ -84,6 +97,20 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     show(&answer, as_json)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn list_jobs(client: &Client, path: &str, as_json: bool) -> anyhow::Result<()> {
+    let page = client.pages(path, PAGE_JOBS_MAX, PAGES_JOBS_MAX)?;
+    if as_json {
+        return Ok(terminal::print(&terminal::json(&serde_json::to_string(&page)?))?);
+    }
+    let read = page.items.iter().map(|job| serde_json::from_str(job.get()));
+    let jobs: Vec<Job> = read.collect::<Result<_, _>>().context("the host's list can't be understood")?;
+    if jobs.is_empty() {
+        terminal::remark("it has no jobs");
+        return Ok(());
+    }
+    Ok(terminal::print(&jobs_table(&jobs, &quantities::now(), terminal::columns(), Colours::of_stdout()))?)
 }
 
 fn show(answer: &Answer, as_json: bool) -> anyhow::Result<()> {
