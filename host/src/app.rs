@@ -56,9 +56,7 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
 
     // Take the address before the data: a second host on the same port fails before it touches anything.
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .with_context(|| format!("cannot listen on {} (`--listen` chooses another address and port)", config.listen))?;
+    let listener = listen(&config).await?;
     let tls = config.tls.clone().map(Tls::load).transpose()?;
     let store = open_store(&config, &clock).await?;
     let identity = who_may_call(&config, &store, &*clock)?;
@@ -145,8 +143,7 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
     beside.spawn(compile_schemas(store.clone(), state.validators.clone()));
     beside.spawn(warm_up(modules));
     beside.spawn(give_back_memory());
-    let scheme = if tls.is_some() { "https" } else { "http" };
-    tracing::info!("listening on {scheme}://{}", listener.local_addr()?);
+    tracing::info!("listening on {}://{}", if tls.is_some() { "https" } else { "http" }, listener.local_addr()?);
 
     // Guarantee 10: new requests first, then claims and attempts, then upkeep, then the store.
     let served = api::serve(listener, tls, state, shutdown.clone()).await;
@@ -164,6 +161,12 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
     tracing::info!("stopped");
     served.context("the HTTP server failed")?;
     ensure_ended_well(&config, &taken_for_dead, broken.is_cancelled() || store.failed().is_cancelled())
+}
+
+async fn listen(config: &Config) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("cannot listen on {} (`--listen` chooses another address and port)", config.listen))
 }
 
 /// How callers are told apart; refuses to be reached from elsewhere where they can't be.

@@ -74,7 +74,8 @@ struct Key {
     prefix: String,
     expires_at: Option<String>,
     last_used_at: Option<String>,
-    key: Option<String>,
+    #[serde(rename = "key")]
+    secret: Option<String>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -104,7 +105,7 @@ fn create(
         return answer.print();
     }
     let made: Key = answer.parse()?;
-    let secret = made.key.context("the host's answer holds no key")?;
+    let secret = made.secret.context("the host's answer holds no key")?;
     terminal::print(&line(&secret))?;
     terminal::remark(&addressed(format!(
         "{} `{}` is made. It is shown this once: keep it, and give it to commands as STOKER_KEY",

@@ -46,41 +46,7 @@ impl fmt::Display for Config {
             "admin_key",
             if admin_key.is_some() { &"(set, hidden)" } else { &"(none: a stored key, or loopback only)" },
         )?;
-        match tls {
-            Some(TlsFiles { cert, key }) => {
-                line("tls_cert", &cert.display())?;
-                line("tls_key", &key.display())?;
-            }
-            None => line("tls_cert", &"(none: plain HTTP)")?,
-        }
-        match jwt {
-            None => line("jwt_alg", &"(none: no tokens)")?,
-            Some(JwtConfig {
-                algorithm,
-                keys,
-                issuer,
-                audience,
-                leeway,
-                tenant_claim,
-                role_claim,
-                user_claim,
-                admin_allowed,
-            }) => {
-                line("jwt_alg", &algorithm.as_str())?;
-                match keys {
-                    JwtKeys::Secret(_) => line("jwt_secret", &"(set, hidden)")?,
-                    JwtKeys::File(path) => line("jwt_jwks", &path.display())?,
-                    JwtKeys::Url(url) => line("jwt_jwks", url)?,
-                }
-                line("jwt_issuer", issuer)?;
-                line("jwt_audience", audience)?;
-                line("jwt_leeway", &Span(*leeway))?;
-                line("jwt_tenant_claim", tenant_claim)?;
-                line("jwt_role_claim", role_claim)?;
-                line("jwt_user_claim", user_claim)?;
-                line("jwt_admin_allowed", admin_allowed)?;
-            }
-        }
+        identity(&mut line, tls.as_ref(), jwt.as_ref())?;
         line("audit_keep", &Span(*audit_keep))?;
         line("shutdown_grace", &Span(*shutdown_grace))?;
         line("priority_aging", &Span(*priority_aging))?;
@@ -120,6 +86,50 @@ impl fmt::Display for Config {
         line("compile_timeout", &Span(*compile_timeout))?;
         write!(f, "  compile_memory = {}", ByteSize(*compile_memory_bytes))
     }
+}
+
+/// What TLS is spoken with, and which tokens are taken.
+fn identity(
+    line: &mut impl FnMut(&str, &dyn fmt::Display) -> fmt::Result,
+    tls: Option<&TlsFiles>,
+    jwt: Option<&JwtConfig>,
+) -> fmt::Result {
+    match tls {
+        Some(TlsFiles { cert, key }) => {
+            line("tls_cert", &cert.display())?;
+            line("tls_key", &key.display())?;
+        }
+        None => line("tls_cert", &"(none: plain HTTP)")?,
+    }
+    match jwt {
+        None => line("jwt_alg", &"(none: no tokens)")?,
+        Some(JwtConfig {
+            algorithm,
+            keys,
+            issuer,
+            audience,
+            leeway,
+            tenant_claim,
+            role_claim,
+            user_claim,
+            admin_allowed,
+        }) => {
+            line("jwt_alg", &algorithm.as_str())?;
+            match keys {
+                JwtKeys::Secret(_) => line("jwt_secret", &"(set, hidden)")?,
+                JwtKeys::File(path) => line("jwt_jwks", &path.display())?,
+                JwtKeys::Url(url) => line("jwt_jwks", url)?,
+            }
+            line("jwt_issuer", issuer)?;
+            line("jwt_audience", audience)?;
+            line("jwt_leeway", &Span(*leeway))?;
+            line("jwt_tenant_claim", tenant_claim)?;
+            line("jwt_role_claim", role_claim)?;
+            line("jwt_user_claim", user_claim)?;
+            line("jwt_admin_allowed", admin_allowed)?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -78,7 +78,7 @@ pub struct Settings {
     /// File of the certificate's key, as PEM
     #[arg(long, env = "STOKER_TLS_KEY", value_name = "FILE", help_heading = "Identity")]
     pub tls_key: Option<PathBuf>,
-    /// Takes JSON Web Tokens that are signed so, and in no other way: HS256, RS256, ES256 or EdDSA
+    /// Takes JSON Web Tokens that are signed so, and in no other way: HS256, RS256, ES256 or `EdDSA`
     #[arg(long, env = "STOKER_JWT_ALG", value_name = "ALGORITHM", help_heading = "Identity")]
     pub jwt_alg: Option<JwtAlgorithm>,
     /// The secret of HS256, at least 32 bytes. Better set in the environment than as a flag
