@@ -117,6 +117,7 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
             events_keep: config.events_keep,
             events_keep_bytes: config.events_keep_bytes,
         },
+        forgetting(sandbox.clone()),
     );
     let state = ApiState {
         store: store.clone(),
@@ -201,7 +202,7 @@ async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<S
     let options = StoreOptions {
         data_dir: config.data_dir.clone(),
         priority_aging: config.priority_aging,
-        tenant_pace: crate::job::Pace { concurrency: config.tenant_concurrency, rate: None },
+        tenant_pace: crate::job::Pace { concurrency: config.quotas.running_jobs, rate: None },
         retention: config.retention,
     };
     let clock = Arc::clone(clock);
@@ -259,6 +260,11 @@ fn publisher(waiters: JobWaiters, signals: MaintenanceSignals) -> Box<dyn Fn(&Co
         }
         waiters.publish(&notice.events);
     })
+}
+
+/// What becomes of compiled modules that no tenant has any more.
+fn forgetting(sandbox: Sandbox) -> Arc<dyn Fn(Digest) + Send + Sync> {
+    Arc::new(move |digest| sandbox.forget(digest))
 }
 
 async fn give_back_memory() {

@@ -90,6 +90,8 @@ problem_codes! {
     ModuleNotFound = 404 "module_not_found" "There is no such module",
     /// No such version.
     VersionNotFound = 404 "version_not_found" "There is no such version of the module",
+    /// No such tenant.
+    TenantNotFound = 404 "tenant_not_found" "There is no such tenant",
     /// Wrong method.
     MethodNotAllowed = 405 "method_not_allowed" "This path does not take that method",
     /// The body came too slowly.
@@ -116,6 +118,14 @@ problem_codes! {
     BatchClosed = 409 "batch_closed" "The batch takes no more jobs",
     /// Jobs that have not ended need the job.
     JobNeeded = 409 "job_needed" "Jobs that have not ended need this one",
+    /// There is one of that name.
+    TenantExists = 409 "tenant_exists" "There is a tenant of that name already",
+    /// It goes, with all it has.
+    TenantDeleting = 409 "tenant_deleting" "The tenant is being deleted",
+    /// It is always there.
+    TenantNeeded = 409 "tenant_needed" "The tenant can't be deleted",
+    /// Nobody has read what would go.
+    ExportNeeded = 409 "export_needed" "The tenant was not exported",
     /// The active version can't be deleted alone.
     VersionActive = 409 "version_active" "The version is the active one",
     /// The body is too large.
@@ -142,6 +152,8 @@ problem_codes! {
     TooManyQueues = 422 "too_many_queues" "There are as many queues as there may be",
     /// As many schedules as may be.
     TooManySchedules = 422 "too_many_schedules" "There are as many schedules as there may be",
+    /// As many tenants as may be.
+    TooManyTenants = 422 "too_many_tenants" "There are as many tenants as there may be",
     /// Not WebAssembly.
     MalformedModule = 422 "malformed_module" "The body is not a valid WebAssembly module or component",
     /// Neither handler nor command.

@@ -14,14 +14,15 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use super::auth::is_health;
 use super::error::{ApiError, ProblemCode};
-use super::shared::Api;
+use super::shared::{ASKED_FOR, Api};
+use crate::store::TenantId;
 
 /// Checks, runs and counts one request.
 pub(super) async fn front(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let route = api.http.route(request.extensions().get::<MatchedPath>().map(MatchedPath::as_str), request.method());
     let response = match admit(&api, &request) {
-        Ok(_permit) => next.run(request).await,
+        Ok((tenant, _permit)) => ASKED_FOR.scope(tenant, next.run(request)).await,
         Err(refusal) => refusal.into_response(),
     };
     api.http.record(route, response.status(), began.elapsed());
@@ -29,12 +30,13 @@ pub(super) async fn front(State(api): State<Arc<Api>>, request: Request, next: N
 }
 
 /// Whether the request may be made now; the permit is held until it is answered.
-fn admit<'a>(api: &'a Api, request: &Request) -> Result<Option<SemaphorePermit<'a>>, ApiError> {
+fn admit<'a>(api: &'a Api, request: &Request) -> Result<(TenantId, Option<SemaphorePermit<'a>>), ApiError> {
     if is_health(request.uri()) {
-        return Ok(None);
+        return Ok((TenantId::DEFAULT, None));
     }
     api.guard.check(request.uri(), request.headers())?;
-    api.requests.try_acquire().map(Some).map_err(|_| {
+    let tenant = api.tenant_of(request.headers())?;
+    api.requests.try_acquire().map(|permit| (tenant, Some(permit))).map_err(|_| {
         ApiError::new(ProblemCode::Busy, "too many requests are under way; send fewer at once, or try again later")
     })
 }

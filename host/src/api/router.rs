@@ -14,7 +14,7 @@ use super::shared::Api;
 use super::state::ApiState;
 use super::{
     backup, batches, dead_letters, docs, health, jobs, kinds, metrics, modules, openapi, operations, queues, schedules,
-    workflows,
+    tenants, workflows,
 };
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
@@ -65,6 +65,12 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(operations::list_operations))
         .routes(routes!(operations::operation_detail))
         .routes(routes!(operations::cancel_operation))
+        // What admins call.
+        .routes(routes!(tenants::create_tenant, tenants::list_tenants))
+        .routes(routes!(tenants::tenant_detail, tenants::change_tenant, tenants::delete_tenant))
+        .routes(routes!(tenants::suspend_tenant))
+        .routes(routes!(tenants::resume_tenant))
+        .routes(routes!(tenants::export_tenant))
         .routes(routes!(backup::backup))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))

@@ -3,16 +3,19 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use http::HeaderMap;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::auth::Guard;
+use super::error::ApiError;
 use super::http_metrics::HttpMetrics;
 use super::openapi::Document;
 use super::room::Room;
 use super::state::ApiState;
+use super::tenants::{tenant_deleting, tenant_not_found};
 use super::turns::Turns;
-use crate::job::QueueName;
+use crate::job::{QueueName, TenantName};
 use crate::schema::SlowWork;
 use crate::store::TenantId;
 
@@ -26,9 +29,16 @@ const SETTINGS_CHANGES_MAX: usize = 1;
 const COMPARISONS_MAX: usize = 1;
 /// Backups made at once; a further one is refused.
 const BACKUPS_MAX: usize = 1;
+/// Exports of tenants read at once.
+const EXPORTS_MAX: usize = 4;
 /// Of so many connections one is spared: there may be fewer requests under way (waiting ones included) than connections,
 /// so that one more can be told 429, and `/health/*` asked.
 const CONNECTIONS_PER_SPARE: usize = 16;
+
+tokio::task_local! {
+    /// The tenant the request of this task is about.
+    pub(super) static ASKED_FOR: TenantId;
+}
 
 /// What the handlers get: one pointer, cloned per request.
 pub(super) type Shared = axum::extract::State<Arc<Api>>;
@@ -55,6 +65,7 @@ pub(super) struct Api {
     pub(super) settings_changes: Turns,
     pub(super) comparisons: Turns,
     pub(super) backups: Arc<Semaphore>,
+    pub(super) exports: Arc<Semaphore>,
     pub(super) requests: Semaphore,
     /// The queue of jobs that name none; made once.
     pub(super) default_queue: QueueName,
@@ -83,16 +94,35 @@ impl Api {
             settings_changes: Turns::new(SETTINGS_CHANGES_MAX, "changes of settings"),
             comparisons: Turns::new(COMPARISONS_MAX, "comparisons of versions"),
             backups: Arc::new(Semaphore::new(BACKUPS_MAX)),
+            exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
             requests: Semaphore::new(requests_max(connections_max)),
             default_queue: QueueName::default_queue(),
             state,
         }
     }
 
-    /// Whose request this is. Tenants are told apart by their keys once there is more than one.
+    /// Whose request this is: of the tenant its header names.
     #[allow(clippy::unused_self)]
     pub(super) fn tenant(&self) -> TenantId {
-        TenantId::DEFAULT
+        ASKED_FOR.try_with(|tenant| *tenant).unwrap_or(TenantId::DEFAULT)
+    }
+
+    /// The tenant that the header `Stoker-Tenant` names; without one, `default`.
+    pub(super) fn tenant_of(&self, headers: &HeaderMap) -> Result<TenantId, ApiError> {
+        let mut values = headers.get_all("stoker-tenant").iter();
+        let Some(value) = values.next() else { return Ok(TenantId::DEFAULT) };
+        let refuse = |message: String| ApiError::field("", format!("header `Stoker-Tenant`: {message}"));
+        if values.next().is_some() {
+            return Err(refuse("send it once".to_owned()));
+        }
+        let name: Result<TenantName, _> = value.to_str().unwrap_or_default().parse();
+        let name = name.map_err(|error| refuse(error.to_string()))?;
+        let catalog = self.store.catalog();
+        match catalog.tenants.get(&name) {
+            Some(tenant) if catalog.is_open(*tenant) => Ok(*tenant),
+            Some(_) => Err(tenant_deleting(&name)),
+            None => Err(tenant_not_found(&name, "GET /v1/tenants lists them")),
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use super::problem::Problem;
 use super::terminal;
 use super::transport::AnswerSeeker;
 use super::wire::Page;
+use crate::job::TenantName;
 
 /// Longest time to find and reach the host.
 const CONNECT_MS_MAX: u64 = 5_000;
@@ -44,6 +45,9 @@ pub(super) struct Connection {
     /// Bearer token; from `STOKER_KEY`, else `STOKER_ADMIN_KEY`
     #[arg(long, env = "STOKER_KEY", value_name = "KEY", hide_env = true)]
     key: Option<String>,
+    /// Act inside this tenant; for admins
+    #[arg(long, env = "STOKER_TENANT", value_name = "NAME")]
+    tenant: Option<TenantName>,
     /// Print the host's answer as JSON on standard output, and nothing else
     #[arg(long)]
     pub(super) json: bool,
@@ -90,6 +94,7 @@ pub(super) struct Client {
     agent: Agent,
     url: String,
     key: Option<String>,
+    tenant: Option<TenantName>,
 }
 
 /// A host's answer: text that should be JSON.
@@ -136,7 +141,7 @@ struct Patience {
 impl Connection {
     #[cfg(test)]
     pub(super) fn for_test(url: &str) -> Connection {
-        Connection { url: url.to_owned(), key: Some("a-key".to_owned()), json: false }
+        Connection { url: url.to_owned(), key: Some("a-key".to_owned()), tenant: None, json: false }
     }
 
     /// The host's address.
@@ -173,7 +178,12 @@ impl Connection {
         let from_environment = || std::env::var("STOKER_ADMIN_KEY").ok();
         let key = self.key.clone().or_else(from_environment).filter(|key| !key.is_empty());
         let connector = DefaultConnector::new().chain(AnswerSeeker);
-        Ok(Client { agent: Agent::with_parts(config.build(), connector, DefaultResolver::default()), url, key })
+        Ok(Client {
+            agent: Agent::with_parts(config.build(), connector, DefaultResolver::default()),
+            url,
+            key,
+            tenant: self.tenant.clone(),
+        })
     }
 }
 
@@ -188,6 +198,9 @@ impl Client {
         let mut request = Request::builder().method(method);
         if let Some(key) = &self.key {
             request = request.header(AUTHORIZATION, format!("Bearer {key}"));
+        }
+        if let Some(tenant) = &self.tenant {
+            request = request.header("stoker-tenant", tenant.as_str());
         }
         Call {
             client: self,

@@ -205,6 +205,11 @@ impl Draft {
         Ok(u64::try_from(written + self.counters.unfinished(|lane| lane.queue == queue)).unwrap_or(0))
     }
 
+    /// Jobs of a tenant that came to be unfinished in this transaction, less those that ended.
+    pub(super) fn unfinished_in_transaction(&self, tenant: TenantId) -> i64 {
+        self.counters.unfinished(|lane| lane.tenant == tenant)
+    }
+
     /// Tells what happened.
     pub(super) fn event(&mut self, event_type: EventType, job: JobId, lane: Lane, state: JobState, attempt: u32) {
         self.events.push(StoredEvent {
@@ -275,7 +280,7 @@ impl Draft {
 
     /// Whether new jobs of the kind may be written.
     pub(super) fn is_registered(&self, tenant: TenantId, kind: KindId) -> bool {
-        self.catalog.kinds.get(&kind).is_some_and(|entry| entry.tenant == tenant)
+        self.catalog.kinds.get(&kind).is_some_and(|entry| entry.tenant == tenant) && self.catalog.is_open(tenant)
     }
 
     // ---- the transaction's own steps ----

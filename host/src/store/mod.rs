@@ -85,6 +85,7 @@ mod shared;
 mod store_clock;
 mod sweep;
 mod take_back;
+mod tenants;
 mod ties;
 mod unfinished;
 mod unique;
@@ -96,7 +97,8 @@ pub(crate) mod tests;
 
 pub use batches::model::*;
 pub use catalog::{
-    Catalog, KindEntry, KindId, ModuleVersionEntry, ModuleVersionId, QUEUES_MAX, QueueId, QueueSettings, TenantId,
+    Catalog, KindEntry, KindId, ModuleVersionEntry, ModuleVersionId, QUEUES_MAX, QueueId, QueueSettings, TENANTS_MAX,
+    TenantEntry, TenantId,
 };
 pub use checkup::{Checkup, DatabaseFacts, MarkFacts, Unread, Usage, checkup};
 pub use claimant::Claimant;
@@ -105,3 +107,4 @@ pub use facade::{CommitNotice, MODULE_CHUNK_BYTES, Store, StoreOptions};
 pub use logs::KeptLines;
 pub use model::*;
 pub use schedules::*;
+pub use tenants::model::*;

@@ -29,6 +29,7 @@ mod schedule_unique;
 mod schedules;
 mod simulation;
 mod suspects;
+pub(crate) mod tenants;
 mod unique;
 mod unique_period;
 
