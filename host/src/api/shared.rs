@@ -1,23 +1,21 @@
-//! The state of the router: what every action can reach, plus what the router makes of it once.
+//! The state of the router: what every action can reach, plus what the router makes of it once. Actions reach it through
+//! their [`Call`](super::identity::Call), which also says whose request it is.
 
 use std::ops::Deref;
 use std::sync::Arc;
 
-use http::HeaderMap;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::auth::Guard;
-use super::error::ApiError;
 use super::http_metrics::HttpMetrics;
+use super::identity::{Access, Identity};
 use super::openapi::Document;
 use super::room::Room;
 use super::state::ApiState;
-use super::tenants::{tenant_deleting, tenant_not_found};
 use super::turns::Turns;
-use crate::job::{QueueName, TenantName};
+use crate::job::QueueName;
 use crate::schema::SlowWork;
-use crate::store::TenantId;
 
 /// Modules compiled at once.
 const UPLOADS_MAX: usize = 2;
@@ -35,19 +33,18 @@ const EXPORTS_MAX: usize = 4;
 /// so that one more can be told 429, and `/health/*` asked.
 const CONNECTIONS_PER_SPARE: usize = 16;
 
-tokio::task_local! {
-    /// The tenant the request of this task is about.
-    pub(super) static ASKED_FOR: TenantId;
-}
-
-/// What the handlers get: one pointer, cloned per request.
+/// What actions get that anybody may call: one pointer, cloned per request.
 pub(super) type Shared = axum::extract::State<Arc<Api>>;
 
 /// Everything an action can reach.
 pub(super) struct Api {
     state: ApiState,
-    /// Who may call.
+    /// From where calls may come.
     pub(super) guard: Guard,
+    /// Who calls.
+    pub(super) identity: Identity,
+    /// What each route needs.
+    pub(super) access: Access,
     /// Requests by route, status and time.
     pub(super) http: HttpMetrics,
     /// What `GET /openapi.json` says.
@@ -83,6 +80,8 @@ impl Api {
         let body_bytes_max = requests.module_bytes_max.max(requests.batch_bytes_max).max(requests.payload_bytes_max);
         Self {
             guard: Guard::new(&state.config),
+            identity: Identity::new(&state.config),
+            access: Access::of(document.base()),
             http: HttpMetrics::new(document.paths()),
             document,
             stopping,
@@ -98,30 +97,6 @@ impl Api {
             requests: Semaphore::new(requests_max(connections_max)),
             default_queue: QueueName::default_queue(),
             state,
-        }
-    }
-
-    /// Whose request this is: of the tenant its header names.
-    #[allow(clippy::unused_self)]
-    pub(super) fn tenant(&self) -> TenantId {
-        ASKED_FOR.try_with(|tenant| *tenant).unwrap_or(TenantId::DEFAULT)
-    }
-
-    /// The tenant that the header `Stoker-Tenant` names; without one, `default`.
-    pub(super) fn tenant_of(&self, headers: &HeaderMap) -> Result<TenantId, ApiError> {
-        let mut values = headers.get_all("stoker-tenant").iter();
-        let Some(value) = values.next() else { return Ok(TenantId::DEFAULT) };
-        let refuse = |message: String| ApiError::field("", format!("header `Stoker-Tenant`: {message}"));
-        if values.next().is_some() {
-            return Err(refuse("send it once".to_owned()));
-        }
-        let name: Result<TenantName, _> = value.to_str().unwrap_or_default().parse();
-        let name = name.map_err(|error| refuse(error.to_string()))?;
-        let catalog = self.store.catalog();
-        match catalog.tenants.get(&name) {
-            Some(tenant) if catalog.is_open(*tenant) => Ok(*tenant),
-            Some(_) => Err(tenant_deleting(&name)),
-            None => Err(tenant_not_found(&name, "GET /v1/tenants lists them")),
         }
     }
 }

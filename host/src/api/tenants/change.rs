@@ -1,6 +1,6 @@
 //! `PATCH /v1/tenants/{tenant}`, `POST …/suspend`, `POST …/resume`.
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 use http::StatusCode;
 
@@ -8,8 +8,9 @@ use super::request::{BODY_BYTES_MAX, TenantRequest};
 use super::{ITEM_BYTES, named, tenant_deleting, tenant_not_found};
 use crate::api::error::ApiError;
 use crate::api::extract::{NamePath, NoParameters, parse_json, read_body, require_merge_patch};
+use crate::api::identity::Call;
 use crate::api::jobs::json;
-use crate::api::shared::{Api, Shared};
+use crate::api::shared::Api;
 use crate::api::wire::tenant::Tenant;
 use crate::job::{TenantName, TenantState};
 use crate::store::{ChangeTenantResult, TenantChange};
@@ -29,7 +30,7 @@ use crate::store::{ChangeTenantResult, TenantChange};
     ),
 )]
 pub(in crate::api) async fn change_tenant(
-    State(api): Shared,
+    api: Call,
     NamePath(tenant): NamePath<TenantName>,
     _: NoParameters,
     request: Request,
@@ -58,7 +59,7 @@ pub(in crate::api) async fn change_tenant(
     ),
 )]
 pub(in crate::api) async fn suspend_tenant(
-    State(api): Shared,
+    api: Call,
     NamePath(tenant): NamePath<TenantName>,
     _: NoParameters,
 ) -> Result<Response, ApiError> {
@@ -78,7 +79,7 @@ pub(in crate::api) async fn suspend_tenant(
     ),
 )]
 pub(in crate::api) async fn resume_tenant(
-    State(api): Shared,
+    api: Call,
     NamePath(tenant): NamePath<TenantName>,
     _: NoParameters,
 ) -> Result<Response, ApiError> {

@@ -1,6 +1,6 @@
 //! `POST /v1/tenants`.
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 use http::StatusCode;
 
@@ -8,8 +8,8 @@ use super::ITEM_BYTES;
 use super::request::{BODY_BYTES_MAX, NewTenantRequest};
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{NoParameters, parse_json, read_body, require_json};
+use crate::api::identity::Call;
 use crate::api::jobs::json;
-use crate::api::shared::Shared;
 use crate::api::wire::tenant::Tenant;
 use crate::store::{CreateTenantResult, TENANTS_MAX};
 
@@ -22,11 +22,7 @@ use crate::store::{CreateTenantResult, TENANTS_MAX};
         (status = 422, description = "`invalid_request`, with pointers; `too_many_tenants`"),
     ),
 )]
-pub(in crate::api) async fn create_tenant(
-    State(api): Shared,
-    _: NoParameters,
-    request: Request,
-) -> Result<Response, ApiError> {
+pub(in crate::api) async fn create_tenant(api: Call, _: NoParameters, request: Request) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     require_json(&parts.headers)?;
     let body = read_body(&api.bodies, &parts.headers, body, BODY_BYTES_MAX).await?;

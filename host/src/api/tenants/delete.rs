@@ -1,6 +1,5 @@
 //! `DELETE /v1/tenants/{tenant}`.
 
-use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use serde::Deserialize;
@@ -8,8 +7,8 @@ use serde::Deserialize;
 use super::{ITEM_BYTES, named, tenant_not_found};
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{NamePath, Parameters};
+use crate::api::identity::Call;
 use crate::api::jobs::json;
-use crate::api::shared::Shared;
 use crate::api::wire::tenant::Tenant;
 use crate::job::TenantName;
 use crate::store::DeleteTenantResult;
@@ -41,7 +40,7 @@ pub(in crate::api) struct WithoutExport {
     ),
 )]
 pub(in crate::api) async fn delete_tenant(
-    State(api): Shared,
+    api: Call,
     NamePath(tenant): NamePath<TenantName>,
     Parameters(WithoutExport { without_export }): Parameters<WithoutExport>,
 ) -> Result<Response, ApiError> {

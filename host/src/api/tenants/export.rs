@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
@@ -14,7 +13,7 @@ use super::exported::{ExportError, Exporter};
 use super::named;
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{NamePath, NoParameters};
-use crate::api::shared::Shared;
+use crate::api::identity::Call;
 use crate::api::wire::Binary;
 use crate::job::TenantName;
 
@@ -32,7 +31,7 @@ use crate::job::TenantName;
     ),
 )]
 pub(in crate::api) async fn export_tenant(
-    State(api): Shared,
+    api: Call,
     NamePath(tenant): NamePath<TenantName>,
     _: NoParameters,
 ) -> Result<Response, ApiError> {

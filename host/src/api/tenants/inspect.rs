@@ -1,14 +1,13 @@
 //! `GET /v1/tenants` and `GET /v1/tenants/{tenant}`.
 
-use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 
 use super::{ITEM_BYTES, named, tenant_not_found};
 use crate::api::error::ApiError;
 use crate::api::extract::{NamePath, NoParameters, PageParameters, Parameters};
+use crate::api::identity::Call;
 use crate::api::jobs::json;
-use crate::api::shared::Shared;
 use crate::api::wire::Listing;
 use crate::api::wire::tenant::Tenant;
 use crate::job::TenantName;
@@ -26,7 +25,7 @@ use crate::job::TenantName;
     ),
 )]
 pub(in crate::api) async fn list_tenants(
-    State(api): Shared,
+    api: Call,
     Parameters(page): Parameters<PageParameters>,
 ) -> Result<Response, ApiError> {
     let (limit, after) = page.parse::<TenantName>()?;
@@ -43,7 +42,7 @@ pub(in crate::api) async fn list_tenants(
     responses((status = 200, body = Tenant), (status = 404, description = "`tenant_not_found`, with the nearest names")),
 )]
 pub(in crate::api) async fn tenant_detail(
-    State(api): Shared,
+    api: Call,
     NamePath(tenant): NamePath<TenantName>,
     _: NoParameters,
 ) -> Result<Response, ApiError> {

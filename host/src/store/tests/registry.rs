@@ -46,7 +46,9 @@ async fn versions_switch_kinds_follow_and_jobs_wait_for_a_handler() {
     assert!(harness.store.module_bytes(only_a.digest).await.unwrap().is_none());
     assert!(harness.store.module_chunk(TENANT, only_a.digest, 0).await.unwrap().is_none());
     let mut chunks = Vec::new();
-    while let Some(chunk) = harness.store.module_chunk(TENANT, first, u32::try_from(chunks.len()).unwrap()).await.unwrap() {
+    while let Some(chunk) =
+        harness.store.module_chunk(TENANT, first, u32::try_from(chunks.len()).unwrap()).await.unwrap()
+    {
         chunks.push(chunk);
     }
     assert!(chunks.len() > 1);
