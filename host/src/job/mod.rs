@@ -14,6 +14,7 @@ pub mod dependency;
 pub mod duration;
 pub mod event;
 pub mod expiry;
+pub mod fairness;
 pub mod field;
 pub mod id;
 pub mod json_text;

@@ -20,6 +20,7 @@ use super::order::Order;
 use super::paces::Paces;
 use super::queues::{unfinished_of_kind, unfinished_of_queue};
 use super::schedules::any_queued;
+use super::shares::Shares;
 use super::store_clock::StoreClock;
 use super::ties::Ties;
 use crate::job::kind::PRIORITY_DEFAULT;
@@ -64,6 +65,8 @@ pub(super) struct Draft {
     ids: IdSequence,
     /// Where there may be claimable jobs, and in which order.
     pub(super) line: Line,
+    /// Whose line is gone along next.
+    pub(super) shares: Shares,
     /// Under which limits jobs may be held.
     pub(super) holding: Holding,
     /// Whether there may be claimable suspects.
@@ -129,6 +132,7 @@ impl Draft {
             clock,
             order,
             line: Line::new(order),
+            shares: Shares::default(),
             holding: Holding::unknown(),
             committed_catalog: Arc::clone(&catalog),
             settled_catalog: Arc::clone(&catalog),
@@ -328,6 +332,7 @@ impl Draft {
     /// The transaction is committed. Returns the catalog if it changed.
     pub(super) fn committed(&mut self) -> Option<Arc<Catalog>> {
         self.clear();
+        self.shares.committed();
         if Arc::ptr_eq(&self.catalog, &self.committed_catalog) {
             return None;
         }
@@ -338,6 +343,7 @@ impl Draft {
     /// The transaction is rolled back.
     pub(super) fn rolled_back(&mut self, sql: &Connection) -> Result<(), StoreError> {
         self.clear();
+        self.shares.rolled_back();
         self.catalog = Arc::clone(&self.committed_catalog);
         self.distrust(sql)
     }

@@ -125,6 +125,7 @@ impl<'a> Gathering<'a> {
         }
         let job = claimed_job(sql, row, self.request, draft, kind, source.is_none())?;
         draft.paces.lease_given(sql, &draft.catalog, of, self.now_ns)?;
+        draft.shares.charge(lane.tenant, lane.kind, job.lease.job());
         if matches!(source, Some(Source::Held(_))) {
             self.released.insert(job.lease.job());
         }

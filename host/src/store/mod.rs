@@ -82,6 +82,7 @@ mod rows;
 mod run_now;
 mod schedules;
 mod shared;
+mod shares;
 mod store_clock;
 mod sweep;
 mod take_back;

@@ -11,6 +11,7 @@ mod dead_letters;
 mod dependencies;
 mod edit;
 mod ends;
+mod fairness;
 mod fencing;
 mod graph_retention;
 mod graph_retries;
