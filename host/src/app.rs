@@ -56,8 +56,7 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
 
     // Take the address before the data: a second host on the same port fails before it touches anything.
-    let listener = listen(&config).await?;
-    let tls = config.tls.clone().map(Tls::load).transpose()?;
+    let (listener, tls) = listen(&config).await?;
     let store = open_store(&config, &clock).await?;
     let identity = who_may_call(&config, &store, &*clock)?;
     // Held until the sandbox is closed: it may go with the process.
@@ -118,6 +117,7 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
             events_keep_bytes: config.events_keep_bytes,
             audit_keep: config.audit_keep,
         },
+        forgetting(sandbox.clone()),
     );
     let state = ApiState {
         store: store.clone(),
@@ -163,10 +163,13 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
     ensure_ended_well(&config, &taken_for_dead, broken.is_cancelled() || store.failed().is_cancelled())
 }
 
-async fn listen(config: &Config) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(config.listen)
+/// The address, and what TLS is spoken with on it.
+async fn listen(config: &Config) -> anyhow::Result<(TcpListener, Option<Tls>)> {
+    let tls = config.tls.clone().map(Tls::load).transpose()?;
+    let listener = TcpListener::bind(config.listen)
         .await
-        .with_context(|| format!("cannot listen on {} (`--listen` chooses another address and port)", config.listen))
+        .with_context(|| format!("cannot listen on {} (`--listen` chooses another address and port)", config.listen))?;
+    Ok((listener, tls))
 }
 
 /// How callers are told apart; refuses to be reached from elsewhere where they can't be.
@@ -223,7 +226,7 @@ async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<S
     let options = StoreOptions {
         data_dir: config.data_dir.clone(),
         priority_aging: config.priority_aging,
-        tenant_pace: crate::job::Pace { concurrency: config.tenant_concurrency, rate: None },
+        tenant_pace: crate::job::Pace { concurrency: config.quotas.running_jobs, rate: None },
         retention: config.retention,
     };
     let clock = Arc::clone(clock);
@@ -281,6 +284,11 @@ fn publisher(waiters: JobWaiters, signals: MaintenanceSignals) -> Box<dyn Fn(&Co
         }
         waiters.publish(&notice.events);
     })
+}
+
+/// What becomes of compiled modules that no tenant has any more.
+fn forgetting(sandbox: Sandbox) -> Arc<dyn Fn(Digest) + Send + Sync> {
+    Arc::new(move |digest| sandbox.forget(digest))
 }
 
 async fn give_back_memory() {

@@ -157,7 +157,7 @@ fn a_rate_is_kept_to() {
 
 /// So many jobs of a tenant run at once, and no more, whatever kept them apart otherwise.
 fn runs_at_once(host: &TestHost, most: usize) {
-    say(&host.log(), &[&format!("tenant_concurrency = {most}")]);
+    say(&host.log(), &[&format!("quota_running_jobs = {most}")]);
     let jobs: Vec<String> = (0..most + 2)
         .map(|index| {
             let mut job = keyed(sleep(25_000), &format!("key {index}"));
@@ -174,7 +174,7 @@ fn runs_at_once(host: &TestHost, most: usize) {
         assert_eq!(next["waiting"]["jobs"], json!(jobs[first..first + most]), "{next}");
         say(
             &stoker(host, &["job", &jobs[first + most]]).expect_success(),
-            &[&format!("{most} of {most} job"), "of tenant `default` run", "the host's setting `tenant_concurrency`"],
+            &[&format!("{most} of {most} job"), "of tenant `default` run", "the quota `running_jobs`"],
         );
         // A list shows what the rows say, which come a moment after.
         eventually("the list says so", || (running(host) == most).then_some(()));
@@ -196,13 +196,13 @@ fn cancel(host: &TestHost, job: &str) {
 fn a_tenant_runs_no_more_than_the_host_allows_wherever_that_is_said() {
     let mut host = TestHost::builder().workers(6).start();
     host.upload(Guest::Handlers);
-    say(&host.log(), &["tenant_concurrency = (any number)"]);
-    std::fs::write(host.home().join("stoker.toml"), "tenant_concurrency = 1\n").unwrap();
+    say(&host.log(), &["quota_running_jobs = (any number)"]);
+    std::fs::write(host.home().join("stoker.toml"), "quota_running_jobs = 1\n").unwrap();
     host.restart();
     runs_at_once(&host, 1);
-    host.restart_with(|builder| builder.env("STOKER_TENANT_CONCURRENCY", "2"));
+    host.restart_with(|builder| builder.env("STOKER_QUOTA_RUNNING_JOBS", "2"));
     runs_at_once(&host, 2);
-    host.restart_with(|builder| builder.flag("--tenant-concurrency", 1));
+    host.restart_with(|builder| builder.flag("--quota-running-jobs", 1));
     runs_at_once(&host, 1);
     // What a dead host had begun is counted no more.
     let jobs: Vec<String> = [25_000, 1, 1].map(|ms| host.enqueue(&sleep(ms))).to_vec();
@@ -218,8 +218,8 @@ fn a_tenant_runs_no_more_than_the_host_allows_wherever_that_is_said() {
 
 #[test]
 fn what_can_not_be_a_limit_of_tenants_is_said_at_the_start() {
-    for (asked, said) in [("0", "workers = 0"), ("1000001", "1000000"), ("many", "--tenant-concurrency")] {
-        let (status, log) = TestHost::builder().flag("--tenant-concurrency", asked).try_start().unwrap_err();
+    for (asked, said) in [("0", "workers = 0"), ("1000001", "1000000"), ("many", "--quota-running-jobs")] {
+        let (status, log) = TestHost::builder().flag("--quota-running-jobs", asked).try_start().unwrap_err();
         assert!(!status.success());
         say(&log, &[said]);
     }

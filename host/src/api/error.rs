@@ -126,6 +126,14 @@ problem_codes! {
     JobNeeded = 409 "job_needed" "Jobs that have not ended need this one",
     /// Without an admin's key nobody could make another.
     AdminKeyNeeded = 409 "admin_key_needed" "An admin's key is needed first",
+    /// There is one of that name.
+    TenantExists = 409 "tenant_exists" "There is a tenant of that name already",
+    /// It goes, with all it has.
+    TenantDeleting = 409 "tenant_deleting" "The tenant is being deleted",
+    /// It is always there.
+    TenantNeeded = 409 "tenant_needed" "The tenant can't be deleted",
+    /// Nobody has read what would go.
+    ExportNeeded = 409 "export_needed" "The tenant was not exported",
     /// The active version can't be deleted alone.
     VersionActive = 409 "version_active" "The version is the active one",
     /// The body is too large.
@@ -154,6 +162,8 @@ problem_codes! {
     TooManyKeys = 422 "too_many_keys" "There are as many keys as there may be",
     /// As many schedules as may be.
     TooManySchedules = 422 "too_many_schedules" "There are as many schedules as there may be",
+    /// As many tenants as may be.
+    TooManyTenants = 422 "too_many_tenants" "There are as many tenants as there may be",
     /// Not WebAssembly.
     MalformedModule = 422 "malformed_module" "The body is not a valid WebAssembly module or component",
     /// Neither handler nor command.

@@ -18,8 +18,9 @@ use super::dashboard::{DASHBOARD, LOGIN};
 use super::error::{ApiError, ProblemCode};
 use super::identity::{Asked, Identity, Look, Needed, Peer, without_token};
 use super::shared::Api;
-use crate::job::{TenantName, Timestamp};
-use crate::store::Catalog;
+use super::tenants::tenant_deleting;
+use crate::job::{TenantName, TenantState, Timestamp};
+use crate::store::{Catalog, TenantId};
 
 /// Checks, runs and counts one request.
 pub(super) async fn front(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
@@ -56,6 +57,7 @@ async fn admit<'a>(
             }
         };
         let caller = Identity::caller(known, needed, request.headers(), &catalog)?;
+        refuse_deleting(api, caller.tenant)?;
         request.extensions_mut().insert(caller);
         if let Some(uri) = without_token(request.uri()) {
             *request.uri_mut() = uri;
@@ -83,6 +85,18 @@ fn refuse(request: &Request, refusal: ApiError) -> Response {
         return Redirect::to(LOGIN).into_response();
     }
     refusal.into_response()
+}
+
+/// Nothing more is done in a tenant that goes.
+fn refuse_deleting(api: &Api, tenant: TenantId) -> Result<(), ApiError> {
+    if tenant == TenantId::DEFAULT {
+        return Ok(());
+    }
+    let catalog = api.store.catalog();
+    match catalog.tenant_entries.get(&tenant) {
+        Some(entry) if entry.state == TenantState::Deleting => Err(tenant_deleting(&entry.name)),
+        _ => Ok(()),
+    }
 }
 
 /// Adds what answers when no route does.

@@ -31,6 +31,7 @@ mod schedules;
 mod serve;
 mod shared;
 mod state;
+mod tenants;
 mod turns;
 pub mod wire;
 mod workflows;

@@ -15,7 +15,7 @@ use super::shared::Api;
 use super::state::ApiState;
 use super::{
     audit, backup, batches, dashboard, dead_letters, docs, health, jobs, keys, kinds, metrics, modules, openapi,
-    operations, queues, schedules, workflows,
+    operations, queues, schedules, tenants, workflows,
 };
 use crate::job::Role;
 
@@ -111,7 +111,14 @@ fn operator() -> OpenApiRouter<Arc<Api>> {
 
 /// What is no tenant's.
 fn admin() -> OpenApiRouter<Arc<Api>> {
-    OpenApiRouter::new().routes(routes!(backup::backup)).routes(routes!(metrics::metrics))
+    OpenApiRouter::new()
+        .routes(routes!(tenants::create_tenant, tenants::list_tenants))
+        .routes(routes!(tenants::tenant_detail, tenants::change_tenant, tenants::delete_tenant))
+        .routes(routes!(tenants::suspend_tenant))
+        .routes(routes!(tenants::resume_tenant))
+        .routes(routes!(tenants::export_tenant))
+        .routes(routes!(backup::backup))
+        .routes(routes!(metrics::metrics))
 }
 
 /// The API as a router.

@@ -27,6 +27,8 @@ const SETTINGS_CHANGES_MAX: usize = 1;
 const COMPARISONS_MAX: usize = 1;
 /// Backups made at once; a further one is refused.
 const BACKUPS_MAX: usize = 1;
+/// Exports of tenants read at once.
+const EXPORTS_MAX: usize = 4;
 /// Of so many connections one is spared: there may be fewer requests under way (waiting ones included) than connections,
 /// so that one more can be told 429, and `/health/*` asked.
 const CONNECTIONS_PER_SPARE: usize = 16;
@@ -58,6 +60,7 @@ pub(super) struct Api {
     pub(super) settings_changes: Turns,
     pub(super) comparisons: Turns,
     pub(super) backups: Arc<Semaphore>,
+    pub(super) exports: Arc<Semaphore>,
     pub(super) requests: Semaphore,
     /// The queue of jobs that name none; made once.
     pub(super) default_queue: QueueName,
@@ -87,6 +90,7 @@ impl Api {
             settings_changes: Turns::new(SETTINGS_CHANGES_MAX, "changes of settings"),
             comparisons: Turns::new(COMPARISONS_MAX, "comparisons of versions"),
             backups: Arc::new(Semaphore::new(BACKUPS_MAX)),
+            exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
             requests: Semaphore::new(requests_max(connections_max)),
             default_queue: QueueName::default_queue(),
             state,

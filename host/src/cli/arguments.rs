@@ -7,7 +7,7 @@ use clap::{FromArgMatches, Parser, Subcommand};
 use super::{
     audit, backup, batches, bulk, cancel, completions, dead_letters, deploy, dev, doctor, edit, enqueue, help, hints,
     job, jobs, keys, kinds, logs, modules, new, operations, queues, retry, rollback, run_now, schedules, serve,
-    terminal, workflows,
+    tenants, terminal, workflows,
 };
 
 /// Runs background jobs as sandboxed WebAssembly.
@@ -45,6 +45,7 @@ enum Command {
     Schedules(schedules::Arguments),
     Keys(keys::Arguments),
     Audit(audit::Arguments),
+    Tenants(tenants::Arguments),
     Backup(backup::Arguments),
     Doctor(doctor::Arguments),
     Completions(completions::Arguments),
@@ -86,6 +87,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Schedules(arguments) => schedules::run(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),
+        Command::Tenants(arguments) => tenants::run(&arguments),
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Run(arguments) => super::run::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
@@ -235,6 +237,16 @@ mod tests {
             ("dev", true),
             ("dev jobs/greet --url http://127.0.0.1:1 --json", true),
             ("dev --own-host", true),
+            ("tenants list", true),
+            ("tenants create acme --weight 30 --quota running_jobs=2 --retention failed=90d", true),
+            ("tenants create Acme", false),
+            ("tenants set acme --quota running_jobs=none --weight 1", true),
+            ("tenants set acme --quota colours=1", false),
+            ("tenants export acme acme.ndjson", true),
+            ("tenants delete acme --without-export", true),
+            ("tenants delete", false),
+            ("jobs --tenant acme", true),
+            ("jobs --tenant Acme", false),
             ("launch", false),
         ] {
             let parsed = Cli::try_parse_from(std::iter::once("stoker").chain(line.split(' ')));

@@ -24,6 +24,7 @@ const CLIENTS: &[&str] = &[
     "dead-letters",
     "queues",
     "schedules",
+    "tenants",
     "batches",
     "workflows",
     "edit",

@@ -52,6 +52,7 @@ mod run_view;
 mod schedules;
 mod serve;
 mod table;
+mod tenants;
 mod terminal;
 mod transport;
 mod unique;

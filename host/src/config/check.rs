@@ -9,7 +9,7 @@ use super::identity::{jwt, tls};
 use super::sources::Settings;
 use super::{AdminKey, CompileLimits, Config, RequestLimits};
 use crate::job::pace::CONCURRENCY_MAX;
-use crate::job::{ByteSize, LimitBounds, Limits, Retention, Span};
+use crate::job::{ByteSize, LimitBounds, Limits, Quotas, Retention, Span};
 
 /// Most attempts that may run at once.
 pub const WORKERS_MAX: u32 = 256;
@@ -90,7 +90,7 @@ pub fn resolve(settings: &Settings, cores: usize) -> Result<Config, ConfigError>
         audit_keep: span(settings.audit_keep, Duration::from_hours(24 * 90)),
         shutdown_grace: span(settings.shutdown_grace, Duration::from_secs(30)),
         priority_aging: span(settings.priority_aging, Duration::from_mins(1)),
-        tenant_concurrency: tenant_concurrency(settings.tenant_concurrency)?,
+        quotas: quotas(settings)?,
         lease_ttl: span(settings.lease_ttl, Duration::from_secs(30)),
         allowed_hosts: allowed_hosts(settings.allowed_hosts.clone().unwrap_or_default())?,
         limits: limits(settings)?,
@@ -130,16 +130,28 @@ fn workers(asked: Option<u32>, cores: usize) -> Result<u32, ConfigError> {
     }
 }
 
-fn tenant_concurrency(asked: Option<u32>) -> Result<Option<u32>, ConfigError> {
-    match asked {
+fn quotas(settings: &Settings) -> Result<Quotas, ConfigError> {
+    match settings.quota_running_jobs {
         Some(0) => invalid(
-            "tenant_concurrency",
+            "quota_running_jobs",
             "0 would run nothing: use `workers = 0`, or leave it out for any number".to_owned(),
         ),
         Some(most) if most > CONCURRENCY_MAX => {
-            invalid("tenant_concurrency", format!("must be at most {CONCURRENCY_MAX}; leave it out for any number"))
+            invalid("quota_running_jobs", format!("must be at most {CONCURRENCY_MAX}; leave it out for any number"))
         }
-        asked => Ok(asked),
+        running_jobs => Ok(Quotas {
+            waiting_jobs: settings.quota_waiting_jobs,
+            running_jobs,
+            enqueues_per_second: settings.quota_enqueues_per_second,
+            stored_bytes: settings.quota_stored_bytes,
+            modules: settings.quota_modules,
+            module_bytes: settings.quota_module_bytes,
+            schedules: settings.quota_schedules,
+            fuel_per_day: settings.quota_fuel_per_day,
+            run_time_per_day: settings.quota_run_time_per_day,
+            kv_bytes: settings.quota_kv_bytes,
+            secrets: settings.quota_secrets,
+        }),
     }
 }
 
@@ -293,7 +305,7 @@ mod tests {
         assert_eq!(config.listen.to_string(), "127.0.0.1:7700");
         assert_eq!(config.data_dir, Path::new("stoker-data"));
         assert_eq!(config.workers, 8);
-        assert_eq!(config.tenant_concurrency, None);
+        assert_eq!(config.quotas, crate::job::Quotas::default());
         assert_eq!(config.admin_key, None);
         assert_eq!(config.limits, LimitBounds::default());
         assert_eq!(config.requests.batch_jobs_max, 10_000);
@@ -312,8 +324,8 @@ mod tests {
     fn impossible_settings_are_refused_by_name() {
         for (text, setting) in [
             ("workers = 257", "workers"),
-            ("tenant_concurrency = 0", "tenant_concurrency"),
-            ("tenant_concurrency = 1000001", "tenant_concurrency"),
+            ("quota_running_jobs = 0", "quota_running_jobs"),
+            ("quota_running_jobs = 1000001", "quota_running_jobs"),
             ("fuel = 0", "fuel"),
             ("fuel = 2000000000000", "fuel"),
             ("timeout = 0", "timeout"),

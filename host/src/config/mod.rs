@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::job::{LimitBounds, Retention};
+use crate::job::{LimitBounds, Quotas, Retention};
 
 /// Everything a host can be told.
 #[derive(Clone, Debug)]
@@ -38,8 +38,8 @@ pub struct Config {
     pub shutdown_grace: Duration,
     /// A waiting job rises one priority level per this time; zero = never. Default 60 s.
     pub priority_aging: Duration,
-    /// So many jobs of one tenant may run at once, over all hosts. Default: any number.
-    pub tenant_concurrency: Option<u32>,
+    /// What a tenant may use of which none is set on it. Default: any number of everything.
+    pub quotas: Quotas,
     /// A host that has not been heard of for so long has lost its leases. Default 30 s.
     pub lease_ttl: Duration,
     /// Names (beside loopback's and the listen address) by which clients may call this host.

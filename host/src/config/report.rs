@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{CompileLimits, Config, JwtConfig, JwtKeys, RequestLimits, TlsFiles};
-use crate::job::{ByteSize, JobState, LimitBounds, Limits, Span};
+use crate::job::{ByteSize, JobState, LimitBounds, Limits, QuotaName, Span};
 
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -18,7 +18,7 @@ impl fmt::Display for Config {
             audit_keep,
             shutdown_grace,
             priority_aging,
-            tenant_concurrency,
+            quotas,
             lease_ttl,
             allowed_hosts,
             limits: LimitBounds { defaults, ceilings },
@@ -50,9 +50,8 @@ impl fmt::Display for Config {
         line("audit_keep", &Span(*audit_keep))?;
         line("shutdown_grace", &Span(*shutdown_grace))?;
         line("priority_aging", &Span(*priority_aging))?;
-        match tenant_concurrency {
-            Some(most) => line("tenant_concurrency", most)?,
-            None => line("tenant_concurrency", &"(any number)")?,
+        for quota in QuotaName::ALL {
+            line(&format!("quota_{}", quota.as_str()), &quotas.shown(*quota))?;
         }
         line("lease_ttl", &Span(*lease_ttl))?;
         line("allowed_hosts", &format_args!("[{}]", allowed_hosts.join(", ")))?;

@@ -44,9 +44,6 @@ pub struct Settings {
     /// A waiting job rises one priority level per this time; 0 = never [default: 60s]
     #[arg(long, env = "STOKER_PRIORITY_AGING", value_name = "DURATION")]
     pub priority_aging: Option<Span>,
-    /// So many jobs of one tenant may run at once, over all hosts [default: any number]
-    #[arg(long, env = "STOKER_TENANT_CONCURRENCY", value_name = "N")]
-    pub tenant_concurrency: Option<u32>,
     /// A host that has not been heard of for so long has lost its leases [default: 30s]
     #[arg(long, env = "STOKER_LEASE_TTL", value_name = "DURATION")]
     pub lease_ttl: Option<Span>,
@@ -150,6 +147,95 @@ pub struct Settings {
     #[arg(long, env = "STOKER_HOST_CALLS_MAX", value_name = "N", help_heading = "Limits of attempts")]
     pub host_calls_max: Option<u64>,
 
+    /// Jobs that have not ended and don't run [default: any number]
+    #[arg(
+        long,
+        env = "STOKER_QUOTA_WAITING_JOBS",
+        value_name = "N",
+        help_heading = "Quotas of tenants on which none is set"
+    )]
+    pub quota_waiting_jobs: Option<u64>,
+    /// Jobs that run at once, over all hosts [default: any number]
+    #[arg(
+        long,
+        env = "STOKER_QUOTA_RUNNING_JOBS",
+        value_name = "N",
+        help_heading = "Quotas of tenants on which none is set"
+    )]
+    pub quota_running_jobs: Option<u32>,
+    /// Jobs enqueued in a second; twice as many at once after a pause [default: any number]
+    #[arg(
+        long,
+        env = "STOKER_QUOTA_ENQUEUES_PER_SECOND",
+        value_name = "N",
+        help_heading = "Quotas of tenants on which none is set"
+    )]
+    pub quota_enqueues_per_second: Option<u32>,
+    /// Payloads, outputs and logs that are kept [default: any number]
+    #[arg(
+        long,
+        env = "STOKER_QUOTA_STORED_BYTES",
+        value_name = "SIZE",
+        help_heading = "Quotas of tenants on which none is set"
+    )]
+    pub quota_stored_bytes: Option<ByteSize>,
+    /// Modules [default: any number]
+    #[arg(
+        long,
+        env = "STOKER_QUOTA_MODULES",
+        value_name = "N",
+        help_heading = "Quotas of tenants on which none is set"
+    )]
+    pub quota_modules: Option<u32>,
+    /// All kept versions of all modules together [default: any number]
+    #[arg(
+        long,
+        env = "STOKER_QUOTA_MODULE_BYTES",
+        value_name = "SIZE",
+        help_heading = "Quotas of tenants on which none is set"
+    )]
+    pub quota_module_bytes: Option<ByteSize>,
+    /// Schedules [default: any number]
+    #[arg(
+        long,
+        env = "STOKER_QUOTA_SCHEDULES",
+        value_name = "N",
+        help_heading = "Quotas of tenants on which none is set"
+    )]
+    pub quota_schedules: Option<u32>,
+    /// Fuel used in a day (UTC) [default: any number]
+    #[arg(
+        long,
+        env = "STOKER_QUOTA_FUEL_PER_DAY",
+        value_name = "UNITS",
+        help_heading = "Quotas of tenants on which none is set"
+    )]
+    pub quota_fuel_per_day: Option<u64>,
+    /// Run time used in a day (UTC) [default: any number]
+    #[arg(
+        long,
+        env = "STOKER_QUOTA_RUN_TIME_PER_DAY",
+        value_name = "DURATION",
+        help_heading = "Quotas of tenants on which none is set"
+    )]
+    pub quota_run_time_per_day: Option<Span>,
+    /// What is kept in key-value buckets [default: any number]
+    #[arg(
+        long,
+        env = "STOKER_QUOTA_KV_BYTES",
+        value_name = "SIZE",
+        help_heading = "Quotas of tenants on which none is set"
+    )]
+    pub quota_kv_bytes: Option<ByteSize>,
+    /// Secrets [default: any number]
+    #[arg(
+        long,
+        env = "STOKER_QUOTA_SECRETS",
+        value_name = "N",
+        help_heading = "Quotas of tenants on which none is set"
+    )]
+    pub quota_secrets: Option<u32>,
+
     /// Largest payload of one job [default: 1MiB]
     #[arg(long, env = "STOKER_PAYLOAD_MAX", value_name = "SIZE", help_heading = "Limits of requests")]
     pub payload_max: Option<ByteSize>,
@@ -197,9 +283,10 @@ impl Settings {
     pub fn or(self, lower: Settings) -> Settings {
         overlay!(self, lower, {
         admin_key, allowed_hosts, audit_keep, tls_cert, tls_key, jwt_alg, jwt_secret, jwt_jwks, jwt_issuer, jwt_audience, jwt_leeway,
-                jwt_tenant_claim, jwt_role_claim, jwt_user_claim, jwt_admin_allowed, data_dir, events_keep, events_keep_bytes, fuel, fuel_max, ignore_wakeups, lease_ttl, listen, memory, memory_max, output, priority_aging, retention_cancelled, retention_failed, retention_succeeded, shutdown_grace, tenant_concurrency, timeout, timeout_max, workers,
+                jwt_tenant_claim, jwt_role_claim, jwt_user_claim, jwt_admin_allowed, data_dir, events_keep, events_keep_bytes, fuel, fuel_max, ignore_wakeups, lease_ttl, listen, memory, memory_max, output, priority_aging, retention_cancelled, retention_failed, retention_succeeded, shutdown_grace, timeout, timeout_max, workers,
                 output_max, logs, logs_max, host_calls, host_calls_max, payload_max, batch_jobs_max, batch_max,
                 module_max, connections_max, request_head_timeout, compile_timeout, compile_memory, log, log_format,
+                quota_waiting_jobs, quota_running_jobs, quota_enqueues_per_second, quota_stored_bytes, quota_modules, quota_module_bytes, quota_schedules, quota_fuel_per_day, quota_run_time_per_day, quota_kv_bytes, quota_secrets,
             })
     }
 
@@ -304,7 +391,7 @@ mod tests {
             r#"
             listen = "0.0.0.0:80"
             workers = 3
-            tenant_concurrency = 1000000
+            quota_running_jobs = 1000000
             timeout = 1500
             timeout_max = "1h30m"
             memory = "64MiB"
@@ -315,7 +402,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(settings.listen, "0.0.0.0:80".parse().ok());
-        assert_eq!(settings.tenant_concurrency, Some(1_000_000));
+        assert_eq!(settings.quota_running_jobs, Some(1_000_000));
         assert_eq!(settings.timeout, Some(Span(Duration::from_millis(1_500))));
         assert_eq!(settings.timeout_max, Some(Span(Duration::from_mins(90))));
         assert_eq!(settings.memory, Some(ByteSize(64 << 20)));

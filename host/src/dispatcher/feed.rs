@@ -1,4 +1,5 @@
-//! The claimed jobs that wait for a slot, in the order of their ranks, whenever they were claimed.
+//! The claimed jobs that wait for a slot: tenants in the order in which they were given jobs, and in the places a tenant was given
+//! its own jobs by rank, whenever they were claimed. So priorities rule within a tenant, and never across.
 
 use std::collections::VecDeque;
 
@@ -67,6 +68,24 @@ struct FeedState {
     closed: bool,
 }
 
+impl FeedState {
+    /// One more place at the end, for the job or, where it passes others of its tenant, for the last of these.
+    fn insert(&mut self, item: FeedItem) {
+        let (tenant, rank) = (item.job.kind.tenant, item.job.rank);
+        // Nearly always none: only a job of higher priority passes others.
+        let own = self.items.iter().enumerate().rev().filter(|(_, waiting)| waiting.job.kind.tenant == tenant);
+        let passed: Vec<usize> =
+            own.take_while(|(_, waiting)| waiting.job.rank > rank).map(|(place, _)| place).collect();
+        let mut moved = item;
+        for place in passed.into_iter().rev() {
+            if let Some(waiting) = self.items.get_mut(place) {
+                std::mem::swap(waiting, &mut moved);
+            }
+        }
+        self.items.push_back(moved);
+    }
+}
+
 /// What the claims need to know.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FeedLevel {
@@ -95,7 +114,7 @@ impl Feed {
         (self.hungry)();
     }
 
-    /// Adds jobs, each behind those of its rank or a lower one. Not once closed.
+    /// Adds jobs, each behind those of its tenant of its rank or a lower one. Not once closed.
     pub fn push(&self, items: Vec<FeedItem>) {
         let wake = {
             let mut state = self.state.lock();
@@ -103,10 +122,7 @@ impl Feed {
             state.queued_us += items.iter().map(|item| item.estimate_us).sum::<u64>();
             state.payload_bytes += items.iter().map(|item| item.job.payload.len()).sum::<usize>();
             for item in items {
-                // Nearly always the end: only a job of higher priority passes others.
-                let behind = state.items.iter().rev().take_while(|waiting| waiting.job.rank > item.job.rank).count();
-                let place = state.items.len() - behind;
-                state.items.insert(place, item);
+                state.insert(item);
             }
             state.low_at = state.items.len() / 2;
             wake

@@ -93,6 +93,9 @@ fn hindrance(parts: &SlotParts, guests: &Guests, item: &FeedItem) -> Option<&'st
     if catalog.is_paused(job.queue_id) {
         return Some("its queue was paused");
     }
+    if !catalog.is_active(job.kind.tenant) {
+        return Some("its tenant was suspended");
+    }
     let queue_pace = catalog.queue_settings.get(&job.queue_id).map(|settings| settings.pace);
     if kind.is_some_and(|kind| kind.settings.pace != job.kind.settings.pace)
         || queue_pace.is_some_and(|pace| pace != job.queue_pace)

@@ -64,6 +64,10 @@ waiting_reasons! {
     TenantConcurrency = 15 "tenant_concurrency",
     /// As many as may begin in this time have.
     RateLimited = 16 "rate_limited",
+    /// Its tenant is suspended.
+    TenantSuspended = 17 "tenant_suspended",
+    /// Its tenant has used up what it may in a day.
+    Quota = 18 "quota",
     /// Runs after other jobs, which have not ended.
     AfterJobs = 20 "after_jobs",
 }

@@ -15,10 +15,11 @@ use super::status::MaintenanceStatus;
 use super::tasks::{
     CancelBatches, ExpireJobs, GiveBackSpace, Heartbeat, NoteKeyUses, PromoteDue, PruneAudit, PruneBatches,
     PruneConcurrencyKeys, PruneEvents, PruneIdempotencyKeys, PruneJobs, PruneModuleChunks, PruneOperations,
-    PruneUniqueJobs, RecoverExpired, RunSchedules, SettleDependents, SweepHistory, Unpark, WorkOffOperations,
+    PruneUniqueJobs, RecoverExpired, RemoveTenants, RunSchedules, SettleDependents, SweepHistory, Unpark,
+    WorkOffOperations,
 };
 use crate::dispatcher::DispatcherHandle;
-use crate::job::{Clock, HostId};
+use crate::job::{Clock, Digest, HostId};
 use crate::store::{Store, StoreError};
 
 /// After a failure a task waits this long, or its period if that is shorter.
@@ -113,24 +114,26 @@ pub struct Maintenance {
     signals: MaintenanceSignals,
     status: MaintenanceStatus,
     options: MaintenanceOptions,
+    forget: Arc<dyn Fn(Digest) + Send + Sync>,
 }
 
 impl Maintenance {
-    /// The service and the view of it.
+    /// The service and the view of it. `forget`: called with each module that no tenant has any more.
     pub fn new(
         store: Store,
         dispatcher: DispatcherHandle,
         clock: Arc<dyn Clock>,
         signals: MaintenanceSignals,
         options: MaintenanceOptions,
+        forget: Arc<dyn Fn(Digest) + Send + Sync>,
     ) -> (Maintenance, MaintenanceStatus) {
         let status = MaintenanceStatus::default();
-        (Maintenance { store, dispatcher, clock, signals, status: status.clone(), options }, status)
+        (Maintenance { store, dispatcher, clock, signals, status: status.clone(), options, forget }, status)
     }
 
     /// Runs until `stop`; a task that is at work finishes its turn.
     pub async fn run(self, stop: CancellationToken) {
-        let Maintenance { store, dispatcher, clock, signals, status, options } = self;
+        let Maintenance { store, dispatcher, clock, signals, status, options, forget } = self;
         let tasks = TaskTracker::new();
         let start = Start { clock: Arc::clone(&clock), status, stop, tasks: tasks.clone() };
         let MaintenanceOptions {
@@ -166,6 +169,8 @@ impl Maintenance {
         let operations =
             WorkOffOperations { store: store.clone(), dispatcher: dispatcher.clone(), failures: Mutex::default() };
         start.task(operations, store.operations_signal());
+        let remove_tenants = RemoveTenants { store: store.clone(), dispatcher: dispatcher.clone(), forget };
+        start.task(remove_tenants, store.tenants_signal());
         start.task(Unpark { store: store.clone(), dispatcher }, signals.unpark);
         let prune_events = PruneEvents { store: store.clone(), keep_age: events_keep, keep_bytes: events_keep_bytes };
         start.task(prune_events, unsignalled());

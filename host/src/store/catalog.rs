@@ -7,8 +7,8 @@ use rustc_hash::FxHashMap;
 
 use super::credentials::Credentials;
 use crate::job::{
-    Digest, GuestType, JobState, Keep, KindName, KindSettings, ModuleName, Pace, QueueName, Retention, StdinFormat,
-    TenantName,
+    Digest, GuestType, JobState, Keep, KindName, KindSettings, ModuleName, Pace, QueueName, Quotas, Retention,
+    StdinFormat, TenantName, TenantSettings, TenantState, Timestamp,
 };
 
 /// The store's short name of a tenant.
@@ -31,6 +31,34 @@ impl TenantId {
 
 /// Queues of one tenant: each costs every list a line.
 pub const QUEUES_MAX: usize = 1_000;
+
+/// Tenants of one host: each costs the catalog an entry.
+pub const TENANTS_MAX: usize = 10_000;
+
+/// A tenant, with what is set on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantEntry {
+    /// Short name.
+    pub id: TenantId,
+    /// By which clients know it.
+    pub name: TenantName,
+    /// Whether its jobs run.
+    pub state: TenantState,
+    /// Its share of the run time, beside the weights of the others.
+    pub weight: u32,
+    /// Those that are set; of the others the host's hold.
+    pub quotas: Quotas,
+    /// What else is set.
+    pub settings: TenantSettings,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// When the last export came to its end.
+    pub exported_at: Option<Timestamp>,
+    /// Since when it is being deleted.
+    pub deleting_since: Option<Timestamp>,
+}
 
 /// A module version that serves kinds.
 #[derive(Clone, Debug)]
@@ -95,6 +123,8 @@ pub struct Catalog {
     /// By name.
     pub tenants: FxHashMap<TenantName, TenantId>,
     /// By short name.
+    pub tenant_entries: FxHashMap<TenantId, Arc<TenantEntry>>,
+    /// By short name.
     pub kinds: FxHashMap<KindId, Arc<KindEntry>>,
     /// By tenant and name.
     pub kinds_by_name: FxHashMap<(TenantId, KindName), KindId>,
@@ -151,10 +181,19 @@ impl Catalog {
     }
 
     /// How long a finished job of this kind and queue is kept, on a host that says this of the others.
-    pub fn keep(&self, host: Retention, kind: Option<KindId>, queue: Option<QueueId>, state: JobState) -> Keep {
+    pub fn keep(
+        &self,
+        host: Retention,
+        tenant: TenantId,
+        kind: Option<KindId>,
+        queue: Option<QueueId>,
+        state: JobState,
+    ) -> Keep {
+        let tenant = self.tenant_entries.get(&tenant).map(|tenant| tenant.settings.retention);
         let queue = queue.and_then(|queue| self.queue_settings.get(&queue)).map(|settings| settings.retention);
         let kind = kind.and_then(|kind| self.kinds.get(&kind)).and_then(|kind| kind.settings.retention);
-        host.overlaid_by(queue.unwrap_or_default()).overlaid_by(kind.unwrap_or_default()).keep(state)
+        let lower = host.overlaid_by(tenant.unwrap_or_default());
+        lower.overlaid_by(queue.unwrap_or_default()).overlaid_by(kind.unwrap_or_default()).keep(state)
     }
 
     /// How many queues a tenant may still create.
@@ -165,7 +204,30 @@ impl Catalog {
 
     /// A tenant's name.
     pub fn tenant_name(&self, tenant: TenantId) -> Option<&TenantName> {
-        self.tenants.iter().find(|(_, id)| **id == tenant).map(|(name, _)| name)
+        self.tenant_entries.get(&tenant).map(|tenant| &tenant.name)
+    }
+
+    /// Whether jobs of the tenant may begin.
+    pub fn is_active(&self, tenant: TenantId) -> bool {
+        self.tenant_entries.get(&tenant).is_some_and(|tenant| tenant.state == TenantState::Active)
+    }
+
+    /// Whether the tenant takes anything new: it is there, and not being deleted.
+    pub fn is_open(&self, tenant: TenantId) -> bool {
+        self.tenant_entries.get(&tenant).is_some_and(|tenant| tenant.state != TenantState::Deleting)
+    }
+
+    /// What limits the tenant's jobs as a whole, on a host that says this of the others.
+    pub fn tenant_pace(&self, host: Pace, tenant: TenantId) -> Pace {
+        let own = self.tenant_entries.get(&tenant).and_then(|tenant| tenant.quotas.running_jobs);
+        Pace { concurrency: own.or(host.concurrency), rate: host.rate }
+    }
+
+    /// With a tenant more, or with one set anew.
+    pub(super) fn put_tenant(&mut self, entry: TenantEntry) {
+        self.revision += 1;
+        self.tenants.insert(entry.name.clone(), entry.id);
+        self.tenant_entries.insert(entry.id, Arc::new(entry));
     }
 
     /// With a queue more, or with one set anew.

@@ -9,9 +9,9 @@ use super::catalog::{
 };
 use super::codec::guest_from_word;
 use super::error::StoreError;
+use super::tenants::load_tenants;
 use crate::job::{Digest, KindDescription, KindSettings, Pace};
 
-const TENANTS: &str = "SELECT id, name FROM tenants";
 const QUEUES: &str =
     "SELECT id, tenant_id, name, priority, paused, deleted, concurrency, rate, relaxed, retention FROM queues";
 const VERSIONS: &str = "SELECT module_versions.id, module_versions.tenant_id, modules.name, digest, guest
@@ -25,21 +25,14 @@ const KINDS: &str = "SELECT kinds.id, kinds.tenant_id, kinds.name, registered, o
 /// The catalog as the tables have it, numbered after `revision`.
 pub(super) fn load_catalog(sql: &Connection, revision: u64) -> Result<Catalog, StoreError> {
     let mut catalog = Catalog { revision: revision + 1, ..Catalog::default() };
-    load_tenants(sql, &mut catalog)?;
+    for tenant in load_tenants(sql)? {
+        catalog.put_tenant(tenant);
+    }
+    catalog.revision = revision + 1;
     load_queues(sql, &mut catalog)?;
     load_versions(sql, &mut catalog)?;
     load_kinds(sql, &mut catalog)?;
     Ok(catalog)
-}
-
-fn load_tenants(sql: &Connection, catalog: &mut Catalog) -> Result<(), StoreError> {
-    let mut statement = sql.prepare_cached(TENANTS)?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let name: String = row.get(1)?;
-        catalog.tenants.insert(name.parse().map_err(StoreError::internal)?, TenantId(row.get(0)?));
-    }
-    Ok(())
 }
 
 fn load_queues(sql: &Connection, catalog: &mut Catalog) -> Result<(), StoreError> {

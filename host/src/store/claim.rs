@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::catalog::{Catalog, QueueId};
+use super::catalog::{Catalog, QueueId, TenantId};
 use super::draft::Draft;
 use super::error::StoreError;
 use super::gathering::{Gathering, Met, claim_columns, first_waits, payload_bytes_of, place_of};
@@ -89,10 +89,29 @@ fn gather_suspect(sql: &Connection, draft: &mut Draft, gathering: &mut Gathering
     Ok(())
 }
 
+/// Tenant by tenant, each as far as its share goes. What it costs depends on what is taken, not on how many tenants there are.
 fn gather(sql: &Connection, draft: &mut Draft, gathering: &mut Gathering<'_>, now_ns: i64) -> Result<(), StoreError> {
+    let arrived = draft.line.take_arrived();
+    draft.shares.arrive(&draft.catalog, &arrived);
+    while let Some(tenant) = draft.shares.turn() {
+        if !gather_of(sql, draft, gathering, tenant, now_ns)? {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Of one tenant whose turn it is, until it is another's; `false`: no more is to be gathered.
+fn gather_of(
+    sql: &Connection,
+    draft: &mut Draft,
+    gathering: &mut Gathering<'_>,
+    tenant: TenantId,
+    now_ns: i64,
+) -> Result<bool, StoreError> {
     let mut ready = sql.prepare_cached(FROM_PLACE)?;
     let (mut held, mut alone) = (sql.prepare_cached(HELD_FROM_PLACE)?, sql.prepare_cached(HELD_ALONE)?);
-    while let Some(first) = draft.line.first() {
+    while let Some(first) = draft.line.first(tenant) {
         let First { group, source, place: (key, job), .. } = first;
         if let Some(met) = first_waits(sql, draft, &first, now_ns)? {
             wait(draft, &first, met);
@@ -104,28 +123,34 @@ fn gather(sql: &Connection, draft: &mut Draft, gathering: &mut Gathering<'_>, no
             Source::Held(limit) => held.query(params![group.queue.0, key, job, limit.code()])?,
         };
         // None: everything the source had is in our hands.
-        let (mut stopped_at, mut met) = (None, Met::Passed);
+        let (mut stopped_at, mut met, mut is_its_turn) = (None, Met::Passed, true);
         while let Some(row) = rows.next()? {
             let place = place_of(row)?;
-            if first.until.is_some_and(|until| (place.0 + first.offset, place.1) > until) {
+            if !is_its_turn || first.until.is_some_and(|until| (place.0 + first.offset, place.1) > until) {
                 stopped_at = Some(place);
                 break;
             }
             if gathering.is_full(payload_bytes_of(row)?) {
                 gathering.more = true;
                 draft.line.moved(source, group, Some(place));
-                return Ok(());
+                return Ok(false);
             }
+            let taken = gathering.jobs.len();
             met = gathering.take(sql, draft, row, Some(source))?;
             if met != Met::Passed {
                 stopped_at = Some(place);
                 break;
             }
+            is_its_turn = gathering.jobs.len() == taken || draft.shares.turn() == Some(tenant);
         }
         draft.line.moved(source, group, stopped_at);
         wait(draft, &first, met);
+        if !is_its_turn {
+            return Ok(true);
+        }
     }
-    Ok(())
+    draft.shares.leave(tenant, draft.clock.now_ms());
+    Ok(true)
 }
 
 /// Lets those wait who were found to have to.

@@ -21,6 +21,7 @@ use super::order::Order;
 use super::paces::Paces;
 use super::queues::{unfinished_of_kind, unfinished_of_queue};
 use super::schedules::any_queued;
+use super::shares::Shares;
 use super::store_clock::StoreClock;
 use super::ties::Ties;
 use crate::job::kind::PRIORITY_DEFAULT;
@@ -65,6 +66,8 @@ pub(super) struct Draft {
     ids: IdSequence,
     /// Where there may be claimable jobs, and in which order.
     pub(super) line: Line,
+    /// Whose line is gone along next.
+    pub(super) shares: Shares,
     /// Under which limits jobs may be held.
     pub(super) holding: Holding,
     /// Whether there may be claimable suspects.
@@ -132,6 +135,7 @@ impl Draft {
             clock,
             order,
             line: Line::new(order),
+            shares: Shares::default(),
             holding: Holding::unknown(),
             committed_catalog: Arc::clone(&catalog),
             settled_catalog: Arc::clone(&catalog),
@@ -216,6 +220,11 @@ impl Draft {
         Ok(u64::try_from(written + self.counters.unfinished(|lane| lane.queue == queue)).unwrap_or(0))
     }
 
+    /// Jobs of a tenant that came to be unfinished in this transaction, less those that ended.
+    pub(super) fn unfinished_in_transaction(&self, tenant: TenantId) -> i64 {
+        self.counters.unfinished(|lane| lane.tenant == tenant)
+    }
+
     /// Tells what happened.
     pub(super) fn event(&mut self, event_type: EventType, job: JobId, lane: Lane, state: JobState, attempt: u32) {
         self.events.push(StoredEvent {
@@ -286,7 +295,7 @@ impl Draft {
 
     /// Whether new jobs of the kind may be written.
     pub(super) fn is_registered(&self, tenant: TenantId, kind: KindId) -> bool {
-        self.catalog.kinds.get(&kind).is_some_and(|entry| entry.tenant == tenant)
+        self.catalog.kinds.get(&kind).is_some_and(|entry| entry.tenant == tenant) && self.catalog.is_open(tenant)
     }
 
     // ---- the transaction's own steps ----
@@ -335,6 +344,7 @@ impl Draft {
     /// The transaction is committed. Returns the catalog if it changed.
     pub(super) fn committed(&mut self) -> Option<Arc<Catalog>> {
         self.clear();
+        self.shares.committed();
         if Arc::ptr_eq(&self.catalog, &self.committed_catalog) {
             return None;
         }
@@ -345,6 +355,7 @@ impl Draft {
     /// The transaction is rolled back.
     pub(super) fn rolled_back(&mut self, sql: &Connection) -> Result<(), StoreError> {
         self.clear();
+        self.shares.rolled_back();
         self.catalog = Arc::clone(&self.committed_catalog);
         self.distrust(sql)
     }

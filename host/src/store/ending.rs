@@ -85,8 +85,14 @@ pub(super) fn end_job(sql: &Connection, draft: &mut Draft, ending: Ending<'_>) -
     draft.event(event_of(state), job, lane, state, attempt);
     match lease {
         LeaseEnd::None => draft.paces.left_line(&draft.catalog, counted),
-        LeaseEnd::Unused => draft.paces.lease_ended(sql, &draft.catalog, counted, true)?,
-        LeaseEnd::Used => draft.paces.lease_ended(sql, &draft.catalog, counted, false)?,
+        LeaseEnd::Unused => {
+            draft.shares.unused(job);
+            draft.paces.lease_ended(sql, &draft.catalog, counted, true)?;
+        }
+        LeaseEnd::Used => {
+            draft.shares.lost(job);
+            draft.paces.lease_ended(sql, &draft.catalog, counted, false)?;
+        }
     }
     note_end(draft, job, lane, state);
     if let (JobState::Failed, Some(failure)) = (state, failure) {

@@ -39,15 +39,18 @@ use super::order::Order;
 use super::retry::Asked;
 use super::shared::Shared;
 use super::store_clock::StoreClock;
+use super::tenants::model::{
+    ChangeTenantResult, CreateTenantResult, DeleteTenantResult, NewTenant, RemovedPiece, TenantChange, TenantRow,
+};
 use super::wal::{WAL_BOUNDS, WalBounds};
 use super::{
     audit, batches, bulk, bulk_step, cancel, dead_letters, delete, dependencies, dependents, edit, enqueue, event_log,
     expire, free_space, history, hosts, idempotency, job_detail, job_list, keys, kinds, logs, module_bytes, modules,
-    parent_outputs, promote, prune_jobs, queues, recover, release, retry, run_now, sweep, unfinished, unique,
+    parent_outputs, promote, prune_jobs, queues, recover, release, retry, run_now, sweep, tenants, unfinished, unique,
 };
 use crate::job::{
     Actor, BatchId, Clock, Digest, Event, GroupId, HostId, IdSequence, JobId, KindName, KindSettings, Lease,
-    ModuleName, OperationId, Pace, ParentOutput, Progress, QueueName, Retention, Timestamp, WaitingReason,
+    ModuleName, OperationId, Pace, ParentOutput, Progress, QueueName, Retention, TenantName, Timestamp, WaitingReason,
 };
 
 /// How the store is opened.
@@ -480,7 +483,7 @@ impl Store {
     pub fn may_be_limited(&self, tenant: TenantId, kind: &KindName, queue: &QueueName) -> bool {
         let catalog = self.catalog();
         let queue = catalog.queue(tenant, queue).and_then(|queue| catalog.queue_settings.get(&queue));
-        self.0.tenant_pace.is_limited()
+        catalog.tenant_pace(self.0.tenant_pace, tenant).is_limited()
             || queue.is_some_and(|settings| settings.pace.is_limited())
             || catalog.kind(tenant, kind).is_some_and(|kind| kind.settings.pace.is_limited())
     }
@@ -818,6 +821,78 @@ impl Store {
         self.write(Durability::Relaxed, move |sql, _| release::write_progress(sql, &progress)).await
     }
 
+    // ---- tenants: for admins ----
+
+    /// Makes a tenant.
+    pub async fn create_tenant(&self, new: NewTenant) -> Result<CreateTenantResult, StoreError> {
+        self.write(Durability::Synced, move |sql, draft| {
+            let change = |sql: &Connection, draft: &mut Draft| tenants::create_tenant(sql, draft, &new);
+            audit::tenant(sql, draft, &new.name, "tenant.create", change)
+        })
+        .await
+    }
+
+    /// Changes what is set on a tenant.
+    pub async fn change_tenant(
+        &self,
+        tenant: TenantId,
+        change: TenantChange,
+    ) -> Result<ChangeTenantResult, StoreError> {
+        let name = self.name_of(tenant);
+        self.write(Durability::Synced, move |sql, draft| {
+            let set = |sql: &Connection, draft: &mut Draft| tenants::change_tenant(sql, draft, tenant, &change);
+            audit::tenant(sql, draft, &name, "tenant.set", set)
+        })
+        .await
+    }
+
+    /// One tenant.
+    pub async fn tenant(&self, tenant: TenantId) -> Result<Option<TenantRow>, StoreError> {
+        self.read(move |sql, catalog| tenants::tenant(sql, catalog, tenant)).await
+    }
+
+    /// Tenants by name.
+    pub async fn tenants(&self, after: Option<TenantName>, limit: usize) -> Result<Vec<TenantRow>, StoreError> {
+        self.read(move |sql, catalog| tenants::tenants(sql, catalog, after.as_ref(), limit)).await
+    }
+
+    /// Notes that everything a tenant has was read to its end.
+    pub async fn note_export(&self, tenant: TenantId) -> Result<(), StoreError> {
+        self.write(Durability::Synced, move |sql, draft| tenants::note_export(sql, draft, tenant)).await
+    }
+
+    /// Begins the removal of a tenant with everything it has.
+    pub async fn delete_tenant(
+        &self,
+        tenant: TenantId,
+        without_export: bool,
+    ) -> Result<DeleteTenantResult, StoreError> {
+        let name = self.name_of(tenant);
+        let delete = move |sql: &Connection, draft: &mut Draft| {
+            let change =
+                |sql: &Connection, draft: &mut Draft| tenants::delete_tenant(sql, draft, tenant, without_export);
+            audit::tenant(sql, draft, &name, "tenant.delete", change)
+        };
+        let result = self.write(Durability::Synced, delete).await?;
+        self.0.shared.tenants.notify_one();
+        Ok(result)
+    }
+
+    /// How the audit log calls a tenant; one that is not there is not changed.
+    fn name_of(&self, tenant: TenantId) -> TenantName {
+        self.catalog().tenant_name(tenant).cloned().unwrap_or_else(TenantName::default_tenant)
+    }
+
+    /// Signalled when a tenant is to be removed.
+    pub fn tenants_signal(&self) -> Arc<tokio::sync::Notify> {
+        Arc::clone(&self.0.shared.tenants)
+    }
+
+    /// Removes the next piece of a tenant that is being deleted.
+    pub async fn remove_tenant_further(&self, tenant: TenantId) -> Result<RemovedPiece, StoreError> {
+        self.write(Durability::Synced, move |sql, draft| tenants::remove_further(sql, draft, tenant)).await
+    }
+
     // ---- modules ----
 
     /// Chunks of at most `MODULE_CHUNK_BYTES`, in order, each its own operation; idempotent. Made durable by the
@@ -834,9 +909,15 @@ impl Store {
         self.read(move |sql, _| module_bytes::module_bytes(sql, digest)).await
     }
 
-    /// One chunk of a stored version, counted from 0; `None` past the last one, and when no version has these bytes.
-    pub async fn module_chunk(&self, digest: Digest, index: u32) -> Result<Option<Bytes>, StoreError> {
-        self.read(move |sql, _| module_bytes::module_chunk(sql, digest, index)).await
+    /// One chunk of a stored version, counted from 0; `None` past the last one, and when no version of the tenant has these
+    /// bytes.
+    pub async fn module_chunk(
+        &self,
+        tenant: TenantId,
+        digest: Digest,
+        index: u32,
+    ) -> Result<Option<Bytes>, StoreError> {
+        self.read(move |sql, _| module_bytes::module_chunk(sql, tenant, digest, index)).await
     }
 
     /// Stores a version whose chunks are written, and activates it.

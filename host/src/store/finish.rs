@@ -80,6 +80,9 @@ pub(super) fn held(sql: &Connection, draft: &Draft, lease: &Lease) -> Result<Opt
 /// Carries out a finish, or finds its lease stale and writes nothing.
 pub(super) fn write_finish(sql: &Connection, draft: &mut Draft, finish: &Finish) -> Result<FinishResult, StoreError> {
     let Some(held) = held(sql, draft, &finish.lease)? else { return Ok(FinishResult::StaleLease) };
+    if finish.started_at.is_some() {
+        draft.shares.used(finish.lease.job(), &finish.receipt);
+    }
     let state = match &finish.next {
         Next::Succeed(output) => end(sql, draft, finish, &held, JobState::Succeeded, None, Some(output))?,
         Next::Fail(failure) => end(sql, draft, finish, &held, JobState::Failed, Some(failure), None)?,
@@ -291,6 +294,7 @@ pub(super) fn make_ready_again(
     sql.prepare_cached(READY_AGAIN)?.execute(params![job.to_bytes(), ready_at.map(Timestamp::as_ms)])?;
     draft.move_count(held.lane, held.state, JobState::Ready)?;
     draft.made_ready(held.lane.queue);
+    draft.shares.unused(job);
     if held.suspect {
         draft.suspects_waiting = true;
     }

@@ -50,7 +50,7 @@ pub(super) fn payload_bytes_of(row: &Row<'_>) -> Result<usize, StoreError> {
 pub(super) enum Met {
     /// It is taken, or parked.
     Passed,
-    /// It waits with all of its group; `None`: its queue is paused.
+    /// It waits with all of its group; `None`: its queue is paused, or its tenant suspended.
     GroupWaits(Option<LimitOf>),
     /// It waits with all of its source.
     SourceWaits,
@@ -125,6 +125,7 @@ impl<'a> Gathering<'a> {
         }
         let job = claimed_job(sql, row, self.request, draft, kind, source.is_none())?;
         draft.paces.lease_given(sql, &draft.catalog, of, self.now_ns)?;
+        draft.shares.charge(lane.tenant, lane.kind, job.lease.job());
         if matches!(source, Some(Source::Held(_))) {
             self.released.insert(job.lease.job());
         }
@@ -174,7 +175,9 @@ pub(super) fn queue_waits(
     queue: QueueId,
     now_ns: i64,
 ) -> Result<Option<Met>, StoreError> {
-    if draft.catalog.is_paused(queue) {
+    let Some(settings) = draft.catalog.queue_settings.get(&queue) else { return Ok(None) };
+    // Until either is set anew, which brings everybody into the line again.
+    if settings.is_paused || !draft.catalog.is_active(settings.tenant) {
         return Ok(Some(Met::GroupWaits(None)));
     }
     let Some(obstacle) = draft.paces.queue_obstacle(sql, &draft.catalog, queue, now_ns)? else { return Ok(None) };

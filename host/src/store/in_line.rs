@@ -97,6 +97,7 @@ impl<'l> Look<'l> {
     fn hindrance(&mut self, job: &LiveRow) -> Result<Option<Hindrance>, StoreError> {
         let catalog = self.catalog;
         let kind = catalog.kinds.get(&job.lane.kind).map(|kind| kind.settings.pace).unwrap_or_default();
+        let tenant = catalog.tenant_pace(self.facts.tenant_pace, job.lane.tenant);
         let queue = catalog.queue_settings.get(&job.lane.queue).map(|settings| settings.pace).unwrap_or_default();
         if let Some(found) = self.fifo(&kind, job)? {
             return Ok(Some(found));
@@ -107,7 +108,7 @@ impl<'l> Look<'l> {
         let is_held_by_key = of_key.is_some_and(|(limit, _)| job.hold == Some(limit));
         let (first, second) = if is_held_by_key { (of_key, of_kind) } else { (of_kind, of_key) };
         let limits = [
-            Some((LimitOf::Tenant(job.lane.tenant), self.facts.tenant_pace)),
+            Some((LimitOf::Tenant(job.lane.tenant), tenant)),
             Some((LimitOf::Queue(job.lane.queue), queue)),
             first,
             second,
@@ -186,6 +187,7 @@ fn is_in_line(catalog: &Catalog, job: &LiveRow) -> bool {
         && job.parked.is_none()
         && !job.suspect
         && !catalog.is_paused(job.lane.queue)
+        && catalog.is_active(job.lane.tenant)
 }
 
 /// How many claimable jobs of the tenant come before this one, counted up to a bound; `None` when it is not in line.

@@ -1,5 +1,6 @@
-//! The line of a claim: where jobs can be taken from now, by the place of the first job there, in the one order all jobs have.
-//! Kept from claim to claim, so that a claim pays for what it meets, and not for all the limits that have room. See ADR 15.
+//! The lines of a claim: where jobs of each tenant can be taken from now, by the place of the first job there, in the one order all
+//! jobs of a tenant have. Kept from claim to claim, so that a claim pays for what it meets, and not for all the limits that have
+//! room, nor for all the tenants there are. See ADR 15 and 17. Whose line is gone along next is decided in `shares.rs`.
 //!
 //! A place in here is one before which no job of its source stands; whether one stands there is seen by who goes there. All of
 //! it is memory: it can be looked up again, and is, after a start and after a transaction that was taken back.
@@ -8,7 +9,7 @@ use std::collections::BTreeSet;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::catalog::{Catalog, KindId, QueueId};
+use super::catalog::{Catalog, KindId, QueueId, TenantId};
 use super::draft::Place;
 use super::limit_of::LimitOf;
 use super::order::Order;
@@ -30,7 +31,7 @@ pub(super) struct Group {
     pub(super) kind: Option<KindId>,
 }
 
-/// A place among those of all queues: with what the queue's priority adds.
+/// A place among those of all queues of a tenant: with what the queue's priority adds.
 pub(super) type Rank = (i64, [u8; 16]);
 
 /// A group's first place.
@@ -70,8 +71,12 @@ pub(super) struct First {
 #[derive(Debug)]
 pub(super) struct Line {
     order: Order,
-    /// Of every group that is not aside.
-    heads: BTreeSet<Head>,
+    /// Of every group that is not aside. No tenant without any is in it.
+    heads: FxHashMap<TenantId, BTreeSet<Head>>,
+    /// Tenants who have come to have any since they were last asked for.
+    arrived: Vec<TenantId>,
+    /// Whose each queue is.
+    tenants: FxHashMap<QueueId, TenantId>,
     groups: FxHashMap<Group, Members>,
     /// Where each source is in the groups.
     places: FxHashMap<Source, Vec<(Group, Place)>>,
@@ -88,7 +93,9 @@ impl Line {
     pub(super) fn new(order: Order) -> Self {
         Self {
             order,
-            heads: BTreeSet::new(),
+            heads: FxHashMap::default(),
+            arrived: Vec::new(),
+            tenants: FxHashMap::default(),
             groups: FxHashMap::default(),
             places: FxHashMap::default(),
             aside: FxHashMap::default(),
@@ -108,15 +115,18 @@ impl Line {
         let offset = |(queue, priority)| (queue, self.order.queue_offset(priority));
         let priorities = catalog.queue_settings.iter().map(|(queue, settings)| (*queue, settings.priority));
         self.offsets = priorities.map(offset).collect();
+        self.tenants = catalog.queue_settings.iter().map(|(queue, settings)| (*queue, settings.tenant)).collect();
         self.aside.clear();
         self.groups.retain(|_, members| !members.sources.is_empty());
-        self.heads = BTreeSet::new();
+        self.heads = FxHashMap::default();
+        self.arrived.clear();
         let groups: Vec<Group> = self.groups.keys().copied().collect();
         for group in groups {
             let offset = self.offset(group.queue);
             if let Some(members) = self.groups.get_mut(&group) {
                 members.is_aside = false;
-                self.heads.extend(members.head().map(|place| head(group, place, offset)));
+                let head = members.head().map(|place| head(group, place, offset));
+                self.add_head(group, head);
             }
         }
     }
@@ -200,9 +210,14 @@ impl Line {
 
     // ---- who is first ----
 
-    /// The source whose first job comes before all others, and who comes next.
-    pub(super) fn first(&self) -> Option<First> {
-        let mut heads = self.heads.iter();
+    /// Tenants who have come to have somebody in line since the last call.
+    pub(super) fn take_arrived(&mut self) -> Vec<TenantId> {
+        std::mem::take(&mut self.arrived)
+    }
+
+    /// The tenant's source whose first job comes before all others, and who comes next.
+    pub(super) fn first(&self, tenant: TenantId) -> Option<First> {
+        let mut heads = self.heads.get(&tenant)?.iter();
         let group = heads.next()?.group;
         let offset = self.offset(group.queue);
         let mut sources = self.groups.get(&group)?.sources.iter();
@@ -240,10 +255,33 @@ impl Line {
         }
         if before != after {
             if let Some(place) = before {
-                self.heads.remove(&head(group, place, offset));
+                self.remove_head(group, head(group, place, offset));
             }
-            self.heads.extend(after.map(|place| head(group, place, offset)));
+            self.add_head(group, after.map(|place| head(group, place, offset)));
         }
+    }
+
+    fn add_head(&mut self, group: Group, head: Option<Head>) {
+        let (Some(head), tenant) = (head, self.tenant(group.queue)) else { return };
+        let heads = self.heads.entry(tenant).or_default();
+        if heads.is_empty() {
+            self.arrived.push(tenant);
+        }
+        heads.insert(head);
+    }
+
+    fn remove_head(&mut self, group: Group, head: Head) {
+        let tenant = self.tenant(group.queue);
+        if let Some(heads) = self.heads.get_mut(&tenant) {
+            heads.remove(&head);
+            if heads.is_empty() {
+                self.heads.remove(&tenant);
+            }
+        }
+    }
+
+    fn tenant(&self, queue: QueueId) -> TenantId {
+        self.tenants.get(&queue).copied().unwrap_or(TenantId::DEFAULT)
     }
 
     fn offset(&self, queue: QueueId) -> i64 {
@@ -363,14 +401,14 @@ mod tests {
                         line.remove(source);
                     }
                     Step::MoveFirst(by) => {
-                        let Some(First { group, source, place, .. }) = line.first() else { continue };
+                        let Some(First { group, source, place, .. }) = line.first(TenantId::DEFAULT) else { continue };
                         let to = by.map(|by| (place.0 + by, place.1));
                         naive.places.retain(|(known, of, _)| (*known, *of) != (source, group));
                         naive.places.extend(to.map(|to| (source, group, to)));
                         line.moved(source, group, to);
                     }
                     Step::SetFirstAside(limit) => {
-                        let Some(First { group, .. }) = line.first() else { continue };
+                        let Some(First { group, .. }) = line.first(TenantId::DEFAULT) else { continue };
                         naive.aside.push((group, limit));
                         line.set_aside(group, limit);
                     }
@@ -384,7 +422,7 @@ mod tests {
                     }
                 }
                 let offset = line.offset(QueueId(0));
-                let first = line.first();
+                let first = line.first(TenantId::DEFAULT);
                 prop_assert_eq!(first.map(|first| (first.place, first.source, first.group)), naive.first());
                 let until = first.and_then(|first| first.until).map(|(key, job)| (key - offset, job));
                 prop_assert_eq!(until, naive.first().and_then(|first| naive.second(first)));

@@ -84,9 +84,11 @@ mod rows;
 mod run_now;
 mod schedules;
 mod shared;
+mod shares;
 mod store_clock;
 mod sweep;
 mod take_back;
+mod tenants;
 mod ties;
 mod unfinished;
 mod unique;
@@ -99,7 +101,8 @@ pub(crate) mod tests;
 pub use audit::{AuditFilter, AuditPage, AuditRow};
 pub use batches::model::*;
 pub use catalog::{
-    Catalog, KindEntry, KindId, ModuleVersionEntry, ModuleVersionId, QUEUES_MAX, QueueId, QueueSettings, TenantId,
+    Catalog, KindEntry, KindId, ModuleVersionEntry, ModuleVersionId, QUEUES_MAX, QueueId, QueueSettings, TENANTS_MAX,
+    TenantEntry, TenantId,
 };
 pub use checkup::{Checkup, DatabaseFacts, MarkFacts, Unread, Usage, checkup};
 pub use claimant::Claimant;
@@ -112,3 +115,4 @@ pub use facade::{CommitNotice, MODULE_CHUNK_BYTES, Store, StoreOptions};
 pub use logs::KeptLines;
 pub use model::*;
 pub use schedules::*;
+pub use tenants::model::*;

@@ -453,7 +453,7 @@ impl JobRow {
     /// Until when it is kept at least, once it has ended; `None` before, and where somebody has to delete it.
     pub fn kept_until(&self, catalog: &Catalog, tenant: TenantId, host: Retention) -> Option<Timestamp> {
         let kind = catalog.kind(tenant, &self.kind).map(|kind| kind.id);
-        let keep = catalog.keep(host, kind, catalog.queue(tenant, &self.queue), self.state);
+        let keep = catalog.keep(host, tenant, kind, catalog.queue(tenant, &self.queue), self.state);
         let (options, created_at) = (&self.options, self.created_at);
         kept_until(keep, &Ended { state: self.state, options, created_at, at: self.finished_at? })
     }

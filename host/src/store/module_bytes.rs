@@ -3,6 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::catalog::TenantId;
 use super::error::StoreError;
 use crate::job::Digest;
 
@@ -20,6 +21,7 @@ const READ_CHUNK: &str = "SELECT bytes FROM module_chunks WHERE digest = ?1 AND 
 const SIZE: &str = "SELECT coalesce(sum(length(bytes)), 0) FROM module_chunks WHERE digest = ?1";
 const NEXT_DIGEST: &str = "SELECT digest FROM module_chunks WHERE digest > ?1 ORDER BY digest LIMIT 1";
 const IS_KEPT: &str = "SELECT 1 FROM module_versions WHERE digest = ?1 AND deleted_at IS NULL";
+const IS_TENANTS: &str = "SELECT 1 FROM module_versions WHERE digest = ?1 AND tenant_id = ?2 AND deleted_at IS NULL";
 const LAST_WRITE: &str = "SELECT max(written_ms) FROM module_chunks WHERE digest = ?1";
 const DELETE: &str = "DELETE FROM module_chunks WHERE digest = ?1 AND chunk_index IN
     (SELECT chunk_index FROM module_chunks WHERE digest = ?1 ORDER BY chunk_index DESC LIMIT ?2)";
@@ -50,9 +52,14 @@ pub(super) fn module_bytes(sql: &Connection, digest: Digest) -> Result<Option<By
     Ok(Some(all.freeze()))
 }
 
-/// One chunk of a kept version.
-pub(super) fn module_chunk(sql: &Connection, digest: Digest, index: u32) -> Result<Option<Bytes>, StoreError> {
-    if !is_kept(sql, digest)? {
+/// One chunk of a version the tenant keeps.
+pub(super) fn module_chunk(
+    sql: &Connection,
+    tenant: TenantId,
+    digest: Digest,
+    index: u32,
+) -> Result<Option<Bytes>, StoreError> {
+    if !sql.prepare_cached(IS_TENANTS)?.exists(params![digest.0, tenant.0])? {
         return Ok(None);
     }
     let chunk: Option<Vec<u8>> =

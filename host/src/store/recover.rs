@@ -119,6 +119,7 @@ fn recover_job(sql: &Connection, draft: &mut Draft, host: HostId, job: &LiveRow)
             draft.suspects_waiting |= suspect;
             draft.made_ready(job.lane.queue);
             draft.move_count(job.lane, job.state, state)?;
+            draft.shares.lost(job.id);
             draft.paces.lease_ended(sql, &draft.catalog, job.counted(), entered_at.is_none())?;
         }
         JobState::Cancelled => end(sql, draft, job, state, execution, &cancelled_on_request())?,

@@ -27,7 +27,7 @@ const OPEN_LOOK_MS_MIN: i64 = 60_000;
 
 /// How long a job of this lane is kept that ends in this state.
 fn keep(draft: &Draft, lane: Lane, state: JobState) -> Keep {
-    draft.catalog.keep(draft.retention, Some(lane.kind), Some(lane.queue), state)
+    draft.catalog.keep(draft.retention, lane.tenant, Some(lane.kind), Some(lane.queue), state)
 }
 
 /// Until when a job is kept at least that ended so; `None`: until somebody deletes it. Who repeats a request under a key is
@@ -145,6 +145,7 @@ fn look_ms(own: Keep, min_ms: i64) -> i64 {
 #[serde(default)]
 pub(super) struct InForce {
     host: Retention,
+    tenants: BTreeMap<i64, Retention>,
     kinds: BTreeMap<i64, Retention>,
     queues: BTreeMap<i64, Retention>,
 }
@@ -154,15 +155,22 @@ impl InForce {
         let kinds = draft.catalog.kinds.values();
         let kinds = kinds.filter_map(|kind| Some((kind.id.0, kind.settings.retention?)));
         let queues = draft.catalog.queue_settings.iter().map(|(id, settings)| (id.0, settings.retention));
+        let tenants = draft.catalog.tenant_entries.values().map(|tenant| (tenant.id.0, tenant.settings.retention));
         let is_set = |(_, retention): &(i64, Retention)| !retention.is_empty();
-        Self { host: draft.retention, kinds: kinds.filter(is_set).collect(), queues: queues.filter(is_set).collect() }
+        Self {
+            host: draft.retention,
+            tenants: tenants.filter(is_set).collect(),
+            kinds: kinds.filter(is_set).collect(),
+            queues: queues.filter(is_set).collect(),
+        }
     }
 
     /// How long jobs of a lane are kept.
     fn of(&self, lane: Lane) -> Retention {
+        let tenant = self.tenants.get(&lane.tenant.0).copied().unwrap_or_default();
         let queue = self.queues.get(&lane.queue.0).copied().unwrap_or_default();
         let kind = self.kinds.get(&lane.kind.0).copied().unwrap_or_default();
-        self.host.overlaid_by(queue).overlaid_by(kind)
+        self.host.overlaid_by(tenant).overlaid_by(queue).overlaid_by(kind)
     }
 
     /// Whether a job may go sooner than under what was set before. One that may be of a batch is kept for as long as any of it,

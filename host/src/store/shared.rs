@@ -39,6 +39,8 @@ pub(super) struct Shared {
     look_queued: AtomicBool,
     /// There is an operation to work on.
     pub(super) operations: Arc<Notify>,
+    /// Signalled when a tenant is to be removed.
+    pub(super) tenants: Arc<Notify>,
     pub(super) metrics: Tally,
     pub(super) writable: AtomicBool,
     /// The writer ended though nobody had asked it to.
@@ -61,6 +63,7 @@ impl Shared {
             claimable: AtomicBool::new(true),
             look_queued: AtomicBool::new(false),
             operations: Arc::default(),
+            tenants: Arc::default(),
             metrics: Tally::default(),
             writable: AtomicBool::new(true),
             failed: CancellationToken::new(),

@@ -55,9 +55,13 @@ fn named(row: &JobRow, limit: &LimitName) -> (String, String) {
         LimitName::Queue => {
             (format!("queue `{}`", row.queue), format!("`stoker queues {} --concurrency N` or `--rate N/s`", row.queue))
         }
-        LimitName::Tenant(_) => {
-            (format!("tenant `{}`", row.tenant), "the host's setting `tenant_concurrency`".to_owned())
-        }
+        LimitName::Tenant(_) => (
+            format!("tenant `{}`", row.tenant),
+            format!(
+                "the quota `running_jobs` (`stoker tenants set {0} --quota running_jobs=N`, or the host's `quota_running_jobs`)",
+                row.tenant
+            ),
+        ),
     }
 }
 

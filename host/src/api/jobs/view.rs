@@ -6,7 +6,7 @@ use crate::api::wire::job::{Job, JobFailure, JobModule, JobParent, JobProgress, 
 use crate::api::wire::limits::JobLimits;
 use crate::api::wire::{Instant, Raw};
 use crate::dispatcher::Slots;
-use crate::job::{JobState, Timestamp, WorkflowId};
+use crate::job::{JobState, TenantState, Timestamp, WorkflowId};
 use crate::store::{Catalog, JobDetail, JobRow, Membership, ParentRow, StoreError};
 
 /// What every job of one answer is shown with; taken once.
@@ -122,6 +122,11 @@ impl<'v> View<'v> {
                 .catalog
                 .queue(self.api.caller.tenant, &row.queue)
                 .is_some_and(|queue| self.catalog.is_paused(queue)),
+            tenant: self
+                .catalog
+                .tenant_entries
+                .get(&self.api.caller.tenant)
+                .map_or(TenantState::Active, |tenant| tenant.state),
             is_compiling: &|digest| self.api.modules.is_compiling(digest),
         };
         waiting(row, &facts)

@@ -5,7 +5,7 @@ use crate::api::wire::Instant;
 use crate::api::wire::job::Waiting;
 use crate::dispatcher::{LoadFailure, Slots};
 use crate::job::duration::in_words;
-use crate::job::{Digest, JobState, Timestamp, WaitingReason, Wanted};
+use crate::job::{Digest, JobState, TenantState, Timestamp, WaitingReason, Wanted};
 use crate::store::{BEHIND_COUNT_MAX, Behind, InLine, JobRow, ModuleVersionEntry, ParentRow};
 
 /// Jobs named that another one waits for.
@@ -23,6 +23,8 @@ pub(super) struct Facts<'f> {
     pub(super) load_failure: Option<LoadFailure>,
     /// Whether its queue is paused.
     pub(super) is_paused: bool,
+    /// How its tenant's jobs stand.
+    pub(super) tenant: TenantState,
 }
 
 /// `None` for jobs that run, have ended, or wait for something that is told elsewhere.
@@ -99,6 +101,11 @@ fn ready(row: &JobRow, facts: &Facts<'_>) -> Waiting {
     }
     if facts.stopping {
         return Waiting::new(WaitingReason::NoWorkers, "this host is stopping; the next one will run it".to_owned());
+    }
+    if facts.tenant != TenantState::Active {
+        let detail =
+            format!("tenant `{0}` is suspended; `stoker tenants resume {0}` lets its jobs begin again", row.tenant);
+        return Waiting::new(WaitingReason::TenantSuspended, detail);
     }
     if facts.is_paused {
         let detail = format!("queue `{0}` is paused; `stoker queues {0} --resume` lets it go on", row.queue);
@@ -206,6 +213,7 @@ pub(super) mod tests {
             is_compiling: &|_| false,
             load_failure: None,
             is_paused: false,
+            tenant: TenantState::Active,
         };
         change(&mut row, &mut facts);
         waiting(&row, &facts).map(|waiting| (waiting.reason.as_str(), waiting.detail))
@@ -247,7 +255,7 @@ pub(super) mod tests {
     #[test]
     fn every_waiting_job_has_its_reason() {
         type Change = fn(&mut JobRow, &mut Facts<'_>);
-        let table: [(JobState, Change, &str, &str); 21] = [
+        let table: [(JobState, Change, &str, &str); 22] = [
             (JobState::Blocked, |_, _| {}, "after_jobs", "runs after other jobs"),
             (JobState::Scheduled, |_, _| {}, "scheduled", "1970-01-01T01:00:00.000Z (in 1h)"),
             (JobState::Scheduled, |row, _| row.snoozed = true, "snoozed", "(in 1h)"),
@@ -257,6 +265,12 @@ pub(super) mod tests {
             (JobState::Ready, |_, facts| facts.slots.total = 0, "no_workers", "--workers 0"),
             (JobState::Ready, |_, facts| facts.stopping = true, "no_workers", "stopping"),
             (JobState::Ready, |_, facts| facts.is_paused = true, "queue_paused", "`stoker queues default --resume`"),
+            (
+                JobState::Ready,
+                |_, facts| facts.tenant = TenantState::Suspended,
+                "tenant_suspended",
+                "`stoker tenants resume default`",
+            ),
             (JobState::Ready, |_, facts| facts.is_compiling = &|_| true, "compiling", "`m`"),
             (
                 JobState::Ready,

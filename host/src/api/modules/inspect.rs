@@ -15,7 +15,7 @@ use crate::api::jobs::json;
 use crate::api::wire::module::ModuleVersion;
 use crate::api::wire::{Binary, Listing};
 use crate::job::{Digest, ModuleName};
-use crate::store::{ModuleVersionId, Store, StoreError};
+use crate::store::{ModuleVersionId, Store, StoreError, TenantId};
 
 /// A first guess at the length of one item, bytes.
 const ITEM_BYTES: usize = 512;
@@ -117,7 +117,7 @@ pub(in crate::api) async fn download_version(
         (CONTENT_LENGTH, HeaderValue::from(version.size_bytes)),
         (ETAG, etag),
     ];
-    let bytes = Body::from_stream(chunks(api.store.clone(), digest, version.size_bytes));
+    let bytes = Body::from_stream(chunks(api.store.clone(), api.caller.tenant, digest, version.size_bytes));
     Ok((headers, bytes).into_response())
 }
 
@@ -132,12 +132,17 @@ enum BrokenOff {
 
 /// The bytes of a module, each chunk read when the client has taken those before it: however slow it is, it costs one
 /// chunk of memory and keeps no transaction open.
-fn chunks(store: Store, digest: Digest, size_bytes: u64) -> impl Stream<Item = Result<Bytes, BrokenOff>> {
+fn chunks(
+    store: Store,
+    tenant: TenantId,
+    digest: Digest,
+    size_bytes: u64,
+) -> impl Stream<Item = Result<Bytes, BrokenOff>> {
     stream::try_unfold((store, 0, size_bytes), move |(store, index, left)| async move {
         if left == 0 {
             return Ok(None);
         }
-        let chunk = store.module_chunk(digest, index).await.map_err(BrokenOff::Store);
+        let chunk = store.module_chunk(tenant, digest, index).await.map_err(BrokenOff::Store);
         let chunk = chunk.and_then(|chunk| chunk.filter(|chunk| !chunk.is_empty()).ok_or(BrokenOff::Deleted));
         let chunk = chunk.inspect_err(|error| tracing::warn!(%digest, %error, "a download broke off"))?;
         let left = left.saturating_sub(u64::try_from(chunk.len()).unwrap_or(u64::MAX));

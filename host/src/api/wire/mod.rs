@@ -12,6 +12,7 @@ pub mod operation;
 pub mod queue;
 mod raw;
 pub mod schedule;
+pub mod tenant;
 pub mod time;
 
 pub use raw::Raw;

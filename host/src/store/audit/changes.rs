@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use super::facts;
 use super::record::{Entry, audited};
-use crate::job::{BatchId, JobId, KindName, ModuleName, OperationId, QueueName, ScheduleName};
+use crate::job::{BatchId, JobId, KindName, ModuleName, OperationId, QueueName, ScheduleName, TenantName};
 use crate::store::catalog::TenantId;
 use crate::store::draft::Draft;
 use crate::store::error::StoreError;
@@ -38,6 +38,18 @@ pub(in crate::store) fn queue<T>(
 ) -> Change<T> {
     let entry = entry(tenant, action, "queue", name);
     audited(sql, draft, &entry, |_, draft| facts::queue(&draft.catalog, tenant, name), change)
+}
+
+/// A tenant itself: the host's thing, which is the admins' to see.
+pub(in crate::store) fn tenant<T>(
+    sql: &Connection,
+    draft: &mut Draft,
+    name: &TenantName,
+    action: &'static str,
+    change: impl FnOnce(&Connection, &mut Draft) -> Change<T>,
+) -> Change<T> {
+    let entry = Entry { tenant: None, action, object: format!("tenant/{name}") };
+    audited(sql, draft, &entry, |_, draft| facts::tenant(&draft.catalog, name), change)
 }
 
 /// What an operator sets on a kind.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::record::Facts;
-use crate::job::{BatchId, Digest, JobId, KindName, ModuleName, OperationId, QueueName, ScheduleName};
+use crate::job::{BatchId, Digest, JobId, KindName, ModuleName, OperationId, QueueName, ScheduleName, TenantName};
 use crate::store::batches;
 use crate::store::batches::model::Closing;
 use crate::store::bulk;
@@ -65,6 +65,17 @@ pub(super) fn queue(catalog: &Catalog, tenant: TenantId, name: &QueueName) -> Re
         "pace": value(&settings.pace)?,
         "relaxed": settings.is_relaxed,
         "retention": value(&settings.retention)?,
+    })))
+}
+
+pub(super) fn tenant(catalog: &Catalog, name: &TenantName) -> Result<Facts, StoreError> {
+    let entry = catalog.tenants.get(name).and_then(|id| catalog.tenant_entries.get(id));
+    let Some(entry) = entry else { return Ok(None) };
+    Ok(Some(json!({
+        "state": entry.state.as_str(),
+        "weight": entry.weight,
+        "quotas": value(&entry.quotas)?,
+        "settings": value(&entry.settings)?,
     })))
 }
 

@@ -24,6 +24,7 @@ const OF_TENANT: &str =
     "SELECT id, tenant_id, name, role, prefix, created_at, created_by, expires_at, last_used_at, hash
     FROM api_keys WHERE tenant_id = ?3 AND id < ?1 ORDER BY id DESC LIMIT ?2";
 const DELETE: &str = "DELETE FROM api_keys WHERE id = ?1";
+const DELETE_OF_TENANT: &str = "DELETE FROM api_keys WHERE tenant_id = ?1";
 
 /// Who is named where nobody asked: the host itself.
 const NOBODY: &str = "host";
@@ -92,6 +93,19 @@ pub(super) fn revoke(
     let entry = Entry { tenant, action: "key.revoke", object: format!("key/{id}") };
     record(sql, draft, &entry, &Some(facts(&row)), &None)?;
     Ok(RevokeKeyResult::Revoked)
+}
+
+/// Ends the keys of a tenant that goes, and their sessions.
+pub(in crate::store) fn revoke_all_of(sql: &Connection, draft: &mut Draft, tenant: TenantId) -> Result<(), StoreError> {
+    let known = &draft.catalog.credentials.keys;
+    let hashes: Vec<CredentialHash> =
+        known.iter().filter(|(_, key)| key.tenant == Some(tenant)).map(|(hash, _)| *hash).collect();
+    sql.prepare_cached(DELETE_OF_TENANT)?.execute([tenant.0])?;
+    for hash in hashes {
+        draft.change_credentials(|credentials| credentials.keys.remove(&hash));
+        end_sessions_of(sql, draft, hash)?;
+    }
+    Ok(())
 }
 
 /// One that may be seen.

@@ -10,5 +10,6 @@ mod operations;
 mod sessions;
 mod uses;
 
+pub(super) use keys::revoke_all_of;
 pub(super) use load::load_credentials;
 pub use model::*;

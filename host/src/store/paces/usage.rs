@@ -58,7 +58,7 @@ pub(in crate::store) struct Paces {
 }
 
 impl Paces {
-    /// `tenant`: what limits every tenant.
+    /// `tenant`: what limits a tenant that says nothing itself.
     pub(in crate::store) fn new(tenant: Pace) -> Self {
         Self {
             tenant,
@@ -263,7 +263,8 @@ impl Paces {
             return Ok(None);
         }
         let Some(settings) = catalog.queue_settings.get(&queue) else { return Ok(None) };
-        let tenant = self.obstacle(sql, LimitOf::Tenant(settings.tenant), self.tenant, now_ns)?;
+        let pace = catalog.tenant_pace(self.tenant, settings.tenant);
+        let tenant = self.obstacle(sql, LimitOf::Tenant(settings.tenant), pace, now_ns)?;
         match tenant {
             None => self.obstacle(sql, LimitOf::Queue(queue), settings.pace, now_ns),
             found => Ok(found),

@@ -11,6 +11,7 @@ mod dead_letters;
 mod dependencies;
 mod edit;
 mod ends;
+mod fairness;
 mod fencing;
 mod graph_retention;
 mod graph_retries;
@@ -29,6 +30,7 @@ mod schedule_unique;
 mod schedules;
 mod simulation;
 mod suspects;
+pub(crate) mod tenants;
 mod unique;
 mod unique_period;
 

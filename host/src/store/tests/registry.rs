@@ -44,9 +44,11 @@ async fn versions_switch_kinds_follow_and_jobs_wait_for_a_handler() {
     let deleted = harness.store.delete_version(TENANT, name.clone(), only_a.digest).await.unwrap();
     assert_eq!(deleted, DeleteModuleResult::Deleted { unused: vec![only_a.digest] });
     assert!(harness.store.module_bytes(only_a.digest).await.unwrap().is_none());
-    assert!(harness.store.module_chunk(only_a.digest, 0).await.unwrap().is_none());
+    assert!(harness.store.module_chunk(TENANT, only_a.digest, 0).await.unwrap().is_none());
     let mut chunks = Vec::new();
-    while let Some(chunk) = harness.store.module_chunk(first, u32::try_from(chunks.len()).unwrap()).await.unwrap() {
+    while let Some(chunk) =
+        harness.store.module_chunk(TENANT, first, u32::try_from(chunks.len()).unwrap()).await.unwrap()
+    {
         chunks.push(chunk);
     }
     assert!(chunks.len() > 1);

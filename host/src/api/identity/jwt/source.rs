@@ -5,11 +5,11 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use jsonwebtoken::{Algorithm, DecodingKey};
 use parking_lot::Mutex;
 
 use super::key_set::KeySet;
-use crate::config::ConfigError;
+use super::token::CheckKey;
+use crate::config::{ConfigError, JwtAlgorithm};
 use crate::regular_file;
 
 /// Shortest time between two attempts to read the set.
@@ -30,7 +30,7 @@ enum Place {
 /// See the file's head.
 pub(super) struct KeySource {
     place: Place,
-    algorithm: Algorithm,
+    algorithm: JwtAlgorithm,
     kept: Mutex<Kept>,
     /// One at a time reads it anew; the others wait for that one.
     reading: tokio::sync::Mutex<Option<Instant>>,
@@ -46,7 +46,7 @@ struct Kept {
 
 impl KeySource {
     /// Which must be there and hold a key.
-    pub(super) fn of_file(path: PathBuf, algorithm: Algorithm) -> Result<Self, ConfigError> {
+    pub(super) fn of_file(path: PathBuf, algorithm: JwtAlgorithm) -> Result<Self, ConfigError> {
         let source = Self::new(Place::File(path), algorithm);
         match read(&source.place, algorithm) {
             Ok(set) => source.keep(set),
@@ -56,11 +56,11 @@ impl KeySource {
     }
 
     /// Which may not answer yet.
-    pub(super) fn of_url(url: String, algorithm: Algorithm) -> Self {
+    pub(super) fn of_url(url: String, algorithm: JwtAlgorithm) -> Self {
         Self::new(Place::Url(url), algorithm)
     }
 
-    fn new(place: Place, algorithm: Algorithm) -> Self {
+    fn new(place: Place, algorithm: JwtAlgorithm) -> Self {
         Self { place, algorithm, kept: Mutex::default(), reading: tokio::sync::Mutex::default() }
     }
 
@@ -75,7 +75,7 @@ impl KeySource {
     }
 
     /// The key of this name.
-    pub(super) async fn key(&self, id: Option<&str>) -> Option<DecodingKey> {
+    pub(super) async fn key(&self, id: Option<&str>) -> Option<CheckKey> {
         let (known, is_stale) = self.known(id);
         if known.is_some() && !is_stale {
             return known;
@@ -85,7 +85,7 @@ impl KeySource {
         self.known(id).0
     }
 
-    fn known(&self, id: Option<&str>) -> (Option<DecodingKey>, bool) {
+    fn known(&self, id: Option<&str>) -> (Option<CheckKey>, bool) {
         let kept = self.kept.lock();
         (kept.set.get(id), kept.read_at.is_none_or(|at| at.elapsed() > STALE))
     }
@@ -107,7 +107,7 @@ impl KeySource {
     }
 }
 
-fn read(place: &Place, algorithm: Algorithm) -> Result<KeySet, String> {
+fn read(place: &Place, algorithm: JwtAlgorithm) -> Result<KeySet, String> {
     let (name, text) = match place {
         Place::File(path) => {
             let name = path.display().to_string();

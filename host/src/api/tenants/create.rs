@@ -1,0 +1,42 @@
+//! `POST /v1/tenants`.
+
+use axum::extract::Request;
+use axum::response::Response;
+use http::StatusCode;
+
+use super::ITEM_BYTES;
+use super::request::{BODY_BYTES_MAX, NewTenantRequest};
+use crate::api::error::{ApiError, ProblemCode};
+use crate::api::extract::{NoParameters, parse_json, read_body, require_json};
+use crate::api::identity::Call;
+use crate::api::jobs::json;
+use crate::api::wire::tenant::Tenant;
+use crate::store::{CreateTenantResult, TENANTS_MAX};
+
+/// Make a tenant
+#[utoipa::path(
+    post, path = "/v1/tenants", tag = "tenants", request_body = NewTenantRequest,
+    responses(
+        (status = 201, body = Tenant, description = "It is there"),
+        (status = 409, description = "`tenant_exists`"),
+        (status = 422, description = "`invalid_request`, with pointers; `too_many_tenants`"),
+    ),
+)]
+pub(in crate::api) async fn create_tenant(api: Call, _: NoParameters, request: Request) -> Result<Response, ApiError> {
+    let (parts, body) = request.into_parts();
+    require_json(&parts.headers)?;
+    let body = read_body(&api.bodies, &parts.headers, body, BODY_BYTES_MAX).await?;
+    let new = parse_json::<NewTenantRequest>(&body)?.into_new()?;
+    let name = new.name.clone();
+    match api.store.create_tenant(new).await? {
+        CreateTenantResult::Created(row) => json(StatusCode::CREATED, &Tenant::from(&*row), ITEM_BYTES),
+        CreateTenantResult::Exists => Err(ApiError::new(
+            ProblemCode::TenantExists,
+            format!("there is a tenant `{name}` already; PATCH /v1/tenants/{name} changes it"),
+        )),
+        CreateTenantResult::TooMany => Err(ApiError::new(
+            ProblemCode::TooManyTenants,
+            format!("there are {TENANTS_MAX} tenants, which is the most there may be; delete one first"),
+        )),
+    }
+}

@@ -1,0 +1,281 @@
+//! Removes a tenant that is being deleted, with everything it has, in bounded pieces: first its unfinished jobs (those that run
+//! are cancelled and waited for), then history, then the rest, table by table, and the tenant itself last. How far it has come
+//! is in the rows that are left and in the tenant's own: a restart goes on there. Nothing that jobs would lead to by their end
+//! happens here: no callbacks, no jobs that follow failures, no events.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, params};
+
+use super::model::RemovedPiece;
+use crate::job::Digest;
+use crate::store::cancel;
+use crate::store::catalog::TenantId;
+use crate::store::credentials::revoke_all_of;
+use crate::store::draft::Draft;
+use crate::store::error::StoreError;
+use crate::store::model::LeaseKey;
+use crate::store::module_bytes::is_kept;
+use crate::store::modules::reload;
+use crate::store::removal::remove_bulk;
+use crate::store::rows::{FinishedRow, LiveRow, finished_columns, live_columns};
+
+/// Unfinished jobs, of all tenants, looked at by one piece.
+const LOOKED_AT_MAX: usize = 2_000;
+/// Jobs removed by one piece, or asked to end: what the writer does in about 10 ms.
+const REMOVED_JOBS_MAX: usize = 200;
+/// Other rows removed by one piece.
+const REMOVED_ROWS_MAX: usize = 500;
+/// Rows that bring others with them, removed by one piece.
+const REMOVED_GROUPS_MAX: usize = 20;
+/// In how long jobs are looked at again that were asked to end.
+const WAIT_FOR_ENDS: Duration = Duration::from_millis(250);
+
+const LIVE: &str = concat!("SELECT ", live_columns!(), " FROM live_jobs WHERE id > ?1 ORDER BY id LIMIT ?2");
+const FINISHED: &str = concat!(
+    "SELECT ",
+    finished_columns!(),
+    " FROM finished_jobs INDEXED BY finished_by_lane WHERE kind_id = ?1 LIMIT ?2"
+);
+const KINDS: &str = "SELECT id FROM kinds WHERE tenant_id = ?1 ORDER BY id";
+const CAME_TO: &str = "SELECT removed_until FROM tenants WHERE id = ?1";
+const COMES_TO: &str = "UPDATE tenants SET removed_until = ?2, removed_jobs = removed_jobs + ?3 WHERE id = ?1";
+const UNFINISHED: &str = "SELECT coalesce(sum(jobs), 0) FROM counters
+    WHERE tenant_id = ?1 AND state NOT IN ('succeeded', 'failed', 'cancelled')";
+
+/// What is kept by a job's id.
+const OF_JOB: [&str; 11] = [
+    "DELETE FROM payloads WHERE job_id = ?1",
+    "DELETE FROM outputs WHERE job_id = ?1",
+    "DELETE FROM attempts WHERE job_id = ?1",
+    "DELETE FROM attempt_logs WHERE job_id = ?1",
+    "DELETE FROM dependencies WHERE parent_id = ?1",
+    "DELETE FROM dependencies WHERE child_id = ?1",
+    "DELETE FROM caused_jobs WHERE cause = ?1",
+    "DELETE FROM batch_jobs WHERE job_id = ?1",
+    "DELETE FROM dead_letters WHERE job_id = ?1",
+    "DELETE FROM unsettled_jobs WHERE job_id = ?1",
+    "DELETE FROM live_jobs WHERE id = ?1",
+];
+const DELETE_FINISHED: &str = "DELETE FROM finished_jobs WHERE id = ?1";
+
+/// What is left when the jobs are gone, in this order, each so many rows at a time: those first that name others.
+const OF_TENANT: [(&str, usize); 17] = [
+    (
+        "DELETE FROM job_tags WHERE (tenant_id, tag, job_id) IN
+            (SELECT tenant_id, tag, job_id FROM job_tags WHERE tenant_id = ?1 LIMIT ?2)",
+        REMOVED_ROWS_MAX,
+    ),
+    (
+        "DELETE FROM idempotency_keys WHERE tenant_id = ?1 AND key IN
+            (SELECT key FROM idempotency_keys WHERE tenant_id = ?1 LIMIT ?2)",
+        REMOVED_ROWS_MAX,
+    ),
+    (
+        "DELETE FROM unique_jobs WHERE tenant_id = ?1 AND identity IN
+            (SELECT identity FROM unique_jobs WHERE tenant_id = ?1 LIMIT ?2)",
+        REMOVED_ROWS_MAX,
+    ),
+    (
+        "DELETE FROM operations WHERE id IN
+            (SELECT id FROM operations INDEXED BY operations_of_tenant WHERE tenant_id = ?1 LIMIT ?2)",
+        REMOVED_ROWS_MAX,
+    ),
+    (
+        "DELETE FROM dead_letter_groups WHERE number IN
+            (SELECT number FROM dead_letter_groups INDEXED BY dead_letter_groups_newest WHERE tenant_id = ?1 LIMIT ?2)",
+        REMOVED_ROWS_MAX,
+    ),
+    // Gaps that deleted jobs left in workflows.
+    (
+        "DELETE FROM batch_jobs WHERE job_id IN (SELECT job_id FROM batches INDEXED BY batches_of_tenant
+            JOIN batch_jobs ON batch_jobs.batch_id = batches.id WHERE tenant_id = ?1 LIMIT ?2)",
+        REMOVED_ROWS_MAX,
+    ),
+    (
+        "DELETE FROM batches WHERE id IN
+            (SELECT id FROM batches INDEXED BY batches_of_tenant WHERE tenant_id = ?1 LIMIT ?2)",
+        REMOVED_ROWS_MAX,
+    ),
+    (
+        "DELETE FROM schedule_slots WHERE schedule_id IN (SELECT id FROM schedules WHERE tenant_id = ?1
+            AND EXISTS (SELECT 1 FROM schedule_slots WHERE schedule_id = schedules.id) LIMIT ?2)",
+        REMOVED_GROUPS_MAX,
+    ),
+    ("DELETE FROM schedules WHERE id IN (SELECT id FROM schedules WHERE tenant_id = ?1 LIMIT ?2)", REMOVED_ROWS_MAX),
+    (
+        "DELETE FROM buckets WHERE limit_code IN (
+            SELECT concurrency_keys.id * 4 + 1 FROM kinds JOIN concurrency_keys ON kind_id = kinds.id
+                WHERE kinds.tenant_id = ?1
+            UNION ALL SELECT id * 4 FROM kinds WHERE tenant_id = ?1
+            UNION ALL SELECT id * 4 + 2 FROM queues WHERE tenant_id = ?1
+            UNION ALL SELECT ?1 * 4 + 3 LIMIT ?2)",
+        usize::MAX >> 1,
+    ),
+    (
+        "DELETE FROM concurrency_keys WHERE id IN (SELECT concurrency_keys.id FROM kinds
+            JOIN concurrency_keys ON kind_id = kinds.id WHERE kinds.tenant_id = ?1 LIMIT ?2)",
+        REMOVED_ROWS_MAX,
+    ),
+    (
+        "DELETE FROM counters WHERE (tenant_id, queue_id, kind_id, state) IN
+            (SELECT tenant_id, queue_id, kind_id, state FROM counters WHERE tenant_id = ?1 LIMIT ?2)",
+        REMOVED_ROWS_MAX,
+    ),
+    (
+        "DELETE FROM module_versions WHERE id IN (SELECT module_versions.id FROM modules
+            JOIN module_versions ON module_id = modules.id WHERE modules.tenant_id = ?1 LIMIT ?2)",
+        REMOVED_ROWS_MAX,
+    ),
+    ("DELETE FROM module_versions WHERE tenant_id = ?1 AND ?2 > 0", 1),
+    ("DELETE FROM modules WHERE id IN (SELECT id FROM modules WHERE tenant_id = ?1 LIMIT ?2)", REMOVED_ROWS_MAX),
+    ("DELETE FROM kinds WHERE id IN (SELECT id FROM kinds WHERE tenant_id = ?1 LIMIT ?2)", REMOVED_ROWS_MAX),
+    ("DELETE FROM queues WHERE id IN (SELECT id FROM queues WHERE tenant_id = ?1 LIMIT ?2)", REMOVED_ROWS_MAX),
+];
+const DIGESTS: &str = "SELECT DISTINCT digest FROM module_versions WHERE tenant_id = ?1 AND deleted_at IS NULL";
+const RETIRE_VERSIONS: &str = "UPDATE module_versions SET deleted_at = ?2 WHERE tenant_id = ?1 AND deleted_at IS NULL";
+const NOTE_DELETED: &str = "INSERT INTO deleted_tenants (id, name, deleted_at)
+    SELECT id, name, ?2 FROM tenants WHERE id = ?1";
+const DELETE_TENANT: &str = "DELETE FROM tenants WHERE id = ?1";
+
+/// One piece. A tenant that is not being deleted is left alone.
+pub(in crate::store) fn remove_further(
+    sql: &Connection,
+    draft: &mut Draft,
+    tenant: TenantId,
+) -> Result<RemovedPiece, StoreError> {
+    let is_going = draft.catalog.tenant_entries.contains_key(&tenant) && !draft.catalog.is_open(tenant);
+    if !is_going {
+        return Ok(RemovedPiece::default());
+    }
+    if unfinished(sql, draft, tenant)? > 0 {
+        return remove_unfinished(sql, draft, tenant);
+    }
+    let at_once = RemovedPiece { again_in: Some(Duration::ZERO), ..RemovedPiece::default() };
+    if remove_history(sql, draft, tenant)? {
+        return Ok(at_once);
+    }
+    let unused = retire_modules(sql, draft, tenant)?;
+    if !unused.is_empty() {
+        return Ok(RemovedPiece { unused, ..at_once });
+    }
+    for (statement, rows_max) in OF_TENANT {
+        let rows_max = i64::try_from(rows_max).unwrap_or(i64::MAX);
+        if sql.prepare_cached(statement)?.execute(params![tenant.0, rows_max])? > 0 {
+            return Ok(at_once);
+        }
+    }
+    revoke_all_of(sql, draft, tenant)?;
+    sql.prepare_cached(NOTE_DELETED)?.execute(params![tenant.0, draft.now.as_ms()])?;
+    sql.prepare_cached(DELETE_TENANT)?.execute([tenant.0])?;
+    reload(sql, draft)?;
+    Ok(RemovedPiece::default())
+}
+
+/// Jobs that have not ended, those of this transaction included.
+fn unfinished(sql: &Connection, draft: &Draft, tenant: TenantId) -> Result<i64, StoreError> {
+    let written: i64 = sql.prepare_cached(UNFINISHED)?.query_row([tenant.0], |row| row.get(0))?;
+    Ok(written + draft.unfinished_in_transaction(tenant))
+}
+
+/// Goes on through the unfinished jobs. At their end it begins anew, since those that ran may wait now.
+fn remove_unfinished(sql: &Connection, draft: &mut Draft, tenant: TenantId) -> Result<RemovedPiece, StoreError> {
+    let came_to: Option<Vec<u8>> = sql.prepare_cached(CAME_TO)?.query_row([tenant.0], |row| row.get(0))?;
+    let (mut interrupts, mut removed, mut looked_at) = (Vec::new(), 0, 0);
+    let mut last = None;
+    let jobs = page(sql, &came_to.unwrap_or_default())?;
+    for job in &jobs {
+        if removed + interrupts.len() >= REMOVED_JOBS_MAX {
+            break;
+        }
+        looked_at += 1;
+        last = Some(job.id.to_bytes());
+        if job.lane.tenant != tenant {
+            continue;
+        }
+        if job.lease_host.is_some() {
+            cancel::request(sql, draft, job)?;
+            interrupts.push((job.id, job.lease_number) as LeaseKey);
+        } else {
+            remove_rows(sql, job.id.to_bytes())?;
+            draft.count(job.lane, job.state, -1);
+            draft.paces.left_line(&draft.catalog, job.counted());
+            removed += 1;
+        }
+    }
+    let is_end = looked_at == jobs.len() && jobs.len() < LOOKED_AT_MAX;
+    let comes_to = last.filter(|_| !is_end);
+    sql.prepare_cached(COMES_TO)?.execute(params![tenant.0, comes_to, removed])?;
+    let again_in = Some(if is_end && removed == 0 { WAIT_FOR_ENDS } else { Duration::ZERO });
+    Ok(RemovedPiece { again_in, interrupts, unused: Vec::new() })
+}
+
+fn page(sql: &Connection, after: &[u8]) -> Result<Vec<LiveRow>, StoreError> {
+    let mut statement = sql.prepare_cached(LIVE)?;
+    let mut rows = statement.query(params![after, LOOKED_AT_MAX])?;
+    let mut page = Vec::new();
+    while let Some(row) = rows.next()? {
+        page.push(LiveRow::from_row(row)?);
+    }
+    Ok(page)
+}
+
+/// Some of the finished jobs; `false`: there are none.
+fn remove_history(sql: &Connection, draft: &mut Draft, tenant: TenantId) -> Result<bool, StoreError> {
+    let kinds: Vec<i64> =
+        sql.prepare_cached(KINDS)?.query_map([tenant.0], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for kind in kinds {
+        let jobs = finished(sql, kind)?;
+        let mut removed = 0;
+        for job in &jobs {
+            // One with many executions goes in pieces, too.
+            if !remove_bulk(sql, job)? {
+                break;
+            }
+            remove_rows(sql, job.id.to_bytes())?;
+            sql.prepare_cached(DELETE_FINISHED)?.execute([job.id.to_bytes()])?;
+            draft.count(job.lane, job.state, -1);
+            removed += 1;
+        }
+        if !jobs.is_empty() {
+            sql.prepare_cached(COMES_TO)?.execute(params![tenant.0, None::<Vec<u8>>, removed])?;
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn finished(sql: &Connection, kind: i64) -> Result<Vec<FinishedRow>, StoreError> {
+    let mut statement = sql.prepare_cached(FINISHED)?;
+    let mut rows = statement.query(params![kind, REMOVED_JOBS_MAX])?;
+    let mut jobs = Vec::new();
+    while let Some(row) = rows.next()? {
+        jobs.push(FinishedRow::from_row(row)?);
+    }
+    Ok(jobs)
+}
+
+fn remove_rows(sql: &Connection, job: [u8; 16]) -> Result<(), StoreError> {
+    for statement in OF_JOB {
+        sql.prepare_cached(statement)?.execute([job])?;
+    }
+    Ok(())
+}
+
+/// The versions of the tenant's modules are kept no longer: those are given that nobody else has. Their bytes go as those of
+/// uploads do that came to nothing.
+fn retire_modules(sql: &Connection, draft: &Draft, tenant: TenantId) -> Result<Vec<Digest>, StoreError> {
+    let mut statement = sql.prepare_cached(DIGESTS)?;
+    let digests: Vec<[u8; 32]> = statement.query_map([tenant.0], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    if digests.is_empty() {
+        return Ok(Vec::new());
+    }
+    sql.prepare_cached(RETIRE_VERSIONS)?.execute(params![tenant.0, draft.now.as_ms()])?;
+    let mut unused = Vec::new();
+    for digest in digests.into_iter().map(Digest) {
+        if !is_kept(sql, digest)? {
+            unused.push(digest);
+        }
+    }
+    Ok(unused)
+}
