@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use ureq::http::{HeaderMap, Method, Request};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 /// Longer than any `Prefer: wait` and any compile.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(150);
@@ -31,6 +32,12 @@ pub struct Reply {
     asked: String,
 }
 
+/// Those of tests, and no others.
+fn root_certificates() -> RootCerts {
+    let certificate = Certificate::from_pem(include_bytes!("../certificates/ca.pem")).expect("a certificate");
+    RootCerts::new_with_certs(&[certificate])
+}
+
 impl Api {
     /// A client of the host at `url`; `key` is sent as a bearer token.
     pub fn new(url: &str, key: Option<String>) -> Self {
@@ -42,6 +49,7 @@ impl Api {
             .timeout_global(Some(REQUEST_TIMEOUT))
             .allow_non_standard_methods(true)
             .proxy(None)
+            .tls_config(TlsConfig::builder().root_certs(root_certificates()).build())
             .build();
         Self { agent: config.new_agent(), url: url.to_owned(), key }
     }
@@ -53,7 +61,7 @@ impl Api {
 
     /// `127.0.0.1:40123`
     pub fn authority(&self) -> &str {
-        self.url.trim_start_matches("http://")
+        self.url.trim_start_matches("http://").trim_start_matches("https://")
     }
 
     /// The same host, asked with another key or none.

@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::wait::{eventually, eventually_within};
 
 /// What the host writes when it accepts connections.
-const LISTENING: &str = "listening on http://";
+const LISTENING: &str = "listening on http";
 /// Lines of the host's log shown when a test fails.
 const LOG_LINES_SHOWN: usize = 60;
 
@@ -221,8 +221,12 @@ impl Drop for HostChild {
 /// The address in the host's log, once it is whole.
 fn listening_url(log: &str) -> Option<String> {
     let after = log.split(LISTENING).nth(1)?;
+    let (scheme, after) = match after.strip_prefix("s://") {
+        Some(after) => ("https", after),
+        None => ("http", after.strip_prefix("://")?),
+    };
     let end = after.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == ':'))?;
-    Some(format!("http://{}", after[..end].trim_end_matches(['.', ':'])))
+    Some(format!("{scheme}://{}", after[..end].trim_end_matches(['.', ':'])))
 }
 
 #[cfg(test)]
@@ -235,6 +239,8 @@ mod tests {
         assert_eq!(listening_url("INFO listening on http://127.0.0.1:40"), None);
         let log = "a\nINFO stoker::app: listening on http://127.0.0.1:40123 workers=2\n";
         assert_eq!(listening_url(log).as_deref(), Some("http://127.0.0.1:40123"));
+        let log = "a\nINFO stoker::app: listening on https://127.0.0.1:40123\n";
+        assert_eq!(listening_url(log).as_deref(), Some("https://127.0.0.1:40123"));
         let log = "{\"message\":\"listening on http://127.0.0.1:7700\"}\n";
         assert_eq!(listening_url(log).as_deref(), Some("http://127.0.0.1:7700"));
     }

@@ -1,0 +1,178 @@
+//! JSON Web Tokens: who signed them, for whom, until when, and what they may say.
+
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::hmac;
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
+use serde_json::{Value, json};
+use stoker_tests::{HostBuilder, TestHost, make_tenant};
+
+const ADMIN_KEY: &str = "the-admins-long-key";
+const SECRET: &str = "a-secret-of-at-least-thirty-two-bytes";
+
+fn builder(alg: &str) -> HostBuilder {
+    TestHost::builder()
+        .workers(0)
+        .admin_key(ADMIN_KEY)
+        .flag("--jwt-alg", alg)
+        .flag("--jwt-issuer", "https://idp.example")
+        .flag("--jwt-audience", "stoker")
+        .flag("--jwt-leeway", "1s")
+}
+
+fn now() -> i64 {
+    jiff::Timestamp::now().as_second()
+}
+
+fn claims() -> Value {
+    json!({
+        "iss": "https://idp.example", "aud": ["stoker", "other"], "exp": now() + 600, "nbf": now() - 5,
+        "sub": "ann", "role": "operator", "tenant": "default",
+    })
+}
+
+fn with(name: &str, value: Value) -> Value {
+    let mut claims = claims();
+    claims[name] = value;
+    claims
+}
+
+fn token(header: &Value, claims: &Value, sign: impl Fn(&[u8]) -> Vec<u8>) -> String {
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let signed = format!("{}.{}", part(header), part(claims));
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(sign(signed.as_bytes())))
+}
+
+fn hs256(secret: &str, claims: &Value) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+    token(&json!({"alg": "HS256", "typ": "JWT"}), claims, |text| hmac::sign(&key, text).as_ref().to_vec())
+}
+
+#[test]
+fn what_a_token_says_must_hold() {
+    let host = builder("HS256").env("STOKER_JWT_SECRET", SECRET).start();
+    make_tenant(&host, "acme");
+    let status = |token: &str| host.with_key(Some(token)).get("/v1/keys").status;
+    assert_eq!(status(&hs256(SECRET, &claims())), 200);
+    assert_eq!(status(&hs256(SECRET, &with("tenant", json!("acme")))), 200);
+    assert_eq!(status(&hs256(SECRET, &with("role", json!("viewer")))), 403);
+    let wrong = host.with_key(Some("x")).get("/v1/keys").expect_status(401);
+    for (name, value) in [
+        ("exp", json!(now() - 60)),
+        ("exp", Value::Null),
+        ("nbf", json!(now() + 60)),
+        ("aud", json!("other")),
+        ("iss", json!("https://evil.example")),
+        ("role", json!("admin")),
+        ("role", Value::Null),
+        ("tenant", json!("nobody")),
+        ("tenant", Value::Null),
+    ] {
+        // Past a few of them nothing is looked at for a moment.
+        let answer = stoker_tests::eventually("the token is looked at", || {
+            let answer = host.with_key(Some(&hs256(SECRET, &with(name, value.clone())))).get("/v1/keys");
+            (answer.status != 429).then_some(answer)
+        });
+        assert_eq!((answer.status, &answer.body), (401, &wrong.body), "{name} {value}: {answer}");
+    }
+    let log = host.log();
+    assert!(!log.contains(SECRET) && !log.contains(&hs256(SECRET, &claims())), "{log}");
+}
+
+#[test]
+fn a_token_does_not_choose_how_it_is_checked() {
+    let host = builder("HS256").env("STOKER_JWT_SECRET", SECRET).start();
+    let none = token(&json!({"alg": "none"}), &claims(), |_| Vec::new());
+    let another = hs256("another-secret-of-thirty-two-bytes!!", &claims());
+    let good = hs256(SECRET, &claims());
+    let changed = format!("{}x", &good[..good.len() - 1]);
+    for bad in [none, another, changed, good[..good.len() - 3].to_owned()] {
+        host.with_key(Some(&bad)).get("/v1/jobs").expect_problem(401);
+    }
+    host.with_key(Some(&good)).put("/v1/queues/mail", &json!({"priority": 1})).expect_status(200);
+    let row = host.get("/v1/audit?object=queue/mail").expect(200)["items"][0].clone();
+    assert_eq!((&row["who"], &row["tenant"]), (&json!("jwt:ann"), &json!("default")));
+}
+
+#[test]
+fn an_admin_by_token_only_where_that_is_allowed() {
+    let allowed = builder("HS256").env("STOKER_JWT_SECRET", SECRET).flag("--jwt-admin-allowed", true).start();
+    allowed.with_key(Some(&hs256(SECRET, &with("role", json!("admin"))))).get("/metrics").expect_status(200);
+}
+
+struct Edwards {
+    id: &'static str,
+    pair: Ed25519KeyPair,
+}
+
+impl Edwards {
+    fn new(id: &'static str) -> Self {
+        let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).expect("a key");
+        Self { id, pair: Ed25519KeyPair::from_pkcs8(document.as_ref()).expect("a key") }
+    }
+
+    fn public(&self) -> Value {
+        let x = URL_SAFE_NO_PAD.encode(self.pair.public_key());
+        json!({"kty": "OKP", "crv": "Ed25519", "kid": self.id, "use": "sig", "alg": "EdDSA", "x": x})
+    }
+
+    fn sign(&self, claims: &Value) -> String {
+        let header = json!({"alg": "EdDSA", "kid": self.id});
+        token(&header, claims, |text| self.pair.sign(text).as_ref().to_vec())
+    }
+}
+
+fn write_set(path: &Path, keys: &[Value]) {
+    let fresh = path.with_extension("fresh");
+    std::fs::write(&fresh, json!({"keys": keys}).to_string()).expect("a file");
+    std::fs::rename(fresh, path).expect("a rename");
+}
+
+#[test]
+fn keys_rotate_and_a_broken_set_takes_none_away() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let set = folder.path().join("keys.json");
+    let (old, new) = (Edwards::new("old"), Edwards::new("new"));
+    write_set(&set, &[old.public()]);
+    let host = builder("EdDSA").flag("--jwt-jwks", set.display()).start();
+    let status = |token: &str| host.with_key(Some(token)).get("/v1/jobs").status;
+    assert_eq!(status(&old.sign(&claims())), 200);
+    write_set(&set, &[old.public(), new.public()]);
+    // A key that is not known is looked for.
+    assert_eq!(status(&new.sign(&claims())), 200);
+    // Signed by one, named after the other.
+    let renamed = Edwards { id: "old", pair: Edwards::new("x").pair };
+    assert_eq!(status(&renamed.sign(&claims())), 401);
+    std::fs::write(&set, "broken").expect("a file");
+    assert_eq!(status(&Edwards::new("newest").sign(&claims())), 401);
+    assert_eq!(status(&new.sign(&with("sub", json!("bob")))), 200);
+}
+
+#[test]
+fn es256_is_checked_with_the_keys_of_a_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let set = folder.path().join("keys.json");
+    let random = SystemRandom::new();
+    let rule = &ECDSA_P256_SHA256_FIXED_SIGNING;
+    let document = EcdsaKeyPair::generate_pkcs8(rule, &random).expect("a key");
+    let pair = EcdsaKeyPair::from_pkcs8(rule, document.as_ref(), &random).expect("a key");
+    let point = pair.public_key().as_ref();
+    let [x, y] = [&point[1..33], &point[33..]].map(|part| URL_SAFE_NO_PAD.encode(part));
+    write_set(&set, &[json!({"kty": "EC", "crv": "P-256", "kid": "a", "x": x, "y": y})]);
+    let host = builder("ES256").flag("--jwt-jwks", set.display()).start();
+    let sign = |text: &[u8]| pair.sign(&random, text).expect("a signature").as_ref().to_vec();
+    let good = token(&json!({"alg": "ES256", "kid": "a"}), &claims(), sign);
+    host.with_key(Some(&good)).get("/v1/jobs").expect_status(200);
+    // The public key is no secret.
+    let forged = hs256(&URL_SAFE_NO_PAD.encode(point), &claims());
+    host.with_key(Some(&forged)).get("/v1/jobs").expect_problem(401);
+}
+
+#[test]
+fn a_set_that_is_not_there_refuses_to_start() {
+    let (status, log) = builder("RS256").flag("--jwt-jwks", "/nowhere/keys.json").try_start().expect_err("no keys");
+    assert!(!status.success() && log.contains("jwt_jwks") && log.contains("/nowhere/keys.json"), "{log}");
+}
