@@ -229,6 +229,11 @@ impl Client {
         &self.url
     }
 
+    /// Whether it says who it is.
+    pub(super) fn has_key(&self) -> bool {
+        self.key.is_some()
+    }
+
     /// Begins a request. `path` holds only characters that stand in a path as they are: ids, and names as [`segment`]s.
     pub(super) fn call(&self, method: Method, path: &str) -> Call<'_> {
         let mut request = Request::builder().method(method);

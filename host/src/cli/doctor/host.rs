@@ -61,6 +61,13 @@ fn check_version(client: &Client, findings: &mut Findings) {
     match described {
         Ok(Some(Description { info })) if info.version == own => {
             findings.ok(CHECK, format!("takes the key, and is of this version, {own}"));
+            if !client.has_key() {
+                findings.note(
+                    CHECK,
+                    "asks for no key: everybody who reaches it from its machine may do everything",
+                    "make the first key with `stoker keys create NAME --role admin`; from then on it asks for one",
+                );
+            }
         }
         Ok(Some(Description { info })) => findings.note(
             CHECK,
