@@ -114,6 +114,7 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
             is_registered,
             taken_for_dead: taken_for_dead.clone(),
             lease_ttl: config.lease_ttl,
+            usage_keep: config.usage_keep,
             events_keep: config.events_keep,
             events_keep_bytes: config.events_keep_bytes,
         },
@@ -202,6 +203,7 @@ async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<S
     let options = StoreOptions {
         data_dir: config.data_dir.clone(),
         priority_aging: config.priority_aging,
+        quotas: config.quotas,
         tenant_pace: crate::job::Pace { concurrency: config.quotas.running_jobs, rate: None },
         retention: config.retention,
     };

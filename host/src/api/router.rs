@@ -15,7 +15,7 @@ use super::shared::Api;
 use super::state::ApiState;
 use super::{
     backup, batches, dead_letters, docs, health, jobs, kinds, metrics, modules, openapi, operations, queues, schedules,
-    tenants, workflows,
+    tenants, usage, workflows,
 };
 use crate::job::Role;
 
@@ -59,6 +59,7 @@ fn viewer() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(dead_letters::dead_letter_group))
         .routes(routes!(operations::list_operations))
         .routes(routes!(operations::operation_detail))
+        .routes(routes!(usage::usage))
         .routes(routes!(openapi::openapi))
         .routes(routes!(docs::docs))
         .routes(routes!(docs::index))

@@ -7,7 +7,7 @@ use clap::{FromArgMatches, Parser, Subcommand};
 use super::{
     backup, batches, bulk, cancel, completions, dead_letters, deploy, dev, doctor, edit, enqueue, help, hints, job,
     jobs, kinds, logs, modules, new, operations, queues, retry, rollback, run_now, schedules, serve, tenants, terminal,
-    workflows,
+    usage, workflows,
 };
 
 /// Runs background jobs as sandboxed WebAssembly.
@@ -44,6 +44,7 @@ enum Command {
     Queues(queues::Arguments),
     Schedules(schedules::Arguments),
     Tenants(tenants::Arguments),
+    Usage(usage::Arguments),
     Backup(backup::Arguments),
     Doctor(doctor::Arguments),
     Completions(completions::Arguments),
@@ -84,6 +85,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Queues(arguments) => queues::run(&arguments),
         Command::Schedules(arguments) => schedules::run(&arguments),
         Command::Tenants(arguments) => tenants::run(&arguments),
+        Command::Usage(arguments) => usage::run(&arguments),
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Run(arguments) => super::run::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
@@ -233,6 +235,9 @@ mod tests {
             ("tenants delete", false),
             ("jobs --tenant acme", true),
             ("jobs --tenant Acme", false),
+            ("usage --since 2026-11-01 --until 2026-12-01 --kind greet", true),
+            ("usage --all-tenants --json", true),
+            ("usage --since yesterday", false),
             ("launch", false),
         ] {
             let parsed = Cli::try_parse_from(std::iter::once("stoker").chain(line.split(' ')));

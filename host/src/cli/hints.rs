@@ -25,6 +25,7 @@ const CLIENTS: &[&str] = &[
     "queues",
     "schedules",
     "tenants",
+    "usage",
     "batches",
     "workflows",
     "edit",

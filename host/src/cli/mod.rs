@@ -54,6 +54,7 @@ mod tenants;
 mod terminal;
 mod transport;
 mod unique;
+mod usage;
 mod variables;
 mod versions;
 mod which;

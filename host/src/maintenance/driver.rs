@@ -14,8 +14,8 @@ use tokio_util::task::TaskTracker;
 use super::status::MaintenanceStatus;
 use super::tasks::{
     CancelBatches, ExpireJobs, GiveBackSpace, Heartbeat, PromoteDue, PruneBatches, PruneConcurrencyKeys, PruneEvents,
-    PruneIdempotencyKeys, PruneJobs, PruneModuleChunks, PruneOperations, PruneUniqueJobs, RecoverExpired,
-    RemoveTenants, RunSchedules, SettleDependents, SweepHistory, Unpark, WorkOffOperations,
+    PruneIdempotencyKeys, PruneJobs, PruneModuleChunks, PruneOperations, PruneUniqueJobs, PruneUsage, RecoverExpired,
+    RemoveTenants, RunSchedules, ScanStoredBytes, SettleDependents, SweepHistory, Unpark, WorkOffOperations,
 };
 use crate::dispatcher::DispatcherHandle;
 use crate::job::{Clock, Digest, HostId};
@@ -97,6 +97,8 @@ pub struct MaintenanceOptions {
     pub taken_for_dead: CancellationToken,
     /// A host that has not been heard of for so long has lost its leases.
     pub lease_ttl: Duration,
+    /// How long it is kept what tenants used.
+    pub usage_keep: Duration,
     /// How long the event log is kept: age.
     pub events_keep: Duration,
     /// How long the event log is kept: bytes.
@@ -139,6 +141,7 @@ impl Maintenance {
             is_registered,
             taken_for_dead,
             lease_ttl,
+            usage_keep,
             events_keep,
             events_keep_bytes,
         } = options;
@@ -176,6 +179,8 @@ impl Maintenance {
         start.task(SweepHistory { store: store.clone() }, unsignalled());
         start.task(GiveBackSpace { store: store.clone() }, unsignalled());
         start.task(PruneOperations { store: store.clone() }, unsignalled());
+        start.task(PruneUsage { store: store.clone(), keep: usage_keep }, unsignalled());
+        start.task(ScanStoredBytes { store: store.clone() }, unsignalled());
         start.task(PruneUniqueJobs { store: store.clone() }, unsignalled());
         start.task(PruneBatches { store: store.clone() }, unsignalled());
         start.task(PruneModuleChunks { store }, unsignalled());

@@ -42,15 +42,19 @@ use super::store_clock::StoreClock;
 use super::tenants::model::{
     ChangeTenantResult, CreateTenantResult, DeleteTenantResult, NewTenant, RemovedPiece, TenantChange, TenantRow,
 };
+use super::usage::{UsageFilter, UsagePlace, UsageRow};
 use super::wal::{WAL_BOUNDS, WalBounds};
 use super::{
     batches, bulk, bulk_step, cancel, dead_letters, delete, dependencies, dependents, edit, enqueue, event_log, expire,
     free_space, history, hosts, idempotency, job_detail, job_list, keys, kinds, logs, module_bytes, modules,
     parent_outputs, promote, prune_jobs, queues, recover, release, retry, run_now, sweep, tenants, unfinished, unique,
+    usage,
 };
+use crate::job::quota::day_of;
 use crate::job::{
     BatchId, Clock, Digest, Event, GroupId, HostId, IdSequence, JobId, KindName, KindSettings, Lease, ModuleName,
-    OperationId, Pace, ParentOutput, Progress, QueueName, Retention, TenantName, Timestamp, WaitingReason,
+    OperationId, Pace, ParentOutput, Progress, QueueName, QuotaExceeded, QuotaName, Quotas, Retention, TenantName,
+    Timestamp, WaitingReason,
 };
 
 /// How the store is opened.
@@ -62,6 +66,8 @@ pub struct StoreOptions {
     pub priority_aging: Duration,
     /// What limits the jobs of each tenant.
     pub tenant_pace: Pace,
+    /// What tenants may use on which nothing is set.
+    pub quotas: Quotas,
     /// How long finished jobs are kept of which neither kind nor queue says more.
     pub retention: Retention,
 }
@@ -77,6 +83,7 @@ struct Handle {
     clock: StoreClock,
     order: Order,
     tenant_pace: Pace,
+    quotas: Quotas,
     database: PathBuf,
 }
 
@@ -122,6 +129,7 @@ impl Store {
             clock: opened.clock,
             order: opened.order,
             tenant_pace: options.tenant_pace,
+            quotas: options.quotas,
             database: opened.database,
         })))
     }
@@ -794,7 +802,8 @@ impl Store {
 
     /// One tenant.
     pub async fn tenant(&self, tenant: TenantId) -> Result<Option<TenantRow>, StoreError> {
-        self.read(move |sql, catalog| tenants::tenant(sql, catalog, tenant)).await
+        let (host, now) = (self.0.quotas, self.0.clock.now());
+        self.read(move |sql, catalog| tenants::tenant(sql, catalog, tenant, Some((host, now)))).await
     }
 
     /// Tenants by name.
@@ -830,6 +839,34 @@ impl Store {
         self.write(Durability::Synced, move |sql, draft| tenants::remove_further(sql, draft, tenant)).await
     }
 
+    /// Which daily quota the tenant has used up, so that no job of it begins before midnight (UTC). As of the last claim.
+    pub fn quota_spent(&self, tenant: TenantId) -> Option<QuotaName> {
+        let day = day_of(self.0.clock.now());
+        let spent = self.0.shared.spent.get()?.read();
+        spent.get(&tenant).filter(|(_, on)| *on == day).map(|(name, _)| *name)
+    }
+
+    /// What was used, by day, tenant and kind: so much of it, after a place. For admins also of all tenants.
+    pub async fn usage(
+        &self,
+        tenant: Option<TenantId>,
+        filter: UsageFilter,
+        after: Option<UsagePlace>,
+        limit: usize,
+    ) -> Result<Vec<UsageRow>, StoreError> {
+        self.read(move |sql, catalog| usage::usage(sql, catalog, tenant, &filter, after.as_ref(), limit)).await
+    }
+
+    /// Forgets usage of long ago; `true` when there is more.
+    pub async fn prune_usage(&self, keep: Duration) -> Result<bool, StoreError> {
+        self.write(Durability::Relaxed, move |sql, draft| usage::prune(sql, draft.now, keep)).await
+    }
+
+    /// Adds up some more of what was kept before it was counted; `true` when there is more.
+    pub async fn scan_stored_bytes(&self) -> Result<bool, StoreError> {
+        self.write(Durability::Relaxed, |sql, draft| draft.meter.scan(sql)).await
+    }
+
     // ---- modules ----
 
     /// Chunks of at most `MODULE_CHUNK_BYTES`, in order, each its own operation; idempotent. Made durable by the
@@ -863,7 +900,7 @@ impl Store {
     }
 
     /// Stores a version whose chunks are written, and leaves active what is.
-    pub async fn store_new(&self, version: NewVersion) -> Result<StoredVersion, StoreError> {
+    pub async fn store_new(&self, version: NewVersion) -> Result<Result<StoredVersion, QuotaExceeded>, StoreError> {
         self.write(Durability::Synced, move |sql, draft| modules::store_new(sql, draft, &version)).await
     }
 

@@ -17,7 +17,6 @@ pub(in crate::api) struct Caller {
     /// In which tenant it acts. What belongs to others is not there.
     pub(in crate::api) tenant: TenantId,
     /// What it may do there.
-    #[expect(dead_code)] // Routes say what they need; the management of keys asks further.
     pub(in crate::api) role: Role,
     /// Who it is, for the audit log.
     #[expect(dead_code)]

@@ -135,6 +135,7 @@ const DIGESTS: &str = "SELECT DISTINCT digest FROM module_versions WHERE tenant_
 const RETIRE_VERSIONS: &str = "UPDATE module_versions SET deleted_at = ?2 WHERE tenant_id = ?1 AND deleted_at IS NULL";
 const NOTE_DELETED: &str = "INSERT INTO deleted_tenants (id, name, deleted_at)
     SELECT id, name, ?2 FROM tenants WHERE id = ?1";
+const DELETE_STORED: &str = "DELETE FROM stored_bytes WHERE tenant_id = ?1";
 const DELETE_TENANT: &str = "DELETE FROM tenants WHERE id = ?1";
 
 /// One piece. A tenant that is not being deleted is left alone.
@@ -166,6 +167,8 @@ pub(in crate::store) fn remove_further(
     }
     sql.prepare_cached(NOTE_DELETED)?.execute(params![tenant.0, draft.now.as_ms()])?;
     sql.prepare_cached(DELETE_TENANT)?.execute([tenant.0])?;
+    sql.prepare_cached(DELETE_STORED)?.execute([tenant.0])?;
+    draft.meter.forget(tenant);
     reload(sql, draft)?;
     Ok(RemovedPiece::default())
 }
@@ -227,7 +230,7 @@ fn remove_history(sql: &Connection, draft: &mut Draft, tenant: TenantId) -> Resu
         let mut removed = 0;
         for job in &jobs {
             // One with many executions goes in pieces, too.
-            if !remove_bulk(sql, job)? {
+            if !remove_bulk(sql, draft, job)? {
                 break;
             }
             remove_rows(sql, job.id.to_bytes())?;
