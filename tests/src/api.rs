@@ -16,6 +16,7 @@ pub struct Api {
     agent: ureq::Agent,
     url: String,
     key: Option<String>,
+    tenant: Option<String>,
 }
 
 /// A whole answer.
@@ -43,7 +44,7 @@ impl Api {
             .allow_non_standard_methods(true)
             .proxy(None)
             .build();
-        Self { agent: config.new_agent(), url: url.to_owned(), key }
+        Self { agent: config.new_agent(), url: url.to_owned(), key, tenant: None }
     }
 
     /// Where the host listens, e.g. `http://127.0.0.1:40123`.
@@ -62,6 +63,12 @@ impl Api {
         Self { key: key.map(str::to_owned), ..self.clone() }
     }
 
+    /// The same host, asked inside this tenant.
+    #[must_use]
+    pub fn in_tenant(&self, name: &str) -> Self {
+        Self { tenant: Some(name.to_owned()), ..self.clone() }
+    }
+
     /// Any request; `Err` when the host can't be reached or dies meanwhile.
     pub fn try_request(
         &self,
@@ -75,6 +82,9 @@ impl Api {
             .uri(format!("{}{path}", self.url));
         for (name, value) in headers {
             request = request.header(*name, *value);
+        }
+        if let Some(tenant) = &self.tenant {
+            request = request.header("stoker-tenant", tenant);
         }
         if let Some(key) = &self.key {
             request = request.header("authorization", format!("Bearer {key}"));
@@ -133,6 +143,13 @@ impl Api {
     #[track_caller]
     pub fn act(&self, path: &str) -> Reply {
         self.request("POST", path, &[], Some(b""))
+    }
+
+    /// `PATCH` of JSON, a merge patch.
+    #[track_caller]
+    pub fn merge_patch(&self, path: &str, body: &Value) -> Reply {
+        let headers = [("content-type", "application/merge-patch+json")];
+        self.request("PATCH", path, &headers, Some(body.to_string().as_bytes()))
     }
 
     /// `PUT` of JSON.

@@ -24,7 +24,6 @@ const CLIENTS: &[&str] = &[
     "dead-letters",
     "queues",
     "schedules",
-    "tenants",
     "usage",
     "batches",
     "workflows",
