@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use clap::{FromArgMatches, Parser, Subcommand};
 
 use super::{
-    backup, batches, bulk, cancel, completions, dead_letters, deploy, dev, doctor, edit, enqueue, help, hints, job,
-    jobs, kinds, logs, modules, new, operations, queues, retry, rollback, run_now, schedules, serve, tenants, terminal,
-    usage, workflows,
+    audit, backup, batches, bulk, cancel, completions, dead_letters, deploy, dev, doctor, edit, enqueue, help, hints,
+    job, jobs, keys, kinds, logs, modules, new, operations, queues, retry, rollback, run_now, schedules, serve,
+    tenants, terminal, usage, workflows,
 };
 
 /// Runs background jobs as sandboxed WebAssembly.
@@ -45,6 +45,8 @@ enum Command {
     Schedules(schedules::Arguments),
     Tenants(tenants::Arguments),
     Usage(usage::Arguments),
+    Keys(keys::Arguments),
+    Audit(audit::Arguments),
     Backup(backup::Arguments),
     Doctor(doctor::Arguments),
     Completions(completions::Arguments),
@@ -86,6 +88,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Schedules(arguments) => schedules::run(&arguments),
         Command::Tenants(arguments) => tenants::run(&arguments),
         Command::Usage(arguments) => usage::run(&arguments),
+        Command::Keys(arguments) => keys::run(&arguments),
+        Command::Audit(arguments) => audit::run(&arguments),
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Run(arguments) => super::run::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
@@ -212,6 +216,16 @@ mod tests {
             ("jobs --since soon", false),
             ("retry job_01ARZ3NDEKTSV4RRFFQ69G5FAV job_01ARZ3NDEKTSV4RRFFQ69G5FAW", true),
             ("cancel", false),
+            ("keys create ci --role producer --expires-in 90d", true),
+            ("keys create ci", false),
+            ("keys create ci --role root", false),
+            ("keys create no/slash --role viewer", false),
+            ("keys list --tenant acme --json", true),
+            ("keys revoke key_01ARZ3NDEKTSV4RRFFQ69G5FAV", true),
+            ("keys revoke", false),
+            ("keys", false),
+            ("audit --who admin_key --action queue. --since 2h", true),
+            ("audit --since soon", false),
             ("backup there.db --json", true),
             ("new greet --path jobs/greet --sdk ../guest-sdk", true),
             ("new greet --plain", true),
@@ -225,6 +239,16 @@ mod tests {
             ("dev", true),
             ("dev jobs/greet --url http://127.0.0.1:1 --json", true),
             ("dev --own-host", true),
+            ("launch", false),
+        ] {
+            let parsed = Cli::try_parse_from(std::iter::once("stoker").chain(line.split(' ')));
+            assert_eq!(parsed.is_ok(), accepted, "{line}: {:?}", parsed.err().map(|error| error.to_string()));
+        }
+    }
+
+    #[test]
+    fn command_lines_of_tenants() {
+        for (line, accepted) in [
             ("tenants list", true),
             ("tenants create acme --weight 30 --quota running_jobs=2 --retention failed=90d", true),
             ("tenants create Acme", false),
@@ -233,12 +257,11 @@ mod tests {
             ("tenants export acme acme.ndjson", true),
             ("tenants delete acme --without-export", true),
             ("tenants delete", false),
-            ("jobs --tenant acme", true),
-            ("jobs --tenant Acme", false),
             ("usage --since 2026-11-01 --until 2026-12-01 --kind greet", true),
             ("usage --all-tenants --json", true),
             ("usage --since yesterday", false),
-            ("launch", false),
+            ("jobs --tenant acme", true),
+            ("jobs --tenant Acme", false),
         ] {
             let parsed = Cli::try_parse_from(std::iter::once("stoker").chain(line.split(' ')));
             assert_eq!(parsed.is_ok(), accepted, "{line}: {:?}", parsed.err().map(|error| error.to_string()));

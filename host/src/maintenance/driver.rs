@@ -13,9 +13,10 @@ use tokio_util::task::TaskTracker;
 
 use super::status::MaintenanceStatus;
 use super::tasks::{
-    CancelBatches, ExpireJobs, GiveBackSpace, Heartbeat, PromoteDue, PruneBatches, PruneConcurrencyKeys, PruneEvents,
-    PruneIdempotencyKeys, PruneJobs, PruneModuleChunks, PruneOperations, PruneUniqueJobs, PruneUsage, RecoverExpired,
-    RemoveTenants, RunSchedules, ScanStoredBytes, SettleDependents, SweepHistory, Unpark, WorkOffOperations,
+    CancelBatches, ExpireJobs, GiveBackSpace, Heartbeat, NoteKeyUses, PromoteDue, PruneAudit, PruneBatches,
+    PruneConcurrencyKeys, PruneEvents, PruneIdempotencyKeys, PruneJobs, PruneModuleChunks, PruneOperations,
+    PruneUniqueJobs, PruneUsage, RecoverExpired, RemoveTenants, RunSchedules, ScanStoredBytes, SettleDependents,
+    SweepHistory, Unpark, WorkOffOperations,
 };
 use crate::dispatcher::DispatcherHandle;
 use crate::job::{Clock, Digest, HostId};
@@ -103,6 +104,8 @@ pub struct MaintenanceOptions {
     pub events_keep: Duration,
     /// How long the event log is kept: bytes.
     pub events_keep_bytes: u64,
+    /// How long the audit log is kept.
+    pub audit_keep: Duration,
 }
 
 /// All tasks.
@@ -144,6 +147,7 @@ impl Maintenance {
             usage_keep,
             events_keep,
             events_keep_bytes,
+            audit_keep,
         } = options;
         let unsignalled = || Arc::new(Notify::new());
         let heartbeat = Heartbeat {
@@ -183,6 +187,8 @@ impl Maintenance {
         start.task(ScanStoredBytes { store: store.clone() }, unsignalled());
         start.task(PruneUniqueJobs { store: store.clone() }, unsignalled());
         start.task(PruneBatches { store: store.clone() }, unsignalled());
+        start.task(PruneAudit { store: store.clone(), keep: audit_keep }, unsignalled());
+        start.task(NoteKeyUses { store: store.clone() }, unsignalled());
         start.task(PruneModuleChunks { store }, unsignalled());
         tasks.close();
         tasks.wait().await;

@@ -21,8 +21,9 @@ pub(super) const SCRIPTS: &[&str] = &[
     include_str!("../../../migrations/0011_unique.sql"),
     include_str!("../../../migrations/0012_operations.sql"),
     include_str!("../../../migrations/0013_key_answers.sql"),
-    include_str!("../../../migrations/0014_tenants.sql"),
-    include_str!("../../../migrations/0015_quotas.sql"),
+    include_str!("../../../migrations/0014_identity.sql"),
+    include_str!("../../../migrations/0015_tenants.sql"),
+    include_str!("../../../migrations/0016_quotas.sql"),
 ];
 
 /// The schema version this binary writes.
