@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
     /// The host to measure; a release build.
     #[arg(long, value_name = "FILE", default_value = "target/release/stoker")]
     pub(crate) stoker: PathBuf,
-    /// The guest with the kinds `noop`, `entered` and `hold`.
+    /// The guest with the kinds `noop`, `entered`, `hold` and `work`.
     #[arg(long, value_name = "FILE", default_value = "target/guests/bench-guest.wasm")]
     pub(crate) guest: PathBuf,
     /// Where data directories are made: on a real disk, or fsync costs nothing.
@@ -70,6 +70,12 @@ pub(crate) enum Scenario {
     FifoKeys,
     /// A million jobs for tomorrow, and how late those for now are entered.
     Scheduled,
+    /// One tenant floods the host, another one enqueues a job a second.
+    FairnessFlood,
+    /// Three tenants with weights 3, 2 and 1 and more than can be done.
+    FairnessWeights,
+    /// The same drain for one tenant and for a thousand.
+    FairnessTenants,
     /// Ending running guests, small, large and waiting ones.
     Cancel,
 }
@@ -92,6 +98,9 @@ impl Scenario {
             Scenario::Limits => "limits",
             Scenario::FifoKeys => "fifo_keys",
             Scenario::Scheduled => "scheduled",
+            Scenario::FairnessFlood => "fairness_flood",
+            Scenario::FairnessWeights => "fairness_weights",
+            Scenario::FairnessTenants => "fairness_tenants",
             Scenario::Cancel => "cancel",
         }
     }
@@ -113,6 +122,9 @@ impl Scenario {
             Scenario::Limits => "limited_percent",
             Scenario::FifoKeys => "fifo_percent",
             Scenario::Scheduled => "late_p99_us",
+            Scenario::FairnessFlood => "wait_p99_us",
+            Scenario::FairnessWeights => "off_percent",
+            Scenario::FairnessTenants => "tenants_percent",
             Scenario::Cancel => "large_p99_us",
         }
     }
@@ -132,6 +144,9 @@ impl Scenario {
             | Scenario::Limits
             | Scenario::FifoKeys
             | Scenario::Scheduled
+            | Scenario::FairnessFlood
+            | Scenario::FairnessWeights
+            | Scenario::FairnessTenants
             | Scenario::Cancel => None,
         }
     }

@@ -19,6 +19,12 @@ const LATE_P99_MAX_US: f64 = 20_000.0;
 /// Of the drain without limits, per cent.
 const LIMITED_PERCENT_MIN: f64 = 60.0;
 const BLOCKED_PERCENT_MIN: f64 = 90.0;
+/// Of a thousand tenants, of the drain of one, per cent.
+const TENANTS_PERCENT_MIN: f64 = 90.0;
+/// Of the run time a tenant is due by its weight, per cent.
+const SHARE_OFF_PERCENT_MAX: f64 = 10.0;
+/// Beside twice the median job of the tenant that floods the host, how long another one's job may wait.
+const WAIT_P99_ADDED_US: f64 = 20_000.0;
 
 /// What a whole run came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,6 +134,27 @@ pub(crate) fn judge(measurements: &[Measurement], cores: usize) -> (Verdict, Str
             Some(LATE_P99_MAX_US),
             "µs",
             "20 ms after its time",
+        ),
+        at_most(
+            "wait p99 beside a flood",
+            number(Scenario::FairnessFlood, "wait_p99_us"),
+            number(Scenario::FairnessFlood, "flood_run_p50_us").map(|p50| 2.0 * p50 + WAIT_P99_ADDED_US),
+            "µs",
+            "2 × the flood's median job + 20 ms",
+        ),
+        at_most(
+            "run time by weight",
+            number(Scenario::FairnessWeights, "off_percent"),
+            Some(SHARE_OFF_PERCENT_MAX),
+            "%",
+            "10 % off what weights 3:2:1 say, at most",
+        ),
+        at_least(
+            "drain of 1,000 tenants",
+            number(Scenario::FairnessTenants, "tenants_percent"),
+            TENANTS_PERCENT_MIN,
+            "%",
+            "90 % of the drain of one tenant",
         ),
         cancel("cancel p99, small", "small_p99_us"),
         cancel("cancel p99, in a host call", "sleeping_p99_us"),

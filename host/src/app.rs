@@ -107,16 +107,7 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
         dispatcher_handle.clone(),
         Arc::clone(&clock),
         heard,
-        MaintenanceOptions {
-            host,
-            slots: config.workers,
-            is_registered,
-            taken_for_dead: taken_for_dead.clone(),
-            lease_ttl: config.lease_ttl,
-            events_keep: config.events_keep,
-            events_keep_bytes: config.events_keep_bytes,
-            audit_keep: config.audit_keep,
-        },
+        maintenance_options(&config, host, is_registered, &taken_for_dead),
         forgetting(sandbox.clone()),
     );
     let state = ApiState {
@@ -226,6 +217,7 @@ async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<S
     let options = StoreOptions {
         data_dir: config.data_dir.clone(),
         priority_aging: config.priority_aging,
+        quotas: config.quotas,
         tenant_pace: crate::job::Pace { concurrency: config.quotas.running_jobs, rate: None },
         retention: config.retention,
     };
@@ -284,6 +276,25 @@ fn publisher(waiters: JobWaiters, signals: MaintenanceSignals) -> Box<dyn Fn(&Co
         }
         waiters.publish(&notice.events);
     })
+}
+
+fn maintenance_options(
+    config: &Config,
+    host: HostId,
+    is_registered: bool,
+    taken_for_dead: &CancellationToken,
+) -> MaintenanceOptions {
+    MaintenanceOptions {
+        host,
+        slots: config.workers,
+        is_registered,
+        taken_for_dead: taken_for_dead.clone(),
+        lease_ttl: config.lease_ttl,
+        usage_keep: config.usage_keep,
+        events_keep: config.events_keep,
+        events_keep_bytes: config.events_keep_bytes,
+        audit_keep: config.audit_keep,
+    }
 }
 
 /// What becomes of compiled modules that no tenant has any more.

@@ -40,6 +40,7 @@ impl Host {
             data_dir: directory.path().join("data"),
             priority_aging: Duration::ZERO,
             tenant_pace: Pace::default(),
+            quotas: stoker::job::Quotas::default(),
             retention: stoker::job::Retention::HOST,
         };
         let store = Store::open(&options, Arc::clone(&clock)).expect("a store");

@@ -17,6 +17,7 @@ pub struct Api {
     agent: ureq::Agent,
     url: String,
     key: Option<String>,
+    tenant: Option<String>,
 }
 
 /// A whole answer.
@@ -51,7 +52,7 @@ impl Api {
             .proxy(None)
             .tls_config(TlsConfig::builder().root_certs(root_certificates()).build())
             .build();
-        Self { agent: config.new_agent(), url: url.to_owned(), key }
+        Self { agent: config.new_agent(), url: url.to_owned(), key, tenant: None }
     }
 
     /// Where the host listens, e.g. `http://127.0.0.1:40123`.
@@ -70,6 +71,12 @@ impl Api {
         Self { key: key.map(str::to_owned), ..self.clone() }
     }
 
+    /// The same host, asked inside this tenant.
+    #[must_use]
+    pub fn in_tenant(&self, name: &str) -> Self {
+        Self { tenant: Some(name.to_owned()), ..self.clone() }
+    }
+
     /// Any request; `Err` when the host can't be reached or dies meanwhile.
     pub fn try_request(
         &self,
@@ -83,6 +90,9 @@ impl Api {
             .uri(format!("{}{path}", self.url));
         for (name, value) in headers {
             request = request.header(*name, *value);
+        }
+        if let Some(tenant) = &self.tenant {
+            request = request.header("stoker-tenant", tenant);
         }
         if let Some(key) = &self.key {
             request = request.header("authorization", format!("Bearer {key}"));
@@ -141,6 +151,13 @@ impl Api {
     #[track_caller]
     pub fn act(&self, path: &str) -> Reply {
         self.request("POST", path, &[], Some(b""))
+    }
+
+    /// `PATCH` of JSON, a merge patch.
+    #[track_caller]
+    pub fn merge_patch(&self, path: &str, body: &Value) -> Reply {
+        let headers = [("content-type", "application/merge-patch+json")];
+        self.request("PATCH", path, &headers, Some(body.to_string().as_bytes()))
     }
 
     /// `PUT` of JSON.

@@ -89,3 +89,100 @@ fn long_files_are_remarked() {
         }
     }
 }
+
+/// Operations of the store that take no tenant, and why each may.
+const WITHOUT_TENANT: &[(&str, &str)] = &[
+    // The store as a whole.
+    ("open", "the store"),
+    ("close", "the store"),
+    ("failed", "the store"),
+    ("catalog", "a snapshot; whoever reads it looks by tenant"),
+    ("catalog_changes", "a signal"),
+    ("on_commit", "a signal"),
+    ("metrics", "numbers of the store, for admins"),
+    ("is_writable", "the store"),
+    ("backup", "the store, for admins"),
+    ("operations_signal", "a signal"),
+    ("tenants_signal", "a signal"),
+    // Hosts and what they hold: nobody else has a lease.
+    ("next_host_id", "hosts"),
+    ("register_host_as", "hosts"),
+    ("register_host", "hosts"),
+    ("heartbeat", "hosts"),
+    ("retire_host", "hosts"),
+    ("recover_expired", "hosts"),
+    ("hosts", "hosts"),
+    ("claim_for", "dispatch"),
+    ("look_for_jobs", "dispatch"),
+    ("claims_settled", "dispatch"),
+    ("note_entry", "guarded by a lease"),
+    ("note_end", "guarded by a lease"),
+    ("mark_running", "guarded by a lease"),
+    ("mark_suspect_running", "guarded by a lease"),
+    ("clear_suspect", "guarded by a lease"),
+    ("finish_all", "guarded by a lease"),
+    ("release", "guarded by a lease"),
+    ("write_progress", "guarded by a lease"),
+    ("parent_output", "of the job whose lease is held, by a name in its own workflow or an id of its own parents"),
+    ("parents", "of a job that was found by its tenant, or is held"),
+    ("module_bytes", "of a version that was claimed: by its digest"),
+    // The host's own upkeep.
+    ("promote_due", "upkeep"),
+    ("expire_due", "upkeep"),
+    ("prune_jobs", "upkeep"),
+    ("sweep_history", "upkeep"),
+    ("give_back_space", "upkeep"),
+    ("settle_dependents", "upkeep"),
+    ("cancel_batches_further", "upkeep"),
+    ("prune_operations", "upkeep"),
+    ("prune_events", "upkeep"),
+    ("prune_idempotency_keys", "upkeep"),
+    ("prune_keys", "upkeep"),
+    ("prune_unique_jobs", "upkeep"),
+    ("prune_batches", "upkeep"),
+    ("prune_module_chunks", "upkeep"),
+    ("prune_usage", "upkeep"),
+    ("scan_stored_bytes", "upkeep"),
+    ("unpark", "upkeep"),
+    ("due_schedules", "upkeep"),
+    ("note_schedule_fault", "upkeep; of a schedule that is due"),
+    ("run_schedule", "upkeep; of a schedule that is due"),
+    // Written for whoever it becomes a version of: the version names its tenant.
+    ("write_module_chunk", "content by its digest; no version of anybody's until one is stored"),
+    ("activate_new", "the version names its tenant"),
+    ("store_new", "the version names its tenant"),
+    // Admin views.
+    ("create_tenant", "admins"),
+    ("tenants", "admins"),
+    ("oldest_ready_jobs", "admins: metrics"),
+    ("counters", "admins: metrics; others filter by tenant"),
+];
+
+#[test]
+fn every_operation_of_the_store_takes_a_tenant_or_says_why_not() {
+    let sources = host_sources();
+    let files = ["store/facade.rs", "store/schedules/operations.rs"];
+    let facades: Vec<&Source> = sources.iter().filter(|source| files.contains(&source.path.as_str())).collect();
+    assert_eq!(facades.len(), files.len(), "the list of operations has moved: this wall guards nothing");
+    let (mut seen, mut wrong) = (Vec::new(), Vec::new());
+    for text in facades.iter().map(|source| source.text.as_str()) {
+        for operation in text.split("\n    pub ").skip(1) {
+            let Some(rest) = operation.strip_prefix("async fn ").or_else(|| operation.strip_prefix("fn ")) else {
+                continue;
+            };
+            let name = rest.split(['(', '<']).next().unwrap_or_default();
+            let signature = rest.split("{\n").next().unwrap_or_default();
+            let is_listed = WITHOUT_TENANT.iter().any(|(listed, _)| *listed == name);
+            if signature.contains("TenantId") == is_listed {
+                wrong.push(format!("{name} (takes one: {})", signature.contains("TenantId")));
+            }
+            seen.push(name);
+        }
+    }
+    let stale: Vec<&str> = WITHOUT_TENANT.iter().map(|(name, _)| *name).filter(|name| !seen.contains(name)).collect();
+    assert!(seen.len() > 80, "{}", seen.len());
+    assert!(
+        wrong.is_empty() && stale.is_empty(),
+        "operations without a tenant that say no reason, or with one that do: {wrong:?}; reasons for none: {stale:?}"
+    );
+}

@@ -80,4 +80,24 @@ pub fn hold(context: &Context, input: Hold) -> Result<(), Failure> {
     }
 }
 
-stoker_sdk::module!(noop, entered, hold);
+/// For how long to compute.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct Work {
+    /// Microseconds.
+    pub us: u64,
+}
+
+/// Computes for a time, by the clock.
+#[handler(kind = "work")]
+pub fn work(_context: &Context, input: Work) -> Result<Done, Failure> {
+    let began = std::time::Instant::now();
+    let mut at = 0_u64;
+    while began.elapsed() < std::time::Duration::from_micros(input.us) {
+        for _ in 0..1_000 {
+            at = std::hint::black_box(at.wrapping_mul(31).wrapping_add(7));
+        }
+    }
+    Ok(Done { ok: true })
+}
+
+stoker_sdk::module!(noop, entered, hold, work);

@@ -5,6 +5,7 @@ mod cold_start;
 mod drain;
 mod end_to_end;
 mod enqueue;
+mod fairness;
 mod fifo_keys;
 mod latency_idle;
 mod limits;

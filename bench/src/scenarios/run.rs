@@ -4,7 +4,9 @@ use std::io::Write;
 
 use anyhow::Context as _;
 
-use super::{cancel, cold_start, drain, end_to_end, enqueue, fifo_keys, latency_idle, limits, rss, scheduled};
+use super::{
+    cancel, cold_start, drain, end_to_end, enqueue, fairness, fifo_keys, latency_idle, limits, rss, scheduled,
+};
 use crate::arguments::{Arguments, Scenario};
 use crate::floors;
 use crate::measurement::Measurement;
@@ -59,6 +61,9 @@ fn measure(scenario: Scenario, arguments: &Arguments, cores: usize) -> anyhow::R
         Scenario::Limits => limits::measure(arguments),
         Scenario::FifoKeys => fifo_keys::measure(arguments),
         Scenario::Scheduled => scheduled::measure(arguments),
+        Scenario::FairnessFlood => fairness::flood(arguments),
+        Scenario::FairnessWeights => fairness::weights(arguments),
+        Scenario::FairnessTenants => fairness::tenants(arguments),
         Scenario::Cancel => cancel::measure(arguments),
     }
 }

@@ -13,9 +13,9 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use crate::job::cut;
 use crate::job::field::FIELD_ERROR_BYTES_MAX;
 pub use crate::job::field::FieldError;
+use crate::job::{QuotaExceeded, QuotaName, cut};
 use crate::store::StoreError;
 
 /// The media type of every refusal.
@@ -124,8 +124,6 @@ problem_codes! {
     BatchClosed = 409 "batch_closed" "The batch takes no more jobs",
     /// Jobs that have not ended need the job.
     JobNeeded = 409 "job_needed" "Jobs that have not ended need this one",
-    /// Without an admin's key nobody could make another.
-    AdminKeyNeeded = 409 "admin_key_needed" "An admin's key is needed first",
     /// There is one of that name.
     TenantExists = 409 "tenant_exists" "There is a tenant of that name already",
     /// It goes, with all it has.
@@ -134,6 +132,8 @@ problem_codes! {
     TenantNeeded = 409 "tenant_needed" "The tenant can't be deleted",
     /// Nobody has read what would go.
     ExportNeeded = 409 "export_needed" "The tenant was not exported",
+    /// Without an admin's key nobody could make another.
+    AdminKeyNeeded = 409 "admin_key_needed" "An admin's key is needed first",
     /// The active version can't be deleted alone.
     VersionActive = 409 "version_active" "The version is the active one",
     /// The body is too large.
@@ -182,6 +182,8 @@ problem_codes! {
     TooManyFailures = 429 "too_many_failures" "Too many bad credentials came from this address",
     /// So many actions on many jobs are not finished.
     TooManyOperations = 429 "too_many_operations" "Too many operations are not finished",
+    /// A quota of the tenant is used up. 403 where neither time nor work makes room.
+    QuotaExceeded = 429 "quota_exceeded" "A quota of the tenant is used up",
     /// Too many requests wait already.
     Busy = 429 "busy" "The host has too much to do",
     /// The host's own fault.
@@ -210,6 +212,8 @@ pub struct ApiError(Box<Problem>);
 #[derive(Clone, Debug)]
 struct Problem {
     code: ProblemCode,
+    /// The status that its code comes with, but for hard quotas.
+    status: u16,
     detail: String,
     errors: Vec<FieldError>,
     extensions: Vec<(&'static str, Value)>,
@@ -224,7 +228,9 @@ impl ApiError {
             429 | 503 => vec![(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S))],
             _ => Vec::new(),
         };
-        Self(Box::new(Problem { code, detail: detail.into(), errors: Vec::new(), extensions: Vec::new(), headers }))
+        let detail = detail.into();
+        let status = code.status();
+        Self(Box::new(Problem { code, status, detail, errors: Vec::new(), extensions: Vec::new(), headers }))
     }
 
     /// `invalid_request` with what is wrong, cut to `FIELD_ERRORS_MAX` entries.
@@ -271,6 +277,38 @@ impl ApiError {
         self
     }
 
+    /// A tenant has used up what it may. What time or work heals says when to try again; the rest is 403.
+    pub fn over_quota(quota: &QuotaExceeded) -> Self {
+        let QuotaExceeded { name, most, used, retry_after } = *quota;
+        let what = match name {
+            QuotaName::WaitingJobs => "jobs that wait; let some run, or cancel some",
+            QuotaName::EnqueuesPerSecond => "jobs enqueued in a second; send fewer at once, or later",
+            QuotaName::StoredBytes => {
+                "bytes of payloads, outputs and logs; delete finished jobs, or keep them for less long"
+            }
+            QuotaName::Modules => "modules; delete one",
+            QuotaName::ModuleBytes => "bytes of modules; delete old versions",
+            QuotaName::Schedules => "schedules; delete one",
+            QuotaName::Secrets => "secrets; delete one",
+            QuotaName::KvBytes => "bytes in key-value buckets; delete some",
+            QuotaName::RunningJobs => "jobs that run at once; let some end",
+            QuotaName::FuelPerDay | QuotaName::RunTimePerDay => "in a day; it begins anew at midnight (UTC)",
+        };
+        let detail = format!("the tenant may have {most} {what}. An admin changes the quota `{}`", name.as_str());
+        let mut error = Self::new(ProblemCode::QuotaExceeded, detail)
+            .with("quota", name.as_str())
+            .with("most", most)
+            .with("used", used);
+        error.0.headers.clear();
+        if name.heals() {
+            let seconds = retry_after.as_millis().div_ceil(1_000).max(1);
+            error.0.headers.push((RETRY_AFTER, HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX))));
+        } else {
+            error.0.status = 403;
+        }
+        error
+    }
+
     /// With a header.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
@@ -311,7 +349,7 @@ impl Serialize for Problem {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("type", &format_args!("/docs#{}", self.code.as_str()))?;
         map.serialize_entry("title", self.code.title())?;
-        map.serialize_entry("status", &self.code.status())?;
+        map.serialize_entry("status", &self.status)?;
         map.serialize_entry("code", self.code.as_str())?;
         map.serialize_entry("detail", &self.detail)?;
         if !self.errors.is_empty() {
@@ -328,8 +366,7 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let body = serde_json::to_vec(&*self.0).unwrap_or_else(|_| b"{}".to_vec());
         let mut response = Response::new(body.into());
-        *response.status_mut() =
-            StatusCode::from_u16(self.0.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *response.status_mut() = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         for (name, value) in self.0.headers {
             response.headers_mut().insert(name, value);

@@ -57,7 +57,7 @@ async fn admit<'a>(
             }
         };
         let caller = Identity::caller(known, needed, request.headers(), &catalog)?;
-        refuse_deleting(api, caller.tenant)?;
+        refuse_deleting(&catalog, caller.tenant)?;
         request.extensions_mut().insert(caller);
         if let Some(uri) = without_token(request.uri()) {
             *request.uri_mut() = uri;
@@ -66,6 +66,14 @@ async fn admit<'a>(
     api.requests.try_acquire().map(Some).map_err(|_| {
         ApiError::new(ProblemCode::Busy, "too many requests are under way; send fewer at once, or try again later")
     })
+}
+
+/// Nothing more is done in a tenant that goes.
+fn refuse_deleting(catalog: &Catalog, tenant: TenantId) -> Result<(), ApiError> {
+    match catalog.tenant_entries.get(&tenant) {
+        Some(entry) if entry.state == TenantState::Deleting => Err(tenant_deleting(&entry.name)),
+        _ => Ok(()),
+    }
 }
 
 fn look(api: &Api, request: &Request, catalog: &Catalog, now: Timestamp) -> Result<Look, ApiError> {
@@ -85,18 +93,6 @@ fn refuse(request: &Request, refusal: ApiError) -> Response {
         return Redirect::to(LOGIN).into_response();
     }
     refusal.into_response()
-}
-
-/// Nothing more is done in a tenant that goes.
-fn refuse_deleting(api: &Api, tenant: TenantId) -> Result<(), ApiError> {
-    if tenant == TenantId::DEFAULT {
-        return Ok(());
-    }
-    let catalog = api.store.catalog();
-    match catalog.tenant_entries.get(&tenant) {
-        Some(entry) if entry.state == TenantState::Deleting => Err(tenant_deleting(&entry.name)),
-        _ => Ok(()),
-    }
 }
 
 /// Adds what answers when no route does.

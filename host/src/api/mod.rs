@@ -33,6 +33,7 @@ mod shared;
 mod state;
 mod tenants;
 mod turns;
+mod usage;
 pub mod wire;
 mod workflows;
 

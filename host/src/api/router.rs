@@ -15,7 +15,7 @@ use super::shared::Api;
 use super::state::ApiState;
 use super::{
     audit, backup, batches, dashboard, dead_letters, docs, health, jobs, keys, kinds, metrics, modules, openapi,
-    operations, queues, schedules, tenants, workflows,
+    operations, queues, schedules, tenants, usage, workflows,
 };
 use crate::job::Role;
 
@@ -62,6 +62,7 @@ fn viewer() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(dead_letters::dead_letter_group))
         .routes(routes!(operations::list_operations))
         .routes(routes!(operations::operation_detail))
+        .routes(routes!(usage::usage))
         .routes(routes!(openapi::openapi))
         .routes(routes!(dashboard::home))
         .routes(routes!(dashboard::logout))

@@ -334,6 +334,8 @@ mod tests {
                         | "key_concurrency"
                         | "fifo_key"
                         | "tenant_concurrency"
+                        | "tenant_suspended"
+                        | "quota"
                         | "rate_limited"
                 ),
                 "{reason}"

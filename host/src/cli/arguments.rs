@@ -7,7 +7,7 @@ use clap::{FromArgMatches, Parser, Subcommand};
 use super::{
     audit, backup, batches, bulk, cancel, completions, dead_letters, deploy, dev, doctor, edit, enqueue, help, hints,
     job, jobs, keys, kinds, logs, modules, new, operations, queues, retry, rollback, run_now, schedules, serve,
-    tenants, terminal, workflows,
+    tenants, terminal, usage, workflows,
 };
 
 /// Runs background jobs as sandboxed WebAssembly.
@@ -43,9 +43,10 @@ enum Command {
     Operations(operations::Arguments),
     Queues(queues::Arguments),
     Schedules(schedules::Arguments),
+    Tenants(tenants::Arguments),
+    Usage(usage::Arguments),
     Keys(keys::Arguments),
     Audit(audit::Arguments),
-    Tenants(tenants::Arguments),
     Backup(backup::Arguments),
     Doctor(doctor::Arguments),
     Completions(completions::Arguments),
@@ -85,9 +86,10 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Operations(arguments) => operations::run(&arguments),
         Command::Queues(arguments) => queues::run(&arguments),
         Command::Schedules(arguments) => schedules::run(&arguments),
+        Command::Tenants(arguments) => tenants::run(&arguments),
+        Command::Usage(arguments) => usage::run(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),
-        Command::Tenants(arguments) => tenants::run(&arguments),
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Run(arguments) => super::run::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
@@ -237,6 +239,16 @@ mod tests {
             ("dev", true),
             ("dev jobs/greet --url http://127.0.0.1:1 --json", true),
             ("dev --own-host", true),
+            ("launch", false),
+        ] {
+            let parsed = Cli::try_parse_from(std::iter::once("stoker").chain(line.split(' ')));
+            assert_eq!(parsed.is_ok(), accepted, "{line}: {:?}", parsed.err().map(|error| error.to_string()));
+        }
+    }
+
+    #[test]
+    fn command_lines_of_tenants() {
+        for (line, accepted) in [
             ("tenants list", true),
             ("tenants create acme --weight 30 --quota running_jobs=2 --retention failed=90d", true),
             ("tenants create Acme", false),
@@ -245,9 +257,11 @@ mod tests {
             ("tenants export acme acme.ndjson", true),
             ("tenants delete acme --without-export", true),
             ("tenants delete", false),
+            ("usage --since 2026-11-01 --until 2026-12-01 --kind greet", true),
+            ("usage --all-tenants --json", true),
+            ("usage --since yesterday", false),
             ("jobs --tenant acme", true),
             ("jobs --tenant Acme", false),
-            ("launch", false),
         ] {
             let parsed = Cli::try_parse_from(std::iter::once("stoker").chain(line.split(' ')));
             assert_eq!(parsed.is_ok(), accepted, "{line}: {:?}", parsed.err().map(|error| error.to_string()));

@@ -266,9 +266,21 @@ impl Client {
 
     /// A list that comes in pages of at most `limit`, as one page; what is past `pages_max` of them is left for its cursor.
     pub(super) fn pages(&self, path: &str, limit: usize, pages_max: usize) -> Result<Page<Box<RawValue>>, ClientError> {
+        self.pages_of(path, &[], limit, pages_max)
+    }
+
+    /// The same, of what is asked for.
+    pub(super) fn pages_of(
+        &self,
+        path: &str,
+        asked: &[(&str, Option<&str>)],
+        limit: usize,
+        pages_max: usize,
+    ) -> Result<Page<Box<RawValue>>, ClientError> {
         let mut all: Page<Box<RawValue>> = Page { items: Vec::new(), next_cursor: None };
         for _ in 0..pages_max {
             let call = self.get(path).query("limit", Some(&limit.to_string()));
+            let call = asked.iter().fold(call, |call, (name, value)| call.query(name, *value));
             let mut page: Page<Box<RawValue>> = call.query("cursor", all.next_cursor.as_deref()).send()?.parse()?;
             all.items.append(&mut page.items);
             all.next_cursor = page.next_cursor;

@@ -24,7 +24,7 @@ const CLIENTS: &[&str] = &[
     "dead-letters",
     "queues",
     "schedules",
-    "tenants",
+    "usage",
     "batches",
     "workflows",
     "edit",

@@ -56,6 +56,7 @@ mod tenants;
 mod terminal;
 mod transport;
 mod unique;
+mod usage;
 mod variables;
 mod versions;
 mod which;

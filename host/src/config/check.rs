@@ -104,12 +104,14 @@ pub fn resolve(settings: &Settings, cores: usize) -> Result<Config, ConfigError>
             cancelled: settings.retention_cancelled,
             failed: settings.retention_failed,
         }),
+        usage_keep: span(settings.usage_keep, Duration::from_hours(400 * 24)),
         events_keep: span(settings.events_keep, Duration::from_hours(1)),
         events_keep_bytes: settings.events_keep_bytes.map_or(1 << 30, |size| size.0),
         ignore_wakeups: settings.ignore_wakeups.unwrap_or_default(),
     };
     at_least("audit_keep", config.audit_keep, AUDIT_KEEP_MIN)?;
     at_least("lease_ttl", config.lease_ttl, LEASE_TTL_MIN)?;
+    at_least("usage_keep", config.usage_keep, Duration::from_hours(24))?;
     at_least("compile_timeout", config.compile.timeout, Duration::from_secs(1))?;
     if config.compile.memory_bytes < (64 << 20) {
         return invalid(

@@ -52,6 +52,8 @@ pub struct Config {
     pub compile: CompileLimits,
     /// How long finished jobs are kept, unless their kind or queue says more. Default: succeeded and cancelled 24 h, failed 30 d.
     pub retention: Retention,
+    /// How long it is kept what tenants used, by day. Default 400 d.
+    pub usage_keep: Duration,
     /// How long the event log is kept: age. Default 1 h.
     pub events_keep: Duration,
     /// How long the event log is kept: size, bytes. Default 1 GiB.

@@ -33,6 +33,7 @@ impl fmt::Display for Config {
                 },
             compile: CompileLimits { timeout: compile_timeout, memory_bytes: compile_memory_bytes },
             retention,
+            usage_keep,
             events_keep,
             events_keep_bytes,
             ignore_wakeups,
@@ -62,6 +63,7 @@ impl fmt::Display for Config {
         ] {
             line(name, &retention.keep(state))?;
         }
+        line("usage_keep", &Span(*usage_keep))?;
         line("events_keep", &Span(*events_keep))?;
         line("events_keep_bytes", &ByteSize(*events_keep_bytes))?;
         if *ignore_wakeups {

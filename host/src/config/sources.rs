@@ -60,6 +60,9 @@ pub struct Settings {
     /// The same of jobs that failed, the dead letters [default: 30d]
     #[arg(long, env = "STOKER_RETENTION_FAILED", value_name = "DURATION")]
     pub retention_failed: Option<Keep>,
+    /// How long it is kept what tenants used, by day [default: 400d]
+    #[arg(long, env = "STOKER_USAGE_KEEP", value_name = "DURATION")]
+    pub usage_keep: Option<Span>,
     /// How long the event log is kept [default: 1h]
     #[arg(long, env = "STOKER_EVENTS_KEEP", value_name = "DURATION")]
     pub events_keep: Option<Span>,
@@ -283,7 +286,7 @@ impl Settings {
     pub fn or(self, lower: Settings) -> Settings {
         overlay!(self, lower, {
         admin_key, allowed_hosts, audit_keep, tls_cert, tls_key, jwt_alg, jwt_secret, jwt_jwks, jwt_issuer, jwt_audience, jwt_leeway,
-                jwt_tenant_claim, jwt_role_claim, jwt_user_claim, jwt_admin_allowed, data_dir, events_keep, events_keep_bytes, fuel, fuel_max, ignore_wakeups, lease_ttl, listen, memory, memory_max, output, priority_aging, retention_cancelled, retention_failed, retention_succeeded, shutdown_grace, timeout, timeout_max, workers,
+                jwt_tenant_claim, jwt_role_claim, jwt_user_claim, jwt_admin_allowed, data_dir, events_keep, events_keep_bytes, fuel, fuel_max, ignore_wakeups, lease_ttl, listen, memory, memory_max, output, priority_aging, retention_cancelled, retention_failed, retention_succeeded, shutdown_grace, timeout, timeout_max, usage_keep, workers,
                 output_max, logs, logs_max, host_calls, host_calls_max, payload_max, batch_jobs_max, batch_max,
                 module_max, connections_max, request_head_timeout, compile_timeout, compile_memory, log, log_format,
                 quota_waiting_jobs, quota_running_jobs, quota_enqueues_per_second, quota_stored_bytes, quota_modules, quota_module_bytes, quota_schedules, quota_fuel_per_day, quota_run_time_per_day, quota_kv_bytes, quota_secrets,

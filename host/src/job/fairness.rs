@@ -42,14 +42,19 @@ impl Share {
         QUANTUM_US * self.weight
     }
 
-    /// With the quanta of the rounds until this one. Never more than one of them.
+    /// With the quanta of the rounds until this one. Never more than one of them, beside what came back.
     fn credit(&mut self, round: u64) {
         let rounds = i64::try_from(round.saturating_sub(self.credited)).unwrap_or(i64::MAX);
         if rounds > 0 {
             let balance_us = self.balance_us.saturating_add(self.quantum_us().saturating_mul(rounds));
-            self.balance_us = balance_us.min(self.quantum_us());
+            self.balance_us = balance_us.min(self.quantum_us().max(self.balance_us));
             self.credited = round;
         }
+    }
+
+    /// The most it may have: what comes back to who is there was given to it before, and is not taken away.
+    fn balance_us_max(&self) -> i64 {
+        if self.turn.is_some() { DEBT_US_MAX } else { self.quantum_us() }
     }
 
     /// The first round in which something is left to be used.
@@ -117,6 +122,7 @@ impl<T: Copy + Ord> Fairness<T> {
             && let Some(turn) = share.turn.take()
         {
             self.calendar.remove(&(turn, who));
+            share.balance_us = share.balance_us.min(share.quantum_us());
             share.absences += 1;
             self.absent.push_back((now_ms, who, share.absences));
         }
@@ -156,7 +162,7 @@ impl<T: Copy + Ord> Fairness<T> {
         let round = self.round;
         let Some(share) = self.shares.get_mut(&who) else { return };
         share.credit(round);
-        share.balance_us = change(share.balance_us).clamp(-DEBT_US_MAX, share.quantum_us());
+        share.balance_us = change(share.balance_us).clamp(-DEBT_US_MAX, share.balance_us_max());
         let Some(turn) = share.turn else { return };
         let first_round = share.first_round();
         // Its turn goes on while something is left; else, and where it is sooner or later than was thought, behind the others.

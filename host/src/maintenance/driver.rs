@@ -15,8 +15,8 @@ use super::status::MaintenanceStatus;
 use super::tasks::{
     CancelBatches, ExpireJobs, GiveBackSpace, Heartbeat, NoteKeyUses, PromoteDue, PruneAudit, PruneBatches,
     PruneConcurrencyKeys, PruneEvents, PruneIdempotencyKeys, PruneJobs, PruneModuleChunks, PruneOperations,
-    PruneUniqueJobs, RecoverExpired, RemoveTenants, RunSchedules, SettleDependents, SweepHistory, Unpark,
-    WorkOffOperations,
+    PruneUniqueJobs, PruneUsage, RecoverExpired, RemoveTenants, RunSchedules, ScanStoredBytes, SettleDependents,
+    SweepHistory, Unpark, WorkOffOperations,
 };
 use crate::dispatcher::DispatcherHandle;
 use crate::job::{Clock, Digest, HostId};
@@ -98,6 +98,8 @@ pub struct MaintenanceOptions {
     pub taken_for_dead: CancellationToken,
     /// A host that has not been heard of for so long has lost its leases.
     pub lease_ttl: Duration,
+    /// How long it is kept what tenants used.
+    pub usage_keep: Duration,
     /// How long the event log is kept: age.
     pub events_keep: Duration,
     /// How long the event log is kept: bytes.
@@ -142,6 +144,7 @@ impl Maintenance {
             is_registered,
             taken_for_dead,
             lease_ttl,
+            usage_keep,
             events_keep,
             events_keep_bytes,
             audit_keep,
@@ -180,6 +183,8 @@ impl Maintenance {
         start.task(SweepHistory { store: store.clone() }, unsignalled());
         start.task(GiveBackSpace { store: store.clone() }, unsignalled());
         start.task(PruneOperations { store: store.clone() }, unsignalled());
+        start.task(PruneUsage { store: store.clone(), keep: usage_keep }, unsignalled());
+        start.task(ScanStoredBytes { store: store.clone() }, unsignalled());
         start.task(PruneUniqueJobs { store: store.clone() }, unsignalled());
         start.task(PruneBatches { store: store.clone() }, unsignalled());
         start.task(PruneAudit { store: store.clone(), keep: audit_keep }, unsignalled());

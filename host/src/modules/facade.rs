@@ -2,7 +2,7 @@
 
 use super::changes::{Changes, ChangesError};
 use super::settings_section::SectionError;
-use crate::job::{ByteSize, Digest, KindName, Limits, ModuleName};
+use crate::job::{ByteSize, Digest, KindName, Limits, ModuleName, QuotaExceeded};
 use crate::sandbox::{CompileError, DescribeError, Sandbox, SandboxError};
 use crate::schema::SlowWork;
 use crate::store::{DeleteModuleResult, Store, StoreError, TenantId, VersionRow};
@@ -56,6 +56,9 @@ pub struct Uploaded {
 /// Why an upload was refused. Each becomes one problem document; nothing is stored or half done.
 #[derive(Debug, thiserror::Error)]
 pub enum UploadError {
+    /// The tenant has used up what it may.
+    #[error("the quota of the tenant is used up")]
+    OverQuota(QuotaExceeded),
     /// Not WebAssembly, or malformed.
     #[error("this is not a valid WebAssembly module or component: {message} (at byte {offset})")]
     Malformed {

@@ -44,7 +44,8 @@ impl Modules {
         };
         let force = match activation {
             Activation::Later => {
-                let StoredVersion { created, version } = self.store().store_new(version).await?;
+                let stored = self.store().store_new(version).await?.map_err(UploadError::OverQuota)?;
+                let StoredVersion { created, version } = stored;
                 return Ok(Uploaded { created, version });
             }
             Activation::Now => false,
@@ -87,6 +88,7 @@ fn activated(result: ActivateResult) -> Result<Option<(bool, VersionRow)>, Uploa
         ActivateResult::Activated { created, version } => Ok(Some((created, *version))),
         ActivateResult::KindOwned { kind, module } => Err(UploadError::KindOwned { kind, module }),
         ActivateResult::KindsNeeded { kinds } => Err(UploadError::KindsNeeded(kinds)),
+        ActivateResult::OverQuota(quota) => Err(UploadError::OverQuota(quota)),
         ActivateResult::NotFound => Ok(None),
     }
 }

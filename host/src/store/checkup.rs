@@ -238,6 +238,7 @@ mod tests {
             data_dir: data_dir.clone(),
             priority_aging: std::time::Duration::ZERO,
             tenant_pace: crate::job::Pace::default(),
+            quotas: crate::job::Quotas::default(),
             retention: crate::job::Retention::HOST,
         };
         let store = Store::open(&options, std::sync::Arc::new(SystemClock::default())).unwrap();

@@ -47,7 +47,7 @@ pub(super) fn delete(
             Needed::LookFurther => {}
         }
     }
-    while !remove_bulk(sql, &row)? {
+    while !remove_bulk(sql, draft, &row)? {
         if began.elapsed() >= PIECE_TIME {
             return Ok(Deletion::Further);
         }

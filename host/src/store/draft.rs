@@ -16,6 +16,7 @@ use super::error::StoreError;
 use super::held::Holding;
 use super::keys;
 use super::line::{Line, Source};
+use super::meter::Meter;
 use super::model::Recovered;
 use super::order::Order;
 use super::paces::Paces;
@@ -25,7 +26,9 @@ use super::shares::Shares;
 use super::store_clock::StoreClock;
 use super::ties::Ties;
 use crate::job::kind::PRIORITY_DEFAULT;
-use crate::job::{Actor, EventType, HostId, IdSequence, JobId, JobState, Pace, QueueName, Retention, Timestamp};
+use crate::job::{
+    Actor, EventType, HostId, IdSequence, JobId, JobState, Pace, QueueName, Quotas, Retention, Timestamp,
+};
 
 // One that was deleted comes back as if it were new.
 const INSERT_QUEUE: &str = "INSERT INTO queues (tenant_id, name, priority) VALUES (?1, ?2, ?3)
@@ -73,6 +76,8 @@ pub(super) struct Draft {
     /// Whether there may be claimable suspects.
     pub(super) suspects_waiting: bool,
     counters: CounterChanges,
+    /// What tenants use.
+    pub(super) meter: Meter,
     /// How long the host keeps finished jobs of which nobody says more.
     pub(super) retention: Retention,
     /// When to look whether they are still to be kept.
@@ -113,6 +118,8 @@ pub(super) struct StoreSettings {
     pub(super) tenant_pace: Pace,
     /// How long finished jobs are kept of which nobody says more.
     pub(super) retention: Retention,
+    /// What tenants may use on which nothing is set.
+    pub(super) quotas: Quotas,
 }
 
 impl Draft {
@@ -124,14 +131,15 @@ impl Draft {
         catalog: Arc<Catalog>,
         lost_entries: LostEntries,
     ) -> Result<Self, StoreError> {
-        let StoreSettings { order, tenant_pace, retention } = settings;
+        let StoreSettings { order, tenant_pace, retention, quotas } = settings;
         let last: Option<[u8; 16]> = sql.query_row(LAST_JOB, [], |row| row.get(0)).optional()?.flatten();
         let hosts = load_hosts(sql)?;
         // By age, not as the map has them: recovery reports hosts in the order they came.
         let mut dead_hosts: Vec<i64> = hosts.values().copied().collect();
         dead_hosts.sort_unstable();
+        let clock_now = clock.now();
         Ok(Self {
-            now: clock.now(),
+            now: clock_now,
             clock,
             order,
             line: Line::new(order),
@@ -145,6 +153,7 @@ impl Draft {
             ids: IdSequence::after(last.map_or(0, u128::from_be_bytes)),
             suspects_waiting: true,
             counters: CounterChanges::default(),
+            meter: Meter::load(sql, quotas, clock_now)?,
             retention,
             looks: Looks::default(),
             events: Vec::new(),
@@ -182,6 +191,7 @@ impl Draft {
 
     /// Counts a job in or out of a state.
     pub(super) fn count(&mut self, lane: Lane, state: JobState, jobs: i64) {
+        self.meter.count(lane.tenant, state, jobs);
         self.counters.add(lane, state, jobs);
     }
 
@@ -192,8 +202,8 @@ impl Draft {
             return Err(StoreError::Internal(format!("a job can't go from {from} to {to}")));
         }
         if from != to {
-            self.counters.add(lane, from, -1);
-            self.counters.add(lane, to, 1);
+            self.count(lane, from, -1);
+            self.count(lane, to, 1);
         }
         Ok(())
     }
@@ -310,7 +320,8 @@ impl Draft {
     }
 
     pub(super) fn flush_counters(&self, sql: &Connection) -> Result<(), StoreError> {
-        self.counters.flush(sql)
+        self.counters.flush(sql)?;
+        self.meter.flush(sql, &self.catalog)
     }
 
     /// Begins an operation.
@@ -319,6 +330,7 @@ impl Draft {
         self.actor = None;
         self.ties.begin();
         self.counters.settle();
+        self.meter.settle();
         self.looks.settle();
         self.settled_events = self.events.len();
         self.settled_catalog = Arc::clone(&self.catalog);
@@ -327,6 +339,7 @@ impl Draft {
     /// Takes back what the operation gathered. Flags that only cost a look when wrong stay as they are.
     pub(super) fn rewind_operation(&mut self, sql: &Connection) -> Result<(), StoreError> {
         self.counters.rewind();
+        self.meter.rewind(sql)?;
         self.looks.rewind();
         self.events.truncate(self.settled_events);
         self.catalog = Arc::clone(&self.settled_catalog);
@@ -345,6 +358,7 @@ impl Draft {
     pub(super) fn committed(&mut self) -> Option<Arc<Catalog>> {
         self.clear();
         self.shares.committed();
+        self.meter.committed();
         if Arc::ptr_eq(&self.catalog, &self.committed_catalog) {
             return None;
         }
@@ -356,6 +370,7 @@ impl Draft {
     pub(super) fn rolled_back(&mut self, sql: &Connection) -> Result<(), StoreError> {
         self.clear();
         self.shares.rolled_back();
+        self.meter.rolled_back(sql)?;
         self.catalog = Arc::clone(&self.committed_catalog);
         self.distrust(sql)
     }

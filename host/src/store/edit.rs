@@ -18,6 +18,7 @@ const UPDATE: &str = "UPDATE live_jobs SET queue_id = ?2, state = ?3, priority =
         ready_at = coalesce(?7, ready_at), max_attempts = ?8, options = ?9, tags = ?10, history = ?11, snoozed = ?12,
         parked = NULL, hold = NULL, expires_at = ?13
     WHERE id = ?1";
+const PAYLOAD_BYTES: &str = "SELECT length(body) FROM payloads WHERE job_id = ?1";
 const SET_PAYLOAD: &str = "UPDATE payloads SET body = ?2 WHERE job_id = ?1";
 const SET_CHECKED: &str = "UPDATE live_jobs SET checked_version = ?2 WHERE id = ?1";
 const DELETE_TAG: &str = "DELETE FROM job_tags WHERE tenant_id = ?1 AND tag = ?2 AND job_id = ?3";
@@ -113,7 +114,10 @@ pub(super) fn change(sql: &Connection, draft: &mut Draft, row: &LiveRow, edit: &
         return Err(StoreError::internal("a job vanished while it was changed"));
     }
     if let Some((body, checked_against)) = payload {
+        let before: i64 = sql.prepare_cached(PAYLOAD_BYTES)?.query_row([id], |row| row.get(0))?;
         sql.prepare_cached(SET_PAYLOAD)?.execute(params![id, &body[..]])?;
+        let more = i64::try_from(body.len()).unwrap_or(i64::MAX).saturating_sub(before);
+        draft.meter.stored(row.lane.tenant, row.id, more);
         sql.prepare_cached(SET_CHECKED)?.execute(params![id, checked_against.map(|version| version.0)])?;
     }
     if let Some(tags) = tags {

@@ -61,7 +61,13 @@ pub(super) fn enqueue(
     if let Some(refusal) = tie_refusal(&TieCheck { sql, tenant }, job.ties.as_deref())? {
         return Ok(EnqueueResult::Untied(refusal));
     }
+    let now_ns = draft.clock.now_ns();
+    let payload_bytes = u64::try_from(job.spec.payload.len()).unwrap_or(u64::MAX);
+    if let Err(quota) = draft.meter.admit(&draft.catalog, tenant, (1, payload_bytes), Some(now_ns)) {
+        return Ok(EnqueueResult::OverQuota(quota));
+    }
     let placed = place_job(sql, draft, tenant, job)?;
+    draft.meter.take_enqueues(&draft.catalog, tenant, 1, now_ns);
     if let Some(key) = &job.idempotency {
         idempotency::remember(sql, tenant, key, &[placed.answer()], draft.now)?;
     }
@@ -236,6 +242,7 @@ pub(super) fn insert_tied(
         _ => draft.made_ready(lane.queue),
     }
     draft.count(lane, state, 1);
+    draft.meter.enqueued(tenant, job.kind, spec.payload.len(), draft.now);
     draft.event(EventType::Enqueued, id, lane, state, 0);
     if let Some(batch) = batch {
         join(sql, draft, batch, id, name)?;

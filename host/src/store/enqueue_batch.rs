@@ -78,6 +78,9 @@ pub(super) fn enqueue_batch(sql: &Connection, draft: &mut Draft, batch: &Batch) 
     if may_turn_back {
         sql.execute_batch("SAVEPOINT batch")?;
     }
+    let new_jobs = verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Write)).count();
+    let now_ns = draft.clock.now_ns();
+    draft.meter.take_enqueues(&draft.catalog, *tenant, u64::try_from(new_jobs).unwrap_or(u64::MAX), now_ns);
     let mut items: Vec<BatchItem> = Vec::with_capacity(jobs.len());
     for (job, verdict) in jobs.iter().zip(verdicts) {
         let item = match verdict {
@@ -188,6 +191,7 @@ fn judge(sql: &Connection, draft: &Draft, batch: &Batch) -> Result<Vec<Verdict>,
     let mut seen: FxHashMap<&str, (usize, [u8; 32])> = FxHashMap::default();
     let mut queues = NewQueues { named: FxHashSet::default(), left: None };
     let mut verdicts = Vec::with_capacity(batch.jobs.len());
+    let (now_ns, mut new_jobs, mut new_bytes) = (draft.clock.now_ns(), 0, 0);
     for (index, job) in batch.jobs.iter().enumerate() {
         let mut verdict = if draft.is_registered(batch.tenant, job.kind) {
             Verdict::Write
@@ -223,6 +227,14 @@ fn judge(sql: &Connection, draft: &Draft, batch: &Batch) -> Result<Vec<Verdict>,
         {
             verdict = Verdict::Known(BatchItem::Untied(refusal));
         }
+        if matches!(verdict, Verdict::Write) {
+            let payload_bytes = u64::try_from(job.spec.payload.len()).unwrap_or(u64::MAX);
+            let wanted = (new_jobs + 1, new_bytes + payload_bytes);
+            match draft.meter.admit(&draft.catalog, batch.tenant, wanted, Some(now_ns)) {
+                Ok(()) => (new_jobs, new_bytes) = wanted,
+                Err(quota) => verdict = Verdict::Known(BatchItem::OverQuota(quota)),
+            }
+        }
         verdicts.push(verdict);
     }
     Ok(verdicts)
@@ -248,6 +260,7 @@ fn by_line(items: &[BatchItem], refused_lines: &[usize]) -> Vec<Answer> {
                     BatchItem::KeyConflict
                     | BatchItem::KindGone
                     | BatchItem::TooManyQueues
+                    | BatchItem::OverQuota(_)
                     | BatchItem::Untied(_)
                     | BatchItem::Unwritten,
                 )

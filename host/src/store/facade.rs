@@ -42,15 +42,19 @@ use super::store_clock::StoreClock;
 use super::tenants::model::{
     ChangeTenantResult, CreateTenantResult, DeleteTenantResult, NewTenant, RemovedPiece, TenantChange, TenantRow,
 };
+use super::usage::{UsageFilter, UsagePlace, UsageRow};
 use super::wal::{WAL_BOUNDS, WalBounds};
 use super::{
     audit, batches, bulk, bulk_step, cancel, dead_letters, delete, dependencies, dependents, edit, enqueue, event_log,
     expire, free_space, history, hosts, idempotency, job_detail, job_list, keys, kinds, logs, module_bytes, modules,
     parent_outputs, promote, prune_jobs, queues, recover, release, retry, run_now, sweep, tenants, unfinished, unique,
+    usage,
 };
+use crate::job::quota::day_of;
 use crate::job::{
     Actor, BatchId, Clock, Digest, Event, GroupId, HostId, IdSequence, JobId, KindName, KindSettings, Lease,
-    ModuleName, OperationId, Pace, ParentOutput, Progress, QueueName, Retention, TenantName, Timestamp, WaitingReason,
+    ModuleName, OperationId, Pace, ParentOutput, Progress, QueueName, QuotaExceeded, QuotaName, Quotas, Retention,
+    TenantName, TenantState, Timestamp, WaitingReason,
 };
 
 /// How the store is opened.
@@ -62,6 +66,8 @@ pub struct StoreOptions {
     pub priority_aging: Duration,
     /// What limits the jobs of each tenant.
     pub tenant_pace: Pace,
+    /// What tenants may use on which nothing is set.
+    pub quotas: Quotas,
     /// How long finished jobs are kept of which neither kind nor queue says more.
     pub retention: Retention,
 }
@@ -77,6 +83,7 @@ struct Handle {
     clock: StoreClock,
     order: Order,
     tenant_pace: Pace,
+    quotas: Quotas,
     database: PathBuf,
 }
 
@@ -122,6 +129,7 @@ impl Store {
             clock: opened.clock,
             order: opened.order,
             tenant_pace: options.tenant_pace,
+            quotas: options.quotas,
             database: opened.database,
         };
         Ok(Store(Arc::new(handle), None))
@@ -838,17 +846,24 @@ impl Store {
         tenant: TenantId,
         change: TenantChange,
     ) -> Result<ChangeTenantResult, StoreError> {
-        let name = self.name_of(tenant);
         self.write(Durability::Synced, move |sql, draft| {
-            let set = |sql: &Connection, draft: &mut Draft| tenants::change_tenant(sql, draft, tenant, &change);
-            audit::tenant(sql, draft, &name, "tenant.set", set)
+            let Some(name) = draft.catalog.tenant_name(tenant).cloned() else {
+                return Ok(ChangeTenantResult::NotFound);
+            };
+            let action = match change.state {
+                None => "tenant.set",
+                Some(TenantState::Suspended) => "tenant.suspend",
+                Some(TenantState::Active | TenantState::Deleting) => "tenant.resume",
+            };
+            audit::tenant(sql, draft, &name, action, |sql, draft| tenants::change_tenant(sql, draft, tenant, &change))
         })
         .await
     }
 
     /// One tenant.
     pub async fn tenant(&self, tenant: TenantId) -> Result<Option<TenantRow>, StoreError> {
-        self.read(move |sql, catalog| tenants::tenant(sql, catalog, tenant)).await
+        let (host, now) = (self.0.quotas, self.0.clock.now());
+        self.read(move |sql, catalog| tenants::tenant(sql, catalog, tenant, Some((host, now)))).await
     }
 
     /// Tenants by name.
@@ -867,8 +882,10 @@ impl Store {
         tenant: TenantId,
         without_export: bool,
     ) -> Result<DeleteTenantResult, StoreError> {
-        let name = self.name_of(tenant);
         let delete = move |sql: &Connection, draft: &mut Draft| {
+            let Some(name) = draft.catalog.tenant_name(tenant).cloned() else {
+                return Ok(DeleteTenantResult::NotFound);
+            };
             let change =
                 |sql: &Connection, draft: &mut Draft| tenants::delete_tenant(sql, draft, tenant, without_export);
             audit::tenant(sql, draft, &name, "tenant.delete", change)
@@ -876,11 +893,6 @@ impl Store {
         let result = self.write(Durability::Synced, delete).await?;
         self.0.shared.tenants.notify_one();
         Ok(result)
-    }
-
-    /// How the audit log calls a tenant; one that is not there is not changed.
-    fn name_of(&self, tenant: TenantId) -> TenantName {
-        self.catalog().tenant_name(tenant).cloned().unwrap_or_else(TenantName::default_tenant)
     }
 
     /// Signalled when a tenant is to be removed.
@@ -891,6 +903,34 @@ impl Store {
     /// Removes the next piece of a tenant that is being deleted.
     pub async fn remove_tenant_further(&self, tenant: TenantId) -> Result<RemovedPiece, StoreError> {
         self.write(Durability::Synced, move |sql, draft| tenants::remove_further(sql, draft, tenant)).await
+    }
+
+    /// Which daily quota the tenant has used up, so that no job of it begins before midnight (UTC). As of the last claim.
+    pub fn quota_spent(&self, tenant: TenantId) -> Option<QuotaName> {
+        let day = day_of(self.0.clock.now());
+        let spent = self.0.shared.spent.get()?.read();
+        spent.get(&tenant).filter(|(_, on)| *on == day).map(|(name, _)| *name)
+    }
+
+    /// What was used, by day, tenant and kind: so much of it, after a place. For admins also of all tenants.
+    pub async fn usage(
+        &self,
+        tenant: Option<TenantId>,
+        filter: UsageFilter,
+        after: Option<UsagePlace>,
+        limit: usize,
+    ) -> Result<Vec<UsageRow>, StoreError> {
+        self.read(move |sql, catalog| usage::usage(sql, catalog, tenant, &filter, after.as_ref(), limit)).await
+    }
+
+    /// Forgets usage of long ago; `true` when there is more.
+    pub async fn prune_usage(&self, keep: Duration) -> Result<bool, StoreError> {
+        self.write(Durability::Relaxed, move |sql, draft| usage::prune(sql, draft.now, keep)).await
+    }
+
+    /// Adds up some more of what was kept before it was counted; `true` when there is more.
+    pub async fn scan_stored_bytes(&self) -> Result<bool, StoreError> {
+        self.write(Durability::Relaxed, |sql, draft| draft.meter.scan(sql)).await
     }
 
     // ---- modules ----
@@ -930,7 +970,7 @@ impl Store {
     }
 
     /// Stores a version whose chunks are written, and leaves active what is.
-    pub async fn store_new(&self, version: NewVersion) -> Result<StoredVersion, StoreError> {
+    pub async fn store_new(&self, version: NewVersion) -> Result<Result<StoredVersion, QuotaExceeded>, StoreError> {
         self.write(Durability::Synced, move |sql, draft| {
             let change = |sql: &Connection, draft: &mut Draft| modules::store_new(sql, draft, &version);
             audit::module(sql, draft, (version.tenant, &version.module), "module.upload", change)

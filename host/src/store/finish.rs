@@ -8,7 +8,7 @@ use super::counters::Lane;
 use super::draft::Draft;
 use super::ending::{Ending, LeaseEnd, cancelled_on_request, end_job, noted_as};
 use super::error::StoreError;
-use super::job_writes::{record_execution, record_log};
+use super::job_writes::{NULL_OUTPUT, record_execution, record_log};
 use super::limit_of::KeyId;
 use super::model::{AttemptOutcome, Finish, FinishResult, Next};
 use super::paces::Counted;
@@ -95,7 +95,7 @@ pub(super) fn write_finish(sql: &Connection, draft: &mut Draft, finish: &Finish)
         Next::Expire(ended_in, failure) => expire(sql, draft, finish, &held, ended_in.as_ref(), failure)?,
         Next::GiveBack(failure) => give_back(sql, draft, finish, &held, failure)?,
     };
-    record_log(
+    let log_bytes = record_log(
         sql,
         finish.lease.job(),
         finish.lease.number(),
@@ -103,7 +103,21 @@ pub(super) fn write_finish(sql: &Connection, draft: &mut Draft, finish: &Finish)
         &finish.log,
         finish.log_lines_dropped,
     )?;
+    draft.meter.stored(held.lane.tenant, finish.lease.job(), -log_bytes.forgotten);
+    if finish.started_at.is_some() {
+        let kept = log_bytes.kept + output_bytes(&finish.next);
+        let of = (held.lane.tenant, held.lane.kind);
+        draft.meter.executed(of, finish.lease.job(), &finish.receipt, kept, draft.now);
+    }
     Ok(FinishResult::Finished(state))
+}
+
+/// What is kept of an output.
+fn output_bytes(next: &Next) -> usize {
+    match next {
+        Next::Succeed(output) if output != NULL_OUTPUT => output.len(),
+        _ => 0,
+    }
 }
 
 fn execution(finish: &Finish, outcome: AttemptOutcome, state_after: JobState) -> StoredExecution {

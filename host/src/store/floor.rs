@@ -70,6 +70,7 @@ fn timed(sql: &Connection, rows: usize, rows_per_commit: usize) -> Result<Durati
     let settings = StoreSettings {
         order: Order::new(Duration::from_mins(1)),
         tenant_pace: Pace::default(),
+        quotas: crate::job::Quotas::default(),
         retention: Retention::HOST,
     };
     let mut draft = Draft::load(sql, clock, settings, catalog, FxHashMap::default())?;

@@ -16,7 +16,7 @@ use super::limit_of::{KeyId, LimitOf};
 use super::line::{First, Source};
 use super::model::{ClaimRequest, ClaimedJob};
 use super::paces::{Counted, Obstacle, Paces};
-use crate::job::{JobId, JobOptions, KindPace, Lease, Timestamp, WaitingReason};
+use crate::job::{Admission, JobId, JobOptions, KindPace, Lease, Timestamp, WaitingReason};
 
 /// Jobs parked by one claim; the rest is parked by the next.
 const PARKED_BY_ONE_CLAIM_MAX: usize = 1_000;
@@ -179,6 +179,11 @@ pub(super) fn queue_waits(
     // Until either is set anew, which brings everybody into the line again.
     if settings.is_paused || !draft.catalog.is_active(settings.tenant) {
         return Ok(Some(Met::GroupWaits(None)));
+    }
+    if let Some(wait) = draft.meter.spent_for(&draft.catalog, settings.tenant, draft.now) {
+        let (limit, wait_ns) = (LimitOf::Tenant(settings.tenant), i64::try_from(wait.as_nanos()).unwrap_or(i64::MAX));
+        draft.paces.wait(Obstacle { limit, admission: Admission::From(now_ns.saturating_add(wait_ns)) });
+        return Ok(Some(Met::GroupWaits(Some(limit))));
     }
     let Some(obstacle) = draft.paces.queue_obstacle(sql, &draft.catalog, queue, now_ns)? else { return Ok(None) };
     draft.paces.wait(obstacle);

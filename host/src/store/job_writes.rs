@@ -26,7 +26,8 @@ const INSERT_LOG: &str =
 const DELETE_EXECUTIONS: &str = "DELETE FROM attempts WHERE job_id = ?1 AND execution <=
     (SELECT execution FROM attempts WHERE job_id = ?1 ORDER BY execution DESC LIMIT 1 OFFSET ?2)";
 const DELETE_LOGS: &str = "DELETE FROM attempt_logs WHERE job_id = ?1 AND execution <=
-    (SELECT execution FROM attempt_logs WHERE job_id = ?1 ORDER BY execution DESC LIMIT 1 OFFSET ?2)";
+    (SELECT execution FROM attempt_logs WHERE job_id = ?1 ORDER BY execution DESC LIMIT 1 OFFSET ?2)
+    RETURNING length(lines)";
 
 /// Of one job so many executions are kept, the newest: a job may be retried and snoozed without end.
 pub(super) const EXECUTIONS_KEPT_MAX: i64 = 1_000;
@@ -112,6 +113,28 @@ pub(super) fn forget_executions(sql: &Connection, job: JobId, newest: i64) -> Re
     Ok(())
 }
 
+/// What a log came to take, and what those took that went for it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct LogBytes {
+    pub(super) kept: usize,
+    pub(super) forgotten: i64,
+}
+
+/// Runs a statement that deletes rows and returns the length of each; gives the sum.
+pub(super) fn deleted_bytes(
+    sql: &Connection,
+    statement: &str,
+    parameters: impl rusqlite::Params,
+) -> Result<i64, StoreError> {
+    let mut statement = sql.prepare_cached(statement)?;
+    let lengths = statement.query_map(parameters, |row| row.get::<_, i64>(0))?;
+    let mut sum = 0;
+    for length in lengths {
+        sum += length?;
+    }
+    Ok(sum)
+}
+
 /// Keeps an execution's log; nothing is written when there is none.
 pub(super) fn record_log(
     sql: &Connection,
@@ -120,14 +143,16 @@ pub(super) fn record_log(
     attempt: u32,
     lines: &[LogLine],
     dropped: u64,
-) -> Result<(), StoreError> {
+) -> Result<LogBytes, StoreError> {
     if lines.is_empty() && dropped == 0 {
-        return Ok(());
+        return Ok(LogBytes::default());
     }
     let dropped = i64::try_from(dropped).unwrap_or(i64::MAX);
-    sql.prepare_cached(INSERT_LOG)?.execute(params![job.to_bytes(), number, attempt, dropped, pack_log(lines)?])?;
+    let packed = pack_log(lines)?;
+    sql.prepare_cached(INSERT_LOG)?.execute(params![job.to_bytes(), number, attempt, dropped, packed])?;
+    let mut forgotten = 0;
     if number > LOGS_KEPT_MAX {
-        sql.prepare_cached(DELETE_LOGS)?.execute(params![job.to_bytes(), LOGS_KEPT_MAX])?;
+        forgotten = deleted_bytes(sql, DELETE_LOGS, params![job.to_bytes(), LOGS_KEPT_MAX])?;
     }
-    Ok(())
+    Ok(LogBytes { kept: packed.len(), forgotten })
 }

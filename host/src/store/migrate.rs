@@ -23,6 +23,7 @@ pub(super) const SCRIPTS: &[&str] = &[
     include_str!("../../../migrations/0013_key_answers.sql"),
     include_str!("../../../migrations/0014_identity.sql"),
     include_str!("../../../migrations/0015_tenants.sql"),
+    include_str!("../../../migrations/0016_quotas.sql"),
 ];
 
 /// The schema version this binary writes.

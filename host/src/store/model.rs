@@ -15,8 +15,8 @@ use crate::job::unique::Unique;
 use crate::job::{
     BatchId, BulkAction, BulkFilter, Digest, EventType, Failure, FailureReason, GroupId, GuestType, HostId, JobId,
     JobOptions, JobSpec, KindDescription, KindName, Lease, LimitRequest, LogLine, ModuleName, OperationId,
-    OperationState, Pace, Parent, Progress, QueueName, Rate, RateWire, Receipt, Retention, RetryPolicy, TenantName,
-    Timestamp, WaitingReason, Wanted,
+    OperationState, Pace, Parent, Progress, QueueName, QuotaExceeded, Rate, RateWire, Receipt, Retention, RetryPolicy,
+    TenantName, Timestamp, WaitingReason, Wanted,
 };
 
 // ---- enqueue ----------------------------------------------------------------------------------------------------
@@ -91,6 +91,8 @@ pub enum EnqueueResult {
     KindGone,
     /// It names a new queue, and the tenant has as many as it may.
     TooManyQueues,
+    /// The tenant has used up what it may.
+    OverQuota(QuotaExceeded),
     /// It can't have the ties it asks for.
     Untied(TieRefusal),
     /// Not written: another job is the only one like it. That one, as it is now.
@@ -191,6 +193,8 @@ pub enum BatchItem {
     KindGone,
     /// It names a new queue, and the tenant has as many as it may.
     TooManyQueues,
+    /// The tenant has used up what it may.
+    OverQuota(QuotaExceeded),
     /// It can't have the ties it asks for.
     Untied(TieRefusal),
     /// Not written: this one is the only one like it.
@@ -1055,6 +1059,8 @@ pub enum ActivateResult {
         /// The kinds and how many unfinished jobs each has.
         kinds: Vec<(KindName, u64)>,
     },
+    /// The tenant has used up what it may.
+    OverQuota(QuotaExceeded),
     /// No such module or version.
     NotFound,
 }

@@ -12,7 +12,7 @@ use super::error::StoreError;
 use super::model::{ActivateResult, DeleteModuleResult, NewVersion, StoredVersion, VersionRow};
 use super::module_bytes;
 use super::schedules::declare_schedules;
-use crate::job::{Digest, KindDescription, KindName, ModuleName, Timestamp};
+use crate::job::{Digest, KindDescription, KindName, ModuleName, QuotaExceeded, QuotaName, Timestamp};
 
 macro_rules! version_columns {
     () => {
@@ -62,6 +62,11 @@ const SERVE_KIND: &str = "INSERT INTO kinds (tenant_id, name, module_id, registe
     ON CONFLICT (tenant_id, name) DO UPDATE SET module_id = excluded.module_id, registered = 1";
 const DROP_KIND: &str = "UPDATE kinds SET module_id = NULL, registered = ?2 WHERE id = ?1";
 
+// A tenant's modules are few, and of each the kept versions: no history is counted.
+const KEPT: &str = "SELECT count(DISTINCT modules.id), coalesce(sum(size_bytes), 0) FROM modules
+    JOIN module_versions INDEXED BY module_versions_kept ON module_id = modules.id AND deleted_at IS NULL
+    WHERE modules.tenant_id = ?1";
+
 struct Target<'a> {
     tenant: TenantId,
     module_id: i64,
@@ -78,6 +83,9 @@ pub(super) fn activate_new(
 ) -> Result<ActivateResult, StoreError> {
     require_chunks(sql, new)?;
     // Judged before anything is written: a refusal leaves no trace.
+    if let Err(quota) = room(sql, draft, new)? {
+        return Ok(ActivateResult::OverQuota(quota));
+    }
     let existing = find_module(sql, new.tenant, &new.module)?;
     if let Some(refusal) = refuse(sql, draft, new.tenant, existing, &new.kinds, force)? {
         return Ok(refusal);
@@ -88,13 +96,46 @@ pub(super) fn activate_new(
 }
 
 /// Stores a version whose chunks are written, and leaves active what is.
-pub(super) fn store_new(sql: &Connection, draft: &mut Draft, new: &NewVersion) -> Result<StoredVersion, StoreError> {
+pub(super) fn store_new(
+    sql: &Connection,
+    draft: &mut Draft,
+    new: &NewVersion,
+) -> Result<Result<StoredVersion, QuotaExceeded>, StoreError> {
     require_chunks(sql, new)?;
+    if let Err(quota) = room(sql, draft, new)? {
+        return Ok(Err(quota));
+    }
     let (_, version, created) = insert(sql, draft, new)?;
     if created {
         reload(sql, draft)?;
     }
-    Ok(StoredVersion { created, version })
+    Ok(Ok(StoredVersion { created, version }))
+}
+
+/// Whether the tenant may have the version, if it has not got it already.
+fn room(sql: &Connection, draft: &Draft, new: &NewVersion) -> Result<Result<(), QuotaExceeded>, StoreError> {
+    let quotas = draft.meter.quotas(&draft.catalog, new.tenant);
+    if quotas.modules.is_none() && quotas.module_bytes.is_none() {
+        return Ok(Ok(()));
+    }
+    let known = find_module(sql, new.tenant, &new.module)?;
+    if let Some(module) = known
+        && find_version(sql, module, new.digest)?.is_some()
+    {
+        return Ok(Ok(()));
+    }
+    let (modules, bytes) = kept(sql, new.tenant)?;
+    let is_new = match known {
+        Some(module) => digests_of(sql, module)?.is_empty(),
+        None => true,
+    };
+    Ok(QuotaExceeded::check(&quotas, QuotaName::Modules, modules, u64::from(is_new))
+        .and_then(|()| QuotaExceeded::check(&quotas, QuotaName::ModuleBytes, bytes, new.size_bytes)))
+}
+
+/// How many modules a tenant has, and the bytes of all their kept versions.
+pub(super) fn kept(sql: &Connection, tenant: TenantId) -> Result<(u64, u64), StoreError> {
+    Ok(sql.prepare_cached(KEPT)?.query_row([tenant.0], |row| Ok((row.get(0)?, row.get(1)?)))?)
 }
 
 fn require_chunks(sql: &Connection, new: &NewVersion) -> Result<(), StoreError> {

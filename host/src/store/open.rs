@@ -79,7 +79,12 @@ pub(super) fn open(options: &StoreOptions, clock: Arc<dyn Clock>, wal_bounds: Wa
         let clock = StoreClock::resume(&sql, clock)?;
         let credentials = Arc::new(load_credentials(&sql)?);
         let catalog = Arc::new(Catalog { credentials, ..load_catalog(&sql, 0)? });
-        let settings = StoreSettings { order, tenant_pace: options.tenant_pace, retention: options.retention };
+        let settings = StoreSettings {
+            order,
+            tenant_pace: options.tenant_pace,
+            retention: options.retention,
+            quotas: options.quotas,
+        };
         let draft = Draft::load(&sql, clock.clone(), settings, Arc::clone(&catalog), lost_entries)?;
         let readers = Readers::start(&database)?;
         let shared = Arc::new(Shared::new(catalog, readers, notes, mark));

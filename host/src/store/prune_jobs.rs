@@ -90,7 +90,7 @@ fn look_at<'j>(
                     draft.looks.add(due_ms, row.id);
                 }
                 Stay::Over => {
-                    while !remove_bulk(sql, &row)? {
+                    while !remove_bulk(sql, draft, &row)? {
                         if budget.is_used_up() {
                             return Ok(left);
                         }

@@ -4,22 +4,23 @@ use rusqlite::{Connection, params};
 
 use super::draft::Draft;
 use super::error::StoreError;
+use super::job_writes::deleted_bytes;
 use super::on_failed;
 use super::retention::look_if_free;
 use super::rows::FinishedRow;
 use super::{batches, dead_letters, dependencies, needed};
 use crate::job::JobState;
 
-const DELETES: [&str; 5] = [
-    "DELETE FROM finished_jobs WHERE id = ?1",
-    "DELETE FROM payloads WHERE job_id = ?1",
-    "DELETE FROM outputs WHERE job_id = ?1",
-    "DELETE FROM attempts WHERE job_id = ?1",
-    "DELETE FROM attempt_logs WHERE job_id = ?1",
+const DELETES: [&str; 2] = ["DELETE FROM finished_jobs WHERE id = ?1", "DELETE FROM attempts WHERE job_id = ?1"];
+const DELETES_OF_BYTES: [&str; 3] = [
+    "DELETE FROM payloads WHERE job_id = ?1 RETURNING length(body)",
+    "DELETE FROM outputs WHERE job_id = ?1 RETURNING length(body)",
+    "DELETE FROM attempt_logs WHERE job_id = ?1 RETURNING length(lines)",
 ];
 // Nothing where there are no more than that: the comparison is with NULL.
 const DELETE_SOME_LOGS: &str = "DELETE FROM attempt_logs WHERE job_id = ?1 AND execution <=
-    (SELECT execution FROM attempt_logs WHERE job_id = ?1 ORDER BY execution LIMIT 1 OFFSET ?2)";
+    (SELECT execution FROM attempt_logs WHERE job_id = ?1 ORDER BY execution LIMIT 1 OFFSET ?2)
+    RETURNING length(lines)";
 const DELETE_SOME_EXECUTIONS: &str = "DELETE FROM attempts WHERE job_id = ?1 AND execution <=
     (SELECT execution FROM attempts WHERE job_id = ?1 ORDER BY execution LIMIT 1 OFFSET ?2)";
 const DELETE_TAG: &str = "DELETE FROM job_tags WHERE tenant_id = ?1 AND tag = ?2 AND job_id = ?3";
@@ -42,13 +43,15 @@ pub(super) enum By {
 }
 
 /// Takes away some of the logs and executions of a job that has many; `true` when only few are left.
-pub(super) fn remove_bulk(sql: &Connection, row: &FinishedRow) -> Result<bool, StoreError> {
+pub(super) fn remove_bulk(sql: &Connection, draft: &mut Draft, row: &FinishedRow) -> Result<bool, StoreError> {
     // Without that many leases it can't have that many of either.
     if row.lease_number <= FEW_LOGS {
         return Ok(true);
     }
     let id = row.id.to_bytes();
-    if sql.prepare_cached(DELETE_SOME_LOGS)?.execute(params![id, FEW_LOGS])? > 0 {
+    let log_bytes = deleted_bytes(sql, DELETE_SOME_LOGS, params![id, FEW_LOGS])?;
+    if log_bytes > 0 {
+        draft.meter.stored(row.lane.tenant, row.id, -log_bytes);
         return Ok(false);
     }
     Ok(sql.prepare_cached(DELETE_SOME_EXECUTIONS)?.execute(params![id, FEW_EXECUTIONS])? == 0)
@@ -59,6 +62,9 @@ pub(super) fn remove(sql: &Connection, draft: &mut Draft, row: &FinishedRow, by:
     let id = row.id.to_bytes();
     for statement in DELETES {
         sql.prepare_cached(statement)?.execute([id])?;
+    }
+    for statement in DELETES_OF_BYTES {
+        draft.meter.stored(row.lane.tenant, row.id, -deleted_bytes(sql, statement, [id])?);
     }
     let tags: Vec<String> = match &row.tags {
         Some(tags) => serde_json::from_str(tags).map_err(StoreError::internal)?,

@@ -12,6 +12,7 @@ use super::claimant::{Claimant, ClaimantCell};
 use super::entry_notes::EntryNotes;
 use super::facade::CommitNotice;
 use super::mark::MarkWriter;
+use super::meter::SpentTenants;
 use super::readers::Readers;
 
 /// Called after each commit.
@@ -39,6 +40,8 @@ pub(super) struct Shared {
     look_queued: AtomicBool,
     /// There is an operation to work on.
     pub(super) operations: Arc<Notify>,
+    /// Daily quotas that are used up.
+    pub(super) spent: OnceLock<SpentTenants>,
     /// Signalled when a tenant is to be removed.
     pub(super) tenants: Arc<Notify>,
     pub(super) metrics: Tally,
@@ -63,6 +66,7 @@ impl Shared {
             claimable: AtomicBool::new(true),
             look_queued: AtomicBool::new(false),
             operations: Arc::default(),
+            spent: OnceLock::new(),
             tenants: Arc::default(),
             metrics: Tally::default(),
             writable: AtomicBool::new(true),

@@ -119,7 +119,9 @@ mod tests {
         assert_eq!(shares.turn(), Some(TenantId::DEFAULT), "the other one owes much");
         shares.rolled_back();
         shares.rolled_back();
+        shares.charge(TenantId::DEFAULT, kind, job(900));
         assert_eq!(shares.turn(), Some(tenant), "what was never given out is not owed");
+        shares.lost(job(900));
         shares.charge(tenant, kind, job(1));
         shares.charge(tenant, kind, job(1));
         shares.committed();

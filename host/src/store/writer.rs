@@ -83,6 +83,7 @@ impl Writer {
         )?;
         let (last_commit, event_bytes) = last.unwrap_or((0, 0));
         draft.claimant = Arc::clone(&shared.claimant);
+        let _once = shared.spent.set(draft.meter.spent_tenants());
         Ok(Self {
             sql,
             draft,

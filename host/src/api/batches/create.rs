@@ -138,6 +138,7 @@ pub(in crate::api) async fn create(
         CreateBatchResult::KeyConflict => Err(key_conflict()),
         CreateBatchResult::KindGone(_) => Err(kind_gone()),
         CreateBatchResult::TooManyQueues(_) => Err(too_many_queues()),
+        CreateBatchResult::OverQuota(quota) => Err(ApiError::over_quota(&quota)),
         CreateBatchResult::UniqueConflict { index, other, is_replayed } => {
             let pointer = pointers.get(index).map_or("", String::as_str);
             let refusal = unique_conflict::of_member(pointer, other);

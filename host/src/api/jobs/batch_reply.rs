@@ -97,6 +97,7 @@ pub(super) fn item_error(item: BatchItem) -> Option<ApiError> {
         BatchItem::KeyConflict => Some(key_conflict()),
         BatchItem::KindGone => Some(kind_gone()),
         BatchItem::TooManyQueues => Some(too_many_queues()),
+        BatchItem::OverQuota(quota) => Some(ApiError::over_quota(&quota)),
         BatchItem::Untied(refusal) => Some(untied(refusal)),
         BatchItem::Unwritten => Some(ApiError::new(
             ProblemCode::StoreUnavailable,

@@ -96,6 +96,7 @@ pub(in crate::api) async fn enqueue(api: Call, _: NoParameters, request: Request
                 EnqueueResult::KeyConflict => return Err(key_conflict()),
                 EnqueueResult::KindGone => return Err(kind_gone()),
                 EnqueueResult::TooManyQueues => return Err(too_many_queues()),
+                EnqueueResult::OverQuota(quota) => return Err(ApiError::over_quota(&quota)),
                 EnqueueResult::Untied(refusal) => return Err(untied(refusal)),
             }
         }

@@ -127,6 +127,7 @@ impl<'v> View<'v> {
                 .tenant_entries
                 .get(&self.api.caller.tenant)
                 .map_or(TenantState::Active, |tenant| tenant.state),
+            spent: self.api.store.quota_spent(self.api.caller.tenant),
             is_compiling: &|digest| self.api.modules.is_compiling(digest),
         };
         waiting(row, &facts)

@@ -5,7 +5,8 @@ use crate::api::wire::Instant;
 use crate::api::wire::job::Waiting;
 use crate::dispatcher::{LoadFailure, Slots};
 use crate::job::duration::in_words;
-use crate::job::{Digest, JobState, TenantState, Timestamp, WaitingReason, Wanted};
+use crate::job::quota::until_next_day;
+use crate::job::{Digest, JobState, QuotaName, TenantState, Timestamp, WaitingReason, Wanted};
 use crate::store::{BEHIND_COUNT_MAX, Behind, InLine, JobRow, ModuleVersionEntry, ParentRow};
 
 /// Jobs named that another one waits for.
@@ -25,6 +26,8 @@ pub(super) struct Facts<'f> {
     pub(super) is_paused: bool,
     /// How its tenant's jobs stand.
     pub(super) tenant: TenantState,
+    /// The daily quota its tenant has used up, if one is.
+    pub(super) spent: Option<QuotaName>,
 }
 
 /// `None` for jobs that run, have ended, or wait for something that is told elsewhere.
@@ -106,6 +109,15 @@ fn ready(row: &JobRow, facts: &Facts<'_>) -> Waiting {
         let detail =
             format!("tenant `{0}` is suspended; `stoker tenants resume {0}` lets its jobs begin again", row.tenant);
         return Waiting::new(WaitingReason::TenantSuspended, detail);
+    }
+    if let Some(quota) = facts.spent {
+        let left = in_words(until_next_day(facts.now));
+        let detail = format!(
+            "tenant `{}` has used up its quota `{}` of today; its jobs begin again at midnight UTC (in {left})",
+            row.tenant,
+            quota.as_str()
+        );
+        return Waiting::new(WaitingReason::Quota, detail);
     }
     if facts.is_paused {
         let detail = format!("queue `{0}` is paused; `stoker queues {0} --resume` lets it go on", row.queue);
@@ -214,6 +226,7 @@ pub(super) mod tests {
             load_failure: None,
             is_paused: false,
             tenant: TenantState::Active,
+            spent: None,
         };
         change(&mut row, &mut facts);
         waiting(&row, &facts).map(|waiting| (waiting.reason.as_str(), waiting.detail))
@@ -255,7 +268,7 @@ pub(super) mod tests {
     #[test]
     fn every_waiting_job_has_its_reason() {
         type Change = fn(&mut JobRow, &mut Facts<'_>);
-        let table: [(JobState, Change, &str, &str); 22] = [
+        let table: [(JobState, Change, &str, &str); 23] = [
             (JobState::Blocked, |_, _| {}, "after_jobs", "runs after other jobs"),
             (JobState::Scheduled, |_, _| {}, "scheduled", "1970-01-01T01:00:00.000Z (in 1h)"),
             (JobState::Scheduled, |row, _| row.snoozed = true, "snoozed", "(in 1h)"),
@@ -271,6 +284,7 @@ pub(super) mod tests {
                 "tenant_suspended",
                 "`stoker tenants resume default`",
             ),
+            (JobState::Ready, |_, facts| facts.spent = Some(QuotaName::FuelPerDay), "quota", "`fuel_per_day` of today"),
             (JobState::Ready, |_, facts| facts.is_compiling = &|_| true, "compiling", "`m`"),
             (
                 JobState::Ready,

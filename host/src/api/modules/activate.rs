@@ -52,6 +52,7 @@ pub(in crate::api) async fn activate(
         ActivateResult::KindsNeeded { kinds } => {
             Err(kinds_needed(&kinds, &format!("kinds this version does not serve ({FORCE_HINT})")))
         }
+        ActivateResult::OverQuota(quota) => Err(ApiError::over_quota(&quota)),
         ActivateResult::NotFound => Err(not_found(&api, &module, digest).await?),
     }
 }

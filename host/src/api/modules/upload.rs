@@ -137,6 +137,7 @@ pub(in crate::api) fn refuse(error: UploadError) -> ApiError {
             | SandboxError::Crowded(_) => ApiError::internal(&error),
         },
         UploadError::KindOwned { kind, module } => kind_owned(&kind, &module),
+        UploadError::OverQuota(quota) => ApiError::over_quota(&quota),
         UploadError::KindsNeeded(kinds) => {
             kinds_needed(&kinds, &format!("kinds this version does not serve ({FORCE_HINT})"))
         }

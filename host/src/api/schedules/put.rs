@@ -52,6 +52,7 @@ pub(in crate::api) async fn put_schedule(
             Ok(response)
         }
         PutScheduleResult::Replaced => show_schedule(&api, StatusCode::OK, schedule).await,
+        PutScheduleResult::OverQuota(quota) => Err(ApiError::over_quota(&quota)),
         PutScheduleResult::KindGone => Err(kind_gone()),
         PutScheduleResult::TooMany => Err(ApiError::new(
             ProblemCode::TooManySchedules,

@@ -14,6 +14,7 @@ mod raw;
 pub mod schedule;
 pub mod tenant;
 pub mod time;
+pub mod usage;
 
 pub use raw::Raw;
 pub use time::Instant;

@@ -47,8 +47,8 @@ pub struct TenantQuotaUse {
     pub quota: &'static str,
     /// What may be used: a number of things, bytes, units of fuel, or milliseconds; `null`: any number.
     pub most: Option<u64>,
-    /// What is used, in the same unit.
-    pub used: u64,
+    /// What is used, in the same unit; `null`: that is not counted here.
+    pub used: Option<u64>,
 }
 
 impl From<&QuotaUse> for TenantQuotaUse {

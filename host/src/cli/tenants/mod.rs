@@ -105,7 +105,7 @@ struct Tenant {
 struct QuotaUse {
     quota: String,
     most: Option<u64>,
-    used: u64,
+    used: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -168,8 +168,11 @@ fn show(answer: &Answer, as_json: bool) -> anyhow::Result<()> {
     }
     let tenant: Tenant = answer.parse()?;
     let mut text = tenants_table(std::slice::from_ref(&tenant), Colours::of_stdout());
-    let limited: Vec<&QuotaUse> =
-        tenant.quota_uses.iter().filter(|quota| quota.most.is_some() || quota.used > 0).collect();
+    let limited: Vec<&QuotaUse> = tenant
+        .quota_uses
+        .iter()
+        .filter(|quota| quota.most.is_some() || quota.used.is_some_and(|used| used > 0))
+        .collect();
     if !limited.is_empty() {
         text.push('\n');
         text.push_str(&quotas_table(&limited, Colours::of_stdout()));
@@ -209,11 +212,12 @@ fn quotas_table(quotas: &[&QuotaUse], colours: Colours) -> String {
     };
     let row = |quota: &&QuotaUse| {
         let most = quota.most.map_or_else(|| "any".to_owned(), |most| shown(&quota.quota, most));
-        [quota.quota.clone(), shown(&quota.quota, quota.used), most]
+        let used = quota.used.map_or_else(String::new, |used| shown(&quota.quota, used));
+        [quota.quota.clone(), used, most]
     };
     let rows: Vec<_> = quotas.iter().map(row).collect();
     table(["QUOTA", "USED", "MOST"], &rows, colours, |row, column| {
-        let is_used_up = quotas[row].most.is_some_and(|most| quotas[row].used >= most);
+        let is_used_up = quotas[row].most.zip(quotas[row].used).is_some_and(|(most, used)| used >= most);
         (column == 1 && is_used_up).then_some(Tone::Notable)
     })
 }

@@ -40,7 +40,7 @@ slot_fates! {
     Overlapped = 3 "overlapped",
     /// Its job is enqueued when the earlier run has ended.
     Queued = 4 "queued",
-    /// No job could run: nobody serves the kind, or its queue could not be made.
+    /// No job could run: nobody serves the kind, its queue could not be made, or a quota is used up.
     Failed = 5 "failed",
     /// Another job is the only one like it, and stands for its job.
     Existing = 6 "existing",

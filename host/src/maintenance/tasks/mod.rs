@@ -19,7 +19,7 @@ pub(super) use identity::{NoteKeyUses, PruneAudit};
 pub(super) use promote_due::PromoteDue;
 pub(super) use prune::{
     PruneBatches, PruneConcurrencyKeys, PruneEvents, PruneIdempotencyKeys, PruneModuleChunks, PruneOperations,
-    PruneUniqueJobs,
+    PruneUniqueJobs, PruneUsage, ScanStoredBytes,
 };
 pub(super) use prune_jobs::{GiveBackSpace, PruneJobs, SweepHistory};
 pub(super) use recover_expired::RecoverExpired;

@@ -12,6 +12,8 @@ const KEYS_PERIOD: Duration = Duration::from_mins(5);
 const UNIQUE_JOBS_PERIOD: Duration = Duration::from_mins(1);
 const OPERATIONS_PERIOD: Duration = Duration::from_hours(1);
 const BATCHES_PERIOD: Duration = Duration::from_hours(1);
+const USAGE_PERIOD: Duration = Duration::from_hours(1);
+const SCAN_PERIOD: Duration = Duration::from_hours(1);
 const MODULE_CHUNKS_PERIOD: Duration = Duration::from_mins(10);
 
 pub(in crate::maintenance) struct PruneEvents {
@@ -139,5 +141,43 @@ impl Task for PruneBatches {
 
     async fn run(&self) -> Result<Turn, StoreError> {
         Ok(Turn::from_more(self.store.prune_batches().await?))
+    }
+}
+
+pub(in crate::maintenance) struct PruneUsage {
+    pub(in crate::maintenance) store: Store,
+    pub(in crate::maintenance) keep: Duration,
+}
+
+impl Task for PruneUsage {
+    fn name(&self) -> &'static str {
+        "prune_usage"
+    }
+
+    fn period(&self) -> Duration {
+        USAGE_PERIOD
+    }
+
+    async fn run(&self) -> Result<Turn, StoreError> {
+        Ok(Turn::from_more(self.store.prune_usage(self.keep).await?))
+    }
+}
+
+/// Not a removal: adds up, once, what was kept before it was counted.
+pub(in crate::maintenance) struct ScanStoredBytes {
+    pub(in crate::maintenance) store: Store,
+}
+
+impl Task for ScanStoredBytes {
+    fn name(&self) -> &'static str {
+        "scan_stored_bytes"
+    }
+
+    fn period(&self) -> Duration {
+        SCAN_PERIOD
+    }
+
+    async fn run(&self) -> Result<Turn, StoreError> {
+        Ok(Turn::from_more(self.store.scan_stored_bytes().await?))
     }
 }

@@ -77,6 +77,8 @@ pub(in crate::store) fn create_batch(
         pack(callbacks.on_finish.as_ref())?,
     ])?;
     make_queues(sql, draft, tenant, callbacks)?;
+    let now_ns = draft.clock.now_ns();
+    draft.meter.take_enqueues(&draft.catalog, tenant, whole(jobs.len()), now_ns);
     let mut ids: Vec<JobId> = Vec::with_capacity(jobs.len());
     for NewMember { name, job, after } in jobs {
         let own = job.ties.iter().flat_map(|ties| ties.after.iter().copied());
@@ -96,6 +98,10 @@ pub(in crate::store) fn create_batch(
         .ok_or_else(|| StoreError::internal("a batch vanished in its own transaction"))
 }
 
+fn whole(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
 /// Everything is looked at before anything is written.
 fn refusal(
     sql: &Connection,
@@ -103,6 +109,11 @@ fn refusal(
     tenant: TenantId,
     jobs: &[NewMember],
 ) -> Result<Option<CreateBatchResult>, StoreError> {
+    let payload_bytes: usize = jobs.iter().map(|member| member.job.spec.payload.len()).sum();
+    let wanted = (whole(jobs.len()), whole(payload_bytes));
+    if let Err(quota) = draft.meter.admit(&draft.catalog, tenant, wanted, Some(draft.clock.now_ns())) {
+        return Ok(Some(CreateBatchResult::OverQuota(quota)));
+    }
     let mut queues = NewQueues { named: FxHashSet::default(), left: None };
     let mut identities = FxHashSet::default();
     for (index, NewMember { job, .. }) in jobs.iter().enumerate() {

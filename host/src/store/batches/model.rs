@@ -1,6 +1,6 @@
 //! The values that go in and out of the operations on batches and workflows.
 
-use crate::job::{BatchId, JobId, KindName, Timestamp, Wanted};
+use crate::job::{BatchId, JobId, KindName, QuotaExceeded, Timestamp, Wanted};
 use crate::store::model::{IdempotencyKey, JobRow, NewJob, ParentRow};
 
 /// Until when jobs can be added.
@@ -85,6 +85,8 @@ pub enum CreateBatchResult {
     KindGone(usize),
     /// This job names a new queue, and the tenant has as many as it may.
     TooManyQueues(usize),
+    /// The tenant has used up what it may.
+    OverQuota(QuotaExceeded),
     /// The parent at the second place of this job is no job.
     UnknownParent(usize, usize),
     /// Another job is the only one like one of these; nothing was written.

@@ -6,7 +6,7 @@ use super::model::ScheduleId;
 use super::rows::{StoredSchedule, payload_of};
 use super::slots::Decided;
 use crate::job::schedule::{Definition, SlotFate};
-use crate::job::{EventType, Failure, FailureReason, JobId, JobState, OnConflict, Timestamp};
+use crate::job::{EventType, Failure, FailureReason, JobId, JobState, OnConflict, QuotaExceeded, Timestamp};
 use crate::store::catalog::QUEUES_MAX;
 use crate::store::codec::{HistoryNote, append_history};
 use crate::store::draft::Draft;
@@ -40,6 +40,11 @@ pub(super) fn fire(
         return Ok(Decided { slot_at, is_triggered, fate: SlotFate::Failed, job: None, detail: Some(detail) });
     }
     spec.payload = payload_of(sql, id)?;
+    let payload_bytes = u64::try_from(spec.payload.len()).unwrap_or(u64::MAX);
+    if let Err(QuotaExceeded { name, most, .. }) = draft.meter.admit(&draft.catalog, tenant, (1, payload_bytes), None) {
+        let detail = Some(format!("the tenant may use {most} of its quota `{}`, which it does", name.as_str()));
+        return Ok(Decided { slot_at, is_triggered, fate: SlotFate::Failed, job: None, detail });
+    }
     let due = definition.plan.due_of(id.0, slot_at);
     spec.run_at = Some(due).filter(|due| is_served && !is_triggered && *due > draft.now);
     let unique = definition.unique.clone();

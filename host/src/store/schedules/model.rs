@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::job::schedule::{Definition, SlotFate};
-use crate::job::{JobId, JobState, KindName, ModuleName, ScheduleName, Timestamp};
+use crate::job::{JobId, JobState, KindName, ModuleName, QuotaExceeded, ScheduleName, Timestamp};
 use crate::store::catalog::{KindId, ModuleVersionId, TenantId};
 use crate::store::model::{Conflict, JobRow, LeaseKey};
 
@@ -141,8 +141,10 @@ pub enum PutScheduleResult {
     Replaced,
     /// The kind vanished between check and write.
     KindGone,
-    /// The tenant has as many as it may.
+    /// The tenant has as many as there may be.
     TooMany,
+    /// The tenant has as many as it may.
+    OverQuota(QuotaExceeded),
 }
 
 /// What came of the wish to delete a schedule.

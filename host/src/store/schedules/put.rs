@@ -5,7 +5,7 @@ use rusqlite::{Connection, params};
 use super::cover::any_queued;
 use super::model::{NewSchedule, PutScheduleResult, SCHEDULES_MAX, ScheduleId};
 use super::rows::{StoredSchedule, by_name};
-use crate::job::{ScheduleName, Timestamp};
+use crate::job::{QuotaExceeded, QuotaName, ScheduleName, Timestamp};
 use crate::store::catalog::TenantId;
 use crate::store::draft::Draft;
 use crate::store::error::StoreError;
@@ -42,6 +42,11 @@ pub(super) fn put_schedule(
     if known.is_none() && count(sql, tenant)? >= SCHEDULES_MAX {
         return Ok(PutScheduleResult::TooMany);
     }
+    if known.is_none()
+        && let Err(quota) = room(sql, draft, tenant)?
+    {
+        return Ok(PutScheduleResult::OverQuota(quota));
+    }
     let course = course(known.as_ref(), new, draft.now)?;
     match &known {
         None => insert(sql, tenant, name, new, &course, draft.now).map(|_| ())?,
@@ -50,6 +55,13 @@ pub(super) fn put_schedule(
     draft.schedules_changed = true;
     draft.runs_waited_for = any_queued(sql)?;
     Ok(if known.is_some() { PutScheduleResult::Replaced } else { PutScheduleResult::Created })
+}
+
+/// Whether the tenant may have one schedule more.
+pub(super) fn room(sql: &Connection, draft: &Draft, tenant: TenantId) -> Result<Result<(), QuotaExceeded>, StoreError> {
+    let used = u64::try_from(count(sql, tenant)?).unwrap_or(u64::MAX);
+    let quotas = draft.meter.quotas(&draft.catalog, tenant);
+    Ok(QuotaExceeded::check(&quotas, QuotaName::Schedules, used, 1))
 }
 
 pub(super) fn insert(

@@ -51,7 +51,7 @@ pub(in crate::store) fn create_tenant(
         deleting_since: None,
     };
     Arc::make_mut(&mut draft.catalog).put_tenant(entry);
-    Ok(match read_tenant(sql, &draft.catalog, id)? {
+    Ok(match read_tenant(sql, &draft.catalog, id, None)? {
         Some(row) => CreateTenantResult::Created(Box::new(row)),
         None => return Err(StoreError::internal("a tenant vanished in its own transaction")),
     })
@@ -127,7 +127,7 @@ pub(in crate::store) fn delete_tenant(
 }
 
 fn reread(sql: &Connection, draft: &Draft, tenant: TenantId) -> Result<Box<TenantRow>, StoreError> {
-    let row = read_tenant(sql, &draft.catalog, tenant)?;
+    let row = read_tenant(sql, &draft.catalog, tenant, None)?;
     row.map(Box::new).ok_or_else(|| StoreError::internal("a tenant vanished in its own transaction"))
 }
 

@@ -53,8 +53,8 @@ pub struct QuotaUse {
     pub name: QuotaName,
     /// What may be used, by the tenant or the host; `None`: any number.
     pub most: Option<u64>,
-    /// What is used.
-    pub used: u64,
+    /// What is used; `None`: it is not counted where the others are.
+    pub used: Option<u64>,
 }
 
 /// What making a tenant led to.

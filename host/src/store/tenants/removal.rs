@@ -3,6 +3,7 @@
 //! is in the rows that are left and in the tenant's own: a restart goes on there. Nothing that jobs would lead to by their end
 //! happens here: no callbacks, no jobs that follow failures, no events.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, params};
@@ -10,13 +11,13 @@ use rusqlite::{Connection, params};
 use super::model::RemovedPiece;
 use crate::job::Digest;
 use crate::store::cancel;
-use crate::store::catalog::TenantId;
+use crate::store::catalog::{Catalog, TenantId};
+use crate::store::catalog_rows::load_catalog;
 use crate::store::credentials::revoke_all_of;
 use crate::store::draft::Draft;
 use crate::store::error::StoreError;
 use crate::store::model::LeaseKey;
 use crate::store::module_bytes::is_kept;
-use crate::store::modules::reload;
 use crate::store::removal::remove_bulk;
 use crate::store::rows::{FinishedRow, LiveRow, finished_columns, live_columns};
 
@@ -136,6 +137,8 @@ const DIGESTS: &str = "SELECT DISTINCT digest FROM module_versions WHERE tenant_
 const RETIRE_VERSIONS: &str = "UPDATE module_versions SET deleted_at = ?2 WHERE tenant_id = ?1 AND deleted_at IS NULL";
 const NOTE_DELETED: &str = "INSERT INTO deleted_tenants (id, name, deleted_at)
     SELECT id, name, ?2 FROM tenants WHERE id = ?1";
+// Until here they are refused because the tenant is being deleted. The audit log goes with its age.
+const DELETE_STORED: &str = "DELETE FROM stored_bytes WHERE tenant_id = ?1";
 const DELETE_TENANT: &str = "DELETE FROM tenants WHERE id = ?1";
 
 /// One piece. A tenant that is not being deleted is left alone.
@@ -168,7 +171,10 @@ pub(in crate::store) fn remove_further(
     revoke_all_of(sql, draft, tenant)?;
     sql.prepare_cached(NOTE_DELETED)?.execute(params![tenant.0, draft.now.as_ms()])?;
     sql.prepare_cached(DELETE_TENANT)?.execute([tenant.0])?;
-    reload(sql, draft)?;
+    sql.prepare_cached(DELETE_STORED)?.execute([tenant.0])?;
+    draft.meter.forget(tenant);
+    let credentials = Arc::clone(&draft.catalog.credentials);
+    draft.catalog = Arc::new(Catalog { credentials, ..load_catalog(sql, draft.catalog.revision)? });
     Ok(RemovedPiece::default())
 }
 
@@ -229,7 +235,7 @@ fn remove_history(sql: &Connection, draft: &mut Draft, tenant: TenantId) -> Resu
         let mut removed = 0;
         for job in &jobs {
             // One with many executions goes in pieces, too.
-            if !remove_bulk(sql, job)? {
+            if !remove_bulk(sql, draft, job)? {
                 break;
             }
             remove_rows(sql, job.id.to_bytes())?;

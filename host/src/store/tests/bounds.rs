@@ -238,6 +238,7 @@ async fn during_a_long_read_the_log_grows_to_its_bound_and_then_writes_are_refus
         data_dir: harness.directory.path().to_owned(),
         priority_aging: harness.aging,
         tenant_pace: crate::job::Pace::default(),
+        quotas: crate::job::Quotas::default(),
         retention: Retention::HOST,
     };
     let bounds = WalBounds { checkpoint: 64 << 10, early: (64 << 10, Duration::ZERO), max: 256 << 10 };

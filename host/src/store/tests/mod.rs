@@ -23,6 +23,7 @@ mod limits_model;
 mod limits_random;
 mod listing;
 mod losses;
+mod meter;
 mod opening;
 mod registry;
 mod retention;
@@ -175,8 +176,13 @@ fn open_limited(
     tenant_pace: crate::job::Pace,
     clock: &Arc<TestClock>,
 ) -> Result<Store, OpenError> {
-    let options =
-        StoreOptions { data_dir: directory.to_owned(), priority_aging: aging, tenant_pace, retention: Retention::HOST };
+    let options = StoreOptions {
+        data_dir: directory.to_owned(),
+        priority_aging: aging,
+        tenant_pace,
+        quotas: crate::job::Quotas::default(),
+        retention: Retention::HOST,
+    };
     Store::open(&options, Arc::clone(clock) as Arc<dyn Clock>)
 }
 

@@ -111,13 +111,13 @@ async fn a_version_may_be_stored_first_and_activated_later() {
     let harness = Harness::new();
     let name: crate::job::ModuleName = "m".parse().unwrap();
     let draft = new_version(&harness.store, "m", &["a"]).await;
-    let stored = harness.store.store_new(draft.clone()).await.unwrap();
+    let stored = harness.store.store_new(draft.clone()).await.unwrap().unwrap();
     assert!(stored.created && !stored.version.active && stored.version.activated_at.is_none());
     assert!(harness.store.catalog().kind(TENANT, &"a".parse().unwrap()).is_none(), "nobody serves it yet");
     // It is there for all to see, download and delete.
     assert_eq!(harness.store.modules(TENANT, None, 9).await.unwrap()[0].digest, draft.digest);
     assert!(harness.store.module_bytes(draft.digest).await.unwrap().is_some());
-    let again = harness.store.store_new(draft.clone()).await.unwrap();
+    let again = harness.store.store_new(draft.clone()).await.unwrap().unwrap();
     assert!(!again.created);
 
     let activated = |result| match result {
@@ -127,7 +127,7 @@ async fn a_version_may_be_stored_first_and_activated_later() {
     let first = activated(harness.store.activate(TENANT, name.clone(), draft.digest, false).await.unwrap());
     assert!(first.active && first.activated_at == Some(harness.clock.now()), "{first:?}");
     // Storing what is active leaves it so.
-    assert!(harness.store.store_new(draft.clone()).await.unwrap().version.active);
+    assert!(harness.store.store_new(draft.clone()).await.unwrap().unwrap().version.active);
 
     // The order of activations survives a clock that goes back, and activating what is active is none.
     harness.clock.jump(-5_000);
@@ -140,7 +140,7 @@ async fn a_version_may_be_stored_first_and_activated_later() {
     assert!(back.activated_at > second.activated_at, "{back:?}");
 
     let third = new_version(&harness.store, "m", &["a", "c"]).await;
-    harness.store.store_new(third.clone()).await.unwrap();
+    harness.store.store_new(third.clone()).await.unwrap().unwrap();
     let deleted = harness.store.delete_version(TENANT, name, third.digest).await.unwrap();
     assert_eq!(deleted, DeleteModuleResult::Deleted { unused: vec![third.digest] });
 }

@@ -162,7 +162,7 @@ async fn a_deleted_tenant_leaves_no_trace_and_its_name_is_free() {
         .collect::<Result<_, _>>()
         .unwrap();
     assert!(tables.len() > 10, "{tables:?}");
-    for table in tables.iter().filter(|table| *table != "usage") {
+    for table in tables.iter().filter(|table| !["usage", "audit"].contains(&table.as_str())) {
         let left: i64 = sql
             .query_row(&format!("SELECT count(*) FROM {table} WHERE tenant_id = ?1"), [acme.0], |row| row.get(0))
             .unwrap();

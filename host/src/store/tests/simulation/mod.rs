@@ -173,8 +173,13 @@ impl Run {
         let directory = tempfile::tempdir().unwrap();
         let clock = Arc::new(TestClock { wall_ms: AtomicI64::new(START), monotonic_ms: AtomicU64::new(0) });
         let aging = Duration::from_millis(AGING_MS.unsigned_abs());
-        let options =
-            StoreOptions { data_dir: directory.path().to_owned(), priority_aging: aging, tenant_pace, retention };
+        let options = StoreOptions {
+            data_dir: directory.path().to_owned(),
+            priority_aging: aging,
+            tenant_pace,
+            quotas: crate::job::Quotas::default(),
+            retention,
+        };
         let store = Store::open(&options, Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
         let harness = Harness { store, clock, directory, aging, tenant_pace };
         harness.module("m", &KINDS).await;
@@ -206,6 +211,7 @@ impl Run {
             data_dir: directory.to_owned(),
             priority_aging: self.harness.aging,
             tenant_pace: self.harness.tenant_pace,
+            quotas: crate::job::Quotas::default(),
             retention: self.retention,
         };
         Store::open(&options, Arc::clone(&self.harness.clock) as Arc<dyn Clock>).unwrap()

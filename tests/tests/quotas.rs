@@ -1,0 +1,122 @@
+//! Quotas: what is refused, with which words, and how room is made again.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use serde_json::{Value, json};
+use stoker_tests::{Api, Guest, Reply, TestHost, eventually};
+
+fn tenant_with(host: &TestHost, name: &str, quotas: &Value) -> Api {
+    host.post("/v1/tenants", &json!({"name": name, "quotas": quotas})).expect(201);
+    host.in_tenant(name)
+}
+
+fn set(host: &TestHost, name: &str, quotas: &Value) {
+    host.merge_patch(&format!("/v1/tenants/{name}"), &json!({"quotas": quotas})).expect(200);
+}
+
+fn echo() -> Value {
+    json!({"kind": "echo", "payload": {}})
+}
+
+#[track_caller]
+fn refused(reply: Reply, status: u16, quota: &str) -> Value {
+    let retry_after = reply.header("retry-after").map(str::to_owned);
+    let problem = reply.expect_problem_saying(status, &["quota_exceeded", quota]);
+    assert_eq!(problem["quota"], quota, "{problem}");
+    assert_eq!(retry_after.is_some(), status == 429, "only what time heals says when to try again");
+    problem
+}
+
+fn used(host: &TestHost, name: &str, quota: &str) -> Value {
+    let tenant = host.get(&format!("/v1/tenants/{name}")).expect(200);
+    tenant["quota_uses"].as_array().unwrap().iter().find(|row| row["quota"] == quota).unwrap()["used"].clone()
+}
+
+#[test]
+fn what_waits_is_bounded_and_room_comes_back() {
+    let host = TestHost::builder().workers(1).start();
+    let acme = tenant_with(&host, "acme", &json!({"waiting_jobs": 2}));
+    acme.upload(Guest::Handlers);
+    host.act("/v1/tenants/acme/suspend").expect(200);
+    let ids = [acme.enqueue(&echo()), acme.enqueue(&echo())];
+    let problem = refused(acme.post("/v1/jobs", &echo()), 429, "waiting_jobs");
+    assert_eq!((&problem["most"], &problem["used"]), (&json!(2), &json!(2)));
+    refused(acme.post("/v1/batches", &json!({"jobs": [echo()]})), 429, "waiting_jobs");
+    let batch = acme.post("/v1/jobs/batch", &json!([echo()])).json();
+    assert_eq!(batch["results"][0]["error"]["code"], "quota_exceeded", "{batch}");
+    assert_eq!(used(&host, "acme", "waiting_jobs"), 2);
+    host.act("/v1/tenants/acme/resume").expect(200);
+    for id in &ids {
+        acme.wait_for(id, "succeeded");
+    }
+    eventually("there is room again", || (acme.post("/v1/jobs", &echo()).status == 201).then_some(()));
+}
+
+#[test]
+fn hard_caps_are_403_and_name_what_to_delete() {
+    let host = TestHost::start();
+    let acme = tenant_with(&host, "acme", &json!({"modules": 1, "schedules": 1}));
+    acme.upload(Guest::Handlers);
+    refused(acme.put_module("hello", &Guest::Hello.wasm()), 403, "modules");
+    let nightly = json!({"cron": "@daily", "kind": "echo", "payload": {}});
+    acme.put("/v1/schedules/one", &nightly).expect_status(201);
+    refused(acme.put("/v1/schedules/two", &nightly), 403, "schedules");
+    acme.put("/v1/schedules/one", &nightly).expect_status(200);
+    acme.delete("/v1/schedules/one").expect_status(204);
+    acme.put("/v1/schedules/two", &nightly).expect_status(201);
+    set(&host, "acme", &json!({"modules": null, "module_bytes": "1KiB"}));
+    refused(acme.put_module("hello", &Guest::Hello.wasm()), 403, "module_bytes");
+    set(&host, "acme", &json!({"module_bytes": null, "stored_bytes": 10}));
+    acme.run(&echo());
+    refused(acme.post("/v1/jobs", &json!({"kind": "echo", "payload": {"a": "long enough"}})), 403, "stored_bytes");
+    // The host's hold for who has none of its own.
+    let host = TestHost::builder().flag("--quota-schedules", 1).start();
+    host.upload(Guest::Handlers);
+    host.put("/v1/schedules/one", &nightly).expect_status(201);
+    refused(host.put("/v1/schedules/two", &nightly), 403, "schedules");
+    set(&host, "default", &json!({"schedules": 2}));
+    host.put("/v1/schedules/two", &nightly).expect_status(201);
+}
+
+#[test]
+fn a_rate_says_when_to_come_again() {
+    let host = TestHost::start();
+    let acme = tenant_with(&host, "acme", &json!({"enqueues_per_second": 1}));
+    acme.upload(Guest::Handlers);
+    let reply = eventually("the rate is used up", || {
+        let reply = acme.post("/v1/jobs", &echo());
+        (reply.status != 201).then_some(reply)
+    });
+    refused(reply, 429, "enqueues_per_second");
+}
+
+#[test]
+fn who_has_used_up_the_day_waits_and_says_so() {
+    let host = TestHost::start();
+    let acme = tenant_with(&host, "acme", &json!({"fuel_per_day": 1}));
+    acme.upload(Guest::Handlers);
+    acme.run(&echo());
+    eventually("the day is used up", || (used(&host, "acme", "fuel_per_day").as_u64() > Some(0)).then_some(()));
+    let waiting = acme.enqueue(&echo());
+    let job = eventually("it says so", || {
+        let job = acme.job(&waiting);
+        (job["waiting"]["reason"] == "quota").then_some(job)
+    });
+    assert!(job["waiting"]["detail"].as_str().unwrap().contains("`fuel_per_day`"), "{job}");
+    set(&host, "acme", &json!({"fuel_per_day": null}));
+    acme.wait_for(&waiting, "succeeded");
+}
+
+#[test]
+fn a_slot_that_has_no_room_says_why() {
+    let host = TestHost::start();
+    let acme = tenant_with(&host, "acme", &json!({"waiting_jobs": 0}));
+    acme.upload(Guest::Handlers);
+    acme.put("/v1/schedules/often", &json!({"every": "1s", "kind": "echo", "payload": {}})).expect_status(201);
+    let slot = eventually("a slot is decided", || {
+        let schedule = acme.get("/v1/schedules/often").expect(200);
+        let slot = schedule["slots"][0].clone();
+        (!slot.is_null()).then_some(slot)
+    });
+    assert_eq!(slot["fate"], "failed", "{slot}");
+    assert!(slot["detail"].as_str().unwrap().contains("waiting_jobs"), "{slot}");
+}
