@@ -29,7 +29,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "workflows",
         ],
     ),
-    ("Run a host", &["serve", "queues", "keys", "audit", "backup", "doctor", "completions"]),
+    ("Run a host", &["serve", "queues", "tenants", "keys", "audit", "backup", "doctor", "completions"]),
 ];
 
 const FIRST_STEPS: &str = "\
