@@ -116,10 +116,14 @@ mod tests {
 
     #[test]
     fn every_client_is_known_by_its_address() {
-        use clap::CommandFactory;
+        use clap::{Command, CommandFactory};
+        fn takes_url(command: &Command) -> bool {
+            command.get_arguments().any(|argument| argument.get_id() == "url")
+                || command.get_subcommands().any(takes_url)
+        }
         let with_url: Vec<String> = super::super::Cli::command()
             .get_subcommands()
-            .filter(|subcommand| subcommand.get_arguments().any(|argument| argument.get_id() == "url"))
+            .filter(|subcommand| takes_url(subcommand))
             .map(|subcommand| subcommand.get_name().to_owned())
             .collect();
         for name in with_url.iter().filter(|name| !["dev", "doctor"].contains(&name.as_str())) {
