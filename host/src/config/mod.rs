@@ -3,6 +3,7 @@
 //! `check.rs` is complete and consistent: nobody downstream checks it again.
 
 mod check;
+mod egress;
 mod report;
 mod sources;
 
@@ -13,7 +14,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::job::{LimitBounds, Retention};
+use crate::job::{EgressOptions, LimitBounds, Retention};
 
 /// Everything a host can be told.
 #[derive(Clone, Debug)]
@@ -42,6 +43,8 @@ pub struct Config {
     pub requests: RequestLimits,
     /// Limits of compiling.
     pub compile: CompileLimits,
+    /// How requests of handlers leave, and what they may take.
+    pub egress: EgressOptions,
     /// How long finished jobs are kept, unless their kind or queue says more. Default: succeeded and cancelled 24 h, failed 30 d.
     pub retention: Retention,
     /// How long the event log is kept: age. Default 1 h.
