@@ -8,6 +8,7 @@ use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use super::bindings::stoker::handler::types as wit;
+use super::capabilities::sockets::CAPABILITY as SOCKETS;
 use super::engine::TABLE_ELEMENTS_MAX;
 use super::limiter::Refused;
 use super::state::Ended;
@@ -168,10 +169,13 @@ pub(super) fn after_denials(failure: Failure, denied: &[String]) -> Failure {
     let named = denied.iter().take(DENIED_NAMED_MAX).cloned().collect::<Vec<_>>().join(", ");
     let more = denied.len().checked_sub(DENIED_NAMED_MAX).filter(|more| *more > 0);
     let more = more.map(|more| format!(" and {more} more")).unwrap_or_default();
-    let message = format!(
-        "used what its kind is not granted: {named}{more}; grant it in the kind's settings, or do without. It ended with: {}",
-        failure.message
-    );
+    let advice = if denied.iter().all(|name| name == SOCKETS) {
+        "there are none for a job: make requests by HTTP, to hosts its kind is granted"
+    } else {
+        "grant it in the kind's settings, or do without"
+    };
+    let message =
+        format!("used what its kind is not granted: {named}{more}; {advice}. It ended with: {}", failure.message);
     let mut detail = format!("not granted: {}", denied.join(", "));
     if let Some(known) = failure.detail {
         detail.push_str("\n\n");
@@ -422,6 +426,8 @@ mod tests {
             assert!(failure.message.contains("http a.example:443") && failure.message.ends_with("no answer"));
             assert_eq!(failure.detail.as_deref(), Some("not granted: http a.example:443\n\nwhere"));
         }
+        let sockets = after_denials(Failure::new(FailureReason::Trap, "x"), &denied(&["sockets"]));
+        assert!(sockets.message.contains("there are none"), "{}", sockets.message);
         let many = denied(&["kv a", "kv b", "kv c", "kv d", "kv e"]);
         let trapped = after_denials(Failure::new(FailureReason::Trap, "x"), &many);
         assert!(trapped.message.contains("kv a, kv b, kv c and 2 more;"), "{}", trapped.message);

@@ -11,7 +11,7 @@ use wasmtime_wasi::sockets::{WasiSocketsCtxView, WasiSocketsView};
 use crate::sandbox::state::AttemptState;
 
 /// How it is named where it was refused.
-const CAPABILITY: &str = "sockets";
+pub(in crate::sandbox) const CAPABILITY: &str = "sockets";
 
 /// Over what wasmtime-wasi linked: the three ways by which a guest gets hold of anything.
 pub(in crate::sandbox) fn link(linker: &mut Linker<AttemptState>) -> wasmtime::Result<()> {
