@@ -51,7 +51,7 @@ impl WebServer {
     pub fn start_tls(
         answer: impl Fn(&ReceivedRequest, &mut dyn Connection) -> std::io::Result<()> + Send + Sync + 'static,
     ) -> WebServer {
-        let folder = workspace_root().join("tests/certificates");
+        let folder = workspace_root().join("tests/certificates/egress");
         let chain = CertificateDer::pem_file_iter(folder.join("server.pem")).expect("a certificate");
         let chain = chain.collect::<Result<Vec<_>, _>>().expect("a certificate");
         let key = PrivateKeyDer::from_pem_file(folder.join("server.key")).expect("a key");
@@ -67,7 +67,7 @@ impl WebServer {
 
     /// The authority whose certificate [`WebServer::start_tls`] has.
     pub fn authority_file() -> std::path::PathBuf {
-        workspace_root().join("tests/certificates/ca.pem")
+        workspace_root().join("tests/certificates/egress/ca.pem")
     }
 
     /// Says this with 200, and how long it is.

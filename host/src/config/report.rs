@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{CompileLimits, Config, RequestLimits, egress};
+use super::{CompileLimits, Config, JwtConfig, JwtKeys, RequestLimits, TlsFiles, egress};
 use crate::job::{ByteSize, JobState, LimitBounds, Limits, Span};
 
 impl fmt::Display for Config {
@@ -13,6 +13,9 @@ impl fmt::Display for Config {
             data_dir,
             workers,
             admin_key,
+            jwt,
+            tls,
+            audit_keep,
             shutdown_grace,
             priority_aging,
             tenant_concurrency,
@@ -40,7 +43,12 @@ impl fmt::Display for Config {
         line("listen", listen)?;
         line("data_dir", &data_dir.display())?;
         line("workers", workers)?;
-        line("admin_key", if admin_key.is_some() { &"(set, hidden)" } else { &"(none: loopback only)" })?;
+        line(
+            "admin_key",
+            if admin_key.is_some() { &"(set, hidden)" } else { &"(none: a stored key, or loopback only)" },
+        )?;
+        identity(&mut line, tls.as_ref(), jwt.as_ref())?;
+        line("audit_keep", &Span(*audit_keep))?;
         line("shutdown_grace", &Span(*shutdown_grace))?;
         line("priority_aging", &Span(*priority_aging))?;
         match tenant_concurrency {
@@ -80,6 +88,50 @@ impl fmt::Display for Config {
         egress::report(egress, &mut line)?;
         write!(f, "  compile_memory = {}", ByteSize(*compile_memory_bytes))
     }
+}
+
+/// What TLS is spoken with, and which tokens are taken.
+fn identity(
+    line: &mut impl FnMut(&str, &dyn fmt::Display) -> fmt::Result,
+    tls: Option<&TlsFiles>,
+    jwt: Option<&JwtConfig>,
+) -> fmt::Result {
+    match tls {
+        Some(TlsFiles { cert, key }) => {
+            line("tls_cert", &cert.display())?;
+            line("tls_key", &key.display())?;
+        }
+        None => line("tls_cert", &"(none: plain HTTP)")?,
+    }
+    match jwt {
+        None => line("jwt_alg", &"(none: no tokens)")?,
+        Some(JwtConfig {
+            algorithm,
+            keys,
+            issuer,
+            audience,
+            leeway,
+            tenant_claim,
+            role_claim,
+            user_claim,
+            admin_allowed,
+        }) => {
+            line("jwt_alg", &algorithm.as_str())?;
+            match keys {
+                JwtKeys::Secret(_) => line("jwt_secret", &"(set, hidden)")?,
+                JwtKeys::File(path) => line("jwt_jwks", &path.display())?,
+                JwtKeys::Url(url) => line("jwt_jwks", url)?,
+            }
+            line("jwt_issuer", issuer)?;
+            line("jwt_audience", audience)?;
+            line("jwt_leeway", &Span(*leeway))?;
+            line("jwt_tenant_claim", tenant_claim)?;
+            line("jwt_role_claim", role_claim)?;
+            line("jwt_user_claim", user_claim)?;
+            line("jwt_admin_allowed", admin_allowed)?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Pure: no IO, no async, no clock reads, no randomness that is not passed in. Everything here can be tested
 //! with a table.
 
+pub mod actor;
 pub mod bulk;
 pub mod ceilings;
 pub mod clock;
@@ -33,6 +34,7 @@ pub mod receipt;
 pub mod retention;
 pub mod retry;
 mod retry_wire;
+pub mod role;
 pub mod schedule;
 mod settings_wire;
 mod size;
@@ -44,6 +46,7 @@ mod unique_wire;
 pub mod waiting;
 pub mod workflow;
 
+pub use actor::{Actor, Via};
 pub use bulk::{BulkAction, BulkFilter, OperationState};
 pub use clock::{Clock, Timestamp};
 pub use context::AttemptContext;
@@ -54,12 +57,13 @@ pub use egress::{EgressBounds, EgressOptions};
 pub use event::{Event, EventType};
 pub use field::FieldError;
 pub use grants::{Grants, HttpGrant, HttpScheme, HttpTarget};
-pub use id::{BatchId, HostId, IdSequence, JobId, OperationId, ParseIdError, WorkflowId};
+pub use id::{BatchId, HostId, IdSequence, JobId, KeyId, OperationId, ParseIdError, WorkflowId};
 pub use kind::{ExitFailure, GuestType, KindDescription, KindSettings, StdinFormat, StdoutFormat};
 pub use lease::Lease;
 pub use limits::{LimitBounds, LimitRequest, Limits};
 pub use name::{
-    BucketName, ConfigName, Digest, KindName, ModuleName, NameError, QueueName, ScheduleName, SecretName, TenantName,
+    BucketName, ConfigName, Digest, KeyName, KindName, ModuleName, NameError, QueueName, ScheduleName, SecretName,
+    TenantName,
 };
 pub use on_failed::{CausedBy, OnFailed};
 pub use outcome::{Failure, FailureReason, HandlerVerdict, LogLevel, LogLine, Outcome, Progress};
@@ -70,6 +74,7 @@ pub use receipt::{CompiledFrom, Receipt};
 pub use retention::{Keep, Retention};
 pub use retry::{RetryDecision, RetryPolicy};
 pub use retry_wire::{RetryWire, Strategy, check_retry_on};
+pub use role::{Role, RoleError};
 pub use settings_wire::SettingsWire;
 pub use size::{ByteSize, SizeError};
 pub use spec::{JobOptions, JobSpec};

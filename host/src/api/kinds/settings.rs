@@ -2,23 +2,23 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 
 use super::inspect::show_kind;
 use super::kind_not_found;
 use crate::api::error::{ApiError, FieldError};
 use crate::api::extract::{NamePath, NoParameters, parse_json, read_body, require_json};
+use crate::api::identity::Call;
 use crate::api::jobs::check_on_failed;
 use crate::api::modules::refuse;
-use crate::api::shared::{Api, Shared};
 use crate::api::wire::kind::Kind;
-use crate::job::{ByteSize, Grants, GuestType, KindName, KindSettings, Limits, ModuleName, SettingsWire, ceilings};
+use crate::job::{
+    ByteSize, Grants, GuestType, KindName, KindSettings, Limits, ModuleName, Role, SettingsWire, ceilings,
+};
 
 /// What a handler has no use for: it is called with its payload, not started as a program.
 const SETTINGS_OF_COMMANDS: [&str; 5] = ["stdin", "stdout", "args", "env", "exit_failure"];
-/// Whoever gets in runs the host, as long as callers have no roles.
-pub(super) const CALLERS_ARE_ADMINS: bool = true;
 /// Largest body, bytes.
 pub(super) const BODY_BYTES_MAX: usize = 256 << 10;
 
@@ -31,11 +31,11 @@ pub(super) const BODY_BYTES_MAX: usize = 256 << 10;
     responses(
         (status = 200, body = Kind, description = "The kind, with what is in force now"),
         (status = 404, description = "`kind_not_found`, with the nearest names"),
-        (status = 422, description = "`invalid_request`, with pointers; limits over the host's ceilings say the ceiling; settings of plain commands on a handler's kind"),
+        (status = 422, description = "`invalid_request`, with pointers; limits over the host's ceilings say the ceiling; settings of plain commands on a handler's kind; grants that would allow everybody, or that are an admin's to give"),
     ),
 )]
 pub(in crate::api) async fn set_kind_settings(
-    State(api): Shared,
+    api: Call,
     NamePath(kind): NamePath<KindName>,
     _: NoParameters,
     request: Request,
@@ -47,21 +47,21 @@ pub(in crate::api) async fn set_kind_settings(
     let settings = accepted(&body, &kind, handler.as_ref(), &api.config.limits.ceilings)?;
     refuse_unknown_kinds(&api, &settings)?;
     let before = granted(&api, &kind);
-    refuse_grants_of_admins(&settings, before.as_deref(), CALLERS_ARE_ADMINS)?;
+    refuse_grants_of_admins(&settings, before.as_deref(), api.caller.role)?;
     let asked_bytes = settings.limits.memory_bytes;
     // One after the other, as those that change single settings: a module is read for it.
     let _turn = if asked_bytes.is_some() { Some(api.settings_changes.take().await?) } else { None };
     require_room(&api, &kind, asked_bytes).await?;
-    if !api.store.set_kind_settings(api.tenant(), kind.clone(), settings).await? {
+    if !api.store.set_kind_settings(api.caller.tenant, kind.clone(), settings).await? {
         return Err(kind_not_found(&api, &api.store.catalog(), &kind));
     }
     show_kind(&api, &kind)
 }
 
 /// The handler component that serves the kind now, if it is one.
-pub(super) fn handler_of(api: &Api, kind: &KindName) -> Option<ModuleName> {
+pub(super) fn handler_of(api: &Call, kind: &KindName) -> Option<ModuleName> {
     let catalog = api.store.catalog();
-    let version = catalog.kind(api.tenant(), kind)?.version.as_ref()?;
+    let version = catalog.kind(api.caller.tenant, kind)?.version.as_ref()?;
     (version.guest == GuestType::Handler).then(|| version.module.clone())
 }
 
@@ -90,9 +90,9 @@ pub(in crate::api) fn accepted(
 }
 
 /// Refuses memory with which no job of the kind could begin on the version that serves it now.
-pub(super) async fn require_room(api: &Api, kind: &KindName, asked_bytes: Option<u64>) -> Result<(), ApiError> {
+pub(super) async fn require_room(api: &Call, kind: &KindName, asked_bytes: Option<u64>) -> Result<(), ApiError> {
     let catalog = api.store.catalog();
-    let serving = catalog.kind(api.tenant(), kind).and_then(|entry| entry.version.as_ref());
+    let serving = catalog.kind(api.caller.tenant, kind).and_then(|entry| entry.version.as_ref());
     let (Some(asked_bytes), Some(version)) = (asked_bytes, serving) else { return Ok(()) };
     match api.modules.memory_begins_bytes(version.digest).await.map_err(refuse)? {
         Some(begins_bytes) => check_room(asked_bytes, begins_bytes),
@@ -114,25 +114,25 @@ pub(in crate::api) fn check_room(asked_bytes: u64, begins_bytes: u64) -> Result<
 }
 
 /// Refuses to name kinds that nobody ever served. (One that goes later is waited for.)
-pub(super) fn refuse_unknown_kinds(api: &Api, settings: &KindSettings) -> Result<(), ApiError> {
+pub(super) fn refuse_unknown_kinds(api: &Call, settings: &KindSettings) -> Result<(), ApiError> {
     let mut errors = Vec::new();
-    check_on_failed(&api.store.catalog(), api.tenant(), settings.on_failed.as_ref(), &mut errors);
+    check_on_failed(&api.store.catalog(), api.caller.tenant, settings.on_failed.as_ref(), &mut errors);
     if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid(errors)) }
 }
 
 /// What the kind is granted now.
-fn granted(api: &Api, kind: &KindName) -> Option<Arc<Grants>> {
-    api.store.catalog().kind(api.tenant(), kind)?.operator_settings.grants.clone()
+fn granted(api: &Call, kind: &KindName) -> Option<Arc<Grants>> {
+    api.store.catalog().kind(api.caller.tenant, kind)?.operator_settings.grants.clone()
 }
 
 /// Refuses what lets a tenant reach beyond itself, to all but those who run the host. What is granted already stays.
 pub(super) fn refuse_grants_of_admins(
     settings: &KindSettings,
     before: Option<&Grants>,
-    is_admin: bool,
+    role: Role,
 ) -> Result<(), ApiError> {
     let errors = match &settings.grants {
-        Some(grants) if !is_admin => grants.for_admins(before, "/grants"),
+        Some(grants) if role != Role::Admin => grants.for_admins(before, "/grants"),
         _ => Vec::new(),
     };
     if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid(errors)) }
