@@ -70,6 +70,32 @@ fn what_would_allow_everybody_or_makes_no_sense_is_refused() {
 }
 
 #[test]
+fn what_reaches_beyond_a_tenant_is_an_admins_to_grant() {
+    let admin = TestHost::builder().admin_key("0123456789abcdef0123456789abcdef").start();
+    admin.upload(Guest::Handlers);
+    let key = admin.post("/v1/keys", &json!({"name": "op", "role": "operator"})).expect(201)["key"].clone();
+    let operator = admin.with_key(key.as_str());
+    let settings = "/v1/kinds/http/settings";
+    operator.put(settings, &json!({"grants": {"http": ["api.example.com", "8.8.8.8"]}})).expect_status(200);
+    for (pattern, words) in [
+        ("*", "every host"),
+        ("127.0.0.1:7700", "loopback"),
+        ("http://169.254.169.254", "metadata"),
+        ("[fd00::1]:80", "private"),
+        ("[::ffff:10.0.0.1]:80", "private"),
+    ] {
+        let grants = json!({"grants": {"http": [pattern]}});
+        operator.put(settings, &grants).expect_problem_saying(422, &[words, "only an admin"]);
+        admin.put(settings, &grants).expect_status(200);
+        // What an admin granted stays when an operator sets something else.
+        let headers = [("content-type", "application/merge-patch+json")];
+        operator.request("PATCH", settings, &headers, Some(br#"{"timeout": "5s"}"#)).expect_status(200);
+        assert_eq!(admin.get("/v1/kinds/http").expect(200)["grants"]["granted"]["http"].as_array().map(Vec::len), Some(1));
+        operator.put(settings, &json!({})).expect_status(200);
+    }
+}
+
+#[test]
 fn values_are_read_as_they_are_given() {
     let host = started();
     let asks = json!({"names": ["greeting", "none"]});

@@ -84,8 +84,8 @@ impl fmt::Display for Config {
         line("module_max", &size(*module_bytes_max))?;
         line("connections_max", connections_max)?;
         line("request_head_timeout", &Span(*head_timeout))?;
-        line("compile_timeout", &Span(*compile_timeout))?;
         egress::report(egress, &mut line)?;
+        line("compile_timeout", &Span(*compile_timeout))?;
         write!(f, "  compile_memory = {}", ByteSize(*compile_memory_bytes))
     }
 }
