@@ -25,12 +25,18 @@ fn grant(host: &TestHost, grants: &[&str]) {
 
 /// What comes of one request of a handler that copes with whatever comes.
 fn ask(host: &TestHost, request: Value) -> Value {
-    let job = host.run_kind("http", &json!({"requests": [request]}));
+    let job = ran(host, "http", &json!({"requests": [request]}));
     job["output"][0].clone()
 }
 
 fn denied_of(host: &TestHost, job: &str) -> Value {
     host.attempts(job)[0]["denied"].clone()
+}
+
+/// The job, once it has succeeded.
+fn ran(host: &TestHost, kind: &str, payload: &Value) -> Value {
+    let id = host.enqueue_kind(kind, payload);
+    host.wait_for(&id, "succeeded")
 }
 
 #[test]
@@ -42,7 +48,7 @@ fn a_granted_host_is_reached_and_the_head_is_the_hosts() {
     let host = started(TestHost::builder(), &[&server.grant()]);
     let request =
         json!({"method": "POST", "url": server.url("/path?query=1"), "headers": [["x-mine", "a"]], "body_bytes": 9});
-    let job = host.run_kind("http", &json!({"requests": [request, {"url": server.url("/again")}]}));
+    let job = ran(&host, "http", &json!({"requests": [request, {"url": server.url("/again")}]}));
     assert_eq!(
         job["output"],
         json!([
@@ -102,7 +108,7 @@ fn what_is_not_granted_is_refused_and_said() {
     let server = WebServer::saying("no");
     let host = started(TestHost::builder(), &["api.example.com"]);
     let url = server.url("/");
-    let coped = host.run_kind("http", &json!({"requests": [{"url": url}]}));
+    let coped = ran(&host, "http", &json!({"requests": [{"url": url}]}));
     assert_eq!(coped["output"][0]["error"], "denied", "{coped:#}");
     let name = format!("http 127.0.0.1:{}", server.port());
     assert_eq!(denied_of(&host, &job_id(&coped)), json!([name]));
@@ -122,7 +128,7 @@ fn a_name_that_leads_inside_is_refused_unless_the_address_is_granted_too() {
     let by_name = format!("http://inner.test:{}", server.port());
     let host = started(builder, &[&by_name]);
     let url = server.url_by("inner.test", "/");
-    let refused = host.run_kind("http", &json!({"requests": [{"url": url}]}));
+    let refused = ran(&host, "http", &json!({"requests": [{"url": url}]}));
     assert_eq!(refused["output"][0]["error"], "denied", "{refused:#}");
     let expected = format!("http inner.test:{} (a loopback address)", server.port());
     assert_eq!(denied_of(&host, &job_id(&refused)), json!([expected]));
@@ -153,7 +159,7 @@ fn an_answer_that_changes_meets_the_same_check_and_no_second_look() {
     let builder = TestHost::builder().flag("--egress-dns", names.address());
     let host = started(builder, &[&by_name, &server.grant()]);
     let url = server.url_by("fickle.test", "/");
-    let answers = host.run_kind("http", &json!({"requests": [{"url": url}, {"url": url}, {"url": url}]}));
+    let answers = ran(&host, "http", &json!({"requests": [{"url": url}, {"url": url}, {"url": url}]}));
     let told: Vec<&Value> = answers["output"].as_array().unwrap().iter().collect();
     assert_eq!(
         (&told[0]["body"], &told[1]["error"], &told[2]["body"]),
@@ -196,7 +202,7 @@ fn a_redirect_is_a_request_like_any_other() {
     let host = started(TestHost::builder(), &[&server.grant()]);
     let told = ask(&host, json!({"url": server.url("/")}));
     assert_eq!((&told["status"], &told["location"]), (&json!(302), &json!(inside.url("/secret"))));
-    let followed = host.run_kind("http", &json!({"requests": [{"url": server.url("/"), "follow": true}]}));
+    let followed = ran(&host, "http", &json!({"requests": [{"url": server.url("/"), "follow": true}]}));
     assert_eq!(followed["output"][0]["error"], "denied", "{followed:#}");
     assert_eq!(denied_of(&host, &job_id(&followed)), json!([format!("http 127.0.0.1:{}", inside.port())]));
     assert_eq!(inside.connections(), 0);
@@ -242,10 +248,10 @@ fn servers_that_take_their_time_are_left() {
         .flag("--egress-first-byte-timeout", "400ms")
         .flag("--egress-between-bytes-timeout", "400ms");
     let host = started(builder, &[&silent.url(), &dripping.grant()]);
-    for url in [silent.url(), dripping.url("/")] {
-        let answer = ask(&host, json!({"url": url}));
-        assert_eq!(answer["error"], "timeout", "{url}: {answer}");
-    }
+    assert_eq!(ask(&host, json!({"url": silent.url()}))["error"], "timeout");
+    // What breaks off in the body is told without its cause: `http-error-code` knows it not, as wasmtime has it.
+    let broken = ask(&host, json!({"url": dripping.url("/")}));
+    assert_eq!(broken["error"], "failed", "{broken}");
     // A handler may be less patient, and the attempt's time ends what a host would wait for.
     let patient = started(TestHost::builder(), &[&silent.url()]);
     assert_eq!(ask(&patient, json!({"url": silent.url(), "timeout_ms": 200}))["error"], "timeout");
@@ -263,7 +269,7 @@ fn a_cancelled_job_waits_for_no_server() {
     let host = started(TestHost::builder(), &[&silent.url()]);
     let id = host.enqueue_kind("http", &json!({"requests": [{"url": silent.url()}]}));
     host.wait_for(&id, "running");
-    host.act(&format!("/v1/jobs/{id}/cancel")).expect_status(200);
+    host.act(&format!("/v1/jobs/{id}/cancel")).expect_status(202);
     assert_eq!(state_of(&host.wait_end(&id)), "cancelled");
 }
 
@@ -301,7 +307,7 @@ fn what_is_too_large_is_cut_off() {
     let grants: Vec<String> = servers.iter().map(|server| server.grant()).collect();
     let host = started(builder, &grants.iter().map(String::as_str).collect::<Vec<_>>());
     for (request, errors) in [
-        (json!({"url": endless.url("/")}), &["too_large"][..]),
+        (json!({"url": endless.url("/")}), &["too_large", "failed"][..]),
         (json!({"url": endless.url("/"), "body_max": 1000}), &["too_large"]),
         (json!({"url": declared.url("/")}), &["too_large"]),
         (json!({"url": long_head.url("/")}), &["too_large", "failed"]),
@@ -311,7 +317,7 @@ fn what_is_too_large_is_cut_off() {
         let answer = ask(&host, request.clone());
         assert!(errors.contains(&answer["error"].as_str().unwrap_or_default()), "{request}: {answer}");
     }
-    assert_eq!(host.run_kind("echo", &json!({}))["state"], "succeeded");
+    assert_eq!(state_of(&ran(&host, "echo", &json!({}))), "succeeded");
 }
 
 #[test]
@@ -338,7 +344,7 @@ fn servers_that_lie_or_leave_are_told_from_those_that_answer() {
 fn an_attempt_makes_so_many_requests_and_no_more() {
     let server = WebServer::saying("ok");
     let host = started(TestHost::builder().flag("--egress-requests", 3), &[&server.grant()]);
-    let job = host.run_kind("http", &json!({"requests": [{"url": server.url("/"), "times": 5}]}));
+    let job = ran(&host, "http", &json!({"requests": [{"url": server.url("/"), "times": 5}]}));
     assert_eq!(job["output"][0]["error"], "failed", "{job:#}");
     assert_eq!((server.connections(), &job["receipt"]["http_calls"]), (3, &json!(5)));
     assert!(host.log_text(&job_id(&job)).contains("made its 3 requests"));
