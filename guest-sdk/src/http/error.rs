@@ -22,7 +22,8 @@ pub enum Error {
     Timeout(String),
     /// The request or the response is larger than it may be.
     TooLarge(String),
-    /// Anything else: no such name, nobody there, a certificate that does not fit, a response cut short.
+    /// Anything else: no such name, nobody there, a certificate that does not fit, a response cut short. What breaks off
+    /// within the body (too long, too slow) is told as this, too: hosts of today do not say why.
     Failed(String),
 }
 
