@@ -47,6 +47,7 @@
 //!   of the `log` and `tracing` crates, with the features `log` and `tracing`: nothing has to be set up, and
 //!   `set_log_level` says what is kept (`Info` and above).
 //! - [`enqueue`] has jobs, batches, workflows and schedules as types, checked against the kinds of handlers.
+//! - [`http`] and [`config`] use what an operator grants to the kind; without that there is nothing to use.
 //! - [`testing`] runs handlers in `cargo test`, natively and in the real sandbox.
 
 #[cfg(all(target_family = "wasm", not(any(target_env = "p2", target_env = "p3"))))]
@@ -56,13 +57,17 @@ compile_error!("handlers are WebAssembly components: build with `--target wasm32
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
 pub mod bindings;
+pub mod config;
 mod context;
 pub mod enqueue;
 mod facades;
 mod failure;
 mod fallible;
+#[cfg(target_family = "wasm")]
+mod granted;
 mod handler;
 mod host;
+pub mod http;
 mod json;
 mod kind;
 mod logging;
@@ -113,6 +118,7 @@ pub use schema::{JsonSchema, SchemaText};
 /// | `key_concurrency = 1` | so many jobs with the same `concurrency_key` at once; any number |
 /// | `key_rate = "5/s"` | so many jobs with the same `concurrency_key` may begin in a time; any number |
 /// | `key_order = "fifo"` | jobs with the same `concurrency_key` run one after the other as they were enqueued |
+/// | `grants(http = ["api.example.com"], secrets = ["stripe-key"], config(greeting = "Hello"), kv = ["sessions"])` | what it asks the operator for: hosts, secrets, values with a suggestion, buckets. It gets what the operator grants, and nothing by asking; none |
 /// | `schedules = [schedule(name = "nightly", cron = "0 3 * * *", timezone = "Europe/Berlin", payload = "{}")]` | what the host enqueues again and again, from the activation of this version on: `cron` or `every`, and `jitter`, `misfire`, `overlap`, `queue`, `priority`, `max_attempts`; none |
 ///
 /// These are defaults the operator can override; the host's ceilings hold in any case.

@@ -259,6 +259,7 @@ pub(crate) fn sandbox_options(config: &Config, cores: usize, artifacts: &Artifac
         compiler: CompilerProcess::CurrentExe,
         compile_timeout: config.compile.timeout,
         compile_memory_bytes: config.compile.memory_bytes,
+        egress: config.egress.clone(),
     }
 }
 

@@ -15,12 +15,14 @@ mod host;
 mod jobs;
 mod kept_dirs;
 mod keys;
+mod name_server;
 pub mod power_cut;
 mod raw_http;
 mod running;
 mod small_disk;
 mod wait;
 pub mod walls;
+mod web_server;
 
 pub use api::{Api, Reply};
 pub use child::{Exited, run_stoker, stoker_binary, workspace_root};
@@ -32,10 +34,12 @@ pub use host::{HostBuilder, TestHost};
 pub use jobs::{UNFINISHED_STATES, is_terminal, job_id, reason_of, state_of};
 pub use kept_dirs::{cache_dir, scaffold_dir};
 pub use keys::{cookie_of, log_in, make_key, make_tenant, with_role};
+pub use name_server::NameServer;
 pub use raw_http::{RawReply, raw_request};
 pub use running::Running;
 pub use small_disk::SmallDisk;
 pub use wait::{DEADLINE, eventually, eventually_within, pace};
+pub use web_server::{Connection, ReceivedRequest, SilentServer, WebServer, respond, wait_for_the_end};
 
 /// The seed of a test's randomness: `STOKER_SEED`, or a fresh one; printed, so that a failure can be replayed.
 pub fn seed() -> u64 {

@@ -84,6 +84,8 @@ fn what_the_sdk_forbids_is_an_outcome_too() {
 fn a_small_handler_is_small() {
     let wasm = Guest::Hello.wasm();
     assert!(wasm.len() <= HANDLER_BYTES_MAX, "hello.wasm has {} bytes; what has it been made to carry?", wasm.len());
+    let carries = |name: &[u8]| wasm.windows(name.len()).any(|window| window == name);
+    assert!(!carries(b"wasi:http") && !carries(b"wasi:config"), "it carries what it does not use");
     // With the names of functions, for backtraces.
     assert!(wasm.windows(12).any(|window| window == b"5hello5hello"), "the names are gone");
 }

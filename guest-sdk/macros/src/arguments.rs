@@ -8,6 +8,7 @@ use syn::{Error, Ident, Lit, LitStr, Result, Token, bracketed, token};
 
 use crate::ends::{on_failed, retention};
 use crate::forms::{checked_integer, expect, form, integer, separator, wrong};
+use crate::grants::grants;
 use crate::names::{checked_name, checked_reason};
 use crate::quantity::{duration_ms, duration_text, size_bytes};
 use crate::retry::retry;
@@ -23,7 +24,7 @@ const PRIORITY_MAX: u64 = 9;
 const NOT_ZERO: &str = "must be more than 0; leave it out for the host's default";
 
 /// What can be said, as in `PUT /v1/kinds/{kind}/settings`.
-const KNOWN: [&str; 21] = [
+const KNOWN: [&str; 22] = [
     "kind",
     "description",
     "queue",
@@ -45,6 +46,7 @@ const KNOWN: [&str; 21] = [
     "key_rate",
     "key_order",
     "schedules",
+    "grants",
 ];
 /// Settings of a kind that mean nothing to a handler.
 const OF_PLAIN_COMMANDS: [&str; 5] = ["stdin", "stdout", "args", "env", "exit_failure"];
@@ -104,8 +106,8 @@ fn option_name(input: ParseStream) -> Result<(Ident, String)> {
     if !KNOWN.contains(&word.as_str()) {
         return Err(Error::new(name.span(), unknown(&word)));
     }
-    // The one that is written like a call; the `=` may stand there, too, as with `retry`.
-    if word == "retention" && input.peek(token::Paren) {
+    // Those that are written like a call; the `=` may stand there, too, as with `retry`.
+    if (word == "retention" || word == "grants") && input.peek(token::Paren) {
         return Ok((name, word));
     }
     match input.parse::<Token![=]>() {
@@ -125,6 +127,7 @@ fn setting(name: &Ident, word: &str, input: ParseStream) -> Result<Value> {
         "on_failed" => on_failed(input)?,
         "retention" => retention(name, input)?,
         "schedules" => schedules(input)?,
+        "grants" => grants(name, input)?,
         "timeout" => timeout(input, form)?.into(),
         "fuel" | "host_calls" => integer(input, form, 1, u64::MAX)?.into(),
         "concurrency" | "key_concurrency" => integer(input, form, 1, PACE_MAX)?.into(),
@@ -328,6 +331,30 @@ mod tests {
             (r#"kind = "a", retention()"#, "`retention(succeeded"),
             (r#"kind = "a", retention = "24h""#, "`retention(succeeded"),
             (r#"kind = "a", retention(failed = "1h"), retention(failed = "2h")"#, "given twice"),
+        ] {
+            let message = parse(text).unwrap_err();
+            assert!(message.contains(expected), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn what_is_asked_for() {
+        let asked = parse(
+            r#"kind = "a", grants(http = ["api.example.com", "*.example.org:8443"], secrets = ["key"], config(greeting = "Hi", "a-b" = "c"), kv = ["s"])"#,
+        )
+        .unwrap();
+        assert_eq!(
+            asked.settings["grants"],
+            json!({"http": ["api.example.com", "*.example.org:8443"], "secrets": ["key"], "config": {"greeting": "Hi", "a-b": "c"}, "kv": ["s"]})
+        );
+        for (text, expected) in [
+            (r#"kind = "a", grants = ["x"]"#, "`grants(http ="),
+            (r#"kind = "a", grants()"#, "`grants(http ="),
+            (r#"kind = "a", grants(files = ["/"])"#, "has no `files`"),
+            (r#"kind = "a", grants(http = "x")"#, "`grants(http ="),
+            (r#"kind = "a", grants(http = ["x"], http = ["y"])"#, "given twice"),
+            (r#"kind = "a", grants(config(a = "1", a = "2"))"#, "given twice"),
+            (r#"kind = "a", grants(config = "x")"#, "`grants(http ="),
         ] {
             let message = parse(text).unwrap_err();
             assert!(message.contains(expected), "{text}: {message}");

@@ -24,6 +24,10 @@ pub(crate) fn form(option: &str) -> &'static str {
             "`retention` says how long what ended is kept, by its state: `retention(succeeded = \"24h\", cancelled = \"24h\", failed = \
              \"forever\")`"
         }
+        "grants" => {
+            "`grants` is what the handler asks its operator for: `grants(http = [\"api.example.com\"], secrets = [\"stripe-key\"], \
+             config(greeting = \"Hello\"), kv = [\"sessions\"])`"
+        }
         "timeout" => "`timeout` is a duration in quotes, with its unit: `timeout = \"30s\"`",
         "fuel" => "`fuel` is a whole number: `fuel = 1_000_000_000`",
         "memory" => "`memory` is a size in quotes, or a number of bytes: `memory = \"64MiB\"`",

@@ -7,6 +7,7 @@ mod documentation;
 mod ends;
 mod expansion;
 mod forms;
+mod grants;
 mod names;
 mod quantity;
 mod retry;

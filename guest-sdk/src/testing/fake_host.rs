@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::recorder::{LogLine, Progress, Recorder, TIMEOUT, forget, make_current};
 use crate::context::Facts;
 use crate::failure::whole_ms;
+use crate::http::{Error, Request, Response};
 use crate::module::run_one;
 use crate::{Context, Failure, Handler};
 
@@ -42,6 +43,22 @@ pub struct FakeHost {
     facts: Facts,
     timeout: Duration,
     recorder: Arc<Recorder>,
+}
+
+/// What a fake host answers to a request: a response, or why there is none.
+#[derive(Clone, Debug)]
+pub struct Answer(Result<Response, Error>);
+
+impl From<Response> for Answer {
+    fn from(response: Response) -> Self {
+        Self(Ok(response))
+    }
+}
+
+impl From<Error> for Answer {
+    fn from(error: Error) -> Self {
+        Self(Err(error))
+    }
 }
 
 impl Default for FakeHost {
@@ -198,6 +215,47 @@ impl FakeHost {
     #[must_use]
     pub fn parent_output(self, parent: impl Into<String>, output: impl Into<String>) -> Self {
         self.recorder.lock().parent_outputs.insert(parent.into(), output.into());
+        self
+    }
+
+    /// The host gives this answer to such requests, as often as they come. What it was not told of, it has not granted.
+    ///
+    /// ```
+    /// use stoker_sdk::testing::FakeHost;
+    /// use stoker_sdk::http::{self, Error, Response};
+    ///
+    /// let host = FakeHost::new()
+    ///     .answers("GET", "https://a.example/x", Response::new(200).with_body("y"))
+    ///     .answers("GET", "https://b.example/", Error::Timeout("b.example: it took too long to answer".into()));
+    /// assert_eq!(http::get("https://a.example/x").send()?.body(), b"y");
+    /// assert!(matches!(http::get("https://b.example/").send(), Err(Error::Timeout(_))));
+    /// assert_eq!(http::post("https://a.example/x").send(), Err(Error::Denied("a.example".into())));
+    /// assert_eq!(host.requests().len(), 3);
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[must_use]
+    pub fn answers(self, method: impl Into<String>, url: impl Into<String>, answer: impl Into<Answer>) -> Self {
+        let Answer(answer) = answer.into();
+        self.recorder.lock().answers.insert((method.into(), url.into()), answer);
+        self
+    }
+
+    /// The requests that were made, granted or not.
+    pub fn requests(&self) -> Vec<Request> {
+        self.recorder.lock().requests.clone()
+    }
+
+    /// The operator gave the kind this value.
+    ///
+    /// ```
+    /// # use stoker_sdk::testing::FakeHost;
+    /// # use stoker_sdk::config;
+    /// let host = FakeHost::new().config("colour", "blue");
+    /// assert_eq!(config::all().len(), 1);
+    /// ```
+    #[must_use]
+    pub fn config(self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.recorder.lock().config.insert(name.into(), value.into());
         self
     }
 

@@ -26,9 +26,9 @@ mod recorder;
 mod run;
 mod sandbox;
 
-pub use fake_host::FakeHost;
+pub use fake_host::{Answer, FakeHost};
 pub use recorder::{LogLine, Progress};
 pub use run::{Refused, Run, RunError};
 pub use sandbox::{Sandbox, sandbox, sandbox_of};
 
-pub(crate) use recorder::{Recorder, current};
+pub(crate) use recorder::{Recorder, answer, current};

@@ -1,11 +1,12 @@
 //! What a fake host answers and hears. Log lines carry no context, so the newest fake host of a thread gets them.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::Level;
+use crate::http::{Error, Request, Response};
 
 /// The host's default timeout.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
@@ -65,6 +66,10 @@ pub(crate) struct Record {
     pub(crate) asks_until_cancelled: Option<u64>,
     /// JSON text by name or id.
     pub(crate) parent_outputs: HashMap<String, String>,
+    /// By method and URL.
+    pub(crate) answers: HashMap<(String, String), Result<Response, Error>>,
+    pub(crate) requests: Vec<Request>,
+    pub(crate) config: BTreeMap<String, String>,
 }
 
 impl Recorder {
@@ -77,6 +82,9 @@ impl Recorder {
             slot_ms: None,
             asks_until_cancelled: None,
             parent_outputs: HashMap::new(),
+            answers: HashMap::new(),
+            requests: Vec::new(),
+            config: BTreeMap::new(),
         })))
     }
 
@@ -104,6 +112,17 @@ thread_local! {
 /// Whoever hears this thread's log lines.
 pub(crate) fn current() -> Option<Arc<Recorder>> {
     CURRENT.with_borrow(Clone::clone)
+}
+
+/// What the newest fake host of this thread answers to a request: what it was told, else that it is not granted.
+pub(crate) fn answer(request: Request, authority: &str) -> Result<Response, Error> {
+    let denied = || Error::Denied(authority.to_owned());
+    let Some(recorder) = current() else { return Err(denied()) };
+    let mut record = recorder.lock();
+    let key = (request.method().to_owned(), request.url().to_owned());
+    let answered = record.answers.get(&key).cloned();
+    record.requests.push(request);
+    answered.unwrap_or_else(|| Err(denied()))
 }
 
 pub(super) fn make_current(recorder: &Arc<Recorder>) {

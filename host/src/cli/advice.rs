@@ -167,7 +167,10 @@ fn failure_advice(job: &Job) -> Option<String> {
         ),
         "host_calls_exceeded" => limited(Limited::HostCalls, "call the host less often"),
         "capability_denied" => {
-            format!("it used what jobs don't get (files, network): leave that out and deploy{again}")
+            format!(
+                "it used what its kind is not granted: `stoker kinds {kind} --set 'grants={{…}}'` grants it, where it may have \
+                 it{again}"
+            )
         }
         "host_lost" => format!("hosts died while it ran: see whether it takes them down (memory, a bug){again}"),
         "module_unavailable" => {

@@ -181,6 +181,9 @@ impl Page {
             };
             let took = since(", took", attempt.started_at.as_deref(), attempt.finished_at.as_deref());
             self.row(&format!("  #{} {outcome}{took}", attempt.attempt));
+            if !attempt.denied.is_empty() {
+                self.row(&format!("     was not granted {}", line(&attempt.denied.join(", "))));
+            }
             if let Some(receipt) = &attempt.receipt {
                 self.row(&format!("     {}", bill(receipt)));
             }

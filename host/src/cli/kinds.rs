@@ -31,6 +31,7 @@ const KINDS_DETAILED_MAX: usize = 100;
   stoker kinds
   stoker kinds greet
   stoker kinds greet --set timeout=2m --set memory=256MiB
+  stoker kinds greet --set 'grants={\"http\":[\"api.example.com\"],\"config\":{\"greeting\":\"Hi\"}}'
   stoker kinds greet --set 'retry={\"strategy\":\"fixed\",\"delay\":\"30s\"}' --unset queue")]
 pub(super) struct Arguments {
     /// The kind to show [default: all kinds]
@@ -183,6 +184,7 @@ fn page(kind: &Kind, colours: Colours) -> String {
     });
     rows.push(String::new());
     rows.push(settings_table(kind, colours));
+    rows.extend(missing_row(kind, colours));
     for (name, schema) in [("Payload", &kind.input_schema), ("Output", &kind.output_schema)] {
         rows.push(String::new());
         rows.push(colours.paint(Tone::Strong, name));
@@ -208,6 +210,15 @@ fn settings_table(kind: &Kind, colours: Colours) -> String {
         .collect();
     let from_operator = |row: usize| settings.get(row).is_some_and(|setting| setting[2] == "operator");
     table(["SETTING", "VALUE", "FROM"], &settings, colours, |row, _| from_operator(row).then_some(Tone::Notable))
+}
+
+/// What its module asks for and nobody granted, in the form in which it would be.
+fn missing_row(kind: &Kind, colours: Colours) -> Option<String> {
+    if kind.grants.missing.is_empty() {
+        return None;
+    }
+    let missing = Value::Object(kind.grants.missing.clone()).to_string();
+    Some(format!("\n  {} {}", colours.paint(Tone::Notable, "asks for what it is not granted:"), line(&missing)))
 }
 
 /// Text without its quotes, anything else as JSON.
@@ -272,6 +283,12 @@ mod tests {
             "operator_settings": {"timeout": "2m"}}))
         .unwrap();
         insta::assert_snapshot!(page(&kind, Colours::Off));
+        let asking = Kind {
+            grants: serde_json::from_value(json!({"missing": {"http": ["a.example\u{1b}[2J"]}})).unwrap(),
+            ..Kind::default()
+        };
+        let asks = page(&asking, Colours::Off);
+        assert!(asks.contains(r#"is not granted: {"http":["a.example"#) && !asks.contains('\u{1b}'), "{asks}");
         let settings = settings_table(&kind, Colours::Off);
         assert!(page(&kind, Colours::Off).contains(&settings) && !settings.contains("Payload"), "{settings}");
         insta::assert_snapshot!(kinds_table(&[kind], Colours::Off));

@@ -24,6 +24,7 @@ mod environment;
 #[allow(clippy::unwrap_used)]
 mod fake_host;
 mod filter;
+mod granted;
 mod help;
 mod hints;
 mod job;

@@ -11,7 +11,7 @@ use super::payload::{self, Given};
 use super::problem::Problem;
 use super::project::Built;
 use super::terminal::{self, Colours};
-use super::{advice, environment, project, run_cache, run_view};
+use super::{advice, environment, granted, project, run_cache, run_view};
 use crate::api::{ApiError, offline};
 use crate::config::{Config, read_file, resolve};
 use crate::job::dependency::PARENTS_MAX;
@@ -35,7 +35,7 @@ const THREADS: usize = 2;
 ///
 /// With --json, standard output has one object and nothing else, or nothing at all if the job would not have been taken:
 /// `{kind, state, output, error: {reason, message, detail}, delay_ms, attempt, max_attempts, receipt, logs: [{at, level,
-/// message}], logs_dropped, progress: {done, total, message}, module: {name, digest, type, size_bytes}}`. Its state is the
+/// message}], logs_dropped, denied: [name], progress: {done, total, message}, module: {name, digest, type, size_bytes}}`. Its state is the
 /// one a job would have now: succeeded, retrying, failed or scheduled; `delay_ms` is the time until the next execution, if
 /// there is to be one.
 #[derive(Debug, clap::Args)]
@@ -45,6 +45,7 @@ const THREADS: usize = 2;
   stoker run target/wasm32-wasip2/release/mail.wasm mail.send @request.json --json | jq .error
   stoker run markdown.wasm --text - --raw --settings '{\"stdin\":\"text\",\"stdout\":\"text\"}' < page.md
   stoker run report.wasm report.send '\"ada@example.org\"' --parent render='{\"pages\":7}' --parent fetch=@fetched.json
+  stoker run rates.wasm rate '\"EUR\"' --grant http=api.example.com --grant config=base=USD
   stoker run hello.wasm hello --attempt 3 --max-attempts 3 --timeout 2s --fuel 50000000")]
 pub(super) struct Arguments {
     /// The module: a .wasm file, or the folder of a project, which is built first
@@ -63,6 +64,10 @@ pub(super) struct Arguments {
     /// What an operator would set for the kind, over what the module says
     #[arg(long, value_name = "JSON")]
     settings: Option<String>,
+    /// What it may use, as an operator would grant it: `http=api.example.com`, `config=NAME=VALUE`, `secret=NAME`, `kv=BUCKET`.
+    /// Repeat for more; what --settings grants does not count beside it
+    #[arg(long = "grant", value_name = "WHAT=NAME", value_parser = granted::parse)]
+    grants: Vec<granted::Granted>,
     /// Which attempt it is to be
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_ATTEMPTS_LIMIT)))]
     attempt: u32,
@@ -171,7 +176,7 @@ fn order(arguments: &Arguments, loaded: &Loaded) -> anyhow::Result<Order> {
     Ok(Order {
         kind,
         payload: Bytes::from(String::from(Box::<str>::from(payload))),
-        settings: arguments.settings.iter().cloned().collect(),
+        settings: arguments.settings.iter().cloned().chain(granted::settings(&arguments.grants)?).collect(),
         limits: LimitRequest {
             fuel: arguments.fuel,
             timeout_ms: arguments.timeout.map(Span::as_ms),

@@ -24,6 +24,9 @@ pub(super) fn render(report: &Report, told: usize, file: Option<&Path>, colours:
         );
         rows.extend(advice(error, report).map(|advice| format!("  {advice}")));
     }
+    if !report.denied.is_empty() {
+        rows.push(format!("  was not granted {}; --grant gives it here", line(&report.denied.join(", "))));
+    }
     rows.extend(follows(report).map(|follows| format!("  {follows}")));
     rows.extend(progress(report).map(|progress| format!("  {progress}")));
     let read = file.map_or_else(String::new, |file| format!(" · limits of {}", line(&file.display().to_string())));
@@ -74,7 +77,7 @@ fn advice(error: &ReportedFailure, report: &Report) -> Option<String> {
         FailureReason::OutputTooLarge => Limited::Output,
         FailureReason::HostCallsExceeded => Limited::HostCalls,
         FailureReason::CapabilityDenied => {
-            let what = "a job has no files, no network and no environment but what its payload and settings bring";
+            let what = "a host grants it by `stoker kinds KIND --set 'grants={…}'`; --grant does so here, for one run";
             return Some(what.to_owned());
         }
         _ => return None,

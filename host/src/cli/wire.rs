@@ -273,6 +273,7 @@ pub(super) struct Execution {
     pub(super) started_at: Option<String>,
     pub(super) finished_at: Option<String>,
     pub(super) receipt: Option<Receipt>,
+    pub(super) denied: Vec<String>,
 }
 
 /// One entry of a job's history.
@@ -363,6 +364,7 @@ pub(super) struct KindDifference {
     pub(super) input: Vec<String>,
     pub(super) output: Vec<String>,
     pub(super) settings: Vec<String>,
+    pub(super) not_granted: Vec<String>,
     pub(super) jobs: JobsMeeting,
 }
 
@@ -414,4 +416,12 @@ pub(super) struct Kind {
     pub(super) settings: serde_json::Map<String, serde_json::Value>,
     pub(super) settings_from: serde_json::Map<String, serde_json::Value>,
     pub(super) operator_settings: serde_json::Map<String, serde_json::Value>,
+    pub(super) grants: KindGrants,
+}
+
+/// What a kind is granted, and asks for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct KindGrants {
+    pub(super) missing: serde_json::Map<String, serde_json::Value>,
 }

@@ -3,6 +3,7 @@
 //! `check.rs` is complete and consistent: nobody downstream checks it again.
 
 mod check;
+mod egress;
 mod identity;
 mod report;
 mod sources;
@@ -15,7 +16,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::job::{LimitBounds, Quotas, Retention};
+use crate::job::{EgressOptions, LimitBounds, Quotas, Retention};
 
 /// Everything a host can be told.
 #[derive(Clone, Debug)]
@@ -50,6 +51,8 @@ pub struct Config {
     pub requests: RequestLimits,
     /// Limits of compiling.
     pub compile: CompileLimits,
+    /// How requests of handlers leave, and what they may take.
+    pub egress: EgressOptions,
     /// How long finished jobs are kept, unless their kind or queue says more. Default: succeeded and cancelled 24 h, failed 30 d.
     pub retention: Retention,
     /// How long it is kept what tenants used, by day. Default 400 d.

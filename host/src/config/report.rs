@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{CompileLimits, Config, JwtConfig, JwtKeys, RequestLimits, TlsFiles};
+use super::{CompileLimits, Config, JwtConfig, JwtKeys, RequestLimits, TlsFiles, egress};
 use crate::job::{ByteSize, JobState, LimitBounds, Limits, QuotaName, Span};
 
 impl fmt::Display for Config {
@@ -32,6 +32,7 @@ impl fmt::Display for Config {
                     head_timeout,
                 },
             compile: CompileLimits { timeout: compile_timeout, memory_bytes: compile_memory_bytes },
+            egress,
             retention,
             usage_keep,
             events_keep,
@@ -84,6 +85,7 @@ impl fmt::Display for Config {
         line("module_max", &size(*module_bytes_max))?;
         line("connections_max", connections_max)?;
         line("request_head_timeout", &Span(*head_timeout))?;
+        egress::report(egress, &mut line)?;
         line("compile_timeout", &Span(*compile_timeout))?;
         write!(f, "  compile_memory = {}", ByteSize(*compile_memory_bytes))
     }

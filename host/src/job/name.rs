@@ -109,6 +109,24 @@ name_type!(
 );
 
 name_type!(
+    /// A secret of a tenant; grants and handlers name it.
+    SecretName, "a secret's name", 128, "letters, digits, `.`, `_` and `-`",
+    |c| c.is_ascii_alphanumeric() || "._-".contains(c)
+);
+
+name_type!(
+    /// A bucket of keys and values of a tenant.
+    BucketName, "a bucket's name", 128, "letters, digits, `.`, `_` and `-`",
+    |c| c.is_ascii_alphanumeric() || "._-".contains(c)
+);
+
+name_type!(
+    /// A value that is given to a kind's handler.
+    ConfigName, "the name of a config value", 128, "letters, digits, `.`, `_`, `-`, `/` and `:`",
+    |c| c.is_ascii_alphanumeric() || "._-/:".contains(c)
+);
+
+name_type!(
     /// What people call a key of the API; several may have the same.
     KeyName, "a key's name", 64, "letters, digits, `.`, `_` and `-`",
     |c| c.is_ascii_alphanumeric() || "._-".contains(c)

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use wasmtime::{Engine, Store};
 
 use super::classify::{self, Facts, LimitsOf, Stopped};
+use super::egress::Egress;
 use super::epoch::Ticker;
 use super::guest::{Entry, Guest};
 use super::invocation::{self, Call, Ending, EngineLimits, Returned};
@@ -18,15 +20,24 @@ use crate::job::{AttemptContext, Clock, Failure, FailureReason, Limits, Outcome,
 
 /// Runs one attempt to its end.
 pub(super) async fn run(
-    engine: &Engine,
-    clock: &Arc<dyn Clock>,
-    ticker: &Ticker,
+    (engine, clock, ticker, egress): (&Engine, &Arc<dyn Clock>, &Ticker, &Arc<Egress>),
     guest: &Guest,
     invocation: Invocation,
     on_entry: impl FnOnce() + Send,
 ) -> Result<Execution, SandboxError> {
-    let Invocation { context, payload, limits, plain, ready_at, compiled, interrupt, progress, output_schema, parents } =
-        invocation;
+    let Invocation {
+        context,
+        payload,
+        limits,
+        plain,
+        ready_at,
+        compiled,
+        interrupt,
+        progress,
+        output_schema,
+        parents,
+        grants,
+    } = invocation;
     let started_at = clock.now();
     let began = clock.monotonic();
     let queue_wait_us = whole_us(started_at.since(ready_at));
@@ -39,28 +50,20 @@ pub(super) async fn run(
         receipt,
         log: Vec::new(),
         log_lines_dropped: 0,
+        denied: Vec::new(),
         remains: Remains::default(),
     };
     let Ok(payload_text) = std::str::from_utf8(&payload) else {
         return Ok(refused(Failure::new(FailureReason::InvalidPayload, "the payload is not UTF-8")));
     };
-    let (call, capture, streams) = match guest.entry() {
-        Entry::Handler(_) => (Call::Run { context: &context, payload: payload_text }, None, None),
-        Entry::ComponentCommand(_) | Entry::CoreCommand(_) => {
-            let stdin = match output::stdin(&payload, plain.stdin) {
-                Ok(stdin) => stdin,
-                Err(failure) => return Ok(refused(failure)),
-            };
-            let capture: SharedCapture = Arc::new(Mutex::new(Capture::new(limits.output_bytes)));
-            let streams = PlainStreams {
-                stdin,
-                stdout: Arc::clone(&capture),
-                args: arguments(&context, &plain),
-                env: environment(&context, &plain),
-            };
-            (Call::Command, Some(capture), Some(streams))
-        }
+    let (call, streams) = match guest.entry() {
+        Entry::Handler(_) => (Call::Run { context: &context, payload: payload_text }, None),
+        Entry::ComponentCommand(_) | Entry::CoreCommand(_) => match streams(&payload, &context, &plain, &limits) {
+            Ok(streams) => (Call::Command, Some(streams)),
+            Err(failure) => return Ok(refused(failure)),
+        },
     };
+    let capture = streams.as_ref().map(|streams| Arc::clone(&streams.stdout));
 
     let state = AttemptState::new(AttemptParts {
         engine: engine.clone(),
@@ -74,6 +77,8 @@ pub(super) async fn run(
         slot_at: context.slot_at,
         plain: streams,
         parents,
+        grants,
+        egress: Some((Arc::clone(egress), context.tenant.clone())),
     });
     let engine_limits = EngineLimits { fuel: limits.fuel, handover_bytes: limits.output_bytes.max(limits.log_bytes) };
     let mut store = invocation::store(state, engine_limits)?;
@@ -92,6 +97,7 @@ pub(super) async fn run(
 
     let is_command = capture.is_some();
     let outcome = outcome(&store, guest, ending, capture.as_ref(), (&limits, LimitsOf::Job), &plain);
+    let denied = store.data().denied_names();
     let outcome = match outcome {
         Outcome::Succeeded { output } => {
             let hint = if is_command { output::COMMAND_HINT } else { output::HANDLER_HINT };
@@ -106,7 +112,8 @@ pub(super) async fn run(
                 }
             }
         }
-        outcome => outcome,
+        Outcome::Failed(failure) => Outcome::Failed(classify::after_denials(failure, &denied)),
+        outcome @ Outcome::Suspended { .. } => outcome,
     };
     if let Outcome::Succeeded { output } = &outcome {
         receipt.output_bytes = u64::try_from(output.len()).unwrap_or(u64::MAX);
@@ -114,7 +121,22 @@ pub(super) async fn run(
     let (log, log_lines_dropped) = store.data().log.as_ref().map(|log| log.lock().finish()).unwrap_or_default();
     let finished_at = started_at.plus(ended.saturating_sub(began));
     let remains = Remains { store: Some(store), ..Remains::default() };
-    Ok(Execution { outcome, started_at, finished_at, receipt, log, log_lines_dropped, remains })
+    Ok(Execution { outcome, started_at, finished_at, receipt, log, log_lines_dropped, denied, remains })
+}
+
+/// Where standard input and output of a plain command lead.
+fn streams(
+    payload: &Bytes,
+    context: &AttemptContext,
+    plain: &PlainSettings,
+    limits: &Limits,
+) -> Result<PlainStreams, Failure> {
+    Ok(PlainStreams {
+        stdin: output::stdin(payload, plain.stdin)?,
+        stdout: Arc::new(Mutex::new(Capture::new(limits.output_bytes))),
+        args: arguments(context, plain),
+        env: environment(context, plain),
+    })
 }
 
 fn outcome(
@@ -202,6 +224,8 @@ pub(super) async fn describe(
         slot_at: None,
         plain: None,
         parents: None,
+        grants: Arc::default(),
+        egress: None,
     });
     let engine_limits = EngineLimits { fuel: limits.fuel, handover_bytes: limits.output_bytes };
     let mut store = invocation::store(state, engine_limits)?;

@@ -28,6 +28,8 @@ impl Linkers {
         capabilities::progress::link(&mut component)?;
         capabilities::attempt::link(&mut component)?;
         capabilities::parents::link(&mut component)?;
+        capabilities::config::link(&mut component)?;
+        capabilities::sockets::link(&mut component)?;
 
         let mut core = wasmtime::Linker::new(engine);
         wasmtime_wasi::p1::add_to_linker_async(&mut core, AttemptState::preview1)?;
@@ -56,6 +58,8 @@ impl Linkers {
                 slot_at: None,
                 plain: None,
                 parents: None,
+                grants: std::sync::Arc::default(),
+                egress: None,
             }),
         );
         let preview1 = core

@@ -11,8 +11,8 @@ use super::instances::Instance;
 use super::interrupt::{Interrupt, ProgressCell};
 use super::state::AttemptState;
 use crate::job::{
-    AttemptContext, CompiledFrom, Digest, ExitFailure, JobId, JobState, Limits, LogLine, Outcome, ParentOutput,
-    Receipt, Span, StdinFormat, StdoutFormat, Timestamp,
+    AttemptContext, CompiledFrom, Digest, EgressOptions, ExitFailure, Grants, JobId, JobState, Limits, LogLine,
+    Outcome, ParentOutput, Receipt, Span, StdinFormat, StdoutFormat, Timestamp,
 };
 use crate::schema::SharedSchema;
 
@@ -40,6 +40,8 @@ pub struct SandboxOptions {
     pub compile_memory_bytes: u64,
     /// Where compiling happens.
     pub compiler: CompilerProcess,
+    /// How requests leave this host.
+    pub egress: EgressOptions,
 }
 
 /// Where modules are compiled.
@@ -60,6 +62,9 @@ pub enum SandboxError {
     /// The engine could not be made.
     #[error("cannot set up the WebAssembly engine: {0}")]
     Engine(String),
+    /// The way out for requests could not be set up.
+    #[error("cannot set up requests of handlers: {0}")]
+    Egress(String),
     /// The compiled module could not be had.
     #[error(transparent)]
     Compile(#[from] CompileError),
@@ -191,6 +196,8 @@ pub struct Invocation {
     pub output_schema: Option<SharedSchema>,
     /// Of a job that runs after others.
     pub parents: Option<std::sync::Arc<dyn Parents>>,
+    /// What its kind may use outside the sandbox.
+    pub grants: std::sync::Arc<Grants>,
 }
 
 /// What an execution came to.
@@ -208,6 +215,8 @@ pub struct Execution {
     pub log: Vec<LogLine>,
     /// Lines dropped past the limit.
     pub log_lines_dropped: u64,
+    /// What the guest used and was not granted, by name, in the order of first use.
+    pub denied: Vec<String>,
     /// What is left of the guest.
     pub remains: Remains,
 }

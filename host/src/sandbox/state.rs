@@ -14,12 +14,14 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::attempt_log::{AttemptLog, SharedLog, Stream};
-use super::capabilities::http::{ClosedHttp, FIELDS_BYTES_MAX};
+use super::capabilities::http::{FIELDS_BYTES_MAX, OutgoingHttp, WayOut};
+use super::denied::Denied;
+use super::egress::Egress;
 use super::interrupt::{Interrupt, ProgressCell};
 use super::limiter::MemoryMeter;
 use super::model::Parents;
 use super::streams::{GuestStream, SharedCapture};
-use crate::job::{Clock, FailureReason, LogLevel, Timestamp};
+use crate::job::{Clock, FailureReason, Grants, LogLevel, TenantName, Timestamp};
 
 /// Most random bytes a guest gets from one call.
 const RANDOM_BYTES_MAX: u64 = 1 << 20;
@@ -62,7 +64,9 @@ pub(super) struct AttemptState {
     pub(super) memory: MemoryMeter,
     pub(super) host_calls: u64,
     pub(super) host_calls_max: u64,
-    pub(super) http: ClosedHttp,
+    pub(super) http: OutgoingHttp,
+    /// The way out, and whose requests these are; `None` where nothing goes out.
+    egress: Option<(Arc<Egress>, TenantName)>,
     /// By the monotonic clock; set once the instance exists.
     pub(super) instantiated_at: Option<Duration>,
     pub(super) log_bytes_max: u64,
@@ -72,6 +76,10 @@ pub(super) struct AttemptState {
     pub(super) plain: Option<PlainStreams>,
     /// Of a job that runs after others.
     pub(super) parents: Option<Arc<dyn Parents>>,
+    /// What its kind may use. Closed: nothing.
+    pub(super) grants: Arc<Grants>,
+    /// Made by the first refusal, or by the first request: most attempts have neither.
+    denied: Option<Denied>,
     /// Made by the first call that needs it: most handlers never do.
     wasi: Option<Box<Wasi>>,
     preview1: Option<Box<WasiP1Ctx>>,
@@ -96,6 +104,8 @@ pub(super) struct AttemptParts {
     pub(super) slot_at: Option<Timestamp>,
     pub(super) plain: Option<PlainStreams>,
     pub(super) parents: Option<Arc<dyn Parents>>,
+    pub(super) grants: Arc<Grants>,
+    pub(super) egress: Option<(Arc<Egress>, TenantName)>,
 }
 
 impl AttemptState {
@@ -112,6 +122,8 @@ impl AttemptState {
             slot_at,
             plain,
             parents,
+            grants,
+            egress,
         } = parts;
         Self {
             engine,
@@ -123,13 +135,16 @@ impl AttemptState {
             memory: MemoryMeter::new(memory_bytes_max),
             host_calls: 0,
             host_calls_max,
-            http: ClosedHttp::default(),
+            http: OutgoingHttp::default(),
+            egress,
             instantiated_at: None,
             log_bytes_max,
             slot_at,
             log: None,
             plain,
             parents,
+            grants,
+            denied: None,
             wasi: None,
             preview1: None,
         }
@@ -175,9 +190,37 @@ impl AttemptState {
         (now >= self.deadline).then_some(Ended::TimedOut)
     }
 
+    /// Notes that the guest used what it was not granted, by name: `http api.example.com:443`, `secret stripe-key`,
+    /// `kv sessions`, `config greeting`, `sockets`. The call itself gives the guest an error it can handle; if the attempt then
+    /// fails, it fails as `capability_denied`.
+    pub(super) fn denied(&mut self, capability: &str) {
+        self.denied.get_or_insert_default().note(capability);
+    }
+
+    /// What was denied, in the order of first use.
+    pub(super) fn denied_names(&self) -> Vec<String> {
+        self.denied.as_ref().map(Denied::names).unwrap_or_default()
+    }
+
     /// Adds a line to the attempt's log.
     pub(super) fn log_line(&mut self, level: LogLevel, message: &str) {
         shared_log(&mut self.log, &self.progress, &self.clock, self.log_bytes_max).lock().line(level, message);
+    }
+
+    /// Made when a guest first touches HTTP.
+    fn way_out(&mut self) -> Option<WayOut> {
+        let (egress, tenant) = self.egress.take()?;
+        let log = shared_log(&mut self.log, &self.progress, &self.clock, self.log_bytes_max);
+        Some(WayOut {
+            places: egress.places_of_attempt(),
+            egress,
+            tenant,
+            grants: Arc::clone(&self.grants),
+            log: Arc::clone(log),
+            clock: Arc::clone(&self.clock),
+            deadline: self.deadline,
+            denied: self.denied.get_or_insert_default().clone(),
+        })
     }
 
     /// The context of a preview-1 program.
@@ -189,7 +232,7 @@ impl AttemptState {
         })
     }
 
-    fn wasi(&mut self) -> (&mut Wasi, &mut ClosedHttp) {
+    fn wasi(&mut self) -> (&mut Wasi, &mut OutgoingHttp) {
         self.count_wasi_call();
         let Self { wasi, log, progress, clock, log_bytes_max, plain, http, .. } = self;
         let wasi = wasi.get_or_insert_with(|| {
@@ -251,6 +294,9 @@ impl WasiView for AttemptState {
 
 impl WasiHttpView for AttemptState {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
+        if self.http.way_out.is_none() {
+            self.http.way_out = self.way_out();
+        }
         let (wasi, http) = self.wasi();
         WasiHttpCtxView { ctx: &mut wasi.http, table: &mut wasi.table, hooks: http }
     }

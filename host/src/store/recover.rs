@@ -149,6 +149,7 @@ fn lost_execution(
         version: None,
         host,
         receipt: Receipt::default(),
+        denied: Vec::new(),
     }
 }
 

@@ -1,5 +1,7 @@
 //! `PUT /v1/kinds/{kind}/settings`: replaces what the operator set.
 
+use std::sync::Arc;
+
 use axum::extract::Request;
 use axum::response::Response;
 
@@ -11,7 +13,9 @@ use crate::api::identity::Call;
 use crate::api::jobs::check_on_failed;
 use crate::api::modules::refuse;
 use crate::api::wire::kind::Kind;
-use crate::job::{ByteSize, GuestType, KindName, KindSettings, Limits, ModuleName, SettingsWire, ceilings};
+use crate::job::{
+    ByteSize, Grants, GuestType, KindName, KindSettings, Limits, ModuleName, Role, SettingsWire, ceilings,
+};
 
 /// What a handler has no use for: it is called with its payload, not started as a program.
 const SETTINGS_OF_COMMANDS: [&str; 5] = ["stdin", "stdout", "args", "env", "exit_failure"];
@@ -27,7 +31,7 @@ pub(super) const BODY_BYTES_MAX: usize = 256 << 10;
     responses(
         (status = 200, body = Kind, description = "The kind, with what is in force now"),
         (status = 404, description = "`kind_not_found`, with the nearest names"),
-        (status = 422, description = "`invalid_request`, with pointers; limits over the host's ceilings say the ceiling; settings of plain commands on a handler's kind"),
+        (status = 422, description = "`invalid_request`, with pointers; limits over the host's ceilings say the ceiling; settings of plain commands on a handler's kind; grants that would allow everybody, or that are an admin's to give"),
     ),
 )]
 pub(in crate::api) async fn set_kind_settings(
@@ -42,6 +46,8 @@ pub(in crate::api) async fn set_kind_settings(
     let handler = handler_of(&api, &kind);
     let settings = accepted(&body, &kind, handler.as_ref(), &api.config.limits.ceilings)?;
     refuse_unknown_kinds(&api, &settings)?;
+    let before = granted(&api, &kind);
+    refuse_grants_of_admins(&settings, before.as_deref(), api.caller.role)?;
     let asked_bytes = settings.limits.memory_bytes;
     // One after the other, as those that change single settings: a module is read for it.
     let _turn = if asked_bytes.is_some() { Some(api.settings_changes.take().await?) } else { None };
@@ -111,6 +117,24 @@ pub(in crate::api) fn check_room(asked_bytes: u64, begins_bytes: u64) -> Result<
 pub(super) fn refuse_unknown_kinds(api: &Call, settings: &KindSettings) -> Result<(), ApiError> {
     let mut errors = Vec::new();
     check_on_failed(&api.store.catalog(), api.caller.tenant, settings.on_failed.as_ref(), &mut errors);
+    if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid(errors)) }
+}
+
+/// What the kind is granted now.
+fn granted(api: &Call, kind: &KindName) -> Option<Arc<Grants>> {
+    api.store.catalog().kind(api.caller.tenant, kind)?.operator_settings.grants.clone()
+}
+
+/// Refuses what lets a tenant reach beyond itself, to all but those who run the host. What is granted already stays.
+pub(super) fn refuse_grants_of_admins(
+    settings: &KindSettings,
+    before: Option<&Grants>,
+    role: Role,
+) -> Result<(), ApiError> {
+    let errors = match &settings.grants {
+        Some(grants) if role != Role::Admin => grants.for_admins(before, "/grants"),
+        _ => Vec::new(),
+    };
     if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid(errors)) }
 }
 

@@ -47,7 +47,11 @@ pub(in crate::api) async fn activate(
     let body = read_body(&api.bodies, &parts.headers, body, BODY_BYTES_MAX).await?;
     let ActivateRequest { digest } = parse_json(&body)?;
     match api.store.activate(api.caller.tenant, module.clone(), digest, force).await? {
-        ActivateResult::Activated { version, .. } => json(StatusCode::OK, &ModuleVersion::from(&*version), 1_024),
+        ActivateResult::Activated { version, .. } => {
+            let catalog = api.store.catalog();
+            let shown = ModuleVersion::from(&*version).with_missing_grants(&version, &catalog, api.caller.tenant);
+            json(StatusCode::OK, &shown, 1_024)
+        }
         ActivateResult::KindOwned { kind, module } => Err(kind_owned(&kind, &module)),
         ActivateResult::KindsNeeded { kinds } => {
             Err(kinds_needed(&kinds, &format!("kinds this version does not serve ({FORCE_HINT})")))

@@ -90,7 +90,9 @@ pub(in crate::api) async fn upload(
     });
     let uploaded = upload.await.map_err(|error| ApiError::internal(&error))?.map_err(refuse)?;
     let status = if uploaded.created { StatusCode::CREATED } else { StatusCode::OK };
-    json(status, &ModuleVersion::from(&uploaded.version), 1_024)
+    let version = &uploaded.version;
+    let shown = ModuleVersion::from(version).with_missing_grants(version, &api.store.catalog(), tenant);
+    json(status, &shown, 1_024)
 }
 
 /// Whether the body may be a module: it is called one, or plain bytes, or nothing at all, as by `curl -T`.
@@ -131,6 +133,7 @@ pub(in crate::api) fn refuse(error: UploadError) -> ApiError {
         UploadError::Describe(DescribeError::Host(error)) | UploadError::Sandbox(error) => match error {
             SandboxError::Compile(error) => refuse_compile(&error, sentence),
             SandboxError::Engine(_)
+            | SandboxError::Egress(_)
             | SandboxError::Missing(_)
             | SandboxError::Damaged(_)
             | SandboxError::Instantiate(_)

@@ -34,6 +34,8 @@ pub struct KindDifference<'a> {
     pub output: &'a [String],
     /// What changes of the module's own settings, or of a new kind all of them.
     pub settings: &'a [String],
+    /// What the version asks for and the kind is not granted, by name, like `http api.example.com` or `secret stripe-key`.
+    pub not_granted: &'a [String],
     /// The jobs that would meet it.
     pub jobs: JobsMeeting<'a>,
 }
@@ -109,9 +111,9 @@ impl<'a> From<&'a Changes> for VersionChanges<'a> {
 }
 
 impl<'a> From<&'a KindChanges> for KindDifference<'a> {
-    fn from(KindChanges { kind, change, owner, input, output, settings, jobs }: &'a KindChanges) -> Self {
+    fn from(KindChanges { kind, change, owner, input, output, settings, not_granted, jobs }: &'a KindChanges) -> Self {
         let owned_by = owner.as_ref().map(|module| KindOwner { module, message: kind_owned_sentence(kind, module) });
-        Self { kind, change: *change, owned_by, input, output, settings, jobs: JobsMeeting::from(jobs) }
+        Self { kind, change: *change, owned_by, input, output, settings, not_granted, jobs: JobsMeeting::from(jobs) }
     }
 }
 

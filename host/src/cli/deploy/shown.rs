@@ -69,7 +69,10 @@ pub(in crate::cli) fn gone_row(changes: &VersionChanges) -> Option<String> {
 pub(in crate::cli) fn changes_rows(changes: &VersionChanges, colours: Colours) -> Vec<String> {
     let mut rows = Vec::new();
     for kind in &changes.kinds {
-        let parts = [("input", &kind.input), ("output", &kind.output), ("settings", &kind.settings)];
+        let denied = kind.not_granted.iter().map(|name| format!("it asks for {name}, which is not granted"));
+        let denied: Vec<String> = if kind.change == "removed" { Vec::new() } else { denied.collect() };
+        let parts =
+            [("input", &kind.input), ("output", &kind.output), ("settings", &kind.settings), ("grants", &denied)];
         let jobs = jobs_met(kind);
         if parts.iter().all(|(_, sentences)| sentences.is_empty()) && jobs.is_none() {
             continue;
@@ -126,7 +129,7 @@ mod tests {
         serde_json::from_str(
             r#"{"active":"sha256:00","kinds":[
             {"kind":"email.send","change":"changed","input":["`name` is new and required","`count` is gone\u001b[2J"],"output":[],
-             "settings":["`timeout` is 5s now (was 30s)"],
+             "settings":["`timeout` is 5s now (was 30s)"],"not_granted":["http api.example.com"],
              "jobs":{"unfinished":12,"checked":12,"refused":3}},
             {"kind":"email.old","change":"removed","jobs":{"unfinished":1}},
             {"kind":"email.same","change":"unchanged","jobs":{"unfinished":7}},

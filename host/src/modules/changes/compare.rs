@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::allowance::Allowance;
 use super::meet::{Unfinished, meet, unlooked};
 use super::model::{Changes, ChangesError, JobsMet, KindChange, KindChanges};
-use super::settings::{changed_settings, stated_settings};
+use super::settings::{changed_settings, not_granted, stated_settings};
 use crate::job::{
     Digest, GuestType, JobState, KindDescription, KindName, KindSettings, Limits, ModuleName, StdinFormat,
 };
@@ -90,6 +90,7 @@ async fn compare(
     entry: Option<&Arc<KindEntry>>,
     (allowance, ceilings): (&Allowance<'_>, &Limits),
 ) -> Result<KindChanges, ChangesError> {
+    let operator = entry.map(|entry| entry.operator_settings.clone()).unwrap_or_default();
     let nothing = |change| KindChanges {
         kind: name.clone(),
         change,
@@ -97,9 +98,9 @@ async fn compare(
         input: Vec::new(),
         output: Vec::new(),
         settings: Vec::new(),
+        not_granted: described(new, name).map(|after| not_granted(&after.settings, &operator)).unwrap_or_default(),
         jobs: JobsMet::default(),
     };
-    let operator = entry.map(|entry| entry.operator_settings.clone()).unwrap_or_default();
     let before = active.and_then(|version| Some((version.guest, described(version, name)?)));
     let ((guest, before), after) = match (before, described(new, name)) {
         (None, Some(after)) => {

@@ -28,6 +28,8 @@ pub struct KindChanges {
     pub output: Vec<String>,
     /// What changes of the module's own settings, or of a new kind all of them.
     pub settings: Vec<String>,
+    /// What the new version asks for and is not granted, by name: `http api.example.com`, `secret stripe-key`.
+    pub not_granted: Vec<String>,
     /// The jobs that would meet it.
     pub jobs: JobsMet,
 }

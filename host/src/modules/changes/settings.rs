@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::job::{ByteSize, KindSettings, Limits, SettingsWire, ceilings};
+use crate::job::{ByteSize, Grants, KindSettings, Limits, SettingsWire, ceilings};
 
 /// What the module says otherwise than before, and where that is of no consequence.
 pub(super) fn changed_settings(
@@ -12,6 +12,7 @@ pub(super) fn changed_settings(
     ceilings: &Limits,
 ) -> Vec<String> {
     let passed = ceilings::passed(&after.limits, ceilings);
+    let (before_settings, after_settings, operator_settings) = (before, after, operator);
     let (before, after, operator) = (values(before), values(after), values(operator));
     let mut names: Vec<&String> = before.keys().chain(after.keys()).collect();
     names.sort_unstable();
@@ -27,22 +28,49 @@ pub(super) fn changed_settings(
         };
         Some(in_force(said, name, &operator, &passed))
     };
-    names.into_iter().filter_map(sentence).collect()
+    let told = names.into_iter().filter_map(sentence);
+    told.chain(changed_asks(before_settings, after_settings, operator_settings)).collect()
 }
 
 /// What the module says of a kind that is new, and where that is of no consequence.
 pub(super) fn stated_settings(stated: &KindSettings, operator: &KindSettings, ceilings: &Limits) -> Vec<String> {
     let passed = ceilings::passed(&stated.limits, ceilings);
+    let asks = changed_asks(&KindSettings::default(), stated, operator);
     let (stated, operator) = (values(stated), values(operator));
     let sentence = |(name, value): (&String, &Value)| {
         in_force(format!("`{name}` is {}", shown(name, value)), name, &operator, &passed)
     };
-    stated.iter().map(sentence).collect()
+    stated.iter().map(sentence).chain(asks).collect()
+}
+
+/// What a module asks for and its kind is not granted, by name.
+pub(super) fn not_granted(stated: &KindSettings, operator: &KindSettings) -> Vec<String> {
+    let granted = operator.grants.as_deref().cloned().unwrap_or_default();
+    stated.grants.as_deref().map(|asked| granted.missing(asked).names()).unwrap_or_default()
+}
+
+/// What a module asks for otherwise than before, and whether it is granted.
+fn changed_asks(before: &KindSettings, after: &KindSettings, operator: &KindSettings) -> Vec<String> {
+    let names = |settings: &KindSettings| settings.grants.as_deref().map(Grants::names).unwrap_or_default();
+    let (before, now, missing) = (names(before), names(after), not_granted(after, operator));
+    let asks = now.iter().filter(|name| !before.contains(name)).map(|name| {
+        if missing.contains(name) {
+            format!("asks for `{name}` now, which is not granted: what needs it fails until an operator grants it")
+        } else {
+            format!("asks for `{name}` now, which is granted")
+        }
+    });
+    let no_longer = before.iter().filter(|name| !now.contains(name));
+    asks.chain(no_longer.map(|name| format!("asks for `{name}` no longer"))).collect()
 }
 
 fn values(settings: &KindSettings) -> Map<String, Value> {
     match serde_json::to_value(SettingsWire::from(settings)) {
-        Ok(Value::Object(values)) => values,
+        Ok(Value::Object(mut values)) => {
+            // Told one by one: they are asked for, and not set.
+            values.remove("grants");
+            values
+        }
         _ => Map::new(),
     }
 }
@@ -97,6 +125,24 @@ mod tests {
             stated_settings(&after, &operator, &ceilings),
             ["`memory` is 64MiB; without effect here, the operator set 1MiB", "`queue` is slow", "`timeout` is 30s"]
         );
+    }
+
+    #[test]
+    fn what_is_asked_for_is_told_with_whether_it_is_granted() {
+        let before = settings(r#"{"grants": {"http": ["a.example"], "kv": ["old"]}}"#);
+        let after = settings(r#"{"grants": {"http": ["a.example", "b.example"], "secrets": ["key"]}}"#);
+        let operator = settings(r#"{"grants": {"http": ["b.example"]}}"#);
+        let ceilings = LimitBounds::default().ceilings;
+        assert_eq!(
+            changed_settings(&before, &after, &operator, &ceilings),
+            [
+                "asks for `http b.example` now, which is granted",
+                "asks for `secret key` now, which is not granted: what needs it fails until an operator grants it",
+                "asks for `kv old` no longer",
+            ]
+        );
+        assert_eq!(not_granted(&after, &operator), ["http a.example", "secret key"]);
+        assert_eq!(stated_settings(&before, &operator, &ceilings).len(), 2);
     }
 
     #[test]

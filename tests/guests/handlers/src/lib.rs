@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 mod busy_loop;
+mod config;
 mod eat_memory;
 mod echo;
 mod entered_at;
@@ -19,6 +20,7 @@ mod fail_retry_after;
 mod flood_logs;
 mod flood_stdout;
 mod host_calls;
+mod http;
 mod huge_output;
 mod limits;
 mod log_lines;
@@ -29,6 +31,7 @@ mod progress;
 mod recurse;
 mod sleep;
 mod snooze;
+mod sockets;
 mod trap;
 mod wait_for_cancel;
 mod wrong_output;
@@ -40,6 +43,7 @@ pub struct Nothing {}
 stoker_sdk::module!(
     busy_loop::busy_loop,
     busy_loop::busy_loop_fuelled,
+    config::values,
     eat_memory::eat_memory,
     echo::echo,
     entered_at::entered_at,
@@ -52,6 +56,7 @@ stoker_sdk::module!(
     flood_logs::flood_logs,
     flood_stdout::flood_stdout,
     host_calls::host_calls,
+    http::requests,
     huge_output::huge_output,
     limits::limits,
     log_lines::log_lines,
@@ -62,6 +67,7 @@ stoker_sdk::module!(
     recurse::recurse,
     sleep::sleep,
     snooze::snooze,
+    sockets::sockets,
     trap::trap,
     wait_for_cancel::wait_for_cancel,
     wrong_output::wrong_output,
