@@ -108,6 +108,17 @@ name_type!(
     |c| c.is_ascii_alphanumeric() || "._-/:".contains(c)
 );
 
+name_type!(
+    /// Something a handler may be given and nobody may see.
+    SecretName, "a secret's name", 128, "letters, digits, `.`, `_` and `-`",
+    |c| c.is_ascii_alphanumeric() || "._-".contains(c)
+);
+name_type!(
+    /// A part of a tenant's key-value store, which handlers are granted as a whole.
+    BucketName, "a bucket's name", 128, "letters, digits, `.`, `_` and `-`",
+    |c| c.is_ascii_alphanumeric() || "._-".contains(c)
+);
+
 impl TenantName {
     /// The tenant that exists always.
     pub fn default_tenant() -> Self {
