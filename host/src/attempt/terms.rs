@@ -1,8 +1,12 @@
 //! What an attempt is made under: its kind's settings, its job's own options over them, within the host's bounds.
 
+use std::sync::Arc;
+
 use crate::job::kind::MAX_ATTEMPTS_LIMIT;
 use crate::job::retry::{self, RetryDecision, RetryPolicy};
-use crate::job::{Failure, FailureReason, JobOptions, KindSettings, LimitBounds, Limits, Outcome, Timestamp, expiry};
+use crate::job::{
+    Failure, FailureReason, Grants, JobOptions, KindSettings, LimitBounds, Limits, Outcome, Timestamp, expiry,
+};
 use crate::sandbox::PlainSettings;
 use crate::store::Next;
 
@@ -41,6 +45,11 @@ impl Terms<'_> {
             env: settings.env.clone().unwrap_or_default(),
             exit_failure: settings.exit_failure.unwrap_or_default(),
         }
+    }
+
+    /// What the guest may use outside the sandbox: what the operator said, and nobody else.
+    pub fn grants(&self) -> Arc<Grants> {
+        self.settings.grants.clone().unwrap_or_default()
     }
 
     /// Which reasons are tried again; `None`: the default ones.

@@ -110,6 +110,7 @@ impl AttemptRunner {
             progress: progress.clone(),
             output_schema: validators.output.clone(),
             parents: parents.map(|parents| parents as Arc<dyn Parents>),
+            grants: terms.grants(),
         };
         let clock = &self.clock;
         match self.sandbox.run(&guest, invocation, || on_entry(&job, clock.now())).await {
@@ -136,6 +137,7 @@ impl AttemptRunner {
             version: job.kind.version.as_ref().map(|version| version.id),
             log: Vec::new(),
             log_lines_dropped: 0,
+            denied: Vec::new(),
             progress: None,
         }
     }
@@ -158,6 +160,7 @@ impl AttemptRunner {
             version: None,
             log: Vec::new(),
             log_lines_dropped: 0,
+            denied: Vec::new(),
             progress: None,
         };
         (finish, Outcome::Failed(failure))
@@ -175,7 +178,8 @@ impl AttemptRunner {
         execution: Execution,
         progress: Option<Progress>,
     ) -> Attempt {
-        let Execution { outcome, started_at, finished_at, receipt, log, log_lines_dropped, remains } = execution;
+        let Execution { outcome, started_at, finished_at, receipt, log, log_lines_dropped, denied, remains } =
+            execution;
         let next = self.terms(&job).next(&outcome, finished_at, rand::random);
         let finish = Finish {
             lease: job.lease,
@@ -186,6 +190,7 @@ impl AttemptRunner {
             version: Some(version),
             log,
             log_lines_dropped,
+            denied,
             progress,
         };
         Attempt::Made(Box::new(finish), outcome, remains)

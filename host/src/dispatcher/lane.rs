@@ -133,6 +133,7 @@ mod tests {
                 finished_at: Timestamp(0),
                 module: None,
                 receipt: Receipt::default(),
+                denied: Vec::new(),
                 host: HostId::from_u128(1),
             };
             outcomes.iter().enumerate().map(attempt).collect()

@@ -1,7 +1,10 @@
 //! What a kind is and how it may be set: by its module (`describe`), then by the operator.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+use super::grants::Grants;
 use super::limits::LimitRequest;
 use super::name::{KindName, QueueName};
 use super::on_failed::OnFailed;
@@ -127,10 +130,14 @@ pub struct KindSettings {
     /// What its module enqueues again and again; the module's to say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedules: Option<Vec<DeclaredSchedule>>,
+    /// An operator's: what its handler may use. A module's: what it asks for, which by itself has no effect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grants: Option<Arc<Grants>>,
 }
 
 impl KindSettings {
-    /// These settings, with `upper` having the last word where it says anything.
+    /// These settings, with `upper` having the last word where it says anything, and the only one on what is granted: who asks
+    /// does not grant.
     #[must_use]
     pub fn overlaid_by(&self, upper: &KindSettings) -> KindSettings {
         let KindSettings {
@@ -149,6 +156,7 @@ impl KindSettings {
             env,
             exit_failure,
             schedules,
+            grants,
         } = upper.clone();
         KindSettings {
             queue: queue.or_else(|| self.queue.clone()),
@@ -166,6 +174,7 @@ impl KindSettings {
             env: env.or_else(|| self.env.clone()),
             exit_failure: exit_failure.or(self.exit_failure),
             schedules: schedules.or_else(|| self.schedules.clone()),
+            grants,
         }
     }
 }

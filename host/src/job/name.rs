@@ -109,14 +109,21 @@ name_type!(
 );
 
 name_type!(
-    /// Something a handler may be given and nobody may see.
+    /// A secret of a tenant; grants and handlers name it.
     SecretName, "a secret's name", 128, "letters, digits, `.`, `_` and `-`",
     |c| c.is_ascii_alphanumeric() || "._-".contains(c)
 );
+
 name_type!(
-    /// A part of a tenant's key-value store, which handlers are granted as a whole.
+    /// A bucket of keys and values of a tenant.
     BucketName, "a bucket's name", 128, "letters, digits, `.`, `_` and `-`",
     |c| c.is_ascii_alphanumeric() || "._-".contains(c)
+);
+
+name_type!(
+    /// A value that is given to a kind's handler.
+    ConfigName, "the name of a config value", 128, "letters, digits, `.`, `_`, `-`, `/` and `:`",
+    |c| c.is_ascii_alphanumeric() || "._-/:".contains(c)
 );
 
 impl TenantName {

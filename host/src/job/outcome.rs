@@ -124,7 +124,7 @@ failure_reasons! {
     InvalidPayload = 9 "invalid_payload",
     /// An effect could not be committed.
     EffectRejected = 10 "effect_rejected",
-    /// A capability was used that was not granted, or host calls ran past their limit.
+    /// A capability was used that was not granted.
     CapabilityDenied = 11 "capability_denied",
     /// The job's `expires_at` passed.
     DeadlineExpired = 12 "deadline_expired",

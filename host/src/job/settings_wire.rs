@@ -2,19 +2,20 @@
 //! Owns the form and the checks that hold for everybody; the host's ceilings are the API's to say.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::sync::Arc;
 
-use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::duration::Span;
 use super::field::{FIELD_ERROR_BYTES_MAX, FieldError, positive, ranged};
+use super::grants::Grants;
 use super::kind::{
     ExitFailure, KindSettings, MAX_ATTEMPTS_DEFAULT, MAX_ATTEMPTS_LIMIT, PRIORITY_DEFAULT, PRIORITY_MAX, StdinFormat,
     StdoutFormat,
 };
 use super::limits::{LimitRequest, Limits};
 use super::name::QueueName;
+use super::named_values::named_values;
 use super::on_failed::OnFailed;
 use super::outcome::FailureReason;
 use super::pace::{CONCURRENCY_MAX, KeyOrder, KindPace};
@@ -114,6 +115,10 @@ pub struct SettingsWire {
     /// What the module enqueues again and again. A module says it; operators put schedules at `/v1/schedules`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedules: Option<Vec<DeclaredSchedule>>,
+    /// What its handler may use outside the sandbox. Only an operator grants; where a module says it, it asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Grants>)]
+    pub grants: Option<Arc<Grants>>,
 }
 
 impl SettingsWire {
@@ -156,6 +161,7 @@ impl SettingsWire {
             env,
             exit_failure,
             schedules,
+            grants,
         } = self;
         check_retry_on(retry_on.as_deref(), &mut errors);
         check_arguments(args.as_deref().unwrap_or_default(), &mut errors);
@@ -163,6 +169,9 @@ impl SettingsWire {
             check_environment(env, &mut errors);
         }
         check_declared(schedules.as_deref().unwrap_or_default(), &mut errors);
+        if let Some(grants) = &grants {
+            grants.check("/grants", &mut errors);
+        }
         let settings = KindSettings {
             queue,
             priority: ranged("/priority", priority, 0, i64::from(PRIORITY_MAX), &mut errors),
@@ -198,6 +207,7 @@ impl SettingsWire {
             env: env.map(|env| env.into_iter().collect()),
             exit_failure,
             schedules,
+            grants,
         };
         if errors.is_empty() { Ok(settings) } else { Err(errors) }
     }
@@ -218,6 +228,7 @@ impl SettingsWire {
             output: Some(ByteSize(limits.output_bytes)),
             logs: Some(ByteSize(limits.log_bytes)),
             host_calls: Some(limits.host_calls),
+            grants: Some(settings.grants.clone().unwrap_or_default()),
             ..SettingsWire::from(settings)
         }
     }
@@ -262,6 +273,7 @@ impl SettingsWire {
             env,
             exit_failure,
             schedules,
+            grants,
         } = self;
         [
             ("queue", queue.is_some()),
@@ -288,6 +300,7 @@ impl SettingsWire {
             ("env", env.is_some()),
             ("exit_failure", exit_failure.is_some()),
             ("schedules", schedules.is_some()),
+            ("grants", grants.is_some()),
         ]
         .into_iter()
         .filter_map(|(name, given)| given.then_some(name))
@@ -295,36 +308,9 @@ impl SettingsWire {
     }
 }
 
-/// Names with values. One that stands twice is refused: nobody could say which value holds.
 fn environment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BTreeMap<String, String>>, D::Error> {
-    struct Variables;
-
-    impl<'de> Visitor<'de> for Variables {
-        type Value = BTreeMap<String, String>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a map")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
-            let mut variables = BTreeMap::new();
-            while let Some(name) = access.next_key::<String>()? {
-                if variables.contains_key(&name) {
-                    return Err(de::Error::custom(format_args!("duplicate field `{name}`")));
-                }
-                variables.insert(name, access.next_value()?);
-            }
-            Ok(variables)
-        }
-    }
-
-    struct Environment(BTreeMap<String, String>);
-
-    impl<'de> Deserialize<'de> for Environment {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            deserializer.deserialize_map(Variables).map(Environment)
-        }
-    }
+    #[derive(Deserialize)]
+    struct Environment(#[serde(deserialize_with = "named_values")] BTreeMap<String, String>);
 
     Ok(Option::<Environment>::deserialize(deserializer)?.map(|Environment(variables)| variables))
 }
@@ -372,6 +358,7 @@ impl From<&KindSettings> for SettingsWire {
             env,
             exit_failure,
             schedules,
+            grants,
         } = settings;
         let LimitRequest { fuel, timeout_ms, memory_bytes, output_bytes, log_bytes, host_calls } = *limits;
         let KindPace { concurrency, rate, key_concurrency, key_rate, key_order } = *pace;
@@ -400,6 +387,7 @@ impl From<&KindSettings> for SettingsWire {
             env: env.as_ref().map(|env| env.iter().cloned().collect()),
             exit_failure: *exit_failure,
             schedules: schedules.clone(),
+            grants: grants.clone(),
         }
     }
 }
@@ -414,10 +402,11 @@ mod tests {
         let text = concat!(
             r#"{"queue":"q","priority":3,"max_attempts":2,"retry":{"strategy":"fixed","delay":"1m"},"#,
             r#""retry_on":["trap"],"on_failed":{"kind":"alert","priority":1},"retention":{"failed":"forever"},"timeout":"2s","fuel":5,"memory":1048576,"output":1,"logs":2,"host_calls":3,"#,
-            r#""stdin":"text","stdout":"bytes","args":["-x"],"env":{"A":"b"},"exit_failure":"fatal"}"#,
+            r#""stdin":"text","stdout":"bytes","args":["-x"],"env":{"A":"b"},"exit_failure":"fatal","#,
+            r#""grants":{"http":["a.example"],"config":{"x":"y"}}}"#,
         );
         let settings: SettingsWire = serde_json::from_str(text).unwrap();
-        assert_eq!(settings.fields().len(), 18);
+        assert_eq!(settings.fields().len(), 19);
         let domain = settings.into_domain().unwrap();
         assert_eq!(serde_json::to_string(&SettingsWire::from(&domain)).unwrap(), text);
         assert_eq!(SettingsWire::domain_from_json("{}"), Ok(KindSettings::default()));
@@ -452,6 +441,9 @@ mod tests {
             (r#"{"env":{"A":"\u0000"}}"#, "/env"),
             (r#"{"env":{"STOKER_JOB_ID":"x"}}"#, "/env"),
             (&large, "/env"),
+            (r#"{"grants":{"http":["*.com"]}}"#, ""),
+            (r#"{"grants":{"files":["/etc"]}}"#, ""),
+            (r#"{"grants":{"http":["*","a.example"]}}"#, "/grants/http"),
         ] {
             let errors = SettingsWire::domain_from_json(text).unwrap_err();
             let pointers: Vec<&str> = errors.iter().map(|error| error.pointer.as_str()).collect();

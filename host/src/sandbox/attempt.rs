@@ -25,8 +25,19 @@ pub(super) async fn run(
     invocation: Invocation,
     on_entry: impl FnOnce() + Send,
 ) -> Result<Execution, SandboxError> {
-    let Invocation { context, payload, limits, plain, ready_at, compiled, interrupt, progress, output_schema, parents } =
-        invocation;
+    let Invocation {
+        context,
+        payload,
+        limits,
+        plain,
+        ready_at,
+        compiled,
+        interrupt,
+        progress,
+        output_schema,
+        parents,
+        grants,
+    } = invocation;
     let started_at = clock.now();
     let began = clock.monotonic();
     let queue_wait_us = whole_us(started_at.since(ready_at));
@@ -39,6 +50,7 @@ pub(super) async fn run(
         receipt,
         log: Vec::new(),
         log_lines_dropped: 0,
+        denied: Vec::new(),
         remains: Remains::default(),
     };
     let Ok(payload_text) = std::str::from_utf8(&payload) else {
@@ -74,6 +86,7 @@ pub(super) async fn run(
         slot_at: context.slot_at,
         plain: streams,
         parents,
+        grants,
     });
     let engine_limits = EngineLimits { fuel: limits.fuel, handover_bytes: limits.output_bytes.max(limits.log_bytes) };
     let mut store = invocation::store(state, engine_limits)?;
@@ -108,13 +121,18 @@ pub(super) async fn run(
         }
         outcome => outcome,
     };
+    let denied = store.data().denied_names();
+    let outcome = match outcome {
+        Outcome::Failed(failure) => Outcome::Failed(classify::after_denials(failure, &denied)),
+        outcome => outcome,
+    };
     if let Outcome::Succeeded { output } = &outcome {
         receipt.output_bytes = u64::try_from(output.len()).unwrap_or(u64::MAX);
     }
     let (log, log_lines_dropped) = store.data().log.as_ref().map(|log| log.lock().finish()).unwrap_or_default();
     let finished_at = started_at.plus(ended.saturating_sub(began));
     let remains = Remains { store: Some(store), ..Remains::default() };
-    Ok(Execution { outcome, started_at, finished_at, receipt, log, log_lines_dropped, remains })
+    Ok(Execution { outcome, started_at, finished_at, receipt, log, log_lines_dropped, denied, remains })
 }
 
 fn outcome(
@@ -202,6 +220,7 @@ pub(super) async fn describe(
         slot_at: None,
         plain: None,
         parents: None,
+        grants: Arc::default(),
     });
     let engine_limits = EngineLimits { fuel: limits.fuel, handover_bytes: limits.output_bytes };
     let mut store = invocation::store(state, engine_limits)?;

@@ -18,6 +18,8 @@ use crate::job::{ByteSize, ExitFailure, Failure, FailureReason, HandlerVerdict, 
 const MESSAGE_BYTES_MAX: usize = 4 << 10;
 /// Of a failure's longer text.
 const DETAIL_BYTES_MAX: usize = 32 << 10;
+/// Denied capabilities named in the sentence; the detail has all that were noted.
+const DENIED_NAMED_MAX: usize = 3;
 /// Exit codes with a meaning of their own, as in sysexits.h.
 const EXIT_RETRY: i32 = 75;
 const EXIT_FATAL: i32 = 65;
@@ -155,6 +157,32 @@ pub(super) fn handler_failed(failure: wit::Failure, facts: &Facts<'_>) -> Outcom
         wit::Failure::Fatal(message) => said(message).with_verdict(HandlerVerdict::Fatal),
     };
     Outcome::Failed(with_detail(failure, None, facts))
+}
+
+/// Who was refused something, by these names, and then fails, fails for that: so it is told and decided. What a handler said
+/// about trying again was about another cause; only that it is pointless remains true.
+pub(super) fn after_denials(failure: Failure, denied: &[String]) -> Failure {
+    if denied.is_empty() || !matches!(failure.reason, FailureReason::HandlerError | FailureReason::Trap) {
+        return failure;
+    }
+    let named = denied.iter().take(DENIED_NAMED_MAX).cloned().collect::<Vec<_>>().join(", ");
+    let more = denied.len().checked_sub(DENIED_NAMED_MAX).filter(|more| *more > 0);
+    let more = more.map(|more| format!(" and {more} more")).unwrap_or_default();
+    let message = format!(
+        "used what its kind is not granted: {named}{more}; grant it in the kind's settings, or do without. It ended with: {}",
+        failure.message
+    );
+    let mut detail = format!("not granted: {}", denied.join(", "));
+    if let Some(known) = failure.detail {
+        detail.push_str("\n\n");
+        detail.push_str(&known);
+    }
+    Failure {
+        reason: FailureReason::CapabilityDenied,
+        message: cut(message, MESSAGE_BYTES_MAX),
+        detail: Some(cut(detail, DETAIL_BYTES_MAX)),
+        verdict: failure.verdict.filter(|verdict| *verdict == HandlerVerdict::Fatal),
+    }
 }
 
 /// More output than allowed.
@@ -377,6 +405,28 @@ mod tests {
         ] {
             let error: wasmtime::Error = error;
             assert_eq!(reason(&error, facts), expected);
+        }
+    }
+
+    #[test]
+    fn who_was_refused_something_and_fails_fails_for_that() {
+        let denied = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<String>>();
+        let said = Failure::new(FailureReason::HandlerError, "no answer").with_detail("where");
+        let retries = said.clone().with_verdict(HandlerVerdict::Retry { after: None });
+        let fatal = said.clone().with_verdict(HandlerVerdict::Fatal);
+        assert_eq!(after_denials(retries.clone(), &[]), retries);
+        let one = denied(&["http a.example:443"]);
+        for (failure, verdict) in [(said, None), (retries, None), (fatal, Some(HandlerVerdict::Fatal))] {
+            let failure = after_denials(failure, &one);
+            assert_eq!((failure.reason, failure.verdict), (FailureReason::CapabilityDenied, verdict));
+            assert!(failure.message.contains("http a.example:443") && failure.message.ends_with("no answer"));
+            assert_eq!(failure.detail.as_deref(), Some("not granted: http a.example:443\n\nwhere"));
+        }
+        let many = denied(&["kv a", "kv b", "kv c", "kv d", "kv e"]);
+        let trapped = after_denials(Failure::new(FailureReason::Trap, "x"), &many);
+        assert!(trapped.message.contains("kv a, kv b, kv c and 2 more;"), "{}", trapped.message);
+        for limit in [FailureReason::Timeout, FailureReason::FuelExhausted, FailureReason::InvalidOutput] {
+            assert_eq!(after_denials(Failure::new(limit, "x"), &one).reason, limit);
         }
     }
 

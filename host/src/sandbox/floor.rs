@@ -97,6 +97,7 @@ fn call_repeatedly(
                 slot_at: None,
                 plain: None,
                 parents: None,
+                grants: Arc::default(),
             });
             let engine_limits = EngineLimits { fuel: limits.fuel, handover_bytes: limits.output_bytes };
             let mut store = invocation::store(state, engine_limits)?;

@@ -56,6 +56,7 @@ impl Linkers {
                 slot_at: None,
                 plain: None,
                 parents: None,
+                grants: std::sync::Arc::default(),
             }),
         );
         let preview1 = core

@@ -15,6 +15,7 @@ mod classify;
 mod compile;
 mod compile_child;
 mod component_cache;
+mod denied;
 mod describe;
 mod engine;
 mod epoch;

@@ -11,7 +11,7 @@ use super::instances::Instance;
 use super::interrupt::{Interrupt, ProgressCell};
 use super::state::AttemptState;
 use crate::job::{
-    AttemptContext, CompiledFrom, Digest, ExitFailure, JobId, JobState, Limits, LogLine, Outcome, ParentOutput,
+    AttemptContext, CompiledFrom, Digest, ExitFailure, Grants, JobId, JobState, Limits, LogLine, Outcome, ParentOutput,
     Receipt, Span, StdinFormat, StdoutFormat, Timestamp,
 };
 use crate::schema::SharedSchema;
@@ -191,6 +191,8 @@ pub struct Invocation {
     pub output_schema: Option<SharedSchema>,
     /// Of a job that runs after others.
     pub parents: Option<std::sync::Arc<dyn Parents>>,
+    /// What its kind may use outside the sandbox.
+    pub grants: std::sync::Arc<Grants>,
 }
 
 /// What an execution came to.
@@ -208,6 +210,8 @@ pub struct Execution {
     pub log: Vec<LogLine>,
     /// Lines dropped past the limit.
     pub log_lines_dropped: u64,
+    /// What the guest used and was not granted, by name, in the order of first use.
+    pub denied: Vec<String>,
     /// What is left of the guest.
     pub remains: Remains,
 }

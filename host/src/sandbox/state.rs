@@ -15,11 +15,12 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::attempt_log::{AttemptLog, SharedLog, Stream};
 use super::capabilities::http::{ClosedHttp, FIELDS_BYTES_MAX};
+use super::denied::Denied;
 use super::interrupt::{Interrupt, ProgressCell};
 use super::limiter::MemoryMeter;
 use super::model::Parents;
 use super::streams::{GuestStream, SharedCapture};
-use crate::job::{Clock, FailureReason, LogLevel, Timestamp};
+use crate::job::{Clock, FailureReason, Grants, LogLevel, Timestamp};
 
 /// Most random bytes a guest gets from one call.
 const RANDOM_BYTES_MAX: u64 = 1 << 20;
@@ -72,6 +73,10 @@ pub(super) struct AttemptState {
     pub(super) plain: Option<PlainStreams>,
     /// Of a job that runs after others.
     pub(super) parents: Option<Arc<dyn Parents>>,
+    /// What its kind may use. Closed: nothing.
+    pub(super) grants: Arc<Grants>,
+    /// Made by the first refusal, or by the first request: most attempts have neither.
+    denied: Option<Denied>,
     /// Made by the first call that needs it: most handlers never do.
     wasi: Option<Box<Wasi>>,
     preview1: Option<Box<WasiP1Ctx>>,
@@ -96,6 +101,7 @@ pub(super) struct AttemptParts {
     pub(super) slot_at: Option<Timestamp>,
     pub(super) plain: Option<PlainStreams>,
     pub(super) parents: Option<Arc<dyn Parents>>,
+    pub(super) grants: Arc<Grants>,
 }
 
 impl AttemptState {
@@ -112,6 +118,7 @@ impl AttemptState {
             slot_at,
             plain,
             parents,
+            grants,
         } = parts;
         Self {
             engine,
@@ -130,6 +137,8 @@ impl AttemptState {
             log: None,
             plain,
             parents,
+            grants,
+            denied: None,
             wasi: None,
             preview1: None,
         }
@@ -173,6 +182,23 @@ impl AttemptState {
             }
         }
         (now >= self.deadline).then_some(Ended::TimedOut)
+    }
+
+    /// Notes that the guest used what it was not granted, by name: `http api.example.com:443`, `secret stripe-key`,
+    /// `kv sessions`, `config greeting`, `sockets`. The call itself gives the guest an error it can handle; if the attempt then
+    /// fails, it fails as `capability_denied`.
+    pub(super) fn denied(&mut self, capability: &str) {
+        self.denials().note(capability);
+    }
+
+    /// The list of what was denied, for what goes on beside the guest.
+    pub(super) fn denials(&mut self) -> &Denied {
+        self.denied.get_or_insert_default()
+    }
+
+    /// What was denied, in the order of first use.
+    pub(super) fn denied_names(&self) -> Vec<String> {
+        self.denied.as_ref().map(Denied::names).unwrap_or_default()
     }
 
     /// Adds a line to the attempt's log.

@@ -143,6 +143,7 @@ pub(crate) fn invocation(compiled: CompiledFrom) -> Invocation {
         progress: ProgressCell::default(),
         output_schema: None,
         parents: None,
+        grants: Arc::default(),
     }
 }
 

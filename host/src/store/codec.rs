@@ -115,7 +115,7 @@ fn level_from_code(code: u8) -> LogLevel {
 // ---- executions -------------------------------------------------------------------------------------------------
 
 /// One execution as written, its failure apart.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct StoredExecution {
     pub(super) attempt: u32,
     pub(super) outcome: AttemptOutcome,
@@ -126,6 +126,8 @@ pub(super) struct StoredExecution {
     pub(super) version: Option<ModuleVersionId>,
     pub(super) host: HostId,
     pub(super) receipt: Receipt,
+    /// What the guest used and was not granted.
+    pub(super) denied: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -142,7 +144,8 @@ struct PackedExecution {
 }
 
 pub(super) fn pack_execution(execution: &StoredExecution) -> Result<Vec<u8>, StoreError> {
-    let StoredExecution { attempt, outcome, state_after, started_at, finished_at, version, host, receipt } = execution;
+    let StoredExecution { attempt, outcome, state_after, started_at, finished_at, version, host, receipt, denied } =
+        execution;
     let Receipt {
         queue_wait_us,
         instantiate_us,
@@ -178,28 +181,40 @@ pub(super) fn pack_execution(execution: &StoredExecution) -> Result<Vec<u8>, Sto
     if let Some(Limits { fuel, timeout, memory_bytes, output_bytes, log_bytes, host_calls }) = limits {
         let packed: PackedLimits = [fuel, whole_us(timeout), memory_bytes, output_bytes, log_bytes, host_calls];
         bytes = postcard::to_extend(&packed, bytes).map_err(StoreError::internal)?;
+        // A guest that was run had limits: there is no list without them.
+        if !denied.is_empty() {
+            bytes = postcard::to_extend(denied, bytes).map_err(StoreError::internal)?;
+        }
     }
     Ok(bytes)
 }
 
-/// Behind the execution, from the version on that keeps them; earlier ones read as far as they know.
+/// Behind the execution, from the version on that keeps them; earlier ones read as far as they know. Behind them what was
+/// denied, if anything was.
 type PackedLimits = [u64; 6];
 
-fn unpack_limits(bytes: &[u8]) -> Result<Option<Limits>, StoreError> {
+fn unpack_limits(bytes: &[u8]) -> Result<(Option<Limits>, Vec<String>), StoreError> {
     if bytes.is_empty() {
-        return Ok(None);
+        return Ok((None, Vec::new()));
     }
-    let packed: PackedLimits = postcard::from_bytes(bytes)
+    let (packed, rest): (PackedLimits, _) = postcard::take_from_bytes(bytes)
         .map_err(|error| StoreError::Internal(format!("the packed limits of an execution: {error}")))?;
+    let denied = if rest.is_empty() {
+        Vec::new()
+    } else {
+        postcard::from_bytes(rest)
+            .map_err(|error| StoreError::Internal(format!("what an execution was denied: {error}")))?
+    };
     let [fuel, timeout_us, memory_bytes, output_bytes, log_bytes, host_calls] = packed;
     let timeout = Duration::from_micros(timeout_us);
-    Ok(Some(Limits { fuel, timeout, memory_bytes, output_bytes, log_bytes, host_calls }))
+    Ok((Some(Limits { fuel, timeout, memory_bytes, output_bytes, log_bytes, host_calls }), denied))
 }
 
 pub(super) fn unpack_execution(bytes: &[u8]) -> Result<StoredExecution, StoreError> {
     let (packed, rest): (PackedExecution, _) = unpack_first("execution", bytes)?;
     let [queue_wait_us, instantiate_us, run_us, fuel_used, memory_peak_bytes, output_bytes, host_calls, http_calls] =
         packed.receipt;
+    let (limits, denied) = unpack_limits(rest)?;
     Ok(StoredExecution {
         attempt: packed.attempt,
         outcome: outcome_from_code(packed.outcome)?,
@@ -218,8 +233,9 @@ pub(super) fn unpack_execution(bytes: &[u8]) -> Result<StoredExecution, StoreErr
             host_calls,
             http_calls,
             compiled: CompiledFrom::from_code(packed.compiled),
-            limits: unpack_limits(rest)?,
+            limits,
         },
+        denied,
     })
 }
 
@@ -404,6 +420,7 @@ mod tests {
             version: Some(ModuleVersionId(9)),
             host: HostId::from_u128(u128::MAX),
             receipt: Receipt { run_us: 7, http_calls: u64::MAX, compiled: CompiledFrom::Disk, ..Receipt::default() },
+            denied: Vec::new(),
         };
         let before = pack_execution(&execution).unwrap();
         assert_eq!(unpack_execution(&before).unwrap(), execution);
@@ -411,8 +428,11 @@ mod tests {
         let limited = StoredExecution { receipt: Receipt { limits, ..execution.receipt }, ..execution };
         let after = pack_execution(&limited).unwrap();
         assert_eq!(unpack_execution(&after).unwrap(), limited);
+        let refused = StoredExecution { denied: vec!["kv a".to_owned(), "sockets".to_owned()], ..limited };
+        let last = pack_execution(&refused).unwrap();
+        assert_eq!(unpack_execution(&last).unwrap(), refused);
         // An earlier binary reads it as far as it knows.
-        assert!(after.starts_with(&before));
+        assert!(after.starts_with(&before) && last.starts_with(&after));
         for verdict in [
             None,
             Some(HandlerVerdict::Fatal),

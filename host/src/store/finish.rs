@@ -113,6 +113,7 @@ fn execution(finish: &Finish, outcome: AttemptOutcome, state_after: JobState) ->
         version: finish.version,
         host: finish.lease.host(),
         receipt: finish.receipt,
+        denied: finish.denied.clone(),
     }
 }
 

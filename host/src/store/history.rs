@@ -60,6 +60,7 @@ pub(super) fn attempts(
         finished_at: execution.finished_at,
         module: module_name(catalog, execution.version),
         receipt: execution.receipt,
+        denied: execution.denied,
         host: execution.host,
     };
     Ok(Some(executed.into_iter().map(attempt).collect()))

@@ -97,6 +97,7 @@ fn record_unfinished(
         version: None,
         host,
         receipt: Receipt::default(),
+        denied: Vec::new(),
     };
     let failure = Failure::new(FailureReason::Shutdown, "the host stopped before this execution's end was written");
     record_execution(sql, job.id, job.lease_number, &execution, Some(&failure))?;

@@ -293,6 +293,8 @@ pub struct Finish {
     pub log: Vec<LogLine>,
     /// Lines dropped past the limit.
     pub log_lines_dropped: u64,
+    /// What the guest used and was not granted, by name; empty in the common case.
+    pub denied: Vec<String>,
     /// The last progress reported.
     pub progress: Option<Progress>,
 }
@@ -647,6 +649,8 @@ pub struct AttemptRow {
     pub module: Option<(ModuleName, Digest)>,
     /// What it cost.
     pub receipt: Receipt,
+    /// What it used and was not granted, by name.
+    pub denied: Vec<String>,
     /// Who ran it.
     pub host: HostId,
 }

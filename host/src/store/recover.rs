@@ -148,6 +148,7 @@ fn lost_execution(
         version: None,
         host,
         receipt: Receipt::default(),
+        denied: Vec::new(),
     }
 }
 

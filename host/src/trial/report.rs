@@ -38,6 +38,8 @@ pub struct Report {
     pub logs: Vec<ReportedLine>,
     /// Lines dropped past the limit.
     pub logs_dropped: u64,
+    /// What it used and was not granted, by name.
+    pub denied: Vec<String>,
     /// What it last reported.
     pub progress: Option<Progress>,
     /// What ran.
@@ -123,7 +125,7 @@ impl Report {
         next: Next,
         progress: Option<Progress>,
     ) -> Report {
-        let Execution { outcome: _, started_at: _, finished_at, receipt, log, log_lines_dropped, remains: _ } =
+        let Execution { outcome: _, started_at: _, finished_at, receipt, log, log_lines_dropped, denied, remains: _ } =
             execution;
         let given_up = match &next {
             Next::Fail(failure) => Some(GivenUp::why(failure, terms.retry_on())),
@@ -148,6 +150,7 @@ impl Report {
             receipt,
             logs: log.into_iter().map(line).collect(),
             logs_dropped: log_lines_dropped,
+            denied,
             progress,
             module,
             limits: terms.limits(),

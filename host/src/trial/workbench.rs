@@ -220,13 +220,14 @@ impl Workbench {
             progress: progress.clone(),
             output_schema,
             parents: parents.map(|parents| parents as Arc<dyn Parents>),
+            grants: terms.grants(),
         };
         let execution = self.execute(loaded, invocation, follow).await?;
         let next = terms.next(&execution.outcome, execution.finished_at, rand::random);
         Ok(Report::new(loaded, kind, &terms, execution, next, progress.get()))
     }
 
-    /// What is in force for the kind: the module's settings, and over them what was asked for.
+    /// What is in force for the kind: the module's settings but for the grants it asks for, and over them what was asked for.
     fn settings(
         &self,
         loaded: &Loaded,
@@ -234,13 +235,15 @@ impl Workbench {
         asked: &[String],
     ) -> Result<KindSettings, ApiError> {
         let handler = (loaded.examined.guest == GuestType::Handler).then_some(&loaded.name);
-        asked.iter().try_fold(description.settings.clone(), |below, text| {
+        let own = KindSettings { grants: None, ..description.settings.clone() };
+        asked.iter().try_fold(own, |below, text| {
             let ceilings = &self.config.limits.ceilings;
             let asked = offline::check_settings(text, &description.name, handler, ceilings)?;
             if let Some(asked_bytes) = asked.limits.memory_bytes {
                 offline::check_memory(asked_bytes, loaded.examined.memory_begins_bytes)?;
             }
-            Ok(below.overlaid_by(&asked))
+            let grants = asked.grants.clone().or_else(|| below.grants.clone());
+            Ok(KindSettings { grants, ..below.overlaid_by(&asked) })
         })
     }
 

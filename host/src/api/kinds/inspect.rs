@@ -12,7 +12,7 @@ use crate::api::error::ApiError;
 use crate::api::extract::{NamePath, NoParameters, PageParameters, Parameters};
 use crate::api::jobs::json;
 use crate::api::shared::{Api, Shared};
-use crate::api::wire::kind::{Kind, KindModule, KindSummary};
+use crate::api::wire::kind::{Kind, KindGrants, KindModule, KindSummary};
 use crate::api::wire::{Listing, Raw};
 use crate::job::{GuestType, KindName, SettingsWire};
 use crate::store::KindEntry;
@@ -83,6 +83,7 @@ pub(super) fn show_kind(api: &Api, kind: &KindName) -> Result<Response, ApiError
         settings_from: sources(&settings, &SettingsWire::from(&entry.module_settings), &operator_settings),
         settings,
         operator_settings,
+        grants: KindGrants::of(entry.operator_settings.grants.as_ref(), entry.module_settings.grants.as_ref()),
     };
     json(StatusCode::OK, &shown, 1_024 + entry.payload_schema().len() + entry.output_schema.len())
 }
@@ -94,7 +95,9 @@ fn sources(
     operator: &SettingsWire,
 ) -> BTreeMap<&'static str, &'static str> {
     let mut sources: BTreeMap<_, _> = effective.fields().into_iter().map(|field| (field, "host")).collect();
-    sources.extend(module.fields().into_iter().map(|field| (field, "module")));
+    // A module asks; what is granted is never its word.
+    let own = module.fields().into_iter().filter(|field| *field != "grants");
+    sources.extend(own.map(|field| (field, "module")));
     sources.extend(operator.fields().into_iter().map(|field| (field, "operator")));
     sources
 }
@@ -106,11 +109,13 @@ mod tests {
     #[test]
     fn the_operator_has_the_last_word() {
         let settings = |priority, fuel| SettingsWire { priority, fuel, ..SettingsWire::default() };
-        let effective = SettingsWire { host_calls: Some(1), ..settings(Some(1), Some(2)) };
-        let sources = sources(&effective, &settings(Some(5), Some(2)), &settings(Some(1), None));
+        let grants = Some(Arc::default());
+        let effective = SettingsWire { host_calls: Some(1), grants: grants.clone(), ..settings(Some(1), Some(2)) };
+        let asks = SettingsWire { grants, ..settings(Some(5), Some(2)) };
+        let sources = sources(&effective, &asks, &settings(Some(1), None));
         assert_eq!(
             sources.into_iter().collect::<Vec<_>>(),
-            [("fuel", "module"), ("host_calls", "host"), ("priority", "operator")]
+            [("fuel", "module"), ("grants", "host"), ("host_calls", "host"), ("priority", "operator")]
         );
     }
 }

@@ -7,7 +7,10 @@ use serde_json::{Map, Value};
 
 use super::inspect::show_kind;
 use super::kind_not_found;
-use super::settings::{BODY_BYTES_MAX, accepted, handler_of, refuse_unknown_kinds, require_room};
+use super::settings::{
+    BODY_BYTES_MAX, CALLERS_ARE_ADMINS, accepted, handler_of, refuse_grants_of_admins, refuse_unknown_kinds,
+    require_room,
+};
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{NamePath, NoParameters, parse_json, read_body, require_merge_patch};
 use crate::api::shared::{Api, Shared};
@@ -22,7 +25,7 @@ const TRIES_MAX: usize = 8;
 /// Change a kind's settings
 ///
 /// A JSON merge patch (RFC 7396) of the operator's settings: what it names is set, `null` removes, what it leaves out stays.
-/// The objects `retry`, `on_failed`, `retention` and `env` are merged in the same way. What comes of it must be such as `PUT` would take it.
+/// The objects `retry`, `on_failed`, `retention`, `env` and `grants` are merged in the same way. What comes of it must be such as `PUT` would take it.
 #[utoipa::path(
     patch, path = "/v1/kinds/{kind}/settings", tag = "kinds",
     request_body(content((SettingsWire = "application/merge-patch+json"), (SettingsWire = "application/json"))),
@@ -72,6 +75,7 @@ async fn change(api: &Api, kind: &KindName, patch: &Map<String, Value>) -> Resul
         return Ok(ChangeSettingsResult::Done);
     }
     refuse_unknown_kinds(api, &changed)?;
+    refuse_grants_of_admins(&changed, current.grants.as_deref(), CALLERS_ARE_ADMINS)?;
     let asked_bytes = changed.limits.memory_bytes;
     require_room(api, kind, asked_bytes.filter(|_| asked_bytes != current.limits.memory_bytes)).await?;
     Ok(api.store.change_kind_settings(api.tenant(), kind.clone(), current, changed).await?)

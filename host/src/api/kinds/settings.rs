@@ -1,5 +1,7 @@
 //! `PUT /v1/kinds/{kind}/settings`: replaces what the operator set.
 
+use std::sync::Arc;
+
 use axum::extract::{Request, State};
 use axum::response::Response;
 
@@ -11,10 +13,12 @@ use crate::api::jobs::check_on_failed;
 use crate::api::modules::refuse;
 use crate::api::shared::{Api, Shared};
 use crate::api::wire::kind::Kind;
-use crate::job::{ByteSize, GuestType, KindName, KindSettings, Limits, ModuleName, SettingsWire, ceilings};
+use crate::job::{ByteSize, Grants, GuestType, KindName, KindSettings, Limits, ModuleName, SettingsWire, ceilings};
 
 /// What a handler has no use for: it is called with its payload, not started as a program.
 const SETTINGS_OF_COMMANDS: [&str; 5] = ["stdin", "stdout", "args", "env", "exit_failure"];
+/// Whoever gets in runs the host, as long as callers have no roles.
+pub(super) const CALLERS_ARE_ADMINS: bool = true;
 /// Largest body, bytes.
 pub(super) const BODY_BYTES_MAX: usize = 256 << 10;
 
@@ -42,6 +46,8 @@ pub(in crate::api) async fn set_kind_settings(
     let handler = handler_of(&api, &kind);
     let settings = accepted(&body, &kind, handler.as_ref(), &api.config.limits.ceilings)?;
     refuse_unknown_kinds(&api, &settings)?;
+    let before = granted(&api, &kind);
+    refuse_grants_of_admins(&settings, before.as_deref(), CALLERS_ARE_ADMINS)?;
     let asked_bytes = settings.limits.memory_bytes;
     // One after the other, as those that change single settings: a module is read for it.
     let _turn = if asked_bytes.is_some() { Some(api.settings_changes.take().await?) } else { None };
@@ -111,6 +117,24 @@ pub(in crate::api) fn check_room(asked_bytes: u64, begins_bytes: u64) -> Result<
 pub(super) fn refuse_unknown_kinds(api: &Api, settings: &KindSettings) -> Result<(), ApiError> {
     let mut errors = Vec::new();
     check_on_failed(&api.store.catalog(), api.tenant(), settings.on_failed.as_ref(), &mut errors);
+    if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid(errors)) }
+}
+
+/// What the kind is granted now.
+fn granted(api: &Api, kind: &KindName) -> Option<Arc<Grants>> {
+    api.store.catalog().kind(api.tenant(), kind)?.operator_settings.grants.clone()
+}
+
+/// Refuses what lets a tenant reach beyond itself, to all but those who run the host. What is granted already stays.
+pub(super) fn refuse_grants_of_admins(
+    settings: &KindSettings,
+    before: Option<&Grants>,
+    is_admin: bool,
+) -> Result<(), ApiError> {
+    let errors = match &settings.grants {
+        Some(grants) if !is_admin => grants.for_admins(before, "/grants"),
+        _ => Vec::new(),
+    };
     if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid(errors)) }
 }
 

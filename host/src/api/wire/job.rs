@@ -299,6 +299,8 @@ pub struct Attempt<'a> {
     /// What it cost.
     #[schema(value_type = JobReceipt)]
     pub receipt: &'a Receipt,
+    /// What it used and was not granted, by name, like `http api.example.com:443` or `secret stripe-key`: the first sixteen.
+    pub denied: &'a [String],
     /// Which host ran it.
     #[schema(value_type = String)]
     pub host: HostId,
@@ -377,6 +379,7 @@ impl<'a> From<&'a AttemptRow> for Attempt<'a> {
             finished_at: Instant(row.finished_at),
             module: row.module.as_ref().map(|(name, digest)| JobModule { name, digest: *digest }),
             receipt: &row.receipt,
+            denied: &row.denied,
             host: row.host,
         }
     }

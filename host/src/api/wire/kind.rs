@@ -1,11 +1,13 @@
 //! Kinds, as clients see them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::raw::Raw;
-use crate::job::{Digest, GuestType, KindName, ModuleName, SettingsWire};
+use crate::job::{Digest, Grants, GuestType, KindName, ModuleName, SettingsWire};
 use crate::store::ModuleVersionEntry;
 
 /// Who serves a kind.
@@ -64,4 +66,30 @@ pub struct Kind<'a> {
     pub settings_from: BTreeMap<&'static str, &'static str>,
     /// What the operator set.
     pub operator_settings: SettingsWire,
+    /// What its handler may use outside the sandbox, and what it asks for.
+    pub grants: KindGrants<'a>,
+}
+
+/// What is granted to a kind. Only an operator's word has an effect.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct KindGrants<'a> {
+    /// By the operator: in force.
+    #[schema(value_type = Grants)]
+    pub granted: Cow<'a, Grants>,
+    /// By its module: what it needs to do all of its work. A value of `config` is the one it suggests.
+    #[schema(value_type = Grants)]
+    pub asked: Cow<'a, Grants>,
+    /// Asked, and not granted.
+    pub missing: Grants,
+}
+
+impl<'a> KindGrants<'a> {
+    /// What one said, and the other.
+    pub fn of(granted: Option<&'a Arc<Grants>>, asked: Option<&'a Arc<Grants>>) -> Self {
+        let shown =
+            |grants: Option<&'a Arc<Grants>>| grants.map_or_else(Cow::default, |grants| Cow::Borrowed(&**grants));
+        let (granted, asked) = (shown(granted), shown(asked));
+        let missing = granted.missing(&asked);
+        Self { granted, asked, missing }
+    }
 }

@@ -245,6 +245,7 @@ pub(crate) fn finish(lease: Lease, next: Next, now: Timestamp) -> Finish {
         version: None,
         log: Vec::new(),
         log_lines_dropped: 0,
+        denied: Vec::new(),
         progress: None,
     }
 }

@@ -1,0 +1,217 @@
+//! All that is granted to a kind, or asked for by its module: one form for both. Owns their bounds, what of one is missing
+//! in the other, and what it takes an admin to grant.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::http_grant::{HttpGrant, HttpTarget};
+use crate::job::field::FieldError;
+use crate::job::name::{BucketName, ConfigName, SecretName};
+use crate::job::named_values::named_values;
+use crate::job::size::ByteSize;
+
+/// Most entries of `http`.
+pub const HTTP_GRANTS_MAX: usize = 64;
+/// Most entries of `secrets`.
+pub const SECRETS_MAX: usize = 64;
+/// Most entries of `kv`.
+pub const KV_BUCKETS_MAX: usize = 64;
+/// Most entries of `config`.
+pub const CONFIG_MAX: usize = 128;
+/// Names and values of `config` together, bytes.
+pub const CONFIG_BYTES_MAX: usize = 64 << 10;
+
+/// What a handler may use. Empty: nothing but its payload.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Grants {
+    /// Hosts requests may go to, like `api.example.com`, `*.example.org:8443` or `http://10.1.2.3:8080`. Without a port it is
+    /// 443, and without a scheme `https`; a port without a scheme stands for both.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>, example = json!(["api.example.com", "*.example.org:8443"]))]
+    pub http: Vec<HttpGrant>,
+    /// Names of secrets it may read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub secrets: Vec<SecretName>,
+    /// What it reads through `wasi:config`: values by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "named_values")]
+    #[schema(value_type = BTreeMap<String, String>)]
+    pub config: BTreeMap<ConfigName, String>,
+    /// Buckets it may open through `wasi:keyvalue`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub kv: Vec<BucketName>,
+}
+
+/// How a secret is named where it was refused.
+pub fn capability_of_secret(name: &str) -> String {
+    format!("secret {name}")
+}
+
+/// How a bucket is named where it was refused.
+pub fn capability_of_kv(bucket: &str) -> String {
+    format!("kv {bucket}")
+}
+
+/// How a value of the configuration is named where it is missing.
+pub fn capability_of_config(name: &str) -> String {
+    format!("config {name}")
+}
+
+impl Grants {
+    /// Whether it grants nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == Grants::default()
+    }
+
+    /// Adds what is wrong with them to `errors`; `at` points to them.
+    pub fn check(&self, at: &str, errors: &mut Vec<FieldError>) {
+        let Grants { http, secrets, config, kv } = self;
+        check_list(&format!("{at}/http"), http, HTTP_GRANTS_MAX, errors);
+        check_list(&format!("{at}/secrets"), secrets, SECRETS_MAX, errors);
+        check_list(&format!("{at}/kv"), kv, KV_BUCKETS_MAX, errors);
+        if http.len() > 1 && http.iter().any(HttpGrant::is_everybody) {
+            let message = "`*` is every host: write it alone, or name the hosts";
+            errors.push(FieldError::new(format!("{at}/http"), message));
+        }
+        let bytes: usize = config.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        if config.len() > CONFIG_MAX || bytes > CONFIG_BYTES_MAX {
+            let most = ByteSize(CONFIG_BYTES_MAX as u64);
+            let message = format!("can hold at most {CONFIG_MAX} values, and {most} in all");
+            errors.push(FieldError::new(format!("{at}/config"), message));
+        }
+    }
+
+    /// What only an admin of the host may grant, and was not granted `before`: with it a tenant would reach what is not its
+    /// own. Pointers below `at`.
+    pub fn for_admins(&self, before: Option<&Grants>, at: &str) -> Vec<FieldError> {
+        let new = |grant: &HttpGrant| before.is_none_or(|before| !before.http.contains(grant));
+        let refused = |(index, grant): (usize, &HttpGrant)| {
+            let message = if grant.is_everybody() {
+                "would allow every host, which only an admin may grant: name the hosts".to_owned()
+            } else {
+                let (address, class) = grant.inner_address()?;
+                format!("{address} is a {class} address, which only an admin may grant")
+            };
+            Some(FieldError::new(format!("{at}/http/{index}"), message))
+        };
+        self.http.iter().enumerate().filter(|(_, grant)| new(grant)).filter_map(refused).collect()
+    }
+
+    /// What of `asked` is not in here.
+    #[must_use]
+    pub fn missing(&self, asked: &Grants) -> Grants {
+        let Grants { http, secrets, config, kv } = asked;
+        let is_granted = |asked: &&HttpGrant| !self.http.iter().any(|granted| granted.covers(asked));
+        Grants {
+            http: http.iter().filter(is_granted).cloned().collect(),
+            secrets: secrets.iter().filter(|name| !self.secrets.contains(name)).cloned().collect(),
+            config: config
+                .iter()
+                .filter(|(name, _)| !self.config.contains_key(name.as_str()))
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+            kv: kv.iter().filter(|bucket| !self.kv.contains(bucket)).cloned().collect(),
+        }
+    }
+
+    /// As capabilities are named: `http api.example.com`, `secret stripe-key`, `config greeting`, `kv sessions`.
+    pub fn names(&self) -> Vec<String> {
+        let Grants { http, secrets, config, kv } = self;
+        let http = http.iter().map(|grant| format!("http {grant}"));
+        let secrets = secrets.iter().map(|name| capability_of_secret(name.as_str()));
+        let config = config.keys().map(|name| capability_of_config(name.as_str()));
+        http.chain(secrets).chain(config).chain(kv.iter().map(|bucket| capability_of_kv(bucket.as_str()))).collect()
+    }
+
+    /// Whether such a request may go out, as far as its host is known by name or address.
+    pub fn allows_http(&self, target: &HttpTarget) -> bool {
+        self.http.iter().any(|grant| grant.allows(target))
+    }
+}
+
+fn check_list<T: Ord + std::fmt::Display>(at: &str, list: &[T], most: usize, errors: &mut Vec<FieldError>) {
+    if list.len() > most {
+        errors.push(FieldError::new(at, format!("can hold at most {most} entries")));
+        return;
+    }
+    let mut seen = BTreeSet::new();
+    for (index, entry) in list.iter().enumerate() {
+        if !seen.insert(entry) {
+            errors.push(FieldError::new(format!("{at}/{index}"), format!("`{entry}` stands twice")));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn grants(text: &str) -> Grants {
+        serde_json::from_str(text).unwrap()
+    }
+
+    fn pointers(grants: &Grants) -> Vec<String> {
+        let mut errors = Vec::new();
+        grants.check("/grants", &mut errors);
+        errors.into_iter().map(|error| error.pointer).collect()
+    }
+
+    #[test]
+    fn grants_round_trip_and_say_what_they_hold() {
+        let text = r#"{"http":["api.example.com","*.example.org:8443"],"secrets":["stripe-key"],"config":{"greeting":"Hi"},"kv":["sessions"]}"#;
+        let all = grants(text);
+        assert_eq!(serde_json::to_string(&all).unwrap(), text);
+        assert_eq!(
+            all.names(),
+            ["http api.example.com", "http *.example.org:8443", "secret stripe-key", "config greeting", "kv sessions"]
+        );
+        assert!(grants("{}").is_empty() && !all.is_empty());
+        assert_eq!(serde_json::to_string(&Grants::default()).unwrap(), "{}");
+        assert!(pointers(&all).is_empty());
+    }
+
+    #[test]
+    fn bounds_are_kept() {
+        let many = |n: usize| {
+            let hosts: Vec<String> = (0..n).map(|n| format!("\"a{n}.example\"")).collect();
+            grants(&format!(r#"{{"http":[{}]}}"#, hosts.join(",")))
+        };
+        assert!(pointers(&many(HTTP_GRANTS_MAX)).is_empty());
+        assert_eq!(pointers(&many(HTTP_GRANTS_MAX + 1)), ["/grants/http"]);
+        assert_eq!(pointers(&grants(r#"{"http":["*","a.example"]}"#)), ["/grants/http"]);
+        assert_eq!(pointers(&grants(r#"{"http":["A.example","a.example"]}"#)), ["/grants/http/1"]);
+        assert_eq!(pointers(&grants(r#"{"secrets":["a","a"],"kv":["b","b"]}"#)), ["/grants/secrets/1", "/grants/kv/1"]);
+        let large = format!(r#"{{"config":{{"a":"{}"}}}}"#, "x".repeat(CONFIG_BYTES_MAX));
+        assert_eq!(pointers(&grants(&large)), ["/grants/config"]);
+        for wrong in
+            [r#"{"http":["*.com"]}"#, r#"{"files":[]}"#, r#"{"config":{"a":"1","a":"2"}}"#, r#"{"secrets":["a b"]}"#]
+        {
+            assert!(serde_json::from_str::<Grants>(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_reaches_beyond_a_tenant_is_an_admins() {
+        let asked = grants(r#"{"http":["a.example","10.0.0.1:80","8.8.8.8"]}"#);
+        let refused = asked.for_admins(None, "/grants");
+        assert_eq!(refused.len(), 1);
+        assert_eq!(refused[0].pointer, "/grants/http/1");
+        assert_eq!(asked.for_admins(Some(&grants(r#"{"http":["10.0.0.1:80"]}"#)), "/grants"), []);
+        assert_eq!(grants(r#"{"http":["*"]}"#).for_admins(None, "/grants").len(), 1);
+    }
+
+    #[test]
+    fn what_is_missing_is_what_was_asked_and_not_granted() {
+        let asked = grants(
+            r#"{"http":["a.example.com","b.example"],"secrets":["x","y"],"config":{"g":"1","h":"2"},"kv":["k"]}"#,
+        );
+        let granted = grants(r#"{"http":["*.example.com"],"secrets":["y"],"config":{"g":"other"}}"#);
+        let missing = grants(r#"{"http":["b.example"],"secrets":["x"],"config":{"h":"2"},"kv":["k"]}"#);
+        assert_eq!(granted.missing(&asked), missing);
+        assert!(asked.missing(&asked).is_empty());
+    }
+}
