@@ -22,6 +22,7 @@ use crate::job::{Clock, Digest, HostId};
 use crate::maintenance::{Maintenance, MaintenanceOptions, MaintenanceSignals};
 use crate::modules::{Modules, ModulesOptions, Validators};
 use crate::sandbox::{ArtifactSource, CompilerProcess, DESCRIBES_MAX, Sandbox, SandboxError, SandboxOptions};
+use crate::secrets::{KeyRingError, Vault, admit};
 use crate::shutdown::Shutdown;
 use crate::store::{CommitNotice, Store, StoreError, StoreOptions};
 use crate::system_clock::SystemClock;
@@ -60,6 +61,7 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
         .await
         .with_context(|| format!("cannot listen on {} (`--listen` chooses another address and port)", config.listen))?;
     let store = open_store(&config, &clock).await?;
+    let vault = open_vault(&config, &store).await?;
     // Held until the sandbox is closed: it may go with the process.
     let artifacts = open_artifacts(&config, shared_artifacts)?;
     let options = sandbox_options(&config, cores, &artifacts);
@@ -92,6 +94,7 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
         store.clone(),
         sandbox.clone(),
         validators.clone(),
+        vault.clone(),
         Arc::clone(&clock),
         signals.unpark(),
         DispatcherOptions {
@@ -105,6 +108,7 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
     );
     let (maintenance, maintenance_status) = Maintenance::new(
         store.clone(),
+        vault.clone(),
         dispatcher_handle.clone(),
         Arc::clone(&clock),
         heard,
@@ -120,6 +124,7 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
     );
     let state = ApiState {
         store: store.clone(),
+        vault,
         modules: modules.clone(),
         validators,
         dispatcher: dispatcher_handle,
@@ -207,6 +212,18 @@ async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<S
     let clock = Arc::clone(clock);
     let opened = tokio::task::spawn_blocking(move || Store::open(&options, clock)).await;
     Ok(opened.context("opening the store failed")??)
+}
+
+/// With the keys that what is in the store was encrypted under, or not at all. On a full disk a key that is new to the store
+/// can't be noted, which the next start does.
+async fn open_vault(config: &Config, store: &Store) -> anyhow::Result<Vault> {
+    match admit(store, &config.secrets_keys).await {
+        Err(KeyRingError::Store(error @ (StoreError::Unavailable(_) | StoreError::LogFull { .. }))) => {
+            tracing::warn!(%error, "the key of secrets could not be noted in the store");
+        }
+        admitted => admitted.context("refusing to start")?,
+    }
+    Ok(Vault::new(store.clone(), config.secrets_keys.clone()))
 }
 
 /// With the store's lock held: nobody else is to change what is looked at.

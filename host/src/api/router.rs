@@ -13,8 +13,8 @@ use super::openapi::Document;
 use super::shared::Api;
 use super::state::ApiState;
 use super::{
-    backup, batches, dead_letters, docs, health, jobs, kinds, metrics, modules, openapi, operations, queues, schedules,
-    workflows,
+    backup, batches, dead_letters, docs, health, jobs, kinds, kv, metrics, modules, openapi, operations, queues,
+    schedules, secrets, workflows,
 };
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
@@ -59,6 +59,11 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(schedules::trigger_schedule))
         .routes(routes!(schedules::pause_schedule))
         .routes(routes!(schedules::resume_schedule))
+        .routes(routes!(secrets::list_secrets))
+        .routes(routes!(secrets::set_secret, secrets::delete_secret))
+        .routes(routes!(kv::list_kv_buckets))
+        .routes(routes!(kv::list_kv_keys))
+        .routes(routes!(kv::kv_entry, kv::set_kv_entry, kv::delete_kv_entry))
         .routes(routes!(dead_letters::list_dead_letters))
         .routes(routes!(dead_letters::dead_letter_group))
         .routes(routes!(operations::create_operation))

@@ -6,8 +6,8 @@ use clap::{FromArgMatches, Parser, Subcommand};
 
 use super::{
     backup, batches, bulk, cancel, completions, dead_letters, deploy, dev, doctor, edit, enqueue, help, hints, job,
-    jobs, kinds, logs, modules, new, operations, queues, retry, rollback, run_now, schedules, serve, terminal,
-    workflows,
+    jobs, kinds, kv, logs, modules, new, operations, queues, retry, rollback, run_now, schedules, secrets, serve,
+    terminal, workflows,
 };
 
 /// Runs background jobs as sandboxed WebAssembly.
@@ -43,6 +43,8 @@ enum Command {
     Operations(operations::Arguments),
     Queues(queues::Arguments),
     Schedules(schedules::Arguments),
+    Secrets(secrets::Arguments),
+    Kv(kv::Arguments),
     Backup(backup::Arguments),
     Doctor(doctor::Arguments),
     Completions(completions::Arguments),
@@ -82,6 +84,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Operations(arguments) => operations::run(&arguments),
         Command::Queues(arguments) => queues::run(&arguments),
         Command::Schedules(arguments) => schedules::run(&arguments),
+        Command::Secrets(arguments) => secrets::run(&arguments),
+        Command::Kv(arguments) => kv::run(&arguments),
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Run(arguments) => super::run::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
@@ -161,6 +165,17 @@ mod tests {
             ("schedules nightly --trigger --cron @daily", false),
             ("schedules nightly --pause --resume", false),
             ("schedules --trigger", false),
+            ("secrets set stripe-key @stripe.key", true),
+            ("secrets set stripe-key", true),
+            ("secrets set stripe-key sk_live_1234", false),
+            ("secrets", false),
+            ("secrets list --json", true),
+            ("kv list", true),
+            ("kv list sessions --prefix user/", true),
+            ("kv list --prefix user/", false),
+            ("kv set sessions a b", true),
+            ("kv get sessions", false),
+            ("run hello.wasm --secret a=@a.key --secret b=@b.key", true),
             ("batches --submit import.json --idempotency-key k", true),
             ("batches batch_01ARZ3NDEKTSV4RRFFQ69G5FAV --close", true),
             ("batches --close", false),

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::secrets_keys::secrets_keys;
 use super::sources::Settings;
 use super::{AdminKey, CompileLimits, Config, RequestLimits};
 use crate::job::pace::CONCURRENCY_MAX;
@@ -82,6 +83,7 @@ pub fn resolve(settings: &Settings, cores: usize) -> Result<Config, ConfigError>
         data_dir: settings.data_dir.clone().unwrap_or_else(|| PathBuf::from("stoker-data")),
         workers: workers(settings.workers, cores)?,
         admin_key: admin_key(settings.admin_key.clone(), listen)?,
+        secrets_keys: secrets_keys(settings)?,
         shutdown_grace: span(settings.shutdown_grace, Duration::from_secs(30)),
         priority_aging: span(settings.priority_aging, Duration::from_mins(1)),
         tenant_concurrency: tenant_concurrency(settings.tenant_concurrency)?,

@@ -3,10 +3,13 @@
 //! `check.rs` is complete and consistent: nobody downstream checks it again.
 
 mod check;
+mod hidden_text;
 mod report;
+mod secrets_keys;
 mod sources;
 
 pub use check::{ADMIN_KEY_CHARS_MIN, ConfigError, WORKERS_MAX, resolve};
+pub use hidden_text::HiddenText;
 pub use sources::{CONFIG_FILE_DEFAULT, Settings, read_file};
 
 use std::net::SocketAddr;
@@ -14,6 +17,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::job::{LimitBounds, Retention};
+use crate::secrets::KeyRing;
 
 /// Everything a host can be told.
 #[derive(Clone, Debug)]
@@ -26,6 +30,8 @@ pub struct Config {
     pub workers: u32,
     /// Bearer token of the admin; needed on any address but loopback.
     pub admin_key: Option<AdminKey>,
+    /// Keys that secrets are encrypted under. Default: none, and so no secrets.
+    pub secrets_keys: KeyRing,
     /// How long running attempts may go on after SIGTERM. Default 30 s.
     pub shutdown_grace: Duration,
     /// A waiting job rises one priority level per this time; zero = never. Default 60 s.

@@ -13,6 +13,7 @@ impl fmt::Display for Config {
             data_dir,
             workers,
             admin_key,
+            secrets_keys,
             shutdown_grace,
             priority_aging,
             tenant_concurrency,
@@ -40,6 +41,13 @@ impl fmt::Display for Config {
         line("data_dir", &data_dir.display())?;
         line("workers", workers)?;
         line("admin_key", if admin_key.is_some() { &"(set, hidden)" } else { &"(none: loopback only)" })?;
+        match secrets_keys.current() {
+            Some(key) => line("secrets_key", &format_args!("(set, hidden; its id is {})", key.id()))?,
+            None => line("secrets_key", &"(none: secrets can't be set)")?,
+        }
+        for key in secrets_keys.previous() {
+            line("secrets_key_previous", &format_args!("(set, hidden; its id is {})", key.id()))?;
+        }
         line("shutdown_grace", &Span(*shutdown_grace))?;
         line("priority_aging", &Span(*priority_aging))?;
         match tenant_concurrency {

@@ -55,7 +55,7 @@ pub use field::FieldError;
 pub use grants::{Grants, HttpGrant, HttpScheme, HttpTarget};
 pub use id::{BatchId, HostId, IdSequence, JobId, OperationId, ParseIdError, WorkflowId};
 pub use kind::{ExitFailure, GuestType, KindDescription, KindSettings, StdinFormat, StdoutFormat};
-pub use kv::{KvKey, KvKeyError};
+pub use kv::{KvChange, KvChanged, KvKey, KvKeyError, KvQuota, KvValue};
 pub use lease::Lease;
 pub use limits::{LimitBounds, LimitRequest, Limits};
 pub use name::{

@@ -14,11 +14,12 @@ use tokio_util::task::TaskTracker;
 use super::status::MaintenanceStatus;
 use super::tasks::{
     CancelBatches, ExpireJobs, GiveBackSpace, Heartbeat, PromoteDue, PruneBatches, PruneConcurrencyKeys, PruneEvents,
-    PruneIdempotencyKeys, PruneJobs, PruneModuleChunks, PruneOperations, PruneUniqueJobs, RecoverExpired, RunSchedules,
-    SettleDependents, SweepHistory, Unpark, WorkOffOperations,
+    PruneIdempotencyKeys, PruneJobs, PruneModuleChunks, PruneOperations, PruneUniqueJobs, RecoverExpired,
+    ReencryptSecrets, RunSchedules, SettleDependents, SweepHistory, Unpark, WorkOffOperations,
 };
 use crate::dispatcher::DispatcherHandle;
 use crate::job::{Clock, HostId};
+use crate::secrets::Vault;
 use crate::store::{Store, StoreError};
 
 /// After a failure a task waits this long, or its period if that is shorter.
@@ -106,6 +107,7 @@ pub struct MaintenanceOptions {
 /// All tasks.
 pub struct Maintenance {
     store: Store,
+    vault: Vault,
     dispatcher: DispatcherHandle,
     clock: Arc<dyn Clock>,
     signals: MaintenanceSignals,
@@ -117,18 +119,19 @@ impl Maintenance {
     /// The service and the view of it.
     pub fn new(
         store: Store,
+        vault: Vault,
         dispatcher: DispatcherHandle,
         clock: Arc<dyn Clock>,
         signals: MaintenanceSignals,
         options: MaintenanceOptions,
     ) -> (Maintenance, MaintenanceStatus) {
         let status = MaintenanceStatus::default();
-        (Maintenance { store, dispatcher, clock, signals, status: status.clone(), options }, status)
+        (Maintenance { store, vault, dispatcher, clock, signals, status: status.clone(), options }, status)
     }
 
     /// Runs until `stop`; a task that is at work finishes its turn.
     pub async fn run(self, stop: CancellationToken) {
-        let Maintenance { store, dispatcher, clock, signals, status, options } = self;
+        let Maintenance { store, vault, dispatcher, clock, signals, status, options } = self;
         let tasks = TaskTracker::new();
         let start = Start { clock: Arc::clone(&clock), status, stop, tasks: tasks.clone() };
         let MaintenanceOptions {
@@ -174,6 +177,7 @@ impl Maintenance {
         start.task(PruneOperations { store: store.clone() }, unsignalled());
         start.task(PruneUniqueJobs { store: store.clone() }, unsignalled());
         start.task(PruneBatches { store: store.clone() }, unsignalled());
+        start.task(ReencryptSecrets { vault }, unsignalled());
         start.task(PruneModuleChunks { store }, unsignalled());
         tasks.close();
         tasks.wait().await;

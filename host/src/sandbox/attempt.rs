@@ -1,20 +1,24 @@
 //! One attempt from invocation to execution: prepares streams and state, calls the guest, reads the meters.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use wasmtime::{Engine, Store};
 
+use super::bindings::stoker::handler::types as wit;
 use super::classify::{self, Facts, LimitsOf, Stopped};
 use super::epoch::Ticker;
 use super::guest::{Entry, Guest};
 use super::invocation::{self, Call, Ending, EngineLimits, Returned};
 use super::model::{Execution, Invocation, PlainSettings, Remains, SandboxError};
 use super::output;
+use super::redaction::{Automaton, redact_output};
 use super::state::{AttemptParts, AttemptState, Ended, PlainStreams};
 use super::streams::{Capture, SharedCapture};
 use crate::job::duration::whole_us;
-use crate::job::{AttemptContext, Clock, Failure, FailureReason, Limits, Outcome, Receipt};
+use crate::job::{AttemptContext, Clock, Failure, FailureReason, Limits, Outcome, Receipt, StdoutFormat};
 
 /// Runs one attempt to its end.
 pub(super) async fn run(
@@ -37,6 +41,8 @@ pub(super) async fn run(
         output_schema,
         parents,
         grants,
+        secrets,
+        kv,
     } = invocation;
     let started_at = clock.now();
     let began = clock.monotonic();
@@ -87,6 +93,8 @@ pub(super) async fn run(
         plain: streams,
         parents,
         grants,
+        secrets,
+        kv,
     });
     let engine_limits = EngineLimits { fuel: limits.fuel, handover_bytes: limits.output_bytes.max(limits.log_bytes) };
     let mut store = invocation::store(state, engine_limits)?;
@@ -105,6 +113,14 @@ pub(super) async fn run(
 
     let is_command = capture.is_some();
     let outcome = outcome(&store, guest, ending, capture.as_ref(), (&limits, LimitsOf::Job), &plain);
+    let outcome = match (outcome, store.data().secrets_given()) {
+        // Before it is checked: what is said of it quotes it.
+        (Outcome::Succeeded { output }, Some(finder)) => match redacted_output(finder, output, &limits) {
+            Ok(output) => Outcome::Succeeded { output },
+            Err(failure) => Outcome::Failed(failure),
+        },
+        (outcome, _) => outcome,
+    };
     let outcome = match outcome {
         Outcome::Succeeded { output } => {
             let hint = if is_command { output::COMMAND_HINT } else { output::HANDLER_HINT };
@@ -123,7 +139,10 @@ pub(super) async fn run(
     };
     let denied = store.data().denied_names();
     let outcome = match outcome {
-        Outcome::Failed(failure) => Outcome::Failed(classify::after_denials(failure, &denied)),
+        Outcome::Failed(failure) => {
+            let failure = classify::after_denials(failure, &denied);
+            Outcome::Failed(redacted_failure(store.data(), failure))
+        }
         outcome => outcome,
     };
     if let Outcome::Succeeded { output } = &outcome {
@@ -133,6 +152,30 @@ pub(super) async fn run(
     let finished_at = started_at.plus(ended.saturating_sub(began));
     let remains = Remains { store: Some(store), ..Remains::default() };
     Ok(Execution { outcome, started_at, finished_at, receipt, log, log_lines_dropped, denied, remains })
+}
+
+/// With labels in the place of secrets it may have come to be larger than it may be.
+fn redacted_output(finder: &Automaton, output: Bytes, limits: &Limits) -> Result<Bytes, Failure> {
+    let output = redact_output(finder, output)?;
+    let bytes = u64::try_from(output.len()).unwrap_or(u64::MAX);
+    if bytes > limits.output_bytes { Err(classify::output_too_large(limits)) } else { Ok(output) }
+}
+
+fn redacted_failure(state: &AttemptState, failure: Failure) -> Failure {
+    let Failure { reason, message, detail, verdict } = failure;
+    let detail = detail.map(|detail| state.redact(detail));
+    Failure { reason, message: state.redact(message), detail, verdict }
+}
+
+/// What a handler says before any of it is cut off: of a secret cut in two the first half would stay.
+fn redacted_words(state: &AttemptState, failure: wit::Failure) -> wit::Failure {
+    match failure {
+        wit::Failure::Retry(wit::Retry { message, after_ms }) => {
+            wit::Failure::Retry(wit::Retry { message: state.redact(message), after_ms })
+        }
+        wit::Failure::Fatal(message) => wit::Failure::Fatal(state.redact(message)),
+        wit::Failure::Snooze(ms) => wit::Failure::Snooze(ms),
+    }
 }
 
 fn outcome(
@@ -152,7 +195,12 @@ fn outcome(
     let facts = facts(state, (limits, limits_of), plain, &stderr_tail);
     let is_handler = matches!(guest.entry(), Entry::Handler(_));
     let printed = || {
-        let stdout = capture.map(|capture| capture.lock().take()).unwrap_or_default();
+        let mut stdout = capture.map(|capture| capture.lock().take()).unwrap_or_default();
+        if let (Some(finder), StdoutFormat::Text | StdoutFormat::Bytes) = (state.secrets_given(), plain.stdout)
+            && let Cow::Owned(redacted) = finder.redact(&stdout)
+        {
+            stdout = redacted;
+        }
         output::of_command(stdout, plain.stdout, limits)
     };
     // Straight-line code meets no tick before it ends. What the host ended for another reason stays that.
@@ -165,7 +213,9 @@ fn outcome(
     };
     let result = match ending {
         Ending::Returned(Returned::Output(output)) => output::of_handler(output, limits),
-        Ending::Returned(Returned::Failed(failure)) => return classify::handler_failed(failure, &facts),
+        Ending::Returned(Returned::Failed(failure)) => {
+            return classify::handler_failed(redacted_words(state, failure), &facts);
+        }
         Ending::Returned(Returned::Finished { success: true }) => printed(),
         Ending::Returned(Returned::Finished { success: false }) => Err(classify::exited(None, &facts)),
         Ending::Returned(Returned::Described(_)) => {
@@ -221,6 +271,8 @@ pub(super) async fn describe(
         plain: None,
         parents: None,
         grants: Arc::default(),
+        secrets: None,
+        kv: None,
     });
     let engine_limits = EngineLimits { fuel: limits.fuel, handover_bytes: limits.output_bytes };
     let mut store = invocation::store(state, engine_limits)?;

@@ -98,6 +98,8 @@ fn call_repeatedly(
                 plain: None,
                 parents: None,
                 grants: Arc::default(),
+                secrets: None,
+                kv: None,
             });
             let engine_limits = EngineLimits { fuel: limits.fuel, handover_bytes: limits.output_bytes };
             let mut store = invocation::store(state, engine_limits)?;

@@ -28,6 +28,8 @@ impl Linkers {
         capabilities::progress::link(&mut component)?;
         capabilities::attempt::link(&mut component)?;
         capabilities::parents::link(&mut component)?;
+        capabilities::secrets::link(&mut component)?;
+        capabilities::keyvalue::link(&mut component)?;
 
         let mut core = wasmtime::Linker::new(engine);
         wasmtime_wasi::p1::add_to_linker_async(&mut core, AttemptState::preview1)?;
@@ -57,6 +59,8 @@ impl Linkers {
                 plain: None,
                 parents: None,
                 grants: std::sync::Arc::default(),
+                secrets: None,
+                kv: None,
             }),
         );
         let preview1 = core

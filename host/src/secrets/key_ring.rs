@@ -58,6 +58,11 @@ impl KeyRing {
         self.0.current.as_ref()
     }
 
+    /// Those before it.
+    pub fn previous(&self) -> &[SecretsKey] {
+        &self.0.previous
+    }
+
     /// The key of this id.
     pub fn find(&self, id: SecretsKeyId) -> Option<&SecretsKey> {
         self.0.current.iter().chain(&self.0.previous).find(|key| key.id() == id)

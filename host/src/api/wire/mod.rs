@@ -5,12 +5,14 @@ pub mod changes;
 pub mod dead_letter;
 pub mod job;
 pub mod kind;
+pub mod kv;
 pub mod limits;
 pub mod module;
 pub mod operation;
 pub mod queue;
 mod raw;
 pub mod schedule;
+pub mod secret;
 pub mod time;
 
 pub use raw::Raw;

@@ -2,6 +2,8 @@
 
 pub(super) mod attempt;
 pub(super) mod http;
+pub(super) mod keyvalue;
 pub(super) mod logging;
 pub(super) mod parents;
 pub(super) mod progress;
+pub(super) mod secrets;

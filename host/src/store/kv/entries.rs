@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::model::{KV_BATCH_BYTES_MAX, KvBuckets, KvKeyRow, KvValue};
-use crate::job::{BucketName, KvKey, Timestamp};
+use super::model::{KvBuckets, KvKeyRow};
+use crate::job::kv::KV_BATCH_BYTES_MAX;
+use crate::job::{BucketName, KvKey, KvValue, Timestamp};
 use crate::store::catalog::TenantId;
 use crate::store::error::StoreError;
 

@@ -1,8 +1,8 @@
 //! The operations on the key-value store, as the rest of the host sees them.
 
-use super::model::{KvBuckets, KvChange, KvChanged, KvKeyRow, KvUsage, KvValue, KvWriter};
+use super::model::{KvBuckets, KvKeyRow, KvUsage, KvWriter};
 use super::{entries, usage, write};
-use crate::job::{BucketName, KvKey};
+use crate::job::{BucketName, KvChange, KvChanged, KvKey, KvValue};
 use crate::store::catalog::TenantId;
 use crate::store::error::StoreError;
 use crate::store::facade::{Durability, Store};

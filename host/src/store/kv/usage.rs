@@ -2,7 +2,9 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::model::{KV_BYTES_MAX, KV_KEYS_MAX, KvQuota, KvUsage};
+use super::model::KvUsage;
+use crate::job::KvQuota;
+use crate::job::kv::{KV_BYTES_MAX, KV_KEYS_MAX};
 use crate::store::catalog::TenantId;
 use crate::store::error::StoreError;
 

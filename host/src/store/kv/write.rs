@@ -7,9 +7,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::entries::value;
 use super::lease::may_write;
-use super::model::{KvChange, KvChanged, KvQuota, KvWriter};
+use super::model::KvWriter;
 use super::usage::{self, Tally};
-use crate::job::{BucketName, KvKey, Timestamp};
+use crate::job::{BucketName, KvChange, KvChanged, KvKey, KvQuota, Timestamp};
 use crate::store::catalog::TenantId;
 use crate::store::draft::Draft;
 use crate::store::error::StoreError;
@@ -41,10 +41,7 @@ pub(super) fn change(
         }
         KvChange::Delete(keys) => place.delete(&keys.iter().collect()),
         KvChange::Increment { key, delta } => {
-            let number = match value(sql, tenant, bucket, key)? {
-                None => Some(0),
-                Some(known) => std::str::from_utf8(&known.value).ok().and_then(|text| text.parse::<i64>().ok()),
-            };
+            let number = value(sql, tenant, bucket, key)?.map_or(Some(0), |known| known.number());
             let Some(sum) = number.and_then(|number| number.checked_add(*delta)) else {
                 return Ok(KvChanged::NoNumber);
             };

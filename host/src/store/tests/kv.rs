@@ -1,7 +1,8 @@
 //! The key-value store: changes whole or not at all, under leases, within quotas.
 
 use super::*;
-use crate::job::{BucketName, KvKey};
+use crate::job::kv::{KV_BYTES_MAX, KV_VALUE_BYTES_MAX};
+use crate::job::{BucketName, KvChange, KvChanged, KvKey, KvQuota, KvValue};
 
 fn bucket(text: &str) -> BucketName {
     text.parse().unwrap()

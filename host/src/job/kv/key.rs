@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::text::control_character;
+use crate::job::text::control_character;
 
 /// A key of a bucket.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
