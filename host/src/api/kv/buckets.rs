@@ -1,13 +1,12 @@
 //! `GET /v1/kv`.
 
-use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 
 use crate::api::error::ApiError;
 use crate::api::extract::{PageParameters, Parameters};
+use crate::api::identity::Call;
 use crate::api::jobs::json;
-use crate::api::shared::Shared;
 use crate::api::wire::Listing;
 use crate::api::wire::kv::KvBucket;
 use crate::job::BucketName;
@@ -30,11 +29,11 @@ const ITEM_BYTES: usize = 64;
     ),
 )]
 pub(in crate::api) async fn list_kv_buckets(
-    State(api): Shared,
+    api: Call,
     Parameters(page): Parameters<PageParameters>,
 ) -> Result<Response, ApiError> {
     let (limit, after) = page.parse::<BucketName>()?;
-    let buckets = api.store.kv_buckets(api.tenant(), after, limit + 1).await?;
+    let buckets = api.store.kv_buckets(api.caller.tenant, after, limit + 1).await?;
     let listing = Listing::of(&buckets, limit, |bucket| KvBucket { bucket }, ToString::to_string);
     json(StatusCode::OK, &listing, ITEM_BYTES * buckets.len() + 64)
 }

@@ -1,13 +1,13 @@
 //! `PUT` and `DELETE /v1/kv/{bucket}/{key}`.
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use bytes::Bytes;
 use http::StatusCode;
 
 use super::key_not_found;
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{KvPath, NoParameters, ValueRequest, body_bytes_max, parse_value, read_body, require_json};
-use crate::api::shared::Shared;
+use crate::api::identity::Call;
 use crate::job::kv::KV_VALUE_BYTES_MAX;
 use crate::job::{KvChange, KvChanged};
 use crate::store::KvWriter;
@@ -28,7 +28,7 @@ use crate::store::KvWriter;
     ),
 )]
 pub(in crate::api) async fn set_kv_entry(
-    State(api): Shared,
+    api: Call,
     KvPath(bucket, key): KvPath,
     _: NoParameters,
     request: Request,
@@ -41,7 +41,7 @@ pub(in crate::api) async fn set_kv_entry(
         return Err(ApiError::field("/value", format!("may have at most {KV_VALUE_BYTES_MAX} bytes")));
     }
     let change = KvChange::Set(vec![(key, Bytes::from(std::mem::take(&mut *value)))]);
-    match api.store.change_kv(api.tenant(), KvWriter::Operator, bucket, change).await? {
+    match api.store.change_kv(api.caller.tenant, KvWriter::Operator, bucket, change).await? {
         KvChanged::Done { keys: 0 } => Ok(StatusCode::NO_CONTENT),
         KvChanged::Done { .. } => Ok(StatusCode::CREATED),
         KvChanged::Full(quota) => {
@@ -58,12 +58,12 @@ pub(in crate::api) async fn set_kv_entry(
     responses((status = 204, description = "Gone"), (status = 404, description = "`kv_key_not_found`")),
 )]
 pub(in crate::api) async fn delete_kv_entry(
-    State(api): Shared,
+    api: Call,
     KvPath(bucket, key): KvPath,
     _: NoParameters,
 ) -> Result<StatusCode, ApiError> {
     let change = KvChange::Delete(vec![key.clone()]);
-    match api.store.change_kv(api.tenant(), KvWriter::Operator, bucket.clone(), change).await? {
+    match api.store.change_kv(api.caller.tenant, KvWriter::Operator, bucket.clone(), change).await? {
         KvChanged::Done { keys: 0 } => Err(key_not_found(&bucket, &key)),
         KvChanged::Done { .. } => Ok(StatusCode::NO_CONTENT),
         other => Err(ApiError::internal(&format_args!("a key was deleted and answered with {other:?}"))),

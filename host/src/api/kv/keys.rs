@@ -1,14 +1,13 @@
 //! `GET /v1/kv/{bucket}`.
 
-use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use serde::Deserialize;
 
 use crate::api::error::ApiError;
 use crate::api::extract::{NamePath, Parameters, parse_limit, parse_parameter, refuse_parameter};
+use crate::api::identity::Call;
 use crate::api::jobs::json;
-use crate::api::shared::Shared;
 use crate::api::wire::Listing;
 use crate::api::wire::kv::KvListedKey;
 use crate::job::{BucketName, KvKey};
@@ -42,7 +41,7 @@ pub(in crate::api) struct KeyParameters {
     ),
 )]
 pub(in crate::api) async fn list_kv_keys(
-    State(api): Shared,
+    api: Call,
     NamePath(bucket): NamePath<BucketName>,
     Parameters(parameters): Parameters<KeyParameters>,
 ) -> Result<Response, ApiError> {
@@ -53,7 +52,7 @@ pub(in crate::api) async fn list_kv_keys(
     }
     let limit = parse_limit(limit)?;
     let after = parse_parameter::<KvKey>("cursor", cursor)?;
-    let rows = api.store.kv_keys(api.tenant(), bucket, prefix, after, limit + 1).await?;
+    let rows = api.store.kv_keys(api.caller.tenant, bucket, prefix, after, limit + 1).await?;
     let listing = Listing::of(&rows, limit, KvListedKey::from, |row| row.key.to_string());
     json(StatusCode::OK, &listing, ITEM_BYTES * rows.len() + 64)
 }

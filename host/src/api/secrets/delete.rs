@@ -1,13 +1,12 @@
 //! `DELETE /v1/secrets/{secret}`.
 
-use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{NamePath, NoParameters};
+use crate::api::identity::Call;
 use crate::api::jobs::json;
-use crate::api::shared::Shared;
 use crate::api::wire::secret::DeletedSecret;
 use crate::job::SecretName;
 
@@ -28,11 +27,11 @@ const REPLY_BYTES: usize = 256;
     ),
 )]
 pub(in crate::api) async fn delete_secret(
-    State(api): Shared,
+    api: Call,
     NamePath(secret): NamePath<SecretName>,
     _: NoParameters,
 ) -> Result<Response, ApiError> {
-    let tenant = api.tenant();
+    let tenant = api.caller.tenant;
     if !api.vault.delete(tenant, secret.clone()).await? {
         let sentence = format!("there is no secret `{secret}`; GET /v1/secrets lists them");
         return Err(ApiError::new(ProblemCode::SecretNotFound, sentence));

@@ -1,13 +1,12 @@
 //! `GET /v1/secrets`.
 
-use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 
 use crate::api::error::ApiError;
 use crate::api::extract::{PageParameters, Parameters};
+use crate::api::identity::Call;
 use crate::api::jobs::json;
-use crate::api::shared::Shared;
 use crate::api::wire::Listing;
 use crate::api::wire::secret::Secret;
 use crate::job::SecretName;
@@ -31,11 +30,11 @@ const ITEM_BYTES: usize = 192;
     ),
 )]
 pub(in crate::api) async fn list_secrets(
-    State(api): Shared,
+    api: Call,
     Parameters(page): Parameters<PageParameters>,
 ) -> Result<Response, ApiError> {
     let (limit, after) = page.parse::<SecretName>()?;
-    let rows = api.vault.list(api.tenant(), after, limit + 1).await?;
+    let rows = api.vault.list(api.caller.tenant, after, limit + 1).await?;
     let listing = Listing::of(&rows, limit, Secret::from, |row| row.name.to_string());
     json(StatusCode::OK, &listing, ITEM_BYTES * rows.len() + 64)
 }

@@ -1,13 +1,13 @@
 //! `PUT /v1/secrets/{secret}`.
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 use http::StatusCode;
 
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{NamePath, NoParameters, ValueRequest, body_bytes_max, parse_value, read_body, require_json};
+use crate::api::identity::Call;
 use crate::api::jobs::json;
-use crate::api::shared::Shared;
 use crate::api::wire::secret::Secret;
 use crate::job::SecretName;
 use crate::secrets::{SECRET_BYTES_MAX, SecretValue, SetSecretError};
@@ -33,7 +33,7 @@ const REPLY_BYTES: usize = 256;
     ),
 )]
 pub(in crate::api) async fn set_secret(
-    State(api): Shared,
+    api: Call,
     NamePath(secret): NamePath<SecretName>,
     _: NoParameters,
     request: Request,
@@ -44,7 +44,7 @@ pub(in crate::api) async fn set_secret(
     let mut bytes = parse_value(&body)?;
     let value =
         SecretValue::new(std::mem::take(&mut *bytes)).map_err(|error| ApiError::field("/value", error.to_string()))?;
-    match api.vault.set(api.tenant(), secret, &value).await {
+    match api.vault.set(api.caller.tenant, secret, &value).await {
         Ok(SetSecretResult::Created(row)) => json(StatusCode::CREATED, &Secret::from(&row), REPLY_BYTES),
         Ok(SetSecretResult::Replaced(row)) => json(StatusCode::OK, &Secret::from(&row), REPLY_BYTES),
         Ok(SetSecretResult::TooMany) => Err(ApiError::new(
