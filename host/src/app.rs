@@ -140,12 +140,7 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
     let maintenance = tokio::spawn(watched(broken.clone(), maintenance.run(maintenance_stop.clone())));
     let dispatcher = dispatcher.run(shutdown.stop.clone(), shutdown.hurry.clone());
     let dispatcher = tokio::spawn(watched(broken.clone(), dispatcher));
-    // What is not waited for.
-    let mut beside = JoinSet::new();
-    beside.spawn(watch_catalog(store.clone(), signals));
-    beside.spawn(compile_schemas(store.clone(), state.validators.clone()));
-    beside.spawn(warm_up(modules));
-    beside.spawn(give_back_memory());
+    let mut beside = beside(&store, signals, state.validators.clone(), modules);
     tracing::info!("listening on http://{}", listener.local_addr()?);
 
     // Guarantee 10: new requests first, then claims and attempts, then upkeep, then the store.
@@ -164,6 +159,16 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
     tracing::info!("stopped");
     served.context("the HTTP server failed")?;
     ensure_ended_well(&config, &taken_for_dead, broken.is_cancelled() || store.failed().is_cancelled())
+}
+
+/// What is not waited for.
+fn beside(store: &Store, signals: MaintenanceSignals, validators: Validators, modules: Modules) -> JoinSet<()> {
+    let mut beside = JoinSet::new();
+    beside.spawn(watch_catalog(store.clone(), signals));
+    beside.spawn(compile_schemas(store.clone(), validators));
+    beside.spawn(warm_up(modules));
+    beside.spawn(give_back_memory());
+    beside
 }
 
 /// Loads what waiting jobs need before they ask for it.
@@ -259,6 +264,7 @@ pub(crate) fn sandbox_options(config: &Config, cores: usize, artifacts: &Artifac
         compiler: CompilerProcess::CurrentExe,
         compile_timeout: config.compile.timeout,
         compile_memory_bytes: config.compile.memory_bytes,
+        egress: config.egress.clone(),
     }
 }
 

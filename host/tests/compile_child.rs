@@ -33,6 +33,7 @@ fn sandbox(directory: &std::path::Path, wasm: Vec<u8>, memory_bytes: u64, timeou
         compile_timeout: timeout,
         compile_memory_bytes: memory_bytes,
         compiler: CompilerProcess::Path(env!("CARGO_BIN_EXE_stoker").into()),
+        egress: stoker::job::EgressOptions::default(),
     };
     Sandbox::new(&options, Arc::new(SystemClock::default()), Arc::new(Given(wasm.into()))).expect("a sandbox")
 }

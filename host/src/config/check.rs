@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::egress::egress;
 use super::secrets_keys::secrets_keys;
 use super::sources::Settings;
 use super::{AdminKey, CompileLimits, Config, RequestLimits};
@@ -95,6 +96,7 @@ pub fn resolve(settings: &Settings, cores: usize) -> Result<Config, ConfigError>
             timeout: span(settings.compile_timeout, Duration::from_mins(2)),
             memory_bytes: settings.compile_memory.map_or(1 << 30, |size| size.0),
         },
+        egress: egress(settings)?,
         retention: Retention::HOST.overlaid_by(Retention {
             succeeded: settings.retention_succeeded,
             cancelled: settings.retention_cancelled,
@@ -260,15 +262,15 @@ fn connections(asked: Option<u32>) -> Result<usize, ConfigError> {
     usize::try_from(connections).or_else(|_| invalid("connections_max", "is more than fits this machine".to_owned()))
 }
 
-fn span(asked: Option<Span>, default: Duration) -> Duration {
+pub(super) fn span(asked: Option<Span>, default: Duration) -> Duration {
     asked.map_or(default, |span| span.0)
 }
 
-fn at_least(setting: &'static str, value: Duration, minimum: Duration) -> Result<(), ConfigError> {
+pub(super) fn at_least(setting: &'static str, value: Duration, minimum: Duration) -> Result<(), ConfigError> {
     if value < minimum { invalid(setting, format!("must be at least {}", Span(minimum))) } else { Ok(()) }
 }
 
-fn invalid<T>(setting: &'static str, message: String) -> Result<T, ConfigError> {
+pub(super) fn invalid<T>(setting: &'static str, message: String) -> Result<T, ConfigError> {
     Err(ConfigError::Invalid { setting, message })
 }
 
@@ -332,6 +334,13 @@ mod tests {
             ("compile_memory = \"1MiB\"", "compile_memory"),
             ("admin_key = \"short\"", "admin_key"),
             ("admin_key = \"with a space in the midst\"", "admin_key"),
+            ("egress_connections = 0", "egress_connections"),
+            ("egress_tenant_connections = 8", "egress_tenant_connections"),
+            ("egress_host_connections = 100", "egress_host_connections"),
+            ("egress_head_max = \"1KiB\"", "egress_head_max"),
+            ("egress_response_max = \"2TiB\"", "egress_response_max"),
+            ("egress_dns_timeout = 0", "egress_dns_timeout"),
+            ("egress_total_timeout = 1", "egress_total_timeout"),
             ("allowed_hosts = [\"https://example.com\"]", "allowed_hosts"),
         ] {
             match from_toml(text) {

@@ -3,6 +3,7 @@
 //! `check.rs` is complete and consistent: nobody downstream checks it again.
 
 mod check;
+mod egress;
 mod hidden_text;
 mod report;
 mod secrets_keys;
@@ -16,7 +17,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::job::{LimitBounds, Retention};
+use crate::job::{EgressOptions, LimitBounds, Retention};
 use crate::secrets::KeyRing;
 
 /// Everything a host can be told.
@@ -48,6 +49,8 @@ pub struct Config {
     pub requests: RequestLimits,
     /// Limits of compiling.
     pub compile: CompileLimits,
+    /// How requests of handlers leave, and what they may take.
+    pub egress: EgressOptions,
     /// How long finished jobs are kept, unless their kind or queue says more. Default: succeeded and cancelled 24 h, failed 30 d.
     pub retention: Retention,
     /// How long the event log is kept: age. Default 1 h.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{CompileLimits, Config, RequestLimits};
+use super::{CompileLimits, Config, RequestLimits, egress};
 use crate::job::{ByteSize, JobState, LimitBounds, Limits, Span};
 
 impl fmt::Display for Config {
@@ -30,6 +30,7 @@ impl fmt::Display for Config {
                     head_timeout,
                 },
             compile: CompileLimits { timeout: compile_timeout, memory_bytes: compile_memory_bytes },
+            egress,
             retention,
             events_keep,
             events_keep_bytes,
@@ -84,6 +85,7 @@ impl fmt::Display for Config {
         line("connections_max", connections_max)?;
         line("request_head_timeout", &Span(*head_timeout))?;
         line("compile_timeout", &Span(*compile_timeout))?;
+        egress::report(egress, &mut line)?;
         write!(f, "  compile_memory = {}", ByteSize(*compile_memory_bytes))
     }
 }

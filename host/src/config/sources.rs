@@ -121,6 +121,65 @@ pub struct Settings {
     #[arg(long, env = "STOKER_HOST_CALLS_MAX", value_name = "N", help_heading = "Limits of attempts")]
     pub host_calls_max: Option<u64>,
 
+    /// Requests one attempt may make [default: 1000]
+    #[arg(long, env = "STOKER_EGRESS_REQUESTS", value_name = "N", help_heading = "Requests of handlers")]
+    pub egress_requests: Option<u64>,
+    /// Connections an attempt may have open at once [default: 16]
+    #[arg(long, env = "STOKER_EGRESS_CONNECTIONS", value_name = "N", help_heading = "Requests of handlers")]
+    pub egress_connections: Option<u32>,
+    /// Connections all attempts of a tenant may have open at once on this host [default: 256]
+    #[arg(long, env = "STOKER_EGRESS_TENANT_CONNECTIONS", value_name = "N", help_heading = "Requests of handlers")]
+    pub egress_tenant_connections: Option<u32>,
+    /// Connections this host may have open at once for attempts [default: 1024]
+    #[arg(long, env = "STOKER_EGRESS_HOST_CONNECTIONS", value_name = "N", help_heading = "Requests of handlers")]
+    pub egress_host_connections: Option<u32>,
+    /// Largest body of a request [default: 16MiB]
+    #[arg(long, env = "STOKER_EGRESS_REQUEST_MAX", value_name = "SIZE", help_heading = "Requests of handlers")]
+    pub egress_request_max: Option<ByteSize>,
+    /// Largest body of a response [default: 16MiB]
+    #[arg(long, env = "STOKER_EGRESS_RESPONSE_MAX", value_name = "SIZE", help_heading = "Requests of handlers")]
+    pub egress_response_max: Option<ByteSize>,
+    /// Largest head of a response [default: 32KiB]
+    #[arg(long, env = "STOKER_EGRESS_HEAD_MAX", value_name = "SIZE", help_heading = "Requests of handlers")]
+    pub egress_head_max: Option<ByteSize>,
+    /// How long looking a name up may take [default: 5s]
+    #[arg(long, env = "STOKER_EGRESS_DNS_TIMEOUT", value_name = "DURATION", help_heading = "Requests of handlers")]
+    pub egress_dns_timeout: Option<Span>,
+    /// How long connecting may take, with the handshake of TLS [default: 10s]
+    #[arg(long, env = "STOKER_EGRESS_CONNECT_TIMEOUT", value_name = "DURATION", help_heading = "Requests of handlers")]
+    pub egress_connect_timeout: Option<Span>,
+    /// How long a server may take to answer [default: 30s]
+    #[arg(
+        long,
+        env = "STOKER_EGRESS_FIRST_BYTE_TIMEOUT",
+        value_name = "DURATION",
+        help_heading = "Requests of handlers"
+    )]
+    pub egress_first_byte_timeout: Option<Span>,
+    /// How long a server may pause within a body [default: 30s]
+    #[arg(
+        long,
+        env = "STOKER_EGRESS_BETWEEN_BYTES_TIMEOUT",
+        value_name = "DURATION",
+        help_heading = "Requests of handlers"
+    )]
+    pub egress_between_bytes_timeout: Option<Span>,
+    /// How long a request may take in all; never longer than its attempt [default: 5m]
+    #[arg(long, env = "STOKER_EGRESS_TOTAL_TIMEOUT", value_name = "DURATION", help_heading = "Requests of handlers")]
+    pub egress_total_timeout: Option<Span>,
+    /// Certificates (PEM) of authorities that are trusted beside the public ones
+    #[arg(long, env = "STOKER_EGRESS_CA_FILE", value_name = "FILE", help_heading = "Requests of handlers")]
+    pub egress_ca_file: Option<PathBuf>,
+    /// Servers that look names up for handlers, instead of the system's (repeat, or separate by commas)
+    #[arg(
+        long,
+        env = "STOKER_EGRESS_DNS",
+        value_name = "ADDRESS:PORT",
+        value_delimiter = ',',
+        help_heading = "Requests of handlers"
+    )]
+    pub egress_dns: Option<Vec<SocketAddr>>,
+
     /// Largest payload of one job [default: 1MiB]
     #[arg(long, env = "STOKER_PAYLOAD_MAX", value_name = "SIZE", help_heading = "Limits of requests")]
     pub payload_max: Option<ByteSize>,
@@ -170,6 +229,9 @@ impl Settings {
         admin_key, allowed_hosts, data_dir, events_keep, events_keep_bytes, fuel, fuel_max, ignore_wakeups, lease_ttl, listen, memory, memory_max, output, priority_aging, retention_cancelled, retention_failed, retention_succeeded, secrets_key, secrets_key_file, secrets_key_previous_file, shutdown_grace, tenant_concurrency, timeout, timeout_max, workers,
                 output_max, logs, logs_max, host_calls, host_calls_max, payload_max, batch_jobs_max, batch_max,
                 module_max, connections_max, request_head_timeout, compile_timeout, compile_memory, log, log_format,
+                egress_requests, egress_connections, egress_tenant_connections, egress_host_connections, egress_request_max,
+                egress_response_max, egress_head_max, egress_dns_timeout, egress_connect_timeout,
+                egress_first_byte_timeout, egress_between_bytes_timeout, egress_total_timeout, egress_ca_file, egress_dns,
             })
     }
 

@@ -23,6 +23,7 @@ const INTERFACES: &[(&str, &str)] = &[
     ("wasi:cli/terminal-stdout", "0.2"),
     ("wasi:clocks/monotonic-clock", "0.2"),
     ("wasi:clocks/wall-clock", "0.2"),
+    ("wasi:config/store", "0.2.0-rc.1"),
     ("wasi:filesystem/preopens", "0.2"),
     ("wasi:filesystem/types", "0.2"),
     ("wasi:http/outgoing-handler", "0.2"),
@@ -68,13 +69,20 @@ mod tests {
 
     #[test]
     fn versions_are_compared_by_their_track() {
-        for name in ["wasi:cli/stdout@0.2.0", "wasi:cli/stdout@0.2.12", "stoker:handler/logging@1.3.0"] {
+        for name in [
+            "wasi:cli/stdout@0.2.0",
+            "wasi:cli/stdout@0.2.12",
+            "wasi:config/store@0.2.0-rc.1",
+            "stoker:handler/logging@1.3.0",
+        ] {
             assert!(is_offered(name), "{name}");
         }
         for name in [
             "wasi:cli/stdout@0.3.0",
             "wasi:cli/stdout@0.20.0",
             "wasi:cli/stdout",
+            "wasi:config/store@0.2.0-draft",
+            "wasi:config/store@0.2.0-rc.10",
             "wasi:keyvalue/store@0.2.0",
             "stoker:handler/logging@2.0.0",
             "stoker:handler/logging@10.0.0",

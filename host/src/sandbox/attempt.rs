@@ -7,14 +7,14 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use wasmtime::{Engine, Store};
 
-use super::bindings::stoker::handler::types as wit;
 use super::classify::{self, Facts, LimitsOf, Stopped};
+use super::egress::Egress;
 use super::epoch::Ticker;
 use super::guest::{Entry, Guest};
 use super::invocation::{self, Call, Ending, EngineLimits, Returned};
 use super::model::{Execution, Invocation, PlainSettings, Remains, SandboxError};
 use super::output;
-use super::redaction::{Automaton, redact_output};
+use super::redaction;
 use super::state::{AttemptParts, AttemptState, Ended, PlainStreams};
 use super::streams::{Capture, SharedCapture};
 use crate::job::duration::whole_us;
@@ -22,9 +22,7 @@ use crate::job::{AttemptContext, Clock, Failure, FailureReason, Limits, Outcome,
 
 /// Runs one attempt to its end.
 pub(super) async fn run(
-    engine: &Engine,
-    clock: &Arc<dyn Clock>,
-    ticker: &Ticker,
+    (engine, clock, ticker, egress): (&Engine, &Arc<dyn Clock>, &Ticker, &Arc<Egress>),
     guest: &Guest,
     invocation: Invocation,
     on_entry: impl FnOnce() + Send,
@@ -62,23 +60,14 @@ pub(super) async fn run(
     let Ok(payload_text) = std::str::from_utf8(&payload) else {
         return Ok(refused(Failure::new(FailureReason::InvalidPayload, "the payload is not UTF-8")));
     };
-    let (call, capture, streams) = match guest.entry() {
-        Entry::Handler(_) => (Call::Run { context: &context, payload: payload_text }, None, None),
-        Entry::ComponentCommand(_) | Entry::CoreCommand(_) => {
-            let stdin = match output::stdin(&payload, plain.stdin) {
-                Ok(stdin) => stdin,
-                Err(failure) => return Ok(refused(failure)),
-            };
-            let capture: SharedCapture = Arc::new(Mutex::new(Capture::new(limits.output_bytes)));
-            let streams = PlainStreams {
-                stdin,
-                stdout: Arc::clone(&capture),
-                args: arguments(&context, &plain),
-                env: environment(&context, &plain),
-            };
-            (Call::Command, Some(capture), Some(streams))
-        }
+    let (call, streams) = match guest.entry() {
+        Entry::Handler(_) => (Call::Run { context: &context, payload: payload_text }, None),
+        Entry::ComponentCommand(_) | Entry::CoreCommand(_) => match streams(&payload, &context, &plain, &limits) {
+            Ok(streams) => (Call::Command, Some(streams)),
+            Err(failure) => return Ok(refused(failure)),
+        },
     };
+    let capture = streams.as_ref().map(|streams| Arc::clone(&streams.stdout));
 
     let state = AttemptState::new(AttemptParts {
         engine: engine.clone(),
@@ -95,6 +84,7 @@ pub(super) async fn run(
         grants,
         secrets,
         kv,
+        egress: Some((Arc::clone(egress), context.tenant.clone())),
     });
     let engine_limits = EngineLimits { fuel: limits.fuel, handover_bytes: limits.output_bytes.max(limits.log_bytes) };
     let mut store = invocation::store(state, engine_limits)?;
@@ -113,14 +103,8 @@ pub(super) async fn run(
 
     let is_command = capture.is_some();
     let outcome = outcome(&store, guest, ending, capture.as_ref(), (&limits, LimitsOf::Job), &plain);
-    let outcome = match (outcome, store.data().secrets_given()) {
-        // Before it is checked: what is said of it quotes it.
-        (Outcome::Succeeded { output }, Some(finder)) => match redacted_output(finder, output, &limits) {
-            Ok(output) => Outcome::Succeeded { output },
-            Err(failure) => Outcome::Failed(failure),
-        },
-        (outcome, _) => outcome,
-    };
+    let outcome = redaction::of_output(outcome, store.data().secrets_given(), &limits);
+    let denied = store.data().denied_names();
     let outcome = match outcome {
         Outcome::Succeeded { output } => {
             let hint = if is_command { output::COMMAND_HINT } else { output::HANDLER_HINT };
@@ -135,16 +119,10 @@ pub(super) async fn run(
                 }
             }
         }
-        outcome => outcome,
+        Outcome::Failed(failure) => Outcome::Failed(classify::after_denials(failure, &denied)),
+        outcome @ Outcome::Suspended { .. } => outcome,
     };
-    let denied = store.data().denied_names();
-    let outcome = match outcome {
-        Outcome::Failed(failure) => {
-            let failure = classify::after_denials(failure, &denied);
-            Outcome::Failed(redacted_failure(store.data(), failure))
-        }
-        outcome => outcome,
-    };
+    let outcome = redaction::of_failure(outcome, store.data().secrets_given());
     if let Outcome::Succeeded { output } = &outcome {
         receipt.output_bytes = u64::try_from(output.len()).unwrap_or(u64::MAX);
     }
@@ -154,28 +132,19 @@ pub(super) async fn run(
     Ok(Execution { outcome, started_at, finished_at, receipt, log, log_lines_dropped, denied, remains })
 }
 
-/// With labels in the place of secrets it may have come to be larger than it may be.
-fn redacted_output(finder: &Automaton, output: Bytes, limits: &Limits) -> Result<Bytes, Failure> {
-    let output = redact_output(finder, output)?;
-    let bytes = u64::try_from(output.len()).unwrap_or(u64::MAX);
-    if bytes > limits.output_bytes { Err(classify::output_too_large(limits)) } else { Ok(output) }
-}
-
-fn redacted_failure(state: &AttemptState, failure: Failure) -> Failure {
-    let Failure { reason, message, detail, verdict } = failure;
-    let detail = detail.map(|detail| state.redact(detail));
-    Failure { reason, message: state.redact(message), detail, verdict }
-}
-
-/// What a handler says before any of it is cut off: of a secret cut in two the first half would stay.
-fn redacted_words(state: &AttemptState, failure: wit::Failure) -> wit::Failure {
-    match failure {
-        wit::Failure::Retry(wit::Retry { message, after_ms }) => {
-            wit::Failure::Retry(wit::Retry { message: state.redact(message), after_ms })
-        }
-        wit::Failure::Fatal(message) => wit::Failure::Fatal(state.redact(message)),
-        wit::Failure::Snooze(ms) => wit::Failure::Snooze(ms),
-    }
+/// Where standard input and output of a plain command lead.
+fn streams(
+    payload: &Bytes,
+    context: &AttemptContext,
+    plain: &PlainSettings,
+    limits: &Limits,
+) -> Result<PlainStreams, Failure> {
+    Ok(PlainStreams {
+        stdin: output::stdin(payload, plain.stdin)?,
+        stdout: Arc::new(Mutex::new(Capture::new(limits.output_bytes))),
+        args: arguments(context, plain),
+        env: environment(context, plain),
+    })
 }
 
 fn outcome(
@@ -214,7 +183,7 @@ fn outcome(
     let result = match ending {
         Ending::Returned(Returned::Output(output)) => output::of_handler(output, limits),
         Ending::Returned(Returned::Failed(failure)) => {
-            return classify::handler_failed(redacted_words(state, failure), &facts);
+            return classify::handler_failed(redaction::of_words(failure, state.secrets_given()), &facts);
         }
         Ending::Returned(Returned::Finished { success: true }) => printed(),
         Ending::Returned(Returned::Finished { success: false }) => Err(classify::exited(None, &facts)),
@@ -273,6 +242,7 @@ pub(super) async fn describe(
         grants: Arc::default(),
         secrets: None,
         kv: None,
+        egress: None,
     });
     let engine_limits = EngineLimits { fuel: limits.fuel, handover_bytes: limits.output_bytes };
     let mut store = invocation::store(state, engine_limits)?;

@@ -11,6 +11,7 @@ use wasmtime::Engine;
 use super::artifacts::Artifacts;
 use super::compile::Compiler;
 use super::component_cache::ComponentCache;
+use super::egress::Egress;
 use super::epoch::Ticker;
 use super::guest::{Guest, LinkError};
 use super::instances::Instances;
@@ -49,6 +50,8 @@ struct Parts {
     cache: ComponentCache,
     ticker: Ticker,
     threads: GuestThreads,
+    /// How requests leave.
+    egress: Arc<Egress>,
 }
 
 impl Sandbox {
@@ -78,6 +81,7 @@ impl Sandbox {
             describes: Arc::new(Semaphore::new(usize::try_from(DESCRIBES_MAX).unwrap_or(1))),
             schemas: SlowWork::default(),
             cache,
+            egress: Arc::new(Egress::new(&options.egress).map_err(SandboxError::Egress)?),
         })))
     }
 
@@ -189,7 +193,7 @@ impl Sandbox {
         invocation: Invocation,
         on_entry: impl FnOnce() + Send,
     ) -> Result<Execution, SandboxError> {
-        let Parts { engine, clock, ticker, room, instances, .. } = &*self.0;
+        let Parts { engine, clock, ticker, room, instances, egress, .. } = &*self.0;
         let mut room_taken = Arc::clone(room).try_acquire_owned().ok();
         if room_taken.is_none() {
             room_taken = tokio::select! {
@@ -200,7 +204,7 @@ impl Sandbox {
             };
         }
         let instance = instances.begin(guest.digest());
-        match attempt::run(engine, clock, ticker, guest, invocation, on_entry).await {
+        match attempt::run((engine, clock, ticker, egress), guest, invocation, on_entry).await {
             Ok(mut execution) => {
                 execution.remains.instance = Some(instance);
                 execution.remains.room = room_taken;

@@ -13,7 +13,7 @@ use super::linker::Linkers;
 use super::model::{CompileError, CompilerProcess, SandboxError, SandboxOptions};
 use super::state::{AttemptParts, AttemptState};
 use super::{Interrupt, ProgressCell, engine};
-use crate::job::{Clock, Digest, GuestType, Limits};
+use crate::job::{Clock, Digest, EgressOptions, GuestType, Limits};
 use crate::system_clock::SystemClock;
 
 /// Calls per second over all threads: `calls` times a fresh instance of the handler `wasm` and one `run` of `kind`
@@ -30,6 +30,7 @@ pub fn sandbox_floor(wasm: &[u8], kind: &str, payload: &str, threads: usize, cal
         compile_timeout: Duration::MAX,
         compile_memory_bytes: u64::MAX,
         compiler: CompilerProcess::InProcess,
+        egress: EgressOptions::default(),
     };
     let (engine, space) = engine::running_engine(&options)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
@@ -100,6 +101,7 @@ fn call_repeatedly(
                 grants: Arc::default(),
                 secrets: None,
                 kv: None,
+                egress: None,
             });
             let engine_limits = EngineLimits { fuel: limits.fuel, handover_bytes: limits.output_bytes };
             let mut store = invocation::store(state, engine_limits)?;

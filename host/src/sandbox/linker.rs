@@ -30,6 +30,8 @@ impl Linkers {
         capabilities::parents::link(&mut component)?;
         capabilities::secrets::link(&mut component)?;
         capabilities::keyvalue::link(&mut component)?;
+        capabilities::config::link(&mut component)?;
+        capabilities::sockets::link(&mut component)?;
 
         let mut core = wasmtime::Linker::new(engine);
         wasmtime_wasi::p1::add_to_linker_async(&mut core, AttemptState::preview1)?;
@@ -61,6 +63,7 @@ impl Linkers {
                 grants: std::sync::Arc::default(),
                 secrets: None,
                 kv: None,
+                egress: None,
             }),
         );
         let preview1 = core

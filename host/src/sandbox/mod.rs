@@ -17,6 +17,7 @@ mod compile_child;
 mod component_cache;
 mod denied;
 mod describe;
+mod egress;
 mod engine;
 mod epoch;
 mod facade;

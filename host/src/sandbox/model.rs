@@ -11,8 +11,9 @@ use super::instances::Instance;
 use super::interrupt::{Interrupt, ProgressCell};
 use super::state::AttemptState;
 use crate::job::{
-    AttemptContext, BucketName, CompiledFrom, Digest, ExitFailure, Grants, JobId, JobState, KvChange, KvChanged, KvKey,
-    KvValue, Limits, LogLine, Outcome, ParentOutput, Receipt, SecretName, Span, StdinFormat, StdoutFormat, Timestamp,
+    AttemptContext, BucketName, CompiledFrom, Digest, EgressOptions, ExitFailure, Grants, JobId, JobState, KvChange,
+    KvChanged, KvKey, KvValue, Limits, LogLine, Outcome, ParentOutput, Receipt, SecretName, Span, StdinFormat,
+    StdoutFormat, Timestamp,
 };
 use crate::schema::SharedSchema;
 use crate::secrets::SecretValue;
@@ -41,6 +42,8 @@ pub struct SandboxOptions {
     pub compile_memory_bytes: u64,
     /// Where compiling happens.
     pub compiler: CompilerProcess,
+    /// How requests leave this host.
+    pub egress: EgressOptions,
 }
 
 /// Where modules are compiled.
@@ -61,6 +64,9 @@ pub enum SandboxError {
     /// The engine could not be made.
     #[error("cannot set up the WebAssembly engine: {0}")]
     Engine(String),
+    /// The way out for requests could not be set up.
+    #[error("cannot set up requests of handlers: {0}")]
+    Egress(String),
     /// The compiled module could not be had.
     #[error(transparent)]
     Compile(#[from] CompileError),

@@ -14,14 +14,15 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::attempt_log::{AttemptLog, SharedLog, Stream};
-use super::capabilities::http::{ClosedHttp, FIELDS_BYTES_MAX};
+use super::capabilities::http::{FIELDS_BYTES_MAX, OutgoingHttp, WayOut};
 use super::denied::Denied;
+use super::egress::Egress;
 use super::interrupt::{Interrupt, ProgressCell};
 use super::limiter::MemoryMeter;
 use super::model::{KeyValue, Parents, Secrets};
 use super::redaction::{Automaton, Given, redact_text};
 use super::streams::{GuestStream, SharedCapture};
-use crate::job::{Clock, FailureReason, Grants, LogLevel, Timestamp};
+use crate::job::{Clock, FailureReason, Grants, LogLevel, TenantName, Timestamp};
 use crate::secrets::SecretValue;
 
 /// Most random bytes a guest gets from one call.
@@ -65,7 +66,9 @@ pub(super) struct AttemptState {
     pub(super) memory: MemoryMeter,
     pub(super) host_calls: u64,
     pub(super) host_calls_max: u64,
-    pub(super) http: ClosedHttp,
+    pub(super) http: OutgoingHttp,
+    /// The way out, and whose requests these are; `None` where nothing goes out.
+    egress: Option<(Arc<Egress>, TenantName)>,
     /// By the monotonic clock; set once the instance exists.
     pub(super) instantiated_at: Option<Duration>,
     pub(super) log_bytes_max: u64,
@@ -112,6 +115,7 @@ pub(super) struct AttemptParts {
     pub(super) grants: Arc<Grants>,
     pub(super) secrets: Option<Arc<dyn Secrets>>,
     pub(super) kv: Option<Arc<dyn KeyValue>>,
+    pub(super) egress: Option<(Arc<Egress>, TenantName)>,
 }
 
 impl AttemptState {
@@ -131,6 +135,7 @@ impl AttemptState {
             grants,
             secrets,
             kv,
+            egress,
         } = parts;
         Self {
             engine,
@@ -142,7 +147,8 @@ impl AttemptState {
             memory: MemoryMeter::new(memory_bytes_max),
             host_calls: 0,
             host_calls_max,
-            http: ClosedHttp::default(),
+            http: OutgoingHttp::default(),
+            egress,
             instantiated_at: None,
             log_bytes_max,
             slot_at,
@@ -204,17 +210,14 @@ impl AttemptState {
     /// fails, it fails as `capability_denied`.
     pub(super) fn denied(&mut self, capability: &str) {
         let capability = self.redact(capability.to_owned());
-        self.denials().note(&capability);
-    }
-
-    /// The list of what was denied, for what goes on beside the guest.
-    pub(super) fn denials(&mut self) -> &Denied {
-        self.denied.get_or_insert_default()
+        self.denied.get_or_insert_default().note(&capability);
     }
 
     /// What was denied, in the order of first use.
     pub(super) fn denied_names(&self) -> Vec<String> {
-        self.denied.as_ref().map(Denied::names).unwrap_or_default()
+        let names = self.denied.as_ref().map(Denied::names).unwrap_or_default();
+        // Some are noted beside the guest, as it named them.
+        names.into_iter().map(|name| self.redact(name)).collect()
     }
 
     /// Adds a line to the attempt's log.
@@ -255,6 +258,22 @@ impl AttemptState {
         shared_log(&mut self.log, &self.progress, &self.clock, self.log_bytes_max, finder)
     }
 
+    /// Made when a guest first touches HTTP.
+    fn way_out(&mut self) -> Option<WayOut> {
+        let (egress, tenant) = self.egress.take()?;
+        let log = Arc::clone(self.shared_log());
+        Some(WayOut {
+            places: egress.places_of_attempt(),
+            egress,
+            tenant,
+            grants: Arc::clone(&self.grants),
+            log,
+            clock: Arc::clone(&self.clock),
+            deadline: self.deadline,
+            denied: self.denied.get_or_insert_default().clone(),
+        })
+    }
+
     /// The context of a preview-1 program.
     pub(super) fn preview1(&mut self) -> &mut WasiP1Ctx {
         self.count_wasi_call();
@@ -266,12 +285,12 @@ impl AttemptState {
         })
     }
 
-    fn wasi(&mut self) -> (&mut Wasi, &mut ClosedHttp) {
+    fn wasi(&mut self) -> (&mut Wasi, &mut OutgoingHttp) {
         self.count_wasi_call();
         self.made_wasi()
     }
 
-    fn made_wasi(&mut self) -> (&mut Wasi, &mut ClosedHttp) {
+    fn made_wasi(&mut self) -> (&mut Wasi, &mut OutgoingHttp) {
         let Self { wasi, log, progress, clock, log_bytes_max, plain, http, given, .. } = self;
         let wasi = wasi.get_or_insert_with(|| {
             let mut table = ResourceTable::new();
@@ -339,6 +358,9 @@ impl WasiView for AttemptState {
 
 impl WasiHttpView for AttemptState {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
+        if self.http.way_out.is_none() {
+            self.http.way_out = self.way_out();
+        }
         let (wasi, http) = self.wasi();
         WasiHttpCtxView { ctx: &mut wasi.http, table: &mut wasi.table, hooks: http }
     }

@@ -13,7 +13,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::job::{
-    AttemptContext, CompiledFrom, Digest, Failure, GuestType, JobId, Limits, Outcome, QueueName, TenantName, Timestamp,
+    AttemptContext, CompiledFrom, Digest, EgressOptions, Failure, GuestType, JobId, Limits, Outcome, QueueName,
+    TenantName, Timestamp,
 };
 use crate::system_clock::SystemClock;
 
@@ -29,6 +30,7 @@ pub(crate) fn options(directory: &Path) -> SandboxOptions {
         compile_timeout: Duration::from_mins(1),
         compile_memory_bytes: 1 << 30,
         compiler: CompilerProcess::InProcess,
+        egress: EgressOptions::default(),
     }
 }
 

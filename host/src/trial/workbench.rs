@@ -145,6 +145,7 @@ impl Workbench {
             compiler: CompilerProcess::CurrentExe,
             compile_timeout: config.compile.timeout,
             compile_memory_bytes: config.compile.memory_bytes,
+            egress: config.egress.clone(),
         };
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let source = Arc::<OneModule>::default();

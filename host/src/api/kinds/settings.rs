@@ -121,8 +121,8 @@ pub(super) fn refuse_unknown_kinds(api: &Call, settings: &KindSettings) -> Resul
 }
 
 /// What the kind is granted now.
-fn granted(api: &Api, kind: &KindName) -> Option<Arc<Grants>> {
-    api.store.catalog().kind(api.tenant(), kind)?.operator_settings.grants.clone()
+fn granted(api: &Call, kind: &KindName) -> Option<Arc<Grants>> {
+    api.store.catalog().kind(api.caller.tenant, kind)?.operator_settings.grants.clone()
 }
 
 /// Refuses what lets a tenant reach beyond itself, to all but those who run the host. What is granted already stays.

@@ -131,6 +131,7 @@ pub(in crate::api) fn refuse(error: UploadError) -> ApiError {
         UploadError::Describe(DescribeError::Host(error)) | UploadError::Sandbox(error) => match error {
             SandboxError::Compile(error) => refuse_compile(&error, sentence),
             SandboxError::Engine(_)
+            | SandboxError::Egress(_)
             | SandboxError::Missing(_)
             | SandboxError::Damaged(_)
             | SandboxError::Instantiate(_)

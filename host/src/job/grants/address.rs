@@ -143,27 +143,29 @@ fn class_of_v6(address: Ipv6Addr) -> AddressClass {
     if let Some((_, _, class)) = RANGES_V6.iter().find(holds) {
         return *class;
     }
-    match carried(address) {
-        Some(carried) => match class_of_v4(carried) {
-            // A translator's address is reached through whoever runs it; it is not of the public network itself.
-            AddressClass::Public if bits >> 125 != 1 => AddressClass::Reserved,
-            class => class,
-        },
+    let carried = carried(address).into_iter().flatten().map(class_of_v4).find(|class| *class != AddressClass::Public);
+    match carried {
+        Some(class) => class,
         None if bits >> 125 == 1 => AddressClass::Public,
+        // Of a translator, too: it is reached through whoever runs it.
         None => AddressClass::Reserved,
     }
 }
 
-/// The IPv4 address inside of an IPv6 one: mapped, compatible, translated (NAT64, its local prefix, SIIT), 6to4, ISATAP.
-fn carried(address: Ipv6Addr) -> Option<Ipv4Addr> {
+/// The IPv4 addresses inside of an IPv6 one: at its end (mapped, compatible; translated by NAT64, its local prefix, SIIT;
+/// ISATAP), and that of 6to4.
+fn carried(address: Ipv6Addr) -> [Option<Ipv4Addr>; 2] {
     let segments = address.segments();
-    let low = Ipv4Addr::from_bits(u32::from(segments[6]) << 16 | u32::from(segments[7]));
-    match segments {
-        [0, 0, 0, 0, 0, 0 | 0xffff, _, _] | [0, 0, 0, 0, 0xffff, 0, _, _] | [0x64, 0xff9b, ..] => Some(low),
-        [0x2002, high, next, ..] => Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(next))),
-        [_, _, _, _, 0 | 0x200, 0x5efe, _, _] => Some(low),
-        _ => None,
-    }
+    let joined = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
+    let at_end = matches!(
+        segments,
+        [0, 0, 0, 0, 0, 0 | 0xffff, _, _]
+            | [0, 0, 0, 0, 0xffff, 0, _, _]
+            | [0x64, 0xff9b, ..]
+            | [_, _, _, _, 0 | 0x200, 0x5efe, _, _]
+    );
+    let is_six_to_four = segments[0] == 0x2002;
+    [at_end.then(|| joined(segments[6], segments[7])), is_six_to_four.then(|| joined(segments[1], segments[2]))]
 }
 
 #[cfg(test)]
@@ -242,6 +244,8 @@ mod tests {
             ("2002:7f00:1::1", Loopback),
             ("2002:a00:1::1", Private),
             ("2002:808:808::1", Public),
+            ("2002:808:808::5efe:10.0.0.1", Private),
+            ("2002:a00:1::5efe:8.8.8.8", Private),
             ("2a00::5efe:7f00:1", Loopback),
             ("2606:4700::1111", Public),
             ("3fff::1", Documentation),

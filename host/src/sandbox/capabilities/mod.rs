@@ -1,9 +1,11 @@
 //! What a guest may call, one file per WIT interface. Each call counts against the limit of host calls.
 
 pub(super) mod attempt;
+pub(super) mod config;
 pub(super) mod http;
 pub(super) mod keyvalue;
 pub(super) mod logging;
 pub(super) mod parents;
 pub(super) mod progress;
 pub(super) mod secrets;
+pub(super) mod sockets;

@@ -3,12 +3,13 @@
 //! and stops nobody who means to leak: who has a secret can spell it in a way of its own.
 
 mod automaton;
+mod ending;
 mod forms;
 mod output;
 mod stream;
 
 pub(super) use automaton::Automaton;
-pub(super) use output::redact_output;
+pub(super) use ending::{of_failure, of_output, of_words};
 pub(super) use stream::RedactedStream;
 
 use std::borrow::Cow;
