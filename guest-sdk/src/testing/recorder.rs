@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::Level;
+use crate::kv::fake::Buckets;
 
 /// The host's default timeout.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
@@ -65,6 +66,10 @@ pub(crate) struct Record {
     pub(crate) asks_until_cancelled: Option<u64>,
     /// JSON text by name or id.
     pub(crate) parent_outputs: HashMap<String, String>,
+    /// Granted, by name.
+    pub(crate) secrets: HashMap<String, Vec<u8>>,
+    /// Granted buckets and what is in them.
+    pub(crate) kv: Buckets,
 }
 
 impl Recorder {
@@ -77,6 +82,8 @@ impl Recorder {
             slot_ms: None,
             asks_until_cancelled: None,
             parent_outputs: HashMap::new(),
+            secrets: HashMap::new(),
+            kv: Buckets::default(),
         })))
     }
 

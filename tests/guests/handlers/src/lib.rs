@@ -20,6 +20,9 @@ mod flood_logs;
 mod flood_stdout;
 mod host_calls;
 mod huge_output;
+mod kv_count;
+mod kv_late;
+mod kv_value;
 mod limits;
 mod log_lines;
 mod memory_copy;
@@ -27,6 +30,8 @@ mod panic;
 mod parents;
 mod progress;
 mod recurse;
+mod secret_get;
+mod secret_said;
 mod sleep;
 mod snooze;
 mod trap;
@@ -53,6 +58,9 @@ stoker_sdk::module!(
     flood_stdout::flood_stdout,
     host_calls::host_calls,
     huge_output::huge_output,
+    kv_count::kv_count,
+    kv_late::kv_late,
+    kv_value::kv_value,
     limits::limits,
     log_lines::log_lines,
     memory_copy::memory_copy,
@@ -60,6 +68,8 @@ stoker_sdk::module!(
     parents::parents,
     progress::progress,
     recurse::recurse,
+    secret_get::secret_get,
+    secret_said::secret_said,
     sleep::sleep,
     snooze::snooze,
     trap::trap,
