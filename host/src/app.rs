@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::allocator;
-use crate::api::{self, ApiState};
+use crate::api::{self, ApiState, Identity, Tls};
 use crate::artifact_folder::ArtifactFolder;
 use crate::config::Config;
 use crate::dispatcher::{Dispatcher, DispatcherOptions};
@@ -57,11 +57,11 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
 
     // Take the address before the data: a second host on the same port fails before it touches anything.
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .with_context(|| format!("cannot listen on {} (`--listen` chooses another address and port)", config.listen))?;
+    let listener = listen(&config).await?;
+    let tls = config.tls.clone().map(Tls::load).transpose()?;
     let store = open_store(&config, &clock).await?;
     let vault = open_vault(&config, &store).await?;
+    let identity = who_may_call(&config, &store, &*clock)?;
     // Held until the sandbox is closed: it may go with the process.
     let artifacts = open_artifacts(&config, shared_artifacts)?;
     let options = sandbox_options(&config, cores, &artifacts);
@@ -120,6 +120,7 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
             lease_ttl: config.lease_ttl,
             events_keep: config.events_keep,
             events_keep_bytes: config.events_keep_bytes,
+            audit_keep: config.audit_keep,
         },
     );
     let state = ApiState {
@@ -133,6 +134,7 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
         started_at: clock.now(),
         clock,
         config: Arc::clone(&config),
+        identity,
         host,
     };
 
@@ -141,10 +143,10 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
     let dispatcher = dispatcher.run(shutdown.stop.clone(), shutdown.hurry.clone());
     let dispatcher = tokio::spawn(watched(broken.clone(), dispatcher));
     let mut beside = beside(&store, signals, state.validators.clone(), modules);
-    tracing::info!("listening on http://{}", listener.local_addr()?);
+    tracing::info!("listening on {}://{}", if tls.is_some() { "https" } else { "http" }, listener.local_addr()?);
 
     // Guarantee 10: new requests first, then claims and attempts, then upkeep, then the store.
-    let served = api::serve(listener, state, shutdown.clone()).await;
+    let served = api::serve(listener, tls, state, shutdown.clone()).await;
     shutdown.stop.cancel();
     dispatcher.await.context("the dispatcher failed")?;
     maintenance_stop.cancel();
@@ -169,6 +171,26 @@ fn beside(store: &Store, signals: MaintenanceSignals, validators: Validators, mo
     beside.spawn(warm_up(modules));
     beside.spawn(give_back_memory());
     beside
+}
+
+async fn listen(config: &Config) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("cannot listen on {} (`--listen` chooses another address and port)", config.listen))
+}
+
+/// How callers are told apart; refuses to be reached from elsewhere where they can't be.
+fn who_may_call(config: &Config, store: &Store, clock: &dyn Clock) -> anyhow::Result<Arc<Identity>> {
+    let identity = Identity::new(config)?;
+    let catalog = store.catalog();
+    config.require_credentials(catalog.credentials.has_admin(clock.now()))?;
+    if identity.is_open(&catalog) {
+        tracing::warn!(
+            "no keys: everybody who reaches this host from this machine may do everything. `stoker keys create NAME --role \
+             admin` makes the first key, and from then on one is asked for"
+        );
+    }
+    Ok(Arc::new(identity))
 }
 
 /// Loads what waiting jobs need before they ask for it.

@@ -38,6 +38,8 @@ pub(super) async fn backup(api: Call, _: NoParameters) -> Result<Response, ApiEr
         .try_acquire_owned()
         .map_err(|_| ApiError::new(ProblemCode::Busy, "a backup is being made already; try again when it is done"))?;
     let store = api.store.clone();
+    // Before it is made: what somebody takes away is known although the connection breaks.
+    store.note_host_action("backup.create", "backup").await?;
     let data_dir = api.config.data_dir.clone();
     // On a task of its own: should the client hang up, the copy still ends before its directory goes.
     let made = tokio::spawn(async move {

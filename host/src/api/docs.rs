@@ -16,7 +16,7 @@ code,.m{font-family:ui-monospace,monospace}.m{display:inline-block;width:4.5rem;
 li{margin:.4rem 0;list-style:none}ul{padding:0}p{margin:.2rem 0 .2rem 4.8rem;opacity:.8}td{padding:.2rem .8rem .2rem 0;vertical-align:top}";
 
 /// The order of the sections.
-const TAGS: [&str; 6] = ["jobs", "modules", "kinds", "queues", "schedules", "operations"];
+const TAGS: [&str; 8] = ["jobs", "modules", "kinds", "queues", "schedules", "keys", "audit", "operations"];
 
 /// Documentation
 #[utoipa::path(get, path = "/docs", tag = "operations", responses((status = 200, body = String, content_type = "text/html", description = "A page for people")))]
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn every_section_has_entries_and_text_is_escaped() {
-        let generated = super::super::router::routes().split_for_parts().1;
+        let generated = super::super::router::routes().into_parts().1;
         let document = super::super::openapi::Document::new(generated);
         let page = page(document.base());
         for tag in TAGS {

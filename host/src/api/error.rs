@@ -72,10 +72,14 @@ problem_codes! {
     ForeignOrigin = 403 "foreign_origin" "Requests from that origin are refused",
     /// As much in the key-value store as may be.
     KvFull = 403 "kv_full" "The key-value store holds as much as it may",
+    /// A session without the token of its page.
+    CsrfTokenWrong = 403 "csrf_token_wrong" "The token of the page is missing or wrong",
     /// No such path.
     NotFound = 404 "not_found" "There is nothing at this path",
     /// No such tenant, or another's.
     TenantNotFound = 404 "tenant_not_found" "There is no such tenant",
+    /// No such key.
+    KeyNotFound = 404 "key_not_found" "There is no such key",
     /// No such job.
     JobNotFound = 404 "job_not_found" "There is no such job",
     /// No such kind.
@@ -128,6 +132,8 @@ problem_codes! {
     BatchClosed = 409 "batch_closed" "The batch takes no more jobs",
     /// Jobs that have not ended need the job.
     JobNeeded = 409 "job_needed" "Jobs that have not ended need this one",
+    /// Without an admin's key nobody could make another.
+    AdminKeyNeeded = 409 "admin_key_needed" "An admin's key is needed first",
     /// The active version can't be deleted alone.
     VersionActive = 409 "version_active" "The version is the active one",
     /// The body is too large.
@@ -152,6 +158,8 @@ problem_codes! {
     WorkflowCycle = 422 "workflow_cycle" "Jobs of the workflow wait for each other in a circle",
     /// A new queue, and there are as many as may be.
     TooManyQueues = 422 "too_many_queues" "There are as many queues as there may be",
+    /// As many keys as may be.
+    TooManyKeys = 422 "too_many_keys" "There are as many keys as there may be",
     /// As many schedules as may be.
     TooManySchedules = 422 "too_many_schedules" "There are as many schedules as there may be",
     /// As many secrets as may be.
@@ -170,6 +178,8 @@ problem_codes! {
     CompileFailed = 422 "compile_failed" "The module could not be compiled",
     /// `describe` failed or lied.
     DescribeFailed = 422 "describe_failed" "The module does not describe itself properly",
+    /// Bad credentials, again and again.
+    TooManyFailures = 429 "too_many_failures" "Too many bad credentials came from this address",
     /// So many actions on many jobs are not finished.
     TooManyOperations = 429 "too_many_operations" "Too many operations are not finished",
     /// Too many requests wait already.

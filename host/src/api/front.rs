@@ -1,21 +1,25 @@
 //! What every request passes first and last: the guard, who calls, the count of requests, and the net under panics.
 
 use std::any::Any;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use http::{Method, Uri};
 use tokio::sync::SemaphorePermit;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::auth::is_health;
+use super::dashboard::{DASHBOARD, LOGIN};
 use super::error::{ApiError, ProblemCode};
-use super::identity::Needed;
+use super::identity::{Asked, Identity, Look, Needed, Peer, without_token};
 use super::shared::Api;
+use crate::job::{TenantName, Timestamp};
+use crate::store::Catalog;
 
 /// Checks, runs and counts one request.
 pub(super) async fn front(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
@@ -23,26 +27,62 @@ pub(super) async fn front(State(api): State<Arc<Api>>, mut request: Request, nex
     let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let route = api.http.route(path, request.method());
     let needed = api.access.needed(path, request.method());
-    let response = match admit(&api, &mut request, needed) {
+    let response = match admit(&api, &mut request, needed).await {
         Ok(_permit) => next.run(request).await,
-        Err(refusal) => refusal.into_response(),
+        Err(refusal) => refuse(&request, refusal),
     };
     api.http.record(route, response.status(), began.elapsed());
     response
 }
 
 /// Whether the request may be made now; the permit is held until it is answered.
-fn admit<'a>(api: &'a Api, request: &mut Request, needed: Needed) -> Result<Option<SemaphorePermit<'a>>, ApiError> {
+async fn admit<'a>(
+    api: &'a Api,
+    request: &mut Request,
+    needed: Needed,
+) -> Result<Option<SemaphorePermit<'a>>, ApiError> {
     if is_health(request.uri()) {
         return Ok(None);
     }
     api.guard.check(request.uri(), request.headers())?;
-    if let Some(caller) = api.identity.caller(request.headers(), needed, || api.store.catalog())? {
+    if needed != Needed::Nothing {
+        let catalog = api.store.catalog();
+        let now = api.clock.now();
+        let known = match look(api, request, &catalog, now)? {
+            Look::Known(known) => known,
+            Look::Token { text, hash, peer } => {
+                let tenant_of = |name: &TenantName| catalog.tenants.get(name).copied();
+                api.identity.token(text, hash, peer, tenant_of, now).await?
+            }
+        };
+        let caller = Identity::caller(known, needed, request.headers(), &catalog)?;
         request.extensions_mut().insert(caller);
+        if let Some(uri) = without_token(request.uri()) {
+            *request.uri_mut() = uri;
+        }
     }
     api.requests.try_acquire().map(Some).map_err(|_| {
         ApiError::new(ProblemCode::Busy, "too many requests are under way; send fewer at once, or try again later")
     })
+}
+
+fn look(api: &Api, request: &Request, catalog: &Catalog, now: Timestamp) -> Result<Look, ApiError> {
+    let asked = Asked { method: request.method(), uri: request.uri(), headers: request.headers(), peer: peer(request) };
+    api.identity.look(&asked, catalog, now)
+}
+
+/// From where the request comes.
+pub(super) fn peer(request: &Request) -> IpAddr {
+    request.extensions().get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Peer(peer)| *peer)
+}
+
+/// Who looks at a page is shown where to log in.
+fn refuse(request: &Request, refusal: ApiError) -> Response {
+    let is_page = *request.method() == Method::GET && request.uri().path() == DASHBOARD;
+    if is_page && refusal.code() == ProblemCode::Unauthorized {
+        return Redirect::to(LOGIN).into_response();
+    }
+    refusal.into_response()
 }
 
 /// Adds what answers when no route does.

@@ -3,9 +3,11 @@
 //! Guarantees: every answer that is not a success is a problem document with a stable code; no internal text reaches
 //! a client; every body, page and wait is bounded. Decides nothing about jobs: it parses, asks the store, and shows.
 
+mod audit;
 mod auth;
 mod backup;
 mod batches;
+mod dashboard;
 mod dead_letters;
 mod docs;
 mod error;
@@ -15,6 +17,7 @@ mod health;
 mod http_metrics;
 mod identity;
 mod jobs;
+mod keys;
 mod kinds;
 mod kv;
 mod metrics;
@@ -35,6 +38,7 @@ pub mod wire;
 mod workflows;
 
 pub use error::{ApiError, FieldError, ProblemCode};
+pub use identity::Identity;
 pub use router::router;
-pub use serve::{OTHER_FILES_MAX, serve};
+pub use serve::{OTHER_FILES_MAX, Tls, serve};
 pub use state::ApiState;

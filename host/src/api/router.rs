@@ -14,8 +14,8 @@ use super::openapi::Document;
 use super::shared::Api;
 use super::state::ApiState;
 use super::{
-    backup, batches, dead_letters, docs, health, jobs, kinds, kv, metrics, modules, openapi, operations, queues,
-    schedules, secrets, workflows,
+    audit, backup, batches, dashboard, dead_letters, docs, health, jobs, keys, kinds, kv, metrics, modules, openapi,
+    operations, queues, schedules, secrets, workflows,
 };
 use crate::job::Role;
 
@@ -30,7 +30,10 @@ pub(super) fn routes() -> Grouped<Arc<Api>> {
 
 /// No credential.
 fn open() -> OpenApiRouter<Arc<Api>> {
-    OpenApiRouter::new().routes(routes!(health::live)).routes(routes!(health::ready))
+    OpenApiRouter::new()
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .routes(routes!(dashboard::login_page, dashboard::login))
 }
 
 /// Looks at what a tenant has, and changes nothing.
@@ -60,6 +63,8 @@ fn viewer() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(operations::list_operations))
         .routes(routes!(operations::operation_detail))
         .routes(routes!(openapi::openapi))
+        .routes(routes!(dashboard::home))
+        .routes(routes!(dashboard::logout))
         .routes(routes!(docs::docs))
         .routes(routes!(docs::index))
 }
@@ -102,6 +107,9 @@ fn operator() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(kv::list_kv_buckets))
         .routes(routes!(kv::list_kv_keys))
         .routes(routes!(kv::kv_entry, kv::set_kv_entry, kv::delete_kv_entry))
+        .routes(routes!(keys::create_key, keys::list_keys))
+        .routes(routes!(keys::key_detail, keys::revoke_key))
+        .routes(routes!(audit::list_audit))
         .routes(routes!(operations::create_operation))
         .routes(routes!(operations::cancel_operation))
 }

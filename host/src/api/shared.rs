@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::auth::Guard;
 use super::http_metrics::HttpMetrics;
-use super::identity::{Access, Identity};
+use super::identity::Access;
 use super::openapi::Document;
 use super::room::Room;
 use super::state::ApiState;
@@ -39,8 +39,6 @@ pub(super) struct Api {
     state: ApiState,
     /// From where calls may come.
     pub(super) guard: Guard,
-    /// Who calls.
-    pub(super) identity: Identity,
     /// What each route needs.
     pub(super) access: Access,
     /// Requests by route, status and time.
@@ -77,7 +75,6 @@ impl Api {
         let body_bytes_max = requests.module_bytes_max.max(requests.batch_bytes_max).max(requests.payload_bytes_max);
         Self {
             guard: Guard::new(&state.config),
-            identity: Identity::new(&state.config),
             access: Access::of(document.base()),
             http: HttpMetrics::new(document.paths()),
             document,

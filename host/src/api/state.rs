@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::identity::Identity;
 use crate::config::Config;
 use crate::dispatcher::DispatcherHandle;
 use crate::events::JobWaiters;
@@ -32,6 +33,8 @@ pub struct ApiState {
     pub clock: Arc<dyn Clock>,
     /// What the host was told.
     pub config: Arc<Config>,
+    /// Who calls.
+    pub identity: Arc<Identity>,
     /// This process.
     pub host: HostId,
     /// When it started.

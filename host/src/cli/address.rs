@@ -5,19 +5,19 @@ use http::Uri;
 use super::client::URL_DEFAULT;
 use crate::job::cut;
 
-const SCHEME: &str = "http://";
 /// As much of one is shown, bytes.
 const SHOWN_BYTES_MAX: usize = 256;
 
 /// The host in an address, or what is wrong with that.
 pub(super) fn host_of(url: &str) -> Result<String, String> {
-    if url.matches("://").count() > 1 && url.strip_prefix(SCHEME).is_some_and(|rest| rest.starts_with("http")) {
+    if url.matches("://").count() > 1
+        && url.split_once("://").is_some_and(|(scheme, rest)| scheme.starts_with("http") && rest.starts_with("http"))
+    {
         return Err(format!("it has a scheme twice; leave out one of them, and write e.g. {URL_DEFAULT}"));
     }
     let uri: Uri = url.parse().map_err(|error: http::uri::InvalidUri| format!("{error}; write e.g. {URL_DEFAULT}"))?;
     match uri.scheme_str() {
-        Some("http") => {}
-        Some("https") => return Err("this client speaks plain http; put a TLS tunnel in between".to_owned()),
+        Some("http" | "https") => {}
         _ => return Err(format!("write e.g. {URL_DEFAULT}")),
     }
     let authority = uri.authority().map_or("", http::uri::Authority::as_str);
@@ -26,7 +26,7 @@ pub(super) fn host_of(url: &str) -> Result<String, String> {
         return Err(format!("it has a user name before the `@`; {advice}"));
     }
     // The parser drops a fragment.
-    let rest = url.get(SCHEME.len()..).and_then(|rest| rest.find(['/', '?', '#']).and_then(|at| rest.get(at..)));
+    let rest = url.split_once("://").and_then(|(_, rest)| rest.find(['/', '?', '#']).and_then(|at| rest.get(at..)));
     if let Some(rest) = rest {
         let address = url.strip_suffix(rest).unwrap_or(URL_DEFAULT);
         let advice = format!("leave out `{rest}`, and write e.g. {address}");
@@ -63,7 +63,7 @@ mod tests {
             ("", "write e.g. http://127.0.0.1:7700"),
             ("http://", "write e.g. http://127.0.0.1:7700"),
             ("not a url", "write e.g. http://127.0.0.1:7700"),
-            ("https://jobs.example", "plain http"),
+            ("https://jobs.example/v1", "leave out `/v1`, and write e.g. https://jobs.example"),
             ("http://127.0.0.1:1/v1", "leave out `/v1`, and write e.g. http://127.0.0.1:1"),
             ("http://127.0.0.1:1/v1?a=b#c", "leave out `/v1?a=b#c`, and write e.g. http://127.0.0.1:1"),
             ("http://127.0.0.1:1?a=b", "leave out `?a=b`, and write e.g. http://127.0.0.1:1"),
@@ -91,6 +91,7 @@ mod tests {
         for (url, host) in [
             ("http://127.0.0.1:7700", "127.0.0.1"),
             ("http://jobs.example", "jobs.example"),
+            ("https://jobs.example", "jobs.example"),
             ("http://[::1]:7", "[::1]"),
         ] {
             assert_eq!(host_of(url).as_deref(), Ok(host));

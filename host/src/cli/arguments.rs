@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use clap::{FromArgMatches, Parser, Subcommand};
 
 use super::{
-    backup, batches, bulk, cancel, completions, dead_letters, deploy, dev, doctor, edit, enqueue, help, hints, job,
-    jobs, kinds, kv, logs, modules, new, operations, queues, retry, rollback, run_now, schedules, secrets, serve,
-    terminal, workflows,
+    audit, backup, batches, bulk, cancel, completions, dead_letters, deploy, dev, doctor, edit, enqueue, help, hints,
+    job, jobs, keys, kinds, kv, logs, modules, new, operations, queues, retry, rollback, run_now, schedules, secrets,
+    serve, terminal, workflows,
 };
 
 /// Runs background jobs as sandboxed WebAssembly.
@@ -45,6 +45,8 @@ enum Command {
     Schedules(schedules::Arguments),
     Secrets(secrets::Arguments),
     Kv(kv::Arguments),
+    Keys(keys::Arguments),
+    Audit(audit::Arguments),
     Backup(backup::Arguments),
     Doctor(doctor::Arguments),
     Completions(completions::Arguments),
@@ -86,6 +88,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Schedules(arguments) => schedules::run(&arguments),
         Command::Secrets(arguments) => secrets::run(&arguments),
         Command::Kv(arguments) => kv::run(&arguments),
+        Command::Keys(arguments) => keys::run(&arguments),
+        Command::Audit(arguments) => audit::run(&arguments),
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Run(arguments) => super::run::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
@@ -223,6 +227,16 @@ mod tests {
             ("jobs --since soon", false),
             ("retry job_01ARZ3NDEKTSV4RRFFQ69G5FAV job_01ARZ3NDEKTSV4RRFFQ69G5FAW", true),
             ("cancel", false),
+            ("keys create ci --role producer --expires-in 90d", true),
+            ("keys create ci", false),
+            ("keys create ci --role root", false),
+            ("keys create no/slash --role viewer", false),
+            ("keys list --tenant acme --json", true),
+            ("keys revoke key_01ARZ3NDEKTSV4RRFFQ69G5FAV", true),
+            ("keys revoke", false),
+            ("keys", false),
+            ("audit --who admin_key --action queue. --since 2h", true),
+            ("audit --since soon", false),
             ("backup there.db --json", true),
             ("new greet --path jobs/greet --sdk ../guest-sdk", true),
             ("new greet --plain", true),

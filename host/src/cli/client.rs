@@ -1,6 +1,7 @@
 //! The HTTP client all subcommands share: address, key, patience, bounds, and errors a person can act on.
 
 use std::io::{Cursor, Read};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use http::{Method, Request, Response};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Connector as _, DefaultConnector};
 use ureq::{Agent, AsSendBody, Body, SendBody};
@@ -18,6 +20,8 @@ use super::problem::Problem;
 use super::terminal;
 use super::transport::AnswerSeeker;
 use super::wire::Page;
+use crate::job::TenantName;
+use crate::regular_file;
 
 /// Longest time to find and reach the host.
 const CONNECT_MS_MAX: u64 = 5_000;
@@ -32,6 +36,11 @@ const ASK_FIRST_BYTES_MIN: usize = 1 << 20;
 /// Largest problem document read, bytes.
 const PROBLEM_BYTES_MAX: u64 = 1 << 20;
 
+/// In which tenant a request acts.
+const TENANT_HEADER: &str = "stoker-tenant";
+/// Largest file of certificates, bytes.
+const CA_CERT_BYTES_MAX: u64 = 4 << 20;
+
 /// Where a host listens unless it is told otherwise.
 pub(super) const URL_DEFAULT: &str = "http://127.0.0.1:7700";
 
@@ -44,6 +53,12 @@ pub(super) struct Connection {
     /// Bearer token; from `STOKER_KEY`, else `STOKER_ADMIN_KEY`
     #[arg(long, env = "STOKER_KEY", value_name = "KEY", hide_env = true)]
     key: Option<String>,
+    /// The tenant to act in; for admins, others act in their own [default: default]
+    #[arg(long, env = "STOKER_TENANT", value_name = "NAME")]
+    tenant: Option<TenantName>,
+    /// File of certificates, as PEM, one of which an `https` host's must follow from [default: those everybody trusts]
+    #[arg(long, env = "STOKER_CA_CERT", value_name = "FILE")]
+    ca_cert: Option<PathBuf>,
     /// Print the host's answer as JSON on standard output, and nothing else
     #[arg(long)]
     pub(super) json: bool,
@@ -57,6 +72,14 @@ pub(super) enum ClientError {
     Address {
         /// What was given.
         url: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// What is to be trusted can't be read.
+    #[error("`--ca-cert`: {}: {message}", path.display())]
+    CaCert {
+        /// The file.
+        path: PathBuf,
         /// What is wrong.
         message: String,
     },
@@ -90,6 +113,7 @@ pub(super) struct Client {
     agent: Agent,
     url: String,
     key: Option<String>,
+    tenant: Option<TenantName>,
 }
 
 /// A host's answer: text that should be JSON.
@@ -136,7 +160,7 @@ struct Patience {
 impl Connection {
     #[cfg(test)]
     pub(super) fn for_test(url: &str) -> Connection {
-        Connection { url: url.to_owned(), key: Some("a-key".to_owned()), json: false }
+        Connection { url: url.to_owned(), key: Some("a-key".to_owned()), tenant: None, ca_cert: None, json: false }
     }
 
     /// The host's address.
@@ -170,11 +194,33 @@ impl Connection {
             // A proxy of the environment is for the world outside; this machine is not there.
             config = config.proxy(None);
         }
+        if let Some(path) = &self.ca_cert {
+            config = config.tls_config(TlsConfig::builder().root_certs(read_certificates(path)?).build());
+        }
         let from_environment = || std::env::var("STOKER_ADMIN_KEY").ok();
         let key = self.key.clone().or_else(from_environment).filter(|key| !key.is_empty());
         let connector = DefaultConnector::new().chain(AnswerSeeker);
-        Ok(Client { agent: Agent::with_parts(config.build(), connector, DefaultResolver::default()), url, key })
+        let agent = Agent::with_parts(config.build(), connector, DefaultResolver::default());
+        Ok(Client { agent, url, key, tenant: self.tenant.clone() })
     }
+}
+
+/// The certificates in a file, which are trusted and no others.
+fn read_certificates(path: &Path) -> Result<RootCerts, ClientError> {
+    let wrong = |message: String| ClientError::CaCert { path: path.to_owned(), message };
+    let file = regular_file::open_to_read(path).map_err(|error| wrong(error.to_string()))?;
+    let mut text = Vec::new();
+    file.take(CA_CERT_BYTES_MAX).read_to_end(&mut text).map_err(|error| wrong(error.to_string()))?;
+    let mut certificates = Vec::new();
+    for item in parse_pem(&text) {
+        if let PemItem::Certificate(certificate) = item.map_err(|error| wrong(error.to_string()))? {
+            certificates.push(certificate);
+        }
+    }
+    if certificates.is_empty() {
+        return Err(wrong("there is no certificate as PEM in it".to_owned()));
+    }
+    Ok(RootCerts::new_with_certs(&certificates))
 }
 
 impl Client {
@@ -188,6 +234,9 @@ impl Client {
         let mut request = Request::builder().method(method);
         if let Some(key) = &self.key {
             request = request.header(AUTHORIZATION, format!("Bearer {key}"));
+        }
+        if let Some(tenant) = &self.tenant {
+            request = request.header(TENANT_HEADER, tenant.as_str());
         }
         Call {
             client: self,

@@ -269,7 +269,7 @@ fn may_pass(error: &ClientError) -> bool {
     match error {
         ClientError::Refused(_) | ClientError::Transport { .. } => true,
         ClientError::Problem(problem) => matches!(problem.status, 429 | 503),
-        ClientError::Address { .. } | ClientError::Answer { .. } => false,
+        ClientError::Address { .. } | ClientError::CaCert { .. } | ClientError::Answer { .. } => false,
     }
 }
 

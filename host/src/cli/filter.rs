@@ -71,7 +71,7 @@ impl JobFilter {
 }
 
 /// A time, or so long before now.
-fn moment(text: &str) -> Result<jiff::Timestamp, String> {
+pub(super) fn moment(text: &str) -> Result<jiff::Timestamp, String> {
     if let Ok(ago) = text.parse::<Span>() {
         let ago = i64::try_from(ago.as_ms()).unwrap_or(i64::MAX);
         let at = jiff::Timestamp::now().as_millisecond().checked_sub(ago);

@@ -29,7 +29,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "workflows",
         ],
     ),
-    ("Run a host", &["serve", "queues", "backup", "doctor", "completions"]),
+    ("Run a host", &["serve", "queues", "keys", "audit", "backup", "doctor", "completions"]),
 ];
 
 const FIRST_STEPS: &str = "\
@@ -43,7 +43,7 @@ First steps:
 
 `stoker help COMMAND` explains a command, with examples. Every command takes --json.
 The exit code is 0 only if what was asked for has happened.
---url and STOKER_URL name another host, STOKER_KEY its key.";
+--url and STOKER_URL name another host, STOKER_KEY its key, STOKER_TENANT the tenant.";
 
 /// The definition of the command line, with its subcommands in groups.
 pub(super) fn command() -> Command {

@@ -30,12 +30,17 @@ const CLIENTS: &[&str] = &[
     "run-now",
     "bulk",
     "operations",
+    "keys",
+    "audit",
     "backup",
 ];
 
 /// Learns from the command line whether `--url` stands in it.
 pub(super) fn learn(matches: &ArgMatches) {
-    let Some((_, subcommand)) = matches.subcommand() else { return };
+    let Some((_, mut subcommand)) = matches.subcommand() else { return };
+    while let Some((_, inner)) = subcommand.subcommand() {
+        subcommand = inner;
+    }
     // A subcommand without `--url` has no such argument to ask about.
     let Ok(Some(url)) = subcommand.try_get_one::<String>("url") else { return };
     if subcommand.value_source("url") == Some(ValueSource::CommandLine) {

@@ -79,7 +79,10 @@ impl Absence {
             ClientError::Problem(problem) if matches!(problem.status, 429 | 503) => {
                 "has too much to do, or is not ready"
             }
-            ClientError::Problem(_) | ClientError::Address { .. } | ClientError::Answer { .. } => return GoesOn::No,
+            ClientError::Problem(_)
+            | ClientError::Address { .. }
+            | ClientError::CaCert { .. }
+            | ClientError::Answer { .. } => return GoesOn::No,
         };
         match self.since {
             None => {

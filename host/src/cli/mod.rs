@@ -5,6 +5,7 @@
 mod address;
 mod advice;
 mod arguments;
+mod audit;
 mod backup;
 mod batches;
 mod bulk;
@@ -28,6 +29,7 @@ mod hints;
 mod job;
 mod job_view;
 mod jobs;
+mod keys;
 mod kinds;
 mod kv;
 mod limited;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::egress::egress;
+use super::identity::{jwt, tls};
 use super::secrets_keys::secrets_keys;
 use super::sources::Settings;
 use super::{AdminKey, CompileLimits, Config, RequestLimits};
@@ -24,6 +25,8 @@ const WORKERS_PER_CORE: usize = 2;
 const MEMORY_BYTES_MIN: u64 = 64 << 10;
 /// Shorter leases would be lost to an ordinary pause of the machine.
 const LEASE_TTL_MIN: Duration = Duration::from_secs(2);
+/// Shorter, and nobody could look up yesterday's change.
+const AUDIT_KEEP_MIN: Duration = Duration::from_hours(24);
 /// Shorter times cut requests that an ordinary pause of the machine holds up.
 const HEAD_TIMEOUT_MIN: Duration = Duration::from_millis(100);
 /// Connections open at once when nobody says otherwise.
@@ -67,8 +70,8 @@ pub enum ConfigError {
     /// Others could reach the host, and nothing keeps them out.
     #[error(
         "refusing to listen on {listen} without an admin key: anybody who reaches this address could run code and read \
-         jobs. Set STOKER_ADMIN_KEY to a secret of at least {ADMIN_KEY_CHARS_MIN} characters (e.g. from `openssl rand -hex 24`), or \
-         listen on a loopback address such as 127.0.0.1:{}", listen.port()
+         jobs. Set STOKER_ADMIN_KEY to a secret of at least {ADMIN_KEY_CHARS_MIN} characters (e.g. from `openssl rand -hex 24`), make an \
+         admin's key first (`stoker keys create NAME --role admin`, while it listens on loopback), or listen on a loopback address such as 127.0.0.1:{}", listen.port()
     )]
     AdminKeyMissing {
         /// The address asked for.
@@ -83,7 +86,10 @@ pub fn resolve(settings: &Settings, cores: usize) -> Result<Config, ConfigError>
         listen,
         data_dir: settings.data_dir.clone().unwrap_or_else(|| PathBuf::from("stoker-data")),
         workers: workers(settings.workers, cores)?,
-        admin_key: admin_key(settings.admin_key.clone(), listen)?,
+        admin_key: admin_key(settings.admin_key.clone())?,
+        jwt: jwt(settings)?,
+        tls: tls(settings)?,
+        audit_keep: span(settings.audit_keep, Duration::from_hours(24 * 90)),
         secrets_keys: secrets_keys(settings)?,
         shutdown_grace: span(settings.shutdown_grace, Duration::from_secs(30)),
         priority_aging: span(settings.priority_aging, Duration::from_mins(1)),
@@ -106,6 +112,7 @@ pub fn resolve(settings: &Settings, cores: usize) -> Result<Config, ConfigError>
         events_keep_bytes: settings.events_keep_bytes.map_or(1 << 30, |size| size.0),
         ignore_wakeups: settings.ignore_wakeups.unwrap_or_default(),
     };
+    at_least("audit_keep", config.audit_keep, AUDIT_KEEP_MIN)?;
     at_least("lease_ttl", config.lease_ttl, LEASE_TTL_MIN)?;
     at_least("compile_timeout", config.compile.timeout, Duration::from_secs(1))?;
     if config.compile.memory_bytes < (64 << 20) {
@@ -140,10 +147,9 @@ fn tenant_concurrency(asked: Option<u32>) -> Result<Option<u32>, ConfigError> {
     }
 }
 
-fn admin_key(key: Option<String>, listen: SocketAddr) -> Result<Option<AdminKey>, ConfigError> {
+fn admin_key(key: Option<String>) -> Result<Option<AdminKey>, ConfigError> {
     match key {
-        None if listen.ip().to_canonical().is_loopback() => Ok(None),
-        None => Err(ConfigError::AdminKeyMissing { listen }),
+        None => Ok(None),
         Some(key) if key.chars().count() < ADMIN_KEY_CHARS_MIN => invalid(
             "admin_key",
             format!("a key of {} characters can be guessed; use at least {ADMIN_KEY_CHARS_MIN}", key.chars().count()),
@@ -333,6 +339,21 @@ mod tests {
             ("compile_timeout = 5", "compile_timeout"),
             ("compile_memory = \"1MiB\"", "compile_memory"),
             ("admin_key = \"short\"", "admin_key"),
+            ("audit_keep = \"1h\"", "audit_keep"),
+            ("tls_cert = \"a.pem\"", "tls_key"),
+            ("tls_key = \"a.pem\"", "tls_cert"),
+            ("jwt_issuer = \"i\"", "jwt_alg"),
+            ("jwt_alg = \"HS256\"", "jwt_secret"),
+            ("jwt_alg = \"HS256\"\njwt_secret = \"short\"", "jwt_secret"),
+            ("jwt_alg = \"HS256\"\njwt_jwks = \"keys.json\"", "jwt_secret"),
+            ("jwt_alg = \"RS256\"\njwt_secret = \"0123456789abcdef0123456789abcdef\"", "jwt_jwks"),
+            ("jwt_alg = \"ES256\"\njwt_jwks = \"http://keys.example/jwks\"", "jwt_jwks"),
+            ("jwt_alg = \"ES256\"\njwt_jwks = \"keys.json\"", "jwt_issuer"),
+            ("jwt_alg = \"ES256\"\njwt_jwks = \"keys.json\"\njwt_issuer = \"i\"", "jwt_audience"),
+            (
+                "jwt_alg = \"ES256\"\njwt_jwks = \"k\"\njwt_issuer = \"i\"\njwt_audience = \"a\"\njwt_leeway = \"1h\"",
+                "jwt_leeway",
+            ),
             ("admin_key = \"with a space in the midst\"", "admin_key"),
             ("egress_connections = 0", "egress_connections"),
             ("egress_tenant_connections = 8", "egress_tenant_connections"),
@@ -352,7 +373,10 @@ mod tests {
 
     #[test]
     fn only_loopback_needs_no_key() {
-        let listen = |address: &str, key: &str| from_toml(&format!("listen = \"{address}\"\n{key}"));
+        let listen = |address: &str, key: &str| {
+            from_toml(&format!("listen = \"{address}\"\n{key}"))
+                .and_then(|config| config.require_credentials(false).map(|()| config))
+        };
         let key = "admin_key = \"0123456789abcdef\"";
         for address in ["127.0.0.1:1", "127.8.9.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
             assert!(listen(address, "").is_ok(), "{address}");
@@ -360,6 +384,8 @@ mod tests {
         for address in ["0.0.0.0:1", "192.168.1.1:1", "[::]:1"] {
             assert!(matches!(listen(address, ""), Err(ConfigError::AdminKeyMissing { .. })), "{address}");
             assert!(listen(address, key).is_ok(), "{address} with a key");
+            let stored = from_toml(&format!("listen = \"{address}\"")).unwrap();
+            assert_eq!(stored.require_credentials(true), Ok(()), "{address} with a stored key");
         }
         let message = listen("0.0.0.0:7700", "").unwrap_err().to_string();
         assert!(message.contains("STOKER_ADMIN_KEY") && message.contains("127.0.0.1:7700"), "{message}");

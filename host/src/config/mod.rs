@@ -5,12 +5,14 @@
 mod check;
 mod egress;
 mod hidden_text;
+mod identity;
 mod report;
 mod secrets_keys;
 mod sources;
 
 pub use check::{ADMIN_KEY_CHARS_MIN, ConfigError, WORKERS_MAX, resolve};
 pub use hidden_text::HiddenText;
+pub use identity::{JwtAlgorithm, JwtConfig, JwtKeys, JwtSecret, TlsFiles};
 pub use sources::{CONFIG_FILE_DEFAULT, Settings, read_file};
 
 use std::net::SocketAddr;
@@ -29,10 +31,16 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Attempts that may run at once, at most 256; 0 = accept and don't run. Default: cores × 2.
     pub workers: u32,
-    /// Bearer token of the admin; needed on any address but loopback.
+    /// Bearer token of the admin; on any address but loopback this or a stored admin's key is needed.
     pub admin_key: Option<AdminKey>,
     /// Keys that secrets are encrypted under. Default: none, and so no secrets.
     pub secrets_keys: KeyRing,
+    /// Tokens of somebody else's making that are taken for credentials.
+    pub jwt: Option<JwtConfig>,
+    /// What TLS is spoken with; else plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// How long the audit log is kept. Default 90 d.
+    pub audit_keep: Duration,
     /// How long running attempts may go on after SIGTERM. Default 30 s.
     pub shutdown_grace: Duration,
     /// A waiting job rises one priority level per this time; zero = never. Default 60 s.
@@ -85,6 +93,18 @@ pub struct CompileLimits {
     pub timeout: Duration,
     /// Memory, bytes. Default 1 GiB.
     pub memory_bytes: u64,
+}
+
+impl Config {
+    /// Whether the host may be reached with what it was told and what its store holds: from elsewhere only if somebody can
+    /// be told from others.
+    pub fn require_credentials(&self, has_stored_admin: bool) -> Result<(), ConfigError> {
+        let is_reachable = !self.listen.ip().to_canonical().is_loopback();
+        if is_reachable && self.admin_key.is_none() && self.jwt.is_none() && !has_stored_admin {
+            return Err(ConfigError::AdminKeyMissing { listen: self.listen });
+        }
+        Ok(())
+    }
 }
 
 /// A secret that never shows itself in logs.

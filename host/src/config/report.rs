@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use super::{CompileLimits, Config, RequestLimits, egress};
+use super::{CompileLimits, Config, JwtConfig, JwtKeys, RequestLimits, TlsFiles, egress};
 use crate::job::{ByteSize, JobState, LimitBounds, Limits, Span};
+use crate::secrets::KeyRing;
 
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -14,6 +15,9 @@ impl fmt::Display for Config {
             workers,
             admin_key,
             secrets_keys,
+            jwt,
+            tls,
+            audit_keep,
             shutdown_grace,
             priority_aging,
             tenant_concurrency,
@@ -41,14 +45,13 @@ impl fmt::Display for Config {
         line("listen", listen)?;
         line("data_dir", &data_dir.display())?;
         line("workers", workers)?;
-        line("admin_key", if admin_key.is_some() { &"(set, hidden)" } else { &"(none: loopback only)" })?;
-        match secrets_keys.current() {
-            Some(key) => line("secrets_key", &format_args!("(set, hidden; its id is {})", key.id()))?,
-            None => line("secrets_key", &"(none: secrets can't be set)")?,
-        }
-        for key in secrets_keys.previous() {
-            line("secrets_key_previous", &format_args!("(set, hidden; its id is {})", key.id()))?;
-        }
+        line(
+            "admin_key",
+            if admin_key.is_some() { &"(set, hidden)" } else { &"(none: a stored key, or loopback only)" },
+        )?;
+        identity(&mut line, tls.as_ref(), jwt.as_ref())?;
+        secrets(&mut line, secrets_keys)?;
+        line("audit_keep", &Span(*audit_keep))?;
         line("shutdown_grace", &Span(*shutdown_grace))?;
         line("priority_aging", &Span(*priority_aging))?;
         match tenant_concurrency {
@@ -88,6 +91,61 @@ impl fmt::Display for Config {
         egress::report(egress, &mut line)?;
         write!(f, "  compile_memory = {}", ByteSize(*compile_memory_bytes))
     }
+}
+
+/// What TLS is spoken with, and which tokens are taken.
+fn identity(
+    line: &mut impl FnMut(&str, &dyn fmt::Display) -> fmt::Result,
+    tls: Option<&TlsFiles>,
+    jwt: Option<&JwtConfig>,
+) -> fmt::Result {
+    match tls {
+        Some(TlsFiles { cert, key }) => {
+            line("tls_cert", &cert.display())?;
+            line("tls_key", &key.display())?;
+        }
+        None => line("tls_cert", &"(none: plain HTTP)")?,
+    }
+    match jwt {
+        None => line("jwt_alg", &"(none: no tokens)")?,
+        Some(JwtConfig {
+            algorithm,
+            keys,
+            issuer,
+            audience,
+            leeway,
+            tenant_claim,
+            role_claim,
+            user_claim,
+            admin_allowed,
+        }) => {
+            line("jwt_alg", &algorithm.as_str())?;
+            match keys {
+                JwtKeys::Secret(_) => line("jwt_secret", &"(set, hidden)")?,
+                JwtKeys::File(path) => line("jwt_jwks", &path.display())?,
+                JwtKeys::Url(url) => line("jwt_jwks", url)?,
+            }
+            line("jwt_issuer", issuer)?;
+            line("jwt_audience", audience)?;
+            line("jwt_leeway", &Span(*leeway))?;
+            line("jwt_tenant_claim", tenant_claim)?;
+            line("jwt_role_claim", role_claim)?;
+            line("jwt_user_claim", user_claim)?;
+            line("jwt_admin_allowed", admin_allowed)?;
+        }
+    }
+    Ok(())
+}
+
+fn secrets(line: &mut impl FnMut(&str, &dyn fmt::Display) -> fmt::Result, keys: &KeyRing) -> fmt::Result {
+    match keys.current() {
+        Some(key) => line("secrets_key", &format_args!("(set, hidden; its id is {})", key.id()))?,
+        None => line("secrets_key", &"(none: secrets can't be set)")?,
+    }
+    for key in keys.previous() {
+        line("secrets_key_previous", &format_args!("(set, hidden; its id is {})", key.id()))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::check::ConfigError;
 use super::hidden_text::HiddenText;
+use super::identity::JwtAlgorithm;
 use crate::job::{ByteSize, Keep, Span};
 use crate::regular_file;
 use crate::telemetry::LogFormat;
@@ -34,7 +35,7 @@ pub struct Settings {
     /// Attempts that may run at once, at most 256; 0 = accept jobs and don't run them [default: cores × 2]
     #[arg(long, env = "STOKER_WORKERS", value_name = "N")]
     pub workers: Option<u32>,
-    /// Bearer token of the admin, at least 16 characters; needed on any address but loopback. Better set in the
+    /// Bearer token of the admin, at least 16 characters; on any address but loopback this or a stored admin's key is needed. Better set in the
     /// environment than as a flag, which other users of the machine can see
     #[arg(long, env = "STOKER_ADMIN_KEY", value_name = "KEY", hide_env_values = true)]
     pub admin_key: Option<String>,
@@ -79,6 +80,45 @@ pub struct Settings {
     /// How much of the event log is kept [default: 1GiB]
     #[arg(long, env = "STOKER_EVENTS_KEEP_BYTES", value_name = "SIZE")]
     pub events_keep_bytes: Option<ByteSize>,
+    /// How long the audit log is kept, at least 1d [default: 90d]
+    #[arg(long, env = "STOKER_AUDIT_KEEP", value_name = "DURATION")]
+    pub audit_keep: Option<Span>,
+    /// File of the certificate TLS is spoken with, and of those it follows from, as PEM; read again when it changes
+    #[arg(long, env = "STOKER_TLS_CERT", value_name = "FILE", help_heading = "Identity")]
+    pub tls_cert: Option<PathBuf>,
+    /// File of the certificate's key, as PEM
+    #[arg(long, env = "STOKER_TLS_KEY", value_name = "FILE", help_heading = "Identity")]
+    pub tls_key: Option<PathBuf>,
+    /// Takes JSON Web Tokens that are signed so, and in no other way: HS256, RS256, ES256 or `EdDSA`
+    #[arg(long, env = "STOKER_JWT_ALG", value_name = "ALGORITHM", help_heading = "Identity")]
+    pub jwt_alg: Option<JwtAlgorithm>,
+    /// The secret of HS256, at least 32 bytes. Better set in the environment than as a flag
+    #[arg(long, env = "STOKER_JWT_SECRET", value_name = "SECRET", hide_env_values = true, help_heading = "Identity")]
+    pub jwt_secret: Option<String>,
+    /// File or URL of the JSON Web Key Set of the other algorithms
+    #[arg(long, env = "STOKER_JWT_JWKS", value_name = "FILE|URL", help_heading = "Identity")]
+    pub jwt_jwks: Option<String>,
+    /// Who must have made a token: its `iss`
+    #[arg(long, env = "STOKER_JWT_ISSUER", value_name = "TEXT", help_heading = "Identity")]
+    pub jwt_issuer: Option<String>,
+    /// For whom a token must be: its `aud`, or one of them
+    #[arg(long, env = "STOKER_JWT_AUDIENCE", value_name = "TEXT", help_heading = "Identity")]
+    pub jwt_audience: Option<String>,
+    /// The clock of who makes tokens may differ by so much, at most 5m [default: 30s]
+    #[arg(long, env = "STOKER_JWT_LEEWAY", value_name = "DURATION", help_heading = "Identity")]
+    pub jwt_leeway: Option<Span>,
+    /// The claim that names the tenant [default: tenant]
+    #[arg(long, env = "STOKER_JWT_TENANT_CLAIM", value_name = "NAME", help_heading = "Identity")]
+    pub jwt_tenant_claim: Option<String>,
+    /// The claim that names the role [default: role]
+    #[arg(long, env = "STOKER_JWT_ROLE_CLAIM", value_name = "NAME", help_heading = "Identity")]
+    pub jwt_role_claim: Option<String>,
+    /// The claim that names the user, for the audit log [default: sub]
+    #[arg(long, env = "STOKER_JWT_USER_CLAIM", value_name = "NAME", help_heading = "Identity")]
+    pub jwt_user_claim: Option<String>,
+    /// A token may say `admin` [default: false]
+    #[arg(long, env = "STOKER_JWT_ADMIN_ALLOWED", value_name = "BOOL", help_heading = "Identity")]
+    pub jwt_admin_allowed: Option<bool>,
     /// For tests of the host: heed no wake-up, only periodic looks
     #[arg(long, env = "STOKER_IGNORE_WAKEUPS", hide = true)]
     #[serde(skip)]
@@ -226,7 +266,8 @@ impl Settings {
     #[must_use]
     pub fn or(self, lower: Settings) -> Settings {
         overlay!(self, lower, {
-        admin_key, allowed_hosts, data_dir, events_keep, events_keep_bytes, fuel, fuel_max, ignore_wakeups, lease_ttl, listen, memory, memory_max, output, priority_aging, retention_cancelled, retention_failed, retention_succeeded, secrets_key, secrets_key_file, secrets_key_previous_file, shutdown_grace, tenant_concurrency, timeout, timeout_max, workers,
+        admin_key, allowed_hosts, audit_keep, tls_cert, tls_key, jwt_alg, jwt_secret, jwt_jwks, jwt_issuer, jwt_audience, jwt_leeway,
+                jwt_tenant_claim, jwt_role_claim, jwt_user_claim, jwt_admin_allowed, data_dir, events_keep, events_keep_bytes, fuel, fuel_max, ignore_wakeups, lease_ttl, listen, memory, memory_max, output, priority_aging, retention_cancelled, retention_failed, retention_succeeded, secrets_key, secrets_key_file, secrets_key_previous_file, shutdown_grace, tenant_concurrency, timeout, timeout_max, workers,
                 output_max, logs, logs_max, host_calls, host_calls_max, payload_max, batch_jobs_max, batch_max,
                 module_max, connections_max, request_head_timeout, compile_timeout, compile_memory, log, log_format,
                 egress_requests, egress_connections, egress_tenant_connections, egress_host_connections, egress_request_max,
@@ -247,6 +288,19 @@ impl Settings {
             secrets_key: None,
             secrets_key_file: None,
             secrets_key_previous_file: None,
+            audit_keep: None,
+            tls_cert: None,
+            tls_key: None,
+            jwt_alg: None,
+            jwt_secret: None,
+            jwt_jwks: None,
+            jwt_issuer: None,
+            jwt_audience: None,
+            jwt_leeway: None,
+            jwt_tenant_claim: None,
+            jwt_role_claim: None,
+            jwt_user_claim: None,
+            jwt_admin_allowed: None,
             shutdown_grace: None,
             lease_ttl: None,
             allowed_hosts: None,

@@ -108,6 +108,12 @@ id_type!(
 );
 
 id_type!(
+    /// Names one key of the API.
+    KeyId,
+    "key_"
+);
+
+id_type!(
     /// Names one action on many jobs. Drawn from the sequence of job ids: jobs younger than it have greater ones.
     OperationId,
     "op_"

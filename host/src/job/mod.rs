@@ -58,13 +58,14 @@ pub use egress::{EgressBounds, EgressOptions};
 pub use event::{Event, EventType};
 pub use field::FieldError;
 pub use grants::{Grants, HttpGrant, HttpScheme, HttpTarget};
-pub use id::{BatchId, HostId, IdSequence, JobId, OperationId, ParseIdError, WorkflowId};
+pub use id::{BatchId, HostId, IdSequence, JobId, KeyId, OperationId, ParseIdError, WorkflowId};
 pub use kind::{ExitFailure, GuestType, KindDescription, KindSettings, StdinFormat, StdoutFormat};
 pub use kv::{KvChange, KvChanged, KvKey, KvKeyError, KvQuota, KvValue};
 pub use lease::Lease;
 pub use limits::{LimitBounds, LimitRequest, Limits};
 pub use name::{
-    BucketName, ConfigName, Digest, KindName, ModuleName, NameError, QueueName, ScheduleName, SecretName, TenantName,
+    BucketName, ConfigName, Digest, KeyName, KindName, ModuleName, NameError, QueueName, ScheduleName, SecretName,
+    TenantName,
 };
 pub use on_failed::{CausedBy, OnFailed};
 pub use outcome::{Failure, FailureReason, HandlerVerdict, LogLevel, LogLine, Outcome, Progress};

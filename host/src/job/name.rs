@@ -126,6 +126,12 @@ name_type!(
     |c| c.is_ascii_alphanumeric() || "._-/:".contains(c)
 );
 
+name_type!(
+    /// What people call a key of the API; several may have the same.
+    KeyName, "a key's name", 64, "letters, digits, `.`, `_` and `-`",
+    |c| c.is_ascii_alphanumeric() || "._-".contains(c)
+);
+
 impl TenantName {
     /// The tenant that exists always.
     pub fn default_tenant() -> Self {

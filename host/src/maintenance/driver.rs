@@ -13,9 +13,10 @@ use tokio_util::task::TaskTracker;
 
 use super::status::MaintenanceStatus;
 use super::tasks::{
-    CancelBatches, ExpireJobs, GiveBackSpace, Heartbeat, PromoteDue, PruneBatches, PruneConcurrencyKeys, PruneEvents,
-    PruneIdempotencyKeys, PruneJobs, PruneModuleChunks, PruneOperations, PruneUniqueJobs, RecoverExpired,
-    ReencryptSecrets, RunSchedules, SettleDependents, SweepHistory, Unpark, WorkOffOperations,
+    CancelBatches, ExpireJobs, GiveBackSpace, Heartbeat, NoteKeyUses, PromoteDue, PruneAudit, PruneBatches,
+    PruneConcurrencyKeys, PruneEvents, PruneIdempotencyKeys, PruneJobs, PruneModuleChunks, PruneOperations,
+    PruneUniqueJobs, RecoverExpired, ReencryptSecrets, RunSchedules, SettleDependents, SweepHistory, Unpark,
+    WorkOffOperations,
 };
 use crate::dispatcher::DispatcherHandle;
 use crate::job::{Clock, HostId};
@@ -102,6 +103,8 @@ pub struct MaintenanceOptions {
     pub events_keep: Duration,
     /// How long the event log is kept: bytes.
     pub events_keep_bytes: u64,
+    /// How long the audit log is kept.
+    pub audit_keep: Duration,
 }
 
 /// All tasks.
@@ -142,6 +145,7 @@ impl Maintenance {
             lease_ttl,
             events_keep,
             events_keep_bytes,
+            audit_keep,
         } = options;
         let unsignalled = || Arc::new(Notify::new());
         let heartbeat = Heartbeat {
@@ -178,6 +182,8 @@ impl Maintenance {
         start.task(PruneUniqueJobs { store: store.clone() }, unsignalled());
         start.task(PruneBatches { store: store.clone() }, unsignalled());
         start.task(ReencryptSecrets { vault }, unsignalled());
+        start.task(PruneAudit { store: store.clone(), keep: audit_keep }, unsignalled());
+        start.task(NoteKeyUses { store: store.clone() }, unsignalled());
         start.task(PruneModuleChunks { store }, unsignalled());
         tasks.close();
         tasks.wait().await;

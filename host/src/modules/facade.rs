@@ -140,6 +140,12 @@ pub struct Modules {
 }
 
 impl Modules {
+    /// The same, over a store that knows who asks it.
+    #[must_use]
+    pub fn asked_by(&self, store: Store) -> Modules {
+        Modules { store, ..self.clone() }
+    }
+
     /// Over a store and a sandbox.
     pub fn new(store: Store, sandbox: Sandbox, options: ModulesOptions) -> Modules {
         Modules { store, sandbox, options, comparisons: SlowWork::with_turns(COMPARISONS_MAX) }

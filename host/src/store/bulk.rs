@@ -1,7 +1,9 @@
 //! Actions on many jobs as rows: accepted here, worked off by `bulk_step.rs`, listed, ended, and forgotten after a while.
 
 use rusqlite::{Connection, Row, params};
+use serde_json::json;
 
+use super::audit::{Entry, record};
 use super::catalog::TenantId;
 use super::dead_letters;
 use super::draft::Draft;
@@ -116,6 +118,8 @@ pub(super) fn create(
         key.map(|key| key.request_hash)
     ])?;
     let created = operation(sql, tenant, id)?.ok_or_else(|| StoreError::internal("an operation was not written"))?;
+    let entry = Entry { tenant: Some(tenant), action: "operation.create", object: format!("operation/{id}") };
+    record(sql, draft, &entry, &None, &Some(json!({"request": request})))?;
     Ok(CreateOperationResult::Created(Box::new(created)))
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use super::credentials::Credentials;
 use crate::job::{
     Digest, GuestType, JobState, Keep, KindName, KindSettings, ModuleName, Pace, QueueName, Retention, StdinFormat,
     TenantName,
@@ -107,6 +108,8 @@ pub struct Catalog {
     pub kind_names: FxHashMap<KindId, KindName>,
     /// Every module version there ever was, deleted or not: history names them.
     pub versions: FxHashMap<ModuleVersionId, Arc<ModuleVersionEntry>>,
+    /// Who may call.
+    pub credentials: Arc<Credentials>,
 }
 
 /// What is set on a queue.

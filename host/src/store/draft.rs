@@ -10,6 +10,7 @@ use super::catalog::{Catalog, KindId, QueueId, QueueSettings, TenantId};
 use super::claimant::{Claimant, ClaimantCell};
 use super::codec::{StoredEvent, state_code};
 use super::counters::{CounterChanges, Lane};
+use super::credentials::Credentials;
 use super::ended::Looks;
 use super::error::StoreError;
 use super::held::Holding;
@@ -23,7 +24,7 @@ use super::schedules::any_queued;
 use super::store_clock::StoreClock;
 use super::ties::Ties;
 use crate::job::kind::PRIORITY_DEFAULT;
-use crate::job::{EventType, HostId, IdSequence, JobId, JobState, Pace, QueueName, Retention, Timestamp};
+use crate::job::{Actor, EventType, HostId, IdSequence, JobId, JobState, Pace, QueueName, Retention, Timestamp};
 
 // One that was deleted comes back as if it were new.
 const INSERT_QUEUE: &str = "INSERT INTO queues (tenant_id, name, priority) VALUES (?1, ?2, ?3)
@@ -97,6 +98,8 @@ pub(super) struct Draft {
     pub(super) ties: Ties,
     /// Who may have entered the guests of claimed jobs.
     pub(super) claimant: ClaimantCell,
+    /// Who asked for the operation, if it was not this host itself.
+    pub(super) actor: Option<Actor>,
 }
 
 /// What is set for the whole store.
@@ -152,12 +155,20 @@ impl Draft {
             recovered: None,
             ties: Ties::load(sql)?,
             claimant: ClaimantCell::default(),
+            actor: None,
         })
     }
 
     /// The party of this process that is given jobs, while it lives.
     pub(super) fn claimant(&self) -> Option<Arc<dyn Claimant>> {
         self.claimant.get()?.upgrade()
+    }
+
+    /// Changes who may call, from this commit on.
+    pub(super) fn change_credentials<T>(&mut self, change: impl FnOnce(&mut Credentials) -> T) {
+        let catalog = Arc::make_mut(&mut self.catalog);
+        change(Arc::make_mut(&mut catalog.credentials));
+        catalog.revision += 1;
     }
 
     /// A fresh job id.
@@ -296,6 +307,7 @@ impl Draft {
     /// Begins an operation.
     pub(super) fn begin_operation(&mut self) {
         self.now = self.clock.now();
+        self.actor = None;
         self.ties.begin();
         self.counters.settle();
         self.looks.settle();

@@ -41,13 +41,13 @@ use super::shared::Shared;
 use super::store_clock::StoreClock;
 use super::wal::{WAL_BOUNDS, WalBounds};
 use super::{
-    batches, bulk, bulk_step, cancel, dead_letters, delete, dependencies, dependents, edit, enqueue, event_log, expire,
-    free_space, history, hosts, idempotency, job_detail, job_list, keys, kinds, logs, module_bytes, modules,
+    audit, batches, bulk, bulk_step, cancel, dead_letters, delete, dependencies, dependents, edit, enqueue, event_log,
+    expire, free_space, history, hosts, idempotency, job_detail, job_list, keys, kinds, logs, module_bytes, modules,
     parent_outputs, promote, prune_jobs, queues, recover, release, retry, run_now, sweep, unfinished, unique,
 };
 use crate::job::{
-    BatchId, Clock, Digest, Event, GroupId, HostId, IdSequence, JobId, KindName, KindSettings, Lease, ModuleName,
-    OperationId, Pace, ParentOutput, Progress, QueueName, Retention, Timestamp, WaitingReason,
+    Actor, BatchId, Clock, Digest, Event, GroupId, HostId, IdSequence, JobId, KindName, KindSettings, Lease,
+    ModuleName, OperationId, Pace, ParentOutput, Progress, QueueName, Retention, Timestamp, WaitingReason,
 };
 
 /// How the store is opened.
@@ -63,9 +63,9 @@ pub struct StoreOptions {
     pub retention: Retention,
 }
 
-/// The store. Cheap to clone.
+/// The store, and who asks it for changes, if it is not this host itself. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Store(Arc<Handle>);
+pub struct Store(Arc<Handle>, Option<Actor>);
 
 struct Handle {
     /// `None` once closing: taken out under the lock, so that nothing can slip in behind the wish to close.
@@ -113,14 +113,21 @@ impl Store {
         wal_bounds: WalBounds,
     ) -> Result<Store, OpenError> {
         let opened = open(options, clock, wal_bounds)?;
-        Ok(Store(Arc::new(Handle {
+        let handle = Handle {
             queue: RwLock::new(Some(opened.queue)),
             shared: opened.shared,
             clock: opened.clock,
             order: opened.order,
             tenant_pace: options.tenant_pace,
             database: opened.database,
-        })))
+        };
+        Ok(Store(Arc::new(handle), None))
+    }
+
+    /// The same store, asked by somebody: what changes is in the audit log.
+    #[must_use]
+    pub fn asked_by(&self, actor: Actor) -> Store {
+        Store(Arc::clone(&self.0), Some(actor))
     }
 
     /// Refuses new operations, finishes the queued ones, checkpoints, closes, unlocks.
@@ -201,7 +208,7 @@ impl Store {
         durability: Durability,
         body: impl FnMut(&Connection, &mut Draft) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let (pending, answer) = Pending::new(durability, body);
+        let (pending, answer) = Pending::new(durability, self.1.clone(), body);
         match self.hand_in(Queued::Operation(Box::new(pending))) {
             Ok(()) => answer.await.unwrap_or(Err(StoreError::Closed)),
             Err(TrySendError::Full(_)) => Err(StoreError::Busy { waiting_max: WAITING_MAX }),
@@ -522,29 +529,48 @@ impl Store {
 
     /// Ends a waiting job; asks for the end of a leased one.
     pub async fn cancel(&self, tenant: TenantId, job: JobId) -> Result<CancelResult, StoreError> {
-        self.write(Durability::Synced, move |sql, draft| cancel::cancel(sql, draft, tenant, job)).await
+        self.write(Durability::Synced, move |sql, draft| {
+            let change = |sql: &Connection, draft: &mut Draft| cancel::cancel(sql, draft, tenant, job);
+            audit::job(sql, draft, (tenant, job), ("job.cancel", false), change)
+        })
+        .await
     }
 
     /// Makes a failed, cancelled or retrying job ready, or blocked, where jobs it runs after have not ended. Those that did not
     /// end as it asks are let go of.
     pub async fn retry(&self, tenant: TenantId, job: JobId) -> Result<RetryResult, StoreError> {
-        self.write(Durability::Synced, move |sql, draft| retry::retry(sql, draft, tenant, job, Asked::ForThis)).await
+        self.write(Durability::Synced, move |sql, draft| {
+            let change = |sql: &Connection, draft: &mut Draft| retry::retry(sql, draft, tenant, job, Asked::ForThis);
+            audit::job(sql, draft, (tenant, job), ("job.retry", false), change)
+        })
+        .await
     }
 
     /// Changes a waiting job.
     pub async fn edit(&self, tenant: TenantId, job: JobId, edit: JobEdit) -> Result<EditResult, StoreError> {
-        self.write(Durability::Synced, move |sql, draft| edit::edit(sql, draft, tenant, job, &edit)).await
+        self.write(Durability::Synced, move |sql, draft| {
+            let change = |sql: &Connection, draft: &mut Draft| edit::edit(sql, draft, tenant, job, &edit);
+            audit::job(sql, draft, (tenant, job), ("job.edit", edit.payload.is_some()), change)
+        })
+        .await
     }
 
     /// Makes a job ready that waits for its time.
     pub async fn run_now(&self, tenant: TenantId, job: JobId) -> Result<RunNowResult, StoreError> {
-        self.write(Durability::Synced, move |sql, draft| run_now::run_now(sql, draft, tenant, job)).await
+        self.write(Durability::Synced, move |sql, draft| {
+            let change = |sql: &Connection, draft: &mut Draft| run_now::run_now(sql, draft, tenant, job);
+            audit::job(sql, draft, (tenant, job), ("job.run_now", false), change)
+        })
+        .await
     }
 
     /// Removes a finished job, in as many pieces as that takes.
     pub async fn delete(&self, tenant: TenantId, job: JobId) -> Result<DeleteResult, StoreError> {
         loop {
-            let piece = move |sql: &Connection, draft: &mut Draft| delete::delete(sql, draft, tenant, job);
+            let piece = move |sql: &Connection, draft: &mut Draft| {
+                let change = |sql: &Connection, draft: &mut Draft| delete::delete(sql, draft, tenant, job);
+                audit::job(sql, draft, (tenant, job), ("job.delete", false), change)
+            };
             if let Deletion::Over(result) = self.write(Durability::Synced, piece).await? {
                 return Ok(result);
             }
@@ -570,8 +596,12 @@ impl Store {
         batch: BatchId,
         is_workflow: bool,
     ) -> Result<ChangeBatchResult, StoreError> {
-        self.write(Durability::Synced, move |sql, draft| batches::cancel_batch(sql, draft, tenant, batch, is_workflow))
-            .await
+        self.write(Durability::Synced, move |sql, draft| {
+            audit::batch(sql, draft, (tenant, batch, is_workflow), |sql, draft| {
+                batches::cancel_batch(sql, draft, tenant, batch, is_workflow)
+            })
+        })
+        .await
     }
 
     /// One batch, or workflow.
@@ -679,7 +709,11 @@ impl Store {
         tenant: TenantId,
         id: OperationId,
     ) -> Result<CancelOperationResult, StoreError> {
-        self.write(Durability::Synced, move |sql, draft| bulk::cancel(sql, draft, tenant, id)).await
+        self.write(Durability::Synced, move |sql, draft| {
+            let change = |sql: &Connection, draft: &mut Draft| bulk::cancel(sql, draft, tenant, id);
+            audit::operation(sql, draft, (tenant, id), "operation.cancel", change)
+        })
+        .await
     }
 
     /// The actions on many jobs that are not finished, of all tenants, the oldest of each first.
@@ -713,14 +747,25 @@ impl Store {
         may_create: bool,
     ) -> Result<ChangeQueueResult, StoreError> {
         self.write(Durability::Synced, move |sql, draft| {
-            queues::change_queue(sql, draft, tenant, &name, change, may_create)
+            let action = match change.is_paused {
+                Some(true) => "queue.pause",
+                Some(false) => "queue.resume",
+                None => "queue.set",
+            };
+            audit::queue(sql, draft, (tenant, &name), action, |sql, draft| {
+                queues::change_queue(sql, draft, tenant, &name, change, may_create)
+            })
         })
         .await
     }
 
     /// Deletes a queue without unfinished jobs.
     pub async fn delete_queue(&self, tenant: TenantId, name: QueueName) -> Result<DeleteQueueResult, StoreError> {
-        self.write(Durability::Synced, move |sql, draft| queues::delete_queue(sql, draft, tenant, &name)).await
+        self.write(Durability::Synced, move |sql, draft| {
+            let change = |sql: &Connection, draft: &mut Draft| queues::delete_queue(sql, draft, tenant, &name);
+            audit::queue(sql, draft, (tenant, &name), "queue.delete", change)
+        })
+        .await
     }
 
     /// One of a tenant's queues.
@@ -796,12 +841,20 @@ impl Store {
 
     /// Stores a version whose chunks are written, and activates it.
     pub async fn activate_new(&self, version: NewVersion, force: bool) -> Result<ActivateResult, StoreError> {
-        self.write(Durability::Synced, move |sql, draft| modules::activate_new(sql, draft, &version, force)).await
+        self.write(Durability::Synced, move |sql, draft| {
+            let change = |sql: &Connection, draft: &mut Draft| modules::activate_new(sql, draft, &version, force);
+            audit::module(sql, draft, (version.tenant, &version.module), "module.upload", change)
+        })
+        .await
     }
 
     /// Stores a version whose chunks are written, and leaves active what is.
     pub async fn store_new(&self, version: NewVersion) -> Result<StoredVersion, StoreError> {
-        self.write(Durability::Synced, move |sql, draft| modules::store_new(sql, draft, &version)).await
+        self.write(Durability::Synced, move |sql, draft| {
+            let change = |sql: &Connection, draft: &mut Draft| modules::store_new(sql, draft, &version);
+            audit::module(sql, draft, (version.tenant, &version.module), "module.upload", change)
+        })
+        .await
     }
 
     /// Activates a stored version.
@@ -812,8 +865,12 @@ impl Store {
         digest: Digest,
         force: bool,
     ) -> Result<ActivateResult, StoreError> {
-        self.write(Durability::Synced, move |sql, draft| modules::activate(sql, draft, tenant, &module, digest, force))
-            .await
+        self.write(Durability::Synced, move |sql, draft| {
+            audit::module(sql, draft, (tenant, &module), "module.activate", |sql, draft| {
+                modules::activate(sql, draft, tenant, &module, digest, force)
+            })
+        })
+        .await
     }
 
     /// All modules: of each the active version, or, where none is, the newest.
@@ -859,8 +916,12 @@ impl Store {
         module: ModuleName,
         digest: Digest,
     ) -> Result<DeleteModuleResult, StoreError> {
-        self.write(Durability::Synced, move |sql, draft| modules::delete_version(sql, draft, tenant, &module, digest))
-            .await
+        self.write(Durability::Synced, move |sql, draft| {
+            audit::module(sql, draft, (tenant, &module), "module.delete_version", |sql, draft| {
+                modules::delete_version(sql, draft, tenant, &module, digest)
+            })
+        })
+        .await
     }
 
     /// Deletes a module with all its versions.
@@ -870,8 +931,12 @@ impl Store {
         module: ModuleName,
         force: bool,
     ) -> Result<DeleteModuleResult, StoreError> {
-        self.write(Durability::Synced, move |sql, draft| modules::delete_module(sql, draft, tenant, &module, force))
-            .await
+        self.write(Durability::Synced, move |sql, draft| {
+            audit::module(sql, draft, (tenant, &module), "module.delete", |sql, draft| {
+                modules::delete_module(sql, draft, tenant, &module, force)
+            })
+        })
+        .await
     }
 
     /// Replaces the operator's settings of a kind. `false`: no such kind.
@@ -881,8 +946,12 @@ impl Store {
         kind: KindName,
         settings: KindSettings,
     ) -> Result<bool, StoreError> {
-        self.write(Durability::Synced, move |sql, draft| kinds::set_kind_settings(sql, draft, tenant, &kind, &settings))
-            .await
+        self.write(Durability::Synced, move |sql, draft| {
+            audit::kind(sql, draft, (tenant, &kind), "kind.set", |sql, draft| {
+                kinds::set_kind_settings(sql, draft, tenant, &kind, &settings)
+            })
+        })
+        .await
     }
 
     /// Replaces the operator's settings of a kind, if nobody has changed them since they were read as `expected`.
@@ -894,7 +963,9 @@ impl Store {
         settings: KindSettings,
     ) -> Result<ChangeSettingsResult, StoreError> {
         self.write(Durability::Synced, move |sql, draft| {
-            kinds::change_kind_settings(sql, draft, tenant, &kind, &expected, &settings)
+            audit::kind(sql, draft, (tenant, &kind), "kind.set", |sql, draft| {
+                kinds::change_kind_settings(sql, draft, tenant, &kind, &expected, &settings)
+            })
         })
         .await
     }

@@ -21,7 +21,8 @@ pub(super) const SCRIPTS: &[&str] = &[
     include_str!("../../../migrations/0011_unique.sql"),
     include_str!("../../../migrations/0012_operations.sql"),
     include_str!("../../../migrations/0013_key_answers.sql"),
-    include_str!("../../../migrations/0014_secrets.sql"),
+    include_str!("../../../migrations/0014_identity.sql"),
+    include_str!("../../../migrations/0015_secrets.sql"),
 ];
 
 /// The schema version this binary writes.

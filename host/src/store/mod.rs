@@ -3,6 +3,7 @@
 //! One writer thread owns the write connection and commits in groups; readers never wait for it. Operations take and
 //! return domain types; nothing above this folder knows that there is `SQLite` below, or only one host.
 
+mod audit;
 mod backup;
 mod batches;
 mod buckets;
@@ -19,6 +20,7 @@ mod codec;
 mod comeback;
 mod connection;
 mod counters;
+mod credentials;
 mod dead_letters;
 mod delete;
 mod dependencies;
@@ -96,12 +98,17 @@ mod writer;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use audit::{AuditFilter, AuditPage, AuditRow};
 pub use batches::model::*;
 pub use catalog::{
     Catalog, KindEntry, KindId, ModuleVersionEntry, ModuleVersionId, QUEUES_MAX, QueueId, QueueSettings, TenantId,
 };
 pub use checkup::{Checkup, DatabaseFacts, MarkFacts, Unread, Usage, checkup};
 pub use claimant::Claimant;
+pub use credentials::{
+    CreateKeyResult, CredentialHash, Credentials, KEYS_MAX, KeyEntry, KeyRow, NewKey, RevokeKeyResult,
+    SESSIONS_OF_CREDENTIAL_MAX, SessionEntry,
+};
 pub use error::{OpenError, StoreError};
 pub use facade::{CommitNotice, MODULE_CHUNK_BYTES, Store, StoreOptions};
 pub use kv::*;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::catalog::{KindId, ModuleVersionId, TenantId};
+use super::catalog::{Catalog, KindId, ModuleVersionId, TenantId};
 use super::catalog_rows::load_catalog;
 use super::codec::guest_from_word;
 use super::draft::Draft;
@@ -254,7 +254,9 @@ fn drop_kinds(
 
 /// The draft's catalog, read again after a change.
 pub(super) fn reload(sql: &Connection, draft: &mut Draft) -> Result<(), StoreError> {
-    draft.catalog = Arc::new(load_catalog(sql, draft.catalog.revision)?);
+    // Those are not among the tables that changed.
+    let credentials = Arc::clone(&draft.catalog.credentials);
+    draft.catalog = Arc::new(Catalog { credentials, ..load_catalog(sql, draft.catalog.revision)? });
     Ok(())
 }
 
@@ -302,6 +304,16 @@ pub(super) fn delete_module(
     reload(sql, draft)?;
     declare_schedules(sql, draft, tenant, module_id, &[])?;
     Ok(DeleteModuleResult::Deleted { unused: unused(sql, digests)? })
+}
+
+/// The bytes of a module's stored versions; `None`: there is no such module.
+pub(super) fn digests(
+    sql: &Connection,
+    tenant: TenantId,
+    module: &ModuleName,
+) -> Result<Option<Vec<Digest>>, StoreError> {
+    let Some(module_id) = find_module(sql, tenant, module)? else { return Ok(None) };
+    Ok(Some(digests_of(sql, module_id)?).filter(|digests| !digests.is_empty()))
 }
 
 /// The bytes of a module's stored versions, all of them.

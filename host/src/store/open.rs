@@ -10,8 +10,10 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::catalog::Catalog;
 use super::catalog_rows::load_catalog;
 use super::connection::{DATABASE_FILE, open_writer};
+use super::credentials::load_credentials;
 use super::draft::{Draft, StoreSettings};
 use super::entry_notes::{ENTRIES_FILE, EntryNotes};
 use super::error::{OpenError, StoreError};
@@ -75,7 +77,8 @@ pub(super) fn open(options: &StoreOptions, clock: Arc<dyn Clock>, wal_bounds: Wa
     let order = Order::new(options.priority_aging);
     let started = reorder(&mut sql, order).and_then(|()| {
         let clock = StoreClock::resume(&sql, clock)?;
-        let catalog = Arc::new(load_catalog(&sql, 0)?);
+        let credentials = Arc::new(load_credentials(&sql)?);
+        let catalog = Arc::new(Catalog { credentials, ..load_catalog(&sql, 0)? });
         let settings = StoreSettings { order, tenant_pace: options.tenant_pace, retention: options.retention };
         let draft = Draft::load(&sql, clock.clone(), settings, Arc::clone(&catalog), lost_entries)?;
         let readers = Readers::start(&database)?;

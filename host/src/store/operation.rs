@@ -8,6 +8,7 @@ use super::error::StoreError;
 use super::facade::Durability;
 use super::finish::write_finish;
 use super::model::{Finish, FinishResult};
+use crate::job::Actor;
 
 /// One operation in the writer's queue. May be carried out more than once before it is answered, when a neighbour's
 /// failure takes the transaction back.
@@ -38,6 +39,7 @@ pub(super) struct Pending<T, F> {
     output: Option<T>,
     reply: oneshot::Sender<Result<T, StoreError>>,
     durability: Durability,
+    actor: Option<Actor>,
 }
 
 impl<T, F> Pending<T, F>
@@ -45,9 +47,13 @@ where
     T: Send + 'static,
     F: FnMut(&Connection, &mut Draft) -> Result<T, StoreError> + Send + 'static,
 {
-    pub(super) fn new(durability: Durability, body: F) -> (Self, oneshot::Receiver<Result<T, StoreError>>) {
+    pub(super) fn new(
+        durability: Durability,
+        actor: Option<Actor>,
+        body: F,
+    ) -> (Self, oneshot::Receiver<Result<T, StoreError>>) {
         let (reply, answer) = oneshot::channel();
-        (Self { body, output: None, reply, durability }, answer)
+        (Self { body, output: None, reply, durability, actor }, answer)
     }
 }
 
@@ -61,6 +67,7 @@ where
     }
 
     fn run(&mut self, sql: &Connection, draft: &mut Draft) -> Result<(), StoreError> {
+        draft.actor.clone_from(&self.actor);
         self.output = Some((self.body)(sql, draft)?);
         Ok(())
     }

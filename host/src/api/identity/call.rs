@@ -9,26 +9,38 @@ use http::request::Parts;
 use crate::api::error::ApiError;
 use crate::api::shared::Api;
 use crate::job::{Actor, Role};
-use crate::store::TenantId;
+use crate::modules::Modules;
+use crate::store::{CredentialHash, Store, TenantId};
 
 /// Whose request it is.
 #[derive(Clone, Debug)]
 pub(in crate::api) struct Caller {
     /// In which tenant it acts. What belongs to others is not there.
     pub(in crate::api) tenant: TenantId,
+    /// Which tenant's rows it may see; `None`: everybody's, and the host's. For lists that are not one tenant's.
+    pub(in crate::api) scope: Option<TenantId>,
     /// What it may do there.
-    #[expect(dead_code)] // Routes say what they need; the management of keys asks further.
     pub(in crate::api) role: Role,
     /// Who it is, for the audit log.
-    #[expect(dead_code)]
     pub(in crate::api) actor: Actor,
+    /// Of its cookie, where it has a session.
+    pub(in crate::api) session: Option<CredentialHash>,
 }
 
-/// What every action but those anybody may call begins with. Reads as the [`Api`].
+/// What every action but those anybody may call begins with. Reads as the [`Api`], with a store and an upload pipeline that
+/// know who asks.
 #[derive(Clone)]
 pub(in crate::api) struct Call {
     api: Arc<Api>,
     pub(in crate::api) caller: Caller,
+    pub(in crate::api) store: Store,
+}
+
+impl Call {
+    /// The upload pipeline.
+    pub(in crate::api) fn modules(&self) -> Modules {
+        self.api.modules.asked_by(self.store.clone())
+    }
 }
 
 impl Deref for Call {
@@ -46,6 +58,7 @@ impl FromRequestParts<Arc<Api>> for Call {
         // `front` has put it there, except where anybody may call.
         let caller = parts.extensions.get::<Caller>().cloned();
         let caller = caller.ok_or_else(|| ApiError::internal(&"an action was reached by nobody"))?;
-        Ok(Self { api: Arc::clone(api), caller })
+        let store = api.store.asked_by(caller.actor.clone());
+        Ok(Self { api: Arc::clone(api), caller, store })
     }
 }

@@ -1,80 +1,241 @@
 //! From the credential of a request to its caller. A refusal never says what was wrong with a credential, and comparing
-//! takes the same time whatever was sent.
+//! takes the same time whatever was sent. One hash, and one look into a map.
 
-use http::HeaderMap;
-use http::header::{AUTHORIZATION, USER_AGENT};
-use sha2::{Digest as _, Sha256};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::header::{RETRY_AFTER, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, Uri};
 use subtle::ConstantTimeEq;
 
 use super::access::Needed;
 use super::call::Caller;
+use super::failures::{Failures, Verdict};
+use super::jwt::{Claimed, Jwt};
+use super::secret::{csrf_token, hash};
+use super::sent::{CSRF_HEADER, Sent, only_looks, sent};
 use crate::api::error::{ApiError, ProblemCode};
-use crate::config::Config;
-use crate::job::{Actor, Role, TenantName, Via};
-use crate::store::{Catalog, TenantId};
+use crate::config::{Config, ConfigError};
+use crate::job::{Actor, Role, TenantName, Timestamp, Via};
+use crate::store::{Catalog, CredentialHash, TenantId};
 
 /// In which tenant a request acts. For admins any, for others their own.
 const TENANT_HEADER: &str = "stoker-tenant";
 /// How `stoker …` names itself.
 const CLI_AGENT: &[u8] = b"stoker/";
+/// Where a form sends its CSRF token itself, for its own action to check.
+const FORMS: [&str; 1] = ["/dashboard/logout"];
+
+/// From where a request comes. Put into its extensions where the connection was accepted.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::api) struct Peer(pub(in crate::api) IpAddr);
 
 /// How callers are known; made once from the configuration.
-pub(in crate::api) struct Identity {
+pub struct Identity {
     /// Of the admin's key. Hashes have one length, so comparing them tells nothing about the key's.
-    admin_key_hash: Option<[u8; 32]>,
+    admin_key_hash: Option<CredentialHash>,
+    /// As long as there is no credential at all, everybody who reaches the host is its admin.
+    may_be_open: bool,
+    jwt: Option<Jwt>,
+    jwt_admin_allowed: bool,
+    failures: Failures,
+}
+
+/// What is looked at of a request.
+pub(in crate::api) struct Asked<'r> {
+    pub(in crate::api) method: &'r Method,
+    pub(in crate::api) uri: &'r Uri,
+    pub(in crate::api) headers: &'r HeaderMap,
+    pub(in crate::api) peer: IpAddr,
 }
 
 /// Who a credential belongs to.
-struct Known {
+#[derive(Clone, Debug)]
+pub(in crate::api) struct Known {
     /// None: the host's.
-    tenant: Option<TenantId>,
-    role: Role,
-    who: &'static str,
+    pub(in crate::api) tenant: Option<TenantId>,
+    pub(in crate::api) role: Role,
+    pub(in crate::api) who: Arc<str>,
+    /// Of the stored key, or the admin's.
+    pub(in crate::api) credential: Option<CredentialHash>,
+    /// Of the session's cookie.
+    pub(in crate::api) session: Option<CredentialHash>,
+}
+
+/// What a first look tells.
+pub(in crate::api) enum Look {
+    Known(Known),
+    /// It may be a JSON Web Token, which can take a moment to find out.
+    Token {
+        text: String,
+        hash: CredentialHash,
+        peer: IpAddr,
+    },
 }
 
 impl Identity {
-    pub(in crate::api) fn new(config: &Config) -> Self {
-        Self { admin_key_hash: config.admin_key.as_ref().map(|key| Sha256::digest(key.0.as_bytes()).into()) }
+    /// A file of keys must be readable now.
+    pub fn new(config: &Config) -> Result<Self, ConfigError> {
+        Ok(Self {
+            admin_key_hash: config.admin_key.as_ref().map(|key| hash(key.0.as_bytes())),
+            may_be_open: config.listen.ip().to_canonical().is_loopback(),
+            jwt_admin_allowed: config.jwt.as_ref().is_some_and(|jwt| jwt.admin_allowed),
+            jwt: config.jwt.clone().map(Jwt::new).transpose()?,
+            failures: Failures::default(),
+        })
     }
 
-    /// Whose request it is, if they may make one that needs so much.
-    pub(in crate::api) fn caller(
-        &self,
-        headers: &HeaderMap,
-        needed: Needed,
-        catalog: impl FnOnce() -> std::sync::Arc<Catalog>,
-    ) -> Result<Option<Caller>, ApiError> {
-        if needed == Needed::Nothing {
-            return Ok(None);
+    /// Whether somebody is an admin without a stored key.
+    pub(in crate::api) fn has_root(&self) -> bool {
+        self.admin_key_hash.is_some() || self.jwt_admin_allowed
+    }
+
+    /// Whether no credential is asked for, because there is none.
+    pub fn is_open(&self, catalog: &Catalog) -> bool {
+        self.may_be_open && self.admin_key_hash.is_none() && self.jwt.is_none() && catalog.credentials.keys.is_empty()
+    }
+
+    /// Whose request it is, as far as that is known at once.
+    pub(in crate::api) fn look(&self, asked: &Asked<'_>, catalog: &Catalog, now: Timestamp) -> Result<Look, ApiError> {
+        if self.is_open(catalog) {
+            let who = "loopback".into();
+            let known = Known { tenant: None, role: Role::Admin, who, credential: None, session: None };
+            return Ok(Look::Known(known));
         }
-        let known = self.known(headers)?;
+        match sent(asked.uri, asked.headers) {
+            Sent::Nothing => Err(unauthorized()),
+            Sent::Token(token) => self.look_at(token, asked.peer, catalog, now),
+            Sent::Session(cookie) => self.session(&cookie, asked, catalog, now).map(Look::Known),
+        }
+    }
+
+    /// The same of a token that came in another way.
+    pub(in crate::api) fn look_at(
+        &self,
+        token: Vec<u8>,
+        peer: IpAddr,
+        catalog: &Catalog,
+        now: Timestamp,
+    ) -> Result<Look, ApiError> {
+        let hash = hash(&token);
+        self.before(peer, &hash)?;
+        if let Some(known) = self.by_hash(&hash, catalog, now) {
+            self.failures.succeeded(peer, &hash);
+            return Ok(Look::Known(known));
+        }
+        if self.jwt.is_some()
+            && let Ok(text) = String::from_utf8(token)
+            && Jwt::may_be_one(&text)
+        {
+            return Ok(Look::Token { text, hash, peer });
+        }
+        Err(self.refuse(peer))
+    }
+
+    /// Whether a credential of this address is to be looked at.
+    fn before(&self, peer: IpAddr, hash: &CredentialHash) -> Result<(), ApiError> {
+        match self.failures.before(peer, hash, Instant::now()) {
+            Verdict::Look => Ok(()),
+            Verdict::TooMany { wait } => Err(too_many(wait.as_secs().max(1))),
+        }
+    }
+
+    fn refuse(&self, peer: IpAddr) -> ApiError {
+        self.failures.failed(peer, Instant::now());
+        unauthorized()
+    }
+
+    /// Whose token it is.
+    pub(in crate::api) async fn token(
+        &self,
+        text: String,
+        hash: CredentialHash,
+        peer: IpAddr,
+        tenant_of: impl FnOnce(&TenantName) -> Option<TenantId>,
+        now: Timestamp,
+    ) -> Result<Known, ApiError> {
+        let claimed = match &self.jwt {
+            Some(jwt) => jwt.claimed(&text, hash, now).await,
+            None => None,
+        };
+        let known = claimed.and_then(|Claimed { tenant, role, who, .. }| {
+            // A tenant that is not there is no reason to say so.
+            let tenant = match tenant {
+                Some(name) => Some(tenant_of(&name)?),
+                None => None,
+            };
+            Some(Known { tenant, role, who, credential: None, session: None })
+        });
+        if known.is_some() {
+            self.failures.succeeded(peer, &hash);
+        }
+        known.ok_or_else(|| self.refuse(peer))
+    }
+
+    fn by_hash(&self, hash: &CredentialHash, catalog: &Catalog, now: Timestamp) -> Option<Known> {
+        if self.admin_key_hash.as_ref().is_some_and(|known| bool::from(hash.ct_eq(known))) {
+            let who = "admin_key".into();
+            return Some(Known { tenant: None, role: Role::Admin, who, credential: Some(*hash), session: None });
+        }
+        // The hash of a guess says nothing about how near it came.
+        let key = catalog.credentials.keys.get(hash).filter(|key| key.is_good(now))?;
+        key.used(now);
+        Some(Known {
+            tenant: key.tenant,
+            role: key.role,
+            who: Arc::clone(&key.who),
+            credential: Some(*hash),
+            session: None,
+        })
+    }
+
+    /// A session can do what the credential can that it was opened with, now.
+    fn session(&self, cookie: &[u8], asked: &Asked<'_>, catalog: &Catalog, now: Timestamp) -> Result<Known, ApiError> {
+        let session_hash = hash(cookie);
+        let session = catalog.credentials.sessions.get(&session_hash).filter(|session| now < session.expires_at);
+        let known = session.and_then(|session| self.by_hash(&session.credential, catalog, now));
+        // A browser goes on sending a cookie that has ended: that is no guess.
+        let known = known.ok_or_else(unauthorized)?;
+        let sends_token_itself = FORMS.contains(&asked.uri.path());
+        if !only_looks(asked.method) && !sends_token_itself {
+            let given = asked.headers.get(CSRF_HEADER).map(HeaderValue::as_bytes).unwrap_or_default();
+            check_csrf(cookie, given)?;
+        }
+        Ok(Known { session: Some(session_hash), ..known })
+    }
+
+    /// Whether the caller may make a request that needs so much, and where it acts.
+    pub(in crate::api) fn caller(
+        known: Known,
+        needed: Needed,
+        headers: &HeaderMap,
+        catalog: &Catalog,
+    ) -> Result<Caller, ApiError> {
         if let Needed::Role(least) = needed
             && known.role < least
         {
             return Err(forbidden(least, known.role));
         }
-        let tenant = tenant(&known, headers, catalog)?;
-        let actor = Actor { who: known.who.into(), via: via(headers) };
-        Ok(Some(Caller { tenant, role: known.role, actor }))
-    }
-
-    fn known(&self, headers: &HeaderMap) -> Result<Known, ApiError> {
-        let Some(admin_key_hash) = &self.admin_key_hash else {
-            return Ok(Known { tenant: None, role: Role::Admin, who: "loopback" });
-        };
-        let sent_hash: [u8; 32] = Sha256::digest(bearer(headers).unwrap_or_default()).into();
-        if bool::from(sent_hash.ct_eq(admin_key_hash)) {
-            return Ok(Known { tenant: None, role: Role::Admin, who: "admin_key" });
-        }
-        Err(unauthorized())
+        let scope = scope(known.tenant, headers, catalog)?;
+        let via = if known.session.is_some() { Via::Dashboard } else { via(headers) };
+        Ok(Caller {
+            tenant: scope.unwrap_or(TenantId::DEFAULT),
+            scope,
+            role: known.role,
+            actor: Actor { who: known.who, via },
+            session: known.session,
+        })
     }
 }
 
-/// The token of `Authorization: Bearer …`.
-fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
-    let value = headers.get(AUTHORIZATION)?.as_bytes();
-    let (scheme, token) = value.split_at_checked(b"Bearer ".len())?;
-    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
+/// Whether the token is the one of the session with this cookie.
+pub(in crate::api) fn check_csrf(cookie: &[u8], given: &[u8]) -> Result<(), ApiError> {
+    if bool::from(csrf_token(cookie).as_bytes().ct_eq(given)) {
+        return Ok(());
+    }
+    let sentence = "a session that changes something sends the token of its page in the header `X-CSRF-Token`";
+    Err(ApiError::new(ProblemCode::CsrfTokenWrong, sentence))
 }
 
 /// The same for every reason there is.
@@ -82,27 +243,29 @@ fn unauthorized() -> ApiError {
     ApiError::new(ProblemCode::Unauthorized, "send `Authorization: Bearer` and a valid key or token")
 }
 
+fn too_many(wait_s: u64) -> ApiError {
+    let sentence = "too many bad credentials came from this address; they are not looked at for a moment";
+    ApiError::new(ProblemCode::TooManyFailures, sentence).with_header(RETRY_AFTER, HeaderValue::from(wait_s))
+}
+
 fn forbidden(least: Role, role: Role) -> ApiError {
     let detail = format!("this needs the role `{least}` or a greater one; the credential's is `{role}`");
     ApiError::new(ProblemCode::Forbidden, detail).with("needed_role", least.as_str())
 }
 
-/// Where the request acts: in the tenant of its credential, or, an admin's, in the one it names.
-fn tenant(
-    known: &Known,
-    headers: &HeaderMap,
-    catalog: impl FnOnce() -> std::sync::Arc<Catalog>,
-) -> Result<TenantId, ApiError> {
+/// Where the request acts: in the tenant of its credential, or, an admin's, in the one it names. `None`: an admin's that
+/// names none.
+fn scope(own: Option<TenantId>, headers: &HeaderMap, catalog: &Catalog) -> Result<Option<TenantId>, ApiError> {
     let mut named = headers.get_all(TENANT_HEADER).iter();
-    let Some(name) = named.next() else { return Ok(known.tenant.unwrap_or(TenantId::DEFAULT)) };
+    let Some(name) = named.next() else { return Ok(own) };
     if named.next().is_some() {
         return Err(ApiError::new(ProblemCode::InvalidRequest, "send one `Stoker-Tenant` header"));
     }
     let name = name.to_str().ok().and_then(|name| name.parse::<TenantName>().ok());
-    let tenant = name.and_then(|name| catalog().tenants.get(&name).copied());
-    match (tenant, known.tenant) {
-        (Some(tenant), None) => Ok(tenant),
-        (Some(tenant), Some(own)) if tenant == own => Ok(own),
+    let tenant = name.and_then(|name| catalog.tenants.get(&name).copied());
+    match (tenant, own) {
+        (Some(tenant), None) => Ok(Some(tenant)),
+        (Some(tenant), Some(own)) if tenant == own => Ok(Some(own)),
         // Another's is as if it did not exist.
         _ => Err(ApiError::new(ProblemCode::TenantNotFound, "the header `Stoker-Tenant` names no tenant")),
     }
@@ -116,19 +279,13 @@ fn via(headers: &HeaderMap) -> Via {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::sync::Arc;
-
     use super::*;
 
-    fn identity(key: Option<&str>) -> Identity {
-        Identity { admin_key_hash: key.map(|key| Sha256::digest(key).into()) }
-    }
-
-    fn catalog() -> Arc<Catalog> {
+    fn catalog() -> Catalog {
         let mut catalog = Catalog::default();
         catalog.tenants.insert(TenantName::default_tenant(), TenantId::DEFAULT);
         catalog.tenants.insert("acme".parse().unwrap(), TenantId(7));
-        Arc::new(catalog)
+        catalog
     }
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
@@ -139,44 +296,64 @@ mod tests {
         headers
     }
 
+    fn look(listen: &str, key: Option<&str>, pairs: &[(&'static str, &str)]) -> Result<Role, ProblemCode> {
+        let identity = Identity {
+            admin_key_hash: key.map(|key| hash(key.as_bytes())),
+            may_be_open: listen.parse::<IpAddr>().unwrap().is_loopback(),
+            jwt: None,
+            jwt_admin_allowed: false,
+            failures: Failures::default(),
+        };
+        let headers = headers(pairs);
+        let uri = "/v1/jobs".parse().unwrap();
+        let asked = Asked { method: &Method::GET, uri: &uri, headers: &headers, peer: [127, 0, 0, 1].into() };
+        match identity.look(&asked, &catalog(), Timestamp(1)) {
+            Ok(Look::Known(known)) => Ok(known.role),
+            Ok(Look::Token { .. }) => panic!("no tokens are known here"),
+            Err(error) => Err(error.code()),
+        }
+    }
+
     #[test]
     fn the_admins_key() {
-        let identity = identity(Some("a-long-admin-key"));
         for (value, good) in [
             ("Bearer a-long-admin-key", true),
             ("bearer a-long-admin-key", true),
             ("Bearer a-long-admin-kez", false),
+            ("Bearer a.b.c", false),
             ("Bearer ", false),
             ("Bearer", false),
             ("Basic a-long-admin-key", false),
             ("", false),
         ] {
-            let found = identity.caller(&headers(&[("authorization", value)]), Needed::Known, catalog);
-            match found {
-                Ok(caller) => assert!(good && caller.unwrap().role == Role::Admin, "{value}"),
-                Err(error) => assert!(!good && error.code() == ProblemCode::Unauthorized, "{value}"),
-            }
+            let expected = if good { Ok(Role::Admin) } else { Err(ProblemCode::Unauthorized) };
+            assert_eq!(look("127.0.0.1", Some("a-long-admin-key"), &[("authorization", value)]), expected, "{value}");
         }
-        assert!(identity.caller(&HeaderMap::new(), Needed::Known, catalog).is_err());
-        assert!(identity.caller(&HeaderMap::new(), Needed::Nothing, catalog).unwrap().is_none());
+        assert_eq!(look("127.0.0.1", Some("a-long-admin-key"), &[]), Err(ProblemCode::Unauthorized));
+    }
+
+    #[test]
+    fn only_loopback_without_any_key_is_open() {
+        assert_eq!(look("127.0.0.1", None, &[]), Ok(Role::Admin));
+        assert_eq!(look("127.0.0.1", None, &[("authorization", "Bearer nothing")]), Ok(Role::Admin));
+        assert_eq!(look("10.0.0.1", None, &[]), Err(ProblemCode::Unauthorized));
     }
 
     #[test]
     fn tenants_are_named_by_those_who_may() {
-        let of = |tenant, names: &[&str]| {
-            let known = Known { tenant, role: Role::Operator, who: "x" };
+        let of = |own, names: &[&str]| {
             let pairs: Vec<_> = names.iter().map(|name| (TENANT_HEADER, *name)).collect();
-            super::tenant(&known, &headers(&pairs), catalog).map_err(|error| error.code())
+            scope(own, &headers(&pairs), &catalog()).map_err(|error| error.code())
         };
         let own = Some(TenantId(7));
         for (credential, names, expected) in [
-            (None, &[][..], Ok(TenantId::DEFAULT)),
-            (None, &["acme"], Ok(TenantId(7))),
+            (None, &[][..], Ok(None)),
+            (None, &["acme"], Ok(own)),
             (None, &["nobody"], Err(ProblemCode::TenantNotFound)),
             (None, &["Not A Name"], Err(ProblemCode::TenantNotFound)),
             (None, &["acme", "acme"], Err(ProblemCode::InvalidRequest)),
-            (own, &[], Ok(TenantId(7))),
-            (own, &["acme"], Ok(TenantId(7))),
+            (own, &[], Ok(own)),
+            (own, &["acme"], Ok(own)),
             (own, &["default"], Err(ProblemCode::TenantNotFound)),
             (own, &["nobody"], Err(ProblemCode::TenantNotFound)),
         ] {

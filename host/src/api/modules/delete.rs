@@ -24,7 +24,7 @@ pub(in crate::api) async fn delete_module(
     NamePath(module): NamePath<ModuleName>,
     Parameters(Force { force }): Parameters<Force>,
 ) -> Result<StatusCode, ApiError> {
-    match api.modules.delete_module(api.caller.tenant, module.clone(), force).await? {
+    match api.modules().delete_module(api.caller.tenant, module.clone(), force).await? {
         DeleteModuleResult::Deleted { .. } => Ok(StatusCode::NO_CONTENT),
         DeleteModuleResult::Needed { kinds } => {
             Err(kinds_needed(&kinds, &format!("kinds of module `{module}` ({FORCE_HINT})")))
@@ -49,7 +49,7 @@ pub(in crate::api) async fn delete_version(
     VersionPath(module, digest): VersionPath,
     _: NoParameters,
 ) -> Result<StatusCode, ApiError> {
-    match api.modules.delete_version(api.caller.tenant, module.clone(), digest).await? {
+    match api.modules().delete_version(api.caller.tenant, module.clone(), digest).await? {
         DeleteModuleResult::Deleted { .. } => Ok(StatusCode::NO_CONTENT),
         DeleteModuleResult::Needed { kinds } => Err(kinds_needed(&kinds, "this version")),
         DeleteModuleResult::Active => Err(active()),

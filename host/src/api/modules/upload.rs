@@ -82,7 +82,7 @@ pub(in crate::api) async fn upload(
     let body = read_body(&api.bodies, &parts.headers, body, api.config.requests.module_bytes_max).await?;
     let turn = api.uploads.take().await?;
     let tenant = api.caller.tenant;
-    let modules = api.modules.clone();
+    let modules = api.modules();
     // On a task of its own: a client that hangs up must not leave an upload half done.
     let upload = tokio::spawn(async move {
         let _turn = turn;

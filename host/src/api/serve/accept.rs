@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -22,8 +24,10 @@ use super::answer::UnderWay;
 use super::crowd::{Crowd, Open};
 use super::standing::{Condemned, Patience, Standing};
 use super::stream::{CoarseClock, Stream, Watched};
+use super::tls::Tls;
 use super::unread::Unread;
 use crate::api::backup::remove_leftovers;
+use crate::api::identity::Peer;
 use crate::api::router::build;
 use crate::api::state::ApiState;
 use crate::shutdown::Shutdown;
@@ -46,20 +50,27 @@ pub const OTHER_FILES_MAX: u64 = 256;
 
 /// Serves until told to stop, then takes no new connection, ends waits, and lets requests under way finish, unless it
 /// is told to hurry.
-pub async fn serve(listener: TcpListener, state: ApiState, shutdown: Shutdown) -> io::Result<()> {
+pub async fn serve(listener: TcpListener, tls: Option<Tls>, state: ApiState, shutdown: Shutdown) -> io::Result<()> {
     remove_leftovers(&state.config.data_dir);
     let requests = state.config.requests;
     let drain = DRAIN_MAX.min(state.config.shutdown_grace);
     let patience = Patience { head: requests.head_timeout, idle: IDLE, answer: UNREAD };
     let connections_max = within_open_files(requests.connections_max);
     let router = build(state, connections_max, shutdown.stop.clone());
-    serve_router(listener, router, connections_max, patience, drain, shutdown).await;
+    let endpoint = Endpoint { listener, tls: tls.map(Arc::new), router };
+    serve_router(endpoint, connections_max, patience, drain, shutdown).await;
     Ok(())
 }
 
-async fn serve_router(
+/// Where connections come from, and what answers on them.
+struct Endpoint {
     listener: TcpListener,
+    tls: Option<Arc<Tls>>,
     router: Router,
+}
+
+async fn serve_router(
+    endpoint: Endpoint,
     connections_max: usize,
     patience: Patience,
     drain: Duration,
@@ -67,7 +78,11 @@ async fn serve_router(
 ) {
     let Shutdown { stop, hurry } = shutdown;
     let free = Arc::new(Semaphore::new(connections_max));
-    let crowd = accept(listener, router, &free, patience, &stop).await;
+    let watching = endpoint.tls.clone().map(|tls| tokio::spawn(async move { tls.watch().await }));
+    let crowd = accept(endpoint, &free, patience, &stop).await;
+    if let Some(watching) = watching {
+        watching.abort();
+    }
     tracing::info!("stopping; send the signal again to skip the drain");
     crowd.finish();
     let all = u32::try_from(connections_max).unwrap_or(u32::MAX);
@@ -79,13 +94,8 @@ async fn serve_router(
 }
 
 /// Opens connections until told to stop, and closes those that do nothing.
-async fn accept(
-    listener: TcpListener,
-    router: Router,
-    free: &Arc<Semaphore>,
-    patience: Patience,
-    stop: &CancellationToken,
-) -> Crowd {
+async fn accept(endpoint: Endpoint, free: &Arc<Semaphore>, patience: Patience, stop: &CancellationToken) -> Crowd {
+    let Endpoint { listener, tls, router } = endpoint;
     let began = Instant::now();
     let clock = CoarseClock::default();
     let protocol = Arc::new(protocol());
@@ -113,11 +123,12 @@ async fn accept(
             }
             given = Arc::clone(free).acquire_owned(), if permit.is_none() => permit = given.ok(),
             accepted = accept_one(&listener, accept_from), if permit.is_some() => match accepted {
-                Ok(tcp) => if let Some(permit) = permit.take() {
+                Ok((tcp, peer)) => if let Some(permit) = permit.take() {
                     clock.set(whole_ms(began.elapsed()));
                     let standing = Arc::new(Standing::new(clock.now_ms()));
                     let watched = Watched { standing, clock: clock.clone() };
-                    crowd.add(open(tcp, watched, permit, &protocol, &router));
+                    let arrived = Arrived { tcp, peer: Peer(peer.ip()), watched, permit };
+                    crowd.add(open(arrived, tls.clone(), patience.head, &protocol, &router));
                 },
                 // The client has gone again.
                 Err(error) if is_of_client(&error) => {}
@@ -135,15 +146,15 @@ fn whole_ms(elapsed: Duration) -> u64 {
     u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
 }
 
-async fn accept_one(listener: &TcpListener, from: Option<Instant>) -> io::Result<TcpStream> {
+async fn accept_one(listener: &TcpListener, from: Option<Instant>) -> io::Result<(TcpStream, SocketAddr)> {
     if let Some(from) = from.filter(|from| *from > Instant::now()) {
         tokio::time::sleep_until(from).await;
     }
-    let (tcp, _) = listener.accept().await?;
+    let (tcp, peer) = listener.accept().await?;
     if let Err(error) = tcp.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
-    Ok(tcp)
+    Ok((tcp, peer))
 }
 
 fn is_of_client(error: &io::Error) -> bool {
@@ -160,18 +171,20 @@ fn protocol() -> Protocol {
 
 /// Serves one connection in a task of its own.
 fn open(
-    tcp: TcpStream,
-    watched: Watched,
-    permit: OwnedSemaphorePermit,
+    arrived: Arrived,
+    tls: Option<Arc<Tls>>,
+    handshake: Duration,
     protocol: &Arc<Protocol>,
     router: &Router,
 ) -> Open {
+    let Arrived { tcp, peer, watched, permit } = arrived;
     let (finish, mut finishing) = oneshot::channel::<()>();
     let standing = Arc::clone(&watched.standing);
     let protocol = Arc::clone(protocol);
-    let stream = TokioIo::new(Stream::new(tcp, watched.clone(), permit));
+    let stream = Stream::new(tcp, watched.clone(), permit);
     let router = TowerToHyperService::new(router.clone());
-    let service = service_fn(move |request: http::Request<Incoming>| {
+    let service = service_fn(move |mut request: http::Request<Incoming>| {
+        request.extensions_mut().insert(peer);
         let begun = UnderWay::begin(&watched, request.version() == http::Version::HTTP_2);
         let answer = begun.map(|under_way| (under_way, router.call(Unread::of(request))));
         async move {
@@ -181,22 +194,49 @@ fn open(
         }
     });
     let task = tokio::spawn(async move {
-        let mut connection = pin!(protocol.serve_connection(stream, service));
-        let mut is_finishing = false;
-        poll_fn(|cx| {
-            if !is_finishing && std::pin::Pin::new(&mut finishing).poll(cx).is_ready() {
-                is_finishing = true;
-                connection.as_mut().graceful_shutdown();
-            }
-            connection.as_mut().poll(cx).map(|ended| {
-                if let Err(error) = ended {
-                    tracing::trace!(%error, "a connection ended");
-                }
-            })
-        })
-        .await;
+        match tls {
+            None => converse(&protocol, stream, service, &mut finishing).await,
+            Some(tls) => match tls.greet(stream, handshake, &mut finishing).await {
+                Ok(stream) => converse(&protocol, stream, service, &mut finishing).await,
+                Err(error) => tracing::trace!(%error, "a connection ended before TLS began"),
+            },
+        }
     });
     Open { standing, task: task.abort_handle(), _finish: finish }
+}
+
+/// A connection that was accepted.
+struct Arrived {
+    tcp: TcpStream,
+    peer: Peer,
+    watched: Watched,
+    permit: OwnedSemaphorePermit,
+}
+
+/// Answers what is asked on a connection until it ends, or until what is under way is done and it is to end.
+async fn converse<I, S, B>(protocol: &Protocol, stream: I, service: S, finishing: &mut oneshot::Receiver<()>)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: hyper::service::Service<http::Request<Incoming>, Response = http::Response<B>, Error = Condemned> + Send,
+    S::Future: Send + 'static,
+    B: hyper::body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let mut connection = pin!(protocol.serve_connection(TokioIo::new(stream), service));
+    let mut is_finishing = false;
+    poll_fn(|cx| {
+        if !is_finishing && std::pin::Pin::new(&mut *finishing).poll(cx).is_ready() {
+            is_finishing = true;
+            connection.as_mut().graceful_shutdown();
+        }
+        connection.as_mut().poll(cx).map(|ended| {
+            if let Err(error) = ended {
+                tracing::trace!(%error, "a connection ended");
+            }
+        })
+    })
+    .await;
 }
 
 /// As many connections as the process may have open files, having asked the system for more if need be.
@@ -247,7 +287,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = Shutdown::default();
-        let serving = serve_router(listener, router, connections_max, patience, DEADLINE, shutdown.clone());
+        let endpoint = Endpoint { listener, tls: None, router };
+        let serving = serve_router(endpoint, connections_max, patience, DEADLINE, shutdown.clone());
         Served { address, shutdown, serving: tokio::spawn(serving) }
     }
 

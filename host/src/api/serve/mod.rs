@@ -10,6 +10,8 @@ mod answer;
 mod crowd;
 mod standing;
 mod stream;
+mod tls;
 mod unread;
 
 pub use accept::{OTHER_FILES_MAX, serve};
+pub use tls::Tls;

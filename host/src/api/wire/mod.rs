@@ -4,6 +4,7 @@ pub mod batch;
 pub mod changes;
 pub mod dead_letter;
 pub mod job;
+pub mod key;
 pub mod kind;
 pub mod kv;
 pub mod limits;

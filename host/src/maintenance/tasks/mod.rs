@@ -2,6 +2,7 @@
 
 mod expire_jobs;
 mod heartbeat;
+mod identity;
 mod promote_due;
 mod prune;
 mod prune_jobs;
@@ -14,6 +15,7 @@ mod work_off;
 
 pub(super) use expire_jobs::ExpireJobs;
 pub(super) use heartbeat::Heartbeat;
+pub(super) use identity::{NoteKeyUses, PruneAudit};
 pub(super) use promote_due::PromoteDue;
 pub(super) use prune::{
     PruneBatches, PruneConcurrencyKeys, PruneEvents, PruneIdempotencyKeys, PruneModuleChunks, PruneOperations,

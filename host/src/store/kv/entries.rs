@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde_json::{Value, json};
 
 use super::model::{KvBuckets, KvKeyRow};
 use crate::job::kv::KV_BATCH_BYTES_MAX;
@@ -29,6 +30,17 @@ pub(super) fn value(
     };
     let key = params![tenant.0, bucket.as_str(), key.as_str()];
     Ok(sql.prepare_cached(VALUE)?.query_row(key, read).optional()?)
+}
+
+/// What the audit log says of a key.
+pub(in crate::store) fn kv_facts(
+    sql: &Connection,
+    tenant: TenantId,
+    bucket: &BucketName,
+    key: &KvKey,
+) -> Result<Option<Value>, StoreError> {
+    let known = value(sql, tenant, bucket, key)?;
+    Ok(known.map(|known| json!({"size_bytes": known.value.len(), "version": known.version})))
 }
 
 /// The values of several keys, in their order; `None`: together they are larger than one operation may be.

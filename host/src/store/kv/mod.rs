@@ -9,4 +9,5 @@ mod operations;
 mod usage;
 mod write;
 
+pub(super) use entries::kv_facts;
 pub use model::*;

@@ -1,9 +1,13 @@
 //! The operations on the key-value store, as the rest of the host sees them.
 
+use rusqlite::Connection;
+
 use super::model::{KvBuckets, KvKeyRow, KvUsage, KvWriter};
 use super::{entries, usage, write};
 use crate::job::{BucketName, KvChange, KvChanged, KvKey, KvValue};
+use crate::store::audit;
 use crate::store::catalog::TenantId;
+use crate::store::draft::Draft;
 use crate::store::error::StoreError;
 use crate::store::facade::{Durability, Store};
 
@@ -16,8 +20,21 @@ impl Store {
         bucket: BucketName,
         change: KvChange,
     ) -> Result<KvChanged, StoreError> {
-        self.write(Durability::Synced, move |sql, draft| write::change(sql, draft, tenant, writer, &bucket, &change))
-            .await
+        self.write(Durability::Synced, move |sql, draft| {
+            let carry_out =
+                |sql: &Connection, draft: &mut Draft| write::change(sql, draft, tenant, writer, &bucket, &change);
+            // Somebody's hand is on one key; what attempts do is in their jobs.
+            match (&change, writer) {
+                (KvChange::Set(entries), KvWriter::Operator) if entries.len() == 1 => {
+                    audit::kv(sql, draft, (tenant, &bucket, &entries[0].0), "kv.set", carry_out)
+                }
+                (KvChange::Delete(keys), KvWriter::Operator) if keys.len() == 1 => {
+                    audit::kv(sql, draft, (tenant, &bucket, &keys[0]), "kv.delete", carry_out)
+                }
+                _ => carry_out(sql, draft),
+            }
+        })
+        .await
     }
 
     /// A key's value; `None`: there is no such key.

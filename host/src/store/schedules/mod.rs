@@ -9,6 +9,7 @@ mod cover;
 mod declare;
 mod delete;
 mod due;
+mod facts;
 mod fire;
 mod list;
 mod model;
@@ -21,5 +22,6 @@ mod trigger;
 
 pub(super) use cover::{any_queued, run_ends};
 pub(super) use declare::declare_schedules;
+pub(super) use facts::schedule_facts;
 pub use model::*;
 pub(super) use slots::slot_of_job;

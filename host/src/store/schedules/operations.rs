@@ -6,6 +6,7 @@ use super::model::{
 };
 use super::{change, delete, due, list, put, run, trigger};
 use crate::job::{ScheduleName, Timestamp};
+use crate::store::audit;
 use crate::store::catalog::TenantId;
 use crate::store::error::StoreError;
 use crate::store::facade::{Durability, Store};
@@ -19,7 +20,12 @@ impl Store {
         name: ScheduleName,
         new: NewSchedule,
     ) -> Result<PutScheduleResult, StoreError> {
-        self.write(Durability::Synced, move |sql, draft| put::put_schedule(sql, draft, tenant, &name, &new)).await
+        self.write(Durability::Synced, move |sql, draft| {
+            audit::schedule(sql, draft, (tenant, &name), "schedule.put", |sql, draft| {
+                put::put_schedule(sql, draft, tenant, &name, &new)
+            })
+        })
+        .await
     }
 
     /// One of a tenant's schedules.
@@ -43,7 +49,12 @@ impl Store {
         tenant: TenantId,
         name: ScheduleName,
     ) -> Result<DeleteScheduleResult, StoreError> {
-        self.write(Durability::Synced, move |sql, draft| delete::delete_schedule(sql, draft, tenant, &name)).await
+        self.write(Durability::Synced, move |sql, draft| {
+            audit::schedule(sql, draft, (tenant, &name), "schedule.delete", |sql, draft| {
+                delete::delete_schedule(sql, draft, tenant, &name)
+            })
+        })
+        .await
     }
 
     /// Pauses a schedule or lets it go on. `false`: there is none.
@@ -53,8 +64,13 @@ impl Store {
         name: ScheduleName,
         is_paused: bool,
     ) -> Result<bool, StoreError> {
-        self.write(Durability::Synced, move |sql, draft| change::pause_schedule(sql, draft, tenant, &name, is_paused))
-            .await
+        self.write(Durability::Synced, move |sql, draft| {
+            let action = if is_paused { "schedule.pause" } else { "schedule.resume" };
+            audit::schedule(sql, draft, (tenant, &name), action, |sql, draft| {
+                change::pause_schedule(sql, draft, tenant, &name, is_paused)
+            })
+        })
+        .await
     }
 
     /// A run out of turn.

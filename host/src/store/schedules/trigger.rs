@@ -1,6 +1,7 @@
 //! A run out of turn: at once, whatever else runs, and without a word about the slots to come.
 
 use rusqlite::Connection;
+use serde_json::json;
 
 use super::fire::fire;
 use super::model::TriggerResult;
@@ -8,6 +9,7 @@ use super::rows::by_name;
 use super::slots::{forget_old, is_known, remember};
 use crate::job::schedule::SlotFate;
 use crate::job::{ScheduleName, Timestamp};
+use crate::store::audit::{Entry, record};
 use crate::store::cancel::reread;
 use crate::store::catalog::TenantId;
 use crate::store::draft::Draft;
@@ -68,6 +70,8 @@ pub(super) fn trigger_schedule(
     if let Some(key) = key {
         idempotency::remember(sql, tenant, key, &[answer], draft.now)?;
     }
+    let entry = Entry { tenant: Some(tenant), action: "schedule.trigger", object: format!("schedule/{name}") };
+    record(sql, draft, &entry, &None, &Some(json!({"job": job})))?;
     let row = reread(sql, draft, tenant, job)?;
     Ok(match answer {
         Answer::Existing(conflict, _) => TriggerResult::Existing { conflict, row, is_replayed: false },

@@ -7,3 +7,4 @@ mod reseal;
 mod values;
 
 pub use model::*;
+pub(super) use values::secret_facts;

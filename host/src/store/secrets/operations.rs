@@ -8,6 +8,7 @@ use super::model::{
 };
 use super::{keys, reseal, values};
 use crate::job::SecretName;
+use crate::store::audit;
 use crate::store::catalog::TenantId;
 use crate::store::error::StoreError;
 use crate::store::facade::{Durability, Store};
@@ -20,7 +21,12 @@ impl Store {
         name: SecretName,
         sealed: Arc<Sealed>,
     ) -> Result<SetSecretResult, StoreError> {
-        self.write(Durability::Synced, move |sql, draft| values::set(sql, draft.now, tenant, &name, &sealed)).await
+        self.write(Durability::Synced, move |sql, draft| {
+            audit::secret(sql, draft, (tenant, &name), "secret.set", |sql, draft| {
+                values::set(sql, draft.now, tenant, &name, &sealed)
+            })
+        })
+        .await
     }
 
     /// What a secret's value is sealed in; `None`: there is no such secret.
@@ -40,7 +46,10 @@ impl Store {
 
     /// Removes a secret. `false`: there was none.
     pub async fn delete_secret(&self, tenant: TenantId, name: SecretName) -> Result<bool, StoreError> {
-        self.write(Durability::Synced, move |sql, _| values::delete(sql, tenant, &name)).await
+        self.write(Durability::Synced, move |sql, draft| {
+            audit::secret(sql, draft, (tenant, &name), "secret.delete", |sql, _| values::delete(sql, tenant, &name))
+        })
+        .await
     }
 
     /// The keys secrets are, or are to be, encrypted under.

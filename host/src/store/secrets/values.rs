@@ -1,6 +1,7 @@
 //! One tenant's secrets: set, told about, removed. What is read of them for an attempt is ciphertext.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde_json::{Value, json};
 
 use super::model::{SECRETS_MAX, Sealed, SecretRow, SecretsKeyId, SetSecretResult};
 use crate::job::{SecretName, Timestamp};
@@ -13,6 +14,7 @@ const COUNT: &str = "SELECT count(*) FROM secrets WHERE tenant_id = ?1";
 const INSERT: &str = "INSERT INTO secrets (tenant_id, name, key_id, sealed, version, created_at, updated_at)
     VALUES (?1, ?2, ?3, ?4, 1, ?5, ?5) RETURNING name, version, key_id, created_at, updated_at";
 const SEALED: &str = "SELECT key_id, sealed FROM secrets WHERE tenant_id = ?1 AND name = ?2";
+const FACTS: &str = "SELECT version, updated_at FROM secrets WHERE tenant_id = ?1 AND name = ?2";
 const PAGE: &str = "SELECT name, version, key_id, created_at, updated_at FROM secrets
     WHERE tenant_id = ?1 AND (?2 IS NULL OR name > ?2) ORDER BY name LIMIT ?3";
 const DELETE: &str = "DELETE FROM secrets WHERE tenant_id = ?1 AND name = ?2";
@@ -59,6 +61,16 @@ pub(super) fn page(
 /// Removes a secret. `false`: there was none.
 pub(super) fn delete(sql: &Connection, tenant: TenantId, name: &SecretName) -> Result<bool, StoreError> {
     Ok(sql.prepare_cached(DELETE)?.execute(params![tenant.0, name.as_str()])? > 0)
+}
+
+/// What the audit log says of a secret.
+pub(in crate::store) fn secret_facts(
+    sql: &Connection,
+    tenant: TenantId,
+    name: &SecretName,
+) -> Result<Option<Value>, StoreError> {
+    let facts = |row: &Row<'_>| Ok(json!({"version": row.get::<_, u64>(0)?, "updated_at": row.get::<_, i64>(1)?}));
+    Ok(sql.prepare_cached(FACTS)?.query_row(params![tenant.0, name.as_str()], facts).optional()?)
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Result<SecretRow, StoreError>> {

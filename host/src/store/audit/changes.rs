@@ -1,0 +1,133 @@
+//! The changes that are recorded, by what they change: what the row calls the thing, and what is compared.
+
+use rusqlite::Connection;
+
+use super::facts;
+use super::record::{Entry, audited};
+use crate::job::{
+    BatchId, BucketName, JobId, KindName, KvKey, ModuleName, OperationId, QueueName, ScheduleName, SecretName,
+};
+use crate::store::catalog::TenantId;
+use crate::store::draft::Draft;
+use crate::store::error::StoreError;
+use crate::store::kv::kv_facts;
+use crate::store::secrets::secret_facts;
+
+/// What changes something.
+type Change<T> = Result<T, StoreError>;
+
+fn entry(tenant: TenantId, action: &'static str, what: &str, name: &impl std::fmt::Display) -> Entry {
+    Entry { tenant: Some(tenant), action, object: format!("{what}/{name}") }
+}
+
+/// A job; `with_payload`: its payload may change.
+pub(in crate::store) fn job<T>(
+    sql: &Connection,
+    draft: &mut Draft,
+    (tenant, job): (TenantId, JobId),
+    (action, with_payload): (&'static str, bool),
+    change: impl FnOnce(&Connection, &mut Draft) -> Change<T>,
+) -> Change<T> {
+    let entry = entry(tenant, action, "job", &job);
+    audited(sql, draft, &entry, |sql, draft| facts::job(sql, &draft.catalog, tenant, job, with_payload), change)
+}
+
+/// A queue.
+pub(in crate::store) fn queue<T>(
+    sql: &Connection,
+    draft: &mut Draft,
+    (tenant, name): (TenantId, &QueueName),
+    action: &'static str,
+    change: impl FnOnce(&Connection, &mut Draft) -> Change<T>,
+) -> Change<T> {
+    let entry = entry(tenant, action, "queue", name);
+    audited(sql, draft, &entry, |_, draft| facts::queue(&draft.catalog, tenant, name), change)
+}
+
+/// What an operator sets on a kind.
+pub(in crate::store) fn kind<T>(
+    sql: &Connection,
+    draft: &mut Draft,
+    (tenant, name): (TenantId, &KindName),
+    action: &'static str,
+    change: impl FnOnce(&Connection, &mut Draft) -> Change<T>,
+) -> Change<T> {
+    let entry = entry(tenant, action, "kind", name);
+    audited(sql, draft, &entry, |_, draft| facts::kind(&draft.catalog, tenant, name), change)
+}
+
+/// A module: which versions it has, and which is active.
+pub(in crate::store) fn module<T>(
+    sql: &Connection,
+    draft: &mut Draft,
+    (tenant, name): (TenantId, &ModuleName),
+    action: &'static str,
+    change: impl FnOnce(&Connection, &mut Draft) -> Change<T>,
+) -> Change<T> {
+    let entry = entry(tenant, action, "module", name);
+    audited(sql, draft, &entry, |sql, _| facts::module(sql, tenant, name), change)
+}
+
+/// A schedule.
+pub(in crate::store) fn schedule<T>(
+    sql: &Connection,
+    draft: &mut Draft,
+    (tenant, name): (TenantId, &ScheduleName),
+    action: &'static str,
+    change: impl FnOnce(&Connection, &mut Draft) -> Change<T>,
+) -> Change<T> {
+    let entry = entry(tenant, action, "schedule", name);
+    audited(sql, draft, &entry, |sql, _| facts::schedule(sql, tenant, name), change)
+}
+
+/// A batch, or workflow.
+pub(in crate::store) fn batch<T>(
+    sql: &Connection,
+    draft: &mut Draft,
+    (tenant, id, is_workflow): (TenantId, BatchId, bool),
+    change: impl FnOnce(&Connection, &mut Draft) -> Change<T>,
+) -> Change<T> {
+    let entry = if is_workflow {
+        let workflow = crate::job::WorkflowId::from_u128(id.as_u128());
+        entry(tenant, "workflow.cancel", "workflow", &workflow)
+    } else {
+        entry(tenant, "batch.cancel", "batch", &id)
+    };
+    audited(sql, draft, &entry, |sql, draft| facts::batch(sql, &draft.catalog, tenant, id, is_workflow), change)
+}
+
+/// An action on many jobs.
+pub(in crate::store) fn operation<T>(
+    sql: &Connection,
+    draft: &mut Draft,
+    (tenant, id): (TenantId, OperationId),
+    action: &'static str,
+    change: impl FnOnce(&Connection, &mut Draft) -> Change<T>,
+) -> Change<T> {
+    let entry = entry(tenant, action, "operation", &id);
+    audited(sql, draft, &entry, |sql, _| facts::operation(sql, tenant, id), change)
+}
+
+/// A secret: that it is another one, never what it is.
+pub(in crate::store) fn secret<T>(
+    sql: &Connection,
+    draft: &mut Draft,
+    (tenant, name): (TenantId, &SecretName),
+    action: &'static str,
+    change: impl FnOnce(&Connection, &mut Draft) -> Change<T>,
+) -> Change<T> {
+    let entry = entry(tenant, action, "secret", name);
+    audited(sql, draft, &entry, |sql, _| secret_facts(sql, tenant, name), change)
+}
+
+/// A bucket of the key-value store; the keys that change.
+pub(in crate::store) fn kv<T>(
+    sql: &Connection,
+    draft: &mut Draft,
+    (tenant, bucket, key): (TenantId, &BucketName, &KvKey),
+    action: &'static str,
+    change: impl FnOnce(&Connection, &mut Draft) -> Change<T>,
+) -> Change<T> {
+    let entry = Entry { tenant: Some(tenant), action, object: format!("kv/{bucket}/{key}") };
+    audited(sql, draft, &entry, |sql, _| kv_facts(sql, tenant, bucket, key), change)
+}

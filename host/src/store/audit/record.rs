@@ -1,0 +1,84 @@
+//! Writes a row, if somebody asked for the change.
+
+use rusqlite::{Connection, params};
+use serde_json::{Value, json};
+
+use crate::store::catalog::TenantId;
+use crate::store::draft::Draft;
+use crate::store::error::StoreError;
+
+const INSERT: &str = "INSERT INTO audit (at, tenant_id, who, via, action, object, before, after)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+
+/// Largest of what is kept of a thing before or after, bytes of JSON. Of more only the size is kept.
+const FACTS_BYTES_MAX: usize = 16 << 10;
+
+/// What is done to what.
+pub(in crate::store) struct Entry {
+    /// `None`: the host's.
+    pub(in crate::store) tenant: Option<TenantId>,
+    pub(in crate::store) action: &'static str,
+    pub(in crate::store) object: String,
+}
+
+/// What there is to say about a thing; `None`: there is none.
+pub(in crate::store) type Facts = Option<Value>;
+
+/// Writes that something changed from this to that.
+pub(in crate::store) fn record(
+    sql: &Connection,
+    draft: &Draft,
+    entry: &Entry,
+    before: &Facts,
+    after: &Facts,
+) -> Result<(), StoreError> {
+    let Some(actor) = &draft.actor else { return Ok(()) };
+    let Entry { tenant, action, object } = entry;
+    sql.prepare_cached(INSERT)?.execute(params![
+        draft.now.as_ms(),
+        tenant.map(|tenant| tenant.0),
+        &*actor.who,
+        actor.via.as_str(),
+        action,
+        object,
+        before.as_ref().map(bounded),
+        after.as_ref().map(bounded),
+    ])?;
+    Ok(())
+}
+
+/// Carries a change out, and writes what it changed. Nothing is asked where nobody is to be named.
+pub(super) fn audited<T>(
+    sql: &Connection,
+    draft: &mut Draft,
+    entry: &Entry,
+    facts: impl Fn(&Connection, &Draft) -> Result<Facts, StoreError>,
+    change: impl FnOnce(&Connection, &mut Draft) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    if draft.actor.is_none() {
+        return change(sql, draft);
+    }
+    let before = facts(sql, draft)?;
+    let result = change(sql, draft)?;
+    let after = facts(sql, draft)?;
+    if before != after {
+        record(sql, draft, entry, &before, &after)?;
+    }
+    Ok(result)
+}
+
+fn bounded(facts: &Value) -> String {
+    let text = facts.to_string();
+    if text.len() <= FACTS_BYTES_MAX { text } else { json!({"left_out_bytes": text.len()}).to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_large_is_told_by_its_size() {
+        assert_eq!(bounded(&json!({"a": 1})), r#"{"a":1}"#);
+        assert_eq!(bounded(&json!("x".repeat(FACTS_BYTES_MAX))), r#"{"left_out_bytes":16386}"#);
+    }
+}
