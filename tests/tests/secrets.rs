@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use stoker_tests::{Guest, HostBuilder, TestHost, cache_dir, eventually, reason_of, run_stoker};
 
-const KEY: &str = "0101010101010101010101010101010101010101010101010101010101010101";
+const KEY: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f00123456789abcdeffedcba9876543210";
 const OTHER_KEY: &str = "0202020202020202020202020202020202020202020202020202020202020202";
 /// What must be found nowhere; with characters that every encoding changes.
 const SECRET: &str = "sk_live/4eC39\"HqLyjW+Djt 1zdp7dc";
@@ -121,7 +121,12 @@ fn a_secret_that_is_said_in_every_way_is_found_nowhere() {
     assert_hidden_in_files(&host.data_dir());
     for name in ["stoker.db", "stoker.mark"] {
         let bytes = std::fs::read(host.data_dir().join(name)).unwrap_or_default();
-        assert!(!bytes.windows(32).any(|window| window == [1; 32]), "{name} holds the key");
+        let digits: Vec<char> = KEY.chars().collect();
+        let byte = |pair: &[char]| u8::from_str_radix(&pair.iter().collect::<String>(), 16).unwrap();
+        let key: Vec<u8> = digits.chunks(2).map(byte).collect();
+        for key in [&key[..], KEY.as_bytes()] {
+            assert!(!bytes.windows(key.len()).any(|window| window == key), "{name} holds the key");
+        }
     }
     // The copy works where the key is, and only there.
     let restored = host.home().join("restored");
@@ -243,15 +248,17 @@ fn key_file(folder: &Path, name: &str, key: &str) -> PathBuf {
 
 #[test]
 fn rotation_goes_on_wherever_it_is_killed() {
-    const SECRETS: usize = 150;
+    // Some fifty pieces: no start is done with them before it is killed.
+    const SECRETS: usize = 800;
     let mut host = with_key().start();
     host.upload(Guest::Handlers);
     for number in 0..SECRETS {
         set(&host, &format!("s{number:03}"), &format!("the value of number {number}"));
     }
     let keys = |host: &TestHost| -> Vec<String> {
-        let listed = host.get("/v1/secrets?limit=500").expect(200);
-        listed["items"].as_array().unwrap().iter().map(|item| item["key"].as_str().unwrap().to_owned()).collect()
+        let pages = ["", "&cursor=s399"].map(|cursor| host.get(&format!("/v1/secrets?limit=400{cursor}")).expect(200));
+        let items = pages.iter().flat_map(|page| page["items"].as_array().unwrap());
+        items.map(|item| item["key"].as_str().unwrap().to_owned()).collect()
     };
     let old = keys(&host).remove(0);
     let data_dir = host.data_dir();
@@ -263,29 +270,27 @@ fn rotation_goes_on_wherever_it_is_killed() {
             .flag("--secrets-key-previous-file", old_file.display())
             .data_dir(&data_dir)
     };
-    // Each time it is killed as soon as it answers.
+    // Each time it is killed as soon as it listens.
     for _ in 0..3 {
-        let mut host = rotating().start();
-        assert_eq!(keys(&host).len(), SECRETS);
-        host.kill9();
+        rotating().start().kill9();
     }
     let mut host = rotating().start();
     let new = eventually("every secret is under the new key", || {
         let keys = keys(&host);
         let new = keys[0].clone();
+        assert_eq!(keys.len(), SECRETS);
         (new != old && keys.iter().all(|key| *key == new)).then_some(new)
     });
     assert_ne!(new, old);
-    eventually("it says so", || host.log().contains("no earlier key is needed").then_some(()));
     host.terminate();
     // The old key opens nothing any more, and the new one everything.
     let with_old = TestHost::builder().flag("--secrets-key-file", old_file.display()).data_dir(&data_dir).try_start();
     assert!(with_old.expect_err("the old key").1.contains("encrypted under the key"));
     let host = TestHost::builder().flag("--secrets-key-file", new_file.display()).data_dir(&data_dir).start();
-    let names: Vec<String> = (0..SECRETS).step_by(5).map(|number| format!("s{number:03}")).collect();
+    let names: Vec<String> = (0..SECRETS).step_by(20).map(|number| format!("s{number:03}")).collect();
     host.set_kind("secret-get", &json!({"grants": {"secrets": names}}));
     let output = host.run_kind("secret-get", &json!({"names": names}));
-    for (number, name) in (0..SECRETS).step_by(5).zip(&names) {
+    for (number, name) in (0..SECRETS).step_by(20).zip(&names) {
         assert_eq!(output[name], format!("{} bytes", format!("the value of number {number}").len()), "{output}");
     }
 }

@@ -178,6 +178,8 @@ mod tests {
             ("kv list sessions --prefix user/", true),
             ("kv list --prefix user/", false),
             ("kv set sessions a b", true),
+            ("kv get sessions user/1 --json", true),
+            ("kv delete sessions user/1", true),
             ("kv get sessions", false),
             ("run hello.wasm --secret a=@a.key --secret b=@b.key", true),
             ("batches --submit import.json --idempotency-key k", true),

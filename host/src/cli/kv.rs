@@ -46,6 +46,8 @@ enum Action {
         /// In which bucket
         bucket: BucketName,
         /// Which key
+        // `key` is the caller's.
+        #[arg(id = "entry", value_name = "KEY")]
         key: KvKey,
         #[command(flatten)]
         connection: Connection,
@@ -55,6 +57,8 @@ enum Action {
         /// In which bucket
         bucket: BucketName,
         /// Which key
+        // `key` is the caller's.
+        #[arg(id = "entry", value_name = "KEY")]
         key: KvKey,
         /// A text, `@FILE`, or `-` for standard input
         value: String,
@@ -66,6 +70,8 @@ enum Action {
         /// In which bucket
         bucket: BucketName,
         /// Which key
+        // `key` is the caller's.
+        #[arg(id = "entry", value_name = "KEY")]
         key: KvKey,
         #[command(flatten)]
         connection: Connection,
