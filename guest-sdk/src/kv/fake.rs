@@ -1,5 +1,8 @@
 //! Buckets of a fake host: in memory, for as long as it lives.
 
+// The methods are those of a real host, which can fail.
+#![allow(clippy::unnecessary_wraps)]
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -91,12 +94,11 @@ impl Bucket {
         entries.iter().try_for_each(|(key, value)| self.set(key, value))
     }
 
-    #[allow(clippy::unnecessary_wraps)] // As a real host has it.
     pub(super) fn see(&self, key: &str) -> Result<Seen, KvError> {
         Ok(Seen { key: key.to_owned(), entry: self.entry(key) })
     }
 
-    #[allow(clippy::unnecessary_wraps, clippy::unused_self)] // As a real host has it.
+    #[allow(clippy::unused_self)] // As a real host has it.
     pub(super) fn current(&self, seen: &Seen) -> Result<Option<Vec<u8>>, KvError> {
         Ok(seen.entry.as_ref().map(|entry| entry.value.clone()))
     }
