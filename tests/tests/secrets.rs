@@ -30,7 +30,8 @@ fn granted(host: &TestHost, kind: &str, secrets: &[&str]) {
 
 /// The secret as it is, and as it is usually encoded.
 fn spellings() -> Vec<String> {
-    let hex: String = SECRET.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hex: Vec<String> = SECRET.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex.concat();
     let json = serde_json::to_string(SECRET).unwrap();
     vec![
         SECRET.to_owned(),
@@ -192,7 +193,7 @@ fn bad_secrets_are_refused_without_being_quoted() {
     put(&json!({"value": "x".repeat(65_537)}).to_string()).expect_problem(422);
     put(&json!({"value": "x".repeat(500_000)}).to_string()).expect_problem(413);
     assert_eq!(host.get("/v1/secrets").expect(200), json!({"items": [], "next_cursor": null}));
-    put(&json!({"value_base64": STANDARD.encode([0xff; 65_536])}).to_string()).expect_status(201);
+    put(&json!({"value_base64": STANDARD.encode(vec![0xff; 65_536])}).to_string()).expect_status(201);
     host.get("/v1/secrets/s").expect_problem(405);
     host.put("/v1/secrets/a%20b", &json!({"value": "12345678901"})).expect_problem_saying(422, &["secret's name"]);
     let listed = host.get("/v1/secrets").expect(200);

@@ -141,6 +141,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::too_many_lines)] // One per command line.
     fn command_lines() {
         for (line, accepted) in [
             ("serve", true),

@@ -288,7 +288,7 @@ mod tests {
         let file = folder.path().join("key");
         std::fs::write(&file, "sk_live_1234\n").unwrap();
         let argument = format!("stripe-key=@{}", file.display());
-        let given = secrets(&[argument.clone()]).unwrap();
+        let given = secrets(std::slice::from_ref(&argument)).unwrap();
         let value = given.get("stripe-key").unwrap();
         assert_eq!(value.reveal(), b"sk_live_1234", "the line's end is not the secret's");
         for (arguments, said) in [
