@@ -46,6 +46,7 @@
 //! - stdout and stderr go to the attempt's log, so `println!` works; the macros [`info!`] … carry a level. So do those
 //!   of the `log` and `tracing` crates, with the features `log` and `tracing`: nothing has to be set up, and
 //!   `set_log_level` says what is kept (`Info` and above).
+//! - What an operator has granted to the kind is there: [`secrets`], and buckets of the key-value store ([`kv`]).
 //! - [`enqueue`] has jobs, batches, workflows and schedules as types, checked against the kinds of handlers.
 //! - [`http`] and [`config`] use what an operator grants to the kind; without that there is nothing to use.
 //! - [`testing`] runs handlers in `cargo test`, natively and in the real sandbox.
@@ -70,11 +71,13 @@ mod host;
 pub mod http;
 mod json;
 mod kind;
+pub mod kv;
 mod logging;
 mod module;
 mod payload;
 mod schema;
 mod schema_of;
+pub mod secrets;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
 mod text;

@@ -22,6 +22,7 @@ use crate::job::{Clock, Digest, HostId};
 use crate::maintenance::{Maintenance, MaintenanceOptions, MaintenanceSignals};
 use crate::modules::{Modules, ModulesOptions, Validators};
 use crate::sandbox::{ArtifactSource, CompilerProcess, DESCRIBES_MAX, Sandbox, SandboxError, SandboxOptions};
+use crate::secrets::{KeyRingError, Vault, admit};
 use crate::shutdown::Shutdown;
 use crate::store::{CommitNotice, Store, StoreError, StoreOptions};
 use crate::system_clock::SystemClock;
@@ -58,6 +59,7 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
     // Take the address before the data: a second host on the same port fails before it touches anything.
     let (listener, tls) = listen(&config).await?;
     let store = open_store(&config, &clock).await?;
+    let vault = open_vault(&config, &store).await?;
     let identity = who_may_call(&config, &store, &*clock)?;
     // Held until the sandbox is closed: it may go with the process.
     let artifacts = open_artifacts(&config, shared_artifacts)?;
@@ -91,6 +93,7 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
         store.clone(),
         sandbox.clone(),
         validators.clone(),
+        vault.clone(),
         Arc::clone(&clock),
         signals.unpark(),
         DispatcherOptions {
@@ -104,6 +107,7 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
     );
     let (maintenance, maintenance_status) = Maintenance::new(
         store.clone(),
+        vault.clone(),
         dispatcher_handle.clone(),
         Arc::clone(&clock),
         heard,
@@ -112,6 +116,7 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
     );
     let state = ApiState {
         store: store.clone(),
+        vault,
         modules: modules.clone(),
         validators,
         dispatcher: dispatcher_handle,
@@ -128,12 +133,7 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
     let maintenance = tokio::spawn(watched(broken.clone(), maintenance.run(maintenance_stop.clone())));
     let dispatcher = dispatcher.run(shutdown.stop.clone(), shutdown.hurry.clone());
     let dispatcher = tokio::spawn(watched(broken.clone(), dispatcher));
-    // What is not waited for.
-    let mut beside = JoinSet::new();
-    beside.spawn(watch_catalog(store.clone(), signals));
-    beside.spawn(compile_schemas(store.clone(), state.validators.clone()));
-    beside.spawn(warm_up(modules));
-    beside.spawn(give_back_memory());
+    let mut beside = beside(&store, signals, state.validators.clone(), modules);
     tracing::info!("listening on {}://{}", if tls.is_some() { "https" } else { "http" }, listener.local_addr()?);
 
     // Guarantee 10: new requests first, then claims and attempts, then upkeep, then the store.
@@ -152,6 +152,16 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
     tracing::info!("stopped");
     served.context("the HTTP server failed")?;
     ensure_ended_well(&config, &taken_for_dead, broken.is_cancelled() || store.failed().is_cancelled())
+}
+
+/// What is not waited for.
+fn beside(store: &Store, signals: MaintenanceSignals, validators: Validators, modules: Modules) -> JoinSet<()> {
+    let mut beside = JoinSet::new();
+    beside.spawn(watch_catalog(store.clone(), signals));
+    beside.spawn(compile_schemas(store.clone(), validators));
+    beside.spawn(warm_up(modules));
+    beside.spawn(give_back_memory());
+    beside
 }
 
 /// The address, and what TLS is spoken with on it.
@@ -224,6 +234,18 @@ async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<S
     let clock = Arc::clone(clock);
     let opened = tokio::task::spawn_blocking(move || Store::open(&options, clock)).await;
     Ok(opened.context("opening the store failed")??)
+}
+
+/// With the keys that what is in the store was encrypted under, or not at all. On a full disk a key that is new to the store
+/// can't be noted, which the next start does.
+async fn open_vault(config: &Config, store: &Store) -> anyhow::Result<Vault> {
+    match admit(store, &config.secrets_keys).await {
+        Err(KeyRingError::Store(error @ (StoreError::Unavailable(_) | StoreError::LogFull { .. }))) => {
+            tracing::warn!(%error, "the key of secrets could not be noted in the store");
+        }
+        admitted => admitted.context("refusing to start")?,
+    }
+    Ok(Vault::new(store.clone(), config.secrets_keys.clone()))
 }
 
 /// With the store's lock held: nobody else is to change what is looked at.

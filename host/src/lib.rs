@@ -17,6 +17,7 @@ mod private_folder;
 mod regular_file;
 pub mod sandbox;
 pub mod schema;
+pub mod secrets;
 pub mod shutdown;
 pub mod store;
 pub mod system_clock;

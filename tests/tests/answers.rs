@@ -150,7 +150,7 @@ impl Tour {
 
 #[test]
 fn every_answer_is_as_described() {
-    let mut tour = Tour::begin(TestHost::start());
+    let mut tour = Tour::begin(TestHost::builder().env("STOKER_SECRETS_KEY", "07".repeat(32)).start());
     let list = &tour.document["paths"]["/v1/jobs"]["get"]["responses"]["200"]["content"]["application/json"]["schema"];
     let page = |item: Value| json!({"items": [item], "next_cursor": null});
     for wrong in [json!([]), json!({"items": []}), page(json!({"id": "x"}))] {
@@ -163,6 +163,8 @@ fn every_answer_is_as_described() {
     dead_letters(&tour);
     changes(&tour);
     schedules(&tour);
+    secrets(&tour);
+    kv(&tour);
     jobs_together(&tour);
     bulk(&tour);
     batches(&tour);
@@ -357,6 +359,37 @@ fn schedules(tour: &Tour) {
     tour.get(template, path).expect_status(200);
     tour.delete(template, path).expect_status(204);
     tour.get(template, path).expect_problem(404);
+}
+
+fn secrets(tour: &Tour) {
+    let (template, path) = ("/v1/secrets/{secret}", "/v1/secrets/tour");
+    let value = json!({"value": "a value for the tour"}).to_string();
+    tour.ask("put", template, path, &[JSON], Some(value.as_bytes())).expect_status(201);
+    let bytes = json!({"value_base64": "//////////////8="}).to_string();
+    tour.ask("put", template, path, &[JSON], Some(bytes.as_bytes())).expect_status(200);
+    tour.ask("put", template, path, &[JSON], Some(b"{\"value\": \"short\"}")).expect_problem(422);
+    tour.ask("put", template, path, &[], Some(value.as_bytes())).expect_problem(415);
+    tour.get("/v1/secrets", "/v1/secrets?limit=1").expect_status(200);
+    tour.get("/v1/secrets", "/v1/secrets?limit=0").expect_problem(422);
+    tour.delete(template, path).expect_status(200);
+    tour.delete(template, path).expect_problem(404);
+}
+
+fn kv(tour: &Tour) {
+    let (template, path) = ("/v1/kv/{bucket}/{key}", "/v1/kv/tour/a%2Fkey");
+    let value = json!({"value": "text"}).to_string();
+    tour.ask("put", template, path, &[JSON], Some(value.as_bytes())).expect_status(201);
+    let bytes = json!({"value_base64": "/w=="}).to_string();
+    tour.get(template, path).expect_status(200);
+    tour.ask("put", template, path, &[JSON], Some(bytes.as_bytes())).expect_status(204);
+    tour.ask("put", template, path, &[JSON], Some(b"{}")).expect_problem(422);
+    tour.get(template, path).expect_status(200);
+    tour.get("/v1/kv", "/v1/kv").expect_status(200);
+    tour.get("/v1/kv", "/v1/kv?cursor=%20").expect_problem(422);
+    tour.get("/v1/kv/{bucket}", "/v1/kv/tour?prefix=a").expect_status(200);
+    tour.get("/v1/kv/{bucket}", "/v1/kv/tour?limit=501").expect_problem(422);
+    tour.delete(template, path).expect_status(204);
+    tour.delete(template, path).expect_problem(404);
 }
 
 fn jobs_together(tour: &Tour) {

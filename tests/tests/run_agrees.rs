@@ -98,6 +98,15 @@ fn handlers() -> Vec<Case> {
         case("snooze", json!({"until_ms": 4_000_000_000_000_u64})),
         case("trap", none()),
         case("trap", none()).with(json!({"max_attempts": 1})),
+        case("secret-get", json!({"names": ["granted", "other"]})).with(json!({"grants": {"secrets": ["granted"]}})),
+        case("secret-said", json!({"name": "other"})),
+        case("kv-count", json!({"times": 3})).with(json!({"grants": {"kv": ["counts"]}})),
+        case("kv-value", json!({"bucket": "values", "key": "k", "value": "v"}))
+            .with(json!({"grants": {"kv": ["values"]}})),
+        case("kv-value", json!({"bucket": "values", "bytes": 300_000, "key": "k"}))
+            .with(json!({"grants": {"kv": ["values"]}})),
+        case("kv-value", json!({"bucket": "closed", "fail": true})),
+        case("kv-late", json!({"ms": 1})).with(json!({"grants": {"kv": ["late"]}})),
         case("wait-for-cancel", none()).with(in_time()),
         case("wrong-output", none()),
     ]

@@ -259,6 +259,59 @@ impl FakeHost {
         self
     }
 
+    /// The kind is granted this secret, and this is its value.
+    ///
+    /// ```
+    /// # use stoker_sdk::testing::FakeHost;
+    /// let _host = FakeHost::new().secret("stripe-key", "sk_test_12345678");
+    /// assert!(stoker_sdk::secrets::get("stripe-key").is_ok());
+    /// assert!(stoker_sdk::secrets::get("other").is_err());
+    /// ```
+    #[must_use]
+    pub fn secret(self, name: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
+        self.recorder.lock().secrets.insert(name.into(), value.into());
+        self
+    }
+
+    /// The kind is granted this bucket, which is empty unless something was put into it.
+    ///
+    /// ```
+    /// # use stoker_sdk::testing::FakeHost;
+    /// let _host = FakeHost::new().bucket("sessions");
+    /// assert_eq!(stoker_sdk::kv::open("sessions").unwrap().keys(), Ok(vec![]));
+    /// ```
+    #[must_use]
+    pub fn bucket(self, name: impl Into<String>) -> Self {
+        self.recorder.lock().kv.granted.entry(name.into()).or_default();
+        self
+    }
+
+    /// The kind is granted this bucket, and this is in it.
+    ///
+    /// ```
+    /// # use stoker_sdk::testing::FakeHost;
+    /// let host = FakeHost::new().entry("sessions", "user/1", "on");
+    /// assert_eq!(stoker_sdk::kv::open("sessions").unwrap().get("user/1"), Ok(Some(b"on".to_vec())));
+    /// assert_eq!(host.value("sessions", "user/1"), Some(b"on".to_vec()));
+    /// ```
+    #[must_use]
+    pub fn entry(self, bucket: &str, key: &str, value: impl AsRef<[u8]>) -> Self {
+        self.recorder.lock().kv.set(bucket, key, value.as_ref());
+        self
+    }
+
+    /// What is in a bucket under a key.
+    ///
+    /// ```
+    /// # use stoker_sdk::testing::FakeHost;
+    /// let host = FakeHost::new().bucket("sessions");
+    /// assert_eq!(host.value("sessions", "user/1"), None);
+    /// ```
+    pub fn value(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
+        let record = self.recorder.lock();
+        record.kv.granted.get(bucket).and_then(|entries| entries.get(key)).map(|entry| entry.value.clone())
+    }
+
     /// The job is this one.
     ///
     /// ```

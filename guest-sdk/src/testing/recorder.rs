@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::Level;
 use crate::http::{Error, Request, Response};
+use crate::kv::fake::Buckets;
 
 /// The host's default timeout.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
@@ -70,6 +71,10 @@ pub(crate) struct Record {
     pub(crate) answers: HashMap<(String, String), Result<Response, Error>>,
     pub(crate) requests: Vec<Request>,
     pub(crate) config: BTreeMap<String, String>,
+    /// Granted, by name.
+    pub(crate) secrets: HashMap<String, Vec<u8>>,
+    /// Granted buckets and what is in them.
+    pub(crate) kv: Buckets,
 }
 
 impl Recorder {
@@ -85,6 +90,8 @@ impl Recorder {
             answers: HashMap::new(),
             requests: Vec::new(),
             config: BTreeMap::new(),
+            secrets: HashMap::new(),
+            kv: Buckets::default(),
         })))
     }
 

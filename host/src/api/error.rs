@@ -70,6 +70,8 @@ problem_codes! {
     ForeignHost = 403 "foreign_host" "This host is not called by that name",
     /// A foreign web page.
     ForeignOrigin = 403 "foreign_origin" "Requests from that origin are refused",
+    /// As much in the key-value store as may be.
+    KvFull = 403 "kv_full" "The key-value store holds as much as it may",
     /// A session without the token of its page.
     CsrfTokenWrong = 403 "csrf_token_wrong" "The token of the page is missing or wrong",
     /// No such path.
@@ -86,6 +88,10 @@ problem_codes! {
     QueueNotFound = 404 "queue_not_found" "There is no such queue",
     /// No such schedule.
     ScheduleNotFound = 404 "schedule_not_found" "There is no such schedule",
+    /// No such secret.
+    SecretNotFound = 404 "secret_not_found" "There is no such secret",
+    /// No such key in the bucket.
+    KvKeyNotFound = 404 "kv_key_not_found" "There is no such key in the bucket",
     /// No such batch.
     BatchNotFound = 404 "batch_not_found" "There is no such batch",
     /// No such workflow.
@@ -116,6 +122,8 @@ problem_codes! {
     KindsNeeded = 409 "kinds_needed" "Unfinished jobs need what would be removed",
     /// Its module declares it.
     ScheduleDeclared = 409 "schedule_declared" "A module declares the schedule",
+    /// Secrets can't be encrypted.
+    NoSecretsKey = 409 "no_secrets_key" "The host has no key for secrets",
     /// No job can be made of it.
     ScheduleFaulty = 409 "schedule_faulty" "No job can be made of the schedule",
     /// Jobs of the queue have not ended.
@@ -164,6 +172,8 @@ problem_codes! {
     TooManySchedules = 422 "too_many_schedules" "There are as many schedules as there may be",
     /// As many tenants as may be.
     TooManyTenants = 422 "too_many_tenants" "There are as many tenants as there may be",
+    /// As many secrets as may be.
+    TooManySecrets = 422 "too_many_secrets" "There are as many secrets as there may be",
     /// Not WebAssembly.
     MalformedModule = 422 "malformed_module" "The body is not a valid WebAssembly module or component",
     /// Neither handler nor command.

@@ -9,6 +9,7 @@ use crate::events::JobWaiters;
 use crate::job::{Clock, HostId, Timestamp};
 use crate::maintenance::MaintenanceStatus;
 use crate::modules::{Modules, Validators};
+use crate::secrets::Vault;
 use crate::store::Store;
 
 /// Cheap to clone.
@@ -16,6 +17,8 @@ use crate::store::Store;
 pub struct ApiState {
     /// Everything durable.
     pub store: Store,
+    /// Secrets, encrypted.
+    pub vault: Vault,
     /// The upload pipeline.
     pub modules: Modules,
     /// Compiled schemas.

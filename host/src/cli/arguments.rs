@@ -6,8 +6,8 @@ use clap::{FromArgMatches, Parser, Subcommand};
 
 use super::{
     audit, backup, batches, bulk, cancel, completions, dead_letters, deploy, dev, doctor, edit, enqueue, help, hints,
-    job, jobs, keys, kinds, logs, modules, new, operations, queues, retry, rollback, run_now, schedules, serve,
-    tenants, terminal, usage, workflows,
+    job, jobs, keys, kinds, kv, logs, modules, new, operations, queues, retry, rollback, run_now, schedules, secrets,
+    serve, tenants, terminal, usage, workflows,
 };
 
 /// Runs background jobs as sandboxed WebAssembly.
@@ -45,6 +45,8 @@ enum Command {
     Schedules(schedules::Arguments),
     Tenants(tenants::Arguments),
     Usage(usage::Arguments),
+    Secrets(secrets::Arguments),
+    Kv(kv::Arguments),
     Keys(keys::Arguments),
     Audit(audit::Arguments),
     Backup(backup::Arguments),
@@ -88,6 +90,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Schedules(arguments) => schedules::run(&arguments),
         Command::Tenants(arguments) => tenants::run(&arguments),
         Command::Usage(arguments) => usage::run(&arguments),
+        Command::Secrets(arguments) => secrets::run(&arguments),
+        Command::Kv(arguments) => kv::run(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),
         Command::Backup(arguments) => backup::run(&arguments),
@@ -141,6 +145,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::too_many_lines)] // One per command line.
     fn command_lines() {
         for (line, accepted) in [
             ("serve", true),
@@ -169,6 +174,19 @@ mod tests {
             ("schedules nightly --trigger --cron @daily", false),
             ("schedules nightly --pause --resume", false),
             ("schedules --trigger", false),
+            ("secrets set stripe-key @stripe.key", true),
+            ("secrets set stripe-key", true),
+            ("secrets set stripe-key sk_live_1234", false),
+            ("secrets", false),
+            ("secrets list --json", true),
+            ("kv list", true),
+            ("kv list sessions --prefix user/", true),
+            ("kv list --prefix user/", false),
+            ("kv set sessions a b", true),
+            ("kv get sessions user/1 --json", true),
+            ("kv delete sessions user/1", true),
+            ("kv get sessions", false),
+            ("run hello.wasm --secret a=@a.key --secret b=@b.key", true),
             ("batches --submit import.json --idempotency-key k", true),
             ("batches batch_01ARZ3NDEKTSV4RRFFQ69G5FAV --close", true),
             ("batches --close", false),

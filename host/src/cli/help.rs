@@ -9,7 +9,7 @@ use super::Cli;
 /// Every subcommand, where it is looked for.
 const GROUPS: [(&str, &[&str]); 4] = [
     ("Write handlers", &["new", "run", "dev"]),
-    ("Bring them to a host", &["deploy", "rollback", "modules", "kinds"]),
+    ("Bring them to a host", &["deploy", "rollback", "modules", "kinds", "secrets", "kv"]),
     (
         "Work with jobs",
         &[

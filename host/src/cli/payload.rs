@@ -32,13 +32,7 @@ pub(super) fn read(argument: Option<&str>, given: Given) -> anyhow::Result<Box<R
 
 /// What was given, `@file` and `-` read.
 pub(super) fn text(argument: &str) -> anyhow::Result<String> {
-    let (mut source, name): (Box<dyn Read>, &str) = if argument == "-" {
-        (Box::new(std::io::stdin().lock()), "standard input")
-    } else if let Some(path) = argument.strip_prefix('@') {
-        (Box::new(std::fs::File::open(path).with_context(|| format!("cannot read the payload from {path}"))?), path)
-    } else {
-        return Ok(argument.to_owned());
-    };
+    let Some((mut source, name)) = source(argument, "payload")? else { return Ok(argument.to_owned()) };
     let mut text = String::new();
     let read = source.by_ref().take(PAYLOAD_BYTES_MAX + 1).read_to_string(&mut text);
     let read = read.with_context(|| format!("cannot read the payload from {name}"))?;
@@ -46,4 +40,26 @@ pub(super) fn text(argument: &str) -> anyhow::Result<String> {
         bail!("the payload from {name} is larger than {}", quantities::bytes(PAYLOAD_BYTES_MAX));
     }
     Ok(text)
+}
+
+/// The same of what need not be text; `what` it is stands in errors.
+pub(super) fn bytes(argument: &str, what: &str) -> anyhow::Result<Vec<u8>> {
+    let Some((mut source, name)) = source(argument, what)? else { return Ok(argument.as_bytes().to_vec()) };
+    let mut bytes = Vec::new();
+    let read = source.by_ref().take(PAYLOAD_BYTES_MAX + 1).read_to_end(&mut bytes);
+    let read = read.with_context(|| format!("cannot read the {what} from {name}"))?;
+    if read as u64 > PAYLOAD_BYTES_MAX {
+        bail!("the {what} from {name} is larger than {}", quantities::bytes(PAYLOAD_BYTES_MAX));
+    }
+    Ok(bytes)
+}
+
+/// Where an argument is to be read from, and how that is called; `None`: it is meant as it stands.
+fn source<'a>(argument: &'a str, what: &str) -> anyhow::Result<Option<(Box<dyn Read>, &'a str)>> {
+    if argument == "-" {
+        return Ok(Some((Box::new(std::io::stdin().lock()), "standard input")));
+    }
+    let Some(path) = argument.strip_prefix('@') else { return Ok(None) };
+    let file = std::fs::File::open(path).with_context(|| format!("cannot read the {what} from {path}"))?;
+    Ok(Some((Box::new(file), path)))
 }

@@ -11,13 +11,13 @@ use super::payload::{self, Given};
 use super::problem::Problem;
 use super::project::Built;
 use super::terminal::{self, Colours};
-use super::{advice, environment, granted, project, run_cache, run_view};
+use super::{advice, environment, granted, project, run_cache, run_view, secret_value};
 use crate::api::{ApiError, offline};
 use crate::config::{Config, read_file, resolve};
 use crate::job::dependency::PARENTS_MAX;
 use crate::job::kind::MAX_ATTEMPTS_LIMIT;
-use crate::job::{ByteSize, JobState, KindName, LimitRequest, LogLine, ModuleName, Span};
-use crate::trial::{GivenParent, Loaded, Order, Report, TrialError, Workbench};
+use crate::job::{ByteSize, JobState, KindName, LimitRequest, LogLine, ModuleName, SecretName, Span};
+use crate::trial::{GivenParent, GivenSecrets, Loaded, Order, Report, TrialError, Workbench};
 
 /// Threads beside the guest's.
 const THREADS: usize = 2;
@@ -46,6 +46,7 @@ const THREADS: usize = 2;
   stoker run markdown.wasm --text - --raw --settings '{\"stdin\":\"text\",\"stdout\":\"text\"}' < page.md
   stoker run report.wasm report.send '\"ada@example.org\"' --parent render='{\"pages\":7}' --parent fetch=@fetched.json
   stoker run rates.wasm rate '\"EUR\"' --grant http=api.example.com --grant config=base=USD
+  stoker run charge.wasm '{\"amount\":5}' --secret stripe-key=@stripe.key --settings '{\"grants\":{\"kv\":[\"charges\"]}}'
   stoker run hello.wasm hello --attempt 3 --max-attempts 3 --timeout 2s --fuel 50000000")]
 pub(super) struct Arguments {
     /// The module: a .wasm file, or the folder of a project, which is built first
@@ -86,6 +87,9 @@ pub(super) struct Arguments {
     /// A job it runs after, which has succeeded, and what that returned: JSON, or `@file`. Can be given for each of them
     #[arg(long = "parent", value_name = "NAME=JSON")]
     parents: Vec<String>,
+    /// A secret the handler is granted, and the file it is in. Can be given for each of them
+    #[arg(long = "secret", value_name = "NAME=@FILE")]
+    secrets: Vec<String>,
     /// The module's name; a plain command's kind is called so [default: the project's, or the file's name without
     /// extension]
     #[arg(long)]
@@ -186,7 +190,23 @@ fn order(arguments: &Arguments, loaded: &Loaded) -> anyhow::Result<Order> {
         attempt: arguments.attempt,
         max_attempts: arguments.max_attempts,
         parents: parents(&arguments.parents)?,
+        secrets: secrets(&arguments.secrets)?,
     })
+}
+
+/// `NAME=@FILE`, one for each secret. Never the value itself: it would stay in the shell's history.
+fn secrets(arguments: &[String]) -> anyhow::Result<GivenSecrets> {
+    let mut secrets = GivenSecrets::new();
+    for argument in arguments {
+        let (name, file) = argument.split_once("=@").filter(|(_, file)| !file.is_empty()).context(
+            "--secret is a secret's name and the file it is in, `--secret stripe-key=@stripe.key`; never write the value itself \
+             on a command line",
+        )?;
+        let name: SecretName = name.parse()?;
+        let value = secret_value::of_file(file)?;
+        ensure!(secrets.insert(name.clone(), value).is_none(), "--secret {name} stands twice");
+    }
+    Ok(secrets)
 }
 
 /// `NAME=JSON`, one for each job it runs after.
@@ -264,6 +284,26 @@ mod tests {
         ] {
             let error = given(arguments).unwrap_err();
             assert!(error.contains(said), "{arguments:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_a_name_and_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key");
+        std::fs::write(&file, "sk_live_1234\n").unwrap();
+        let argument = format!("stripe-key=@{}", file.display());
+        let given = secrets(std::slice::from_ref(&argument)).unwrap();
+        let value = given.get("stripe-key").unwrap();
+        assert_eq!(value.reveal(), b"sk_live_1234", "the line's end is not the secret's");
+        for (arguments, said) in [
+            (vec!["stripe-key=sk_live_1234".to_owned()], "never write the value"),
+            (vec!["a b=@x".to_owned()], "a secret's name"),
+            (vec!["a=@/nowhere/at/all".to_owned()], "cannot read"),
+            (vec![argument.clone(), argument], "stands twice"),
+        ] {
+            let error = secrets(&arguments).unwrap_err().to_string();
+            assert!(error.contains(said) && !error.contains("sk_live"), "{arguments:?}: {error}");
         }
     }
 

@@ -74,6 +74,45 @@ pub(super) struct JobLimit {
     pub(super) ceiling: serde_json::Value,
 }
 
+/// A secret without its value.
+#[derive(Debug, Deserialize)]
+pub(super) struct Secret {
+    pub(super) name: String,
+    pub(super) version: u64,
+    pub(super) key: String,
+    pub(super) updated_at: String,
+}
+
+/// A secret that is gone.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct DeletedSecret {
+    pub(super) granted_to: Vec<String>,
+}
+
+/// A bucket of the key-value store.
+#[derive(Debug, Deserialize)]
+pub(super) struct KvBucket {
+    pub(super) bucket: String,
+}
+
+/// A key without its value.
+#[derive(Debug, Deserialize)]
+pub(super) struct KvListedKey {
+    pub(super) key: String,
+    pub(super) size_bytes: u64,
+    pub(super) version: u64,
+    pub(super) updated_at: String,
+}
+
+/// A key's value.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct KvEntry {
+    pub(super) value: Option<String>,
+    pub(super) value_base64: Option<String>,
+}
+
 /// What recurs.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

@@ -4,11 +4,14 @@
 
 mod check;
 mod egress;
+mod hidden_text;
 mod identity;
 mod report;
+mod secrets_keys;
 mod sources;
 
 pub use check::{ADMIN_KEY_CHARS_MIN, ConfigError, WORKERS_MAX, resolve};
+pub use hidden_text::HiddenText;
 pub use identity::{JwtAlgorithm, JwtConfig, JwtKeys, JwtSecret, TlsFiles};
 pub use sources::{CONFIG_FILE_DEFAULT, Settings, read_file};
 
@@ -17,6 +20,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::job::{EgressOptions, LimitBounds, Quotas, Retention};
+use crate::secrets::KeyRing;
 
 /// Everything a host can be told.
 #[derive(Clone, Debug)]
@@ -29,6 +33,8 @@ pub struct Config {
     pub workers: u32,
     /// Bearer token of the admin; on any address but loopback this or a stored admin's key is needed.
     pub admin_key: Option<AdminKey>,
+    /// Keys that secrets are encrypted under. Default: none, and so no secrets.
+    pub secrets_keys: KeyRing,
     /// Tokens of somebody else's making that are taken for credentials.
     pub jwt: Option<JwtConfig>,
     /// What TLS is spoken with; else plain HTTP.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::{CompileLimits, Config, JwtConfig, JwtKeys, RequestLimits, TlsFiles, egress};
 use crate::job::{ByteSize, JobState, LimitBounds, Limits, QuotaName, Span};
+use crate::secrets::KeyRing;
 
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -13,6 +14,7 @@ impl fmt::Display for Config {
             data_dir,
             workers,
             admin_key,
+            secrets_keys,
             jwt,
             tls,
             audit_keep,
@@ -49,6 +51,7 @@ impl fmt::Display for Config {
             if admin_key.is_some() { &"(set, hidden)" } else { &"(none: a stored key, or loopback only)" },
         )?;
         identity(&mut line, tls.as_ref(), jwt.as_ref())?;
+        secrets(&mut line, secrets_keys)?;
         line("audit_keep", &Span(*audit_keep))?;
         line("shutdown_grace", &Span(*shutdown_grace))?;
         line("priority_aging", &Span(*priority_aging))?;
@@ -131,6 +134,17 @@ fn identity(
             line("jwt_user_claim", user_claim)?;
             line("jwt_admin_allowed", admin_allowed)?;
         }
+    }
+    Ok(())
+}
+
+fn secrets(line: &mut impl FnMut(&str, &dyn fmt::Display) -> fmt::Result, keys: &KeyRing) -> fmt::Result {
+    match keys.current() {
+        Some(key) => line("secrets_key", &format_args!("(set, hidden; its id is {})", key.id()))?,
+        None => line("secrets_key", &"(none: secrets can't be set)")?,
+    }
+    for key in keys.previous() {
+        line("secrets_key_previous", &format_args!("(set, hidden; its id is {})", key.id()))?;
     }
     Ok(())
 }

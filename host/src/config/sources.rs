@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::check::ConfigError;
+use super::hidden_text::HiddenText;
 use super::identity::JwtAlgorithm;
 use crate::job::{ByteSize, Keep, Span};
 use crate::regular_file;
@@ -38,6 +39,16 @@ pub struct Settings {
     /// environment than as a flag, which other users of the machine can see
     #[arg(long, env = "STOKER_ADMIN_KEY", value_name = "KEY", hide_env_values = true)]
     pub admin_key: Option<String>,
+    /// Key that secrets are encrypted under: 32 bytes as base64 or hexadecimal digits (`openssl rand -base64 32`). Better set in
+    /// the environment than as a flag, which other users of the machine can see; best kept in a file
+    #[arg(long, env = "STOKER_SECRETS_KEY", value_name = "KEY", hide_env_values = true)]
+    pub secrets_key: Option<HiddenText>,
+    /// File with that key, which nobody else may be able to read
+    #[arg(long, env = "STOKER_SECRETS_KEY_FILE", value_name = "FILE", conflicts_with = "secrets_key")]
+    pub secrets_key_file: Option<PathBuf>,
+    /// Files with the keys before it, until every secret is encrypted under the new one (repeat, or separate by commas)
+    #[arg(long, env = "STOKER_SECRETS_KEY_PREVIOUS_FILE", value_name = "FILE", value_delimiter = ',')]
+    pub secrets_key_previous_file: Option<Vec<PathBuf>>,
     /// How long running attempts may go on after SIGTERM [default: 30s]
     #[arg(long, env = "STOKER_SHUTDOWN_GRACE", value_name = "DURATION")]
     pub shutdown_grace: Option<Span>,
@@ -344,7 +355,7 @@ impl Settings {
     pub fn or(self, lower: Settings) -> Settings {
         overlay!(self, lower, {
         admin_key, allowed_hosts, audit_keep, tls_cert, tls_key, jwt_alg, jwt_secret, jwt_jwks, jwt_issuer, jwt_audience, jwt_leeway,
-                jwt_tenant_claim, jwt_role_claim, jwt_user_claim, jwt_admin_allowed, data_dir, events_keep, events_keep_bytes, fuel, fuel_max, ignore_wakeups, lease_ttl, listen, memory, memory_max, output, priority_aging, retention_cancelled, retention_failed, retention_succeeded, shutdown_grace, timeout, timeout_max, usage_keep, workers,
+                jwt_tenant_claim, jwt_role_claim, jwt_user_claim, jwt_admin_allowed, data_dir, events_keep, events_keep_bytes, fuel, fuel_max, ignore_wakeups, lease_ttl, listen, memory, memory_max, output, priority_aging, retention_cancelled, retention_failed, retention_succeeded, secrets_key, secrets_key_file, secrets_key_previous_file, shutdown_grace, timeout, timeout_max, usage_keep, workers,
                 output_max, logs, logs_max, host_calls, host_calls_max, payload_max, batch_jobs_max, batch_max,
                 module_max, connections_max, request_head_timeout, compile_timeout, compile_memory, log, log_format,
                 quota_waiting_jobs, quota_running_jobs, quota_enqueues_per_second, quota_stored_bytes, quota_modules, quota_module_bytes, quota_schedules, quota_fuel_per_day, quota_run_time_per_day, quota_kv_bytes, quota_secrets,
@@ -363,6 +374,9 @@ impl Settings {
             data_dir: None,
             workers: None,
             admin_key: None,
+            secrets_key: None,
+            secrets_key_file: None,
+            secrets_key_previous_file: None,
             audit_keep: None,
             tls_cert: None,
             tls_key: None,

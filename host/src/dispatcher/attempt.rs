@@ -10,11 +10,13 @@ use crate::job::{
     Timestamp, expiry,
 };
 use crate::modules::Validators;
-use crate::sandbox::{Execution, Invocation, Parents, Remains, Sandbox, SandboxError};
+use crate::sandbox::{Execution, Invocation, KeyValue, Parents, Remains, Sandbox, SandboxError, Secrets};
 use crate::schema::{SharedSchema, Verdict, Violation};
+use crate::secrets::Vault;
 use crate::store::{ClaimedJob, Finish, ModuleVersionId, Next, Store};
 
 use super::feed::FeedItem;
+use super::granted::{StoredKeyValue, StoredSecrets};
 use super::parents::StoredParents;
 
 /// What an attempt is made with.
@@ -22,6 +24,8 @@ use super::parents::StoredParents;
 pub struct AttemptRunner {
     /// Where the outputs of other jobs are.
     pub store: Store,
+    /// Where secrets are.
+    pub vault: Vault,
     /// Runs guests.
     pub sandbox: Sandbox,
     /// Compiled schemas.
@@ -99,6 +103,10 @@ impl AttemptRunner {
             return self.not_entered(job, expiry::never_entered());
         }
         let terms = self.terms(&job);
+        let grants = terms.grants();
+        let tenant = job.kind.tenant;
+        let secrets = (!grants.secrets.is_empty()).then(|| StoredSecrets::of(&self.vault, tenant));
+        let kv = (!grants.kv.is_empty()).then(|| StoredKeyValue::of(&self.store, tenant, &job.lease));
         let invocation = Invocation {
             context: self.context(&job),
             payload: job.payload.clone(),
@@ -110,7 +118,9 @@ impl AttemptRunner {
             progress: progress.clone(),
             output_schema: validators.output.clone(),
             parents: parents.map(|parents| parents as Arc<dyn Parents>),
-            grants: terms.grants(),
+            grants,
+            secrets: secrets.map(|secrets| secrets as Arc<dyn Secrets>),
+            kv: kv.map(|kv| kv as Arc<dyn KeyValue>),
         };
         let clock = &self.clock;
         match self.sandbox.run(&guest, invocation, || on_entry(&job, clock.now())).await {

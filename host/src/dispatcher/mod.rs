@@ -8,6 +8,7 @@ mod attempt;
 mod claims;
 mod estimate;
 mod feed;
+mod granted;
 mod guests;
 mod handle;
 mod lane;

@@ -22,6 +22,7 @@ use super::tally::Tally;
 use crate::job::{Clock, FailureReason, HostId, LimitBounds, WaitingReason};
 use crate::modules::Validators;
 use crate::sandbox::Sandbox;
+use crate::secrets::Vault;
 use crate::store::{Claimant, LeaseKey, Store, StoreError};
 
 /// Expected run time that may wait in front of each guest thread.
@@ -84,6 +85,7 @@ impl Dispatcher {
         store: Store,
         sandbox: Sandbox,
         validators: Validators,
+        vault: Vault,
         clock: Arc<dyn Clock>,
         unpark: Arc<Notify>,
         options: DispatcherOptions,
@@ -94,8 +96,14 @@ impl Dispatcher {
             let store = store.clone();
             Arc::new(Feed::new(Box::new(move || store.look_for_jobs())))
         };
-        let runner =
-            AttemptRunner { store: store.clone(), sandbox: sandbox.clone(), validators, bounds: options.bounds, clock };
+        let runner = AttemptRunner {
+            store: store.clone(),
+            vault,
+            sandbox: sandbox.clone(),
+            validators,
+            bounds: options.bounds,
+            clock,
+        };
         let parts = Arc::new(SlotParts {
             store,
             feed: Arc::clone(&feed),

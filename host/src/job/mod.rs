@@ -21,6 +21,7 @@ pub mod grants;
 pub mod id;
 pub mod json_text;
 pub mod kind;
+pub mod kv;
 pub mod lease;
 pub mod limits;
 pub mod name;
@@ -62,6 +63,7 @@ pub use field::FieldError;
 pub use grants::{Grants, HttpGrant, HttpScheme, HttpTarget};
 pub use id::{BatchId, HostId, IdSequence, JobId, KeyId, OperationId, ParseIdError, WorkflowId};
 pub use kind::{ExitFailure, GuestType, KindDescription, KindSettings, StdinFormat, StdoutFormat};
+pub use kv::{KvChange, KvChanged, KvKey, KvKeyError, KvQuota, KvValue};
 pub use lease::Lease;
 pub use limits::{LimitBounds, LimitRequest, Limits};
 pub use name::{

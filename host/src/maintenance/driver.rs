@@ -15,11 +15,12 @@ use super::status::MaintenanceStatus;
 use super::tasks::{
     CancelBatches, ExpireJobs, GiveBackSpace, Heartbeat, NoteKeyUses, PromoteDue, PruneAudit, PruneBatches,
     PruneConcurrencyKeys, PruneEvents, PruneIdempotencyKeys, PruneJobs, PruneModuleChunks, PruneOperations,
-    PruneUniqueJobs, PruneUsage, RecoverExpired, RemoveTenants, RunSchedules, ScanStoredBytes, SettleDependents,
-    SweepHistory, Unpark, WorkOffOperations,
+    PruneUniqueJobs, PruneUsage, RecoverExpired, ReencryptSecrets, RemoveTenants, RunSchedules, ScanStoredBytes,
+    SettleDependents, SweepHistory, Unpark, WorkOffOperations,
 };
 use crate::dispatcher::DispatcherHandle;
 use crate::job::{Clock, Digest, HostId};
+use crate::secrets::Vault;
 use crate::store::{Store, StoreError};
 
 /// After a failure a task waits this long, or its period if that is shorter.
@@ -111,6 +112,7 @@ pub struct MaintenanceOptions {
 /// All tasks.
 pub struct Maintenance {
     store: Store,
+    vault: Vault,
     dispatcher: DispatcherHandle,
     clock: Arc<dyn Clock>,
     signals: MaintenanceSignals,
@@ -123,6 +125,7 @@ impl Maintenance {
     /// The service and the view of it. `forget`: called with each module that no tenant has any more.
     pub fn new(
         store: Store,
+        vault: Vault,
         dispatcher: DispatcherHandle,
         clock: Arc<dyn Clock>,
         signals: MaintenanceSignals,
@@ -130,12 +133,12 @@ impl Maintenance {
         forget: Arc<dyn Fn(Digest) + Send + Sync>,
     ) -> (Maintenance, MaintenanceStatus) {
         let status = MaintenanceStatus::default();
-        (Maintenance { store, dispatcher, clock, signals, status: status.clone(), options, forget }, status)
+        (Maintenance { store, vault, dispatcher, clock, signals, status: status.clone(), options, forget }, status)
     }
 
     /// Runs until `stop`; a task that is at work finishes its turn.
     pub async fn run(self, stop: CancellationToken) {
-        let Maintenance { store, dispatcher, clock, signals, status, options, forget } = self;
+        let Maintenance { store, vault, dispatcher, clock, signals, status, options, forget } = self;
         let tasks = TaskTracker::new();
         let start = Start { clock: Arc::clone(&clock), status, stop, tasks: tasks.clone() };
         let MaintenanceOptions {
@@ -187,6 +190,7 @@ impl Maintenance {
         start.task(ScanStoredBytes { store: store.clone() }, unsignalled());
         start.task(PruneUniqueJobs { store: store.clone() }, unsignalled());
         start.task(PruneBatches { store: store.clone() }, unsignalled());
+        start.task(ReencryptSecrets { vault }, unsignalled());
         start.task(PruneAudit { store: store.clone(), keep: audit_keep }, unsignalled());
         start.task(NoteKeyUses { store: store.clone() }, unsignalled());
         start.task(PruneModuleChunks { store }, unsignalled());

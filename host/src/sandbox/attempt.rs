@@ -1,5 +1,6 @@
 //! One attempt from invocation to execution: prepares streams and state, calls the guest, reads the meters.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,10 +14,11 @@ use super::guest::{Entry, Guest};
 use super::invocation::{self, Call, Ending, EngineLimits, Returned};
 use super::model::{Execution, Invocation, PlainSettings, Remains, SandboxError};
 use super::output;
+use super::redaction;
 use super::state::{AttemptParts, AttemptState, Ended, PlainStreams};
 use super::streams::{Capture, SharedCapture};
 use crate::job::duration::whole_us;
-use crate::job::{AttemptContext, Clock, Failure, FailureReason, Limits, Outcome, Receipt};
+use crate::job::{AttemptContext, Clock, Failure, FailureReason, Limits, Outcome, Receipt, StdoutFormat};
 
 /// Runs one attempt to its end.
 pub(super) async fn run(
@@ -37,6 +39,8 @@ pub(super) async fn run(
         output_schema,
         parents,
         grants,
+        secrets,
+        kv,
     } = invocation;
     let started_at = clock.now();
     let began = clock.monotonic();
@@ -78,6 +82,8 @@ pub(super) async fn run(
         plain: streams,
         parents,
         grants,
+        secrets,
+        kv,
         egress: Some((Arc::clone(egress), context.tenant.clone())),
     });
     let engine_limits = EngineLimits { fuel: limits.fuel, handover_bytes: limits.output_bytes.max(limits.log_bytes) };
@@ -97,6 +103,7 @@ pub(super) async fn run(
 
     let is_command = capture.is_some();
     let outcome = outcome(&store, guest, ending, capture.as_ref(), (&limits, LimitsOf::Job), &plain);
+    let outcome = redaction::of_output(outcome, store.data().secrets_given(), &limits);
     let denied = store.data().denied_names();
     let outcome = match outcome {
         Outcome::Succeeded { output } => {
@@ -115,6 +122,7 @@ pub(super) async fn run(
         Outcome::Failed(failure) => Outcome::Failed(classify::after_denials(failure, &denied)),
         outcome @ Outcome::Suspended { .. } => outcome,
     };
+    let outcome = redaction::of_failure(outcome, store.data().secrets_given());
     if let Outcome::Succeeded { output } = &outcome {
         receipt.output_bytes = u64::try_from(output.len()).unwrap_or(u64::MAX);
     }
@@ -156,7 +164,12 @@ fn outcome(
     let facts = facts(state, (limits, limits_of), plain, &stderr_tail);
     let is_handler = matches!(guest.entry(), Entry::Handler(_));
     let printed = || {
-        let stdout = capture.map(|capture| capture.lock().take()).unwrap_or_default();
+        let mut stdout = capture.map(|capture| capture.lock().take()).unwrap_or_default();
+        if let (Some(finder), StdoutFormat::Text | StdoutFormat::Bytes) = (state.secrets_given(), plain.stdout)
+            && let Cow::Owned(redacted) = finder.redact(&stdout)
+        {
+            stdout = redacted;
+        }
         output::of_command(stdout, plain.stdout, limits)
     };
     // Straight-line code meets no tick before it ends. What the host ended for another reason stays that.
@@ -169,7 +182,9 @@ fn outcome(
     };
     let result = match ending {
         Ending::Returned(Returned::Output(output)) => output::of_handler(output, limits),
-        Ending::Returned(Returned::Failed(failure)) => return classify::handler_failed(failure, &facts),
+        Ending::Returned(Returned::Failed(failure)) => {
+            return classify::handler_failed(redaction::of_words(failure, state.secrets_given()), &facts);
+        }
         Ending::Returned(Returned::Finished { success: true }) => printed(),
         Ending::Returned(Returned::Finished { success: false }) => Err(classify::exited(None, &facts)),
         Ending::Returned(Returned::Described(_)) => {
@@ -225,6 +240,8 @@ pub(super) async fn describe(
         plain: None,
         parents: None,
         grants: Arc::default(),
+        secrets: None,
+        kv: None,
         egress: None,
     });
     let engine_limits = EngineLimits { fuel: limits.fuel, handover_bytes: limits.output_bytes };

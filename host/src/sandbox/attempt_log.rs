@@ -4,12 +4,14 @@
 //! The end of standard error is kept apart, whatever else was logged: an uncaught exception shows there and nowhere
 //! else.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::redaction::{Automaton, RedactedStream};
 use crate::job::{Clock, LogLevel, LogLine};
 
 /// A longer line is cut into several.
@@ -33,6 +35,15 @@ pub(super) struct AttemptLog {
     stdout: Vec<u8>,
     stderr: Vec<u8>,
     stderr_tail: VecDeque<u8>,
+    /// From the first secret on that the guest was given.
+    redaction: Option<Box<LogRedaction>>,
+}
+
+/// What takes secrets out of a log: before lines are made, since a secret may have several.
+struct LogRedaction {
+    finder: Arc<Automaton>,
+    stdout: RedactedStream,
+    stderr: RedactedStream,
 }
 
 /// Which of the guest's streams.
@@ -40,6 +51,16 @@ pub(super) struct AttemptLog {
 pub(super) enum Stream {
     Stdout,
     Stderr,
+}
+
+impl LogRedaction {
+    fn of(&mut self, stream: Stream) -> (&Automaton, &mut RedactedStream) {
+        let held = match stream {
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
+        };
+        (&self.finder, held)
+    }
 }
 
 impl std::fmt::Debug for AttemptLog {
@@ -59,11 +80,30 @@ impl AttemptLog {
             stdout: Vec::new(),
             stderr: Vec::new(),
             stderr_tail: VecDeque::new(),
+            redaction: None,
+        }
+    }
+
+    /// From now on these secrets are taken out of it, beside those before.
+    pub(super) fn redact(&mut self, finder: &Arc<Automaton>) {
+        match &mut self.redaction {
+            Some(redaction) => redaction.finder = Arc::clone(finder),
+            redaction => {
+                let (stdout, stderr) = <(RedactedStream, RedactedStream)>::default();
+                *redaction = Some(Box::new(LogRedaction { finder: Arc::clone(finder), stdout, stderr }));
+            }
         }
     }
 
     /// Adds a line, or counts it as dropped.
     pub(super) fn line(&mut self, level: LogLevel, message: &str) {
+        match self.redaction.as_ref().map(|redaction| redaction.finder.redact(message.as_bytes())) {
+            Some(Cow::Owned(redacted)) => self.add(level, &String::from_utf8_lossy(&redacted)),
+            None | Some(Cow::Borrowed(_)) => self.add(level, message),
+        }
+    }
+
+    fn add(&mut self, level: LogLevel, message: &str) {
         let cost = u64::try_from(message.len()).unwrap_or(u64::MAX).saturating_add(LINE_COST_BYTES);
         match self.bytes.checked_add(cost).filter(|bytes| *bytes <= self.bytes_max) {
             Some(bytes) => {
@@ -75,7 +115,30 @@ impl AttemptLog {
     }
 
     /// Bytes a stream wrote; whole lines are added, the rest waits.
-    pub(super) fn write(&mut self, stream: Stream, mut bytes: &[u8]) {
+    pub(super) fn write(&mut self, stream: Stream, bytes: &[u8]) {
+        match &mut self.redaction {
+            None => self.cut_into_lines(stream, bytes),
+            Some(redaction) => {
+                let mut redacted = Vec::with_capacity(bytes.len());
+                let (finder, held) = redaction.of(stream);
+                held.write(finder, bytes, &mut redacted);
+                self.cut_into_lines(stream, &redacted);
+            }
+        }
+    }
+
+    /// What was held back of the streams, should a secret begin there, is written now: nothing comes any more.
+    fn let_go(&mut self) {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let Some(redaction) = &mut self.redaction else { return };
+            let mut redacted = Vec::new();
+            let (finder, held) = redaction.of(stream);
+            held.finish(finder, &mut redacted);
+            self.cut_into_lines(stream, &redacted);
+        }
+    }
+
+    fn cut_into_lines(&mut self, stream: Stream, mut bytes: &[u8]) {
         if stream == Stream::Stderr {
             self.keep_tail(bytes);
         }
@@ -117,6 +180,7 @@ impl AttemptLog {
 
     /// Ends unfinished lines and gives everything out: lines, and how many were dropped.
     pub(super) fn finish(&mut self) -> (Vec<LogLine>, u64) {
+        self.let_go();
         for stream in [Stream::Stdout, Stream::Stderr] {
             if !self.pending(stream).is_empty() {
                 self.finish_line(stream);
@@ -125,8 +189,9 @@ impl AttemptLog {
         (std::mem::take(&mut self.lines), self.lines_dropped)
     }
 
-    /// The end of standard error; invalid UTF-8 is replaced.
+    /// The end of standard error, once the guest has ended; invalid UTF-8 is replaced.
     pub(super) fn stderr_tail(&mut self) -> String {
+        self.let_go();
         String::from_utf8_lossy(self.stderr_tail.make_contiguous()).into_owned()
     }
 
@@ -146,7 +211,7 @@ impl AttemptLog {
         if bytes.last() == Some(&b'\r') {
             bytes.pop();
         }
-        self.line(level, &String::from_utf8_lossy(&bytes));
+        self.add(level, &String::from_utf8_lossy(&bytes));
         bytes.clear();
         *self.pending(stream) = bytes;
     }
@@ -205,6 +270,37 @@ mod tests {
         let (lines, dropped) = log.finish();
         assert_eq!(lines.len() as u64 + dropped, 10_000);
         assert!(lines.len() <= 6);
+    }
+
+    #[test]
+    fn a_secret_is_taken_out_before_lines_are_made() {
+        let mut given = crate::sandbox::redaction::Given::default();
+        let value = crate::secrets::SecretValue::new(b"first half\nsecond half".to_vec()).expect("long enough");
+        assert!(given.add("key", &value));
+        let mut log = log(1 << 20);
+        log.write(Stream::Stderr, b"first half\nsecond half\nfirst ");
+        log.redact(given.finder().expect("one was given"));
+        for piece in ["is first ha", "lf\nsecond ", "half!\nfirst half\nsecond h"] {
+            log.write(Stream::Stdout, piece.as_bytes());
+            log.write(Stream::Stderr, piece.as_bytes());
+        }
+        log.line(LogLevel::Info, "it is first half\nsecond half.");
+        assert!(log.stderr_tail().contains("is [secret key]!\nfirst half\nsecond h"), "what is no whole secret stays");
+        let (lines, _) = log.finish();
+        assert_eq!(
+            texts(&lines),
+            [
+                "first half",
+                "second half",
+                "is [secret key]!",
+                "first is [secret key]!",
+                "it is [secret key].",
+                "first half",
+                "first half",
+                "second h",
+                "second h",
+            ]
+        );
     }
 
     #[test]

@@ -99,6 +99,8 @@ fn call_repeatedly(
                 plain: None,
                 parents: None,
                 grants: Arc::default(),
+                secrets: None,
+                kv: None,
                 egress: None,
             });
             let engine_limits = EngineLimits { fuel: limits.fuel, handover_bytes: limits.output_bytes };

@@ -28,6 +28,8 @@ impl Linkers {
         capabilities::progress::link(&mut component)?;
         capabilities::attempt::link(&mut component)?;
         capabilities::parents::link(&mut component)?;
+        capabilities::secrets::link(&mut component)?;
+        capabilities::keyvalue::link(&mut component)?;
         capabilities::config::link(&mut component)?;
         capabilities::sockets::link(&mut component)?;
 
@@ -59,6 +61,8 @@ impl Linkers {
                 plain: None,
                 parents: None,
                 grants: std::sync::Arc::default(),
+                secrets: None,
+                kv: None,
                 egress: None,
             }),
         );

@@ -30,6 +30,7 @@ mod limiter;
 mod linker;
 mod model;
 mod output;
+mod redaction;
 mod state;
 mod streams;
 #[cfg(test)]
@@ -47,5 +48,5 @@ pub use guest::{Guest, LinkError};
 pub use interrupt::{Interrupt, ProgressCell};
 pub use model::{
     ArtifactSource, CompileError, CompilerProcess, DESCRIBES_MAX, DescribeError, Execution, InstanceBounds, Invocation,
-    ParentFacts, Parents, PlainSettings, Remains, SandboxError, SandboxOptions, Told,
+    KeyValue, ParentFacts, Parents, PlainSettings, Remains, SandboxError, SandboxOptions, Secrets, Told,
 };

@@ -11,10 +11,12 @@ use super::instances::Instance;
 use super::interrupt::{Interrupt, ProgressCell};
 use super::state::AttemptState;
 use crate::job::{
-    AttemptContext, CompiledFrom, Digest, EgressOptions, ExitFailure, Grants, JobId, JobState, Limits, LogLine,
-    Outcome, ParentOutput, Receipt, Span, StdinFormat, StdoutFormat, Timestamp,
+    AttemptContext, BucketName, CompiledFrom, Digest, EgressOptions, ExitFailure, Grants, JobId, JobState, KvChange,
+    KvChanged, KvKey, KvValue, Limits, LogLine, Outcome, ParentOutput, Receipt, SecretName, Span, StdinFormat,
+    StdoutFormat, Timestamp,
 };
 use crate::schema::SharedSchema;
+use crate::secrets::SecretValue;
 
 /// Modules that describe themselves at once; further ones wait.
 pub const DESCRIBES_MAX: u32 = 2;
@@ -158,6 +160,24 @@ pub trait Parents: std::fmt::Debug + Send + Sync + 'static {
     fn output(&self, parent: String) -> Told<'_, ParentOutput>;
 }
 
+/// The secrets a kind is granted. Implemented over the store.
+pub trait Secrets: std::fmt::Debug + Send + Sync + 'static {
+    /// Its value; `None`: there is no such secret.
+    fn read(&self, name: SecretName) -> Told<'_, Option<SecretValue>>;
+}
+
+/// The buckets of a tenant, as one attempt may use them. Implemented over the store.
+pub trait KeyValue: std::fmt::Debug + Send + Sync + 'static {
+    /// A key's value.
+    fn get(&self, bucket: BucketName, key: KvKey) -> Told<'_, Option<KvValue>>;
+    /// The values of several keys, in their order; `None`: together they are too large.
+    fn get_many(&self, bucket: BucketName, keys: Vec<KvKey>) -> Told<'_, Option<Vec<Option<KvValue>>>>;
+    /// So many keys in their order, after a key.
+    fn keys(&self, bucket: BucketName, after: Option<KvKey>, limit: usize) -> Told<'_, Vec<KvKey>>;
+    /// Makes a change, unless the attempt's lease is not its job's any more.
+    fn change(&self, bucket: BucketName, change: KvChange) -> Told<'_, KvChanged>;
+}
+
 /// How a plain command is run.
 #[derive(Clone, Debug, Default)]
 pub struct PlainSettings {
@@ -198,6 +218,10 @@ pub struct Invocation {
     pub parents: Option<std::sync::Arc<dyn Parents>>,
     /// What its kind may use outside the sandbox.
     pub grants: std::sync::Arc<Grants>,
+    /// Of a kind that is granted some.
+    pub secrets: Option<std::sync::Arc<dyn Secrets>>,
+    /// Of a kind that is granted a bucket.
+    pub kv: Option<std::sync::Arc<dyn KeyValue>>,
 }
 
 /// What an execution came to.

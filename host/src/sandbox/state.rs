@@ -19,9 +19,11 @@ use super::denied::Denied;
 use super::egress::Egress;
 use super::interrupt::{Interrupt, ProgressCell};
 use super::limiter::MemoryMeter;
-use super::model::Parents;
+use super::model::{KeyValue, Parents, Secrets};
+use super::redaction::{Automaton, Given, redact_text};
 use super::streams::{GuestStream, SharedCapture};
 use crate::job::{Clock, FailureReason, Grants, LogLevel, TenantName, Timestamp};
+use crate::secrets::SecretValue;
 
 /// Most random bytes a guest gets from one call.
 const RANDOM_BYTES_MAX: u64 = 1 << 20;
@@ -78,6 +80,12 @@ pub(super) struct AttemptState {
     pub(super) parents: Option<Arc<dyn Parents>>,
     /// What its kind may use. Closed: nothing.
     pub(super) grants: Arc<Grants>,
+    /// Of a kind that is granted some.
+    pub(super) secrets: Option<Arc<dyn Secrets>>,
+    /// Of a kind that is granted a bucket.
+    pub(super) kv: Option<Arc<dyn KeyValue>>,
+    /// Made by the first secret that is given: most attempts are given none.
+    given: Option<Box<Given>>,
     /// Made by the first refusal, or by the first request: most attempts have neither.
     denied: Option<Denied>,
     /// Made by the first call that needs it: most handlers never do.
@@ -105,6 +113,8 @@ pub(super) struct AttemptParts {
     pub(super) plain: Option<PlainStreams>,
     pub(super) parents: Option<Arc<dyn Parents>>,
     pub(super) grants: Arc<Grants>,
+    pub(super) secrets: Option<Arc<dyn Secrets>>,
+    pub(super) kv: Option<Arc<dyn KeyValue>>,
     pub(super) egress: Option<(Arc<Egress>, TenantName)>,
 }
 
@@ -123,6 +133,8 @@ impl AttemptState {
             plain,
             parents,
             grants,
+            secrets,
+            kv,
             egress,
         } = parts;
         Self {
@@ -144,6 +156,9 @@ impl AttemptState {
             plain,
             parents,
             grants,
+            secrets,
+            kv,
+            given: None,
             denied: None,
             wasi: None,
             preview1: None,
@@ -194,29 +209,65 @@ impl AttemptState {
     /// `kv sessions`, `config greeting`, `sockets`. The call itself gives the guest an error it can handle; if the attempt then
     /// fails, it fails as `capability_denied`.
     pub(super) fn denied(&mut self, capability: &str) {
-        self.denied.get_or_insert_default().note(capability);
+        let capability = self.redact(capability.to_owned());
+        self.denied.get_or_insert_default().note(&capability);
     }
 
     /// What was denied, in the order of first use.
     pub(super) fn denied_names(&self) -> Vec<String> {
-        self.denied.as_ref().map(Denied::names).unwrap_or_default()
+        let names = self.denied.as_ref().map(Denied::names).unwrap_or_default();
+        // Some are noted beside the guest, as it named them.
+        names.into_iter().map(|name| self.redact(name)).collect()
     }
 
     /// Adds a line to the attempt's log.
     pub(super) fn log_line(&mut self, level: LogLevel, message: &str) {
-        shared_log(&mut self.log, &self.progress, &self.clock, self.log_bytes_max).lock().line(level, message);
+        self.shared_log().lock().line(level, message);
+    }
+
+    /// The guest is about to be given a secret: from now on it is taken out of what the guest says. `false`: it would be more
+    /// than one attempt is given.
+    pub(super) fn give_secret(&mut self, name: &str, value: &SecretValue) -> bool {
+        let given = self.given.get_or_insert_default();
+        if !given.add(name, value) {
+            return false;
+        }
+        if let (Some(log), Some(finder)) = (&self.log, given.finder()) {
+            log.lock().redact(finder);
+        }
+        true
+    }
+
+    /// What finds the secrets that the guest was given; `None`: it was given none.
+    pub(super) fn secrets_given(&self) -> Option<&Arc<Automaton>> {
+        self.given.as_ref().and_then(|given| given.finder())
+    }
+
+    /// A text of the guest's without the secrets it was given.
+    pub(super) fn redact(&self, text: String) -> String {
+        redact_text(self.secrets_given(), text)
+    }
+
+    /// What the host keeps for the guest.
+    pub(super) fn table(&mut self) -> &mut ResourceTable {
+        &mut self.made_wasi().0.table
+    }
+
+    fn shared_log(&mut self) -> &SharedLog {
+        let finder = self.given.as_ref().and_then(|given| given.finder());
+        shared_log(&mut self.log, &self.progress, &self.clock, self.log_bytes_max, finder)
     }
 
     /// Made when a guest first touches HTTP.
     fn way_out(&mut self) -> Option<WayOut> {
         let (egress, tenant) = self.egress.take()?;
-        let log = shared_log(&mut self.log, &self.progress, &self.clock, self.log_bytes_max);
+        let log = Arc::clone(self.shared_log());
         Some(WayOut {
             places: egress.places_of_attempt(),
             egress,
             tenant,
             grants: Arc::clone(&self.grants),
-            log: Arc::clone(log),
+            log,
             clock: Arc::clone(&self.clock),
             deadline: self.deadline,
             denied: self.denied.get_or_insert_default().clone(),
@@ -228,19 +279,27 @@ impl AttemptState {
         self.count_wasi_call();
         let Self { preview1, log, progress, clock, log_bytes_max, plain, .. } = self;
         preview1.get_or_insert_with(|| {
-            Box::new(closed_context(shared_log(log, progress, clock, *log_bytes_max), plain.as_ref()).build_p1())
+            // A preview-1 program can't ask for secrets.
+            let log = shared_log(log, progress, clock, *log_bytes_max, None);
+            Box::new(closed_context(log, plain.as_ref()).build_p1())
         })
     }
 
     fn wasi(&mut self) -> (&mut Wasi, &mut OutgoingHttp) {
         self.count_wasi_call();
-        let Self { wasi, log, progress, clock, log_bytes_max, plain, http, .. } = self;
+        self.made_wasi()
+    }
+
+    fn made_wasi(&mut self) -> (&mut Wasi, &mut OutgoingHttp) {
+        let Self { wasi, log, progress, clock, log_bytes_max, plain, http, given, .. } = self;
         let wasi = wasi.get_or_insert_with(|| {
             let mut table = ResourceTable::new();
             table.set_max_capacity(RESOURCES_MAX);
             let mut http = WasiHttpCtx::new();
             http.set_field_size_limit(FIELDS_BYTES_MAX);
-            let ctx = closed_context(shared_log(log, progress, clock, *log_bytes_max), plain.as_ref()).build();
+            let finder = given.as_ref().and_then(|given| given.finder());
+            let log = shared_log(log, progress, clock, *log_bytes_max, finder);
+            let ctx = closed_context(log, plain.as_ref()).build();
             Box::new(Wasi { ctx, table, http })
         });
         (wasi, http)
@@ -252,9 +311,14 @@ fn shared_log<'a>(
     progress: &ProgressCell,
     clock: &Arc<dyn Clock>,
     bytes_max: u64,
+    secrets_given: Option<&Arc<Automaton>>,
 ) -> &'a SharedLog {
     log.get_or_insert_with(|| {
-        let log = Arc::new(Mutex::new(AttemptLog::new(Arc::clone(clock), bytes_max)));
+        let mut log = AttemptLog::new(Arc::clone(clock), bytes_max);
+        if let Some(finder) = secrets_given {
+            log.redact(finder);
+        }
+        let log = Arc::new(Mutex::new(log));
         progress.show_log(&log);
         log
     })

@@ -146,6 +146,8 @@ pub(crate) fn invocation(compiled: CompiledFrom) -> Invocation {
         output_schema: None,
         parents: None,
         grants: Arc::default(),
+        secrets: None,
+        kv: None,
     }
 }
 

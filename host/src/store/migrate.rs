@@ -24,6 +24,7 @@ pub(super) const SCRIPTS: &[&str] = &[
     include_str!("../../../migrations/0014_identity.sql"),
     include_str!("../../../migrations/0015_tenants.sql"),
     include_str!("../../../migrations/0016_quotas.sql"),
+    include_str!("../../../migrations/0017_secrets.sql"),
 ];
 
 /// The schema version this binary writes.

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use super::granted::{GivenSecrets, TrialKeyValue, TrialSecrets};
 use super::parents::{GivenParent, GivenParents};
 use super::report::Report;
 use crate::api::{ApiError, offline};
@@ -22,7 +23,8 @@ use crate::job::{
 use crate::modules::{Examined, KindValidators, SchemaError, UploadError, digest_of, examine};
 use crate::sandbox::{
     ArtifactSource, ArtifactUse, CompileError, CompilerProcess, DESCRIBES_MAX, DescribeError, Execution, Interrupt,
-    Invocation, Parents, ProgressCell, SHARED_ARTIFACTS_BYTES_MAX, Sandbox, SandboxError, SandboxOptions,
+    Invocation, KeyValue, Parents, ProgressCell, SHARED_ARTIFACTS_BYTES_MAX, Sandbox, SandboxError, SandboxOptions,
+    Secrets,
 };
 use crate::schema::{SharedSchema, SlowWork};
 use crate::system_clock::SystemClock;
@@ -126,6 +128,8 @@ pub struct Order {
     pub max_attempts: Option<u32>,
     /// The jobs it runs after.
     pub parents: Vec<GivenParent>,
+    /// Secrets it is granted and given.
+    pub secrets: GivenSecrets,
 }
 
 impl Workbench {
@@ -172,11 +176,12 @@ impl Workbench {
         order: Order,
         follow: Option<&mut dyn FnMut(&LogLine)>,
     ) -> Result<Report, TrialError> {
-        let Order { kind, payload, settings: asked, limits, attempt, max_attempts, parents } = order;
+        let Order { kind, payload, settings: asked, limits, attempt, max_attempts, parents, secrets } = order;
         let Some(description) = loaded.examined.kinds.iter().find(|known| known.name == kind) else {
             return Err(offline::refuse_kind(kind.as_str(), &loaded.kinds()).into());
         };
         let settings = self.settings(loaded, description, &asked)?;
+        let settings = with_secrets(settings, &secrets);
         offline::check_limits(&limits, &self.config.limits.ceilings)?;
         let output_schema = self.accept(loaded, description, &settings, &payload).await?;
 
@@ -222,6 +227,8 @@ impl Workbench {
             output_schema,
             parents: parents.map(|parents| parents as Arc<dyn Parents>),
             grants: terms.grants(),
+            secrets: Some(Arc::new(TrialSecrets(secrets)) as Arc<dyn Secrets>),
+            kv: Some(Arc::new(TrialKeyValue::new(now)) as Arc<dyn KeyValue>),
         };
         let execution = self.execute(loaded, invocation, follow).await?;
         let next = terms.next(&execution.outcome, execution.finished_at, rand::random);
@@ -298,6 +305,17 @@ impl Workbench {
             }
         }
     }
+}
+
+/// Who gives a secret grants it.
+fn with_secrets(mut settings: KindSettings, secrets: &GivenSecrets) -> KindSettings {
+    if !secrets.is_empty() {
+        let mut grants = settings.grants.take().map(Arc::unwrap_or_clone).unwrap_or_default();
+        let missing = secrets.keys().filter(|name| !grants.secrets.contains(name)).cloned().collect::<Vec<_>>();
+        grants.secrets.extend(missing);
+        settings.grants = Some(Arc::new(grants));
+    }
+    settings
 }
 
 /// The bytes of the one module there is.

@@ -7,7 +7,7 @@ use axum::extract::{FromRequestParts, RawPathParams};
 use http::request::Parts;
 
 use crate::api::error::{ApiError, ProblemCode};
-use crate::job::{Digest, JobId, ModuleName};
+use crate::job::{BucketName, Digest, JobId, KvKey, ModuleName};
 
 /// `/{id}` of a job.
 pub(in crate::api) struct JobPath(pub(in crate::api) JobId);
@@ -17,6 +17,9 @@ pub(in crate::api) struct NamePath<T>(pub(in crate::api) T);
 
 /// `/{name}/versions/{digest}`.
 pub(in crate::api) struct VersionPath(pub(in crate::api) ModuleName, pub(in crate::api) Digest);
+
+/// `/{bucket}/{key}`.
+pub(in crate::api) struct KvPath(pub(in crate::api) BucketName, pub(in crate::api) KvKey);
 
 async fn raw<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<RawPathParams, ApiError> {
     RawPathParams::from_request_parts(parts, state)
@@ -46,6 +49,15 @@ impl<S: Send + Sync, T: FromStr<Err: Display>> FromRequestParts<S> for NamePath<
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for VersionPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let parameters = raw(parts, state).await?;
+        Ok(Self(parse(&parameters, 0)?, parse(&parameters, 1)?))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for KvPath {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {

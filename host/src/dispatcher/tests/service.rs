@@ -13,6 +13,7 @@ use crate::dispatcher::{Dispatcher, DispatcherHandle, DispatcherOptions};
 use crate::job::{Digest, FailureReason, GuestType, HostId, JobId, JobSpec, JobState, LimitBounds, StdoutFormat};
 use crate::modules::Validators;
 use crate::sandbox::testing::Bench;
+use crate::secrets::{KeyRing, Vault};
 use crate::store::tests::{Harness, job, new_version};
 use crate::store::{NewJob, Store, TenantId};
 
@@ -86,6 +87,7 @@ impl Running {
             harness.store.clone(),
             bench.sandbox.clone(),
             Validators::default(),
+            Vault::new(harness.store.clone(), KeyRing::default()),
             Arc::clone(&harness.clock) as Arc<dyn crate::job::Clock>,
             Arc::clone(&unpark),
             options,

@@ -7,6 +7,7 @@ mod promote_due;
 mod prune;
 mod prune_jobs;
 mod recover_expired;
+mod reencrypt_secrets;
 mod remove_tenants;
 mod run_schedules;
 mod settle;
@@ -23,6 +24,7 @@ pub(super) use prune::{
 };
 pub(super) use prune_jobs::{GiveBackSpace, PruneJobs, SweepHistory};
 pub(super) use recover_expired::RecoverExpired;
+pub(super) use reencrypt_secrets::ReencryptSecrets;
 pub(super) use remove_tenants::RemoveTenants;
 pub(super) use run_schedules::RunSchedules;
 pub(super) use settle::{CancelBatches, SettleDependents};

@@ -3,7 +3,9 @@
 pub(super) mod attempt;
 pub(super) mod config;
 pub(super) mod http;
+pub(super) mod keyvalue;
 pub(super) mod logging;
 pub(super) mod parents;
 pub(super) mod progress;
+pub(super) mod secrets;
 pub(super) mod sockets;

@@ -10,7 +10,7 @@ use crate::sandbox::state::AttemptState;
 const MESSAGE_BYTES_MAX: usize = 1 << 10;
 
 pub(in crate::sandbox) fn link(linker: &mut Linker<AttemptState>) -> wasmtime::Result<()> {
-    let mut interface = linker.instance("stoker:handler/progress@1.1.0")?;
+    let mut interface = linker.instance("stoker:handler/progress@1.2.0")?;
     interface.func_wrap(
         "report",
         |mut store: StoreContextMut<'_, AttemptState>, (done, total, message): (u64, Option<u64>, Option<String>)| {
@@ -19,7 +19,7 @@ pub(in crate::sandbox) fn link(linker: &mut Linker<AttemptState>) -> wasmtime::R
             state.progress.set(Progress {
                 done,
                 total,
-                message: message.map(|message| cut(message, MESSAGE_BYTES_MAX)),
+                message: message.map(|message| cut(state.redact(message), MESSAGE_BYTES_MAX)),
             });
             Ok(())
         },

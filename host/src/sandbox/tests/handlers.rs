@@ -150,7 +150,7 @@ async fn a_handler_asks_for_its_slot() {
             {ECHO}"
         );
         handler(GREET, &run)
-            .replace("handler/attempt@1.0.0", "handler/attempt@1.1.0")
+            .replace("handler/attempt@1.0.0", "handler/attempt@1.2.0")
             .replace("(export \"remaining-fuel\" (func (result u64)))", "(export \"remaining-fuel\" (func (result u64)))\n    (export \"slot-time-ms\" (func (result (option u64))))")
             .replace("(core module $code", "(core func $slot (canon lower (func $attempt \"slot-time-ms\") (memory $mem)))\n  (core module $code")
             .replace("(import \"h\" \"log\"", "(import \"h\" \"slot\" (func $slot (param i32)))\n    (import \"h\" \"log\"")

@@ -4,10 +4,15 @@ use rusqlite::Connection;
 
 use super::facts;
 use super::record::{Entry, audited};
-use crate::job::{BatchId, JobId, KindName, ModuleName, OperationId, QueueName, ScheduleName, TenantName};
+use crate::job::{
+    BatchId, BucketName, JobId, KindName, KvKey, ModuleName, OperationId, QueueName, ScheduleName, SecretName,
+    TenantName,
+};
 use crate::store::catalog::TenantId;
 use crate::store::draft::Draft;
 use crate::store::error::StoreError;
+use crate::store::kv::kv_facts;
+use crate::store::secrets::secret_facts;
 
 /// What changes something.
 type Change<T> = Result<T, StoreError>;
@@ -114,4 +119,28 @@ pub(in crate::store) fn operation<T>(
 ) -> Change<T> {
     let entry = entry(tenant, action, "operation", &id);
     audited(sql, draft, &entry, |sql, _| facts::operation(sql, tenant, id), change)
+}
+
+/// A secret: that it is another one, never what it is.
+pub(in crate::store) fn secret<T>(
+    sql: &Connection,
+    draft: &mut Draft,
+    (tenant, name): (TenantId, &SecretName),
+    action: &'static str,
+    change: impl FnOnce(&Connection, &mut Draft) -> Change<T>,
+) -> Change<T> {
+    let entry = entry(tenant, action, "secret", name);
+    audited(sql, draft, &entry, |sql, _| secret_facts(sql, tenant, name), change)
+}
+
+/// A bucket of the key-value store; the keys that change.
+pub(in crate::store) fn kv<T>(
+    sql: &Connection,
+    draft: &mut Draft,
+    (tenant, bucket, key): (TenantId, &BucketName, &KvKey),
+    action: &'static str,
+    change: impl FnOnce(&Connection, &mut Draft) -> Change<T>,
+) -> Change<T> {
+    let entry = Entry { tenant: Some(tenant), action, object: format!("kv/{bucket}/{key}") };
+    audited(sql, draft, &entry, |sql, _| kv_facts(sql, tenant, bucket, key), change)
 }

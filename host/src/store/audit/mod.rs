@@ -11,7 +11,7 @@ mod operations;
 mod prune;
 mod record;
 
-pub(super) use changes::{batch, job, kind, module, operation, queue, schedule, tenant};
+pub(super) use changes::{batch, job, kind, kv, module, operation, queue, schedule, secret, tenant};
 pub(super) use facts::payload as payload_facts;
 pub use model::{AuditFilter, AuditPage, AuditRow};
 pub(super) use record::{Entry, record};

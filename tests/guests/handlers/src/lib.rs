@@ -22,6 +22,9 @@ mod flood_stdout;
 mod host_calls;
 mod http;
 mod huge_output;
+mod kv_count;
+mod kv_late;
+mod kv_value;
 mod limits;
 mod log_lines;
 mod memory_copy;
@@ -29,6 +32,8 @@ mod panic;
 mod parents;
 mod progress;
 mod recurse;
+mod secret_get;
+mod secret_said;
 mod sleep;
 mod snooze;
 mod sockets;
@@ -58,6 +63,9 @@ stoker_sdk::module!(
     host_calls::host_calls,
     http::requests,
     huge_output::huge_output,
+    kv_count::kv_count,
+    kv_late::kv_late,
+    kv_value::kv_value,
     limits::limits,
     log_lines::log_lines,
     memory_copy::memory_copy,
@@ -65,6 +73,8 @@ stoker_sdk::module!(
     parents::parents,
     progress::progress,
     recurse::recurse,
+    secret_get::secret_get,
+    secret_said::secret_said,
     sleep::sleep,
     snooze::snooze,
     sockets::sockets,

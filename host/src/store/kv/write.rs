@@ -1,0 +1,126 @@
+//! A change of a bucket, whole or not at all.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::entries::value;
+use super::lease::may_write;
+use super::model::KvWriter;
+use super::usage::{self, Tally};
+use crate::job::{BucketName, KvChange, KvChanged, KvKey, KvQuota, Timestamp};
+use crate::store::catalog::TenantId;
+use crate::store::draft::Draft;
+use crate::store::error::StoreError;
+
+const SIZE: &str = "SELECT length(value) FROM kv_entries WHERE tenant_id = ?1 AND bucket = ?2 AND key = ?3";
+const PUT: &str = "INSERT INTO kv_entries (tenant_id, bucket, key, value, version, updated_at)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+    ON CONFLICT (tenant_id, bucket, key) DO UPDATE SET value = excluded.value, version = excluded.version,
+        updated_at = excluded.updated_at";
+const DELETE: &str = "DELETE FROM kv_entries WHERE tenant_id = ?1 AND bucket = ?2 AND key = ?3 RETURNING length(value)";
+
+/// Carries out a change.
+pub(super) fn change(
+    sql: &Connection,
+    draft: &Draft,
+    tenant: TenantId,
+    writer: KvWriter,
+    bucket: &BucketName,
+    change: &KvChange,
+) -> Result<KvChanged, StoreError> {
+    if !may_write(sql, draft, tenant, writer)? {
+        return Ok(KvChanged::StaleLease);
+    }
+    let place = Place { sql, tenant, bucket, now: draft.now };
+    match change {
+        KvChange::Set(entries) => {
+            let last: BTreeMap<&KvKey, &Bytes> = entries.iter().map(|(key, value)| (key, value)).collect();
+            place.put(&last)
+        }
+        KvChange::Delete(keys) => place.delete(&keys.iter().collect()),
+        KvChange::Increment { key, delta } => {
+            let number = value(sql, tenant, bucket, key)?.map_or(Some(0), |known| known.number());
+            let Some(sum) = number.and_then(|number| number.checked_add(*delta)) else {
+                return Ok(KvChanged::NoNumber);
+            };
+            Ok(match place.put(&BTreeMap::from([(key, &Bytes::from(sum.to_string()))]))? {
+                KvChanged::Done { .. } => KvChanged::Number(sum),
+                refused => refused,
+            })
+        }
+        KvChange::Swap { key, expected, value: new } => {
+            let known = value(sql, tenant, bucket, key)?;
+            if known.as_ref().map(|known| known.version) != *expected {
+                return Ok(KvChanged::Other(known));
+            }
+            place.put(&BTreeMap::from([(key, new)]))
+        }
+    }
+}
+
+/// Where something is changed.
+struct Place<'a> {
+    sql: &'a Connection,
+    tenant: TenantId,
+    bucket: &'a BucketName,
+    now: Timestamp,
+}
+
+impl Place<'_> {
+    /// What a key and its value take.
+    fn cost(&self, key: &KvKey, value_bytes: u64) -> u64 {
+        let named = self.bucket.as_str().len() + key.as_str().len();
+        u64::try_from(named).unwrap_or(u64::MAX).saturating_add(value_bytes)
+    }
+
+    fn size(&self, key: &KvKey) -> Result<Option<u64>, StoreError> {
+        let key = params![self.tenant.0, self.bucket.as_str(), key.as_str()];
+        Ok(self.sql.prepare_cached(SIZE)?.query_row(key, |row| row.get(0)).optional()?)
+    }
+
+    fn put(&self, entries: &BTreeMap<&KvKey, &Bytes>) -> Result<KvChanged, StoreError> {
+        let mut tally = usage::read(self.sql, self.tenant)?;
+        let mut keys = 0;
+        // All of it is counted before any of it is written.
+        for (key, value) in entries {
+            let before = self.size(key)?.map(|bytes| self.cost(key, bytes));
+            keys += usize::from(before.is_none());
+            let bytes = self.cost(key, u64::try_from(value.len()).unwrap_or(u64::MAX));
+            let fits: Result<(), KvQuota> = tally.put(bytes, before);
+            if let Err(quota) = fits {
+                return Ok(KvChanged::Full(quota));
+            }
+        }
+        for (key, value) in entries {
+            self.write(&mut tally, key, value)?;
+        }
+        tally.write(self.sql, self.tenant)?;
+        Ok(KvChanged::Done { keys })
+    }
+
+    fn write(&self, tally: &mut Tally, key: &KvKey, value: &Bytes) -> Result<(), StoreError> {
+        let version = tally.next_version();
+        let entry = params![self.tenant.0, self.bucket.as_str(), key.as_str(), &value[..], version, self.now.as_ms()];
+        self.sql.prepare_cached(PUT)?.execute(entry)?;
+        Ok(())
+    }
+
+    fn delete(&self, keys: &BTreeSet<&KvKey>) -> Result<KvChanged, StoreError> {
+        let mut tally = usage::read(self.sql, self.tenant)?;
+        let mut removed = 0;
+        for key in keys {
+            let place = params![self.tenant.0, self.bucket.as_str(), key.as_str()];
+            let gone: Option<u64> = self.sql.prepare_cached(DELETE)?.query_row(place, |row| row.get(0)).optional()?;
+            if let Some(bytes) = gone {
+                tally.take(self.cost(key, bytes));
+                removed += 1;
+            }
+        }
+        if removed > 0 {
+            tally.write(self.sql, self.tenant)?;
+        }
+        Ok(KvChanged::Done { keys: removed })
+    }
+}

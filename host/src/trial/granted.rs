@@ -1,0 +1,127 @@
+//! Secrets and buckets of a job under trial: those that were given for it, and an empty key-value store that goes with it.
+
+use std::collections::BTreeMap;
+
+use parking_lot::Mutex;
+
+use crate::job::{BucketName, KvChange, KvChanged, KvKey, KvValue, SecretName, Timestamp};
+use crate::sandbox::{KeyValue, Secrets, Told};
+use crate::secrets::SecretValue;
+
+/// By name.
+pub type GivenSecrets = BTreeMap<SecretName, SecretValue>;
+
+/// Those of one job.
+#[derive(Debug)]
+pub(super) struct TrialSecrets(pub(super) GivenSecrets);
+
+impl Secrets for TrialSecrets {
+    fn read(&self, name: SecretName) -> Told<'_, Option<SecretValue>> {
+        Box::pin(async move { Ok(self.0.get(&name).cloned()) })
+    }
+}
+
+/// Held in memory for one run; without quotas, since a run makes at most as many changes as calls.
+#[derive(Debug)]
+pub(super) struct TrialKeyValue {
+    now: Timestamp,
+    held: Mutex<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    last_version: u64,
+    entries: BTreeMap<(BucketName, KvKey), KvValue>,
+}
+
+impl TrialKeyValue {
+    pub(super) fn new(now: Timestamp) -> Self {
+        Self { now, held: Mutex::default() }
+    }
+
+    fn value(&self, bucket: &BucketName, key: &KvKey) -> Option<KvValue> {
+        self.held.lock().entries.get(&(bucket.clone(), key.clone())).cloned()
+    }
+
+    fn put(&self, bucket: &BucketName, key: &KvKey, value: bytes::Bytes) -> bool {
+        let mut held = self.held.lock();
+        held.last_version += 1;
+        let entry = KvValue { value, version: held.last_version, updated_at: self.now };
+        held.entries.insert((bucket.clone(), key.clone()), entry).is_none()
+    }
+
+    fn apply(&self, bucket: &BucketName, change: KvChange) -> KvChanged {
+        match change {
+            KvChange::Set(entries) => {
+                let new = entries.into_iter().filter(|(key, value)| self.put(bucket, key, value.clone())).count();
+                KvChanged::Done { keys: new }
+            }
+            KvChange::Delete(keys) => {
+                let mut held = self.held.lock();
+                let gone = keys.into_iter().filter(|key| held.entries.remove(&(bucket.clone(), key.clone())).is_some());
+                KvChanged::Done { keys: gone.count() }
+            }
+            KvChange::Increment { key, delta } => {
+                let number = self.value(bucket, &key).map_or(Some(0), |known| known.number());
+                let Some(sum) = number.and_then(|number| number.checked_add(delta)) else { return KvChanged::NoNumber };
+                self.put(bucket, &key, sum.to_string().into());
+                KvChanged::Number(sum)
+            }
+            KvChange::Swap { key, expected, value } => {
+                let known = self.value(bucket, &key);
+                if known.as_ref().map(|known| known.version) != expected {
+                    return KvChanged::Other(known);
+                }
+                KvChanged::Done { keys: usize::from(self.put(bucket, &key, value)) }
+            }
+        }
+    }
+}
+
+impl KeyValue for TrialKeyValue {
+    fn get(&self, bucket: BucketName, key: KvKey) -> Told<'_, Option<KvValue>> {
+        Box::pin(async move { Ok(self.value(&bucket, &key)) })
+    }
+
+    fn get_many(&self, bucket: BucketName, keys: Vec<KvKey>) -> Told<'_, Option<Vec<Option<KvValue>>>> {
+        Box::pin(async move { Ok(Some(keys.iter().map(|key| self.value(&bucket, key)).collect())) })
+    }
+
+    fn keys(&self, bucket: BucketName, after: Option<KvKey>, limit: usize) -> Told<'_, Vec<KvKey>> {
+        let held = self.held.lock();
+        let of_bucket = held.entries.keys().filter(|(of, _)| *of == bucket).map(|(_, key)| key);
+        let keys = of_bucket.filter(|key| after.as_ref().is_none_or(|after| *key > after)).take(limit);
+        let keys = keys.cloned().collect();
+        Box::pin(async move { Ok(keys) })
+    }
+
+    fn change(&self, bucket: BucketName, change: KvChange) -> Told<'_, KvChanged> {
+        Box::pin(async move { Ok(self.apply(&bucket, change)) })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn it_does_what_a_store_does() {
+        let kv = TrialKeyValue::new(Timestamp(0));
+        let (bucket, key): (BucketName, KvKey) = ("b".parse().unwrap(), "k".parse().unwrap());
+        let change = |change| async { kv.change(bucket.clone(), change).await.unwrap() };
+        let set = |value: &'static str| KvChange::Set(vec![(key.clone(), value.into())]);
+        let add = |delta| KvChange::Increment { key: key.clone(), delta };
+        let swap = |expected, value: &'static str| KvChange::Swap { key: key.clone(), expected, value: value.into() };
+        assert_eq!(change(add(2)).await, KvChanged::Number(2));
+        assert_eq!(change(add(i64::MAX)).await, KvChanged::NoNumber);
+        assert_eq!(change(set("x")).await, KvChanged::Done { keys: 0 });
+        assert_eq!(change(add(1)).await, KvChanged::NoNumber);
+        let known = kv.get(bucket.clone(), key.clone()).await.unwrap().unwrap();
+        assert_eq!(change(swap(None, "y")).await, KvChanged::Other(Some(known.clone())));
+        assert_eq!(change(swap(Some(known.version), "y")).await, KvChanged::Done { keys: 0 });
+        assert_eq!(kv.keys(bucket.clone(), None, 9).await.unwrap(), [key.clone()]);
+        assert_eq!(change(KvChange::Delete(vec![key.clone(), key.clone()])).await, KvChanged::Done { keys: 1 });
+        assert_eq!(change(swap(None, "z")).await, KvChanged::Done { keys: 1 });
+    }
+}
