@@ -1,4 +1,5 @@
 //! The audit log: every change that somebody makes is a row, written with it; nothing else is one.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use serde_json::{Value, json};
 use stoker_tests::{Api, TestHost, make_key, make_tenant, run_stoker, with_role};

@@ -1,4 +1,5 @@
 //! Keys and roles: who may do what, what is hidden from whom, and what a refusal does not say.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use serde_json::{Value, json};
 use stoker_tests::{Api, TestHost, eventually, make_key, make_tenant, with_role};

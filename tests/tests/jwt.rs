@@ -1,4 +1,5 @@
 //! JSON Web Tokens: who signed them, for whom, until when, and what they may say.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::path::Path;
 
@@ -8,7 +9,7 @@ use ring::hmac;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
 use serde_json::{Value, json};
-use stoker_tests::{HostBuilder, TestHost, make_tenant};
+use stoker_tests::{HostBuilder, TestHost, eventually, make_tenant};
 
 const ADMIN_KEY: &str = "the-admins-long-key";
 const SECRET: &str = "a-secret-of-at-least-thirty-two-bytes";
@@ -72,7 +73,7 @@ fn what_a_token_says_must_hold() {
         ("tenant", Value::Null),
     ] {
         // Past a few of them nothing is looked at for a moment.
-        let answer = stoker_tests::eventually("the token is looked at", || {
+        let answer = eventually("the token is looked at", || {
             let answer = host.with_key(Some(&hs256(SECRET, &with(name, value.clone())))).get("/v1/keys");
             (answer.status != 429).then_some(answer)
         });

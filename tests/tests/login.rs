@@ -1,4 +1,5 @@
 //! The way into the dashboard: a key for a session, which can do what the key can, and changes nothing without its page.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use serde_json::json;
 use stoker_tests::{TestHost, cookie_of, log_in, make_key};

@@ -1,4 +1,5 @@
 //! TLS: what is spoken, that a changed certificate is used, that a bad one is refused, and that half a handshake is not waited for.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::io::Read;
 use std::net::TcpStream;

@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    #[allow(clippy::too_many_lines)] // One per command line.
+    #[allow(clippy::too_many_lines)] // A table.
     fn command_lines() {
         for (line, accepted) in [
             ("serve", true),
