@@ -120,7 +120,7 @@ mod tests {
         let known = kv.get(bucket.clone(), key.clone()).await.unwrap().unwrap();
         assert_eq!(change(swap(None, "y")).await, KvChanged::Other(Some(known.clone())));
         assert_eq!(change(swap(Some(known.version), "y")).await, KvChanged::Done { keys: 0 });
-        assert_eq!(kv.keys(bucket.clone(), None, 9).await.unwrap(), [key.clone()]);
+        assert_eq!(kv.keys(bucket.clone(), None, 9).await.unwrap(), std::slice::from_ref(&key));
         assert_eq!(change(KvChange::Delete(vec![key.clone(), key.clone()])).await, KvChanged::Done { keys: 1 });
         assert_eq!(change(swap(None, "z")).await, KvChanged::Done { keys: 1 });
     }
