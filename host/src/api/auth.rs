@@ -1,14 +1,12 @@
-//! Who may call: the name the host is called by (DNS rebinding), the page a browser calls from, the admin's key.
+//! From where a request may come: the name the host is called by (DNS rebinding), the page a browser calls from. Who
+//! calls is found out in `identity/`.
 //!
-//! `/health/*` answers anybody. Comparing the key takes the same time whatever was sent, and a refusal does not say
-//! what was wrong. One look at three headers: this runs before every request.
+//! `/health/*` answers anybody. One look at two headers: this runs before every request.
 
 use std::net::IpAddr;
 
-use http::header::{AUTHORIZATION, HOST, ORIGIN};
+use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, HeaderValue, Uri};
-use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq;
 
 use super::error::{ApiError, ProblemCode};
 use crate::config::Config;
@@ -20,8 +18,6 @@ pub(super) fn is_health(uri: &Uri) -> bool {
 
 /// The rules, made once from the configuration.
 pub(super) struct Guard {
-    /// Of the admin's key. Hashes have one length, so comparing them tells nothing about the key's.
-    key_hash: Option<[u8; 32]>,
     listen: IpAddr,
     /// Lower case.
     allowed_hosts: Vec<String>,
@@ -30,7 +26,6 @@ pub(super) struct Guard {
 impl Guard {
     pub(super) fn new(config: &Config) -> Self {
         Self {
-            key_hash: config.admin_key.as_ref().map(|key| Sha256::digest(key.0.as_bytes()).into()),
             listen: config.listen.ip(),
             allowed_hosts: config.allowed_hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
         }
@@ -48,8 +43,7 @@ impl Guard {
                 "call this host by a loopback name, by the address it listens on, or by a name in its `allowed_hosts`",
             ));
         }
-        self.check_origin(host, headers)?;
-        self.check_key(headers)
+        self.check_origin(host, headers)
     }
 
     /// A page may call the host it came from, and nothing else on the same machine: a port of loopback belongs to
@@ -76,20 +70,6 @@ impl Guard {
             ProblemCode::ForeignOrigin,
             "web pages of other origins (host and port) may not call this host; add the page's host to `allowed_hosts`",
         ))
-    }
-
-    fn check_key(&self, headers: &HeaderMap) -> Result<(), ApiError> {
-        let Some(key_hash) = &self.key_hash else { return Ok(()) };
-        let sent = headers.get(AUTHORIZATION).and_then(|value| {
-            let value = value.as_bytes();
-            let (scheme, token) = value.split_at_checked(b"Bearer ".len())?;
-            scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
-        });
-        let sent_hash: [u8; 32] = Sha256::digest(sent.unwrap_or_default()).into();
-        if bool::from(sent_hash.ct_eq(key_hash)) {
-            return Ok(());
-        }
-        Err(ApiError::new(ProblemCode::Unauthorized, "send `Authorization: Bearer` and the admin's key"))
     }
 
     /// `authority` is a host with or without a port.
@@ -150,9 +130,8 @@ pub(super) mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn guard(listen: &str, allowed: &[&str], key: Option<&str>) -> Guard {
+    fn guard(listen: &str, allowed: &[&str]) -> Guard {
         Guard {
-            key_hash: key.map(|key| Sha256::digest(key).into()),
             listen: listen.parse().unwrap(),
             allowed_hosts: allowed.iter().map(|host| (*host).to_owned()).collect(),
         }
@@ -165,9 +144,9 @@ pub(super) mod tests {
 
     #[test]
     fn hosts() {
-        let plain = guard("127.0.0.1", &["stoker.example", "other.example:8080"], None);
-        let open = guard("0.0.0.0", &[], None);
-        let bound = guard("10.0.0.5", &[], None);
+        let plain = guard("127.0.0.1", &["stoker.example", "other.example:8080"]);
+        let open = guard("0.0.0.0", &[]);
+        let bound = guard("10.0.0.5", &[]);
         for (guard, host, ours) in [
             (&plain, "localhost", true),
             (&plain, "LOCALHOST:7700", true),
@@ -201,7 +180,7 @@ pub(super) mod tests {
 
     #[test]
     fn origins() {
-        let guard = guard("127.0.0.1", &["stoker.example", "ui.example:8443"], None);
+        let guard = guard("127.0.0.1", &["stoker.example", "ui.example:8443"]);
         for (host, origin, ours) in [
             ("localhost:7700", "http://localhost:7700", true),
             ("localhost:7700", "http://LOCALHOST:7700", true),
@@ -240,7 +219,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_request_names_one_host() {
-        let guard = guard("127.0.0.1", &[], None);
+        let guard = guard("127.0.0.1", &[]);
         for (target, hosts, code) in [
             ("http://localhost:7700/v1/jobs", &["localhost:7700"][..], None),
             ("http://LocalHost:7700/v1/jobs", &["localhost:7700"], None),
@@ -259,25 +238,5 @@ pub(super) mod tests {
             let found = guard.check(&target.parse().unwrap(), &headers).err().map(|error| error.code());
             assert_eq!(found, code, "{target} {hosts:?}");
         }
-    }
-
-    #[test]
-    fn keys() {
-        let guard = guard("127.0.0.1", &[], Some("a-long-admin-key"));
-        let local = (HOST, "localhost");
-        for (value, good) in [
-            ("Bearer a-long-admin-key", true),
-            ("bearer a-long-admin-key", true),
-            ("Bearer a-long-admin-kez", false),
-            ("Bearer ", false),
-            ("Bearer", false),
-            ("Basic a-long-admin-key", false),
-            ("", false),
-        ] {
-            let expected = (!good).then_some(ProblemCode::Unauthorized);
-            assert_eq!(check(&guard, &[local.clone(), (AUTHORIZATION, value)]), expected, "{value}");
-        }
-        assert_eq!(check(&guard, &[local]), Some(ProblemCode::Unauthorized));
-        assert!(guard.check(&Uri::from_static("/health/ready"), &HeaderMap::new()).is_ok());
     }
 }

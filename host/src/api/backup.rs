@@ -7,7 +7,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
@@ -15,7 +14,7 @@ use tokio_util::io::ReaderStream;
 
 use super::error::{ApiError, ProblemCode};
 use super::extract::NoParameters;
-use super::shared::Shared;
+use super::identity::Call;
 use super::wire::Binary;
 
 /// What the directories of copies are called.
@@ -34,7 +33,7 @@ const PIECE_BYTES: usize = 256 << 10;
         (status = 503, description = "`store_unavailable`: the copy could not be written"),
     ),
 )]
-pub(super) async fn backup(State(api): Shared, _: NoParameters) -> Result<Response, ApiError> {
+pub(super) async fn backup(api: Call, _: NoParameters) -> Result<Response, ApiError> {
     let permit = Arc::clone(&api.backups)
         .try_acquire_owned()
         .map_err(|_| ApiError::new(ProblemCode::Busy, "a backup is being made already; try again when it is done"))?;

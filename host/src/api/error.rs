@@ -62,14 +62,18 @@ problem_codes! {
     HostMissing = 400 "host_missing" "The request names no host",
     /// Several hosts.
     HostAmbiguous = 400 "host_ambiguous" "The request names several hosts",
-    /// No or a wrong key.
-    Unauthorized = 401 "unauthorized" "A valid key is needed",
+    /// No or a wrong credential.
+    Unauthorized = 401 "unauthorized" "A valid credential is needed",
+    /// Too small a role.
+    Forbidden = 403 "forbidden" "The credential's role is too small",
     /// DNS rebinding.
     ForeignHost = 403 "foreign_host" "This host is not called by that name",
     /// A foreign web page.
     ForeignOrigin = 403 "foreign_origin" "Requests from that origin are refused",
     /// No such path.
     NotFound = 404 "not_found" "There is nothing at this path",
+    /// No such tenant, or another's.
+    TenantNotFound = 404 "tenant_not_found" "There is no such tenant",
     /// No such job.
     JobNotFound = 404 "job_not_found" "There is no such job",
     /// No such kind.

@@ -1,4 +1,4 @@
-//! What every request passes first and last: the guard, the count of requests, and the net under panics.
+//! What every request passes first and last: the guard, who calls, the count of requests, and the net under panics.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -14,13 +14,16 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use super::auth::is_health;
 use super::error::{ApiError, ProblemCode};
+use super::identity::Needed;
 use super::shared::Api;
 
 /// Checks, runs and counts one request.
-pub(super) async fn front(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+pub(super) async fn front(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
     let began = Instant::now();
-    let route = api.http.route(request.extensions().get::<MatchedPath>().map(MatchedPath::as_str), request.method());
-    let response = match admit(&api, &request) {
+    let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let route = api.http.route(path, request.method());
+    let needed = api.access.needed(path, request.method());
+    let response = match admit(&api, &mut request, needed) {
         Ok(_permit) => next.run(request).await,
         Err(refusal) => refusal.into_response(),
     };
@@ -29,11 +32,14 @@ pub(super) async fn front(State(api): State<Arc<Api>>, request: Request, next: N
 }
 
 /// Whether the request may be made now; the permit is held until it is answered.
-fn admit<'a>(api: &'a Api, request: &Request) -> Result<Option<SemaphorePermit<'a>>, ApiError> {
+fn admit<'a>(api: &'a Api, request: &mut Request, needed: Needed) -> Result<Option<SemaphorePermit<'a>>, ApiError> {
     if is_health(request.uri()) {
         return Ok(None);
     }
     api.guard.check(request.uri(), request.headers())?;
+    if let Some(caller) = api.identity.caller(request.headers(), needed, || api.store.catalog())? {
+        request.extensions_mut().insert(caller);
+    }
     api.requests.try_acquire().map(Some).map_err(|_| {
         ApiError::new(ProblemCode::Busy, "too many requests are under way; send fewer at once, or try again later")
     })

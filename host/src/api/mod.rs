@@ -13,6 +13,7 @@ mod extract;
 mod front;
 mod health;
 mod http_metrics;
+mod identity;
 mod jobs;
 mod kinds;
 mod metrics;

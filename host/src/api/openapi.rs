@@ -1,27 +1,32 @@
 //! `GET /openapi.json`: generated from the code, with the schemas of every registered kind merged in, so that typed
-//! clients can be generated. Made anew only when the catalog has changed.
+//! clients can be generated. A caller sees the kinds of its own tenant. Made anew only when the catalog has changed.
 
 use std::sync::Arc;
 
-use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
 use serde_json::{Map, Value, json};
 
 use super::error::{ApiError, PROBLEM_JSON, ProblemCode};
 use super::extract::NoParameters;
-use super::shared::Shared;
+use super::identity::{Call, ROLE_EXTENSION};
+use crate::job::Role;
 use crate::store::{Catalog, KindEntry, TenantId};
 
 /// Most kinds whose schemas are shown; clients of more are generated from `GET /v1/kinds/{kind}`.
 const KINDS_MAX: usize = 2_000;
 
-/// The document without kinds, and the last one made with them.
+/// Tenants whose document is kept made.
+const MADE_MAX: usize = 16;
+
+/// The document without kinds, and those last made with a tenant's.
 pub(super) struct Document {
     base: Value,
-    made: Mutex<Option<(u64, Bytes)>>,
+    /// With the catalog's revision.
+    made: Mutex<FxHashMap<TenantId, (u64, Bytes)>>,
 }
 
 impl Document {
@@ -34,10 +39,12 @@ impl Document {
             "description": "Runs background jobs as sandboxed WebAssembly. Errors are problem documents (RFC 9457) with a stable `code`.",
         });
         base["components"]["schemas"]["Problem"] = problem_schema();
-        base["components"]["securitySchemes"]["key"] = json!({"type": "http", "scheme": "bearer"});
-        base["security"] = json!([{"key": []}, {}]);
+        base["components"]["securitySchemes"]["key"] = json!({
+            "type": "http", "scheme": "bearer", "description": "A key or a token; a host on loopback may need none",
+        });
+        say_who_may(&mut base);
         refer_to_problem(&mut base);
-        Self { base, made: Mutex::new(None) }
+        Self { base, made: Mutex::default() }
     }
 
     /// Every path there is.
@@ -50,7 +57,7 @@ impl Document {
     }
 
     fn of(&self, catalog: &Catalog, tenant: TenantId) -> Result<Bytes, ApiError> {
-        if let Some((revision, text)) = &*self.made.lock()
+        if let Some((revision, text)) = self.made.lock().get(&tenant)
             && *revision == catalog.revision
         {
             return Ok(text.clone());
@@ -63,16 +70,36 @@ impl Document {
             .map(|kind| (kind.name.as_str(), kind.description.as_deref(), kind.payload_schema(), &*kind.output_schema));
         let text = serde_json::to_vec(&merge(self.base.clone(), kinds)).map_err(|error| ApiError::internal(&error))?;
         let text = Bytes::from(text);
-        *self.made.lock() = Some((catalog.revision, text.clone()));
+        let mut made = self.made.lock();
+        if made.len() >= MADE_MAX {
+            made.clear();
+        }
+        made.insert(tenant, (catalog.revision, text.clone()));
         Ok(text)
     }
 }
 
 /// This document
 #[utoipa::path(get, path = "/openapi.json", tag = "operations", responses((status = 200, body = serde_json::Value, description = "OpenAPI 3.1, each registered kind's schemas included")))]
-pub(super) async fn openapi(State(api): Shared, _: NoParameters) -> Result<Response, ApiError> {
-    let text = api.document.of(&api.store.catalog(), api.tenant())?;
+pub(super) async fn openapi(api: Call, _: NoParameters) -> Result<Response, ApiError> {
+    let text = api.document.of(&api.store.catalog(), api.caller.tenant)?;
     Ok(([(CONTENT_TYPE, "application/json")], text).into_response())
+}
+
+/// What the group of a route said it needs, in the words of `OpenAPI`.
+fn say_who_may(document: &mut Value) {
+    let paths = document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut);
+    for operation in paths.filter_map(Value::as_object_mut).flat_map(Map::values_mut) {
+        let role = operation[ROLE_EXTENSION].as_str().and_then(|word| word.parse::<Role>().ok());
+        let Some(role) = role else {
+            operation["security"] = json!([]);
+            continue;
+        };
+        operation["security"] = json!([{"key": []}, {}]);
+        let responses = &mut operation["responses"];
+        responses["401"] = json!({"description": "`unauthorized`: no or no valid credential"});
+        responses["403"] = json!({"description": format!("`forbidden`: needs the role `{role}` or a greater one")});
+    }
 }
 
 fn problem_schema() -> Value {
@@ -205,7 +232,7 @@ mod tests {
     use super::*;
 
     fn document() -> Document {
-        Document::new(super::super::router::routes().split_for_parts().1)
+        Document::new(super::super::router::routes().into_parts().1)
     }
 
     #[test]
@@ -220,6 +247,24 @@ mod tests {
             })
             .collect();
         insta::assert_snapshot!(operations.join("\n"));
+    }
+
+    #[test]
+    fn every_route_says_who_may() {
+        let document = document();
+        let mut said = Vec::new();
+        for (path, methods) in document.base["paths"].as_object().unwrap() {
+            for (method, operation) in methods.as_object().unwrap() {
+                let role = operation[ROLE_EXTENSION].as_str().unwrap();
+                let is_open = role == "anybody";
+                assert!(is_open || role.parse::<Role>().is_ok(), "{method} {path}: {role}");
+                assert_eq!(operation["security"] == json!([]), is_open, "{method} {path}");
+                assert_eq!(operation["responses"]["403"].is_object(), !is_open, "{method} {path}");
+                said.push(format!("{role:8} {} {path}", method.to_uppercase()));
+            }
+        }
+        said.sort();
+        insta::assert_snapshot!(said.join("\n"));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The state of the router: what every action can reach, plus what the router makes of it once.
+//! The state of the router: what every action can reach, plus what the router makes of it once. Actions reach it through
+//! their [`Call`](super::identity::Call), which also says whose request it is.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -8,13 +9,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::auth::Guard;
 use super::http_metrics::HttpMetrics;
+use super::identity::{Access, Identity};
 use super::openapi::Document;
 use super::room::Room;
 use super::state::ApiState;
 use super::turns::Turns;
 use crate::job::QueueName;
 use crate::schema::SlowWork;
-use crate::store::TenantId;
 
 /// Modules compiled at once.
 const UPLOADS_MAX: usize = 2;
@@ -30,14 +31,18 @@ const BACKUPS_MAX: usize = 1;
 /// so that one more can be told 429, and `/health/*` asked.
 const CONNECTIONS_PER_SPARE: usize = 16;
 
-/// What the handlers get: one pointer, cloned per request.
+/// What actions get that anybody may call: one pointer, cloned per request.
 pub(super) type Shared = axum::extract::State<Arc<Api>>;
 
 /// Everything an action can reach.
 pub(super) struct Api {
     state: ApiState,
-    /// Who may call.
+    /// From where calls may come.
     pub(super) guard: Guard,
+    /// Who calls.
+    pub(super) identity: Identity,
+    /// What each route needs.
+    pub(super) access: Access,
     /// Requests by route, status and time.
     pub(super) http: HttpMetrics,
     /// What `GET /openapi.json` says.
@@ -72,6 +77,8 @@ impl Api {
         let body_bytes_max = requests.module_bytes_max.max(requests.batch_bytes_max).max(requests.payload_bytes_max);
         Self {
             guard: Guard::new(&state.config),
+            identity: Identity::new(&state.config),
+            access: Access::of(document.base()),
             http: HttpMetrics::new(document.paths()),
             document,
             stopping,
@@ -87,12 +94,6 @@ impl Api {
             default_queue: QueueName::default_queue(),
             state,
         }
-    }
-
-    /// Whose request this is. Tenants are told apart by their keys once there is more than one.
-    #[allow(clippy::unused_self)]
-    pub(super) fn tenant(&self) -> TenantId {
-        TenantId::DEFAULT
     }
 }
 

@@ -3,6 +3,7 @@
 //! Pure: no IO, no async, no clock reads, no randomness that is not passed in. Everything here can be tested
 //! with a table.
 
+pub mod actor;
 pub mod bulk;
 pub mod ceilings;
 pub mod clock;
@@ -30,6 +31,7 @@ pub mod receipt;
 pub mod retention;
 pub mod retry;
 mod retry_wire;
+pub mod role;
 pub mod schedule;
 mod settings_wire;
 mod size;
@@ -41,6 +43,7 @@ mod unique_wire;
 pub mod waiting;
 pub mod workflow;
 
+pub use actor::{Actor, Via};
 pub use bulk::{BulkAction, BulkFilter, OperationState};
 pub use clock::{Clock, Timestamp};
 pub use context::AttemptContext;
@@ -63,6 +66,7 @@ pub use receipt::{CompiledFrom, Receipt};
 pub use retention::{Keep, Retention};
 pub use retry::{RetryDecision, RetryPolicy};
 pub use retry_wire::{RetryWire, Strategy, check_retry_on};
+pub use role::{Role, RoleError};
 pub use settings_wire::SettingsWire;
 pub use size::{ByteSize, SizeError};
 pub use spec::{JobOptions, JobSpec};

@@ -1,14 +1,13 @@
 //! `POST /v1/batches/{id}/close` and `/cancel`.
 
-use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 
 use super::{ITEM_BYTES, batch_not_found};
 use crate::api::error::ApiError;
 use crate::api::extract::{NamePath, NoParameters};
+use crate::api::identity::Call;
 use crate::api::jobs::json;
-use crate::api::shared::{Api, Shared};
 use crate::api::wire::batch::Batch;
 use crate::job::{BatchId, FailureReason, JobId};
 use crate::store::ChangeBatchResult;
@@ -21,11 +20,11 @@ use crate::store::ChangeBatchResult;
     responses((status = 200, body = Batch, description = "As it is now"), (status = 404, description = "`batch_not_found`")),
 )]
 pub(in crate::api) async fn close_batch(
-    State(api): Shared,
+    api: Call,
     NamePath(batch): NamePath<BatchId>,
     _: NoParameters,
 ) -> Result<Response, ApiError> {
-    match api.store.close_batch(api.tenant(), batch).await? {
+    match api.store.close_batch(api.caller.tenant, batch).await? {
         ChangeBatchResult::Changed { batch, held: _ } => json(StatusCode::OK, &Batch::from(&*batch), ITEM_BYTES),
         ChangeBatchResult::NotFound => Err(batch_not_found(batch)),
     }
@@ -44,11 +43,11 @@ pub(in crate::api) async fn close_batch(
     ),
 )]
 pub(in crate::api) async fn cancel_batch(
-    State(api): Shared,
+    api: Call,
     NamePath(batch): NamePath<BatchId>,
     _: NoParameters,
 ) -> Result<Response, ApiError> {
-    match api.store.cancel_batch(api.tenant(), batch, false).await? {
+    match api.store.cancel_batch(api.caller.tenant, batch, false).await? {
         ChangeBatchResult::Changed { batch, held } => {
             interrupt(&api, held);
             let status = if batch.unfinished() == 0 { StatusCode::OK } else { StatusCode::ACCEPTED };
@@ -59,7 +58,7 @@ pub(in crate::api) async fn cancel_batch(
 }
 
 /// Recorded first: should this host die now, the next one knows.
-pub(in crate::api) fn interrupt(api: &Api, held: Vec<(JobId, i64)>) {
+pub(in crate::api) fn interrupt(api: &Call, held: Vec<(JobId, i64)>) {
     for lease in held {
         api.dispatcher.interrupt(lease, FailureReason::Cancelled);
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
 use http::header::LOCATION;
@@ -16,11 +16,11 @@ use super::ITEM_BYTES;
 use super::items::Items;
 use crate::api::error::ApiError;
 use crate::api::extract::{NoParameters, parse_json, read_body, require_json};
+use crate::api::identity::Call;
 use crate::api::jobs::{
     IDEMPOTENCY_REPLAYED, JobRequest, Refusals, Rules, check_many, header_key, json, key_conflict, kind_gone,
     too_many_queues, unique_conflict, unknown_parent,
 };
-use crate::api::shared::{Api, Shared};
 use crate::api::wire::batch::Batch;
 use crate::job::{BatchId, control_character};
 use crate::store::{
@@ -91,17 +91,13 @@ pub(in crate::api) struct BatchRequest<'a> {
         (status = 503, description = "`store_unavailable`"),
     ),
 )]
-pub(in crate::api) async fn create_batch(
-    State(api): Shared,
-    _: NoParameters,
-    request: Request,
-) -> Result<Response, ApiError> {
+pub(in crate::api) async fn create_batch(api: Call, _: NoParameters, request: Request) -> Result<Response, ApiError> {
     create(&api, request, false, parse).await
 }
 
 /// Makes what `parse` finds in the body of a request.
 pub(in crate::api) async fn create(
-    api: &Arc<Api>,
+    api: &Call,
     request: Request,
     is_workflow: bool,
     parse: impl Fn(&mut Rules<'_>, &Bytes) -> Result<NewBatch, ApiError> + Clone + Send + 'static,
@@ -119,10 +115,10 @@ pub(in crate::api) async fn create(
     });
     // What was accepted then is answered again, whatever would be refused now.
     if let Some(key) = &key
-        && let Some(known) = api.store.replayed_batch(api.tenant(), key.clone()).await?
+        && let Some(known) = api.store.replayed_batch(api.caller.tenant, key.clone()).await?
         && let Some(Answer::Made(id)) = known.first()
         && let id = BatchId::from_u128(id.as_u128())
-        && let Some(row) = api.store.batch(api.tenant(), id, is_workflow).await?
+        && let Some(row) = api.store.batch(api.caller.tenant, id, is_workflow).await?
     {
         return reply(api, &row, true).await;
     }
@@ -134,7 +130,7 @@ pub(in crate::api) async fn create(
     } else {
         Vec::new()
     };
-    let created = api.store.create_batch(api.tenant(), new).await?;
+    let created = api.store.create_batch(api.caller.tenant, new).await?;
     drop(held);
     match created {
         CreateBatchResult::Created(row) => reply(api, &row, false).await,
@@ -163,7 +159,7 @@ fn pointer_of(member: &NewMember, index: usize) -> String {
     }
 }
 
-async fn reply(api: &Api, row: &BatchRow, replayed: bool) -> Result<Response, ApiError> {
+async fn reply(api: &Call, row: &BatchRow, replayed: bool) -> Result<Response, ApiError> {
     let status = if replayed { StatusCode::OK } else { StatusCode::CREATED };
     let batch = Batch::from(row);
     let folder = if row.is_workflow { "workflows" } else { "batches" };

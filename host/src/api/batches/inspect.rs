@@ -1,14 +1,13 @@
 //! `GET /v1/batches`, `/v1/batches/{id}` and `/v1/batches/{id}/jobs`.
 
-use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 
 use super::{ITEM_BYTES, batch_not_found};
 use crate::api::error::ApiError;
 use crate::api::extract::{NamePath, NoParameters, PageParameters, Parameters};
+use crate::api::identity::Call;
 use crate::api::jobs::{Bulk, View, json};
-use crate::api::shared::Shared;
 use crate::api::wire::Listing;
 use crate::api::wire::batch::Batch;
 use crate::api::wire::job::Job;
@@ -27,11 +26,11 @@ const JOB_BYTES: usize = 640;
     responses((status = 200, body = Listing<Batch>, description = "Newest first"), (status = 422, description = "`invalid_query`")),
 )]
 pub(in crate::api) async fn list_batches(
-    State(api): Shared,
+    api: Call,
     Parameters(page): Parameters<PageParameters>,
 ) -> Result<Response, ApiError> {
     let (limit, before) = page.parse::<BatchId>()?;
-    let rows = api.store.batches(api.tenant(), false, before, limit + 1).await?;
+    let rows = api.store.batches(api.caller.tenant, false, before, limit + 1).await?;
     let listing = Listing::of(&rows, limit, Batch::from, |row| row.id.to_string());
     json(StatusCode::OK, &listing, ITEM_BYTES * rows.len() + 64)
 }
@@ -42,11 +41,11 @@ pub(in crate::api) async fn list_batches(
     responses((status = 200, body = Batch), (status = 404, description = "`batch_not_found`"), (status = 422, description = "`invalid_id`")),
 )]
 pub(in crate::api) async fn batch_detail(
-    State(api): Shared,
+    api: Call,
     NamePath(batch): NamePath<BatchId>,
     _: NoParameters,
 ) -> Result<Response, ApiError> {
-    match api.store.batch(api.tenant(), batch, false).await? {
+    match api.store.batch(api.caller.tenant, batch, false).await? {
         Some(row) => json(StatusCode::OK, &Batch::from(&row), ITEM_BYTES),
         None => Err(batch_not_found(batch)),
     }
@@ -65,12 +64,12 @@ pub(in crate::api) async fn batch_detail(
     responses((status = 200, body = Listing<Job>, description = "Oldest first"), (status = 404, description = "`batch_not_found`")),
 )]
 pub(in crate::api) async fn batch_jobs(
-    State(api): Shared,
+    api: Call,
     NamePath(batch): NamePath<BatchId>,
     Parameters(page): Parameters<PageParameters>,
 ) -> Result<Response, ApiError> {
     let (limit, after) = page.parse::<JobId>()?;
-    let members = api.store.jobs_of_batch(api.tenant(), batch, after, limit + 1).await?;
+    let members = api.store.jobs_of_batch(api.caller.tenant, batch, after, limit + 1).await?;
     let members = members.ok_or_else(|| batch_not_found(batch))?;
     let catalog = api.store.catalog();
     let view = View::new(&api, &catalog);

@@ -1,14 +1,13 @@
 //! `GET /v1/dead-letters` and `GET /v1/dead-letters/{group}`: what failed, how often and in which words.
 
-use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use serde::Deserialize;
 
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{NamePath, NoParameters, Parameters, parse_limit, parse_parameter};
+use crate::api::identity::Call;
 use crate::api::jobs::json;
-use crate::api::shared::Shared;
 use crate::api::wire::Listing;
 use crate::api::wire::dead_letter::DeadLetterGroup;
 use crate::job::GroupId;
@@ -44,13 +43,13 @@ pub(in crate::api) struct GroupParameters {
     ),
 )]
 pub(in crate::api) async fn list_dead_letters(
-    State(api): Shared,
+    api: Call,
     Parameters(parameters): Parameters<GroupParameters>,
 ) -> Result<Response, ApiError> {
     let GroupParameters { kind, reason, limit, cursor } = parameters;
     let filter = DeadLetterFilter { kind: parse_parameter("kind", kind)?, reason: parse_parameter("reason", reason)? };
     let limit = parse_limit(limit)?;
-    let page = api.store.dead_letters(api.tenant(), filter, limit, parse_parameter("cursor", cursor)?).await?;
+    let page = api.store.dead_letters(api.caller.tenant, filter, limit, parse_parameter("cursor", cursor)?).await?;
     let listing = Listing {
         items: page.items.iter().map(DeadLetterGroup::from).collect(),
         next_cursor: page.next.map(|number| number.to_string()),
@@ -67,11 +66,11 @@ pub(in crate::api) async fn list_dead_letters(
     ),
 )]
 pub(in crate::api) async fn dead_letter_group(
-    State(api): Shared,
+    api: Call,
     NamePath(group): NamePath<GroupId>,
     _: NoParameters,
 ) -> Result<Response, ApiError> {
-    let found = api.store.dead_letter_group(api.tenant(), group).await?;
+    let found = api.store.dead_letter_group(api.caller.tenant, group).await?;
     let found = found.ok_or_else(|| {
         let detail = format!("no failed job of {group} is left; GET /v1/dead-letters lists what there is");
         ApiError::new(ProblemCode::GroupNotFound, detail)

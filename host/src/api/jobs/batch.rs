@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
@@ -15,7 +15,7 @@ use super::many::check_many;
 use super::request::JobRequest;
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{Parameters, content_type_is, read_body};
-use crate::api::shared::{Api, Shared};
+use crate::api::identity::Call;
 use crate::store::{BatchItem, BatchResult, IdempotencyKey, NewJob};
 
 /// Parameters of a batch.
@@ -54,7 +54,7 @@ pub(in crate::api) struct BatchParameters {
     ),
 )]
 pub(in crate::api) async fn enqueue_batch(
-    State(api): Shared,
+    api: Call,
     Parameters(BatchParameters { atomic }): Parameters<BatchParameters>,
     request: Request,
 ) -> Result<Response, ApiError> {
@@ -121,11 +121,11 @@ struct Sorted {
 }
 
 /// Lines that were refused but came before, under a key of their own, count as what they made then.
-async fn sort(api: &Api, mut lines: Vec<Line>) -> Result<Sorted, ApiError> {
+async fn sort(api: &Call, mut lines: Vec<Line>) -> Result<Sorted, ApiError> {
     let keys = |line: &mut Line| line.checked.as_mut().err().and_then(|refused| refused.key.take());
     let (asked, keys): (Vec<usize>, Vec<IdempotencyKey>) =
         lines.iter_mut().enumerate().filter_map(|(index, line)| Some((index, keys(line)?))).unzip();
-    let known = if keys.is_empty() { Vec::new() } else { api.store.replayed_jobs(api.tenant(), keys).await? };
+    let known = if keys.is_empty() { Vec::new() } else { api.store.replayed_jobs(api.caller.tenant, keys).await? };
     let mut known = asked.into_iter().zip(known).peekable();
     let mut sorted = Sorted::default();
     for (index, Line { place, checked }) in lines.into_iter().enumerate() {
@@ -149,7 +149,7 @@ async fn sort(api: &Api, mut lines: Vec<Line>) -> Result<Sorted, ApiError> {
 }
 
 async fn enqueue_lines(
-    api: &Api,
+    api: &Call,
     lines: Vec<Line>,
     atomic: bool,
     key: Option<IdempotencyKey>,
@@ -159,7 +159,7 @@ async fn enqueue_lines(
     let is_busy = refusals.iter().any(|refusal| refusal.code() == ProblemCode::Busy);
     let result = if (atomic && !refusals.is_empty()) || (key.is_some() && is_busy) {
         let known = match key {
-            Some(key) => api.store.replayed_batch(api.tenant(), key).await?,
+            Some(key) => api.store.replayed_batch(api.caller.tenant, key).await?,
             None => None,
         };
         let Some(answers) = known else {
@@ -172,7 +172,7 @@ async fn enqueue_lines(
     } else {
         let unwritten = fates.iter().enumerate().filter(|(_, fate)| !matches!(fate, Fate::New));
         let unwritten = unwritten.map(|(index, _)| index).collect();
-        api.store.enqueue_batch(api.tenant(), jobs, atomic, key, unwritten).await?
+        api.store.enqueue_batch(api.caller.tenant, jobs, atomic, key, unwritten).await?
     };
     match result {
         BatchResult::Done(items) => {

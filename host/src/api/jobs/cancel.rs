@@ -1,13 +1,12 @@
 //! `POST /v1/jobs/{id}/cancel`.
 
-use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 
 use super::enqueue::{job_not_found, show_row};
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{JobPath, NoParameters};
-use crate::api::shared::Shared;
+use crate::api::identity::Call;
 use crate::api::wire::job::Job;
 use crate::job::{FailureReason, JobState};
 use crate::store::CancelResult;
@@ -25,12 +24,8 @@ use crate::store::CancelResult;
         (status = 409, description = "`wrong_state`: it has ended already"),
     ),
 )]
-pub(in crate::api) async fn cancel(
-    State(api): Shared,
-    JobPath(job): JobPath,
-    _: NoParameters,
-) -> Result<Response, ApiError> {
-    match api.store.cancel(api.tenant(), job).await? {
+pub(in crate::api) async fn cancel(api: Call, JobPath(job): JobPath, _: NoParameters) -> Result<Response, ApiError> {
+    match api.store.cancel(api.caller.tenant, job).await? {
         CancelResult::Cancelled(row) => show_row(&api, StatusCode::OK, *row).await,
         CancelResult::Requested(row) => {
             // Recorded first: should this host die now, the next one knows.

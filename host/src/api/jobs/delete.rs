@@ -1,12 +1,11 @@
 //! `DELETE /v1/jobs/{id}`.
 
-use axum::extract::State;
 use http::StatusCode;
 
 use super::enqueue::job_not_found;
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{JobPath, NoParameters};
-use crate::api::shared::Shared;
+use crate::api::identity::Call;
 use crate::store::DeleteResult;
 
 /// Delete a job that has ended
@@ -18,12 +17,8 @@ use crate::store::DeleteResult;
         (status = 409, description = "`wrong_state`: it has not ended; cancel it first. `job_needed`: a job that runs after it has not ended"),
     ),
 )]
-pub(in crate::api) async fn delete(
-    State(api): Shared,
-    JobPath(job): JobPath,
-    _: NoParameters,
-) -> Result<StatusCode, ApiError> {
-    match api.store.delete(api.tenant(), job).await? {
+pub(in crate::api) async fn delete(api: Call, JobPath(job): JobPath, _: NoParameters) -> Result<StatusCode, ApiError> {
+    match api.store.delete(api.caller.tenant, job).await? {
         DeleteResult::Deleted => Ok(StatusCode::NO_CONTENT),
         DeleteResult::WrongState(state) => Err(ApiError::new(
             ProblemCode::WrongState,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
 use http::StatusCode;
@@ -17,7 +17,7 @@ use super::payload::check_thoroughly;
 use super::request::{Unfinished, due, kind_gone_since, labels, payload_too_large};
 use crate::api::error::{ApiError, FieldError, ProblemCode};
 use crate::api::extract::{Given, JobPath, NoParameters, parse_json, read_body, require_json};
-use crate::api::shared::{Api, Shared};
+use crate::api::identity::Call;
 use crate::api::wire::Instant;
 use crate::api::wire::job::Job;
 use crate::job::field::{positive, ranged};
@@ -105,7 +105,7 @@ pub(in crate::api) struct EditRequest<'a> {
     ),
 )]
 pub(in crate::api) async fn edit(
-    State(api): Shared,
+    api: Call,
     JobPath(job): JobPath,
     _: NoParameters,
     request: Request,
@@ -119,7 +119,7 @@ pub(in crate::api) async fn edit(
         let checked_against = check_payload(&api, job, &payload).await?;
         edit.payload = Some((payload, checked_against));
     }
-    match api.store.edit(api.tenant(), job, edit).await? {
+    match api.store.edit(api.caller.tenant, job, edit).await? {
         EditResult::Edited(row) => show_row(&api, StatusCode::OK, *row).await,
         EditResult::NotWaiting(row) => Err(not_waiting(&api, &row)),
         EditResult::TooLate { run_at, expires_at } => {
@@ -143,7 +143,7 @@ pub(in crate::api) async fn edit(
 }
 
 /// The refusal of a change to a job that does not wait.
-pub(super) fn not_waiting(api: &Api, row: &JobRow) -> ApiError {
+pub(super) fn not_waiting(api: &Call, row: &JobRow) -> ApiError {
     let is_running = api.dispatcher.active(row.id).is_some_and(|active| {
         row.leased_by.is_some_and(|(host, number)| host == api.host && number == active.lease_number)
     });
@@ -169,7 +169,7 @@ struct Read {
     expiry_pointer: Option<&'static str>,
 }
 
-fn read(api: &Api, body: &Bytes) -> Result<Read, ApiError> {
+fn read(api: &Call, body: &Bytes) -> Result<Read, ApiError> {
     let EditRequest {
         payload,
         queue,
@@ -236,9 +236,9 @@ fn read(api: &Api, body: &Bytes) -> Result<Read, ApiError> {
 }
 
 /// Against the schema of the job's kind; the version it is of.
-async fn check_payload(api: &Arc<Api>, job: JobId, payload: &Bytes) -> Result<Option<ModuleVersionId>, ApiError> {
-    let Some(detail) = api.store.job(api.tenant(), job).await? else { return Err(job_not_found(job)) };
-    let kind = api.store.catalog().kind(api.tenant(), &detail.row.kind).cloned();
+async fn check_payload(api: &Call, job: JobId, payload: &Bytes) -> Result<Option<ModuleVersionId>, ApiError> {
+    let Some(detail) = api.store.job(api.caller.tenant, job).await? else { return Err(job_not_found(job)) };
+    let kind = api.store.catalog().kind(api.caller.tenant, &detail.row.kind).cloned();
     let Some(kind) = kind else { return Err(kind_gone_since()) };
     compile(api, &Unfinished { uncompiled: vec![Arc::clone(&kind)] }).await?;
     let validators = api.validators.wait_for(&kind).await.map_err(|error| ApiError::internal(&error))?;

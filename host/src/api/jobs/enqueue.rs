@@ -1,10 +1,9 @@
 //! `POST /v1/jobs`: the hot path. The body is parsed once, the payload stays a slice of it, and the answer is
 //! written from the committed row.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, LOCATION};
@@ -18,7 +17,7 @@ use super::view::{Bulk, View, stand_in_line};
 use super::wait::{preferred_wait, wait_for_end};
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{NoParameters, parse_json, read_body, require_json};
-use crate::api::shared::{Api, Shared};
+use crate::api::identity::Call;
 use crate::api::wire::job::Job;
 use crate::job::JobId;
 use crate::schema::{Effort, SlowWork};
@@ -62,11 +61,7 @@ static PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appl
         (status = 503, description = "`store_unavailable`"),
     ),
 )]
-pub(in crate::api) async fn enqueue(
-    State(api): Shared,
-    _: NoParameters,
-    request: Request,
-) -> Result<Response, ApiError> {
+pub(in crate::api) async fn enqueue(api: Call, _: NoParameters, request: Request) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     require_json(&parts.headers)?;
     let body_bytes_max = api.config.requests.payload_bytes_max.saturating_add(REQUEST_FIELDS_BYTES_MAX);
@@ -82,7 +77,7 @@ pub(in crate::api) async fn enqueue(
         Ok(new) => {
             let payload = wait.is_none().then(|| new.spec.payload.clone());
             has_ties = new.ties.is_some();
-            match api.store.enqueue(api.tenant(), new).await? {
+            match api.store.enqueue(api.caller.tenant, new).await? {
                 EnqueueResult::Created(row) => (row.id, Some((row, payload))),
                 EnqueueResult::Replayed(row) => {
                     is_replayed = true;
@@ -118,7 +113,7 @@ pub(in crate::api) async fn enqueue(
     // A job that was just created is shown as committed; one of before, or one to wait for, is read again.
     let detail = match wait {
         Some(wait) => wait_for_end(&api, id, wait).await?,
-        None if was_there || has_ties => api.store.job(api.tenant(), id).await?,
+        None if was_there || has_ties => api.store.job(api.caller.tenant, id).await?,
         None => None,
     };
     if let (None, Some((row, _))) = (&detail, &mut created) {
@@ -155,9 +150,9 @@ pub(in crate::api) async fn enqueue(
 }
 
 /// Checks the request at once, or, when that takes long, on another thread.
-async fn check(api: &Arc<Api>, body: &Bytes, header_key: Option<&str>) -> Result<Result<NewJob, Refused>, ApiError> {
+async fn check(api: &Call, body: &Bytes, header_key: Option<&str>) -> Result<Result<NewJob, Refused>, ApiError> {
     let elsewhere = || {
-        let (api, body, header_key) = (Arc::clone(api), body.clone(), header_key.map(str::to_owned));
+        let (api, body, header_key) = (api.clone(), body.clone(), header_key.map(str::to_owned));
         move |effort| check_with(&api, &body, header_key.as_deref(), effort)
     };
     for _ in 0..COMPILED_AGAIN_MAX {
@@ -180,13 +175,13 @@ async fn check(api: &Arc<Api>, body: &Bytes, header_key: Option<&str>) -> Result
 }
 
 /// The same for a job that others will enqueue again and again.
-pub(in crate::api) async fn check_template(api: &Arc<Api>, body: &Bytes) -> Result<NewJob, ApiError> {
+pub(in crate::api) async fn check_template(api: &Call, body: &Bytes) -> Result<NewJob, ApiError> {
     check(api, body, None).await?.map_err(|refused| refused.error)
 }
 
 /// Reads the request and checks it; or says what has to come first.
 fn check_with(
-    api: &Api,
+    api: &Call,
     body: &Bytes,
     header_key: Option<&str>,
     effort: Effort,
@@ -199,7 +194,7 @@ fn check_with(
 }
 
 /// Waits for the schemas a request needs. One that cannot be compiled says so when it is asked for.
-pub(super) async fn compile(api: &Api, unfinished: &Unfinished) -> Result<(), ApiError> {
+pub(super) async fn compile(api: &Call, unfinished: &Unfinished) -> Result<(), ApiError> {
     let compiled = async {
         for kind in &unfinished.uncompiled {
             drop(api.validators.wait_for(kind).await);
@@ -215,7 +210,7 @@ pub(super) async fn compile(api: &Api, unfinished: &Unfinished) -> Result<(), Ap
 
 /// Does what takes long when it is its turn, or refuses when that does not come.
 pub(super) async fn check_slowly<T: Send + 'static>(
-    api: &Api,
+    api: &Call,
     wait_max: Duration,
     work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
@@ -243,14 +238,14 @@ pub(super) fn busy() -> ApiError {
 }
 
 /// The job this request made, or met, when it came before; what is wrong with it now does not matter then.
-async fn recognise(api: &Api, refused: Refused) -> Result<(JobId, Option<Conflict>), ApiError> {
+async fn recognise(api: &Call, refused: Refused) -> Result<(JobId, Option<Conflict>), ApiError> {
     let Refused { error, key } = refused;
     let Some(key) = key else { return Err(error) };
-    let known = api.store.replayed_jobs(api.tenant(), vec![key]).await?;
+    let known = api.store.replayed_jobs(api.caller.tenant, vec![key]).await?;
     match known.into_iter().flatten().next() {
         Some(Answer::Made(job)) => Ok((job, None)),
         Some(Answer::Existing(conflict, job)) => Ok((job, Some(conflict))),
-        Some(Answer::UniqueConflict(Some(job))) => match api.store.job(api.tenant(), job).await? {
+        Some(Answer::UniqueConflict(Some(job))) => match api.store.job(api.caller.tenant, job).await? {
             Some(detail) => Err(unique_conflict::of_replay(api, detail.row).await),
             None => Err(error),
         },
@@ -315,7 +310,7 @@ pub(in crate::api) fn json<T: Serialize>(
 }
 
 /// One job as an answer.
-pub(in crate::api) async fn show_row(api: &Api, status: StatusCode, mut row: JobRow) -> Result<Response, ApiError> {
+pub(in crate::api) async fn show_row(api: &Call, status: StatusCode, mut row: JobRow) -> Result<Response, ApiError> {
     stand_in_line(api, &mut row).await?;
     let catalog = api.store.catalog();
     json(status, &View::new(api, &catalog).job(&row, Bulk::default()), REPLY_BYTES)

@@ -1,6 +1,5 @@
 //! One job and what belongs to it: detail, attempts, history.
 
-use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use serde::Serialize;
@@ -9,7 +8,7 @@ use super::enqueue::{job_not_found, json};
 use super::view::View;
 use crate::api::error::ApiError;
 use crate::api::extract::{JobPath, NoParameters};
-use crate::api::shared::Shared;
+use crate::api::identity::Call;
 use crate::api::wire::Listing;
 use crate::api::wire::job::{Attempt, Entry, Job};
 use crate::job::JobId;
@@ -32,12 +31,8 @@ fn items<'r, Row: 'r, T: Serialize + From<&'r Row>>(
     get, path = "/v1/jobs/{id}", tag = "jobs", params(("id" = String, Path)),
     responses((status = 200, body = Job), (status = 404, description = "`job_not_found`"), (status = 422, description = "`invalid_id`")),
 )]
-pub(in crate::api) async fn detail(
-    State(api): Shared,
-    JobPath(job): JobPath,
-    _: NoParameters,
-) -> Result<Response, ApiError> {
-    let detail = api.store.job(api.tenant(), job).await?.ok_or_else(|| job_not_found(job))?;
+pub(in crate::api) async fn detail(api: Call, JobPath(job): JobPath, _: NoParameters) -> Result<Response, ApiError> {
+    let detail = api.store.job(api.caller.tenant, job).await?.ok_or_else(|| job_not_found(job))?;
     let catalog = api.store.catalog();
     let bytes_expected = REPLY_BYTES + detail.payload.len() + detail.output.as_ref().map_or(0, bytes::Bytes::len);
     json(StatusCode::OK, &View::new(&api, &catalog).detail(&detail), bytes_expected)
@@ -48,12 +43,8 @@ pub(in crate::api) async fn detail(
     get, path = "/v1/jobs/{id}/attempts", tag = "jobs", params(("id" = String, Path)),
     responses((status = 200, body = Listing<Attempt>, description = "Oldest first"), (status = 404, description = "`job_not_found`")),
 )]
-pub(in crate::api) async fn attempts(
-    State(api): Shared,
-    JobPath(job): JobPath,
-    _: NoParameters,
-) -> Result<Response, ApiError> {
-    items::<_, Attempt>(job, api.store.attempts(api.tenant(), job).await?.as_ref())
+pub(in crate::api) async fn attempts(api: Call, JobPath(job): JobPath, _: NoParameters) -> Result<Response, ApiError> {
+    items::<_, Attempt>(job, api.store.attempts(api.caller.tenant, job).await?.as_ref())
 }
 
 /// What happened to a job
@@ -61,10 +52,6 @@ pub(in crate::api) async fn attempts(
     get, path = "/v1/jobs/{id}/history", tag = "jobs", params(("id" = String, Path)),
     responses((status = 200, body = Listing<Entry>, description = "Oldest first"), (status = 404, description = "`job_not_found`")),
 )]
-pub(in crate::api) async fn history(
-    State(api): Shared,
-    JobPath(job): JobPath,
-    _: NoParameters,
-) -> Result<Response, ApiError> {
-    items::<_, Entry>(job, api.store.history(api.tenant(), job).await?.as_ref())
+pub(in crate::api) async fn history(api: Call, JobPath(job): JobPath, _: NoParameters) -> Result<Response, ApiError> {
+    items::<_, Entry>(job, api.store.history(api.caller.tenant, job).await?.as_ref())
 }

@@ -1,6 +1,5 @@
 //! `GET /v1/jobs`: pages of jobs, newest first, by key.
 
-use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use serde::Deserialize;
@@ -9,7 +8,7 @@ use super::enqueue::json;
 use super::view::{Bulk, View};
 use crate::api::error::ApiError;
 use crate::api::extract::{Parameters, parse_limit, parse_parameter, refuse_parameter};
-use crate::api::shared::Shared;
+use crate::api::identity::Call;
 use crate::api::wire::job::Job;
 use crate::api::wire::{Listing, time};
 use crate::job::spec::TAG_BYTES_MAX;
@@ -87,11 +86,11 @@ impl ListParameters {
     responses((status = 200, body = Listing<Job>, description = "A page"), (status = 422, description = "`invalid_query`")),
 )]
 pub(in crate::api) async fn list(
-    State(api): Shared,
+    api: Call,
     Parameters(parameters): Parameters<ListParameters>,
 ) -> Result<Response, ApiError> {
     let Query { filter, limit, cursor } = parameters.parse()?;
-    let page = api.store.jobs(api.tenant(), filter, limit, cursor).await?;
+    let page = api.store.jobs(api.caller.tenant, filter, limit, cursor).await?;
     let catalog = api.store.catalog();
     let view = View::new(&api, &catalog);
     let listing = Listing {

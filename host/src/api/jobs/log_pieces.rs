@@ -3,7 +3,6 @@
 //! is being sent, or of some small ones together. For these the answer takes room, so that all readers have a bound.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -13,8 +12,8 @@ use http::header::CONTENT_TYPE;
 use serde::Serialize;
 
 use crate::api::error::ApiError;
+use crate::api::identity::Call;
 use crate::api::room::Taken;
-use crate::api::shared::Api;
 use crate::api::wire::Listing;
 use crate::api::wire::job::{Line, Log};
 use crate::dispatcher::RunningLog;
@@ -41,7 +40,7 @@ enum PieceError {
 
 /// What is still to be sent.
 pub(super) struct LogAnswer {
-    api: Arc<Api>,
+    api: Call,
     job: JobId,
     /// Not begun yet, in order.
     logs: VecDeque<(KeptLog, Option<RunningLog>)>,
@@ -77,7 +76,7 @@ enum Lines {
 impl LogAnswer {
     /// The page, and the log of an execution that runs, as far as it goes now.
     pub(super) async fn begin(
-        api: Arc<Api>,
+        api: Call,
         job: JobId,
         page: LogPage,
         running: Option<RunningLog>,
@@ -161,7 +160,7 @@ impl LogAnswer {
                 running.is_none() && bytes <= READ_BYTES_MAX
             });
             let last = together.last().map_or(log.execution, |(last, _)| last.execution);
-            let read = self.api.store.log_lines(self.api.tenant(), self.job, (log.execution, last)).await?;
+            let read = self.api.store.log_lines(self.api.caller.tenant, self.job, (log.execution, last)).await?;
             self.read = read.into();
         }
         let is_it = self.read.front().is_some_and(|(execution, _)| *execution == log.execution);

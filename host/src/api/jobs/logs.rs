@@ -1,6 +1,5 @@
 //! The logs of one job.
 
-use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
 
@@ -8,7 +7,7 @@ use super::enqueue::job_not_found;
 use super::log_pieces::LogAnswer;
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{JobPath, Parameters};
-use crate::api::shared::Shared;
+use crate::api::identity::Call;
 use crate::api::wire::Listing;
 use crate::api::wire::job::Log;
 
@@ -35,7 +34,7 @@ pub(in crate::api) struct LogParameters {
     ),
 )]
 pub(in crate::api) async fn logs(
-    State(api): Shared,
+    api: Call,
     JobPath(job): JobPath,
     Parameters(LogParameters { cursor }): Parameters<LogParameters>,
 ) -> Result<Response, ApiError> {
@@ -45,7 +44,7 @@ pub(in crate::api) async fn logs(
     })?;
     // Before the stored ones are read: should it end in between, it is among those.
     let running = if before.is_none() { api.dispatcher.running_log(job) } else { None };
-    let page = api.store.logs(api.tenant(), job, before).await?.ok_or_else(|| job_not_found(job))?;
+    let page = api.store.logs(api.caller.tenant, job, before).await?.ok_or_else(|| job_not_found(job))?;
     let running = running.filter(|running| page.items.iter().all(|log| log.execution < running.execution));
     LogAnswer::begin(api, job, page, running).await
 }

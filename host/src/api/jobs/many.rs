@@ -11,7 +11,7 @@ use super::enqueue::{COMPILED_AGAIN_MAX, busy, check_slowly, compile};
 use super::request::{CpuTime, Rules, Unfinished};
 use crate::api::error::{ApiError, FIELD_ERRORS_MAX, FieldError, ProblemCode};
 use crate::api::extract::HeldBody;
-use crate::api::shared::Api;
+use crate::api::identity::Call;
 use crate::schema::Effort;
 
 /// A body up to this size is checked at once; checking a larger one would hold up other requests and gets a thread.
@@ -30,13 +30,13 @@ pub(in crate::api) type Held = Arc<(HeldBody, OwnedSemaphorePermit)>;
 
 /// What `parse` makes of the body.
 pub(in crate::api) async fn check_many<T: Send + 'static>(
-    api: &Arc<Api>,
+    api: &Call,
     held: &Held,
     parse: impl Fn(&mut Rules<'_>, &Bytes) -> Result<T, ApiError> + Clone + Send + 'static,
 ) -> Result<T, ApiError> {
     let checked_at_once = held.0.len() <= CHECKED_AT_ONCE_BYTES_MAX;
     let check = {
-        let (api, held) = (Arc::clone(api), Arc::clone(held));
+        let (api, held) = (api.clone(), Arc::clone(held));
         move |effort, cpu_max| {
             let catalog = api.store.catalog();
             let mut rules = Rules::new(&api, &catalog, effort);

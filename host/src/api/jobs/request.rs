@@ -16,6 +16,7 @@ use super::after::{AfterRequest, ties};
 use super::ends::{check_on_failed, expiry};
 use super::payload::{self, Rejected};
 use crate::api::error::{ApiError, FieldError, ProblemCode, quoted};
+use crate::api::identity::Call;
 use crate::api::wire::Instant;
 use crate::job::field::{positive, ranged};
 use crate::job::kind::{MAX_ATTEMPTS_DEFAULT, MAX_ATTEMPTS_LIMIT, PRIORITY_DEFAULT, PRIORITY_MAX};
@@ -269,9 +270,9 @@ impl From<ApiError> for Refused {
 }
 
 impl<'r> Rules<'r> {
-    pub(super) fn new(api: &'r crate::api::shared::Api, catalog: &'r Catalog, effort: Effort) -> Self {
+    pub(super) fn new(api: &'r Call, catalog: &'r Catalog, effort: Effort) -> Self {
         Self {
-            tenant: api.tenant(),
+            tenant: api.caller.tenant,
             catalog,
             validators: &api.validators,
             bounds: &api.config.limits,

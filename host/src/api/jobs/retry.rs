@@ -1,13 +1,12 @@
 //! `POST /v1/jobs/{id}/retry`: brings a job back from the dead-letter list, or cuts a back-off short.
 
-use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 
 use super::enqueue::{job_not_found, show_row};
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{JobPath, NoParameters};
-use crate::api::shared::Shared;
+use crate::api::identity::Call;
 use crate::api::wire::job::Job;
 use crate::store::RetryResult;
 
@@ -23,12 +22,8 @@ use crate::store::RetryResult;
         (status = 409, description = "`wrong_state`; `unique_conflict`: another job is the only one like it now"),
     ),
 )]
-pub(in crate::api) async fn retry(
-    State(api): Shared,
-    JobPath(job): JobPath,
-    _: NoParameters,
-) -> Result<Response, ApiError> {
-    match api.store.retry(api.tenant(), job).await? {
+pub(in crate::api) async fn retry(api: Call, JobPath(job): JobPath, _: NoParameters) -> Result<Response, ApiError> {
+    match api.store.retry(api.caller.tenant, job).await? {
         RetryResult::Retried(row) => show_row(&api, StatusCode::OK, *row).await,
         RetryResult::ComesWith { parent, .. } | RetryResult::ComesNoMore(parent) => Err(ApiError::new(
             ProblemCode::WrongState,

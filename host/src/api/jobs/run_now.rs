@@ -1,6 +1,5 @@
 //! `POST /v1/jobs/{id}/run`: a job that waits for its time need not wait for it any longer.
 
-use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 
@@ -8,7 +7,7 @@ use super::edit::not_waiting;
 use super::enqueue::{job_not_found, show_row};
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{JobPath, NoParameters};
-use crate::api::shared::Shared;
+use crate::api::identity::Call;
 use crate::api::wire::job::Job;
 use crate::store::RunNowResult;
 
@@ -24,12 +23,8 @@ use crate::store::RunNowResult;
         (status = 409, description = "`job_not_waiting`: it runs or has ended; `wrong_state`: it waits for other jobs"),
     ),
 )]
-pub(in crate::api) async fn run_now(
-    State(api): Shared,
-    JobPath(job): JobPath,
-    _: NoParameters,
-) -> Result<Response, ApiError> {
-    match api.store.run_now(api.tenant(), job).await? {
+pub(in crate::api) async fn run_now(api: Call, JobPath(job): JobPath, _: NoParameters) -> Result<Response, ApiError> {
+    match api.store.run_now(api.caller.tenant, job).await? {
         RunNowResult::Ready(row) => show_row(&api, StatusCode::OK, *row).await,
         RunNowResult::NotWaiting(row) => Err(not_waiting(&api, &row)),
         RunNowResult::Blocked(row) => Err(ApiError::new(

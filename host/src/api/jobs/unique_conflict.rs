@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue};
 use super::enqueue::IDEMPOTENCY_REPLAYED;
 use super::view::{Bulk, View, stand_in_line};
 use crate::api::error::{ApiError, FieldError, ProblemCode};
-use crate::api::shared::Api;
+use crate::api::identity::Call;
 use crate::job::JobId;
 use crate::store::{Conflict, JobRow};
 
@@ -24,7 +24,7 @@ pub(in crate::api) fn header_value(conflict: Conflict) -> HeaderValue {
 }
 
 /// 409 with the job there is.
-pub(in crate::api) async fn of_enqueue(api: &Api, mut row: JobRow) -> ApiError {
+pub(in crate::api) async fn of_enqueue(api: &Call, mut row: JobRow) -> ApiError {
     if let Err(error) = stand_in_line(api, &mut row).await {
         return error.into();
     }
@@ -44,7 +44,7 @@ pub(in crate::api) async fn of_enqueue(api: &Api, mut row: JobRow) -> ApiError {
 }
 
 /// The same, as the same request was answered before, whatever has become of that job.
-pub(in crate::api) async fn of_replay(api: &Api, mut row: JobRow) -> ApiError {
+pub(in crate::api) async fn of_replay(api: &Call, mut row: JobRow) -> ApiError {
     if let Err(error) = stand_in_line(api, &mut row).await {
         return error.into();
     }

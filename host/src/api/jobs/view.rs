@@ -1,7 +1,7 @@
 //! How a job is shown: the stored row, with what this host knows better about attempts it is running.
 
 use super::waiting::{Facts, after_jobs, waiting};
-use crate::api::shared::Api;
+use crate::api::identity::Call;
 use crate::api::wire::job::{Job, JobFailure, JobModule, JobParent, JobProgress, JobSchedule, JobWorkflow, Waiting};
 use crate::api::wire::limits::JobLimits;
 use crate::api::wire::{Instant, Raw};
@@ -11,7 +11,7 @@ use crate::store::{Catalog, JobDetail, JobRow, Membership, ParentRow, StoreError
 
 /// What every job of one answer is shown with; taken once.
 pub(in crate::api) struct View<'v> {
-    api: &'v Api,
+    api: &'v Call,
     catalog: &'v Catalog,
     now: Timestamp,
     slots: Slots,
@@ -32,13 +32,13 @@ impl<'b> Bulk<'b> {
 }
 
 impl<'v> View<'v> {
-    pub(in crate::api) fn new(api: &'v Api, catalog: &'v Catalog) -> Self {
+    pub(in crate::api) fn new(api: &'v Call, catalog: &'v Catalog) -> Self {
         Self { api, catalog, now: api.clock.now(), slots: api.dispatcher.slots() }
     }
 
     pub(in crate::api) fn detail<'d>(&self, detail: &'d JobDetail) -> Job<'d> {
         let row = &detail.row;
-        let kind = self.catalog.kind(self.api.tenant(), &row.kind);
+        let kind = self.catalog.kind(self.api.caller.tenant, &row.kind);
         let limits = JobLimits::of(&row.options.limits, kind.map(AsRef::as_ref), &self.api.config.limits);
         let bulk = Bulk::of(&detail.payload, detail.output.as_deref());
         let job = Self::after(self.job(row, bulk), &detail.after);
@@ -89,7 +89,7 @@ impl<'v> View<'v> {
             created_at: Instant(row.created_at),
             started_at: started_at.map(Instant),
             finished_at: row.finished_at.map(Instant),
-            kept_until: row.kept_until(self.catalog, self.api.tenant(), self.api.config.retention).map(Instant),
+            kept_until: row.kept_until(self.catalog, self.api.caller.tenant, self.api.config.retention).map(Instant),
             module: row.module.as_ref().map(|(name, digest)| JobModule { name, digest: *digest }),
             progress: progress.or_else(|| row.progress.clone()).map(JobProgress::from),
             tags: &row.tags,
@@ -111,7 +111,7 @@ impl<'v> View<'v> {
     }
 
     fn waiting(&self, row: &JobRow) -> Option<Waiting> {
-        let version = self.catalog.kind(self.api.tenant(), &row.kind).and_then(|kind| kind.version.as_deref());
+        let version = self.catalog.kind(self.api.caller.tenant, &row.kind).and_then(|kind| kind.version.as_deref());
         let facts = Facts {
             now: self.now,
             slots: self.slots,
@@ -120,7 +120,7 @@ impl<'v> View<'v> {
             load_failure: version.and_then(|version| self.api.dispatcher.load_failure(version.digest)),
             is_paused: self
                 .catalog
-                .queue(self.api.tenant(), &row.queue)
+                .queue(self.api.caller.tenant, &row.queue)
                 .is_some_and(|queue| self.catalog.is_paused(queue)),
             is_compiling: &|digest| self.api.modules.is_compiling(digest),
         };
@@ -129,10 +129,10 @@ impl<'v> View<'v> {
 }
 
 /// Finds out how a job stands in line that an answer shows, if a limit may hold it. Costs nothing where none is set.
-pub(in crate::api) async fn stand_in_line(api: &Api, row: &mut JobRow) -> Result<(), StoreError> {
+pub(in crate::api) async fn stand_in_line(api: &Call, row: &mut JobRow) -> Result<(), StoreError> {
     let is_unknown = row.state == JobState::Ready && row.leased_by.is_none() && row.in_line.is_none();
-    if is_unknown && api.store.may_be_limited(api.tenant(), &row.kind, &row.queue) {
-        row.in_line = api.store.in_line(api.tenant(), row.id).await?;
+    if is_unknown && api.store.may_be_limited(api.caller.tenant, &row.kind, &row.queue) {
+        row.in_line = api.store.in_line(api.caller.tenant, row.id).await?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::HeaderMap;
 
 use crate::api::error::ApiError;
-use crate::api::shared::Api;
+use crate::api::identity::Call;
 use crate::job::JobId;
 use crate::store::JobDetail;
 
@@ -31,19 +31,19 @@ pub(super) fn preferred_wait(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// The job once it has ended, or as it is when time is up or the host stops. `None`: there is no such job.
-pub(super) async fn wait_for_end(api: &Api, job: JobId, wait: Duration) -> Result<Option<JobDetail>, ApiError> {
+pub(super) async fn wait_for_end(api: &Call, job: JobId, wait: Duration) -> Result<Option<JobDetail>, ApiError> {
     let deadline = tokio::time::Instant::now() + wait;
     loop {
         // Subscribed first, read second: an end in between is not missed.
         let mut end = api.waiters.subscribe(job);
-        let Some(detail) = api.store.job(api.tenant(), job).await? else { return Ok(None) };
+        let Some(detail) = api.store.job(api.caller.tenant, job).await? else { return Ok(None) };
         if detail.row.state.is_terminal() || tokio::time::Instant::now() >= deadline {
             return Ok(Some(detail));
         }
         tokio::select! {
             () = end.ended() => {}
             () = tokio::time::sleep_until(deadline) => {}
-            () = api.stopping.cancelled() => return Ok(api.store.job(api.tenant(), job).await?),
+            () = api.stopping.cancelled() => return Ok(api.store.job(api.caller.tenant, job).await?),
         }
     }
 }

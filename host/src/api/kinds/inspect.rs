@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 
 use super::kind_not_found;
 use crate::api::error::ApiError;
 use crate::api::extract::{NamePath, NoParameters, PageParameters, Parameters};
+use crate::api::identity::Call;
 use crate::api::jobs::json;
-use crate::api::shared::{Api, Shared};
 use crate::api::wire::kind::{Kind, KindModule, KindSummary};
 use crate::api::wire::{Listing, Raw};
 use crate::job::{GuestType, KindName, SettingsWire};
@@ -30,12 +29,12 @@ const ITEM_BYTES: usize = 256;
     responses((status = 200, body = Listing<KindSummary>, description = "By name"), (status = 422, description = "`invalid_query`")),
 )]
 pub(in crate::api) async fn list_kinds(
-    State(api): Shared,
+    api: Call,
     Parameters(page): Parameters<PageParameters>,
 ) -> Result<Response, ApiError> {
     let (limit, after) = page.parse::<KindName>()?;
     let catalog = api.store.catalog();
-    let own = catalog.kinds.values().filter(|entry| entry.tenant == api.tenant());
+    let own = catalog.kinds.values().filter(|entry| entry.tenant == api.caller.tenant);
     let mut entries: Vec<&Arc<KindEntry>> =
         own.filter(|entry| after.as_ref().is_none_or(|after| entry.name > *after)).collect();
     entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
@@ -59,16 +58,16 @@ fn summary<'r>(entry: &'r &Arc<KindEntry>) -> KindSummary<'r> {
     responses((status = 200, body = Kind), (status = 404, description = "`kind_not_found`, with the nearest names")),
 )]
 pub(in crate::api) async fn kind_detail(
-    State(api): Shared,
+    api: Call,
     NamePath(kind): NamePath<KindName>,
     _: NoParameters,
 ) -> Result<Response, ApiError> {
     show_kind(&api, &kind)
 }
 
-pub(super) fn show_kind(api: &Api, kind: &KindName) -> Result<Response, ApiError> {
+pub(super) fn show_kind(api: &Call, kind: &KindName) -> Result<Response, ApiError> {
     let catalog = api.store.catalog();
-    let entry = catalog.kind(api.tenant(), kind).ok_or_else(|| kind_not_found(api, &catalog, kind))?;
+    let entry = catalog.kind(api.caller.tenant, kind).ok_or_else(|| kind_not_found(api, &catalog, kind))?;
     let limits = api.config.limits.resolve(&entry.settings.limits);
     let is_command = entry.version.as_ref().is_some_and(|version| version.guest != GuestType::Handler);
     let settings = SettingsWire::effective(&entry.settings, &limits, &api.default_queue);

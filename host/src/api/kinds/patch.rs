@@ -1,7 +1,7 @@
 //! `PATCH /v1/kinds/{kind}/settings`: changes single settings of the operator, and leaves the others as they are, also those
 //! that somebody else changes at the same time.
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 use serde_json::{Map, Value};
 
@@ -10,7 +10,7 @@ use super::kind_not_found;
 use super::settings::{BODY_BYTES_MAX, accepted, handler_of, refuse_unknown_kinds, require_room};
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{NamePath, NoParameters, parse_json, read_body, require_merge_patch};
-use crate::api::shared::{Api, Shared};
+use crate::api::identity::Call;
 use crate::api::wire::kind::Kind;
 use crate::job::json_text::StrictObject;
 use crate::job::{KindName, SettingsWire};
@@ -36,7 +36,7 @@ const TRIES_MAX: usize = 8;
     ),
 )]
 pub(in crate::api) async fn patch_kind_settings(
-    State(api): Shared,
+    api: Call,
     NamePath(kind): NamePath<KindName>,
     _: NoParameters,
     request: Request,
@@ -59,9 +59,9 @@ pub(in crate::api) async fn patch_kind_settings(
     Err(ApiError::new(ProblemCode::Busy, sentence))
 }
 
-async fn change(api: &Api, kind: &KindName, patch: &Map<String, Value>) -> Result<ChangeSettingsResult, ApiError> {
+async fn change(api: &Call, kind: &KindName, patch: &Map<String, Value>) -> Result<ChangeSettingsResult, ApiError> {
     let catalog = api.store.catalog();
-    let Some(entry) = catalog.kind(api.tenant(), kind) else { return Ok(ChangeSettingsResult::NotFound) };
+    let Some(entry) = catalog.kind(api.caller.tenant, kind) else { return Ok(ChangeSettingsResult::NotFound) };
     let current = entry.operator_settings.clone();
     let mut settings =
         serde_json::to_value(SettingsWire::from(&current)).map_err(|error| ApiError::internal(&error))?;
@@ -74,7 +74,7 @@ async fn change(api: &Api, kind: &KindName, patch: &Map<String, Value>) -> Resul
     refuse_unknown_kinds(api, &changed)?;
     let asked_bytes = changed.limits.memory_bytes;
     require_room(api, kind, asked_bytes.filter(|_| asked_bytes != current.limits.memory_bytes)).await?;
-    Ok(api.store.change_kind_settings(api.tenant(), kind.clone(), current, changed).await?)
+    Ok(api.store.change_kind_settings(api.caller.tenant, kind.clone(), current, changed).await?)
 }
 
 /// Of a name that stands twice nobody knows which is meant.

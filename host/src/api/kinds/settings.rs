@@ -1,15 +1,15 @@
 //! `PUT /v1/kinds/{kind}/settings`: replaces what the operator set.
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 
 use super::inspect::show_kind;
 use super::kind_not_found;
 use crate::api::error::{ApiError, FieldError};
 use crate::api::extract::{NamePath, NoParameters, parse_json, read_body, require_json};
+use crate::api::identity::Call;
 use crate::api::jobs::check_on_failed;
 use crate::api::modules::refuse;
-use crate::api::shared::{Api, Shared};
 use crate::api::wire::kind::Kind;
 use crate::job::{ByteSize, GuestType, KindName, KindSettings, Limits, ModuleName, SettingsWire, ceilings};
 
@@ -31,7 +31,7 @@ pub(super) const BODY_BYTES_MAX: usize = 256 << 10;
     ),
 )]
 pub(in crate::api) async fn set_kind_settings(
-    State(api): Shared,
+    api: Call,
     NamePath(kind): NamePath<KindName>,
     _: NoParameters,
     request: Request,
@@ -46,16 +46,16 @@ pub(in crate::api) async fn set_kind_settings(
     // One after the other, as those that change single settings: a module is read for it.
     let _turn = if asked_bytes.is_some() { Some(api.settings_changes.take().await?) } else { None };
     require_room(&api, &kind, asked_bytes).await?;
-    if !api.store.set_kind_settings(api.tenant(), kind.clone(), settings).await? {
+    if !api.store.set_kind_settings(api.caller.tenant, kind.clone(), settings).await? {
         return Err(kind_not_found(&api, &api.store.catalog(), &kind));
     }
     show_kind(&api, &kind)
 }
 
 /// The handler component that serves the kind now, if it is one.
-pub(super) fn handler_of(api: &Api, kind: &KindName) -> Option<ModuleName> {
+pub(super) fn handler_of(api: &Call, kind: &KindName) -> Option<ModuleName> {
     let catalog = api.store.catalog();
-    let version = catalog.kind(api.tenant(), kind)?.version.as_ref()?;
+    let version = catalog.kind(api.caller.tenant, kind)?.version.as_ref()?;
     (version.guest == GuestType::Handler).then(|| version.module.clone())
 }
 
@@ -84,9 +84,9 @@ pub(in crate::api) fn accepted(
 }
 
 /// Refuses memory with which no job of the kind could begin on the version that serves it now.
-pub(super) async fn require_room(api: &Api, kind: &KindName, asked_bytes: Option<u64>) -> Result<(), ApiError> {
+pub(super) async fn require_room(api: &Call, kind: &KindName, asked_bytes: Option<u64>) -> Result<(), ApiError> {
     let catalog = api.store.catalog();
-    let serving = catalog.kind(api.tenant(), kind).and_then(|entry| entry.version.as_ref());
+    let serving = catalog.kind(api.caller.tenant, kind).and_then(|entry| entry.version.as_ref());
     let (Some(asked_bytes), Some(version)) = (asked_bytes, serving) else { return Ok(()) };
     match api.modules.memory_begins_bytes(version.digest).await.map_err(refuse)? {
         Some(begins_bytes) => check_room(asked_bytes, begins_bytes),
@@ -108,9 +108,9 @@ pub(in crate::api) fn check_room(asked_bytes: u64, begins_bytes: u64) -> Result<
 }
 
 /// Refuses to name kinds that nobody ever served. (One that goes later is waited for.)
-pub(super) fn refuse_unknown_kinds(api: &Api, settings: &KindSettings) -> Result<(), ApiError> {
+pub(super) fn refuse_unknown_kinds(api: &Call, settings: &KindSettings) -> Result<(), ApiError> {
     let mut errors = Vec::new();
-    check_on_failed(&api.store.catalog(), api.tenant(), settings.on_failed.as_ref(), &mut errors);
+    check_on_failed(&api.store.catalog(), api.caller.tenant, settings.on_failed.as_ref(), &mut errors);
     if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid(errors)) }
 }
 

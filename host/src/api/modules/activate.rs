@@ -1,6 +1,6 @@
 //! `POST /v1/modules/{name}/activate`: run jobs on another stored version, at once.
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 use http::StatusCode;
 use serde::Deserialize;
@@ -8,8 +8,8 @@ use serde::Deserialize;
 use super::{FORCE_HINT, kind_owned, kinds_needed, not_found};
 use crate::api::error::ApiError;
 use crate::api::extract::{Force, NamePath, Parameters, parse_json, read_body, require_json};
+use crate::api::identity::Call;
 use crate::api::jobs::json;
-use crate::api::shared::Shared;
 use crate::api::wire::module::ModuleVersion;
 use crate::job::{Digest, ModuleName};
 use crate::store::ActivateResult;
@@ -37,7 +37,7 @@ pub(in crate::api) struct ActivateRequest {
     ),
 )]
 pub(in crate::api) async fn activate(
-    State(api): Shared,
+    api: Call,
     NamePath(module): NamePath<ModuleName>,
     Parameters(Force { force }): Parameters<Force>,
     request: Request,
@@ -46,7 +46,7 @@ pub(in crate::api) async fn activate(
     require_json(&parts.headers)?;
     let body = read_body(&api.bodies, &parts.headers, body, BODY_BYTES_MAX).await?;
     let ActivateRequest { digest } = parse_json(&body)?;
-    match api.store.activate(api.tenant(), module.clone(), digest, force).await? {
+    match api.store.activate(api.caller.tenant, module.clone(), digest, force).await? {
         ActivateResult::Activated { version, .. } => json(StatusCode::OK, &ModuleVersion::from(&*version), 1_024),
         ActivateResult::KindOwned { kind, module } => Err(kind_owned(&kind, &module)),
         ActivateResult::KindsNeeded { kinds } => {

@@ -1,14 +1,13 @@
 //! `GET /v1/modules/{name}/versions/{digest}/changes`: what activating it would mean.
 
-use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 
 use super::not_found;
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{NoParameters, VersionPath};
+use crate::api::identity::Call;
 use crate::api::jobs::json;
-use crate::api::shared::Shared;
 use crate::api::wire::changes::VersionChanges;
 use crate::modules::ChangesError;
 
@@ -27,12 +26,12 @@ use crate::modules::ChangesError;
     ),
 )]
 pub(in crate::api) async fn version_changes(
-    State(api): Shared,
+    api: Call,
     VersionPath(module, digest): VersionPath,
     _: NoParameters,
 ) -> Result<Response, ApiError> {
     let _turn = api.comparisons.take().await?;
-    match api.modules.changes(api.tenant(), module.clone(), digest).await {
+    match api.modules.changes(api.caller.tenant, module.clone(), digest).await {
         Ok(Some(changes)) => json(StatusCode::OK, &VersionChanges::from(&changes), 1_024),
         Ok(None) => Err(not_found(&api, &module, digest).await?),
         Err(ChangesError::Store(error)) => Err(error.into()),

@@ -1,12 +1,11 @@
 //! `DELETE /v1/modules/{name}` and `DELETE /v1/modules/{name}/versions/{digest}`.
 
-use axum::extract::State;
 use http::StatusCode;
 
 use super::{FORCE_HINT, kinds_needed, module_not_found, not_found};
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{Force, NamePath, NoParameters, Parameters, VersionPath};
-use crate::api::shared::Shared;
+use crate::api::identity::Call;
 use crate::job::ModuleName;
 use crate::store::DeleteModuleResult;
 
@@ -21,11 +20,11 @@ use crate::store::DeleteModuleResult;
     ),
 )]
 pub(in crate::api) async fn delete_module(
-    State(api): Shared,
+    api: Call,
     NamePath(module): NamePath<ModuleName>,
     Parameters(Force { force }): Parameters<Force>,
 ) -> Result<StatusCode, ApiError> {
-    match api.modules.delete_module(api.tenant(), module.clone(), force).await? {
+    match api.modules.delete_module(api.caller.tenant, module.clone(), force).await? {
         DeleteModuleResult::Deleted { .. } => Ok(StatusCode::NO_CONTENT),
         DeleteModuleResult::Needed { kinds } => {
             Err(kinds_needed(&kinds, &format!("kinds of module `{module}` ({FORCE_HINT})")))
@@ -46,11 +45,11 @@ pub(in crate::api) async fn delete_module(
     ),
 )]
 pub(in crate::api) async fn delete_version(
-    State(api): Shared,
+    api: Call,
     VersionPath(module, digest): VersionPath,
     _: NoParameters,
 ) -> Result<StatusCode, ApiError> {
-    match api.modules.delete_version(api.tenant(), module.clone(), digest).await? {
+    match api.modules.delete_version(api.caller.tenant, module.clone(), digest).await? {
         DeleteModuleResult::Deleted { .. } => Ok(StatusCode::NO_CONTENT),
         DeleteModuleResult::Needed { kinds } => Err(kinds_needed(&kinds, "this version")),
         DeleteModuleResult::Active => Err(active()),

@@ -1,7 +1,6 @@
 //! What modules and versions there are, and their bytes.
 
 use axum::body::Body;
-use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
@@ -11,8 +10,8 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use super::{module_not_found, not_found};
 use crate::api::error::ApiError;
 use crate::api::extract::{NamePath, NoParameters, PageParameters, Parameters, VersionPath};
+use crate::api::identity::Call;
 use crate::api::jobs::json;
-use crate::api::shared::Shared;
 use crate::api::wire::module::ModuleVersion;
 use crate::api::wire::{Binary, Listing};
 use crate::job::{Digest, ModuleName};
@@ -34,11 +33,11 @@ const ITEM_BYTES: usize = 512;
     ),
 )]
 pub(in crate::api) async fn list_modules(
-    State(api): Shared,
+    api: Call,
     Parameters(page): Parameters<PageParameters>,
 ) -> Result<Response, ApiError> {
     let (limit, after) = page.parse::<ModuleName>()?;
-    let rows = api.store.modules(api.tenant(), after, limit + 1).await?;
+    let rows = api.store.modules(api.caller.tenant, after, limit + 1).await?;
     let listing = Listing::of(&rows, limit, ModuleVersion::from, |row| row.module.to_string());
     json(StatusCode::OK, &listing, ITEM_BYTES * rows.len() + 64)
 }
@@ -49,11 +48,11 @@ pub(in crate::api) async fn list_modules(
     responses((status = 200, body = ModuleVersion, description = "Its active version"), (status = 404, description = "`module_not_found`")),
 )]
 pub(in crate::api) async fn module_detail(
-    State(api): Shared,
+    api: Call,
     NamePath(module): NamePath<ModuleName>,
     _: NoParameters,
 ) -> Result<Response, ApiError> {
-    let Some(version) = api.store.module(api.tenant(), module.clone()).await? else {
+    let Some(version) = api.store.module(api.caller.tenant, module.clone()).await? else {
         return Err(module_not_found(&api, &module).await);
     };
     json(StatusCode::OK, &ModuleVersion::from(&version), ITEM_BYTES)
@@ -74,13 +73,13 @@ pub(in crate::api) async fn module_detail(
     ),
 )]
 pub(in crate::api) async fn list_versions(
-    State(api): Shared,
+    api: Call,
     NamePath(module): NamePath<ModuleName>,
     Parameters(page): Parameters<PageParameters>,
 ) -> Result<Response, ApiError> {
     let (limit, before) = page.parse::<i64>()?;
     let before = before.map(ModuleVersionId);
-    let rows = api.store.versions(api.tenant(), module.clone(), before, limit + 1).await?;
+    let rows = api.store.versions(api.caller.tenant, module.clone(), before, limit + 1).await?;
     let Some(rows) = rows else { return Err(module_not_found(&api, &module).await) };
     let listing = Listing::of(&rows, limit, ModuleVersion::from, |row| row.id.0.to_string());
     json(StatusCode::OK, &listing, ITEM_BYTES * rows.len() + 64)
@@ -100,12 +99,12 @@ pub(in crate::api) async fn list_versions(
     ),
 )]
 pub(in crate::api) async fn download_version(
-    State(api): Shared,
+    api: Call,
     VersionPath(module, digest): VersionPath,
     _: NoParameters,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let Some(version) = api.store.version(api.tenant(), module.clone(), digest).await? else {
+    let Some(version) = api.store.version(api.caller.tenant, module.clone(), digest).await? else {
         return Err(not_found(&api, &module, digest).await?);
     };
     // Bytes under a digest never change.

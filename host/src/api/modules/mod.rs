@@ -13,8 +13,8 @@ pub(super) use inspect::*;
 pub(super) use upload::*;
 
 use super::error::{ApiError, ProblemCode};
+use super::identity::Call;
 use super::jobs::{alike, did_you_mean};
-use super::shared::Api;
 use crate::job::{Digest, KindName, ModuleName};
 
 /// Most kinds named in one refusal.
@@ -23,9 +23,9 @@ const KINDS_NAMED_MAX: usize = 20;
 const MODULES_COMPARED_MAX: usize = 500;
 
 /// 404 with the names that look most alike.
-async fn module_not_found(api: &Api, module: &ModuleName) -> ApiError {
+async fn module_not_found(api: &Call, module: &ModuleName) -> ApiError {
     // A hint only: what can't be read is not hinted at.
-    let known = api.store.modules(api.tenant(), None, MODULES_COMPARED_MAX).await.unwrap_or_default();
+    let known = api.store.modules(api.caller.tenant, None, MODULES_COMPARED_MAX).await.unwrap_or_default();
     let hint = did_you_mean(&alike(module.as_str(), known.iter().map(|row| row.module.as_str())))
         .unwrap_or_else(|| "GET /v1/modules lists them".to_owned());
     ApiError::new(ProblemCode::ModuleNotFound, format!("there is no module `{module}`; {hint}"))
@@ -39,8 +39,8 @@ fn version_not_found(module: &ModuleName, digest: Digest) -> ApiError {
 }
 
 /// The refusal of a version that is not there: the module, or only the version.
-async fn not_found(api: &Api, module: &ModuleName, digest: Digest) -> Result<ApiError, ApiError> {
-    let known = api.store.module(api.tenant(), module.clone()).await?.is_some();
+async fn not_found(api: &Call, module: &ModuleName, digest: Digest) -> Result<ApiError, ApiError> {
+    let known = api.store.module(api.caller.tenant, module.clone()).await?.is_some();
     Ok(if known { version_not_found(module, digest) } else { module_not_found(api, module).await })
 }
 

@@ -1,6 +1,6 @@
 //! `PUT /v1/modules/{name}`: the body is the artifact.
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
@@ -9,8 +9,8 @@ use serde::Deserialize;
 use super::{FORCE_HINT, kind_owned, kinds_needed};
 use crate::api::error::{ApiError, FieldError, ProblemCode, quoted};
 use crate::api::extract::{NamePath, Parameters, content_type_is, read_body};
+use crate::api::identity::Call;
 use crate::api::jobs::json;
-use crate::api::shared::Shared;
 use crate::api::wire::Binary;
 use crate::api::wire::module::ModuleVersion;
 use crate::job::ModuleName;
@@ -68,7 +68,7 @@ impl UploadParameters {
     ),
 )]
 pub(in crate::api) async fn upload(
-    State(api): Shared,
+    api: Call,
     NamePath(module): NamePath<ModuleName>,
     Parameters(parameters): Parameters<UploadParameters>,
     request: Request,
@@ -81,7 +81,7 @@ pub(in crate::api) async fn upload(
     }
     let body = read_body(&api.bodies, &parts.headers, body, api.config.requests.module_bytes_max).await?;
     let turn = api.uploads.take().await?;
-    let tenant = api.tenant();
+    let tenant = api.caller.tenant;
     let modules = api.modules.clone();
     // On a task of its own: a client that hangs up must not leave an upload half done.
     let upload = tokio::spawn(async move {

@@ -1,14 +1,13 @@
 //! `POST /v1/operations/{id}/cancel`.
 
-use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 
 use super::inspect::{ITEM_BYTES, operation_not_found};
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{NamePath, NoParameters};
+use crate::api::identity::Call;
 use crate::api::jobs::json;
-use crate::api::shared::Shared;
 use crate::api::wire::operation::Operation;
 use crate::job::OperationId;
 use crate::store::CancelOperationResult;
@@ -25,11 +24,11 @@ use crate::store::CancelOperationResult;
     ),
 )]
 pub(in crate::api) async fn cancel_operation(
-    State(api): Shared,
+    api: Call,
     NamePath(id): NamePath<OperationId>,
     _: NoParameters,
 ) -> Result<Response, ApiError> {
-    match api.store.cancel_operation(api.tenant(), id).await? {
+    match api.store.cancel_operation(api.caller.tenant, id).await? {
         CancelOperationResult::Cancelled(row) => json(StatusCode::OK, &Operation::from(&*row), ITEM_BYTES),
         CancelOperationResult::Finished(row) => Err(ApiError::new(
             ProblemCode::WrongState,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
@@ -14,8 +14,8 @@ use sha2::{Digest as _, Sha256};
 use super::inspect::ITEM_BYTES;
 use crate::api::error::{ApiError, FieldError, ProblemCode};
 use crate::api::extract::{NoParameters, parse_json, read_body, require_json};
+use crate::api::identity::Call;
 use crate::api::jobs::{IDEMPOTENCY_REPLAYED, alike, did_you_mean, header_key, json, key_conflict};
-use crate::api::shared::{Api, Shared};
 use crate::api::wire::Instant;
 use crate::api::wire::operation::Operation;
 use crate::job::bulk::{BULK_IDS_MAX, paced};
@@ -188,7 +188,7 @@ impl CreateRequest {
     ),
 )]
 pub(in crate::api) async fn create_operation(
-    State(api): Shared,
+    api: Call,
     _: NoParameters,
     request: Request,
 ) -> Result<Response, ApiError> {
@@ -200,7 +200,7 @@ pub(in crate::api) async fn create_operation(
     let asked = serde_json::to_vec(&request).map_err(|error| ApiError::internal(&error))?;
     let key = key.map(|key| IdempotencyKey { key, request_hash: Sha256::digest(&asked).into() });
     let filter = request.filter.clone();
-    let (status, row, replayed) = match api.store.create_operation(api.tenant(), request, key).await? {
+    let (status, row, replayed) = match api.store.create_operation(api.caller.tenant, request, key).await? {
         CreateOperationResult::Created(row) => (StatusCode::ACCEPTED, row, false),
         CreateOperationResult::Replayed(row) => (StatusCode::OK, row, true),
         CreateOperationResult::KeyConflict => return Err(key_conflict()),
@@ -222,9 +222,9 @@ pub(in crate::api) async fn create_operation(
 }
 
 /// The refusal of a filter that no job could ever fit, with the names that look most like the one that was meant.
-fn unmatchable(api: &Api, what: Unmatchable, filter: &BulkFilter) -> ApiError {
+fn unmatchable(api: &Call, what: Unmatchable, filter: &BulkFilter) -> ApiError {
     let catalog = api.store.catalog();
-    let tenant = api.tenant();
+    let tenant = api.caller.tenant;
     let nearest = |name: &str, known: Vec<&str>, otherwise: &str| {
         did_you_mean(&alike(name, known.into_iter().take(NAMES_COMPARED_MAX))).unwrap_or_else(|| otherwise.to_owned())
     };

@@ -1,13 +1,12 @@
 //! `GET /v1/operations` and `GET /v1/operations/{id}`.
 
-use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{NamePath, NoParameters, PageParameters, Parameters};
+use crate::api::identity::Call;
 use crate::api::jobs::json;
-use crate::api::shared::Shared;
 use crate::api::wire::Listing;
 use crate::api::wire::operation::Operation;
 use crate::job::OperationId;
@@ -28,11 +27,11 @@ pub(super) const ITEM_BYTES: usize = 512;
     ),
 )]
 pub(in crate::api) async fn list_operations(
-    State(api): Shared,
+    api: Call,
     Parameters(page): Parameters<PageParameters>,
 ) -> Result<Response, ApiError> {
     let (limit, before) = page.parse::<OperationId>()?;
-    let rows = api.store.operations(api.tenant(), before, limit + 1).await?;
+    let rows = api.store.operations(api.caller.tenant, before, limit + 1).await?;
     let listing = Listing::of(&rows, limit, Operation::from, |row| row.id.to_string());
     json(StatusCode::OK, &listing, ITEM_BYTES * rows.len() + 64)
 }
@@ -43,11 +42,11 @@ pub(in crate::api) async fn list_operations(
     responses((status = 200, body = Operation), (status = 404, description = "`operation_not_found`")),
 )]
 pub(in crate::api) async fn operation_detail(
-    State(api): Shared,
+    api: Call,
     NamePath(id): NamePath<OperationId>,
     _: NoParameters,
 ) -> Result<Response, ApiError> {
-    match api.store.operation(api.tenant(), id).await? {
+    match api.store.operation(api.caller.tenant, id).await? {
         Some(row) => json(StatusCode::OK, &Operation::from(&row), ITEM_BYTES),
         None => Err(operation_not_found(id)),
     }

@@ -1,6 +1,6 @@
 //! `PUT /v1/queues/{queue}`, `POST …/pause`, `POST …/resume`: what is set on a queue, at once for the next entry.
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 use http::StatusCode;
 use serde::Deserialize;
@@ -8,8 +8,8 @@ use serde::Deserialize;
 use super::queue_not_found;
 use crate::api::error::ApiError;
 use crate::api::extract::{Given, NamePath, NoParameters, parse_json, read_body, require_json, require_merge_patch};
+use crate::api::identity::Call;
 use crate::api::jobs::{json, too_many_queues};
-use crate::api::shared::{Api, Shared};
 use crate::api::wire::queue::{Queue, QueueDurability};
 use crate::job::field::ranged;
 use crate::job::kind::{PRIORITY_DEFAULT, PRIORITY_MAX};
@@ -90,7 +90,7 @@ impl QueueRequest {
     ),
 )]
 pub(in crate::api) async fn set_queue(
-    State(api): Shared,
+    api: Call,
     NamePath(queue): NamePath<QueueName>,
     _: NoParameters,
     request: Request,
@@ -111,7 +111,7 @@ pub(in crate::api) async fn set_queue(
     ),
 )]
 pub(in crate::api) async fn patch_queue(
-    State(api): Shared,
+    api: Call,
     NamePath(queue): NamePath<QueueName>,
     _: NoParameters,
     request: Request,
@@ -120,7 +120,7 @@ pub(in crate::api) async fn patch_queue(
     change(&api, queue, change_asked, true).await
 }
 
-async fn read_request(api: &Api, request: Request, is_patch: bool) -> Result<QueueRequest, ApiError> {
+async fn read_request(api: &Call, request: Request, is_patch: bool) -> Result<QueueRequest, ApiError> {
     let (parts, body) = request.into_parts();
     if is_patch {
         require_merge_patch(&parts.headers)?;
@@ -142,7 +142,7 @@ async fn read_request(api: &Api, request: Request, is_patch: bool) -> Result<Que
     ),
 )]
 pub(in crate::api) async fn pause_queue(
-    State(api): Shared,
+    api: Call,
     NamePath(queue): NamePath<QueueName>,
     _: NoParameters,
 ) -> Result<Response, ApiError> {
@@ -158,15 +158,15 @@ pub(in crate::api) async fn pause_queue(
     ),
 )]
 pub(in crate::api) async fn resume_queue(
-    State(api): Shared,
+    api: Call,
     NamePath(queue): NamePath<QueueName>,
     _: NoParameters,
 ) -> Result<Response, ApiError> {
     change(&api, queue, QueueChange { is_paused: Some(false), ..QueueChange::default() }, false).await
 }
 
-async fn change(api: &Api, queue: QueueName, change: QueueChange, may_create: bool) -> Result<Response, ApiError> {
-    match api.store.change_queue(api.tenant(), queue.clone(), change, may_create).await? {
+async fn change(api: &Call, queue: QueueName, change: QueueChange, may_create: bool) -> Result<Response, ApiError> {
+    match api.store.change_queue(api.caller.tenant, queue.clone(), change, may_create).await? {
         ChangeQueueResult::Changed(row) => json(StatusCode::OK, &Queue::at(api.clock.now(), &row), super::ITEM_BYTES),
         ChangeQueueResult::NotFound => Err(queue_not_found(api, &queue)),
         ChangeQueueResult::TooManyQueues => Err(too_many_queues()),

@@ -1,12 +1,11 @@
 //! `DELETE /v1/queues/{queue}`.
 
-use axum::extract::State;
 use http::StatusCode;
 
 use super::queue_not_found;
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{NamePath, NoParameters};
-use crate::api::shared::Shared;
+use crate::api::identity::Call;
 use crate::job::QueueName;
 use crate::store::DeleteQueueResult;
 
@@ -23,11 +22,11 @@ use crate::store::DeleteQueueResult;
     ),
 )]
 pub(in crate::api) async fn delete_queue(
-    State(api): Shared,
+    api: Call,
     NamePath(queue): NamePath<QueueName>,
     _: NoParameters,
 ) -> Result<StatusCode, ApiError> {
-    match api.store.delete_queue(api.tenant(), queue.clone()).await? {
+    match api.store.delete_queue(api.caller.tenant, queue.clone()).await? {
         DeleteQueueResult::Deleted => Ok(StatusCode::NO_CONTENT),
         DeleteQueueResult::NotFound => Err(queue_not_found(&api, &queue)),
         DeleteQueueResult::InUse(unfinished) => {

@@ -1,14 +1,13 @@
 //! `GET /v1/queues` and `GET /v1/queues/{queue}`: lanes and what is in them, from the counters.
 
-use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 
 use super::queue_not_found;
 use crate::api::error::ApiError;
 use crate::api::extract::{NamePath, NoParameters, PageParameters, Parameters};
+use crate::api::identity::Call;
 use crate::api::jobs::json;
-use crate::api::shared::Shared;
 use crate::api::wire::Listing;
 use crate::api::wire::queue::Queue;
 use crate::job::QueueName;
@@ -29,11 +28,11 @@ pub(super) const ITEM_BYTES: usize = 320;
     ),
 )]
 pub(in crate::api) async fn list_queues(
-    State(api): Shared,
+    api: Call,
     Parameters(page): Parameters<PageParameters>,
 ) -> Result<Response, ApiError> {
     let (limit, after) = page.parse::<QueueName>()?;
-    let rows = api.store.queues(api.tenant(), after, limit + 1).await?;
+    let rows = api.store.queues(api.caller.tenant, after, limit + 1).await?;
     let now = api.clock.now();
     let listing = Listing::of(&rows, limit, |row| Queue::at(now, row), |row| row.name.to_string());
     json(StatusCode::OK, &listing, ITEM_BYTES * rows.len() + 64)
@@ -45,11 +44,11 @@ pub(in crate::api) async fn list_queues(
     responses((status = 200, body = Queue), (status = 404, description = "`queue_not_found`, with the nearest names")),
 )]
 pub(in crate::api) async fn queue_detail(
-    State(api): Shared,
+    api: Call,
     NamePath(queue): NamePath<QueueName>,
     _: NoParameters,
 ) -> Result<Response, ApiError> {
-    match api.store.queue(api.tenant(), queue.clone()).await? {
+    match api.store.queue(api.caller.tenant, queue.clone()).await? {
         Some(row) => json(StatusCode::OK, &Queue::at(api.clock.now(), &row), ITEM_BYTES),
         None => Err(queue_not_found(&api, &queue)),
     }

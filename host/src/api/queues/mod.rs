@@ -10,13 +10,13 @@ use inspect::ITEM_BYTES;
 pub(super) use inspect::*;
 
 use super::error::{ApiError, ProblemCode};
+use super::identity::Call;
 use super::jobs::{alike, did_you_mean};
-use super::shared::Api;
 use crate::job::QueueName;
 
-fn queue_not_found(api: &Api, queue: &QueueName) -> ApiError {
+fn queue_not_found(api: &Call, queue: &QueueName) -> ApiError {
     let catalog = api.store.catalog();
-    let own = catalog.queue_settings.iter().filter(|(_, settings)| settings.tenant == api.tenant());
+    let own = catalog.queue_settings.iter().filter(|(_, settings)| settings.tenant == api.caller.tenant);
     let names: Vec<&str> = own.filter_map(|(id, _)| catalog.queues.get(id)).map(QueueName::as_str).collect();
     let names = alike(queue.as_str(), names.into_iter());
     let hint = did_you_mean(&names).unwrap_or_else(|| {

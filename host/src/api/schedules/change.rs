@@ -1,6 +1,5 @@
 //! `POST /v1/schedules/{schedule}/pause` and `…/resume`.
 
-use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 
@@ -8,7 +7,7 @@ use super::inspect::show_schedule;
 use super::schedule_not_found;
 use crate::api::error::ApiError;
 use crate::api::extract::{NamePath, NoParameters};
-use crate::api::shared::{Api, Shared};
+use crate::api::identity::Call;
 use crate::api::wire::schedule::Schedule;
 use crate::job::ScheduleName;
 
@@ -23,7 +22,7 @@ use crate::job::ScheduleName;
     ),
 )]
 pub(in crate::api) async fn pause_schedule(
-    State(api): Shared,
+    api: Call,
     NamePath(schedule): NamePath<ScheduleName>,
     _: NoParameters,
 ) -> Result<Response, ApiError> {
@@ -41,15 +40,15 @@ pub(in crate::api) async fn pause_schedule(
     ),
 )]
 pub(in crate::api) async fn resume_schedule(
-    State(api): Shared,
+    api: Call,
     NamePath(schedule): NamePath<ScheduleName>,
     _: NoParameters,
 ) -> Result<Response, ApiError> {
     set_paused(&api, schedule, false).await
 }
 
-async fn set_paused(api: &Api, schedule: ScheduleName, is_paused: bool) -> Result<Response, ApiError> {
-    if !api.store.pause_schedule(api.tenant(), schedule.clone(), is_paused).await? {
+async fn set_paused(api: &Call, schedule: ScheduleName, is_paused: bool) -> Result<Response, ApiError> {
+    if !api.store.pause_schedule(api.caller.tenant, schedule.clone(), is_paused).await? {
         return Err(schedule_not_found(api, &schedule).await);
     }
     show_schedule(api, StatusCode::OK, schedule).await

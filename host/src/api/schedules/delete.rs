@@ -1,6 +1,5 @@
 //! `DELETE /v1/schedules/{schedule}`.
 
-use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
@@ -8,7 +7,7 @@ use super::inspect::show_schedule;
 use super::schedule_not_found;
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{NamePath, NoParameters};
-use crate::api::shared::Shared;
+use crate::api::identity::Call;
 use crate::api::wire::schedule::Schedule;
 use crate::job::ScheduleName;
 use crate::store::DeleteScheduleResult;
@@ -26,11 +25,11 @@ use crate::store::DeleteScheduleResult;
     ),
 )]
 pub(in crate::api) async fn delete_schedule(
-    State(api): Shared,
+    api: Call,
     NamePath(schedule): NamePath<ScheduleName>,
     _: NoParameters,
 ) -> Result<Response, ApiError> {
-    match api.store.delete_schedule(api.tenant(), schedule.clone()).await? {
+    match api.store.delete_schedule(api.caller.tenant, schedule.clone()).await? {
         DeleteScheduleResult::Deleted => Ok(StatusCode::NO_CONTENT.into_response()),
         DeleteScheduleResult::Restored => show_schedule(&api, StatusCode::OK, schedule).await,
         DeleteScheduleResult::NotFound => Err(schedule_not_found(&api, &schedule).await),

@@ -1,14 +1,13 @@
 //! `GET /v1/schedules` and `GET /v1/schedules/{schedule}`.
 
-use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 
 use super::schedule_not_found;
 use crate::api::error::ApiError;
 use crate::api::extract::{NamePath, NoParameters, PageParameters, Parameters};
+use crate::api::identity::Call;
 use crate::api::jobs::json;
-use crate::api::shared::{Api, Shared};
 use crate::api::wire::Listing;
 use crate::api::wire::schedule::Schedule;
 use crate::job::ScheduleName;
@@ -29,11 +28,11 @@ const ITEM_BYTES: usize = 1_024;
     ),
 )]
 pub(in crate::api) async fn list_schedules(
-    State(api): Shared,
+    api: Call,
     Parameters(page): Parameters<PageParameters>,
 ) -> Result<Response, ApiError> {
     let (limit, after) = page.parse::<ScheduleName>()?;
-    let known = api.store.schedules(api.tenant(), after, limit + 1).await?;
+    let known = api.store.schedules(api.caller.tenant, after, limit + 1).await?;
     let now = api.clock.now();
     let listing = Listing::of(
         &known,
@@ -52,7 +51,7 @@ pub(in crate::api) async fn list_schedules(
     responses((status = 200, body = Schedule), (status = 404, description = "`schedule_not_found`, with the nearest names")),
 )]
 pub(in crate::api) async fn schedule_detail(
-    State(api): Shared,
+    api: Call,
     NamePath(schedule): NamePath<ScheduleName>,
     _: NoParameters,
 ) -> Result<Response, ApiError> {
@@ -60,8 +59,12 @@ pub(in crate::api) async fn schedule_detail(
 }
 
 /// A schedule as it is now.
-pub(super) async fn show_schedule(api: &Api, status: StatusCode, schedule: ScheduleName) -> Result<Response, ApiError> {
-    let Some(detail) = api.store.schedule(api.tenant(), schedule.clone()).await? else {
+pub(super) async fn show_schedule(
+    api: &Call,
+    status: StatusCode,
+    schedule: ScheduleName,
+) -> Result<Response, ApiError> {
+    let Some(detail) = api.store.schedule(api.caller.tenant, schedule.clone()).await? else {
         return Err(schedule_not_found(api, &schedule).await);
     };
     let shown = Schedule::at(api.clock.now(), &detail.row, Some(&detail.payload), &detail.slots);

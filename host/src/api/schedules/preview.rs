@@ -1,14 +1,14 @@
 //! `POST /v1/schedules/preview`: when something would fire, before anybody puts it.
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 use http::StatusCode;
 
 use super::request::Times;
 use crate::api::error::ApiError;
 use crate::api::extract::{NoParameters, parse_json, read_body, require_json};
+use crate::api::identity::Call;
 use crate::api::jobs::json;
-use crate::api::shared::Shared;
 use crate::api::wire::schedule::SchedulePreview;
 
 /// Largest body, bytes.
@@ -27,7 +27,7 @@ const REPLY_BYTES: usize = 640;
     ),
 )]
 pub(in crate::api) async fn preview_schedule(
-    State(api): Shared,
+    api: Call,
     _: NoParameters,
     request: Request,
 ) -> Result<Response, ApiError> {

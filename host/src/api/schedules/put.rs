@@ -1,6 +1,6 @@
 //! `PUT /v1/schedules/{schedule}`: makes a schedule, or replaces it.
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
@@ -9,8 +9,8 @@ use super::inspect::show_schedule;
 use super::request::{ScheduleRequest, check};
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{NamePath, NoParameters, read_body, require_json};
+use crate::api::identity::Call;
 use crate::api::jobs::{REQUEST_FIELDS_BYTES_MAX, kind_gone};
-use crate::api::shared::Shared;
 use crate::api::wire::schedule::Schedule;
 use crate::job::ScheduleName;
 use crate::store::{PutScheduleResult, SCHEDULES_MAX};
@@ -33,7 +33,7 @@ use crate::store::{PutScheduleResult, SCHEDULES_MAX};
     ),
 )]
 pub(in crate::api) async fn put_schedule(
-    State(api): Shared,
+    api: Call,
     NamePath(schedule): NamePath<ScheduleName>,
     _: NoParameters,
     request: Request,
@@ -43,7 +43,7 @@ pub(in crate::api) async fn put_schedule(
     let body_bytes_max = api.config.requests.payload_bytes_max.saturating_add(REQUEST_FIELDS_BYTES_MAX);
     let body = read_body(&api.bodies, &parts.headers, body, body_bytes_max).await?;
     let new = check(&api, &body).await?;
-    match api.store.put_schedule(api.tenant(), schedule.clone(), new).await? {
+    match api.store.put_schedule(api.caller.tenant, schedule.clone(), new).await? {
         PutScheduleResult::Created => {
             let mut response = show_schedule(&api, StatusCode::CREATED, schedule.clone()).await?;
             let location = format!("/v1/schedules/{}", schedule.as_str().replace('/', "%2F"));

@@ -3,7 +3,6 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::de::{MapAccess, Visitor};
@@ -14,8 +13,8 @@ use utoipa::openapi::{RefOr, Schema};
 
 use crate::api::error::{ApiError, FieldError, ProblemCode};
 use crate::api::extract::parse_json;
+use crate::api::identity::Call;
 use crate::api::jobs::{JobRequest, alike, check_template, did_you_mean};
-use crate::api::shared::Api;
 use crate::api::wire::Instant;
 use crate::job::schedule::{Definition, Inherited, Misfire, Overlap, Plan, PlanRequest, Recurrence};
 use crate::job::{JobSpec, OnConflict, Span, Timestamp, UniqueWire};
@@ -135,7 +134,7 @@ fn object<'f>(fields: impl Iterator<Item = &'f (String, &'f RawValue)>) -> Resul
 }
 
 /// Reads and checks both halves; says everything that is wrong with either.
-pub(super) async fn check(api: &Arc<Api>, body: &Bytes) -> Result<NewSchedule, ApiError> {
+pub(super) async fn check(api: &Call, body: &Bytes) -> Result<NewSchedule, ApiError> {
     let Fields(fields) = parse_json(body)?;
     let is_given = |name: &str| fields.iter().any(|(field, value)| field == name && value.get() != "null");
     let times: Times = parse_json(&object(fields.iter().filter(|(name, _)| TIMES.contains(&name.as_str())))?)?;

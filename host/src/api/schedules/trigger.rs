@@ -1,6 +1,5 @@
 //! `POST /v1/schedules/{schedule}/trigger`: a run out of turn.
 
-use axum::extract::State;
 use axum::response::Response;
 use http::header::LOCATION;
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -9,8 +8,8 @@ use sha2::{Digest as _, Sha256};
 use super::schedule_not_found;
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{NamePath, NoParameters};
+use crate::api::identity::Call;
 use crate::api::jobs::{IDEMPOTENCY_REPLAYED, header_key, key_conflict, location, show_row, unique_conflict};
-use crate::api::shared::Shared;
 use crate::api::wire::job::Job;
 use crate::job::ScheduleName;
 use crate::store::{IdempotencyKey, TriggerResult};
@@ -32,7 +31,7 @@ use crate::store::{IdempotencyKey, TriggerResult};
     ),
 )]
 pub(in crate::api) async fn trigger_schedule(
-    State(api): Shared,
+    api: Call,
     NamePath(schedule): NamePath<ScheduleName>,
     _: NoParameters,
     headers: HeaderMap,
@@ -41,20 +40,21 @@ pub(in crate::api) async fn trigger_schedule(
         key: key.to_owned(),
         request_hash: Sha256::digest(format!("trigger {schedule}")).into(),
     });
-    let (row, conflict, is_replayed) = match api.store.trigger_schedule(api.tenant(), schedule.clone(), key).await? {
-        TriggerResult::Triggered(row) => (row, None, false),
-        TriggerResult::Replayed(row) => (row, None, true),
-        TriggerResult::Existing { conflict, row, is_replayed } => (row, Some(conflict), is_replayed),
-        TriggerResult::UniqueConflict { row, is_replayed: false } => {
-            return Err(unique_conflict::of_enqueue(&api, *row).await);
-        }
-        TriggerResult::UniqueConflict { row, is_replayed: true } => {
-            return Err(unique_conflict::of_replay(&api, *row).await);
-        }
-        TriggerResult::KeyConflict => return Err(key_conflict()),
-        TriggerResult::Refused(why) => return Err(ApiError::new(ProblemCode::ScheduleFaulty, why)),
-        TriggerResult::NotFound => return Err(schedule_not_found(&api, &schedule).await),
-    };
+    let (row, conflict, is_replayed) =
+        match api.store.trigger_schedule(api.caller.tenant, schedule.clone(), key).await? {
+            TriggerResult::Triggered(row) => (row, None, false),
+            TriggerResult::Replayed(row) => (row, None, true),
+            TriggerResult::Existing { conflict, row, is_replayed } => (row, Some(conflict), is_replayed),
+            TriggerResult::UniqueConflict { row, is_replayed: false } => {
+                return Err(unique_conflict::of_enqueue(&api, *row).await);
+            }
+            TriggerResult::UniqueConflict { row, is_replayed: true } => {
+                return Err(unique_conflict::of_replay(&api, *row).await);
+            }
+            TriggerResult::KeyConflict => return Err(key_conflict()),
+            TriggerResult::Refused(why) => return Err(ApiError::new(ProblemCode::ScheduleFaulty, why)),
+            TriggerResult::NotFound => return Err(schedule_not_found(&api, &schedule).await),
+        };
     let status = if is_replayed || conflict.is_some() { StatusCode::OK } else { StatusCode::CREATED };
     let id = row.id;
     let mut response = show_row(&api, status, *row).await?;

@@ -1,6 +1,5 @@
 //! `POST /v1/workflows/{id}/cancel`.
 
-use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 
@@ -8,7 +7,7 @@ use super::{show, workflow_not_found};
 use crate::api::batches::interrupt;
 use crate::api::error::ApiError;
 use crate::api::extract::{NamePath, NoParameters};
-use crate::api::shared::Shared;
+use crate::api::identity::Call;
 use crate::api::wire::batch::Workflow;
 use crate::job::{BatchId, WorkflowId};
 use crate::store::ChangeBatchResult;
@@ -25,12 +24,12 @@ use crate::store::ChangeBatchResult;
     ),
 )]
 pub(in crate::api) async fn cancel_workflow(
-    State(api): Shared,
+    api: Call,
     NamePath(workflow): NamePath<WorkflowId>,
     _: NoParameters,
 ) -> Result<Response, ApiError> {
     let id = BatchId::from_u128(workflow.as_u128());
-    match api.store.cancel_batch(api.tenant(), id, true).await? {
+    match api.store.cancel_batch(api.caller.tenant, id, true).await? {
         ChangeBatchResult::Changed { batch, held } => {
             interrupt(&api, held);
             show(&api, if batch.unfinished() == 0 { StatusCode::OK } else { StatusCode::ACCEPTED }, id).await

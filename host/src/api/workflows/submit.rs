@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
 use serde::Deserialize;
@@ -14,8 +14,8 @@ use super::graph::{escaped, ordered, resolve};
 use crate::api::batches::{callbacks, checked_name, create, no_name, refuse_fields};
 use crate::api::error::ApiError;
 use crate::api::extract::{NoParameters, parse_json};
+use crate::api::identity::Call;
 use crate::api::jobs::{JobRequest, Refusals, Rules};
-use crate::api::shared::Shared;
 use crate::api::wire::batch::Workflow;
 use crate::job::workflow::WORKFLOW_JOBS_MAX;
 use crate::store::{Closing, NewBatch, NewMember};
@@ -93,7 +93,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for NamedJobs<'a> {
     ),
 )]
 pub(in crate::api) async fn submit_workflow(
-    State(api): Shared,
+    api: Call,
     _: NoParameters,
     request: Request,
 ) -> Result<Response, ApiError> {
