@@ -20,6 +20,7 @@ mod running;
 mod small_disk;
 mod wait;
 pub mod walls;
+pub mod wasm_bytes;
 
 pub use api::{Api, Reply};
 pub use child::{Exited, run_stoker, stoker_binary, workspace_root};

@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn every_section_has_entries_and_text_is_escaped() {
-        let generated = super::super::router::routes().split_for_parts().1;
+        let generated = super::super::router::routes().into_parts().1;
         let document = super::super::openapi::Document::new(generated);
         let page = page(document.base());
         for tag in TAGS {

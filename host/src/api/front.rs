@@ -8,7 +8,8 @@ use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::{Method, Uri};
+use http::header::X_CONTENT_TYPE_OPTIONS;
+use http::{HeaderValue, Method, Uri};
 use tokio::sync::SemaphorePermit;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -23,10 +24,12 @@ pub(super) async fn front(State(api): State<Arc<Api>>, mut request: Request, nex
     let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let route = api.http.route(path, request.method());
     let needed = api.access.needed(path, request.method());
-    let response = match admit(&api, &mut request, needed) {
+    let mut response = match admit(&api, &mut request, needed) {
         Ok(_permit) => next.run(request).await,
         Err(refusal) => refusal.into_response(),
     };
+    // Answers hold what guests and callers said: they are what they are called, and never a page.
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     api.http.record(route, response.status(), began.elapsed());
     response
 }
