@@ -249,7 +249,8 @@ fn no_route_lets_in_who_may_not() {
                 assert!(!reply.text().contains(thing.as_str()), "{reply}");
             }
             let items = serde_json::from_slice::<Value>(&reply.body).unwrap_or_default()["items"].clone();
-            let own_only = ["/v1/keys", "/v1/audit", "/v1/queues", "/v1/batches", "/v1/operations"].contains(&&path[..]);
+            let own_only =
+                ["/v1/keys", "/v1/audit", "/v1/queues", "/v1/batches", "/v1/operations"].contains(&&path[..]);
             assert!(own_only || items.as_array().is_none_or(Vec::is_empty), "{reply}");
         }
     }

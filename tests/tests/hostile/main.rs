@@ -53,7 +53,7 @@ fn attacks() -> Vec<Attack> {
         Attack::failing("recurse", &["stack_overflow"]),
         Attack::failing("huge-output", &["output_too_large"]).set(json!({"memory": "512MiB"})),
         Attack::failing("flood-logs", &["host_calls_exceeded"]),
-        Attack::giving("one-long-line", json!(null)),
+        Attack::failing("one-long-line", &["trap"]),
         Attack::failing("flood-stdout", &["host_calls_exceeded"]),
         Attack::failing("terminal-escapes", &["handler_error"]),
         Attack::failing("html", &["handler_error"]),
