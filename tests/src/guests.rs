@@ -27,6 +27,8 @@ pub enum Guest {
     Words,
     /// `tests/guests/handlers`: one kind per behaviour, made with the SDK.
     Handlers,
+    /// `tests/guests/hostile`: one kind per attack.
+    Hostile,
     /// `tests/guests/raw`: what the SDK forbids.
     Raw,
     /// `tests/guests/commands`, for WASI preview 1: exits with the code its input says.
@@ -74,6 +76,7 @@ impl Guest {
             Guest::Checksum => "checksum",
             Guest::Words => "words",
             Guest::Handlers => "handlers",
+            Guest::Hostile => "hostile",
             Guest::Raw => "raw",
             Guest::ExitCode => "exit-code",
             Guest::Cat => "cat",

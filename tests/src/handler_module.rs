@@ -63,19 +63,27 @@ impl KindOf {
 pub struct HandlerModule {
     kinds: Vec<KindOf>,
     answer: String,
+    lie: Option<(u32, u32)>,
     describe_traps: bool,
 }
 
 impl HandlerModule {
     /// Serves these kinds and answers `null` to every payload.
     pub fn serving(kinds: impl IntoIterator<Item = KindOf>) -> Self {
-        Self { kinds: kinds.into_iter().collect(), answer: "null".into(), describe_traps: false }
+        Self { kinds: kinds.into_iter().collect(), answer: "null".into(), lie: None, describe_traps: false }
     }
 
     /// Answers every payload with this text.
     #[must_use]
     pub fn answering(mut self, answer: &str) -> Self {
         self.answer = answer.into();
+        self
+    }
+
+    /// Says that its answer lies at this address of its memory and has so many bytes, which is not so.
+    #[must_use]
+    pub fn lying(mut self, address: u32, length: u32) -> Self {
+        self.lie = Some((address, length));
         self
     }
 
@@ -107,6 +115,10 @@ impl HandlerModule {
         // result<string, failure>: the case, then (aligned to 8) the string
         let answer_at = memory.reserve(ANSWER_BYTES);
         memory.put_string(answer_at + 8, &self.answer);
+        if let Some((address, length)) = self.lie {
+            memory.put_u32(answer_at + 8, address);
+            memory.put_u32(answer_at + 12, length);
+        }
         let describe = if self.describe_traps {
             "unreachable".to_owned()
         } else {

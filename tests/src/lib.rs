@@ -22,6 +22,7 @@ mod running;
 mod small_disk;
 mod wait;
 pub mod walls;
+pub mod wasm_bytes;
 mod web_server;
 
 pub use api::{Api, Reply};

@@ -11,6 +11,7 @@ mod compilers;
 mod demo;
 mod guests;
 mod host;
+mod hostile;
 mod projects;
 mod setup;
 mod test;
@@ -27,6 +28,9 @@ usage: cargo xtask COMMAND
   check                 formatting, clippy and documentation, warnings being errors
   crash [--rounds N]    kill the host under load, N times (default 50); nothing acknowledged may be lost
   bench [-- ARGUMENTS]  release build against the floors of this machine (ARGUMENTS: see `cargo xtask bench -- --help`)
+  hostile               all attacks of the tests on a release build; what others notice of them is held to its bound
+  fuzz-uploads [--modules N]   N modules by wasm-smith, and damaged ones (default 10,000); none may harm the host
+  fuzz-api [--examples N]      N requests to each operation (default 100), made by schemathesis from the API's description
   guests                build all guests into target/guests; those of other languages whose compiler is there
                         (STOKER_ALL_LANGUAGES=1, also for `test`: install absent compilers, fail without)
   third-party           build the unmodified third-party programs into target/guests";
@@ -41,12 +45,14 @@ fn main() -> ExitCode {
         ["test", "--short"] => test::run_tests(test::Extent::Short),
         ["check"] => check::run_all(),
         ["crash"] => test::crash(test::CRASH_ROUNDS_DEFAULT),
-        ["crash", "--rounds", rounds] => match rounds.parse() {
-            Ok(rounds) => test::crash(rounds),
-            Err(_) => Err(anyhow::anyhow!("--rounds takes a number, not {rounds:?}")),
-        },
+        ["crash", "--rounds", rounds] => number("--rounds", rounds).and_then(test::crash),
         ["bench"] => bench::run_with(&[]),
         ["bench", "--", rest @ ..] | ["bench", rest @ ..] => bench::run_with(rest),
+        ["hostile"] => hostile::attack(),
+        ["fuzz-uploads"] => hostile::fuzz_uploads(hostile::MODULES_DEFAULT),
+        ["fuzz-uploads", "--modules", modules] => number("--modules", modules).and_then(hostile::fuzz_uploads),
+        ["fuzz-api"] => hostile::fuzz_api(hostile::EXAMPLES_DEFAULT),
+        ["fuzz-api", "--examples", examples] => number("--examples", examples).and_then(hostile::fuzz_api),
         ["guests"] => guests::build_all().map(|_said_already| ()),
         ["third-party"] => third_party::build(),
         ["help" | "--help" | "-h"] => {
@@ -62,4 +68,8 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn number(flag: &str, text: &str) -> anyhow::Result<u32> {
+    text.parse().map_err(|_| anyhow::anyhow!("{flag} takes a number, not {text:?}"))
 }

@@ -9,7 +9,8 @@ use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
-use http::{Method, Uri};
+use http::header::X_CONTENT_TYPE_OPTIONS;
+use http::{HeaderValue, Method, Uri};
 use tokio::sync::SemaphorePermit;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -28,10 +29,12 @@ pub(super) async fn front(State(api): State<Arc<Api>>, mut request: Request, nex
     let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let route = api.http.route(path, request.method());
     let needed = api.access.needed(path, request.method());
-    let response = match admit(&api, &mut request, needed).await {
+    let mut response = match admit(&api, &mut request, needed).await {
         Ok(_permit) => next.run(request).await,
         Err(refusal) => refuse(&request, refusal),
     };
+    // Answers hold what guests and callers said: they are what they are called, and never a page.
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     api.http.record(route, response.status(), began.elapsed());
     response
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
+use super::backtrace;
 use super::bindings::stoker::handler::types as wit;
 use super::capabilities::sockets::CAPABILITY as SOCKETS;
 use super::engine::TABLE_ELEMENTS_MAX;
@@ -303,7 +304,7 @@ fn with_detail(mut failure: Failure, error: Option<&wasmtime::Error>, facts: &Fa
         detail.push_str(&root_cause(error));
         if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
             detail.push('\n');
-            detail.push_str(&backtrace.to_string());
+            detail.push_str(&backtrace::told(backtrace));
         }
     }
     let stderr = facts.stderr_tail.trim_end();

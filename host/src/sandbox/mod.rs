@@ -9,6 +9,7 @@ mod artifact_use;
 mod artifacts;
 mod attempt;
 mod attempt_log;
+mod backtrace;
 mod bindings;
 mod capabilities;
 mod classify;

@@ -1,0 +1,89 @@
+//! `hostile`, `fuzz-uploads` and `fuzz-api`: code, modules and requests that nobody would send in good faith, against a release
+//! build of the host, for as long as one likes. The tests make a few of the same.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context;
+
+use crate::cargo::{cargo, run, say};
+use crate::host::Host;
+use crate::workspace::Workspace;
+use crate::{guests, setup};
+
+/// What the others' jobs may take beside attacks, in times of what they take without.
+const P99_TIMES_MAX: &str = "3";
+/// Modules when nobody says otherwise.
+pub(crate) const MODULES_DEFAULT: u32 = 10_000;
+/// Requests to each operation when nobody says otherwise.
+pub(crate) const EXAMPLES_DEFAULT: u32 = 100;
+
+/// Fuzzes an HTTP API by its description. On PyPI.
+const SCHEMATHESIS: &str = "schemathesis==4.32.5";
+/// What every answer is held to: no 5xx, no status, type, header or body that the description does not have.
+const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,\
+                      response_headers_conformance,unsupported_method,use_after_free";
+
+/// All attacks, with what others notice of them held to its bound.
+pub(crate) fn attack() -> anyhow::Result<()> {
+    let binary = release_host()?;
+    let mut command = tests(&["hostile", "hostile_uploads"], &binary)?;
+    run(command.env("STOKER_HOSTILE_P99", P99_TIMES_MAX))
+}
+
+/// So many modules by wasm-smith, and damaged ones.
+pub(crate) fn fuzz_uploads(modules: u32) -> anyhow::Result<()> {
+    let binary = release_host()?;
+    run(tests(&["fuzz_uploads"], &binary)?.env("STOKER_FUZZ_MODULES", modules.to_string()))
+}
+
+/// So many requests to each operation, made from the API's own description.
+pub(crate) fn fuzz_api(examples: u32) -> anyhow::Result<()> {
+    let binary = release_host()?;
+    let workspace = Workspace::load()?;
+    let tool = schemathesis(&workspace.target_dir)?;
+    let host = Host::start(&binary)?;
+    for guest in ["hello", "handlers"] {
+        let path = workspace.guests_dir().join(format!("{guest}.wasm"));
+        host.upload(guest, &std::fs::read(&path).with_context(|| path.display().to_string())?)?;
+    }
+    let mut command = Command::new(tool);
+    command.arg("run").arg(format!("{}/openapi.json", host.url()));
+    command.args(["--checks", CHECKS, "--phases", "examples,coverage,fuzzing,stateful", "--continue-on-failure"]);
+    command.args(["--max-examples", &examples.to_string(), "--request-timeout", "60", "--warnings", "off"]);
+    run(&mut command)?;
+    host.stop()
+}
+
+fn release_host() -> anyhow::Result<PathBuf> {
+    setup::c_compiler()?;
+    guests::build_all()?;
+    // As `bench` builds it: nothing compiles twice.
+    run(&mut cargo(["build", "--release", "--package", "stoker", "--package", "stoker-bench"]))?;
+    Ok(Workspace::load()?.target_dir.join("release/stoker"))
+}
+
+/// End-to-end tests against another binary than the one beside them.
+fn tests(names: &[&str], binary: &Path) -> anyhow::Result<Command> {
+    let mut command = cargo(["test"]);
+    command.args(Workspace::load()?.native_selection());
+    for name in names {
+        command.args(["--test", name]);
+    }
+    command.args(["--", "--nocapture"]).env("STOKER_BIN", binary);
+    Ok(command)
+}
+
+/// The program, installed below the target directory if it is not there yet.
+fn schemathesis(target_dir: &Path) -> anyhow::Result<PathBuf> {
+    let folder = target_dir.join("tools").join(SCHEMATHESIS.replace("==", "-"));
+    let tool = folder.join("bin/schemathesis");
+    if tool.is_file() {
+        return Ok(tool);
+    }
+    say(&format!("installing {SCHEMATHESIS} from PyPI into {}", folder.display()));
+    let advice = "schemathesis needs Python 3 with venv and pip; on Debian: apt-get install python3-venv";
+    run(Command::new("python3").args(["-m", "venv"]).arg(&folder)).context(advice)?;
+    run(Command::new(folder.join("bin/pip")).args(["install", "--quiet", SCHEMATHESIS])).context(advice)?;
+    Ok(tool)
+}
