@@ -76,7 +76,7 @@ mod tests {
             (r#""12345678""#, ProblemCode::InvalidRequest),
             ("{}", ProblemCode::InvalidRequest),
             (r#"{"value": "12345678"#, ProblemCode::MalformedJson),
-            ("12345678x", ProblemCode::MalformedJson),
+            ("12345678x", ProblemCode::InvalidRequest),
         ] {
             let error = parse_value(body.as_bytes()).unwrap_err();
             assert_eq!(error.code(), code, "{body}");

@@ -9,7 +9,7 @@ use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{KvPath, NoParameters, ValueRequest, body_bytes_max, parse_value, read_body, require_json};
 use crate::api::identity::Call;
 use crate::job::kv::KV_VALUE_BYTES_MAX;
-use crate::job::{KvChange, KvChanged};
+use crate::job::{KvChange, KvChanged, KvQuota, QuotaName};
 use crate::store::KvWriter;
 
 /// Set a key
@@ -45,7 +45,12 @@ pub(in crate::api) async fn set_kv_entry(
         KvChanged::Done { keys: 0 } => Ok(StatusCode::NO_CONTENT),
         KvChanged::Done { .. } => Ok(StatusCode::CREATED),
         KvChanged::Full(quota) => {
-            Err(ApiError::new(ProblemCode::KvFull, format!("{}; delete keys first", quota.sentence())))
+            let name = match quota {
+                KvQuota::Keys => "kv_keys",
+                KvQuota::Bytes { .. } => QuotaName::KvBytes.as_str(),
+            };
+            let detail = format!("{}; delete keys first", quota.sentence());
+            Err(ApiError::new(ProblemCode::KvFull, detail).with("quota", name))
         }
         other => Err(ApiError::internal(&format_args!("a key was set and answered with {other:?}"))),
     }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::key::KvKey;
 use crate::job::clock::Timestamp;
+use crate::job::size::ByteSize;
 
 /// Largest value, bytes.
 pub const KV_VALUE_BYTES_MAX: usize = 256 << 10;
@@ -66,8 +67,11 @@ pub enum KvChanged {
 pub enum KvQuota {
     /// [`KV_KEYS_MAX`].
     Keys,
-    /// [`KV_BYTES_MAX`].
-    Bytes,
+    /// Its quota `kv_bytes`, or [`KV_BYTES_MAX`].
+    Bytes {
+        /// So many it may keep.
+        most: u64,
+    },
 }
 
 impl KvQuota {
@@ -75,9 +79,10 @@ impl KvQuota {
     pub fn sentence(self) -> String {
         match self {
             KvQuota::Keys => format!("the tenant has {KV_KEYS_MAX} keys already, which is the most it may have"),
-            KvQuota::Bytes => {
-                format!("the tenant may keep {} MiB in its key-value store, and this would be more", KV_BYTES_MAX >> 20)
-            }
+            KvQuota::Bytes { most } => format!(
+                "the tenant may keep {} in its key-value store (quota `kv_bytes`), and this would be more",
+                ByteSize(most)
+            ),
         }
     }
 }

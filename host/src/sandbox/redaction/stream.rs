@@ -107,8 +107,11 @@ mod tests {
     use crate::secrets::SecretValue;
 
     fn automaton(secrets: &[&str]) -> Automaton {
-        let secret = |value: &&str| ((*value).to_owned(), SecretValue::new(value.as_bytes().to_vec()).unwrap());
-        Automaton::new(&secrets.iter().map(secret).collect::<Vec<_>>())
+        // Their names say nothing of them.
+        let secret = |(index, value): (usize, &&str)| {
+            (format!("of-{index}"), SecretValue::new(value.as_bytes().to_vec()).unwrap())
+        };
+        Automaton::new(&secrets.iter().enumerate().map(secret).collect::<Vec<_>>())
     }
 
     #[test]
@@ -155,6 +158,6 @@ mod tests {
         let both = automaton(&["0123456789", "0123abcdef"]);
         stream.write(&both, b"abcdef 0123456789", &mut out);
         stream.finish(&both, &mut out);
-        assert_eq!(String::from_utf8_lossy(&out), "abcd[secret 0123abcdef] [secret 0123456789]");
+        assert_eq!(String::from_utf8_lossy(&out), "abcd[secret of-1] [secret of-0]");
     }
 }

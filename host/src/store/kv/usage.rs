@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::model::KvUsage;
 use crate::job::KvQuota;
-use crate::job::kv::{KV_BYTES_MAX, KV_KEYS_MAX};
+use crate::job::kv::KV_KEYS_MAX;
 use crate::store::catalog::TenantId;
 use crate::store::error::StoreError;
 
@@ -29,7 +29,7 @@ pub(super) fn read(sql: &Connection, tenant: TenantId) -> Result<Tally, StoreErr
 
 impl Tally {
     /// Something of these bytes takes the place of nothing, or of something. A tenant that has too much may still make it less.
-    pub(super) fn put(&mut self, bytes: u64, before: Option<u64>) -> Result<(), KvQuota> {
+    pub(super) fn put(&mut self, bytes: u64, before: Option<u64>, bytes_max: u64) -> Result<(), KvQuota> {
         let KvUsage { keys: keys_used, bytes: bytes_used } = &mut self.used;
         *bytes_used = bytes_used.saturating_sub(before.unwrap_or(0)).saturating_add(bytes);
         if before.is_none() {
@@ -38,7 +38,8 @@ impl Tally {
                 return Err(KvQuota::Keys);
             }
         }
-        if bytes > before.unwrap_or(0) && *bytes_used > KV_BYTES_MAX { Err(KvQuota::Bytes) } else { Ok(()) }
+        let is_too_much = bytes > before.unwrap_or(0) && *bytes_used > bytes_max;
+        if is_too_much { Err(KvQuota::Bytes { most: bytes_max }) } else { Ok(()) }
     }
 
     /// Something of these bytes goes.
@@ -63,20 +64,21 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::kv::KV_BYTES_MAX;
 
     #[test]
     fn what_would_be_too_much_is_refused_and_less_is_not() {
         let full = Tally { used: KvUsage { keys: KV_KEYS_MAX, bytes: KV_BYTES_MAX }, last_version: 7 };
         for (bytes, before, expected) in [
             (1, None, Err(KvQuota::Keys)),
-            (2, Some(1), Err(KvQuota::Bytes)),
+            (2, Some(1), Err(KvQuota::Bytes { most: KV_BYTES_MAX })),
             (1, Some(1), Ok(())),
             (1, Some(2), Ok(())),
         ] {
-            assert_eq!(full.clone().put(bytes, before), expected, "{bytes} {before:?}");
+            assert_eq!(full.clone().put(bytes, before, KV_BYTES_MAX), expected, "{bytes} {before:?}");
         }
         let mut over = Tally { used: KvUsage { keys: 3, bytes: KV_BYTES_MAX + 100 }, last_version: 0 };
-        assert_eq!(over.put(10, Some(20)), Ok(()));
+        assert_eq!(over.put(10, Some(20), KV_BYTES_MAX), Ok(()));
         over.take(10);
         assert_eq!(over.used, KvUsage { keys: 2, bytes: KV_BYTES_MAX + 80 });
         assert_eq!((over.next_version(), over.next_version()), (1, 2));

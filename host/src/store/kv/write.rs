@@ -9,7 +9,8 @@ use super::entries::value;
 use super::lease::may_write;
 use super::model::KvWriter;
 use super::usage::{self, Tally};
-use crate::job::{BucketName, KvChange, KvChanged, KvKey, KvQuota, Timestamp};
+use crate::job::kv::KV_BYTES_MAX;
+use crate::job::{BucketName, KvChange, KvChanged, KvKey, QuotaName, Timestamp};
 use crate::store::catalog::TenantId;
 use crate::store::draft::Draft;
 use crate::store::error::StoreError;
@@ -33,7 +34,8 @@ pub(super) fn change(
     if !may_write(sql, draft, tenant, writer)? {
         return Ok(KvChanged::StaleLease);
     }
-    let place = Place { sql, tenant, bucket, now: draft.now };
+    let bytes_max = draft.meter.quotas(&draft.catalog, tenant).most(QuotaName::KvBytes).unwrap_or(KV_BYTES_MAX);
+    let place = Place { sql, tenant, bucket, bytes_max, now: draft.now };
     match change {
         KvChange::Set(entries) => {
             let last: BTreeMap<&KvKey, &Bytes> = entries.iter().map(|(key, value)| (key, value)).collect();
@@ -65,6 +67,8 @@ struct Place<'a> {
     sql: &'a Connection,
     tenant: TenantId,
     bucket: &'a BucketName,
+    /// Of all buckets of the tenant.
+    bytes_max: u64,
     now: Timestamp,
 }
 
@@ -88,8 +92,7 @@ impl Place<'_> {
             let before = self.size(key)?.map(|bytes| self.cost(key, bytes));
             keys += usize::from(before.is_none());
             let bytes = self.cost(key, u64::try_from(value.len()).unwrap_or(u64::MAX));
-            let fits: Result<(), KvQuota> = tally.put(bytes, before);
-            if let Err(quota) = fits {
+            if let Err(quota) = tally.put(bytes, before, self.bytes_max) {
                 return Ok(KvChanged::Full(quota));
             }
         }

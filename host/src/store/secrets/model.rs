@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use crate::job::{SecretName, Timestamp};
+use crate::job::{QuotaExceeded, SecretName, Timestamp};
 use crate::store::catalog::TenantId;
 
 /// Most secrets of a tenant.
-pub const SECRETS_MAX: usize = 1_000;
+pub const SECRETS_MAX: u64 = 1_000;
 
 /// What a key is called: derived from it, and says nothing about it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -89,6 +89,8 @@ pub enum SetSecretResult {
     Replaced(SecretRow),
     /// There are [`SECRETS_MAX`] already.
     TooMany,
+    /// There are as many as the tenant's quota allows.
+    OverQuota(QuotaExceeded),
 }
 
 /// A secret that is encrypted under another key than the current one.

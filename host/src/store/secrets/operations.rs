@@ -23,7 +23,8 @@ impl Store {
     ) -> Result<SetSecretResult, StoreError> {
         self.write(Durability::Synced, move |sql, draft| {
             audit::secret(sql, draft, (tenant, &name), "secret.set", |sql, draft| {
-                values::set(sql, draft.now, tenant, &name, &sealed)
+                let quotas = draft.meter.quotas(&draft.catalog, tenant);
+                values::set(sql, (draft.now, &quotas), tenant, &name, &sealed)
             })
         })
         .await

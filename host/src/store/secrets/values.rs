@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::{Value, json};
 
 use super::model::{SECRETS_MAX, Sealed, SecretRow, SecretsKeyId, SetSecretResult};
-use crate::job::{SecretName, Timestamp};
+use crate::job::{QuotaExceeded, QuotaName, Quotas, SecretName, Timestamp};
 use crate::store::catalog::TenantId;
 use crate::store::error::StoreError;
 
@@ -22,7 +22,7 @@ const DELETE: &str = "DELETE FROM secrets WHERE tenant_id = ?1 AND name = ?2";
 /// Sets a secret.
 pub(super) fn set(
     sql: &Connection,
-    now: Timestamp,
+    (now, quotas): (Timestamp, &Quotas),
     tenant: TenantId,
     name: &SecretName,
     sealed: &Sealed,
@@ -33,7 +33,10 @@ pub(super) fn set(
         return Ok(SetSecretResult::Replaced(row?));
     }
     // At most SECRETS_MAX rows of one index.
-    let count: usize = sql.prepare_cached(COUNT)?.query_row([tenant.0], |row| row.get(0))?;
+    let count: u64 = sql.prepare_cached(COUNT)?.query_row([tenant.0], |row| row.get(0))?;
+    if let Err(exceeded) = QuotaExceeded::check(quotas, QuotaName::Secrets, count, 1) {
+        return Ok(SetSecretResult::OverQuota(exceeded));
+    }
     if count >= SECRETS_MAX {
         return Ok(SetSecretResult::TooMany);
     }

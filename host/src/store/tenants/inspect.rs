@@ -16,6 +16,9 @@ const COUNTS: &str = "SELECT state, sum(jobs) FROM counters WHERE tenant_id = ?1
 const LEASED: &str =
     "SELECT count(*) FROM live_jobs INDEXED BY live_leased WHERE lease_host IS NOT NULL AND tenant_id = ?1";
 const STORED: &str = "SELECT coalesce(max(bytes), 0) FROM stored_bytes WHERE tenant_id = ?1 AND bytes > 0";
+const KV: &str = "SELECT coalesce(sum(bytes), 0) FROM kv_usage WHERE tenant_id = ?1";
+/// A thousand at most.
+const SECRETS: &str = "SELECT count(*) FROM secrets WHERE tenant_id = ?1";
 const SCHEDULES: &str = "SELECT count(*) FROM schedules WHERE tenant_id = ?1";
 const SPENT: &str =
     "SELECT coalesce(sum(fuel), 0), coalesce(sum(run_us), 0) FROM usage WHERE tenant_id = ?1 AND day = ?2";
@@ -59,7 +62,10 @@ fn quota_uses(sql: &Connection, row: &TenantRow, quotas: &Quotas, now: Timestamp
             QuotaName::Schedules => Some(one(SCHEDULES)?),
             QuotaName::FuelPerDay => Some(fuel),
             QuotaName::RunTimePerDay => Some(run_us / 1_000),
-            QuotaName::EnqueuesPerSecond | QuotaName::KvBytes | QuotaName::Secrets => None,
+            QuotaName::KvBytes => Some(one(KV)?),
+            QuotaName::Secrets => Some(one(SECRETS)?),
+            // In the writer's memory.
+            QuotaName::EnqueuesPerSecond => None,
         };
         quotas_shown.push(QuotaUse { name: *name, most: quotas.most(*name), used });
     }

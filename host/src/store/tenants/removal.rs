@@ -61,7 +61,13 @@ const OF_JOB: [&str; 11] = [
 const DELETE_FINISHED: &str = "DELETE FROM finished_jobs WHERE id = ?1";
 
 /// What is left when the jobs are gone, in this order, each so many rows at a time: those first that name others.
-const OF_TENANT: [(&str, usize); 17] = [
+const OF_TENANT: [(&str, usize); 20] = [
+    ("DELETE FROM secrets WHERE id IN (SELECT id FROM secrets WHERE tenant_id = ?1 LIMIT ?2)", REMOVED_GROUPS_MAX),
+    (
+        "DELETE FROM kv_entries WHERE id IN (SELECT id FROM kv_entries WHERE tenant_id = ?1 LIMIT ?2)",
+        REMOVED_GROUPS_MAX,
+    ),
+    ("DELETE FROM kv_usage WHERE tenant_id = ?1 AND ?2 > 0", 1),
     (
         "DELETE FROM job_tags WHERE (tenant_id, tag, job_id) IN
             (SELECT tenant_id, tag, job_id FROM job_tags WHERE tenant_id = ?1 LIMIT ?2)",

@@ -120,7 +120,7 @@ async fn what_would_be_too_much_changes_nothing() {
     }
     let before = harness.store.kv_usage(TENANT).await.unwrap();
     let full = change(&harness, set(&[("small", "1"), ("large", &large)])).await;
-    assert_eq!(full, KvChanged::Full(KvQuota::Bytes));
+    assert_eq!(full, KvChanged::Full(KvQuota::Bytes { most: KV_BYTES_MAX }));
     assert_eq!(harness.store.kv_usage(TENANT).await.unwrap(), before);
     assert!(read(&harness, "small").await.is_none());
     assert_eq!(change(&harness, set(&[("small", "1")])).await, KvChanged::Done { keys: 1 });
