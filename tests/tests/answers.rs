@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use stoker_tests::{CommandModule, Guest, HandlerModule, KindOf, Reply, TestHost, job_id};
+use stoker_tests::{CommandModule, Guest, HandlerModule, KindOf, Reply, TestHost, cookie_of, job_id};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 
@@ -74,7 +74,9 @@ impl Tour {
         let essence = sent.split(';').next().unwrap().trim();
         let schema = &content[essence]["schema"];
         assert!(schema.is_object() || schema.is_boolean(), "`{sent}` is not among {content:#}: {reply}");
-        let body = if essence.ends_with("json") { reply.json() } else { Value::String(reply.text()) };
+        // Lines are no text of JSON.
+        let is_json = essence.ends_with("json") && !essence.ends_with("ndjson");
+        let body = if is_json { reply.json() } else { Value::String(reply.text()) };
         self.check(schema, &body, &reply.to_string());
     }
 
@@ -169,6 +171,8 @@ fn every_answer_is_as_described() {
     bulk(&tour);
     batches(&tour);
     operations(&tour);
+    tenants(&tour);
+    identity(&tour);
     tour.end();
 }
 
@@ -473,4 +477,57 @@ fn operations(tour: &Tour) {
     tour.get("/metrics", "/metrics?x=1").expect_problem(422);
     tour.act("/v1/backup", "/v1/backup").expect_status(200);
     tour.act("/v1/backup", "/v1/backup?x=1").expect_problem(422);
+}
+
+fn tenants(tour: &Tour) {
+    let all = "/v1/tenants";
+    tour.post(all, all, &json!({"name": "acme", "weight": 3, "quotas": {"waiting_jobs": 10}})).expect_status(201);
+    tour.post(all, all, &json!({"name": "acme"})).expect_problem(409);
+    tour.post(all, all, &json!({"name": "Acme Inc."})).expect_problem(422);
+    tour.get(all, all).expect_status(200);
+    let (one, path) = ("/v1/tenants/{tenant}", "/v1/tenants/acme");
+    tour.get(one, path).expect_status(200);
+    tour.get(one, "/v1/tenants/nobody").expect_problem(404);
+    let merge_patch = [("content-type", "application/merge-patch+json")];
+    tour.ask("patch", one, path, &merge_patch, Some(br#"{"weight": 5}"#)).expect_status(200);
+    for action in ["suspend", "resume"] {
+        tour.act(&format!("{one}/{action}"), &format!("{path}/{action}")).expect_status(200);
+    }
+    tour.delete(one, path).expect_problem(409);
+    tour.get("/v1/tenants/{tenant}/export", "/v1/tenants/acme/export").expect_status(200);
+    tour.delete(one, path).expect_status(202);
+    tour.get("/v1/usage", "/v1/usage").expect_status(200);
+    tour.get("/v1/usage", "/v1/usage?since=yesterday").expect_problem(422);
+}
+
+/// The last one: from the first key on, everybody is asked for one.
+fn identity(tour: &Tour) {
+    let keys = "/v1/keys";
+    tour.post(keys, keys, &json!({"name": "ci", "role": "producer"})).expect_problem(409);
+    let admin = tour.post(keys, keys, &json!({"name": "ann", "role": "admin"})).expect_status(201).json();
+    let key = admin["key"].as_str().unwrap();
+    let bearer = format!("Bearer {key}");
+    let auth = ("authorization", bearer.as_str());
+    tour.get(keys, keys).expect_problem(401);
+    let body = br#"{"name": "ci", "role": "producer", "expires_in": "90d"}"#;
+    let made = tour.ask("post", keys, keys, &[JSON, auth], Some(body)).expect_status(201).json();
+    let path = format!("{keys}/{}", made["id"].as_str().unwrap());
+    tour.ask("get", keys, keys, &[auth], None).expect_status(200);
+    tour.ask("get", "/v1/keys/{id}", &path, &[auth], None).expect_status(200);
+    tour.ask("delete", "/v1/keys/{id}", &path, &[auth], None).expect_status(204);
+    tour.ask("delete", "/v1/keys/{id}", &path, &[auth], None).expect_problem(404);
+    tour.ask("get", "/v1/audit", "/v1/audit", &[auth], None).expect_status(200);
+
+    let (home, login, logout) = ("/dashboard", "/dashboard/login", "/dashboard/logout");
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    tour.get(home, home).expect_status(303);
+    tour.get(login, login).expect_status(200);
+    let reply = tour.ask("post", login, login, &[form], Some(format!("key={key}").as_bytes())).expect_status(303);
+    let cookie = cookie_of(&reply);
+    let cookie = ("cookie", cookie.as_str());
+    let page = tour.ask("get", home, home, &[cookie], None).expect_status(200).text();
+    let (_, token) = page.split_once(r#"name=csrf_token value=""#).expect("a token");
+    let (token, _) = token.split_once('"').unwrap();
+    let body = format!("csrf_token={token}");
+    tour.ask("post", logout, logout, &[form, cookie], Some(body.as_bytes())).expect_status(303);
 }

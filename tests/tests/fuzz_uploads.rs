@@ -59,7 +59,17 @@ fn command_shape() -> Config {
             (import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))
         )"#,
     );
-    Config { exports: Some(exports), available_imports: Some(imports), allow_start_export: true, ..Config::default() }
+    Config {
+        exports: Some(exports),
+        available_imports: Some(imports),
+        allow_start_export: true,
+        // What this host runs, so that some of it is run.
+        gc_enabled: false,
+        exceptions_enabled: false,
+        threads_enabled: false,
+        memory64_enabled: false,
+        ..Config::default()
+    }
 }
 
 /// Everything the generator can do, sensible or not.

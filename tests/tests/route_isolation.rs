@@ -112,18 +112,20 @@ fn furnish(admin: &Somebody<'_>) -> Things {
     let failed = job_id(&create(admin, "/v1/jobs", &failing));
     let waiting = job_id(&create(admin, "/v1/jobs", &json!({"kind": "echo", "payload": {}, "delay": "1h"})));
     let batch = create(admin, "/v1/batches", &json!({"jobs": [hello("lane")]}))["id"].as_str().unwrap().to_owned();
-    let workflow = json!({"jobs": [{"name": "one", "kind": "hello", "payload": {"name": "Ada"}}]});
+    let workflow = json!({"jobs": {"one": {"kind": "hello", "payload": {"name": "Ada"}}}});
     let workflow = create(admin, "/v1/workflows", &workflow)["id"].as_str().unwrap().to_owned();
     let schedule = json!({"cron": "0 3 1 1 *", "kind": "hello", "payload": {"name": "Ada"}});
     let reply = admin.ask("PUT", "/v1/schedules/yearly", Some(&schedule));
     assert!(matches!(reply.status, 200 | 201), "{reply}");
     let operation = create(admin, "/v1/jobs/bulk", &json!({"action": "retry", "filter": {"tag": "nobody"}}));
     let operation = operation["id"].as_str().unwrap().to_owned();
+    admin.ask("PUT", "/v1/secrets/a-secret", Some(&json!({"value": "of alpha alone"}))).expect_status(201);
+    admin.ask("PUT", "/v1/kv/sessions/ada", Some(&json!({"value": "of alpha alone"}))).expect_status(201);
     let revoked = create(admin, "/v1/keys", &json!({"name": "another", "role": "viewer"}));
     let mut group = Value::Null;
     stoker_tests::eventually("everything has ended", || {
         let groups = admin.ask("GET", "/v1/dead-letters", None).expect(200);
-        group = groups["items"][0]["id"].clone();
+        group = groups["items"][0]["group"].clone();
         let running = admin.ask("GET", "/v1/jobs?state=running", None).expect(200);
         let ready = admin.ask("GET", "/v1/jobs?state=ready", None).expect(200);
         let is_done = [running, ready].iter().all(|page| page["items"].as_array().unwrap().is_empty());
@@ -141,6 +143,9 @@ fn furnish(admin: &Somebody<'_>) -> Things {
         ("/v1/dead-letters", group.as_str().unwrap().to_owned()),
         ("/v1/operations", operation),
         ("/v1/keys", revoked["id"].as_str().unwrap().to_owned()),
+        ("/v1/secrets", "a-secret".to_owned()),
+        ("/v1/kv", "sessions".to_owned()),
+        ("/v1/kv/*", "ada".to_owned()),
         ("/v1/tenants", tenant.to_owned()),
         ("failed", failed),
     ])
@@ -198,7 +203,11 @@ fn said(reply: &Reply, things: &Things) -> String {
 
 #[test]
 fn no_route_lets_in_who_may_not() {
-    let host = TestHost::builder().admin_key(ADMIN_KEY).leaves_work_behind().start();
+    let host = TestHost::builder()
+        .admin_key(ADMIN_KEY)
+        .env("STOKER_SECRETS_KEY", "07".repeat(32))
+        .leaves_work_behind()
+        .start();
     let api = host.api();
     let admin = |tenant| Somebody { api: &api, key: Some(ADMIN_KEY.to_owned()), tenant };
     let (alpha, beta) = (admin(Some("alpha")), admin(Some("beta")));

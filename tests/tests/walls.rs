@@ -23,8 +23,11 @@ fn the_domain_is_pure() {
     let names = [
         "std::fs",
         "fs",
-        "std::net",
-        "net",
+        // Addresses are values; who connects or looks up does not.
+        "TcpStream",
+        "TcpListener",
+        "UdpSocket",
+        "ToSocketAddrs",
         "std::io",
         "std::env",
         "std::process",
@@ -68,8 +71,10 @@ fn wasmtime_is_the_sandboxs_alone() {
 #[test]
 fn axum_is_the_apis_alone() {
     let sources = host_sources();
-    let outside = sources.iter().filter(|source| !source.is_in(&["api", "dashboard"]));
-    assert_none_names("only api/ and dashboard/ name axum", outside, &["axum", "utoipa_axum", "hyper", "hyper_util"]);
+    let outside = || sources.iter().filter(|source| !source.is_in(&["api"]));
+    assert_none_names("only api/ names axum", outside(), &["axum", "utoipa_axum"]);
+    let outside = outside().filter(|source| !source.is_in(&["sandbox/egress"]));
+    assert_none_names("only api/ and handlers' requests name hyper", outside, &["hyper", "hyper_util"]);
 }
 
 #[test]
@@ -147,11 +152,21 @@ const WITHOUT_TENANT: &[(&str, &str)] = &[
     ("due_schedules", "upkeep"),
     ("note_schedule_fault", "upkeep; of a schedule that is due"),
     ("run_schedule", "upkeep; of a schedule that is due"),
+    ("admit_secrets_key", "the host's keys"),
+    ("secrets_keys", "the host's keys"),
+    ("secrets_not_under", "upkeep: ciphertexts of all tenants, for a change of the host's key"),
+    ("reseal_secrets", "upkeep: ciphertexts of all tenants, for a change of the host's key"),
+    ("asked_by", "the same store"),
     // Written for whoever it becomes a version of: the version names its tenant.
     ("write_module_chunk", "content by its digest; no version of anybody's until one is stored"),
     ("activate_new", "the version names its tenant"),
     ("store_new", "the version names its tenant"),
+    ("create_key", "the key names its tenant"),
+    ("note_key_uses", "upkeep"),
+    ("prune_audit", "upkeep"),
+    ("audit", "the filter names the tenant, but for an admin's"),
     // Admin views.
+    ("note_host_action", "admins"),
     ("create_tenant", "admins"),
     ("tenants", "admins"),
     ("oldest_ready_jobs", "admins: metrics"),
@@ -161,9 +176,9 @@ const WITHOUT_TENANT: &[(&str, &str)] = &[
 #[test]
 fn every_operation_of_the_store_takes_a_tenant_or_says_why_not() {
     let sources = host_sources();
-    let files = ["store/facade.rs", "store/schedules/operations.rs"];
-    let facades: Vec<&Source> = sources.iter().filter(|source| files.contains(&source.path.as_str())).collect();
-    assert_eq!(facades.len(), files.len(), "the list of operations has moved: this wall guards nothing");
+    let has_operations = |source: &&Source| source.is_in(&["store"]) && source.text.contains("\nimpl Store {");
+    let facades: Vec<&Source> = sources.iter().filter(has_operations).collect();
+    assert!(facades.len() > 3, "the list of operations has moved: this wall guards nothing");
     let (mut seen, mut wrong) = (Vec::new(), Vec::new());
     for text in facades.iter().map(|source| source.text.as_str()) {
         for operation in text.split("\n    pub ").skip(1) {
