@@ -57,6 +57,7 @@ impl Row {
 }
 
 /// The verdict, and the table that explains it.
+#[allow(clippy::too_many_lines)] // One line per target.
 pub(crate) fn judge(measurements: &[Measurement], cores: usize) -> (Verdict, String) {
     let number = |scenario: Scenario, name: &str| {
         let measured = measurements.iter().find(|measurement| measurement.scenario == scenario)?;

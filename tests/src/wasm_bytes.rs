@@ -35,7 +35,7 @@ pub mod section {
 pub fn unsigned(mut number: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     loop {
-        let low = (number & 0x7f) as u8;
+        let low = number.to_le_bytes()[0] & 0x7f;
         number >>= 7;
         if number == 0 {
             bytes.push(low);
@@ -49,7 +49,7 @@ pub fn unsigned(mut number: u64) -> Vec<u8> {
 pub fn signed(mut number: i64) -> Vec<u8> {
     let mut bytes = Vec::new();
     loop {
-        let low = (number & 0x7f) as u8;
+        let low = number.to_le_bytes()[0] & 0x7f;
         number >>= 7;
         let is_positive = low & 0x40 == 0;
         if (number == 0 && is_positive) || (number == -1 && !is_positive) {

@@ -172,7 +172,7 @@ fn no_module_harms_the_host() {
                     let number = first.wrapping_add(index as u64);
                     let end = try_module(&host, &format!("fuzz-{index}"), &module(number));
                     *ends.lock().unwrap().entry(end).or_default() += 1;
-                    if index % MODULES_PER_LOOK == 0 {
+                    if index.is_multiple_of(MODULES_PER_LOOK) {
                         host.assert_still_runs();
                     }
                 }

@@ -18,7 +18,7 @@ pub(crate) const MODULES_DEFAULT: u32 = 10_000;
 /// Requests to each operation when nobody says otherwise.
 pub(crate) const EXAMPLES_DEFAULT: u32 = 100;
 
-/// Fuzzes an HTTP API by its description. On PyPI.
+/// Fuzzes an HTTP API by its description. From the index of Python packages.
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 /// What every answer is held to: no 5xx, no status, type, header or body that the description does not have.
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,\

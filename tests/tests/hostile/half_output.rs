@@ -10,5 +10,5 @@ pub fn attack() -> Attack {
 }
 
 fn wasm() -> Vec<u8> {
-    HandlerModule::serving([KindOf::any("half-output")]).answering(&r#"{"half": ["#).wasm()
+    HandlerModule::serving([KindOf::any("half-output")]).answering(r#"{"half": ["#).wasm()
 }
