@@ -22,11 +22,11 @@ pub(super) fn send(request: &Request, url: &Url<'_>) -> Result<Response, Error> 
     let told = |code: ErrorCode| of_code(code, url.authority);
     let headers = Fields::new();
     for (name, value) in &request.headers {
-        headers.append(name, value.as_bytes()).map_err(|error| of_header(&error))?;
+        headers.append(name, value.as_bytes()).map_err(of_header)?;
     }
     if !request.body.is_empty() {
         let length = crate::text::printed(&request.body.len());
-        headers.append("content-length", length.as_bytes()).map_err(|error| of_header(&error))?;
+        headers.append("content-length", length.as_bytes()).map_err(of_header)?;
     }
     let outgoing = OutgoingRequest::new(headers);
     outgoing.set_method(&method(&request.method)).map_err(|()| invalid("the method is none"))?;
@@ -107,7 +107,7 @@ fn read(response: &IncomingResponse, bytes_max: usize) -> Result<Vec<u8>, Cut> {
     }
 }
 
-fn of_header(error: &HeaderError) -> Error {
+fn of_header(error: HeaderError) -> Error {
     Error::Invalid(
         match error {
             HeaderError::InvalidSyntax => "a header has a name or a value that none can have",
@@ -118,6 +118,7 @@ fn of_header(error: &HeaderError) -> Error {
     )
 }
 
+#[allow(clippy::needless_pass_by_value)] // As it comes from the host.
 fn of_code(code: ErrorCode, authority: &str) -> Error {
     let sized = |what: &str| Error::TooLarge(what.into());
     let failed = |what: &str| Error::Failed(crate::text::joined(&[authority, ": ", what]));

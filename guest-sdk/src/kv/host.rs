@@ -30,6 +30,7 @@ impl Bucket {
         self.0.exists(key).map_err(told)
     }
 
+    #[allow(clippy::needless_pass_by_value)] // As the fake takes it.
     pub(super) fn keys(&self, cursor: Option<String>) -> Result<(Vec<String>, Option<String>), KvError> {
         self.0.list_keys(cursor.as_deref()).map(|page| (page.keys, page.cursor)).map_err(told)
     }
@@ -48,11 +49,13 @@ impl Bucket {
         Seen::new(&self.0, key).map_err(told)
     }
 
+    #[allow(clippy::unused_self)] // As the fake takes it.
     pub(super) fn current(&self, seen: &Seen) -> Result<Option<Vec<u8>>, KvError> {
         seen.current().map_err(told)
     }
 
     /// `None`: it is done; else the key as it is now.
+    #[allow(clippy::unused_self)] // As the fake takes it.
     pub(super) fn swap(&self, seen: Seen, value: &[u8]) -> Result<Option<Seen>, KvError> {
         match atomics::swap(seen, value) {
             Ok(()) => Ok(None),

@@ -32,7 +32,7 @@ pub fn secret_said(context: &Context, input: Said) -> Result<serde_json::Value, 
     writeln!(stdout)?;
     drop(stdout);
     eprintln!("on stderr: {text}");
-    let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hex = text.bytes().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     eprintln!("hex: {hex}");
     stoker_sdk::info!("logged: {text}, escaped: {}", serde_json::to_string(text)?);
     stoker_sdk::warn!("basic: {}", base64(format!("user:{text}").as_bytes()));

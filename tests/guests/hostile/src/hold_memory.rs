@@ -9,7 +9,7 @@ use crate::Anything;
 #[handler(kind = "hold-memory")]
 pub fn hold_memory(_context: &Context, _input: Anything) -> Result<(), Failure> {
     let bytes = vec![1u8; 100 << 20];
-    std::thread::sleep(Duration::from_secs(3_600));
+    std::thread::sleep(Duration::from_hours(1));
     black_box(bytes);
     Ok(())
 }
