@@ -90,9 +90,11 @@ impl Attack {
         self
     }
 
-    /// All settings of its kind: an end within two seconds, by the limit it goes against.
+    /// All settings of its kind: an end by the limit it goes against, within two seconds where that is time.
     pub fn kind_settings(&self) -> Value {
-        let mut all = json!({"timeout": "2s", "fuel": FUEL_AMPLE, "memory": "128MiB", "max_attempts": 1});
+        let is_timed = matches!(&self.expected, Expected::Fails(reasons) if reasons.contains(&"timeout"));
+        let timeout = if is_timed { "2s" } else { "1m" };
+        let mut all = json!({"timeout": timeout, "fuel": FUEL_AMPLE, "memory": "128MiB", "max_attempts": 1});
         for (name, value) in self.settings.as_object().into_iter().flatten() {
             all[name] = value.clone();
         }

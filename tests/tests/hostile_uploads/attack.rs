@@ -37,7 +37,8 @@ impl Expected {
             Expected::InvalidSettings => (status, code) == (422, "invalid_settings"),
             Expected::CompileFailed => (status, code) == (422, "compile_failed"),
             Expected::Refused => {
-                status == 422 && ["no_entry", "unknown_imports", "malformed_module", "compile_failed"].contains(&code)
+                let codes = ["no_entry", "unknown_imports", "malformed_module", "module_limits", "compile_failed"];
+                status == 422 && codes.contains(&code)
             }
             Expected::Bounded => status == 201 || (status, code) == (422, "compile_failed"),
         }
