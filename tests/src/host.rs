@@ -169,6 +169,16 @@ impl TestHost {
         self.child.as_ref().expect("the host runs").pid()
     }
 
+    /// What the process uses or has used of the machine's memory, MiB: a line of its status, `VmRSS` or `VmHWM`.
+    #[cfg(target_os = "linux")]
+    #[track_caller]
+    pub fn memory_mib(&self, line: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the host runs");
+        let found = status.lines().find_map(|text| text.strip_prefix(line)).expect("a line of the kernel's");
+        let kib = found.split_ascii_whitespace().find_map(|word| word.parse::<u64>().ok()).expect("a number");
+        kib / 1024
+    }
+
     /// What the running (or last) process wrote.
     pub fn log(&self) -> String {
         self.child.as_ref().map(HostChild::log).unwrap_or_default()

@@ -146,14 +146,6 @@ fn try_module(api: &Api, name: &str, wasm: &[u8]) -> String {
     ends.join(", ")
 }
 
-/// Of the process's status, MiB.
-#[cfg(target_os = "linux")]
-fn resident_mib(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_ascii_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
-}
-
 #[test]
 fn no_module_harms_the_host() {
     let mut host = TestHost::builder().flag("--compile-timeout", "20s").flag("--compile-memory", "512MiB").start();
@@ -184,7 +176,7 @@ fn no_module_harms_the_host() {
     host.assert_still_runs();
     assert!(host.is_running() && host.pid() == pid);
     #[cfg(target_os = "linux")]
-    assert!(resident_mib(pid) < RESIDENT_MIB_MAX, "{} MiB after {wanted} modules", resident_mib(pid));
+    assert!(host.memory_mib("VmRSS") < RESIDENT_MIB_MAX, "{} MiB after {wanted} modules", host.memory_mib("VmRSS"));
     // Some ran, some were refused: else this looks at nothing.
     let ran = ends.keys().filter(|end| end.contains("succeeded") || end.contains("failed ")).count();
     assert!(ran > 0 && ends.len() > ran, "{ends:#?}");

@@ -143,14 +143,6 @@ fn complaints(attack: &Attack, jobs: &[Value]) -> Vec<String> {
     complaints
 }
 
-/// Of the process's status, MiB.
-#[cfg(target_os = "linux")]
-fn peak_mib(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_ascii_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
-}
-
 #[test]
 fn hostile_code_harms_nobody() {
     let attacks = attacks();
@@ -206,7 +198,7 @@ fn hostile_code_harms_nobody() {
     host.assert_still_runs();
     assert!(host.is_running() && host.pid() == pid);
     #[cfg(target_os = "linux")]
-    assert!(peak_mib(pid) < RESIDENT_MIB_MAX, "{} MiB", peak_mib(pid));
+    assert!(host.memory_mib("VmHWM") < RESIDENT_MIB_MAX, "{} MiB", host.memory_mib("VmHWM"));
 }
 
 /// What a terminal would obey.

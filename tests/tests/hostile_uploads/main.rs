@@ -114,14 +114,6 @@ fn put(host: &TestHost, attack: &Attack) -> String {
     format!("{}: {} bytes, {} {end}, {took:?}", attack.name, wasm.len(), reply.status)
 }
 
-/// Of the process's status, MiB.
-#[cfg(target_os = "linux")]
-fn peak_mib(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_ascii_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
-}
-
 #[test]
 fn no_upload_harms_the_host() {
     let mut host =
@@ -161,7 +153,7 @@ fn no_upload_harms_the_host() {
     assert!(p99 < LIVE_P99_MAX, "p99 {p99:?}");
     assert!(host.is_running() && host.pid() == pid);
     #[cfg(target_os = "linux")]
-    assert!(peak_mib(pid) < RESIDENT_MIB_MAX, "{} MiB", peak_mib(pid));
+    assert!(host.memory_mib("VmHWM") < RESIDENT_MIB_MAX, "{} MiB", host.memory_mib("VmHWM"));
     let versions = host.get("/v1/modules?limit=500").expect(200);
     assert!(versions["items"].as_array().unwrap().len() <= attacks.len());
 }
