@@ -1,10 +1,8 @@
 //! Makes jobs ready whose time has come, and those ready again that were parked.
 
-use std::sync::Arc;
+use rusqlite::{Connection, OptionalExtension, params};
 
-use rusqlite::{Connection, params};
-
-use super::catalog::KindEntry;
+use super::catalog::KindId;
 use super::codec::{HistoryNote, append_history};
 use super::draft::Draft;
 use super::error::StoreError;
@@ -24,6 +22,9 @@ const DUE: &str = concat!(
 );
 const NEXT_DUE: &str = "SELECT min(run_at) FROM live_jobs INDEXED BY live_due WHERE state IN ('scheduled', 'retrying')";
 const MAKE_READY: &str = "UPDATE live_jobs SET state = 'ready', ready_at = ?2, snoozed = 0, history = ?3 WHERE id = ?1";
+/// Kind by kind over the index: what it costs depends on kinds with parked jobs, not on how many kinds there are.
+const NEXT_PARKED_KIND: &str = "SELECT kind_id FROM live_jobs INDEXED BY live_parked
+    WHERE kind_id > ?1 AND parked IS NOT NULL AND hold IS NULL ORDER BY kind_id LIMIT 1";
 const PARKED: &str = concat!(
     "SELECT ",
     live_columns!(),
@@ -58,13 +59,13 @@ pub(super) fn promote_due(sql: &Connection, draft: &mut Draft, jobs_max: usize) 
 
 /// Makes parked jobs claimable whose kinds are served, except by `absent` modules; `true` when more are left.
 pub(super) fn unpark(sql: &Connection, draft: &mut Draft, absent: &[Digest]) -> Result<bool, StoreError> {
-    let kinds = draft.catalog.kinds.values();
-    let is_served =
-        |kind: &&Arc<KindEntry>| kind.version.as_ref().is_some_and(|version| !absent.contains(&version.digest));
-    let served = kinds.filter(is_served).map(|kind| kind.id);
-    let served: Vec<_> = served.collect();
-    let mut left = UNPARKED_JOBS_MAX;
-    for kind in served {
+    let (mut left, mut after) = (UNPARKED_JOBS_MAX, i64::MIN);
+    while let Some(kind) = next_parked_kind(sql, after)? {
+        after = kind.0;
+        let version = draft.catalog.kinds.get(&kind).and_then(|kind| kind.version.as_ref());
+        if version.is_none_or(|version| absent.contains(&version.digest)) {
+            continue;
+        }
         let parked = read(sql, PARKED, params![kind.0, left])?;
         left -= parked.len();
         for job in &parked {
@@ -77,6 +78,11 @@ pub(super) fn unpark(sql: &Connection, draft: &mut Draft, absent: &[Digest]) -> 
         }
     }
     Ok(false)
+}
+
+fn next_parked_kind(sql: &Connection, after: i64) -> Result<Option<KindId>, StoreError> {
+    let kind = sql.prepare_cached(NEXT_PARKED_KIND)?.query_row([after], |row| row.get(0)).optional()?;
+    Ok(kind.map(KindId))
 }
 
 fn read(sql: &Connection, query: &str, parameters: &[&dyn rusqlite::ToSql]) -> Result<Vec<LiveRow>, StoreError> {
