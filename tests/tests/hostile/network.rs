@@ -97,7 +97,9 @@ fn nobody_rebound(scene: &Scene, jobs: &[Value]) -> Vec<String> {
 fn heads_are_the_hosts(scene: &Scene, _jobs: &[Value]) -> Vec<String> {
     let server = &scene.servers.headed;
     let requests = server.requests();
-    requests.iter().filter_map(|request| odd_head(&request.head, &authority(server))).collect()
+    let mut complaints = complaint(requests.len() < TIMES, || "no plain request came".to_owned());
+    complaints.extend(requests.iter().filter_map(|request| odd_head(&request.head, &authority(server))));
+    complaints
 }
 
 fn odd_head(head: &str, authority: &str) -> Option<String> {
@@ -116,7 +118,8 @@ fn odd_head(head: &str, authority: &str) -> Option<String> {
         ["transfer-encoding", "upgrade", "te", "keep-alive", "http2-settings", "x-smuggled"].contains(&name)
             || name.starts_with("proxy-")
     };
-    let is_sound = head.split(['\r', '\n']).count() == head.split("\r\n").count()
+    let breaks = head.matches("\r\n").count();
+    let is_sound = [head.matches('\r').count(), head.matches('\n').count()] == [breaks, breaks]
         && first.split(' ').count() == 3
         && !head.contains("smuggled")
         && values("host") == [authority]

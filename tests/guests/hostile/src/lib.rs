@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use stoker_sdk::http;
+use stoker_sdk::{Failure, http};
 use wasip2::http::outgoing_handler::handle;
 use wasip2::http::types::{Fields, OutgoingRequest, Scheme};
 
@@ -119,6 +119,12 @@ fn sent(request: OutgoingRequest) -> bool {
     let Ok(answer) = handle(request, None) else { return false };
     answer.subscribe().block();
     matches!(answer.get(), Some(Ok(Ok(_))))
+}
+
+/// Fails where not even a plain request is answered: then nothing else shows anything.
+fn send_plain(authority: &str) -> Result<(), Failure> {
+    let is_sent = sent(outgoing(Fields::new(), authority, "/"));
+    if is_sent { Ok(()) } else { Err(Failure::fatal("a plain request got no response")) }
 }
 
 /// A text as programs write it.

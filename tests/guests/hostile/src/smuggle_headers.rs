@@ -3,7 +3,7 @@
 use stoker_sdk::{Context, Failure, handler};
 use wasip2::http::types::Fields;
 
-use crate::{To, outgoing, sent};
+use crate::{To, outgoing, send_plain, sent};
 
 const HEADERS: [(&str, &[u8]); 20] = [
     ("x-a", b"b\r\nx-smuggled: yes"),
@@ -38,6 +38,7 @@ const PAIRS: [[(&str, &[u8]); 2]; 3] = [
 /// Those that were sent in spite of all.
 #[handler(kind = "smuggle-headers")]
 pub fn smuggle_headers(_context: &Context, input: To) -> Result<Vec<String>, Failure> {
+    send_plain(&input.to)?;
     let sets = HEADERS.iter().map(std::slice::from_ref).chain(PAIRS.iter().map(|pair| &pair[..]));
     let mut taken = Vec::new();
     for set in sets {

@@ -3,7 +3,7 @@
 use stoker_sdk::{Context, Failure, handler};
 use wasip2::http::types::{Fields, Method, Scheme};
 
-use crate::{To, outgoing, sent};
+use crate::{To, outgoing, send_plain, sent};
 
 const METHODS: [&str; 6] = [
     "GET /smuggled HTTP/1.1\r\nhost: inner.test\r\n\r\nGET",
@@ -27,6 +27,7 @@ const AUTHORITIES: [&str; 5] = ["\r\nx-smuggled: yes", " inner.test", "/smuggled
 /// Those that were sent in spite of all.
 #[handler(kind = "smuggle-request-lines")]
 pub fn smuggle_request_lines(_context: &Context, input: To) -> Result<Vec<String>, Failure> {
+    send_plain(&input.to)?;
     let mut taken = Vec::new();
     let mut note = |what: &str, is_sent: bool| taken.extend(is_sent.then(|| what.to_owned()));
     for method in METHODS {
