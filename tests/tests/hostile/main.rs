@@ -174,8 +174,6 @@ fn hostile_code_harms_nobody() {
         wrong.extend(left.into_iter().map(|complaint| format!("{}: {complaint}", attack.name)));
     }
     let took = prober.stop();
-    assert!(wrong.is_empty(), "{wrong:#?}");
-    assert!(begun.elapsed() < ALL_DEADLINE, "{:?}", begun.elapsed());
     println!(
         "{} attacks, {TIMES} times each, in {:?}; p99 of {} good jobs {:?}, before {quiet:?}",
         attacks.len(),
@@ -183,6 +181,8 @@ fn hostile_code_harms_nobody() {
         took.times(),
         took.p99()
     );
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(begun.elapsed() < ALL_DEADLINE, "{:?}", begun.elapsed());
     if let Some(times) = std::env::var("STOKER_HOSTILE_P99").ok().and_then(|text| text.parse::<f64>().ok()) {
         let beside = took.p99();
         assert!(beside.as_secs_f64() <= quiet.as_secs_f64() * times, "{beside:?} beside attacks, {quiet:?} without");
