@@ -1,7 +1,7 @@
 //! Servers that handlers make requests to: what a test wants to be said, however ill-mannered, with TLS or without.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -11,6 +11,8 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::child::workspace_root;
 
+/// A free port of the usual address.
+const ANYWHERE: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
 /// Longest head of a request that is read.
 const HEAD_BYTES_MAX: usize = 1 << 20;
 
@@ -34,6 +36,7 @@ pub struct WebServer {
     address: SocketAddr,
     scheme: &'static str,
     connections: Arc<AtomicUsize>,
+    open: Arc<AtomicUsize>,
     requests: Arc<Mutex<Vec<ReceivedRequest>>>,
 }
 
@@ -44,7 +47,7 @@ impl WebServer {
     pub fn start(
         answer: impl Fn(&ReceivedRequest, &mut dyn Connection) -> std::io::Result<()> + Send + Sync + 'static,
     ) -> WebServer {
-        Self::listen(None, Arc::new(answer))
+        Self::listen(ANYWHERE, None, Arc::new(answer))
     }
 
     /// With TLS: a certificate of the tests' own authority, for `inner.test` and 127.0.0.1.
@@ -62,7 +65,7 @@ impl WebServer {
             .with_no_client_auth()
             .with_single_cert(chain, key)
             .expect("a certificate with its key");
-        Self::listen(Some(Arc::new(config)), Arc::new(answer))
+        Self::listen(ANYWHERE, Some(Arc::new(config)), Arc::new(answer))
     }
 
     /// The authority whose certificate [`WebServer::start_tls`] has.
@@ -75,25 +78,42 @@ impl WebServer {
         Self::start(move |_, connection| respond(connection, "200 OK", "", body))
     }
 
-    fn listen(tls: Option<Arc<ServerConfig>>, answer: Arc<Answer>) -> WebServer {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    /// Says this on another address of the loopback network, on a port that is another server's on the usual one; `None`:
+    /// that port is taken there.
+    pub fn saying_at(address: Ipv4Addr, port: u16, body: &'static str) -> Option<WebServer> {
+        let listener = TcpListener::bind((address, port)).ok()?;
+        let answer =
+            move |_: &ReceivedRequest, connection: &mut dyn Connection| respond(connection, "200 OK", "", body);
+        Some(Self::serve_on(listener, None, Arc::new(answer)))
+    }
+
+    fn listen(address: (Ipv4Addr, u16), tls: Option<Arc<ServerConfig>>, answer: Arc<Answer>) -> WebServer {
+        Self::serve_on(TcpListener::bind(address).expect("a port"), tls, answer)
+    }
+
+    fn serve_on(listener: TcpListener, tls: Option<Arc<ServerConfig>>, answer: Arc<Answer>) -> WebServer {
         let server = WebServer {
             address: listener.local_addr().expect("an address"),
             scheme: if tls.is_some() { "https" } else { "http" },
             connections: Arc::default(),
+            open: Arc::default(),
             requests: Arc::default(),
         };
         let told = server.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 told.connections.fetch_add(1, Ordering::SeqCst);
+                told.open.fetch_add(1, Ordering::SeqCst);
                 let (answer, told, tls) = (Arc::clone(&answer), told.clone(), tls.clone());
-                std::thread::spawn(move || match tls {
-                    None => told.serve(stream, &*answer),
-                    Some(tls) => {
-                        let connection = ServerConnection::new(tls).expect("a session");
-                        told.serve(StreamOwned::new(connection, stream), &*answer)
-                    }
+                std::thread::spawn(move || {
+                    match tls {
+                        None => told.serve(stream, &*answer),
+                        Some(tls) => {
+                            let connection = ServerConnection::new(tls).expect("a session");
+                            told.serve(StreamOwned::new(connection, stream), &*answer)
+                        }
+                    };
+                    told.open.fetch_sub(1, Ordering::SeqCst);
                 });
             }
         });
@@ -131,6 +151,11 @@ impl WebServer {
     /// Connections there were.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
+    }
+
+    /// Connections that are open.
+    pub fn open_connections(&self) -> usize {
+        self.open.load(Ordering::SeqCst)
     }
 
     /// Requests that came, in their order.

@@ -2,12 +2,10 @@
 //! one ends for its own reason, every good one succeeds, and the API answers throughout.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use stoker_tests::{Guest, TestHost, pace, reason_of, state_of};
+use stoker_tests::{Guest, Prober, TestHost, reason_of, state_of};
 
 /// Bad jobs of each kind.
 const BAD_JOBS_EACH: usize = 50;
@@ -21,30 +19,13 @@ const LIVE_P99_MAX: Duration = Duration::from_millis(250);
 /// How long all of it may take on a slow machine.
 const ALL_DEADLINE: Duration = Duration::from_mins(4);
 
-/// Asks `/health/live` until told to stop; gives how long each answer took, sorted.
-fn probe(host: &TestHost, stop: &Arc<AtomicBool>) -> std::thread::JoinHandle<Vec<Duration>> {
-    let (api, stop) = (host.api(), Arc::clone(stop));
-    std::thread::spawn(move || {
-        let mut took = Vec::new();
-        while !stop.load(Ordering::Relaxed) {
-            let begun = Instant::now();
-            api.get("/health/live").expect_status(200);
-            took.push(begun.elapsed());
-            pace();
-        }
-        took.sort_unstable();
-        took
-    })
-}
-
 #[test]
 fn bad_jobs_hurt_nobody_but_themselves() {
     let host = TestHost::builder().workers(WORKERS).start();
     host.upload(Guest::Hello);
     host.upload(Guest::Handlers);
     host.assert_still_runs();
-    let stop = Arc::new(AtomicBool::new(false));
-    let prober = probe(&host, &stop);
+    let prober = Prober::of_health(host.api());
 
     let bad = [("busy-loop", "timeout"), ("eat-memory", "memory_exceeded"), ("sleep", "timeout")];
     let mut requests: Vec<Value> = Vec::new();
@@ -66,8 +47,7 @@ fn bad_jobs_hurt_nobody_but_themselves() {
     assert_eq!(ids.len(), GOOD_JOBS + bad.len() * BAD_JOBS_EACH);
     host.wait_idle(ALL_DEADLINE);
     println!("{} jobs in {:?}", ids.len(), begun.elapsed());
-    stop.store(true, Ordering::Relaxed);
-    let took = prober.join().unwrap();
+    let took = prober.stop();
 
     let good = host.list("kind=hello&state=succeeded");
     // One more ran before.
@@ -82,8 +62,8 @@ fn bad_jobs_hurt_nobody_but_themselves() {
     assert!(host.list("state=succeeded").len() == GOOD_JOBS + 1);
     host.assert_still_runs();
 
-    let (median, p99, max) = (took[took.len() / 2], took[took.len() * 99 / 100], took[took.len() - 1]);
-    println!("/health/live, {} times: median {median:?}, p99 {p99:?}, max {max:?}", took.len());
-    assert!(took.len() > 50, "asked {} times only", took.len());
+    let (median, p99, max) = (took.median(), took.p99(), took.max());
+    println!("/health/live, {} times: median {median:?}, p99 {p99:?}, max {max:?}", took.times());
+    assert!(took.times() > 50, "asked {} times only", took.times());
     assert!(p99 < LIVE_P99_MAX, "p99 {p99:?}, max {max:?}");
 }

@@ -22,8 +22,9 @@ pub enum Error {
     Timeout(String),
     /// The request or the response is larger than it may be.
     TooLarge(String),
-    /// Anything else: no such name, nobody there, a certificate that does not fit, a response cut short. What breaks off
-    /// within the body (too long, too slow) is told as this, too: hosts of today do not say why.
+    /// The connection broke off before all of the response was there. The server may have done what it was asked for.
+    Incomplete(String),
+    /// Anything else: no such name, nobody there, a certificate that does not fit.
     Failed(String),
 }
 
@@ -35,7 +36,11 @@ impl fmt::Display for Error {
                 f.write_str(host)?;
                 f.write_str(" are not granted")
             }
-            Error::Invalid(why) | Error::Timeout(why) | Error::TooLarge(why) | Error::Failed(why) => f.write_str(why),
+            Error::Invalid(why)
+            | Error::Timeout(why)
+            | Error::TooLarge(why)
+            | Error::Incomplete(why)
+            | Error::Failed(why) => f.write_str(why),
         }
     }
 }

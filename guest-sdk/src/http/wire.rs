@@ -47,7 +47,7 @@ pub(super) fn send(request: &Request, url: &Url<'_>) -> Result<Response, Error> 
     let body = read(&response, request.body_bytes_max).map_err(|cut| match cut {
         Cut::TooLarge => Error::TooLarge("the response is larger than `body_max` of the request".into()),
         Cut::Code(code) => told(code),
-        Cut::Unknown => Error::Failed("the response broke off".into()),
+        Cut::Unknown => Error::Incomplete("the response broke off".into()),
     })?;
     Ok(Response::read(status, headers, body))
 }
@@ -132,7 +132,9 @@ fn of_code(code: ErrorCode, authority: &str) -> Error {
         }
         ErrorCode::HttpRequestBodySize(_) => sized("the request is larger than the host allows"),
         ErrorCode::HttpResponseBodySize(_) => sized("the response is larger than the host allows"),
-        ErrorCode::HttpResponseHeaderSectionSize(_) | ErrorCode::HttpResponseHeaderSize(_) => {
+        ErrorCode::HttpResponseHeaderSectionSize(_)
+        | ErrorCode::HttpResponseHeaderSize(_)
+        | ErrorCode::HttpResponseTrailerSectionSize(_) => {
             sized("the head of the response is larger than the host allows")
         }
         ErrorCode::HttpRequestMethodInvalid | ErrorCode::HttpRequestUriInvalid | ErrorCode::HttpRequestUriTooLong => {
@@ -145,7 +147,9 @@ fn of_code(code: ErrorCode, authority: &str) -> Error {
         ErrorCode::ConnectionLimitReached => failed("the attempt, or the host, has made all the requests it may"),
         ErrorCode::TlsCertificateError => failed("its certificate can't be trusted"),
         ErrorCode::TlsProtocolError | ErrorCode::TlsAlertReceived(_) => failed("TLS could not be agreed on"),
-        ErrorCode::HttpResponseIncomplete | ErrorCode::ConnectionTerminated => failed("the response broke off"),
+        ErrorCode::HttpResponseIncomplete | ErrorCode::ConnectionTerminated => {
+            Error::Incomplete(crate::text::joined(&[authority, ": the response broke off"]))
+        }
         ErrorCode::HttpProtocolError => failed("what it says is not HTTP"),
         _ => failed("the request failed"),
     }

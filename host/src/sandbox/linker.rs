@@ -24,6 +24,7 @@ impl Linkers {
         let mut component = wasmtime::component::Linker::new(engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut component)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut component)?;
+        capabilities::http_errors::link(&mut component)?;
         capabilities::logging::link(&mut component)?;
         capabilities::progress::link(&mut component)?;
         capabilities::attempt::link(&mut component)?;

@@ -1,7 +1,9 @@
-//! What an attack is: which module, told what, and what comes of it.
+//! What an attack is: which module, told and granted what, and what comes of it.
 
 use serde_json::{Value, json};
 use stoker_tests::Guest;
+
+use super::scene::Scene;
 
 /// More than any attack uses before its time is up.
 const FUEL_AMPLE: u64 = 1_000_000_000_000;
@@ -24,9 +26,14 @@ pub enum Expected {
     Gives(Value),
     /// It succeeds, each time with another output.
     GivesAnother,
+    /// It succeeds; what it left behind says how it went.
+    Succeeds,
     /// It never ends by itself, and is cancelled.
     GoesOn,
 }
+
+/// What is wrong with what its jobs left behind, once all of them have ended.
+pub type Aftermath = fn(&Scene, &[Value]) -> Vec<String>;
 
 /// One attack.
 #[derive(Clone, Debug)]
@@ -39,14 +46,26 @@ pub struct Attack {
     pub payload: Value,
     /// Of its kind, beside what all have.
     pub settings: Value,
+    /// What an admin granted to its kind; null: nothing.
+    pub grants: Value,
     /// What comes of it.
     pub expected: Expected,
+    /// What must not have happened meanwhile.
+    pub aftermath: Option<Aftermath>,
 }
 
 impl Attack {
     fn new(name: &'static str, expected: Expected) -> Self {
         // A plain command is told nothing; an object is an object to all others.
-        Self { name, module: Module::Guest, payload: json!({}), settings: json!({}), expected }
+        Self {
+            name,
+            module: Module::Guest,
+            payload: json!({}),
+            settings: json!({}),
+            grants: Value::Null,
+            expected,
+            aftermath: None,
+        }
     }
 
     /// One that fails for one of these reasons.
@@ -62,6 +81,11 @@ impl Attack {
     /// One whose outputs all differ.
     pub fn giving_another(name: &'static str) -> Self {
         Self::new(name, Expected::GivesAnother)
+    }
+
+    /// One that does what it may.
+    pub fn succeeding(name: &'static str) -> Self {
+        Self::new(name, Expected::Succeeds)
     }
 
     /// One that never ends by itself.
@@ -90,6 +114,20 @@ impl Attack {
         self
     }
 
+    /// Granted something.
+    #[must_use]
+    pub fn granted(mut self, grants: Value) -> Self {
+        self.grants = grants;
+        self
+    }
+
+    /// Looked after.
+    #[must_use]
+    pub fn leaving(mut self, aftermath: Aftermath) -> Self {
+        self.aftermath = Some(aftermath);
+        self
+    }
+
     /// All settings of its kind: an end by the limit it goes against, within two seconds where that is time.
     pub fn kind_settings(&self) -> Value {
         let is_timed = matches!(&self.expected, Expected::Fails(reasons) if reasons.contains(&"timeout"));
@@ -97,6 +135,9 @@ impl Attack {
         let mut all = json!({"timeout": timeout, "fuel": FUEL_AMPLE, "memory": "128MiB", "max_attempts": 1});
         for (name, value) in self.settings.as_object().into_iter().flatten() {
             all[name] = value.clone();
+        }
+        if !self.grants.is_null() {
+            all["grants"] = self.grants.clone();
         }
         all
     }

@@ -1,16 +1,19 @@
-//! Hostile code beside a good tenant's: each attack ends as it should, nobody else notices, and what it says harms nobody who
-//! reads it. `tests/guests/hostile` has the attacks that are handlers, this folder those that no SDK would build.
+//! Hostile code of one tenant beside a good one: each attack ends as it should, nobody else notices, and what it says harms nobody who
+//! reads it. `tests/guests/hostile` has the attacks that are handlers, this folder those that no SDK would build; `network` and
+//! `others` say what becomes of handlers that were granted something, in the `scene` they go against.
 //!
 //! `cargo xtask hostile` runs this on a release build with `STOKER_HOSTILE_P99=3`: what the others' jobs wait and take may then
 //! become no more than three times what it is without attacks.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use stoker_tests::{Api, Guest, TestHost, is_terminal, job_id, pace, reason_of, run_stoker, state_of, workspace_root};
+use stoker_tests::{
+    Api, Guest, Latencies, Prober, TestHost, is_terminal, job_id, reason_of, run_stoker, spelling_in, state_of,
+    with_role, workspace_root,
+};
 
 mod answer_without_text;
 mod attack;
@@ -22,14 +25,16 @@ mod half_output;
 mod lying_address;
 mod lying_length;
 mod many_pieces;
+mod network;
+mod others;
+mod scene;
 mod start_without_end;
 mod wide_output;
 mod write_elsewhere;
 
 use attack::{Attack, Expected, Module};
+use scene::{SAID, Scene};
 
-/// Attempts at once: a few more than the attackers can hold at a time.
-const WORKERS: u32 = 8;
 /// Times each attack is made.
 const TIMES: usize = 3;
 /// Jobs of the others before the attacks begin.
@@ -41,10 +46,11 @@ const JOB_BYTES_MAX: usize = 256 << 10;
 /// What of the machine the host may use, MiB: eight attempts of 128 MiB, and itself.
 const RESIDENT_MIB_MAX: u64 = 2_048;
 
-fn attacks() -> Vec<Attack> {
+/// With those that need no grant first.
+fn attacks(scene: &Scene) -> Vec<Attack> {
     let any_end: &[&str] = &["timeout", "fuel_exhausted", "host_calls_exceeded", "memory_exceeded", "trap"];
-    let ids = json!({"jobs": ["job_01ARZ3NDEKTSV4RRFFQ69G5FAV", "", "../../1", "' OR 1=1 --"]});
-    vec![
+    let ids = json!({"jobs": [scene.victim, "job_01ARZ3NDEKTSV4RRFFQ69G5FAV", "", "../../1", "' OR 1=1 --"]});
+    let mut attacks = vec![
         Attack::failing("spin", &["timeout"]),
         Attack::failing("spin-in-copies", &["timeout"]),
         Attack::failing("ignore-cancellation", &["timeout", "host_calls_exceeded"]),
@@ -70,7 +76,7 @@ fn attacks() -> Vec<Attack> {
         Attack::giving("sockets", json!([])),
         Attack::giving_another("guess-randomness"),
         Attack::giving("leave-something", json!(false)),
-        Attack::giving("outputs-of-others", json!(["none", "none", "none", "none"])).told(ids),
+        Attack::giving("outputs-of-others", json!(["none", "none", "none", "none", "none"])).told(ids),
         Attack::going_on("snooze-at-once"),
         Attack::going_on("fail-at-once").set(json!({"max_attempts": 1_000})),
         Attack::failing("trap", &["trap"]),
@@ -86,40 +92,27 @@ fn attacks() -> Vec<Attack> {
         many_pieces::attack(),
         close_everything::attack(),
         gigabytes_in_a_name::attack(),
-    ]
+    ];
+    attacks.extend(network::attacks(scene));
+    attacks.extend(others::attacks(scene));
+    attacks
 }
 
 /// A good job's way from enqueue to its result, as its caller sees it.
-fn good_job(api: &Api) -> Duration {
-    let begun = Instant::now();
+fn good_job(api: &Api) {
     let request = json!({"kind": "hello", "payload": {"name": "Ada"}});
     let job = api.post_with("/v1/jobs", &[("prefer", "wait=30")], &request).expect(200);
     assert_eq!(state_of(&job), "succeeded", "{job:#}");
-    begun.elapsed()
-}
-
-/// Also when the test fails.
-struct RaisedWhenDropped<'a>(&'a AtomicBool);
-
-impl Drop for RaisedWhenDropped<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-fn p99(mut took: Vec<Duration>) -> Duration {
-    took.sort_unstable();
-    took[took.len() * 99 / 100]
 }
 
 /// Waits for an attack's end, or takes it away where it has none; the job as it then is.
-fn end(host: &TestHost, attack: &Attack, id: &str) -> Value {
+fn end(attacker: &Api, attack: &Attack, id: &str) -> Value {
     if matches!(attack.expected, Expected::GoesOn) {
-        assert!(!is_terminal(state_of(&host.job(id))), "{}", attack.name);
-        let reply = host.act(&format!("/v1/jobs/{id}/cancel"));
+        assert!(!is_terminal(state_of(&attacker.job(id))), "{}", attack.name);
+        let reply = attacker.act(&format!("/v1/jobs/{id}/cancel"));
         assert!(matches!(reply.status, 200 | 202), "{reply}");
     }
-    host.wait_end(id)
+    attacker.wait_end(id)
 }
 
 /// What is wrong with how an attack ended.
@@ -127,7 +120,7 @@ fn complaints(attack: &Attack, jobs: &[Value]) -> Vec<String> {
     let is_as_expected = |job: &Value| match &attack.expected {
         Expected::Fails(reasons) => state_of(job) == "failed" && reasons.contains(&reason_of(job)),
         Expected::Gives(output) => state_of(job) == "succeeded" && job["output"] == *output,
-        Expected::GivesAnother => state_of(job) == "succeeded",
+        Expected::GivesAnother | Expected::Succeeds => state_of(job) == "succeeded",
         Expected::GoesOn => state_of(job) == "cancelled",
     };
     let odd = jobs.iter().filter(|job| !is_as_expected(job));
@@ -143,59 +136,59 @@ fn complaints(attack: &Attack, jobs: &[Value]) -> Vec<String> {
     complaints
 }
 
-#[test]
-fn hostile_code_harms_nobody() {
-    let attacks = attacks();
-    let mut host = TestHost::builder().workers(WORKERS).start();
-    host.upload(Guest::Hello);
+/// Uploads all attacks as the attacker's operator. What a kind is granted is an admin's to say.
+fn prepare(scene: &Scene, attacks: &[Attack]) {
     let mut uploaded = BTreeSet::new();
-    for attack in &attacks {
+    for attack in attacks {
         let (name, wasm) = attack.upload();
         if uploaded.insert(name) {
-            host.upload_bytes(name, &wasm);
+            scene.attacker.upload_bytes(name, &wasm);
         }
-        host.set_kind(attack.name, &attack.kind_settings());
+        if attack.grants.is_null() {
+            scene.attacker.set_kind(attack.name, &attack.kind_settings());
+        } else {
+            scene.admin.in_tenant("attacker").set_kind(attack.name, &attack.kind_settings());
+        }
     }
-    let pid = host.pid();
-    let quiet = p99((0..QUIET_JOBS).map(|_| good_job(&host)).collect());
+}
 
-    let requests =
-        attacks.iter().map(|attack| json!({"kind": attack.name, "payload": attack.payload, "queue": "attacks"}));
-    host.put("/v1/queues/attacks", &json!({"concurrency": WORKERS / 2}));
+#[test]
+fn hostile_code_harms_nobody() {
+    let (mut host, scene) = Scene::start();
+    let attacks = attacks(&scene);
+    prepare(&scene, &attacks);
+    let (pid, good) = (host.pid(), with_role(&host, "good", "producer"));
+    let quiet = Latencies::of(QUIET_JOBS, || good_job(&good)).p99();
+
+    let requests = attacks.iter().map(|attack| json!({"kind": attack.name, "payload": attack.payload}));
     let requests: Vec<Value> = std::iter::repeat_n(requests, TIMES).flatten().collect();
     let begun = Instant::now();
-    let ids = host.enqueue_lines(requests);
-    let (is_over, mut wrong) = (AtomicBool::new(false), Vec::new());
-    let took = std::thread::scope(|scope| {
-        let (api, over, attacking) = (host.api(), &is_over, RaisedWhenDropped(&is_over));
-        let others = scope.spawn(move || {
-            let mut took = Vec::new();
-            while !over.load(Ordering::Relaxed) {
-                took.push(good_job(&api));
-                pace();
-            }
-            took
-        });
-        for (index, attack) in attacks.iter().enumerate() {
-            let of_attack = ids.iter().skip(index).step_by(attacks.len());
-            let jobs: Vec<Value> = of_attack.map(|id| end(&host, attack, id)).collect();
-            wrong.extend(complaints(attack, &jobs));
-        }
-        drop(attacking);
-        others.join().unwrap()
-    });
+    let ids = scene.attacker.enqueue_lines(requests);
+    let prober = Prober::start(move || good_job(&good));
+    let mut wrong = Vec::new();
+    for (index, attack) in attacks.iter().enumerate() {
+        let of_attack = ids.iter().skip(index).step_by(attacks.len());
+        let jobs: Vec<Value> = of_attack.map(|id| end(&scene.attacker, attack, id)).collect();
+        wrong.extend(complaints(attack, &jobs));
+        let left = attack.aftermath.map(|aftermath| aftermath(&scene, &jobs)).unwrap_or_default();
+        wrong.extend(left.into_iter().map(|complaint| format!("{}: {complaint}", attack.name)));
+    }
+    let took = prober.stop();
+    println!(
+        "{} attacks, {TIMES} times each, in {:?}; p99 of {} good jobs {:?}, before {quiet:?}",
+        attacks.len(),
+        begun.elapsed(),
+        took.times(),
+        took.p99()
+    );
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert!(begun.elapsed() < ALL_DEADLINE, "{:?}", begun.elapsed());
-    let (jobs, beside) = (took.len(), p99(took));
-    println!(
-        "{} attacks, {TIMES} times each, in {:?}; p99 of {jobs} good jobs {beside:?}, before {quiet:?}",
-        attacks.len(),
-        begun.elapsed()
-    );
     if let Some(times) = std::env::var("STOKER_HOSTILE_P99").ok().and_then(|text| text.parse::<f64>().ok()) {
+        let beside = took.p99();
         assert!(beside.as_secs_f64() <= quiet.as_secs_f64() * times, "{beside:?} beside attacks, {quiet:?} without");
     }
-    host.assert_still_runs();
+    scene.good.assert_still_runs();
+    assert_eq!(spelling_in(host.log().as_bytes(), SAID), None, "{}", host.log());
     assert!(host.is_running() && host.pid() == pid);
     #[cfg(target_os = "linux")]
     assert!(host.memory_mib("VmHWM") < RESIDENT_MIB_MAX, "{} MiB", host.memory_mib("VmHWM"));
@@ -229,7 +222,7 @@ fn what_they_say_is_shown_as_text() {
     assert_eq!(harmful(&host.log()), None, "{}", host.log());
 }
 
-/// Every file of both folders is an attack that is made, and there are enough of them.
+/// Every file of both folders is an attack that is made, and there are enough of them, with grants and without.
 #[test]
 fn every_attack_is_made() {
     let root = workspace_root().join("tests");
@@ -237,13 +230,15 @@ fn every_attack_is_made() {
     for folder in ["guests/hostile/src", "tests/hostile"] {
         for file in std::fs::read_dir(root.join(folder)).unwrap().flatten() {
             let name = file.path().file_stem().unwrap().to_string_lossy().replace('_', "-");
-            if !["lib", "main", "attack"].contains(&&name[..]) {
+            if !["lib", "main", "attack", "scene", "network", "others"].contains(&&name[..]) {
                 names.insert(name);
             }
         }
     }
-    let made: BTreeSet<String> = attacks().iter().map(|attack| attack.name.to_owned()).collect();
+    let attacks = attacks(&Scene::empty());
+    let made: BTreeSet<String> = attacks.iter().map(|attack| attack.name.to_owned()).collect();
     assert_eq!(names, made);
     assert!(made.len() >= 40, "{} attacks", made.len());
-    assert!(attacks().iter().any(|attack| matches!(attack.module, Module::Own(_))));
+    assert!(attacks.iter().any(|attack| matches!(attack.module, Module::Own(_))));
+    assert!(attacks.iter().filter(|attack| !attack.grants.is_null()).count() >= 20);
 }

@@ -1,12 +1,11 @@
 //! Uploads that are attacks: each is answered within the bounds of the compiling process, and the host goes on as before.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use stoker_tests::{Guest, TestHost, is_terminal, pace, state_of};
+use stoker_tests::{Guest, Prober, TestHost, is_terminal, state_of};
 
 mod attack;
 mod chained_types;
@@ -120,21 +119,7 @@ fn no_upload_harms_the_host() {
         TestHost::builder().flag("--compile-timeout", COMPILE_TIMEOUT).flag("--compile-memory", COMPILE_MEMORY).start();
     host.upload(Guest::Hello);
     let pid = host.pid();
-    let (stop, api) = (Arc::new(AtomicBool::new(false)), host.api());
-    let prober = std::thread::spawn({
-        let stop = Arc::clone(&stop);
-        move || {
-            let mut took = Vec::new();
-            while !stop.load(Ordering::Relaxed) {
-                let begun = Instant::now();
-                api.get("/health/live").expect_status(200);
-                took.push(begun.elapsed());
-                pace();
-            }
-            took.sort_unstable();
-            took
-        }
-    });
+    let prober = Prober::of_health(host.api());
     let (attacks, next) = (attacks(), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for _ in 0..CALLERS {
@@ -146,10 +131,9 @@ fn no_upload_harms_the_host() {
             });
         }
     });
-    stop.store(true, Ordering::Relaxed);
-    let took = prober.join().unwrap();
-    let p99 = took[took.len() * 99 / 100];
-    println!("/health/live, {} times: p99 {p99:?}", took.len());
+    let took = prober.stop();
+    let p99 = took.p99();
+    println!("/health/live, {} times: p99 {p99:?}", took.times());
     assert!(p99 < LIVE_P99_MAX, "p99 {p99:?}");
     assert!(host.is_running() && host.pid() == pid);
     #[cfg(target_os = "linux")]

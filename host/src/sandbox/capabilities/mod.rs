@@ -3,6 +3,7 @@
 pub(super) mod attempt;
 pub(super) mod config;
 pub(super) mod http;
+pub(super) mod http_errors;
 pub(super) mod keyvalue;
 pub(super) mod logging;
 pub(super) mod parents;

@@ -91,6 +91,8 @@ impl Body for Download {
         }
         match Pin::new(&mut self.body).poll_frame(context) {
             Poll::Ready(None) => Poll::Ready(None),
+            // At the end of its time the connection is closed, which looks as if the server had left.
+            Poll::Ready(Some(Err(_closed))) if Instant::now() >= self.until => self.fail(Error::HttpResponseTimeout),
             Poll::Ready(Some(Err(error))) => self.fail(of_hyper(&error)),
             Poll::Ready(Some(Ok(frame))) => {
                 self.patience = None;

@@ -52,7 +52,7 @@ pub struct Answer {
     body_bytes: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     location: Option<String>,
-    /// `denied`, `invalid`, `timeout`, `too_large`, `failed`.
+    /// `denied`, `invalid`, `timeout`, `too_large`, `incomplete`, `failed`.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -122,6 +122,7 @@ fn told(sent: Result<http::Response, Error>) -> Answer {
                 Error::Invalid(_) => "invalid",
                 Error::Timeout(_) => "timeout",
                 Error::TooLarge(_) => "too_large",
+                Error::Incomplete(_) => "incomplete",
                 _ => "failed",
             }),
             message: Some(error.to_string()),
