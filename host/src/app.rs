@@ -18,7 +18,7 @@ use crate::artifact_folder::ArtifactFolder;
 use crate::config::Config;
 use crate::dispatcher::{Dispatcher, DispatcherOptions};
 use crate::events::JobWaiters;
-use crate::job::{Clock, Digest, HostId};
+use crate::job::{Clock, Digest, HostId, Most};
 use crate::maintenance::{Maintenance, MaintenanceOptions, MaintenanceSignals};
 use crate::modules::{Modules, ModulesOptions, Validators};
 use crate::sandbox::{ArtifactSource, CompilerProcess, DESCRIBES_MAX, Sandbox, SandboxError, SandboxOptions};
@@ -228,7 +228,7 @@ async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<S
         data_dir: config.data_dir.clone(),
         priority_aging: config.priority_aging,
         quotas: config.quotas,
-        tenant_pace: crate::job::Pace { concurrency: config.quotas.running_jobs, rate: None },
+        tenant_pace: crate::job::Pace { concurrency: config.quotas.running_jobs.and_then(Most::limit), rate: None },
         retention: config.retention,
     };
     let clock = Arc::clone(clock);
