@@ -287,9 +287,8 @@ impl Meter {
     /// For how long no job of the tenant may begin, since it has used up what it may in a day; `None`: it may.
     pub(super) fn spent_for(&self, catalog: &Catalog, tenant: TenantId, now: Timestamp) -> Option<std::time::Duration> {
         let quotas = self.quotas(catalog, tenant);
-        if quotas.most(QuotaName::FuelPerDay).or(quotas.most(QuotaName::RunTimePerDay)).is_none() {
-            return None;
-        }
+        // Where neither is set there is nothing to use up.
+        quotas.most(QuotaName::FuelPerDay).or(quotas.most(QuotaName::RunTimePerDay))?;
         let tally = self.tallies.get(&tenant).filter(|tally| tally.day == day_of(now)).copied().unwrap_or_default();
         let is_spent = |name, used: i64| quotas.most(name).is_some_and(|most| used >= whole(most));
         let spent = if is_spent(QuotaName::FuelPerDay, tally.fuel) {
