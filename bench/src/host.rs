@@ -68,6 +68,8 @@ impl Host {
         let output = File::options().create(true).append(true).open(&log)?;
         let mut command = Command::new(&arguments.stoker);
         command.args(["serve", "--listen", &address.to_string(), "--data-dir"]).arg(dir.path().join("data"));
+        // How many jobs there are is the measurement's to say.
+        command.args(["--quota-waiting-jobs", "any", "--quota-stored-bytes", "any"]);
         match workers {
             Workers::None => drop(command.args(["--workers", "0"])),
             Workers::Slots(Some(slots)) => drop(command.args(["--workers", &slots.to_string()])),

@@ -18,7 +18,7 @@ use crate::artifact_folder::ArtifactFolder;
 use crate::config::Config;
 use crate::dispatcher::{Dispatcher, DispatcherOptions};
 use crate::events::JobWaiters;
-use crate::job::{Clock, Digest, HostId};
+use crate::job::{Clock, Digest, HostId, Most};
 use crate::maintenance::{Maintenance, MaintenanceOptions, MaintenanceSignals};
 use crate::modules::{Modules, ModulesOptions, Validators};
 use crate::sandbox::{ArtifactSource, CompilerProcess, DESCRIBES_MAX, Sandbox, SandboxError, SandboxOptions};
@@ -183,6 +183,11 @@ fn who_may_call(config: &Config, store: &Store, clock: &dyn Clock) -> anyhow::Re
             "no keys: everybody who reaches this host from this machine may do everything. `stoker keys create NAME --role \
              admin` makes the first key, and from then on one is asked for"
         );
+    } else if !identity.has_root() && !catalog.credentials.has_admin(clock.now()) {
+        tracing::warn!(
+            "no admin's key is good any more: set STOKER_ADMIN_KEY, and make one with `stoker keys create NAME --role admin`; or \
+             begin anew without any key by `stoker keys reset`, while the host is stopped"
+        );
     }
     Ok(Arc::new(identity))
 }
@@ -223,14 +228,19 @@ async fn watched<T>(broken: CancellationToken, part: impl Future<Output = T>) ->
     ended
 }
 
-async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Store> {
-    let options = StoreOptions {
+/// What a store is opened with.
+pub(crate) fn store_options(config: &Config) -> StoreOptions {
+    StoreOptions {
         data_dir: config.data_dir.clone(),
         priority_aging: config.priority_aging,
         quotas: config.quotas,
-        tenant_pace: crate::job::Pace { concurrency: config.quotas.running_jobs, rate: None },
+        tenant_pace: crate::job::Pace { concurrency: config.quotas.running_jobs.and_then(Most::limit), rate: None },
         retention: config.retention,
-    };
+    }
+}
+
+async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Store> {
+    let options = store_options(config);
     let clock = Arc::clone(clock);
     let opened = tokio::task::spawn_blocking(move || Store::open(&options, clock)).await;
     Ok(opened.context("opening the store failed")??)

@@ -8,6 +8,7 @@ pub mod attempt;
 pub mod cli;
 pub mod config;
 pub mod dispatcher;
+mod each_tenant;
 pub mod events;
 pub mod job;
 pub mod maintenance;

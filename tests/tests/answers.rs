@@ -522,6 +522,7 @@ fn identity(tour: &Tour) {
     let form = ("content-type", "application/x-www-form-urlencoded");
     tour.get(home, home).expect_status(303);
     tour.get(login, login).expect_status(200);
+    tour.ask("post", login, login, &[form], Some(b"key=wrong")).expect_status(401);
     let reply = tour.ask("post", login, login, &[form], Some(format!("key={key}").as_bytes())).expect_status(303);
     let cookie = cookie_of(&reply);
     let cookie = ("cookie", cookie.as_str());

@@ -1,8 +1,10 @@
 //! Keys and roles: who may do what, what is hidden from whom, and what a refusal does not say.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::path::Path;
+
 use serde_json::{Value, json};
-use stoker_tests::{Api, TestHost, eventually, make_key, make_tenant, with_role};
+use stoker_tests::{Api, TestHost, eventually, make_key, make_tenant, run_stoker, with_role};
 
 const ADMIN_KEY: &str = "the-admins-long-key";
 
@@ -161,9 +163,38 @@ fn the_first_key_of_an_open_host_is_an_admins() {
     let (other, _) = make_key(&admin, "default", "app", "viewer");
     admin.delete(&format!("/v1/keys/{id}")).expect_problem_saying(409, &["admin_key_needed"]);
     admin.delete(&format!("/v1/keys/{other}")).expect_status(204);
-    // The last of all: the host is as open as it was.
-    admin.delete(&format!("/v1/keys/{id}")).expect_status(204);
+    // Not even if it is the last of all.
+    admin.delete(&format!("/v1/keys/{id}")).expect_problem_saying(409, &["admin_key_needed"]);
+    host.get("/v1/jobs").expect_problem(401);
+}
+
+#[test]
+fn a_host_that_had_keys_is_open_again_only_by_a_reset() {
+    let mut host = TestHost::builder().workers(0).start();
+    let short = json!({"name": "root", "role": "admin", "expires_in": 1});
+    let key = host.post("/v1/keys", &short).expect(201)["key"].as_str().expect("a key").to_owned();
+    eventually("it expires", || (host.with_key(Some(&key)).get("/v1/jobs").status == 401).then_some(()));
+    host.get("/v1/jobs").expect_problem(401);
+    // Whoever sets `admin_key` gets in and may revoke the rest; without it the host is as closed as before.
+    host.restart_with(|builder| builder.admin_key(ADMIN_KEY));
+    let keys = host.get("/v1/keys").expect(200);
+    let id = keys["items"][0]["id"].as_str().expect("an id").to_owned();
+    host.delete(&format!("/v1/keys/{id}")).expect_status(204);
+    host.terminate();
+    let data = host.data_dir();
+    let mut host = TestHost::builder().workers(0).data_dir(data.clone()).start();
+    host.get("/v1/jobs").expect_problem(401);
+    assert!(host.log().contains("stoker keys reset"), "{}", host.log());
+    let directory = data.display().to_string();
+    let reset = || run_stoker(&["keys", "reset", "--data-dir", &directory, "--json"], &[], Path::new("/"), b"");
+    reset().expect_failure(&["in use"]);
+    host.terminate();
+    let done: Value = serde_json::from_str(&reset().expect_success()).expect("JSON");
+    assert_eq!(done, json!({"keys": 0, "reset": true}));
+    let host = TestHost::builder().workers(0).data_dir(data).start();
     host.get("/v1/jobs").expect_status(200);
+    let row = host.get("/v1/audit?action=key.reset").expect(200)["items"][0].clone();
+    assert_eq!((&row["who"], &row["via"]), (&json!("data_dir"), &json!("cli")), "{row}");
 }
 
 #[test]

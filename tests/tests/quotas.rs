@@ -63,7 +63,9 @@ fn hard_caps_are_403_and_name_what_to_delete() {
     acme.put("/v1/schedules/one", &nightly).expect_status(200);
     acme.delete("/v1/schedules/one").expect_status(204);
     acme.put("/v1/schedules/two", &nightly).expect_status(201);
-    set(&host, "acme", &json!({"modules": null, "module_bytes": "1KiB"}));
+    set(&host, "acme", &json!({"modules": null, "kinds": 1}));
+    refused(acme.put_module("hello", &Guest::Hello.wasm()), 403, "kinds");
+    set(&host, "acme", &json!({"kinds": null, "module_bytes": "1KiB"}));
     refused(acme.put_module("hello", &Guest::Hello.wasm()), 403, "module_bytes");
     set(&host, "acme", &json!({"module_bytes": null, "stored_bytes": 10}));
     acme.run(&echo());
@@ -75,6 +77,35 @@ fn hard_caps_are_403_and_name_what_to_delete() {
     refused(host.put("/v1/schedules/two", &nightly), 403, "schedules");
     set(&host, "default", &json!({"schedules": 2}));
     host.put("/v1/schedules/two", &nightly).expect_status(201);
+    refused(host.put("/v1/schedules/three", &nightly), 403, "schedules");
+    set(&host, "default", &json!({"schedules": "any"}));
+    host.put("/v1/schedules/three", &nightly).expect_status(201);
+}
+
+#[test]
+fn what_could_fill_a_disk_is_bounded_unless_somebody_lifts_it() {
+    let host = TestHost::builder().workers(0).flag("--quota-kv-bytes", "any").start();
+    let tenant = host.get("/v1/tenants/default").expect(200);
+    let most = |quota: &str| {
+        let uses = tenant["quota_uses"].as_array().unwrap();
+        uses.iter().find(|row| row["quota"] == quota).unwrap_or_else(|| panic!("no {quota}"))["most"].clone()
+    };
+    for (quota, bound) in [
+        ("waiting_jobs", json!(1_000_000)),
+        ("stored_bytes", json!(16_u64 << 30)),
+        ("modules", json!(1_000)),
+        ("module_bytes", json!(8_u64 << 30)),
+        ("kinds", json!(10_000)),
+        ("schedules", json!(10_000)),
+        ("secrets", json!(1_000)),
+        ("kv_bytes", Value::Null),
+        ("running_jobs", Value::Null),
+        ("enqueues_per_second", Value::Null),
+        ("fuel_per_day", Value::Null),
+        ("run_time_per_day", Value::Null),
+    ] {
+        assert_eq!(most(quota), bound, "{quota}");
+    }
 }
 
 #[test]

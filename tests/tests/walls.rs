@@ -107,6 +107,7 @@ const WITHOUT_TENANT: &[(&str, &str)] = &[
     ("metrics", "numbers of the store, for admins"),
     ("is_writable", "the store"),
     ("backup", "the store, for admins"),
+    ("reset_keys", "the host's keys, while no host runs"),
     ("operations_signal", "a signal"),
     ("tenants_signal", "a signal"),
     // Hosts and what they hold: nobody else has a lease.

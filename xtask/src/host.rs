@@ -25,16 +25,29 @@ pub(crate) struct Host {
     directory: tempfile::TempDir,
     agent: ureq::Agent,
     address: SocketAddr,
+    /// The admin's; `None`: nobody is asked for one.
+    key: Option<&'static str>,
 }
 
 impl Host {
     pub(crate) fn start(binary: &Path) -> anyhow::Result<Self> {
+        Self::start_with(binary, None, &[])
+    }
+
+    /// The same with an admin's key, and what else it is told by its environment.
+    pub(crate) fn start_with(
+        binary: &Path,
+        key: Option<&'static str>,
+        settings: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let directory = tempfile::Builder::new().prefix("stoker-demo-").tempdir()?;
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let log = File::create(directory.path().join("host.log"))?;
         let child = Command::new(binary)
             .args(["serve", "--listen", &address.to_string(), "--data-dir"])
             .arg(directory.path().join("data"))
+            .envs(key.map(|key| ("STOKER_ADMIN_KEY", key)))
+            .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -47,7 +60,7 @@ impl Host {
             .timeout_global(Some(ANSWER_WAIT))
             .proxy(None)
             .build();
-        let mut host = Self { child, directory, agent: config.into(), address };
+        let mut host = Self { child, directory, agent: config.into(), address, key };
         let started = Instant::now();
         while !host.is_ready() {
             if let Some(status) = host.ended()? {
@@ -70,13 +83,32 @@ impl Host {
 
     pub(crate) fn upload(&self, name: &str, wasm: &[u8]) -> anyhow::Result<Value> {
         let request = self.agent.put(format!("{}/v1/modules/{name}", self.url()));
-        let answer = request.content_type("application/wasm").send(wasm).context("uploading")?;
+        let answer = self.keyed(request).content_type("application/wasm").send(wasm).context("uploading")?;
         read(answer)
+    }
+
+    /// Makes something.
+    pub(crate) fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let request = self.keyed(self.agent.post(format!("{}{path}", self.url())));
+        read(request.send_json(body).with_context(|| format!("POST {path}"))?)
+    }
+
+    /// The same in a tenant.
+    pub(crate) fn post_in(&self, tenant: &str, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let request = self.keyed(self.agent.post(format!("{}{path}", self.url())));
+        read(request.header("Stoker-Tenant", tenant).send_json(body).with_context(|| format!("POST {path}"))?)
+    }
+
+    fn keyed<B>(&self, request: ureq::RequestBuilder<B>) -> ureq::RequestBuilder<B> {
+        match self.key {
+            Some(key) => request.header("Authorization", format!("Bearer {key}")),
+            None => request,
+        }
     }
 
     /// Enqueues a job and waits for its end; the job.
     pub(crate) fn run_job(&self, request: &Value) -> anyhow::Result<Value> {
-        let call = self.agent.post(format!("{}/v1/jobs", self.url())).header("Prefer", "wait=60");
+        let call = self.keyed(self.agent.post(format!("{}/v1/jobs", self.url()))).header("Prefer", "wait=60");
         read(call.send_json(request).context("enqueuing")?)
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Owns no product code. Every command says what it is doing, and what to change when it cannot.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 mod bench;
@@ -31,6 +32,7 @@ usage: cargo xtask COMMAND
   hostile               all attacks of the tests on a release build; what others notice of them is held to its bound
   fuzz-uploads [--modules N]   N modules by wasm-smith, and damaged ones (default 10,000); none may harm the host
   fuzz-api [--examples N]      N requests to each operation (default 100), made by schemathesis from the API's description
+                        (all three: --binary FILE, last, to attack this `stoker` instead of building one)
   guests                build all guests into target/guests; those of other languages whose compiler is there
                         (STOKER_ALL_LANGUAGES=1, also for `test`: install absent compilers, fail without)
   third-party           build the unmodified third-party programs into target/guests";
@@ -38,6 +40,12 @@ usage: cargo xtask COMMAND
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let (words, binary) = match words.as_slice() {
+        [attack @ ("hostile" | "fuzz-uploads" | "fuzz-api"), flags @ .., "--binary", file] => {
+            ([&[*attack][..], flags].concat(), Some(Path::new(*file)))
+        }
+        all => (all.to_vec(), None),
+    };
     let result = match words.as_slice() {
         ["demo"] => demo::run(demo::Stay::WhileOnTerminal),
         ["demo", "--once"] => demo::run(demo::Stay::Never),
@@ -48,11 +56,15 @@ fn main() -> ExitCode {
         ["crash", "--rounds", rounds] => number("--rounds", rounds).and_then(test::crash),
         ["bench"] => bench::run_with(&[]),
         ["bench", "--", rest @ ..] | ["bench", rest @ ..] => bench::run_with(rest),
-        ["hostile"] => hostile::attack(),
-        ["fuzz-uploads"] => hostile::fuzz_uploads(hostile::MODULES_DEFAULT),
-        ["fuzz-uploads", "--modules", modules] => number("--modules", modules).and_then(hostile::fuzz_uploads),
-        ["fuzz-api"] => hostile::fuzz_api(hostile::EXAMPLES_DEFAULT),
-        ["fuzz-api", "--examples", examples] => number("--examples", examples).and_then(hostile::fuzz_api),
+        ["hostile"] => hostile::attack(binary),
+        ["fuzz-uploads"] => hostile::fuzz_uploads(hostile::MODULES_DEFAULT, binary),
+        ["fuzz-uploads", "--modules", modules] => {
+            number("--modules", modules).and_then(|modules| hostile::fuzz_uploads(modules, binary))
+        }
+        ["fuzz-api"] => hostile::fuzz_api(hostile::EXAMPLES_DEFAULT, binary),
+        ["fuzz-api", "--examples", examples] => {
+            number("--examples", examples).and_then(|examples| hostile::fuzz_api(examples, binary))
+        }
         ["guests"] => guests::build_all().map(|_said_already| ()),
         ["third-party"] => third_party::build(),
         ["help" | "--help" | "-h"] => {

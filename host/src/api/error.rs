@@ -168,12 +168,8 @@ problem_codes! {
     TooManyQueues = 422 "too_many_queues" "There are as many queues as there may be",
     /// As many keys as may be.
     TooManyKeys = 422 "too_many_keys" "There are as many keys as there may be",
-    /// As many schedules as may be.
-    TooManySchedules = 422 "too_many_schedules" "There are as many schedules as there may be",
     /// As many tenants as may be.
     TooManyTenants = 422 "too_many_tenants" "There are as many tenants as there may be",
-    /// As many secrets as may be.
-    TooManySecrets = 422 "too_many_secrets" "There are as many secrets as there may be",
     /// Not WebAssembly.
     MalformedModule = 422 "malformed_module" "The body is not a valid WebAssembly module or component",
     /// Neither handler nor command.
@@ -298,6 +294,7 @@ impl ApiError {
             }
             QuotaName::Modules => "modules; delete one",
             QuotaName::ModuleBytes => "bytes of modules; delete old versions",
+            QuotaName::Kinds => "kinds, those that are gone included; serve some of the names there are",
             QuotaName::Schedules => "schedules; delete one",
             QuotaName::Secrets => "secrets; delete one",
             QuotaName::KvBytes => "bytes in key-value buckets; delete some",

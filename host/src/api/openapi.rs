@@ -125,19 +125,20 @@ fn problem_schema() -> Value {
     })
 }
 
-/// Every refusal has the same shape.
+/// Every refusal has the same shape, beside another one where that is said: a form is shown again.
 fn refer_to_problem(document: &mut Value) {
-    let content = json!({PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}});
+    let problem = json!({"schema": {"$ref": "#/components/schemas/Problem"}});
     let paths = document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut);
     let operations = paths.filter_map(Value::as_object_mut).flat_map(Map::values_mut);
     for operation in operations {
         let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { continue };
         for (status, response) in responses.iter_mut() {
             if status.starts_with(['4', '5']) {
-                response["content"] = content.clone();
+                response["content"][PROBLEM_JSON] = problem.clone();
             }
         }
-        responses.insert("default".to_owned(), json!({"description": "Any other refusal", "content": content.clone()}));
+        let any = json!({"description": "Any other refusal", "content": {PROBLEM_JSON: problem.clone()}});
+        responses.insert("default".to_owned(), any);
     }
 }
 

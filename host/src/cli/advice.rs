@@ -24,6 +24,14 @@ pub(super) fn on_refusal(error: anyhow::Error) -> anyhow::Error {
     }
 }
 
+/// The same where the command has not said more about it than the host.
+pub(super) fn on_bare_refusal(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref::<ClientError>() {
+        Some(refusal) if refusal.to_string() == error.to_string() => on_refusal(error),
+        _ => error,
+    }
+}
+
 /// The same for what `stoker run` refuses.
 pub(super) fn on_refused_run(problem: &Problem) -> anyhow::Error {
     advised(problem, By::Run)
@@ -66,6 +74,23 @@ fn of_refusal(code: &str, by: By) -> Option<&'static str> {
         "body_too_large" => "strip it (`[profile.release] strip = true`), or raise `module_max` of the host",
         "payload_too_large" => "pass less, e.g. where the rest is to be found, or raise `payload_max` of the host",
         "module_not_found" => "`stoker modules` lists what there is",
+        "admin_key_needed" => "`stoker keys create NAME --role admin` makes an admin's key",
+        "key_not_found" => "`stoker keys list` lists what there is",
+        "tenant_not_found" => {
+            "`stoker tenants list` lists what there is, for admins; --tenant and STOKER_TENANT name one"
+        }
+        "export_needed" => {
+            "`stoker tenants export NAME FILE` keeps what it has; or repeat with --without-export, if nobody needs that"
+        }
+        "no_secrets_key" => {
+            "give the host a key of 32 bytes in a file that only its user can read: `openssl rand -base64 32 > secrets.key`, then \
+             `stoker serve --secrets-key-file secrets.key`"
+        }
+        "quota_exceeded" => {
+            "an admin sees what is used with `stoker tenants show NAME`, and sets another quota with `stoker tenants set NAME \
+             --quota QUOTA=MOST`"
+        }
+        "forbidden" => "use a key with that role: --key or STOKER_KEY; `stoker keys create NAME --role ROLE` makes one",
         "kind_not_found" => match by {
             By::Host => {
                 "`stoker kinds` lists what there is; `stoker deploy` brings the kinds of a module: of a handler in Rust, those \

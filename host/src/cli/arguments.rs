@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use clap::{FromArgMatches, Parser, Subcommand};
 
 use super::{
-    audit, backup, batches, bulk, cancel, completions, dead_letters, deploy, dev, doctor, edit, enqueue, help, hints,
-    job, jobs, keys, kinds, kv, logs, modules, new, operations, queues, retry, rollback, run_now, schedules, secrets,
-    serve, tenants, terminal, usage, workflows,
+    advice, audit, backup, batches, bulk, cancel, completions, dead_letters, deploy, dev, doctor, edit, enqueue, help,
+    hints, job, jobs, keys, kinds, kv, logs, modules, new, operations, queues, retry, rollback, run_now, schedules,
+    secrets, serve, tenants, terminal, usage, workflows,
 };
 
 /// Runs background jobs as sandboxed WebAssembly.
@@ -63,8 +63,13 @@ pub fn parse() -> Cli {
     Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
-/// Carries out what the command line asks for. An error is printed by the caller, once.
+/// Carries out what the command line asks for. An error is printed by the caller, once; what a host refused with what can be
+/// done about it.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    carry_out(cli).map_err(advice::on_bare_refusal)
+}
+
+fn carry_out(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Serve(arguments) => serve::run(*arguments),
         Command::New(arguments) => new::run(&arguments),
@@ -240,6 +245,8 @@ mod tests {
             ("keys create no/slash --role viewer", false),
             ("keys list --tenant acme --json", true),
             ("keys revoke key_01ARZ3NDEKTSV4RRFFQ69G5FAV", true),
+            ("keys reset --data-dir /var/lib/stoker --json", true),
+            ("keys reset --url http://127.0.0.1:1", false),
             ("keys revoke", false),
             ("keys", false),
             ("audit --who admin_key --action queue. --since 2h", true),

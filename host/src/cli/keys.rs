@@ -9,6 +9,7 @@ use serde_json::{Map, json};
 
 use super::client::{Client, Connection};
 use super::hints::addressed;
+use super::keys_reset;
 use super::table::table;
 use super::terminal::{self, Colours, Tone, line};
 use crate::job::{KeyId, KeyName, Role, Span};
@@ -18,7 +19,7 @@ const PAGE_KEYS_MAX: usize = 500;
 /// Pages asked for.
 const PAGES_MAX: usize = 20;
 
-/// Make, list and revoke keys of the API
+/// Make, list, revoke and reset keys of the API
 ///
 /// A key is an operator's, producer's or viewer's of one tenant (`--tenant`), or an admin's. It is shown once, when it is made.
 #[derive(Debug, clap::Args)]
@@ -27,7 +28,8 @@ const PAGES_MAX: usize = 20;
   stoker keys create ci --role producer --expires-in 90d
   stoker keys create acme-ops --role operator --tenant acme --json
   stoker keys list
-  stoker keys revoke key_01ARZ3NDEKTSV4RRFFQ69G5FAV     # from now on it is worth nothing")]
+  stoker keys revoke key_01ARZ3NDEKTSV4RRFFQ69G5FAV     # from now on it is worth nothing
+  stoker keys reset --data-dir /var/lib/stoker          # no admin's key is left: begin anew, while the host is stopped")]
 pub(super) struct Arguments {
     #[command(subcommand)]
     action: Action,
@@ -61,6 +63,10 @@ enum Action {
         #[command(flatten)]
         connection: Connection,
     },
+    /// Forget every key and session of a host that is stopped, as if there had never been one
+    ///
+    /// For when no admin's key is left, or known. On loopback the host asks for no key then, until the first is made.
+    Reset(keys_reset::Arguments),
 }
 
 /// A key as the API shows it.
@@ -85,6 +91,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
         Action::List { connection } => list(&connection.client()?, connection.json)?,
         Action::Revoke { keys, connection } => revoke(&connection.client()?, keys, connection.json)?,
+        Action::Reset(arguments) => keys_reset::run(arguments)?,
     }
     Ok(ExitCode::SUCCESS)
 }

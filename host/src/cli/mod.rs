@@ -31,6 +31,7 @@ mod job;
 mod job_view;
 mod jobs;
 mod keys;
+mod keys_reset;
 mod kinds;
 mod kv;
 mod limited;

@@ -11,7 +11,7 @@ use super::secrets_keys::secrets_keys;
 use super::sources::Settings;
 use super::{AdminKey, CompileLimits, Config, RequestLimits};
 use crate::job::pace::CONCURRENCY_MAX;
-use crate::job::{ByteSize, LimitBounds, Limits, Quotas, Retention, Span};
+use crate::job::{ByteSize, LimitBounds, Limits, Most, Quotas, Retention, Span};
 
 /// Most attempts that may run at once.
 pub const WORKERS_MAX: u32 = 256;
@@ -137,27 +137,27 @@ fn workers(asked: Option<u32>, cores: usize) -> Result<u32, ConfigError> {
 }
 
 fn quotas(settings: &Settings) -> Result<Quotas, ConfigError> {
-    match settings.quota_running_jobs {
-        Some(0) => invalid(
-            "quota_running_jobs",
-            "0 would run nothing: use `workers = 0`, or leave it out for any number".to_owned(),
-        ),
-        Some(most) if most > CONCURRENCY_MAX => {
-            invalid("quota_running_jobs", format!("must be at most {CONCURRENCY_MAX}; leave it out for any number"))
+    match settings.quota_running_jobs.and_then(Most::limit) {
+        Some(0) => {
+            invalid("quota_running_jobs", "0 would run nothing: use `workers = 0`, or `any` for any number".to_owned())
         }
-        running_jobs => Ok(Quotas {
+        Some(most) if most > CONCURRENCY_MAX => {
+            invalid("quota_running_jobs", format!("must be at most {CONCURRENCY_MAX}; `any` stands for any number"))
+        }
+        _ => Ok(Quotas::HOST.overlaid_by(Quotas {
             waiting_jobs: settings.quota_waiting_jobs,
-            running_jobs,
+            running_jobs: settings.quota_running_jobs,
             enqueues_per_second: settings.quota_enqueues_per_second,
             stored_bytes: settings.quota_stored_bytes,
             modules: settings.quota_modules,
             module_bytes: settings.quota_module_bytes,
+            kinds: settings.quota_kinds,
             schedules: settings.quota_schedules,
             fuel_per_day: settings.quota_fuel_per_day,
             run_time_per_day: settings.quota_run_time_per_day,
             kv_bytes: settings.quota_kv_bytes,
             secrets: settings.quota_secrets,
-        }),
+        })),
     }
 }
 
@@ -300,6 +300,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::job::QuotaName;
 
     fn from_toml(text: &str) -> Result<Config, ConfigError> {
         resolve(&Settings::from_toml(text, Path::new("stoker.toml")).unwrap(), 4)
@@ -311,7 +312,7 @@ mod tests {
         assert_eq!(config.listen.to_string(), "127.0.0.1:7700");
         assert_eq!(config.data_dir, Path::new("stoker-data"));
         assert_eq!(config.workers, 8);
-        assert_eq!(config.quotas, crate::job::Quotas::default());
+        assert_eq!(config.quotas, Quotas::HOST);
         assert_eq!(config.admin_key, None);
         assert_eq!(config.limits, LimitBounds::default());
         assert_eq!(config.requests.batch_jobs_max, 10_000);
@@ -324,6 +325,14 @@ mod tests {
         }
         assert_eq!(workers(Some(0), 4), Ok(0));
         assert_eq!(workers(Some(WORKERS_MAX), 4), Ok(WORKERS_MAX));
+    }
+
+    #[test]
+    fn a_quota_is_set_or_lifted_and_the_others_stay() {
+        let quotas = from_toml("quota_waiting_jobs = \"any\"\nquota_kv_bytes = \"1MiB\"\n").unwrap().quotas;
+        assert_eq!(quotas.most(QuotaName::WaitingJobs), None);
+        assert_eq!(quotas.most(QuotaName::KvBytes), Some(1 << 20));
+        assert_eq!(quotas.most(QuotaName::StoredBytes), Quotas::HOST.most(QuotaName::StoredBytes));
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub struct Config {
     pub shutdown_grace: Duration,
     /// A waiting job rises one priority level per this time; zero = never. Default 60 s.
     pub priority_aging: Duration,
-    /// What a tenant may use of which none is set on it. Default: any number of everything.
+    /// What a tenant may use of which none is set on it. Default: [`Quotas::HOST`].
     pub quotas: Quotas,
     /// A host that has not been heard of for so long has lost its leases. Default 30 s.
     pub lease_ttl: Duration,

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::check::ConfigError;
 use super::hidden_text::HiddenText;
 use super::identity::JwtAlgorithm;
-use crate::job::{ByteSize, Keep, Span};
+use crate::job::{ByteSize, Keep, Most, Span};
 use crate::regular_file;
 use crate::telemetry::LogFormat;
 
@@ -161,94 +161,102 @@ pub struct Settings {
     #[arg(long, env = "STOKER_HOST_CALLS_MAX", value_name = "N", help_heading = "Limits of attempts")]
     pub host_calls_max: Option<u64>,
 
-    /// Jobs that have not ended and don't run [default: any number]
+    /// Jobs that have not ended and don't run [default: 1000000]
     #[arg(
         long,
         env = "STOKER_QUOTA_WAITING_JOBS",
         value_name = "N",
-        help_heading = "Quotas of tenants on which none is set"
+        help_heading = "Quotas of tenants on which none is set; `any`: any number"
     )]
-    pub quota_waiting_jobs: Option<u64>,
-    /// Jobs that run at once, over all hosts [default: any number]
+    pub quota_waiting_jobs: Option<Most<u64>>,
+    /// Jobs that run at once, over all hosts [default: any]
     #[arg(
         long,
         env = "STOKER_QUOTA_RUNNING_JOBS",
         value_name = "N",
-        help_heading = "Quotas of tenants on which none is set"
+        help_heading = "Quotas of tenants on which none is set; `any`: any number"
     )]
-    pub quota_running_jobs: Option<u32>,
-    /// Jobs enqueued in a second; twice as many at once after a pause [default: any number]
+    pub quota_running_jobs: Option<Most<u32>>,
+    /// Jobs enqueued in a second; twice as many at once after a pause [default: any]
     #[arg(
         long,
         env = "STOKER_QUOTA_ENQUEUES_PER_SECOND",
         value_name = "N",
-        help_heading = "Quotas of tenants on which none is set"
+        help_heading = "Quotas of tenants on which none is set; `any`: any number"
     )]
-    pub quota_enqueues_per_second: Option<u32>,
-    /// Payloads, outputs and logs that are kept [default: any number]
+    pub quota_enqueues_per_second: Option<Most<u32>>,
+    /// Payloads, outputs and logs that are kept [default: 16GiB]
     #[arg(
         long,
         env = "STOKER_QUOTA_STORED_BYTES",
         value_name = "SIZE",
-        help_heading = "Quotas of tenants on which none is set"
+        help_heading = "Quotas of tenants on which none is set; `any`: any number"
     )]
-    pub quota_stored_bytes: Option<ByteSize>,
-    /// Modules [default: any number]
+    pub quota_stored_bytes: Option<Most<ByteSize>>,
+    /// Modules [default: 1000]
     #[arg(
         long,
         env = "STOKER_QUOTA_MODULES",
         value_name = "N",
-        help_heading = "Quotas of tenants on which none is set"
+        help_heading = "Quotas of tenants on which none is set; `any`: any number"
     )]
-    pub quota_modules: Option<u32>,
-    /// All kept versions of all modules together [default: any number]
+    pub quota_modules: Option<Most<u32>>,
+    /// All kept versions of all modules together [default: 8GiB]
     #[arg(
         long,
         env = "STOKER_QUOTA_MODULE_BYTES",
         value_name = "SIZE",
-        help_heading = "Quotas of tenants on which none is set"
+        help_heading = "Quotas of tenants on which none is set; `any`: any number"
     )]
-    pub quota_module_bytes: Option<ByteSize>,
-    /// Schedules [default: any number]
+    pub quota_module_bytes: Option<Most<ByteSize>>,
+    /// Kinds its modules serve or ever served [default: 10000]
+    #[arg(
+        long,
+        env = "STOKER_QUOTA_KINDS",
+        value_name = "N",
+        help_heading = "Quotas of tenants on which none is set; `any`: any number"
+    )]
+    pub quota_kinds: Option<Most<u32>>,
+    /// Schedules [default: 10000]
     #[arg(
         long,
         env = "STOKER_QUOTA_SCHEDULES",
         value_name = "N",
-        help_heading = "Quotas of tenants on which none is set"
+        help_heading = "Quotas of tenants on which none is set; `any`: any number"
     )]
-    pub quota_schedules: Option<u32>,
-    /// Fuel used in a day (UTC) [default: any number]
+    pub quota_schedules: Option<Most<u32>>,
+    /// Fuel used in a day (UTC) [default: any]
     #[arg(
         long,
         env = "STOKER_QUOTA_FUEL_PER_DAY",
         value_name = "UNITS",
-        help_heading = "Quotas of tenants on which none is set"
+        help_heading = "Quotas of tenants on which none is set; `any`: any number"
     )]
-    pub quota_fuel_per_day: Option<u64>,
-    /// Run time used in a day (UTC) [default: any number]
+    pub quota_fuel_per_day: Option<Most<u64>>,
+    /// Run time used in a day (UTC) [default: any]
     #[arg(
         long,
         env = "STOKER_QUOTA_RUN_TIME_PER_DAY",
         value_name = "DURATION",
-        help_heading = "Quotas of tenants on which none is set"
+        help_heading = "Quotas of tenants on which none is set; `any`: any number"
     )]
-    pub quota_run_time_per_day: Option<Span>,
-    /// What is kept in key-value buckets [default: any number]
+    pub quota_run_time_per_day: Option<Most<Span>>,
+    /// What is kept in key-value buckets [default: 256MiB]
     #[arg(
         long,
         env = "STOKER_QUOTA_KV_BYTES",
         value_name = "SIZE",
-        help_heading = "Quotas of tenants on which none is set"
+        help_heading = "Quotas of tenants on which none is set; `any`: any number"
     )]
-    pub quota_kv_bytes: Option<ByteSize>,
-    /// Secrets [default: any number]
+    pub quota_kv_bytes: Option<Most<ByteSize>>,
+    /// Secrets [default: 1000]
     #[arg(
         long,
         env = "STOKER_QUOTA_SECRETS",
         value_name = "N",
-        help_heading = "Quotas of tenants on which none is set"
+        help_heading = "Quotas of tenants on which none is set; `any`: any number"
     )]
-    pub quota_secrets: Option<u32>,
+    pub quota_secrets: Option<Most<u32>>,
     /// Requests one attempt may make [default: 1000]
     #[arg(long, env = "STOKER_EGRESS_REQUESTS", value_name = "N", help_heading = "Requests of handlers")]
     pub egress_requests: Option<u64>,
@@ -358,7 +366,7 @@ impl Settings {
                 jwt_tenant_claim, jwt_role_claim, jwt_user_claim, jwt_admin_allowed, data_dir, events_keep, events_keep_bytes, fuel, fuel_max, ignore_wakeups, lease_ttl, listen, memory, memory_max, output, priority_aging, retention_cancelled, retention_failed, retention_succeeded, secrets_key, secrets_key_file, secrets_key_previous_file, shutdown_grace, timeout, timeout_max, usage_keep, workers,
                 output_max, logs, logs_max, host_calls, host_calls_max, payload_max, batch_jobs_max, batch_max,
                 module_max, connections_max, request_head_timeout, compile_timeout, compile_memory, log, log_format,
-                quota_waiting_jobs, quota_running_jobs, quota_enqueues_per_second, quota_stored_bytes, quota_modules, quota_module_bytes, quota_schedules, quota_fuel_per_day, quota_run_time_per_day, quota_kv_bytes, quota_secrets,
+                quota_waiting_jobs, quota_running_jobs, quota_enqueues_per_second, quota_stored_bytes, quota_modules, quota_module_bytes, quota_kinds, quota_schedules, quota_fuel_per_day, quota_run_time_per_day, quota_kv_bytes, quota_secrets,
                 egress_requests, egress_connections, egress_tenant_connections, egress_host_connections, egress_request_max,
                 egress_response_max, egress_head_max, egress_dns_timeout, egress_connect_timeout,
                 egress_first_byte_timeout, egress_between_bytes_timeout, egress_total_timeout, egress_ca_file, egress_dns,
@@ -470,6 +478,7 @@ mod tests {
             listen = "0.0.0.0:80"
             workers = 3
             quota_running_jobs = 1000000
+            quota_stored_bytes = "any"
             timeout = 1500
             timeout_max = "1h30m"
             memory = "64MiB"
@@ -480,7 +489,8 @@ mod tests {
         )
         .unwrap();
         assert_eq!(settings.listen, "0.0.0.0:80".parse().ok());
-        assert_eq!(settings.quota_running_jobs, Some(1_000_000));
+        assert_eq!(settings.quota_running_jobs, Some(Most::Of(1_000_000)));
+        assert_eq!(settings.quota_stored_bytes, Some(Most::Any));
         assert_eq!(settings.timeout, Some(Span(Duration::from_millis(1_500))));
         assert_eq!(settings.timeout_max, Some(Span(Duration::from_mins(90))));
         assert_eq!(settings.memory, Some(ByteSize(64 << 20)));

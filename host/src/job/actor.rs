@@ -30,7 +30,7 @@ impl Via {
 /// Somebody whose credential was accepted, or who needed none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor {
-    /// `key:NAME:stk_PREFIX`, `jwt:USER`, `admin_key`, or `loopback`.
+    /// `key:NAME:stk_PREFIX`, `jwt:USER`, `admin_key`, `loopback`, or `data_dir` (who may write to the files).
     pub who: Arc<str>,
     /// Through what.
     pub via: Via,

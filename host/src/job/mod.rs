@@ -24,6 +24,7 @@ pub mod kind;
 pub mod kv;
 pub mod lease;
 pub mod limits;
+pub mod most;
 pub mod name;
 mod named_values;
 pub mod on_failed;
@@ -66,6 +67,7 @@ pub use kind::{ExitFailure, GuestType, KindDescription, KindSettings, StdinForma
 pub use kv::{KvChange, KvChanged, KvKey, KvKeyError, KvQuota, KvValue};
 pub use lease::Lease;
 pub use limits::{LimitBounds, LimitRequest, Limits};
+pub use most::Most;
 pub use name::{
     BucketName, ConfigName, Digest, KeyName, KindName, ModuleName, NameError, QueueName, ScheduleName, SecretName,
     TenantName,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::clock::Timestamp;
 use super::duration::Span;
+use super::most::{ANY, Most};
 use super::size::ByteSize;
 
 /// A day of quotas and usage, UTC, ms.
@@ -14,11 +15,11 @@ pub const DAY_MS: i64 = 86_400_000;
 
 macro_rules! quotas {
     ($($(#[$doc:meta])* $field:ident : $type:ty = $name:ident, $heals:literal, $read:expr,)*) => {
-        /// What a tenant may use at most. Absent: as the host says; where it does not either, any number.
+        /// What a tenant may use at most, or `"any"` for any number. Absent: as the host says.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
         #[serde(deny_unknown_fields, default)]
         pub struct Quotas {
-            $($(#[$doc])* #[serde(skip_serializing_if = "Option::is_none")] pub $field: Option<$type>,)*
+            $($(#[$doc])* #[serde(skip_serializing_if = "Option::is_none")] #[schema(inline)] pub $field: Option<$type>,)*
         }
 
         /// One quota.
@@ -51,41 +52,66 @@ macro_rules! quotas {
 
             /// What may be used at most, in the quota's own unit (bytes; run time in ms); `None`: any number.
             pub fn most(&self, name: QuotaName) -> Option<u64> {
-                match name { $(QuotaName::$name => self.$field.map($read),)* }
+                match name { $(QuotaName::$name => self.$field.and_then(Most::limit).map($read),)* }
             }
         }
     };
 }
 
+type Number = Most<u32>;
+type Units = Most<u64>;
+type Bytes = Most<ByteSize>;
+type Time = Most<Span>;
+
 quotas! {
     /// Jobs that have not ended and don't run.
-    waiting_jobs: u64 = WaitingJobs, true, |most| most,
+    waiting_jobs: Units = WaitingJobs, true, |most| most,
     /// Jobs that run at once.
-    running_jobs: u32 = RunningJobs, true, u64::from,
+    running_jobs: Number = RunningJobs, true, u64::from,
     /// Jobs enqueued in a second; twice as many at once after a pause.
-    enqueues_per_second: u32 = EnqueuesPerSecond, true, u64::from,
+    enqueues_per_second: Number = EnqueuesPerSecond, true, u64::from,
     /// Payloads, outputs and logs that are kept, together.
-    stored_bytes: ByteSize = StoredBytes, false, |bytes| bytes.0,
+    stored_bytes: Bytes = StoredBytes, false, |bytes| bytes.0,
     /// Modules.
-    modules: u32 = Modules, false, u64::from,
+    modules: Number = Modules, false, u64::from,
     /// All kept versions of all modules together.
-    module_bytes: ByteSize = ModuleBytes, false, |bytes| bytes.0,
+    module_bytes: Bytes = ModuleBytes, false, |bytes| bytes.0,
+    /// Kinds its modules serve or ever served: history names them.
+    kinds: Number = Kinds, false, u64::from,
     /// Schedules.
-    schedules: u32 = Schedules, false, u64::from,
+    schedules: Number = Schedules, false, u64::from,
     /// Fuel used in a day (UTC).
-    fuel_per_day: u64 = FuelPerDay, true, |most| most,
+    fuel_per_day: Units = FuelPerDay, true, |most| most,
     /// Run time used in a day (UTC).
-    run_time_per_day: Span = RunTimePerDay, true, |span| u64::try_from(span.0.as_millis()).unwrap_or(u64::MAX),
+    run_time_per_day: Time = RunTimePerDay, true, |span| u64::try_from(span.0.as_millis()).unwrap_or(u64::MAX),
     /// What is kept in key-value buckets.
-    kv_bytes: ByteSize = KvBytes, false, |bytes| bytes.0,
+    kv_bytes: Bytes = KvBytes, false, |bytes| bytes.0,
     /// Secrets.
-    secrets: u32 = Secrets, false, u64::from,
+    secrets: Number = Secrets, false, u64::from,
 }
 
 impl Quotas {
+    /// What a host grants when nobody says otherwise. What can fill a disk or the database is bounded, generously: a tenant comes
+    /// upon it when something has gone wrong. A rate is not, nor what fairness shares out: whoever needs such a bound knows its
+    /// size, and nobody else can.
+    pub const HOST: Quotas = Quotas {
+        waiting_jobs: Some(Most::Of(1_000_000)),
+        running_jobs: None,
+        enqueues_per_second: None,
+        stored_bytes: Some(Most::Of(ByteSize(16 << 30))),
+        modules: Some(Most::Of(1_000)),
+        module_bytes: Some(Most::Of(ByteSize(8 << 30))),
+        kinds: Some(Most::Of(10_000)),
+        schedules: Some(Most::Of(10_000)),
+        fuel_per_day: None,
+        run_time_per_day: None,
+        kv_bytes: Some(Most::Of(ByteSize(256 << 20))),
+        secrets: Some(Most::Of(1_000)),
+    };
+
     /// A quota for people, with its unit.
     pub fn shown(&self, name: QuotaName) -> String {
-        let Some(most) = self.most(name) else { return "(any number)".to_owned() };
+        let Some(most) = self.most(name) else { return ANY.to_owned() };
         match name {
             QuotaName::StoredBytes | QuotaName::ModuleBytes | QuotaName::KvBytes => ByteSize(most).to_string(),
             QuotaName::RunTimePerDay => Span(Duration::from_millis(most)).to_string(),
@@ -95,11 +121,12 @@ impl Quotas {
 
     /// Those of which one use would be too much, whatever is done: 0 is a way to say "none", but of what runs.
     pub fn fault(&self) -> Option<(&'static str, &'static str)> {
-        if self.running_jobs == Some(0) {
-            return Some(("running_jobs", "0 would run nothing; suspend the tenant instead, or leave it out"));
+        let running_jobs = self.running_jobs.and_then(Most::limit);
+        if running_jobs == Some(0) {
+            return Some(("running_jobs", "0 would run nothing; suspend the tenant instead"));
         }
-        if self.running_jobs.is_some_and(|most| most > super::pace::CONCURRENCY_MAX) {
-            return Some(("running_jobs", "must be at most 1000000; leave it out for any number"));
+        if running_jobs.is_some_and(|most| most > super::pace::CONCURRENCY_MAX) {
+            return Some(("running_jobs", "must be at most 1000000; write `any` for any number"));
         }
         None
     }
@@ -151,14 +178,17 @@ mod tests {
 
     #[test]
     fn the_tenants_own_win_and_the_rest_is_the_hosts() {
-        let host: Quotas = serde_json::from_str(r#"{"waiting_jobs": 5, "stored_bytes": "1KiB"}"#).unwrap();
-        let own: Quotas = serde_json::from_str(r#"{"waiting_jobs": 9, "run_time_per_day": "2s"}"#).unwrap();
+        let host: Quotas =
+            serde_json::from_str(r#"{"waiting_jobs": 5, "stored_bytes": "1KiB", "kv_bytes": 7}"#).unwrap();
+        let own: Quotas =
+            serde_json::from_str(r#"{"waiting_jobs": 9, "run_time_per_day": "2s", "kv_bytes": "any"}"#).unwrap();
         let all = host.overlaid_by(own);
         for (name, most) in [
             (QuotaName::WaitingJobs, Some(9)),
             (QuotaName::StoredBytes, Some(1_024)),
             (QuotaName::RunTimePerDay, Some(2_000)),
             (QuotaName::Modules, None),
+            (QuotaName::KvBytes, None),
         ] {
             assert_eq!(all.most(name), most, "{}", name.as_str());
         }
@@ -169,7 +199,7 @@ mod tests {
 
     #[test]
     fn what_is_more_than_there_is_room_for_is_refused() {
-        let quotas = Quotas { schedules: Some(3), ..Quotas::default() };
+        let quotas = Quotas { schedules: Some(Most::Of(3)), ..Quotas::default() };
         for (used, more, fits) in [(0, 3, true), (2, 1, true), (3, 0, true), (3, 1, false), (u64::MAX, 1, false)] {
             assert_eq!(QuotaExceeded::check(&quotas, QuotaName::Schedules, used, more).is_ok(), fits, "{used} {more}");
         }

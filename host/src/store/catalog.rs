@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 
 use super::credentials::Credentials;
 use crate::job::{
-    Digest, GuestType, JobState, Keep, KindName, KindSettings, ModuleName, Pace, QueueName, Quotas, Retention,
+    Digest, GuestType, JobState, Keep, KindName, KindSettings, ModuleName, Most, Pace, QueueName, Quotas, Retention,
     StdinFormat, TenantName, TenantSettings, TenantState, Timestamp,
 };
 
@@ -220,7 +220,7 @@ impl Catalog {
     /// What limits the tenant's jobs as a whole, on a host that says this of the others.
     pub fn tenant_pace(&self, host: Pace, tenant: TenantId) -> Pace {
         let own = self.tenant_entries.get(&tenant).and_then(|tenant| tenant.quotas.running_jobs);
-        Pace { concurrency: own.or(host.concurrency), rate: host.rate }
+        Pace { concurrency: own.map_or(host.concurrency, Most::limit), rate: host.rate }
     }
 
     /// With a tenant more, or with one set anew.

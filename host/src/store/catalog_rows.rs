@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rusqlite::Connection;
+use rustc_hash::FxHashMap;
 
 use super::catalog::{
     Catalog, KindEntry, KindId, ModuleVersionEntry, ModuleVersionId, QueueId, QueueSettings, TenantId,
@@ -10,17 +11,17 @@ use super::catalog::{
 use super::codec::guest_from_word;
 use super::error::StoreError;
 use super::tenants::load_tenants;
-use crate::job::{Digest, KindDescription, KindSettings, Pace};
+use crate::job::{Digest, KindDescription, KindName, KindSettings, Pace};
 
 const QUEUES: &str =
     "SELECT id, tenant_id, name, priority, paused, deleted, concurrency, rate, relaxed, retention FROM queues";
 const VERSIONS: &str = "SELECT module_versions.id, module_versions.tenant_id, modules.name, digest, guest
     FROM module_versions JOIN modules ON modules.id = module_id";
-const KINDS: &str = "SELECT kinds.id, kinds.tenant_id, kinds.name, registered, operator_settings,
-        module_versions.id, module_versions.kinds
-    FROM kinds
-    LEFT JOIN modules ON modules.id = kinds.module_id
-    LEFT JOIN module_versions ON module_versions.id = modules.active_version";
+const KINDS: &str =
+    "SELECT kinds.id, kinds.tenant_id, kinds.name, registered, operator_settings, modules.active_version
+    FROM kinds LEFT JOIN modules ON modules.id = kinds.module_id";
+const DESCRIBED: &str =
+    "SELECT module_versions.id, kinds FROM modules JOIN module_versions ON module_versions.id = modules.active_version";
 
 /// The catalog as the tables have it, numbered after `revision`.
 pub(super) fn load_catalog(sql: &Connection, revision: u64) -> Result<Catalog, StoreError> {
@@ -83,13 +84,28 @@ fn load_versions(sql: &Connection, catalog: &mut Catalog) -> Result<(), StoreErr
     Ok(())
 }
 
+/// What the active versions say of their kinds, each read once: it may be long, and of many kinds.
+fn described(sql: &Connection) -> Result<FxHashMap<(i64, KindName), KindDescription>, StoreError> {
+    let mut statement = sql.prepare_cached(DESCRIBED)?;
+    let mut rows = statement.query([])?;
+    let mut described = FxHashMap::default();
+    while let Some(row) = rows.next()? {
+        let version: i64 = row.get(0)?;
+        let text = row.get_ref(1)?.as_str().map_err(StoreError::internal)?;
+        let kinds: Vec<KindDescription> = serde_json::from_str(text).map_err(StoreError::internal)?;
+        described.extend(kinds.into_iter().map(|kind| ((version, kind.name.clone()), kind)));
+    }
+    Ok(described)
+}
+
 fn load_kinds(sql: &Connection, catalog: &mut Catalog) -> Result<(), StoreError> {
+    let mut described = described(sql)?;
     let mut statement = sql.prepare_cached(KINDS)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let (id, tenant) = (KindId(row.get(0)?), TenantId(row.get(1)?));
         let name: String = row.get(2)?;
-        let name: crate::job::KindName = name.parse().map_err(StoreError::internal)?;
+        let name: KindName = name.parse().map_err(StoreError::internal)?;
         catalog.kind_names.insert(id, name.clone());
         if !row.get::<_, bool>(3)? {
             continue;
@@ -97,13 +113,8 @@ fn load_kinds(sql: &Connection, catalog: &mut Catalog) -> Result<(), StoreError>
         let operator_settings: String = row.get(4)?;
         let operator_settings: KindSettings = serde_json::from_str(&operator_settings).map_err(StoreError::internal)?;
         let version_id: Option<i64> = row.get(5)?;
-        let described: Option<String> = row.get(6)?;
-        let described: Vec<KindDescription> = match described {
-            Some(text) => serde_json::from_str(&text).map_err(StoreError::internal)?,
-            None => Vec::new(),
-        };
         // A kind its module's active version no longer describes has no handler.
-        let description = described.into_iter().find(|description| description.name == name);
+        let description = version_id.and_then(|version| described.remove(&(version, name.clone())));
         let version = version_id
             .filter(|_| description.is_some())
             .and_then(|version| catalog.versions.get(&ModuleVersionId(version)).cloned());

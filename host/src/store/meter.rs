@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 use super::catalog::{Catalog, KindId, TenantId};
 use super::error::StoreError;
 use crate::job::quota::{day_of, until_next_day};
-use crate::job::{Bucket, JobId, JobState, QuotaExceeded, QuotaName, Quotas, Rate, Receipt, Timestamp};
+use crate::job::{Bucket, JobId, JobState, Most, QuotaExceeded, QuotaName, Quotas, Rate, Receipt, Timestamp};
 
 const WAITING: &str = "SELECT tenant_id, sum(jobs) FROM counters
     WHERE state IN ('ready', 'scheduled', 'blocked', 'retrying') GROUP BY tenant_id";
@@ -253,14 +253,13 @@ impl Meter {
         on_demand: Option<i64>,
     ) -> Result<(), QuotaExceeded> {
         let quotas = self.quotas(catalog, tenant);
-        if quotas.waiting_jobs.is_none() && quotas.stored_bytes.is_none() && quotas.enqueues_per_second.is_none() {
-            return Ok(());
-        }
         let tally = self.tallies.get(&tenant).copied().unwrap_or_default();
         let used = |amount: i64| u64::try_from(amount).unwrap_or(0);
         QuotaExceeded::check(&quotas, QuotaName::WaitingJobs, used(tally.waiting), jobs)?;
         QuotaExceeded::check(&quotas, QuotaName::StoredBytes, used(tally.stored), payload_bytes)?;
-        let (Some(most), Some(now_ns)) = (quotas.enqueues_per_second, on_demand) else { return Ok(()) };
+        let (Some(most), Some(now_ns)) = (quotas.enqueues_per_second.and_then(Most::limit), on_demand) else {
+            return Ok(());
+        };
         let rate = enqueue_rate(most);
         let bucket = self.enqueued.get(&tenant).copied().unwrap_or_default();
         let there = u64::from(bucket.permits(rate, now_ns));
@@ -279,7 +278,7 @@ impl Meter {
 
     /// So many jobs were enqueued since somebody asked for them.
     pub(super) fn take_enqueues(&mut self, catalog: &Catalog, tenant: TenantId, jobs: u64, now_ns: i64) {
-        if let Some(most) = self.quotas(catalog, tenant).enqueues_per_second {
+        if let Some(Most::Of(most)) = self.quotas(catalog, tenant).enqueues_per_second {
             let bucket = self.enqueued.entry(tenant).or_default();
             *bucket = bucket.take(enqueue_rate(most), now_ns, u32::try_from(jobs).unwrap_or(u32::MAX));
         }
@@ -288,9 +287,8 @@ impl Meter {
     /// For how long no job of the tenant may begin, since it has used up what it may in a day; `None`: it may.
     pub(super) fn spent_for(&self, catalog: &Catalog, tenant: TenantId, now: Timestamp) -> Option<std::time::Duration> {
         let quotas = self.quotas(catalog, tenant);
-        if quotas.fuel_per_day.is_none() && quotas.run_time_per_day.is_none() {
-            return None;
-        }
+        // Where neither is set there is nothing to use up.
+        quotas.most(QuotaName::FuelPerDay).or(quotas.most(QuotaName::RunTimePerDay))?;
         let tally = self.tallies.get(&tenant).filter(|tally| tally.day == day_of(now)).copied().unwrap_or_default();
         let is_spent = |name, used: i64| quotas.most(name).is_some_and(|most| used >= whole(most));
         let spent = if is_spent(QuotaName::FuelPerDay, tally.fuel) {

@@ -25,6 +25,7 @@ pub(super) const SCRIPTS: &[&str] = &[
     include_str!("../../../migrations/0015_tenants.sql"),
     include_str!("../../../migrations/0016_quotas.sql"),
     include_str!("../../../migrations/0017_secrets.sql"),
+    include_str!("../../../migrations/0018_bounds_of_identity.sql"),
 ];
 
 /// The schema version this binary writes.

@@ -60,6 +60,9 @@ const KIND_OWNER: &str = "SELECT modules.id, modules.name FROM kinds JOIN module
 const KINDS_OF_MODULE: &str = "SELECT id, name FROM kinds WHERE module_id = ?1 AND registered";
 const SERVE_KIND: &str = "INSERT INTO kinds (tenant_id, name, module_id, registered) VALUES (?1, ?2, ?3, 1)
     ON CONFLICT (tenant_id, name) DO UPDATE SET module_id = excluded.module_id, registered = 1";
+const HAS_KIND: &str = "SELECT 1 FROM kinds WHERE tenant_id = ?1 AND name = ?2";
+// As many rows of one index as the quota allows.
+const COUNT_KINDS: &str = "SELECT count(*) FROM kinds WHERE tenant_id = ?1";
 const DROP_KIND: &str = "UPDATE kinds SET module_id = NULL, registered = ?2 WHERE id = ?1";
 
 // A tenant's modules are few, and of each the kept versions: no history is counted.
@@ -90,6 +93,9 @@ pub(super) fn activate_new(
     if let Some(refusal) = refuse(sql, draft, new.tenant, existing, &new.kinds, force)? {
         return Ok(refusal);
     }
+    if let Err(quota) = room_for_kinds(sql, draft, new.tenant, &new.kinds)? {
+        return Ok(ActivateResult::OverQuota(quota));
+    }
     let (module_id, version, created) = insert(sql, draft, new)?;
     let kinds = version.kinds.clone();
     switch(sql, draft, Target { tenant: new.tenant, module_id, kinds: &kinds, version }, created)
@@ -115,7 +121,7 @@ pub(super) fn store_new(
 /// Whether the tenant may have the version, if it has not got it already.
 fn room(sql: &Connection, draft: &Draft, new: &NewVersion) -> Result<Result<(), QuotaExceeded>, StoreError> {
     let quotas = draft.meter.quotas(&draft.catalog, new.tenant);
-    if quotas.modules.is_none() && quotas.module_bytes.is_none() {
+    if quotas.most(QuotaName::Modules).or(quotas.most(QuotaName::ModuleBytes)).is_none() {
         return Ok(Ok(()));
     }
     let known = find_module(sql, new.tenant, &new.module)?;
@@ -131,6 +137,24 @@ fn room(sql: &Connection, draft: &Draft, new: &NewVersion) -> Result<Result<(), 
     };
     Ok(QuotaExceeded::check(&quotas, QuotaName::Modules, modules, u64::from(is_new))
         .and_then(|()| QuotaExceeded::check(&quotas, QuotaName::ModuleBytes, bytes, new.size_bytes)))
+}
+
+/// Whether the tenant may have those of the kinds that are new to it.
+fn room_for_kinds(
+    sql: &Connection,
+    draft: &Draft,
+    tenant: TenantId,
+    kinds: &[KindDescription],
+) -> Result<Result<(), QuotaExceeded>, StoreError> {
+    let mut new = 0;
+    for kind in kinds {
+        new += u64::from(!sql.prepare_cached(HAS_KIND)?.exists(params![tenant.0, kind.name.as_str()])?);
+    }
+    if new == 0 {
+        return Ok(Ok(()));
+    }
+    let known = sql.prepare_cached(COUNT_KINDS)?.query_row([tenant.0], |row| row.get(0))?;
+    Ok(QuotaExceeded::check(&draft.meter.quotas(&draft.catalog, tenant), QuotaName::Kinds, known, new))
 }
 
 /// How many modules a tenant has, and the bytes of all their kept versions.
@@ -184,6 +208,9 @@ pub(super) fn activate(
     let Some(version) = find_version(sql, module_id, digest)? else { return Ok(ActivateResult::NotFound) };
     if let Some(refusal) = refuse(sql, draft, tenant, Some(module_id), &version.kinds, force)? {
         return Ok(refusal);
+    }
+    if let Err(quota) = room_for_kinds(sql, draft, tenant, &version.kinds)? {
+        return Ok(ActivateResult::OverQuota(quota));
     }
     let kinds = version.kinds.clone();
     switch(sql, draft, Target { tenant, module_id, kinds: &kinds, version }, false)

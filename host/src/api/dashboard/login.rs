@@ -5,8 +5,8 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::header::{HeaderValue, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, StatusCode};
 
-use super::DASHBOARD;
-use super::page::{OPEN, page};
+use super::page::{Width, page};
+use super::{DASHBOARD, LOGIN};
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{NoParameters, content_type_is, read_body};
 use crate::api::front::peer;
@@ -16,6 +16,9 @@ use crate::job::{Actor, Via};
 
 /// Largest body, bytes.
 const BODY_BYTES_MAX: usize = 4 << 10;
+/// Said before the form where it opens nothing that is closed.
+const NO_KEY_NEEDED: &str = "<p class=\"notice warning\">This host has no keys: everybody who reaches it from this machine may do everything. <a \
+     href=/dashboard>Go on without a key</a>, or make the first one with <code>stoker keys create NAME --role admin</code>.</p>";
 /// How long a session lasts, if its key does, seconds.
 const SESSION_S: u32 = 12 * 60 * 60;
 
@@ -36,9 +39,12 @@ pub(in crate::api) async fn login_page(State(api): Shared, _: NoParameters) -> R
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 303, description = "A session is opened; on to /dashboard"),
-        (status = 401, description = "The form again: the key is not known"),
+        (status = 401, body = String, content_type = "text/html", description = "The form again: the key is not known"),
         (status = 415, description = "`unsupported_media_type`"),
-        (status = 429, description = "The form again: too many bad keys came from this address"),
+        (
+            status = 429, body = String, content_type = "text/html",
+            description = "The form again: too many bad keys came from this address"
+        ),
     ),
 )]
 pub(in crate::api) async fn login(State(api): Shared, _: NoParameters, request: Request) -> Result<Response, ApiError> {
@@ -99,11 +105,19 @@ pub(super) fn cookie(api: &Api, session: &str, seconds: u32) -> Result<HeaderVal
 
 /// `error` is a sentence of ours.
 fn form(api: &Api, status: StatusCode, error: &str) -> Response {
-    let banner = if api.identity.is_open(&api.store.catalog()) { OPEN } else { "" };
+    let open = if api.identity.is_open(&api.store.catalog()) { NO_KEY_NEEDED } else { "" };
+    let (notice, described) = if error.is_empty() {
+        (String::new(), "aria-describedby=hint")
+    } else {
+        let notice = format!("<p class=\"notice error\" id=error role=alert>{error}</p>");
+        (notice, "aria-invalid=true aria-describedby=\"error hint\"")
+    };
     let body = format!(
-        "{banner}<form method=post action=/dashboard/login><p><label for=key>Key</label><br>\
-         <input id=key name=key type=password autocomplete=current-password required autofocus></p>\
-         <p class=error>{error}</p><p><button>Log in</button></p></form>"
+        "<div class=sheet><h1>Log in</h1>{open}{notice}<form method=post action={LOGIN}><label for=key>Key</label>\
+         <input id=key name=key type=password autocomplete=current-password autocapitalize=none spellcheck=false required \
+         autofocus {described}><button class=wide>Log in</button></form>\
+         <p class=hint id=hint>A key begins with <code>stk_</code>. Who runs this host makes one with <code>stoker keys \
+         create NAME --role ROLE</code>.</p></div>"
     );
-    page(status, "Stoker: log in", &body)
+    page(status, "Log in · Stoker", Width::Narrow, "", &body)
 }

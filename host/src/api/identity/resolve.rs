@@ -35,7 +35,7 @@ pub(in crate::api) struct Peer(pub(in crate::api) IpAddr);
 pub struct Identity {
     /// Of the admin's key. Hashes have one length, so comparing them tells nothing about the key's.
     admin_key_hash: Option<CredentialHash>,
-    /// As long as there is no credential at all, everybody who reaches the host is its admin.
+    /// As long as there never was a credential, everybody who reaches the host is its admin.
     may_be_open: bool,
     jwt: Option<Jwt>,
     jwt_admin_allowed: bool,
@@ -87,13 +87,13 @@ impl Identity {
     }
 
     /// Whether somebody is an admin without a stored key.
-    pub(in crate::api) fn has_root(&self) -> bool {
+    pub fn has_root(&self) -> bool {
         self.admin_key_hash.is_some() || self.jwt_admin_allowed
     }
 
-    /// Whether no credential is asked for, because there is none.
+    /// Whether no credential is asked for, because there never was one.
     pub fn is_open(&self, catalog: &Catalog) -> bool {
-        self.may_be_open && self.admin_key_hash.is_none() && self.jwt.is_none() && catalog.credentials.keys.is_empty()
+        self.may_be_open && self.admin_key_hash.is_none() && self.jwt.is_none() && !catalog.credentials.is_keyed
     }
 
     /// Whose request it is, as far as that is known at once.

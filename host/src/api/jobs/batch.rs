@@ -62,7 +62,7 @@ pub(in crate::api) async fn enqueue_batch(
     let format = format_of(&parts.headers)?;
     let key = header_key(&parts.headers)?.map(str::to_owned);
     let body = read_body(&api.bodies, &parts.headers, body, api.config.requests.batch_bytes_max).await?;
-    let turn = api.batches.take().await?;
+    let turn = api.batches.take(api.caller.tenant).await?;
 
     let key = key.map(|key| {
         let mut hash = Sha256::new();

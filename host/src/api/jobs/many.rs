@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::enqueue::{COMPILED_AGAIN_MAX, busy, check_slowly, compile};
 use super::request::{CpuTime, Rules, Unfinished};
 use crate::api::error::{ApiError, FIELD_ERRORS_MAX, FieldError, ProblemCode};
 use crate::api::extract::HeldBody;
 use crate::api::identity::Call;
+use crate::api::turns::Turn;
 use crate::schema::Effort;
 
 /// A body up to this size is checked at once; checking a larger one would hold up other requests and gets a thread.
@@ -26,7 +26,7 @@ const CHECKED_SLOWLY_CPU_MAX: Duration = Duration::from_secs(10);
 const CHECKED_SLOWLY_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// What is held until the answer is written, and as long as anything checks it for a client that has hung up.
-pub(in crate::api) type Held = Arc<(HeldBody, OwnedSemaphorePermit)>;
+pub(in crate::api) type Held = Arc<(HeldBody, Turn)>;
 
 /// What `parse` makes of the body.
 pub(in crate::api) async fn check_many<T: Send + 'static>(

@@ -18,7 +18,7 @@ use crate::store::RevokeKeyResult;
     responses(
         (status = 204, description = "Revoked"),
         (status = 404, description = "`key_not_found`"),
-        (status = 409, description = "`admin_key_needed`: it is the last admin's, and there are others"),
+        (status = 409, description = "`admin_key_needed`: it is the last admin's"),
     ),
 )]
 pub(in crate::api) async fn revoke_key(
@@ -31,8 +31,7 @@ pub(in crate::api) async fn revoke_key(
         RevokeKeyResult::NotFound => Err(key_not_found(key)),
         RevokeKeyResult::LastAdmin => Err(ApiError::new(
             ProblemCode::AdminKeyNeeded,
-            "it is the last key of an admin: without it nobody could make or revoke the others. Make another admin's key, or \
-             revoke the others, first",
+            "it is the last key of an admin: without it nobody could make or revoke any. Make another admin's key first",
         )),
     }
 }

@@ -80,7 +80,7 @@ pub(in crate::api) async fn upload(
         return Err(ApiError::new(ProblemCode::UnsupportedMediaType, sentence));
     }
     let body = read_body(&api.bodies, &parts.headers, body, api.config.requests.module_bytes_max).await?;
-    let turn = api.uploads.take().await?;
+    let turn = api.uploads.take(api.caller.tenant).await?;
     let tenant = api.caller.tenant;
     let modules = api.modules();
     // On a task of its own: a client that hangs up must not leave an upload half done.

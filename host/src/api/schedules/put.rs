@@ -7,13 +7,13 @@ use http::{HeaderValue, StatusCode};
 
 use super::inspect::show_schedule;
 use super::request::{ScheduleRequest, check};
-use crate::api::error::{ApiError, ProblemCode};
+use crate::api::error::ApiError;
 use crate::api::extract::{NamePath, NoParameters, read_body, require_json};
 use crate::api::identity::Call;
 use crate::api::jobs::{REQUEST_FIELDS_BYTES_MAX, kind_gone};
 use crate::api::wire::schedule::Schedule;
 use crate::job::ScheduleName;
-use crate::store::{PutScheduleResult, SCHEDULES_MAX};
+use crate::store::PutScheduleResult;
 
 /// Put a schedule
 ///
@@ -25,10 +25,11 @@ use crate::store::{PutScheduleResult, SCHEDULES_MAX};
     responses(
         (status = 201, body = Schedule, description = "Made", headers(("Location" = String))),
         (status = 200, body = Schedule, description = "Replaced"),
+        (status = 403, description = "`quota_exceeded`"),
         (status = 404, description = "`kind_not_found`, with the nearest names"),
         (status = 413, description = "`body_too_large`, `payload_too_large`"),
         (status = 415, description = "`unsupported_media_type`"),
-        (status = 422, description = "`invalid_request`, `invalid_payload`, with pointers; `too_many_schedules`"),
+        (status = 422, description = "`invalid_request`, `invalid_payload`, with pointers"),
         (status = 429, description = "`busy`: payloads that take long to check, or schemas to be compiled, take their turns"),
     ),
 )]
@@ -54,9 +55,5 @@ pub(in crate::api) async fn put_schedule(
         PutScheduleResult::Replaced => show_schedule(&api, StatusCode::OK, schedule).await,
         PutScheduleResult::OverQuota(quota) => Err(ApiError::over_quota(&quota)),
         PutScheduleResult::KindGone => Err(kind_gone()),
-        PutScheduleResult::TooMany => Err(ApiError::new(
-            ProblemCode::TooManySchedules,
-            format!("there are {SCHEDULES_MAX} schedules already, which is the most there may be; delete one first"),
-        )),
     }
 }

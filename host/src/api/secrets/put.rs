@@ -11,7 +11,7 @@ use crate::api::jobs::json;
 use crate::api::wire::secret::Secret;
 use crate::job::SecretName;
 use crate::secrets::{SECRET_BYTES_MAX, SecretValue, SetSecretError};
-use crate::store::{SECRETS_MAX, SetSecretResult};
+use crate::store::SetSecretResult;
 
 /// A first guess at the length of an answer, bytes.
 const REPLY_BYTES: usize = 256;
@@ -30,7 +30,7 @@ const REPLY_BYTES: usize = 256;
         (status = 403, description = "`quota_exceeded`"),
         (status = 413, description = "`body_too_large`"),
         (status = 415, description = "`unsupported_media_type`"),
-        (status = 422, description = "`invalid_request`, `too_many_secrets`"),
+        (status = 422, description = "`invalid_request`"),
     ),
 )]
 pub(in crate::api) async fn set_secret(
@@ -48,10 +48,6 @@ pub(in crate::api) async fn set_secret(
     match api.vault.set(api.caller.tenant, secret, &value).await {
         Ok(SetSecretResult::Created(row)) => json(StatusCode::CREATED, &Secret::from(&row), REPLY_BYTES),
         Ok(SetSecretResult::Replaced(row)) => json(StatusCode::OK, &Secret::from(&row), REPLY_BYTES),
-        Ok(SetSecretResult::TooMany) => Err(ApiError::new(
-            ProblemCode::TooManySecrets,
-            format!("there are {SECRETS_MAX} secrets already, which is the most there may be; delete one first"),
-        )),
         Ok(SetSecretResult::OverQuota(exceeded)) => Err(ApiError::over_quota(&exceeded)),
         Err(error @ SetSecretError::NoKey) => Err(ApiError::new(ProblemCode::NoSecretsKey, error.to_string())),
         Err(SetSecretError::Store(error)) => Err(error.into()),

@@ -22,7 +22,7 @@ pub struct Tenant<'a> {
     pub quotas: Quotas,
     /// What else is set on it.
     pub settings: TenantSettings,
-    /// Every quota in force and how much of it is used.
+    /// Every quota in force and how much of it is used; only where one tenant is shown, else empty.
     pub quota_uses: Vec<TenantQuotaUse>,
     /// Jobs by state.
     #[schema(value_type = std::collections::BTreeMap<String, u64>)]
@@ -47,7 +47,8 @@ pub struct TenantQuotaUse {
     pub quota: &'static str,
     /// What may be used: a number of things, bytes, units of fuel, or milliseconds; `null`: any number.
     pub most: Option<u64>,
-    /// What is used, in the same unit; `null`: that is not counted here.
+    /// What is used, in the same unit. Left out of `enqueues_per_second`: a rate is used up and comes back within two seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub used: Option<u64>,
 }
 

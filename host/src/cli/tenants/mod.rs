@@ -5,6 +5,7 @@ mod set;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use http::Method;
@@ -15,8 +16,9 @@ use super::client::{Answer, Connection, segment};
 use super::hints::addressed;
 use super::quantities;
 use super::table::table;
-use super::terminal::{self, Colours, Tone};
+use super::terminal::{self, Colours, Tone, line};
 use crate::job::TenantName;
+use crate::job::duration::in_words;
 
 /// Tenants the host lists at once.
 const PAGE_TENANTS_MAX: usize = 500;
@@ -95,9 +97,18 @@ struct Tenant {
     name: String,
     state: String,
     weight: Option<u32>,
+    settings: Settings,
+    exported_at: Option<String>,
     quota_uses: Vec<QuotaUse>,
     counts: BTreeMap<String, u64>,
     deletion: Option<Deletion>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Settings {
+    /// How long, by the state jobs ended in.
+    retention: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -168,13 +179,14 @@ fn show(answer: &Answer, as_json: bool) -> anyhow::Result<()> {
     }
     let tenant: Tenant = answer.parse()?;
     let mut text = tenants_table(std::slice::from_ref(&tenant), Colours::of_stdout());
+    text.push_str(&set_lines(&tenant));
     let limited: Vec<&QuotaUse> = tenant
         .quota_uses
         .iter()
         .filter(|quota| quota.most.is_some() || quota.used.is_some_and(|used| used > 0))
         .collect();
     if !limited.is_empty() {
-        text.push('\n');
+        text.push_str("\n\n");
         text.push_str(&quotas_table(&limited, Colours::of_stdout()));
     }
     Ok(terminal::print(&text)?)
@@ -206,9 +218,21 @@ fn tenants_table(tenants: &[Tenant], colours: Colours) -> String {
     })
 }
 
+/// What is set beside weight and quotas, a line each.
+fn set_lines(tenant: &Tenant) -> String {
+    let keeps: Vec<String> =
+        tenant.settings.retention.iter().map(|(state, keep)| format!("{}={}", line(state), line(keep))).collect();
+    let retention = (!keeps.is_empty()).then(|| format!("retention: {}", keeps.join(", ")));
+    let exported = tenant.exported_at.as_deref().map(|at| format!("exported: {}", line(at)));
+    let lines: Vec<String> = [retention, exported].into_iter().flatten().collect();
+    if lines.is_empty() { String::new() } else { format!("\n\n{}", lines.join("\n")) }
+}
+
 fn quotas_table(quotas: &[&QuotaUse], colours: Colours) -> String {
-    let shown = |quota: &str, value: u64| {
-        if quota.ends_with("_bytes") { quantities::bytes(value) } else { value.to_string() }
+    let shown = |quota: &str, value: u64| match quota {
+        "run_time_per_day" => in_words(Duration::from_millis(value)),
+        _ if quota.ends_with("_bytes") => quantities::bytes(value),
+        _ => value.to_string(),
     };
     let row = |quota: &&QuotaUse| {
         let most = quota.most.map_or_else(|| "any".to_owned(), |most| shown(&quota.quota, most));
@@ -248,6 +272,7 @@ mod tests {
         let uses: Vec<QuotaUse> = serde_json::from_value(json!([
             {"quota": "stored_bytes", "most": null, "used": 2048},
             {"quota": "modules", "most": 3, "used": 1},
+            {"quota": "run_time_per_day", "most": 28_800_000, "used": 90_000},
         ]))
         .unwrap();
         let text = quotas_table(&uses.iter().collect::<Vec<_>>(), Colours::Off);
@@ -255,5 +280,17 @@ mod tests {
             text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
         assert!(lines[1].starts_with("stored_bytes 2") && lines[1].ends_with("any"), "{text}");
         assert_eq!(lines[2], "modules 1 3");
+        assert_eq!(lines[3], "run_time_per_day 1m 30s 8h");
+    }
+
+    #[test]
+    fn what_is_set_on_a_tenant_is_shown() {
+        let tenant: Tenant = serde_json::from_value(json!({
+            "name": "acme", "settings": {"retention": {"failed": "90d", "succeeded": "1h"}},
+            "exported_at": "2026-11-22T10:00:00.000Z",
+        }))
+        .unwrap();
+        assert_eq!(set_lines(&tenant), "\n\nretention: failed=90d, succeeded=1h\nexported: 2026-11-22T10:00:00.000Z");
+        assert_eq!(set_lines(&Tenant::default()), "");
     }
 }

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::client::Connection;
 use super::{Members, path, show};
+use crate::job::most::ANY;
 use crate::job::{ByteSize, Keep, QuotaName, Span, TenantName};
 
 #[derive(Debug, clap::Args)]
@@ -14,8 +15,8 @@ pub(super) struct Arguments {
     /// Its share of the run time beside the weights of the others, 1 to 1000 [default: 10]
     #[arg(long, value_name = "N")]
     weight: Option<u32>,
-    /// What it may use, like `running_jobs=4`, `stored_bytes=10GiB` or `run_time_per_day=8h`; `NAME=none`: as much as the host says;
-    /// repeat for more
+    /// What it may use, like `running_jobs=4`, `stored_bytes=10GiB` or `run_time_per_day=8h`; `NAME=any`: any number;
+    /// `NAME=none`: as much as the host says; repeat for more
     #[arg(long = "quota", value_name = "NAME=MOST", value_parser = quota)]
     quotas: Vec<(&'static str, Value)>,
     /// Keep its finished jobs so long: STATE=DURATION (`forever`, or `none`: as the host has it), with succeeded, cancelled or
@@ -68,15 +69,16 @@ fn quota(text: &str) -> Result<(&'static str, Value), String> {
         let names: Vec<&str> = QuotaName::ALL.iter().map(|known| known.as_str()).collect();
         format!("there is no quota `{name}`; there are {}", names.join(", "))
     })?;
-    if most == "none" {
-        return Ok((known.as_str(), Value::Null));
-    }
-    let value = match known {
-        QuotaName::StoredBytes | QuotaName::ModuleBytes | QuotaName::KvBytes => {
+    let value = match (most, known) {
+        ("none", _) => Value::Null,
+        (ANY, _) => json!(ANY),
+        (_, QuotaName::StoredBytes | QuotaName::ModuleBytes | QuotaName::KvBytes) => {
             json!(most.parse::<ByteSize>().map_err(|error| error.to_string())?)
         }
-        QuotaName::RunTimePerDay => json!(most.parse::<Span>().map_err(|error| error.to_string())?),
-        _ => json!(most.parse::<u64>().map_err(|_| format!("`{most}` is no number; `none` leaves it to the host"))?),
+        (_, QuotaName::RunTimePerDay) => json!(most.parse::<Span>().map_err(|error| error.to_string())?),
+        _ => json!(most.parse::<u64>().map_err(|_| {
+            format!("`{most}` is no number; `{ANY}` stands for any number, `none` leaves it to the host")
+        })?),
     };
     Ok((known.as_str(), value))
 }
@@ -91,4 +93,27 @@ fn retention(text: &str) -> Result<(&'static str, Value), String> {
     }
     let keep: Keep = keep.parse().map_err(|error| format!("{error}"))?;
     Ok((state, json!(keep.to_string())))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotas_are_read_as_people_write_them() {
+        for (text, expected) in [
+            ("running_jobs=4", Some(json!(4))),
+            ("running_jobs=none", Some(Value::Null)),
+            ("waiting_jobs=any", Some(json!("any"))),
+            ("stored_bytes=10GiB", Some(json!(10_u64 << 30))),
+            ("stored_bytes=any", Some(json!("any"))),
+            ("stored_bytes=lots", None),
+            ("running_jobs=-1", None),
+            ("jobs=4", None),
+            ("running_jobs", None),
+        ] {
+            assert_eq!(quota(text).ok().map(|(_, value)| value), expected, "{text}");
+        }
+    }
 }

@@ -12,10 +12,8 @@ pub const KV_VALUE_BYTES_MAX: usize = 256 << 10;
 pub const KV_BATCH_KEYS_MAX: usize = 100;
 /// Most bytes the values of one operation may have together, to be written or read.
 pub const KV_BATCH_BYTES_MAX: usize = 1 << 20;
-/// Most keys of a tenant.
+/// Most keys of a tenant. Bytes, of names of buckets, keys and values: its quota.
 pub const KV_KEYS_MAX: u64 = 100_000;
-/// Most bytes of a tenant: names of buckets, keys and values.
-pub const KV_BYTES_MAX: u64 = 256 << 20;
 
 /// What is to be changed in a bucket: all of it, or nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +65,7 @@ pub enum KvChanged {
 pub enum KvQuota {
     /// [`KV_KEYS_MAX`].
     Keys,
-    /// Its quota `kv_bytes`, or [`KV_BYTES_MAX`].
+    /// Its quota `kv_bytes`.
     Bytes {
         /// So many it may keep.
         most: u64,

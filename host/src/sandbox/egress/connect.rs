@@ -12,7 +12,7 @@ use wasmtime_wasi_http::Error;
 use super::resolver::Names;
 use super::tls::server_name;
 use crate::job::grants::{AddressClass, Host, class_of};
-use crate::job::{Grants, HttpScheme, HttpTarget};
+use crate::job::{Grants, HttpScheme, HttpTarget, TenantName};
 use crate::sandbox::denied::Denied;
 
 /// Addresses of one name that are tried, one after the other.
@@ -26,12 +26,13 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 /// is no honest one.
 pub(super) async fn addresses(
     names: &Names,
+    tenant: &TenantName,
     target: &HttpTarget,
     grants: &Grants,
     denied: &Denied,
 ) -> Result<Vec<SocketAddr>, Error> {
     let found = match &target.host {
-        Host::Name(name) => names.addresses(name).await?,
+        Host::Name(name) => names.addresses(name, tenant).await?,
         Host::Address(address) => vec![*address],
     };
     if let Some(class) = found.iter().find_map(|address| refused(*address, target, grants)) {

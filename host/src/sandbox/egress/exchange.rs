@@ -116,7 +116,7 @@ impl Sender {
         let request = prepared(request, target, request_bytes)?;
         let in_time = async {
             let place = egress.places.take(&places, &tenant).await?;
-            let found = addresses(&egress.names, target, &grants, &denied).await?;
+            let found = addresses(&egress.names, &tenant, target, &grants, &denied).await?;
             let patience = shorter(options.connect_timeout, connect_timeout);
             let stream = connect(&found, target, &egress.tls, until.min(Instant::now() + patience)).await?;
             Ok::<_, Error>((place, stream))

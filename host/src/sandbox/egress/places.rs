@@ -3,21 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use rustc_hash::FxHashMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime_wasi_http::Error;
 
+use crate::each_tenant::EachTenant;
 use crate::job::TenantName;
 use crate::job::egress::EgressBounds;
 
-/// Tenants remembered before those without a connection are forgotten.
-const TENANTS_KEPT: usize = 256;
-
 pub(super) struct Places {
     host: Arc<Semaphore>,
-    tenants: Mutex<FxHashMap<TenantName, Arc<Semaphore>>>,
-    tenant_connections: usize,
+    tenants: EachTenant<TenantName>,
     /// How long a request waits for a place of its tenant or of the host.
     wait: Duration,
 }
@@ -33,8 +28,7 @@ impl Places {
     pub(super) fn new(bounds: &EgressBounds) -> Self {
         Self {
             host: Arc::new(Semaphore::new(count(bounds.host_connections))),
-            tenants: Mutex::default(),
-            tenant_connections: count(bounds.tenant_connections),
+            tenants: EachTenant::with(count(bounds.tenant_connections)),
             wait: bounds.connect_timeout,
         }
     }
@@ -45,21 +39,11 @@ impl Places {
         let attempt = Arc::clone(attempt).try_acquire_owned().map_err(|_error| Error::ConnectionLimitReached)?;
         let in_turn = async {
             // First the tenant's: whoever floods waits behind its own, and keeps none of the host's meanwhile.
-            let of_tenant = self.of(tenant).acquire_owned().await.map_err(taken)?;
+            let of_tenant = self.tenants.of(tenant).acquire_owned().await.map_err(taken)?;
             let of_host = Arc::clone(&self.host).acquire_owned().await.map_err(taken)?;
             Ok(Place { _attempt: attempt, _tenant: of_tenant, _host: of_host })
         };
         tokio::time::timeout(self.wait, in_turn).await.map_err(|_elapsed| Error::ConnectionLimitReached)?
-    }
-
-    fn of(&self, tenant: &TenantName) -> Arc<Semaphore> {
-        let mut tenants = self.tenants.lock();
-        if tenants.len() >= TENANTS_KEPT && !tenants.contains_key(tenant) {
-            // Nobody else holds it, and nobody waits for it.
-            tenants.retain(|_, places| Arc::strong_count(places) > 1);
-        }
-        let places = tenants.entry(tenant.clone()).or_insert_with(|| Arc::new(Semaphore::new(self.tenant_connections)));
-        Arc::clone(places)
     }
 }
 
@@ -100,18 +84,5 @@ mod tests {
         assert!(places.take(&of_attempt(&bounds), &b).await.is_err(), "the host's are taken");
         drop(one);
         assert!(places.take(&first, &a).await.is_ok());
-    }
-
-    #[tokio::test]
-    async fn tenants_that_are_gone_are_forgotten() {
-        let bounds = EgressBounds::default();
-        let places = Places::new(&bounds);
-        let held = places.take(&of_attempt(&bounds), &tenant("held")).await.expect("free");
-        for number in 0..2 * TENANTS_KEPT {
-            drop(places.take(&of_attempt(&bounds), &tenant(&format!("t{number}"))).await.expect("free"));
-        }
-        let tenants = places.tenants.lock();
-        assert!(tenants.len() <= TENANTS_KEPT && tenants.contains_key(&tenant("held")), "{}", tenants.len());
-        drop(held);
     }
 }

@@ -12,8 +12,13 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use tokio::sync::Semaphore;
 use wasmtime_wasi_http::Error;
 
+use crate::each_tenant::EachTenant;
+use crate::job::TenantName;
+
 /// Lookups under way at once on this host; further ones wait within their time.
 const LOOKUPS_MAX: usize = 64;
+/// The same of one tenant: names that nobody answers for hold up those of their tenant alone.
+const LOOKUPS_OF_TENANT_MAX: usize = 16;
 /// Questions to one server before the next is asked.
 const TRIES: usize = 2;
 /// Most addresses of one name that are looked at. A name with more is refused: it would be a list, not a host.
@@ -23,6 +28,7 @@ pub(super) struct Names {
     /// `None`: the system says no server, or none that can be understood.
     resolver: Option<TokioResolver>,
     turns: Semaphore,
+    turns_of_tenants: EachTenant<TenantName>,
     timeout: Duration,
 }
 
@@ -35,13 +41,16 @@ impl Names {
                 |error| tracing::warn!(%error, "names can't be looked up for handlers: requests by name will fail"),
             )
             .ok();
-        Self { resolver, turns: Semaphore::new(LOOKUPS_MAX), timeout }
+        let turns_of_tenants = EachTenant::with(LOOKUPS_OF_TENANT_MAX);
+        Self { resolver, turns: Semaphore::new(LOOKUPS_MAX), turns_of_tenants, timeout }
     }
 
     /// Every address of a name, asked for anew each time: what is checked now is what is used now.
-    pub(super) async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, Error> {
+    pub(super) async fn addresses(&self, name: &str, tenant: &TenantName) -> Result<Vec<IpAddr>, Error> {
         let Some(resolver) = &self.resolver else { return Err(unanswered()) };
         let looked_up = async {
+            let own = self.turns_of_tenants.of(tenant).acquire_owned().await;
+            let _own_turn = own.map_err(|_closed| Error::DnsTimeout)?;
             let _turn = self.turns.acquire().await.map_err(|_closed| Error::DnsTimeout)?;
             // With the dot at its end it is the name that was granted, and not one below a domain of the system's.
             match resolver.lookup_ip(format!("{name}.")).await {

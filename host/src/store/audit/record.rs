@@ -10,6 +10,9 @@ use crate::store::error::StoreError;
 const INSERT: &str = "INSERT INTO audit (at, tenant_id, who, via, action, object, before, after)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 
+const COUNT: &str =
+    "INSERT INTO audit_rows (tenant_id, rows) VALUES (?1, 1) ON CONFLICT (tenant_id) DO UPDATE SET rows = rows + 1";
+
 /// Largest of what is kept of a thing before or after, bytes of JSON. Of more only the size is kept.
 const FACTS_BYTES_MAX: usize = 16 << 10;
 
@@ -44,6 +47,9 @@ pub(in crate::store) fn record(
         before.as_ref().map(bounded),
         after.as_ref().map(bounded),
     ])?;
+    if let Some(tenant) = tenant {
+        sql.prepare_cached(COUNT)?.execute([tenant.0])?;
+    }
     Ok(())
 }
 

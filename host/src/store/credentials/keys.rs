@@ -16,6 +16,7 @@ use crate::store::error::StoreError;
 const INSERT: &str =
     "INSERT INTO api_keys (id, tenant_id, name, role, prefix, hash, created_at, created_by, expires_at)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+const KEYED: &str = "UPDATE host_access SET keyed = 1";
 const ONE: &str = "SELECT id, tenant_id, name, role, prefix, created_at, created_by, expires_at, last_used_at, hash
     FROM api_keys WHERE id = ?1";
 const ALL: &str = "SELECT id, tenant_id, name, role, prefix, created_at, created_by, expires_at, last_used_at, hash
@@ -62,8 +63,14 @@ pub(super) fn create(sql: &Connection, draft: &mut Draft, new: &NewKey) -> Resul
         expires_at: new.expires_at,
         last_used_at: None,
     };
+    if !draft.catalog.credentials.is_keyed {
+        sql.prepare_cached(KEYED)?.execute([])?;
+    }
     let entry = Arc::new(KeyEntry::new(&row, new.tenant));
-    draft.change_credentials(|credentials| credentials.keys.insert(new.hash, entry));
+    draft.change_credentials(|credentials| {
+        credentials.keys.insert(new.hash, entry);
+        credentials.is_keyed = true;
+    });
     let entry = Entry { tenant: new.tenant, action: "key.create", object: format!("key/{id}") };
     record(sql, draft, &entry, &None, &Some(facts(&row)))?;
     Ok(CreateKeyResult::Created(Box::new(row)))
@@ -82,8 +89,7 @@ pub(super) fn revoke(
     };
     if row.role == Role::Admin && !has_root {
         let mut others = draft.catalog.credentials.keys.iter().filter(|(other, _)| **other != hash).map(|(_, key)| key);
-        let is_last = others.clone().all(|key| key.role != Role::Admin || !key.is_good(draft.now));
-        if is_last && others.next().is_some() {
+        if !others.any(|key| key.role == Role::Admin && key.is_good(draft.now)) {
             return Ok(RevokeKeyResult::LastAdmin);
         }
     }

@@ -12,11 +12,13 @@ use crate::store::error::StoreError;
 
 const KEYS: &str = "SELECT id, tenant_id, name, role, prefix, created_at, created_by, expires_at, last_used_at, hash
     FROM api_keys";
+const KEYED: &str = "SELECT keyed FROM host_access";
 const SESSIONS: &str = "SELECT hash, credential_hash, created_at, expires_at FROM sessions";
 
 /// Who may call, as the tables have it.
 pub(in crate::store) fn load_credentials(sql: &Connection) -> Result<Credentials, StoreError> {
-    let mut credentials = Credentials::default();
+    let is_keyed = sql.query_row(KEYED, [], |row| row.get(0))?;
+    let mut credentials = Credentials { is_keyed, ..Credentials::default() };
     let mut statement = sql.prepare(KEYS)?;
     let mut rows = statement.query([])?;
     let nobody = Catalog::default();

@@ -7,6 +7,7 @@ mod keys;
 mod load;
 mod model;
 mod operations;
+mod reset;
 mod sessions;
 mod uses;
 

@@ -12,7 +12,7 @@ use crate::store::catalog::TenantId;
 pub const KEYS_MAX: usize = 1_000;
 /// Sessions that were opened with one credential; the oldest ends for a new one.
 pub const SESSIONS_OF_CREDENTIAL_MAX: usize = 10;
-/// Sessions at once; the oldest ends for a new one.
+/// Sessions at once; for a new one the oldest ends of the tenant that has most, so that none can end the others'.
 pub const SESSIONS_MAX: usize = 2_000;
 
 /// SHA-256 of a key, or of what a session's cookie holds.
@@ -84,6 +84,8 @@ pub struct Credentials {
     pub keys: FxHashMap<CredentialHash, Arc<KeyEntry>>,
     /// By hash.
     pub sessions: FxHashMap<CredentialHash, SessionEntry>,
+    /// Whether there ever was a key: who has had one is not open again because it is gone.
+    pub is_keyed: bool,
 }
 
 impl Credentials {
@@ -158,7 +160,7 @@ pub enum CreateKeyResult {
 pub enum RevokeKeyResult {
     /// It can't be used any more, nor the sessions opened with it.
     Revoked,
-    /// It is the last that can make others, and others need somebody to.
+    /// It is the last that can make others.
     LastAdmin,
     /// There is none.
     NotFound,

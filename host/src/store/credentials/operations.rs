@@ -2,7 +2,7 @@
 //! `None`: everybody's.
 
 use super::model::{CreateKeyResult, CredentialHash, KeyRow, NewKey, RevokeKeyResult};
-use super::{keys, sessions, uses};
+use super::{keys, reset, sessions, uses};
 use crate::job::{KeyId, Timestamp};
 use crate::store::catalog::TenantId;
 use crate::store::error::StoreError;
@@ -22,6 +22,11 @@ impl Store {
         has_root: bool,
     ) -> Result<RevokeKeyResult, StoreError> {
         self.write(Durability::Synced, move |sql, draft| keys::revoke(sql, draft, scope, id, has_root)).await
+    }
+
+    /// Forgets every key and session, and that there ever was a key. Returns how many there were.
+    pub async fn reset_keys(&self) -> Result<usize, StoreError> {
+        self.write(Durability::Synced, reset::reset).await
     }
 
     /// One key.

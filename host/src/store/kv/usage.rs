@@ -64,23 +64,24 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::kv::KV_BYTES_MAX;
+
+    const BYTES_MAX: u64 = 1_000;
 
     #[test]
     fn what_would_be_too_much_is_refused_and_less_is_not() {
-        let full = Tally { used: KvUsage { keys: KV_KEYS_MAX, bytes: KV_BYTES_MAX }, last_version: 7 };
+        let full = Tally { used: KvUsage { keys: KV_KEYS_MAX, bytes: BYTES_MAX }, last_version: 7 };
         for (bytes, before, expected) in [
             (1, None, Err(KvQuota::Keys)),
-            (2, Some(1), Err(KvQuota::Bytes { most: KV_BYTES_MAX })),
+            (2, Some(1), Err(KvQuota::Bytes { most: BYTES_MAX })),
             (1, Some(1), Ok(())),
             (1, Some(2), Ok(())),
         ] {
-            assert_eq!(full.clone().put(bytes, before, KV_BYTES_MAX), expected, "{bytes} {before:?}");
+            assert_eq!(full.clone().put(bytes, before, BYTES_MAX), expected, "{bytes} {before:?}");
         }
-        let mut over = Tally { used: KvUsage { keys: 3, bytes: KV_BYTES_MAX + 100 }, last_version: 0 };
-        assert_eq!(over.put(10, Some(20), KV_BYTES_MAX), Ok(()));
+        let mut over = Tally { used: KvUsage { keys: 3, bytes: BYTES_MAX + 100 }, last_version: 0 };
+        assert_eq!(over.put(10, Some(20), BYTES_MAX), Ok(()));
         over.take(10);
-        assert_eq!(over.used, KvUsage { keys: 2, bytes: KV_BYTES_MAX + 80 });
+        assert_eq!(over.used, KvUsage { keys: 2, bytes: BYTES_MAX + 80 });
         assert_eq!((over.next_version(), over.next_version()), (1, 2));
     }
 }

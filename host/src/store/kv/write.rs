@@ -9,7 +9,6 @@ use super::entries::value;
 use super::lease::may_write;
 use super::model::KvWriter;
 use super::usage::{self, Tally};
-use crate::job::kv::KV_BYTES_MAX;
 use crate::job::{BucketName, KvChange, KvChanged, KvKey, QuotaName, Timestamp};
 use crate::store::catalog::TenantId;
 use crate::store::draft::Draft;
@@ -34,7 +33,7 @@ pub(super) fn change(
     if !may_write(sql, draft, tenant, writer)? {
         return Ok(KvChanged::StaleLease);
     }
-    let bytes_max = draft.meter.quotas(&draft.catalog, tenant).most(QuotaName::KvBytes).unwrap_or(KV_BYTES_MAX);
+    let bytes_max = draft.meter.quotas(&draft.catalog, tenant).most(QuotaName::KvBytes).unwrap_or(u64::MAX);
     let place = Place { sql, tenant, bucket, bytes_max, now: draft.now };
     match change {
         KvChange::Set(entries) => {

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::cover::any_queued;
 use super::delete::remove;
-use super::model::{NewSchedule, SCHEDULES_MAX, ScheduleId, ScheduleOrigin};
-use super::put::{count, course, insert, replace, room};
+use super::model::{NewSchedule, ScheduleId, ScheduleOrigin};
+use super::put::{course, insert, replace, room};
 use super::rows::{StoredSchedule, by_name, read, schedule_columns};
 use crate::job::schedule::Definition;
 use crate::job::{KindDescription, ScheduleName};
@@ -87,10 +87,6 @@ fn declare(
     let new = NewSchedule { kind, definition, checked_against: None, is_paused: None };
     let known = by_name(sql, tenant, name)?;
     let Some(known) = known else {
-        if count(sql, tenant)? >= SCHEDULES_MAX {
-            tracing::warn!(schedule = %name, "a module declares a schedule, and there are {SCHEDULES_MAX} already; it is left out");
-            return Ok(());
-        }
         if let Err(quota) = room(sql, draft, tenant)? {
             tracing::warn!(schedule = %name, most = quota.most, "a module declares more schedules than its tenant may have; it is left out");
             return Ok(());

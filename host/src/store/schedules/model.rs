@@ -7,9 +7,6 @@ use crate::job::{JobId, JobState, KindName, ModuleName, QuotaExceeded, ScheduleN
 use crate::store::catalog::{KindId, ModuleVersionId, TenantId};
 use crate::store::model::{Conflict, JobRow, LeaseKey};
 
-/// Schedules of one tenant.
-pub const SCHEDULES_MAX: usize = 10_000;
-
 /// The store's short name of a schedule (unique over tenants, never used again).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ScheduleId(pub i64);
@@ -141,8 +138,6 @@ pub enum PutScheduleResult {
     Replaced,
     /// The kind vanished between check and write.
     KindGone,
-    /// The tenant has as many as there may be.
-    TooMany,
     /// The tenant has as many as it may.
     OverQuota(QuotaExceeded),
 }

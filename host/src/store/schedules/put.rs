@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params};
 
 use super::cover::any_queued;
-use super::model::{NewSchedule, PutScheduleResult, SCHEDULES_MAX, ScheduleId};
+use super::model::{NewSchedule, PutScheduleResult, ScheduleId};
 use super::rows::{StoredSchedule, by_name};
 use crate::job::{QuotaExceeded, QuotaName, ScheduleName, Timestamp};
 use crate::store::catalog::TenantId;
@@ -39,9 +39,6 @@ pub(super) fn put_schedule(
         return Ok(PutScheduleResult::KindGone);
     }
     let known = by_name(sql, tenant, name)?;
-    if known.is_none() && count(sql, tenant)? >= SCHEDULES_MAX {
-        return Ok(PutScheduleResult::TooMany);
-    }
     if known.is_none()
         && let Err(quota) = room(sql, draft, tenant)?
     {
@@ -114,7 +111,7 @@ pub(super) fn replace(
 }
 
 /// How many a tenant has.
-pub(super) fn count(sql: &Connection, tenant: TenantId) -> Result<usize, StoreError> {
+fn count(sql: &Connection, tenant: TenantId) -> Result<usize, StoreError> {
     Ok(sql.prepare_cached(COUNT)?.query_row([tenant.0], |row| row.get(0))?)
 }
 

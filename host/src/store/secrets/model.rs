@@ -5,9 +5,6 @@ use std::fmt;
 use crate::job::{QuotaExceeded, SecretName, Timestamp};
 use crate::store::catalog::TenantId;
 
-/// Most secrets of a tenant.
-pub const SECRETS_MAX: u64 = 1_000;
-
 /// What a key is called: derived from it, and says nothing about it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SecretsKeyId(pub [u8; Self::BYTES]);
@@ -87,8 +84,6 @@ pub enum SetSecretResult {
     Created(SecretRow),
     /// It had another value.
     Replaced(SecretRow),
-    /// There are [`SECRETS_MAX`] already.
-    TooMany,
     /// There are as many as the tenant's quota allows.
     OverQuota(QuotaExceeded),
 }

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::{Value, json};
 
-use super::model::{SECRETS_MAX, Sealed, SecretRow, SecretsKeyId, SetSecretResult};
+use super::model::{Sealed, SecretRow, SecretsKeyId, SetSecretResult};
 use crate::job::{QuotaExceeded, QuotaName, Quotas, SecretName, Timestamp};
 use crate::store::catalog::TenantId;
 use crate::store::error::StoreError;
@@ -32,13 +32,10 @@ pub(super) fn set(
     if let Some(row) = replaced {
         return Ok(SetSecretResult::Replaced(row?));
     }
-    // At most SECRETS_MAX rows of one index.
+    // As many rows of one index as the quota allows.
     let count: u64 = sql.prepare_cached(COUNT)?.query_row([tenant.0], |row| row.get(0))?;
     if let Err(exceeded) = QuotaExceeded::check(quotas, QuotaName::Secrets, count, 1) {
         return Ok(SetSecretResult::OverQuota(exceeded));
-    }
-    if count >= SECRETS_MAX {
-        return Ok(SetSecretResult::TooMany);
     }
     Ok(SetSecretResult::Created(sql.prepare_cached(INSERT)?.query_row(values, read)??))
 }

@@ -17,8 +17,8 @@ const LEASED: &str =
     "SELECT count(*) FROM live_jobs INDEXED BY live_leased WHERE lease_host IS NOT NULL AND tenant_id = ?1";
 const STORED: &str = "SELECT coalesce(max(bytes), 0) FROM stored_bytes WHERE tenant_id = ?1 AND bytes > 0";
 const KV: &str = "SELECT coalesce(sum(bytes), 0) FROM kv_usage WHERE tenant_id = ?1";
-/// A thousand at most.
 const SECRETS: &str = "SELECT count(*) FROM secrets WHERE tenant_id = ?1";
+const KINDS: &str = "SELECT count(*) FROM kinds WHERE tenant_id = ?1";
 const SCHEDULES: &str = "SELECT count(*) FROM schedules WHERE tenant_id = ?1";
 const SPENT: &str =
     "SELECT coalesce(sum(fuel), 0), coalesce(sum(run_us), 0) FROM usage WHERE tenant_id = ?1 AND day = ?2";
@@ -59,6 +59,7 @@ fn quota_uses(sql: &Connection, row: &TenantRow, quotas: &Quotas, now: Timestamp
             QuotaName::StoredBytes => Some(one(STORED)?),
             QuotaName::Modules => Some(modules),
             QuotaName::ModuleBytes => Some(module_bytes),
+            QuotaName::Kinds => Some(one(KINDS)?),
             QuotaName::Schedules => Some(one(SCHEDULES)?),
             QuotaName::FuelPerDay => Some(fuel),
             QuotaName::RunTimePerDay => Some(run_us / 1_000),

@@ -2,7 +2,7 @@
 
 use super::tenants::{kind_of, make_with};
 use super::*;
-use crate::job::Quotas;
+use crate::job::{Most, Quotas};
 
 struct Tenants {
     harness: Harness,
@@ -101,7 +101,7 @@ async fn limits_and_suspension_of_one_leave_the_others_all_the_time_there_is() {
     let tenants = Tenants::new(&[(1_000, 1_000), (1, 1_000)]).await;
     tenants.enqueue(0, 50, 5).await;
     tenants.enqueue(1, 50, 5).await;
-    let quotas = Quotas { running_jobs: Some(1), ..Quotas::default() };
+    let quotas = Quotas { running_jobs: Some(Most::Of(1)), ..Quotas::default() };
     let change = TenantChange { quotas: Some(quotas), ..TenantChange::default() };
     tenants.harness.store.change_tenant(tenants.all[0].0, change).await.unwrap();
     let claimed = tenants.harness.claim(tenants.host, 10).await;

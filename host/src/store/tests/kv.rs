@@ -1,8 +1,8 @@
 //! The key-value store: changes whole or not at all, under leases, within quotas.
 
 use super::*;
-use crate::job::kv::{KV_BYTES_MAX, KV_VALUE_BYTES_MAX};
-use crate::job::{BucketName, KvChange, KvChanged, KvKey, KvQuota, KvValue};
+use crate::job::kv::KV_VALUE_BYTES_MAX;
+use crate::job::{BucketName, ByteSize, KvChange, KvChanged, KvKey, KvQuota, KvValue, Most, Quotas};
 
 fn bucket(text: &str) -> BucketName {
     text.parse().unwrap()
@@ -114,13 +114,16 @@ async fn an_attempt_writes_only_while_its_lease_is_the_jobs() {
 async fn what_would_be_too_much_changes_nothing() {
     let harness = Harness::new();
     let large = "x".repeat(KV_VALUE_BYTES_MAX);
-    let pieces = KV_BYTES_MAX / KV_VALUE_BYTES_MAX as u64;
-    for number in 0..pieces - 1 {
+    let most = 4 * KV_VALUE_BYTES_MAX as u64;
+    let quotas = Quotas { kv_bytes: Some(Most::Of(ByteSize(most))), ..Quotas::default() };
+    let change_of_quotas = TenantChange { quotas: Some(quotas), ..TenantChange::default() };
+    harness.store.change_tenant(TENANT, change_of_quotas).await.unwrap();
+    for number in 0..3 {
         change(&harness, set(&[(&format!("k{number}"), &large)])).await;
     }
     let before = harness.store.kv_usage(TENANT).await.unwrap();
     let full = change(&harness, set(&[("small", "1"), ("large", &large)])).await;
-    assert_eq!(full, KvChanged::Full(KvQuota::Bytes { most: KV_BYTES_MAX }));
+    assert_eq!(full, KvChanged::Full(KvQuota::Bytes { most }));
     assert_eq!(harness.store.kv_usage(TENANT).await.unwrap(), before);
     assert!(read(&harness, "small").await.is_none());
     assert_eq!(change(&harness, set(&[("small", "1")])).await, KvChanged::Done { keys: 1 });

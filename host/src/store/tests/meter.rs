@@ -3,7 +3,7 @@
 use super::tenants::{kind_of, make_with};
 use super::*;
 use crate::job::quota::DAY_MS;
-use crate::job::{ByteSize, LogLevel, LogLine, QuotaExceeded, QuotaName, Quotas, Span};
+use crate::job::{ByteSize, LogLevel, LogLine, Most, QuotaExceeded, QuotaName, Quotas, Span};
 
 struct Metered {
     harness: Harness,
@@ -151,7 +151,7 @@ async fn what_was_kept_before_it_was_counted_is_added_up_once() {
 
 #[tokio::test]
 async fn no_more_is_taken_than_a_tenant_may_have_and_room_is_made_by_what_goes() {
-    let quotas = Quotas { waiting_jobs: Some(2), ..Quotas::default() };
+    let quotas = Quotas { waiting_jobs: Some(Most::Of(2)), ..Quotas::default() };
     let metered = Metered::new(quotas).await;
     metered.enqueue().await.unwrap();
     metered.enqueue().await.unwrap();
@@ -166,7 +166,7 @@ async fn no_more_is_taken_than_a_tenant_may_have_and_room_is_made_by_what_goes()
     let BatchResult::Rejected { index: 0, result: BatchItem::OverQuota(_) } = batch(true).await.unwrap() else {
         panic!("it was taken")
     };
-    let quotas = Quotas { waiting_jobs: Some(4), ..Quotas::default() };
+    let quotas = Quotas { waiting_jobs: Some(Most::Of(4)), ..Quotas::default() };
     let change = TenantChange { quotas: Some(quotas), ..TenantChange::default() };
     metered.harness.store.change_tenant(metered.tenant, change).await.unwrap();
     let BatchResult::Done(items) = batch(false).await.unwrap() else { panic!("it was refused") };
@@ -175,7 +175,7 @@ async fn no_more_is_taken_than_a_tenant_may_have_and_room_is_made_by_what_goes()
 
 #[tokio::test]
 async fn so_many_are_taken_in_a_second_and_bytes_are_bounded() {
-    let quotas = Quotas { enqueues_per_second: Some(2), ..Quotas::default() };
+    let quotas = Quotas { enqueues_per_second: Some(Most::Of(2)), ..Quotas::default() };
     let metered = Metered::new(quotas).await;
     for _ in 0..4 {
         metered.enqueue().await.unwrap();
@@ -185,7 +185,7 @@ async fn so_many_are_taken_in_a_second_and_bytes_are_bounded() {
     metered.harness.clock.advance(500);
     metered.enqueue().await.unwrap();
     metered.enqueue().await.unwrap_err();
-    let metered = Metered::new(Quotas { stored_bytes: Some(ByteSize(20)), ..Quotas::default() }).await;
+    let metered = Metered::new(Quotas { stored_bytes: Some(Most::Of(ByteSize(20))), ..Quotas::default() }).await;
     metered.enqueue().await.unwrap();
     metered.enqueue().await.unwrap();
     assert_eq!(metered.enqueue().await.unwrap_err().name, QuotaName::StoredBytes);
@@ -194,8 +194,8 @@ async fn so_many_are_taken_in_a_second_and_bytes_are_bounded() {
 #[tokio::test]
 async fn who_has_used_up_the_day_begins_again_at_midnight() {
     for quotas in [
-        Quotas { fuel_per_day: Some(100), ..Quotas::default() },
-        Quotas { run_time_per_day: Some(Span(Duration::from_millis(2))), ..Quotas::default() },
+        Quotas { fuel_per_day: Some(Most::Of(100)), ..Quotas::default() },
+        Quotas { run_time_per_day: Some(Most::Of(Span(Duration::from_millis(2)))), ..Quotas::default() },
     ] {
         let mut metered = Metered::new(quotas).await;
         metered.enqueue().await.unwrap();
@@ -218,7 +218,7 @@ async fn who_has_used_up_the_day_begins_again_at_midnight() {
 
 #[tokio::test]
 async fn modules_and_their_bytes_are_bounded() {
-    let metered = Metered::new(Quotas { modules: Some(1), ..Quotas::default() }).await;
+    let metered = Metered::new(Quotas { modules: Some(Most::Of(1)), ..Quotas::default() }).await;
     let store = &metered.harness.store;
     let of = async |module: &str| NewVersion { tenant: metered.tenant, ..new_version(store, module, &[module]).await };
     let ActivateResult::OverQuota(quota) = store.activate_new(of("other").await, false).await.unwrap() else {
