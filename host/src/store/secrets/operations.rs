@@ -21,7 +21,7 @@ impl Store {
         name: SecretName,
         sealed: Arc<Sealed>,
     ) -> Result<SetSecretResult, StoreError> {
-        self.write(Durability::Synced, move |sql, draft| {
+        self.write_in(Some(tenant), Durability::Synced, move |sql, draft| {
             audit::secret(sql, draft, (tenant, &name), "secret.set", |sql, draft| {
                 let quotas = draft.meter.quotas(&draft.catalog, tenant);
                 values::set(sql, (draft.now, &quotas), tenant, &name, &sealed)
