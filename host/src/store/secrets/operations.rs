@@ -72,6 +72,11 @@ impl Store {
         self.read(move |sql, _| reseal::others(sql, current, limit)).await
     }
 
+    /// How many secrets of all tenants are not encrypted under this key; beyond a hundred thousand nobody counts.
+    pub async fn count_secrets_not_under(&self, current: SecretsKeyId) -> Result<u64, StoreError> {
+        self.read(move |sql, _| reseal::count_others(sql, current)).await
+    }
+
     /// Replaces ciphertexts that nobody has replaced meanwhile. The keys that are needed no more.
     pub async fn reseal_secrets(
         &self,
