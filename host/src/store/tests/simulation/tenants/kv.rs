@@ -70,16 +70,9 @@ impl Run {
         let name = self.chance.pick(&KEYS).unwrap();
         let place = (bucket.to_owned(), name.to_owned());
         let known = self.model.tenants[at].kv.get(&place).cloned();
-        let version = match self.harness.store.kv_value(id, bucket.parse().unwrap(), key(name)).await.unwrap() {
-            Some(found) => {
-                assert_eq!(Some(&found.value), known.as_ref(), "{id:?} {place:?}");
-                Some(found.version)
-            }
-            None => {
-                assert!(known.is_none(), "{id:?} {place:?} is {known:?}");
-                None
-            }
-        };
+        let found = self.harness.store.kv_value(id, bucket.parse().unwrap(), key(name)).await.unwrap();
+        assert_eq!(found.as_ref().map(|found| &found.value), known.as_ref(), "{id:?} {place:?}");
+        let version = found.map(|found| found.version);
         let (change, expected, after) = self.some_change(at, (bucket, name), (known.as_ref(), version), most);
         let what = format!("{id:?} {writer:?} ({why}) {bucket}: {change:?}");
         let result = self.harness.store.change_kv(id, writer, bucket.parse::<BucketName>().unwrap(), change).await;
@@ -132,7 +125,7 @@ impl Run {
             5 | 6 => {
                 let mut after = tenant.kv.clone();
                 let names: Vec<&str> = entries.into_keys().collect();
-                names.iter().for_each(|name| drop(after.remove(&(bucket.to_owned(), (*name).to_owned()))));
+                after.retain(|(of, name), _| of != bucket || !names.contains(&name.as_str()));
                 (KvChange::Delete(names.into_iter().map(key).collect()), "done", Some(after))
             }
             7 => {

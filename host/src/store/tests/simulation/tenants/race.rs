@@ -26,11 +26,11 @@ impl Run {
         let racers: Vec<TenantId> = self.model.tenants.iter().take(RACERS).map(|tenant| tenant.id).collect();
         let mut weights = BTreeMap::new();
         let mut costs = BTreeMap::new();
-        for at in 0..RACERS {
+        for (at, racer) in racers.iter().enumerate() {
             let weight = 5 + u32::try_from(self.chance.below(36)).unwrap();
             self.set(at, TenantChange { weight: Some(weight), ..TenantChange::default() }).await;
-            weights.insert(racers[at], f64::from(weight));
-            costs.insert(racers[at], 300 + self.chance.below(COST_US_MAX) as u64);
+            weights.insert(*racer, f64::from(weight));
+            costs.insert(*racer, 300 + self.chance.below(COST_US_MAX) as u64);
         }
         self.run_for(CLAIMS[0], &racers, &costs).await;
         let used = self.run_for(CLAIMS[1], &racers, &costs).await;

@@ -152,7 +152,7 @@ impl Run {
                 panic!("{waiting} jobs of {:?} could begin, and did not: {tenant:#?}", tenant.id);
             }
         }
-        saw.into_iter().for_each(|what| self.model.saw(what));
+        self.model.seen.extend(saw);
     }
 
     fn take_lease(&mut self) -> Option<(TenantId, Lease)> {
