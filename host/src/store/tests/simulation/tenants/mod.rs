@@ -105,6 +105,8 @@ struct Run {
     /// With whose they are.
     leases: Vec<(TenantId, Lease)>,
     stale: Vec<(TenantId, Lease)>,
+    /// Held jobs whose end was reported in a commit that failed: their charge is settled by that.
+    reported: BTreeSet<JobId>,
     /// Secrets are sealed under the last of these keys, and after a rotation for a while under the one before.
     secrets_keys: u8,
     /// Names what is new.
@@ -178,7 +180,6 @@ impl Run {
             harness.store.register_host(SLOTS, "1").await.unwrap(),
         ];
         let sql = rusqlite::Connection::open(harness.database()).unwrap();
-        let rows = Rows::read(&sql);
         let mut run = Self {
             harness,
             quotas,
@@ -188,10 +189,11 @@ impl Run {
             hosts,
             leases: Vec::new(),
             stale: Vec::new(),
+            reported: BTreeSet::new(),
             secrets_keys: 1,
             count: 0,
             armed: false,
-            rows,
+            rows: Rows::default(),
         };
         run.model.tenants.push(Tenant::new(TENANT, "default"));
         run.serve(0).await;
@@ -199,6 +201,7 @@ impl Run {
         for _ in 0..3 {
             run.create_tenant().await;
         }
+        run.rows = Rows::read(&run.sql);
         run
     }
 

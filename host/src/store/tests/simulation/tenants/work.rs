@@ -111,6 +111,7 @@ impl Run {
             let waits = known.jobs.get_mut(&lease.job()).expect("its tenant's own");
             assert!(!waits.is_held && waits.ended_at.is_none(), "{waits:?}");
             waits.is_held = true;
+            self.reported.remove(&lease.job());
             of.insert(tenant);
             self.leases.push((tenant, lease));
         }
@@ -206,6 +207,7 @@ impl Run {
             Ok(FinishResult::StaleLease) => panic!("{what}: the lease is stale"),
             Err((back, error)) => {
                 assert!(self.armed, "{error}");
+                self.reported.insert(id);
                 self.leases.push((tenant, back.lease));
                 (what, Touches::Nobody)
             }
@@ -227,6 +229,7 @@ impl Run {
         let (id, kept) = (lease.job(), copy(&lease));
         let result = self.harness.store.release(vec![lease], None).await;
         if self.acknowledged(result).is_none() {
+            self.reported.insert(id);
             self.leases.push((tenant, kept));
             return (format!("release {id}: no commit"), Touches::Nobody);
         }
