@@ -117,6 +117,7 @@ struct Run {
 }
 
 #[test]
+#[ignore = "has not been run at its full length yet: cargo nextest run --run-ignored only tenants_share"]
 fn tenants_share_a_host_and_nothing_else() {
     let steps = std::env::var("STOKER_STEPS").map_or(STEPS, |steps| steps.parse().expect("STOKER_STEPS is a number"));
     let is_default = steps >= STEPS && std::env::var_os("STOKER_SEED").is_none();
