@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use serde_json::{Value, json};
-use stoker_tests::{Api, TestHost, make_key, make_tenant, run_stoker, with_role};
+use stoker_tests::{Api, TestHost, eventually, make_key, make_tenant, run_stoker, with_role};
 
 const ADMIN_KEY: &str = "the-admins-long-key";
 
@@ -102,4 +102,30 @@ fn no_secret_is_ever_in_it_and_the_command_line_is_named() {
     assert_eq!(rows.len(), 2);
     assert!(rows.iter().all(|row| row["via"] == "cli" && row["who"] == "admin_key"), "{rows:?}");
     assert!(stoker(&["audit"]).expect_success().contains("key.revoke"));
+}
+
+#[test]
+fn rows_older_than_they_are_kept_go() {
+    let mut host = host();
+    host.put("/v1/queues/old", &json!({"priority": 1})).expect_status(200);
+    host.put("/v1/queues/young", &json!({"priority": 1})).expect_status(200);
+    assert_eq!(host.terminate().code(), Some(0));
+    // What was done to one of them was done two days ago.
+    let database = rusqlite::Connection::open(host.data_dir().join("stoker.db")).expect("a database");
+    let aged = database.execute("UPDATE audit SET at = at - 2 * 86400000 WHERE object = 'queue/old'", []);
+    assert_eq!(aged.expect("a change"), 1);
+    drop(database);
+    let of = |host: &TestHost, queue: &str| rows(host, &format!("?object=queue/{queue}")).len();
+    host.restart_with(|builder| builder.env("STOKER_AUDIT_KEEP", "72h"));
+    eventually("upkeep has looked", || {
+        let metrics = host.get("/metrics").expect_status(200).text();
+        metrics.contains("stoker_maintenance_runs_total{task=\"prune_audit\"} 1").then_some(())
+    });
+    assert_eq!((of(&host, "old"), of(&host, "young")), (1, 1), "kept for three days");
+    host.terminate();
+    host.restart_with(|builder| builder.env("STOKER_AUDIT_KEEP", "24h"));
+    eventually("the old row is gone", || (of(&host, "old") == 0).then_some(()));
+    assert_eq!(of(&host, "young"), 1);
+    // The queue itself is none of this.
+    host.get("/v1/queues/old").expect_status(200);
 }

@@ -5,7 +5,9 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use stoker_tests::{Guest, HostBuilder, NameServer, SilentServer, TestHost, WebServer, job_id, respond, state_of};
+use stoker_tests::{
+    Guest, HostBuilder, NameServer, SilentServer, TestHost, WebServer, eventually, job_id, respond, state_of,
+};
 
 const LOOPBACK: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
@@ -322,4 +324,54 @@ fn an_attempt_makes_so_many_requests_and_no_more() {
     assert_eq!((server.connections(), &job["receipt"]["http_calls"]), (3, &json!(5)));
     assert!(host.log_text(&job_id(&job)).contains("made its 3 requests"));
     assert_eq!(ask(&host, &json!({"url": server.url("/")}))["status"], 200, "the next attempt has its own");
+}
+
+#[test]
+fn places_for_connections_are_a_tenants_and_the_hosts_and_come_back() {
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let held = std::sync::Mutex::new(held);
+    let holding = WebServer::start(move |_, connection| {
+        // One after the other, when the test says so.
+        let _sender_is_gone = held.lock().unwrap().recv();
+        respond(connection, "200 OK", "", "let go")
+    });
+    let builder = TestHost::builder()
+        .workers(8)
+        .flag("--egress-connections", 1)
+        .flag("--egress-tenant-connections", 2)
+        .flag("--egress-host-connections", 3)
+        .flag("--egress-connect-timeout", "1s");
+    let host = started(builder, &[&holding.grant()]);
+    host.post("/v1/tenants", &json!({"name": "acme"})).expect(201);
+    let acme = host.in_tenant("acme");
+    acme.upload(Guest::Handlers);
+    acme.set_kind("http", &json!({"grants": {"http": [holding.grant()]}, "max_attempts": 1}));
+    let asking = json!({"requests": [{"url": holding.url("/")}]});
+    let connected = |count: usize| {
+        eventually("so many are connected", || (holding.requests().len() >= count).then_some(()));
+        assert_eq!(holding.connections(), count);
+    };
+    let first = [host.enqueue_kind("http", &asking), host.enqueue_kind("http", &asking)];
+    connected(2);
+    // The tenant's are taken: the third waits for one, and not for ever.
+    let third = host.enqueue_kind("http", &asking);
+    let refused = host.wait_for(&third, "succeeded")["output"][0].clone();
+    assert_eq!(refused["error"], "failed", "{refused}");
+    connected(2);
+    // Another tenant has its own, as far as the host's go.
+    let others = acme.enqueue_kind("http", &asking);
+    connected(3);
+    let one_more = acme.enqueue_kind("http", &asking);
+    assert_eq!(acme.wait_for(&one_more, "succeeded")["output"][0]["error"], "failed");
+    connected(3);
+    // One that waits gets the place that is left.
+    let patient = host.enqueue_kind("http", &asking);
+    host.wait_for(&patient, "running");
+    (0..4).for_each(|_| release.send(()).unwrap());
+    for id in &first {
+        assert_eq!(host.wait_for(id, "succeeded")["output"][0]["body"], "let go");
+    }
+    assert_eq!(acme.wait_for(&others, "succeeded")["output"][0]["body"], "let go");
+    assert_eq!(host.wait_for(&patient, "succeeded")["output"][0]["body"], "let go");
+    connected(4);
 }

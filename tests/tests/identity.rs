@@ -233,3 +233,46 @@ fn guesses_are_slowed_down_and_good_keys_are_not() {
     refused.expect_problem_saying(429, &["too_many_failures"]);
     good.get("/v1/jobs").expect_status(200);
 }
+
+#[test]
+fn a_token_in_the_query_is_taken_by_streams_alone_and_never_told() {
+    // Whatever the host logs.
+    let host = TestHost::builder().workers(0).admin_key(ADMIN_KEY).flag("--log", "trace").start();
+    let (_, key) = make_key(&host, "default", "stream", "viewer");
+    let described = host.get("/openapi.json").expect(200);
+    let nobody = host.with_key(None);
+    let mut asked = 0;
+    for (path, actions) in described["paths"].as_object().expect("paths") {
+        let is_stream = ["/v1/stream", "/hubs/notifications"].contains(&path.as_str());
+        for (method, action) in actions.as_object().expect("methods") {
+            if is_stream || action["x-stoker-role"] == "anybody" {
+                continue;
+            }
+            let filled = path.replace(['{', '}'], "");
+            let url = format!("{filled}?access_token={ADMIN_KEY}");
+            let answer = nobody.request(&method.to_uppercase(), &url, &[], None);
+            let is_page = path == "/dashboard" && answer.status == 303;
+            assert!(answer.status == 401 || is_page, "{method} {url}: {answer}");
+            let location = answer.header("location").unwrap_or_default();
+            assert!(!answer.text().contains(ADMIN_KEY) && !location.contains(ADMIN_KEY), "{answer}");
+            asked += 1;
+        }
+    }
+    assert!(asked > 50, "{asked}");
+    // With a good credential beside it, it is a parameter nobody knows, and is not quoted.
+    let viewer = host.with_key(Some(&key));
+    let refused = viewer.get(&format!("/v1/jobs?access_token={ADMIN_KEY}"));
+    assert_eq!(refused.status, 422, "{refused}");
+    assert!(!refused.text().contains(ADMIN_KEY), "{refused}");
+    // On a stream it counts, and goes no further.
+    for path in ["/v1/stream", "/hubs/notifications"] {
+        nobody.get(&format!("{path}?access_token=wrong-and-long-enough")).expect_status(401);
+        let taken = nobody.get(&format!("{path}?access_token={key}"));
+        assert_ne!(taken.status, 401, "{taken}");
+        assert!(!taken.text().contains(&key), "{taken}");
+    }
+    let log = host.log();
+    for hidden in [ADMIN_KEY, &key, "wrong-and-long-enough"] {
+        assert!(!log.contains(hidden), "{hidden} is in the log");
+    }
+}

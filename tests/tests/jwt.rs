@@ -2,14 +2,22 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
 use ring::rand::SystemRandom;
-use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
+use ring::rsa::PublicKeyComponents;
+use ring::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
+};
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
-use stoker_tests::{HostBuilder, TestHost, eventually, make_tenant};
+use stoker_tests::{
+    HostBuilder, TestHost, WebServer, eventually, make_tenant, respond, wait_for_the_end, workspace_root,
+};
 
 const ADMIN_KEY: &str = "the-admins-long-key";
 const SECRET: &str = "a-secret-of-at-least-thirty-two-bytes";
@@ -176,4 +184,211 @@ fn es256_is_checked_with_the_keys_of_a_file() {
 fn a_set_that_is_not_there_refuses_to_start() {
     let (status, log) = builder("RS256").flag("--jwt-jwks", "/nowhere/keys.json").try_start().expect_err("no keys");
     assert!(!status.success() && log.contains("jwt_jwks") && log.contains("/nowhere/keys.json"), "{log}");
+}
+
+struct Rsa {
+    id: &'static str,
+    pair: RsaKeyPair,
+}
+
+impl Rsa {
+    fn new(id: &'static str, file: &str) -> Self {
+        let file = workspace_root().join("tests/certificates").join(file);
+        let key = PrivatePkcs8KeyDer::from_pem_file(file).expect("a key");
+        Self { id, pair: RsaKeyPair::from_pkcs8(key.secret_pkcs8_der()).expect("a key") }
+    }
+
+    fn components(&self) -> PublicKeyComponents<Vec<u8>> {
+        PublicKeyComponents::from(self.pair.public())
+    }
+
+    fn public(&self) -> Value {
+        let PublicKeyComponents { n, e } = self.components();
+        let [n, e] = [n, e].map(|part| URL_SAFE_NO_PAD.encode(part));
+        json!({"kty": "RSA", "kid": self.id, "use": "sig", "n": n, "e": e})
+    }
+
+    fn sign_as(&self, header: &Value, claims: &Value) -> String {
+        token(header, claims, |text| {
+            let mut signature = vec![0; self.pair.public().modulus_len()];
+            self.pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text, &mut signature).expect("a signature");
+            signature
+        })
+    }
+
+    fn sign(&self, claims: &Value) -> String {
+        self.sign_as(&json!({"alg": "RS256", "kid": self.id}), claims)
+    }
+}
+
+#[test]
+fn rs256_is_checked_with_the_keys_of_a_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let set = folder.path().join("keys.json");
+    let (one, two) = (Rsa::new("one", "token-one.key"), Rsa::new("two", "token-two.key"));
+    let edwards = Edwards::new("edwards");
+    write_set(&set, &[one.public(), edwards.public()]);
+    let host = builder("RS256").flag("--jwt-jwks", set.display()).start();
+    make_tenant(&host, "acme");
+    let with_token = |token: &str| host.with_key(Some(token));
+    with_token(&one.sign(&claims())).get("/v1/keys").expect_status(200);
+    with_token(&one.sign(&with("role", json!("viewer")))).get("/v1/keys").expect_problem(403);
+    with_token(&one.sign(&with("tenant", json!("acme")))).put("/v1/queues/mail", &json!({"priority": 1})).expect(200);
+    host.get("/v1/queues/mail").expect_problem(404);
+    // The only key there is of this kind, and not named.
+    with_token(&one.sign_as(&json!({"alg": "RS256"}), &claims())).get("/v1/jobs").expect_status(200);
+    for bad in [
+        two.sign(&claims()),
+        Rsa { id: "one", ..two }.sign(&claims()),
+        // Good signatures, of a kind this host does not take.
+        edwards.sign(&claims()),
+        one.sign_as(&json!({"alg": "RS512", "kid": "one"}), &claims()),
+        // The public key taken for a secret.
+        hs256(&URL_SAFE_NO_PAD.encode(one.components().n), &claims()),
+        one.sign(&with("exp", json!(now() - 60))),
+    ] {
+        with_token(&bad).get("/v1/jobs").expect_problem(401);
+    }
+}
+
+#[test]
+fn eddsa_is_checked_with_the_keys_of_a_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let set = folder.path().join("keys.json");
+    let (one, other) = (Edwards::new("one"), Edwards::new("one"));
+    write_set(&set, &[one.public()]);
+    let host = builder("EdDSA").flag("--jwt-jwks", set.display()).start();
+    let good = one.sign(&claims());
+    host.with_key(Some(&good)).get("/v1/keys").expect_status(200);
+    host.with_key(Some(&one.sign(&with("role", json!("viewer"))))).get("/v1/keys").expect_problem(403);
+    let (head, signature) = good.rsplit_once('.').expect("three parts");
+    let (header, _) = head.split_once('.').expect("three parts");
+    let admin = URL_SAFE_NO_PAD.encode(with("role", json!("admin")).to_string());
+    for bad in [
+        other.sign(&claims()),
+        // What was signed said something else.
+        format!("{header}.{admin}.{signature}"),
+        format!("{head}.{}", URL_SAFE_NO_PAD.encode([0; 64])),
+        format!("{head}."),
+        token(&json!({"alg": "EdDSA", "kid": "one", "crit": ["b64"], "b64": false}), &claims(), |text| {
+            one.pair.sign(text).as_ref().to_vec()
+        }),
+        one.sign(&with("aud", json!("other"))),
+    ] {
+        host.with_key(Some(&bad)).get("/v1/jobs").expect_problem(401);
+    }
+}
+
+/// How a server of keys behaves now.
+#[derive(Clone)]
+enum Manners {
+    Says(&'static str, String),
+    Redirects(String),
+    HangsUp,
+    Silent,
+}
+
+impl Manners {
+    fn good(keys: &[Value]) -> Self {
+        Manners::Says("200 OK", json!({"keys": keys}).to_string())
+    }
+}
+
+/// A server of keys whose manners change.
+fn key_server(manners: Manners) -> (WebServer, Arc<Mutex<Manners>>) {
+    let now = Arc::new(Mutex::new(manners));
+    let told = Arc::clone(&now);
+    let server = WebServer::start(move |_, connection| {
+        let manners = told.lock().expect("sound").clone();
+        match manners {
+            Manners::Says(status, body) => respond(connection, status, "content-type: application/json\r\n", &body),
+            Manners::Redirects(to) => respond(connection, "302 Found", &format!("location: {to}\r\n"), ""),
+            Manners::HangsUp => connection.flush(),
+            Manners::Silent => {
+                wait_for_the_end(connection);
+                Ok(())
+            }
+        }
+    });
+    (server, now)
+}
+
+fn behave(manners: &Mutex<Manners>, now: Manners) {
+    *manners.lock().expect("sound") = now;
+}
+
+/// What a host says of this token, once it looks at it: past a few bad ones nothing is looked at for a moment.
+fn looked_at(host: &TestHost, token: &str) -> u16 {
+    eventually("the token is looked at", || {
+        let answer = host.with_key(Some(token)).get("/v1/jobs");
+        (answer.status != 429).then_some(answer.status)
+    })
+}
+
+#[test]
+fn keys_by_url_rotate_and_nonsense_takes_none_away() {
+    let elsewhere = WebServer::saying("{}");
+    let two = json!({"keys": [Rsa::new("two", "token-two.key").public()]}).to_string();
+    let nonsense = [
+        Manners::Says("200 OK", "<html>".to_owned()),
+        Manners::Says("200 OK", json!({"keys": []}).to_string()),
+        Manners::Says("200 OK", two[..two.len() - 9].to_owned()),
+        Manners::Says("200 OK", format!("{two}{}", " ".repeat(2 << 20))),
+        Manners::Says("500 Internal Server Error", two),
+        Manners::Redirects(elsewhere.url("/keys")),
+        Manners::HangsUp,
+    ];
+    // Each with a host of its own: keys are asked for seldom, whatever is sent.
+    let hosts: Vec<_> =
+        nonsense.into_iter().map(|wrong| std::thread::spawn(move || keys_survive_and_rotate(wrong))).collect();
+    for host in hosts {
+        host.join().expect("each stands it");
+    }
+    assert_eq!(elsewhere.connections(), 0, "nobody is sent anywhere");
+}
+
+fn keys_survive_and_rotate(wrong: Manners) {
+    let (one, two) = (Rsa::new("one", "token-one.key"), Rsa::new("two", "token-two.key"));
+    let (server, manners) = key_server(Manners::good(&[one.public()]));
+    let host = builder("RS256").flag("--jwt-jwks", server.url("/keys")).start();
+    assert_eq!(looked_at(&host, &one.sign(&claims())), 200);
+    assert_eq!(looked_at(&host, &one.sign(&with("sub", json!("bob")))), 200);
+    assert_eq!(server.requests().len(), 1, "once for all tokens of a key that is known");
+    behave(&manners, wrong);
+    eventually("the keys are asked for again", || {
+        assert_eq!(looked_at(&host, &two.sign(&claims())), 401);
+        (server.requests().len() > 1).then_some(())
+    });
+    eventually("it is said", || host.log().contains("those known stay").then_some(()));
+    assert_eq!(looked_at(&host, &one.sign(&with("sub", json!("ann again")))), 200, "it stays");
+    // The new key comes, the old one goes.
+    behave(&manners, Manners::good(&[two.public()]));
+    eventually("the new key is known", || (looked_at(&host, &two.sign(&claims())) == 200).then_some(()));
+    assert_eq!(looked_at(&host, &one.sign(&claims())), 401, "it was withdrawn, though its token was good before");
+    assert!(server.requests().len() < 10, "keys are asked for seldom, whatever is sent");
+}
+
+#[test]
+fn a_server_of_keys_that_is_away_or_silent_holds_up_nobody_else() {
+    let one = Rsa::new("one", "token-one.key");
+    let (server, manners) = key_server(Manners::Silent);
+    // It need not be there when the host starts.
+    let host = builder("RS256").flag("--jwt-jwks", server.url("/keys")).start();
+    let waiting: Vec<_> = (0..4)
+        .map(|number| {
+            let api = host.with_key(Some(&one.sign(&with("sub", json!(format!("user {number}"))))));
+            std::thread::spawn(move || api.get("/v1/jobs").status)
+        })
+        .collect();
+    eventually("the keys are asked for", || (!server.requests().is_empty()).then_some(()));
+    // Whoever has a key of the host does not wait for that.
+    host.get("/v1/jobs").expect_status(200);
+    host.with_key(None).get("/health/live").expect_status(200);
+    assert!(waiting.iter().any(|asked| !asked.is_finished()), "somebody waited for the keys meanwhile");
+    for asked in waiting {
+        assert_ne!(asked.join().expect("an answer"), 200);
+    }
+    assert_eq!(server.requests().len(), 1, "all wait for the same answer");
+    behave(&manners, Manners::good(&[one.public()]));
+    eventually("it has come back", || (looked_at(&host, &one.sign(&claims())) == 200).then_some(()));
 }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use serde_json::{Value, json};
-use stoker_tests::{DEADLINE, Guest, TestHost, cache_dir, run_stoker, state_of};
+use stoker_tests::{Api, DEADLINE, Guest, TestHost, cache_dir, make_tenant, run_stoker, state_of};
 
 fn host_with_handlers() -> TestHost {
     let host = TestHost::builder().workers(4).start();
@@ -139,4 +139,35 @@ fn a_run_without_a_host_has_an_empty_store() {
     let run = run_stoker(&args, &[("XDG_CACHE_HOME", &cache)], home.path(), b"");
     let said: Value = serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {run:?}"));
     assert_eq!(said["output"], 3, "{said:#}");
+}
+
+#[test]
+fn the_same_key_is_another_one_in_another_tenant() {
+    let host = host_with_handlers();
+    make_tenant(&host, "acme");
+    let acme = host.in_tenant("acme");
+    acme.upload(Guest::Handlers);
+    for api in [&host.api(), &acme] {
+        api.set_kind("kv-value", &json!({"grants": {"kv": ["shared"]}, "max_attempts": 1}));
+    }
+    let asked = |key: &str| json!({"bucket": "shared", "key": key});
+    let write = |api: &Api, key: &str, value: &str| {
+        api.run_kind("kv-value", &json!({"bucket": "shared", "key": key, "value": value}))
+    };
+    assert_eq!(write(&host, "k", "of default")["found"], "of default");
+    assert_eq!(write(&acme, "k", "of acme")["found"], "of acme");
+    assert_eq!(write(&acme, "mine", "only of acme")["keys"], json!(["k", "mine"]));
+    let seen = host.run_kind("kv-value", &asked("k"));
+    assert_eq!((&seen["found"], &seen["keys"]), (&json!("of default"), &json!(["k"])), "{seen}");
+    assert_eq!(host.run_kind("kv-value", &asked("mine"))["found"], Value::Null);
+    host.get("/v1/kv/shared/mine").expect_problem_saying(404, &["kv_key_not_found"]);
+    host.delete("/v1/kv/shared/mine").expect_problem(404);
+    // Versions are each tenant's own.
+    let version = |api: &Api| api.get("/v1/kv/shared/k").expect(200)["version"].clone();
+    let before = version(&host);
+    acme.put("/v1/kv/shared/k", &json!({"value": "newer"})).expect_status(204);
+    assert_eq!(version(&host), before);
+    host.delete("/v1/kv/shared/k").expect_status(204);
+    assert_eq!(host.get("/v1/kv").expect(200)["items"], json!([]));
+    assert_eq!(acme.run_kind("kv-value", &asked("k"))["found"], "newer", "what one deletes the other keeps");
 }

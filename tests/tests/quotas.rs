@@ -151,3 +151,49 @@ fn a_slot_that_has_no_room_says_why() {
     assert_eq!(slot["fate"], "failed", "{slot}");
     assert!(slot["detail"].as_str().unwrap().contains("waiting_jobs"), "{slot}");
 }
+
+#[test]
+fn what_is_kept_in_buckets_is_bounded_for_operators_and_handlers() {
+    let host = TestHost::start();
+    let acme = tenant_with(&host, "acme", &json!({"kv_bytes": 40}));
+    acme.upload(Guest::Handlers);
+    let put = |key: &str, value: &str| acme.put(&format!("/v1/kv/b/{key}"), &json!({"value": value}));
+    put("a", &"x".repeat(20)).expect_status(201);
+    // A bucket's name and the key count, too.
+    assert_eq!(used(&host, "acme", "kv_bytes"), 22);
+    let full = put("b", &"x".repeat(17)).expect_problem_saying(403, &["kv_full", "`kv_bytes`", "delete keys"]);
+    assert_eq!(full["quota"], "kv_bytes", "{full}");
+    acme.get("/v1/kv/b/b").expect_problem(404);
+    put("b", &"x".repeat(16)).expect_status(201);
+    acme.set_kind("kv-value", &json!({"grants": {"kv": ["b"]}, "max_attempts": 1}));
+    let refused = acme.run_kind("kv-value", &json!({"bucket": "b", "key": "c", "value": "v"}));
+    assert!(refused["refused"].as_str().unwrap().contains("`kv_bytes`"), "{refused}");
+    // Less in the place of more is no matter, and room is made by what goes.
+    put("b", "x").expect_status(204);
+    acme.delete("/v1/kv/b/a").expect_status(204);
+    assert_eq!(acme.run_kind("kv-value", &json!({"bucket": "b", "key": "c", "value": "v"}))["refused"], Value::Null);
+    // Who has too much may keep it, and add nothing.
+    set(&host, "acme", &json!({"kv_bytes": 1}));
+    put("d", "").expect_problem_saying(403, &["kv_full"]);
+    put("b", "").expect_status(204);
+    // Others have their own.
+    host.put("/v1/kv/b/a", &json!({"value": "x".repeat(100)})).expect_status(201);
+}
+
+#[test]
+fn secrets_are_counted_and_one_that_is_there_may_change() {
+    let host = TestHost::builder().env("STOKER_SECRETS_KEY", "01".repeat(32)).start();
+    let acme = tenant_with(&host, "acme", &json!({"secrets": 2}));
+    let put = |api: &Api, name: &str| api.put(&format!("/v1/secrets/{name}"), &json!({"value": "eight bytes or more"}));
+    put(&acme, "a").expect_status(201);
+    put(&acme, "b").expect_status(201);
+    refused(put(&acme, "c"), 403, "secrets");
+    assert_eq!(used(&host, "acme", "secrets"), 2);
+    put(&acme, "a").expect_status(200);
+    acme.delete("/v1/secrets/a").expect_status(200);
+    put(&acme, "c").expect_status(201);
+    refused(put(&acme, "a"), 403, "secrets");
+    for name in ["a", "b", "c"] {
+        put(&host, name).expect_status(201);
+    }
+}

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use stoker_tests::{Guest, HostBuilder, TestHost, cache_dir, eventually, reason_of, run_stoker, spelling_in};
+use stoker_tests::{
+    Guest, HostBuilder, TestHost, cache_dir, eventually, make_tenant, reason_of, run_stoker, spelling_in,
+};
 
 const KEY: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f00123456789abcdeffedcba9876543210";
 const OTHER_KEY: &str = "0202020202020202020202020202020202020202020202020202020202020202";
@@ -307,4 +309,81 @@ fn the_command_line_sets_lists_and_deletes_and_runs_with_them() {
     assert_hidden("the run", &format!("{}{}", run.stdout, run.stderr));
     let said: Value = serde_json::from_str(&run.stdout).unwrap();
     assert_eq!(said["output"]["token"], "[secret api-key]");
+}
+
+#[test]
+fn the_same_name_is_another_secret_in_another_tenant() {
+    let host = with_key().start();
+    make_tenant(&host, "acme");
+    let acme = host.in_tenant("acme");
+    for api in [&host.api(), &acme] {
+        api.upload(Guest::Handlers);
+        api.set_kind("secret-get", &json!({"grants": {"secrets": ["shared", "mine"]}, "max_attempts": 1}));
+    }
+    host.put("/v1/secrets/shared", &json!({"value": "of default"})).expect_status(201);
+    acme.put("/v1/secrets/shared", &json!({"value": "of acme, and longer"})).expect_status(201);
+    acme.put("/v1/secrets/mine", &json!({"value": "only of acme"})).expect_status(201);
+    let asked = json!({"names": ["shared", "mine"]});
+    let (here, there) = (host.run_kind("secret-get", &asked), acme.run_kind("secret-get", &asked));
+    assert_eq!(here, json!({"shared": "10 bytes", "mine": "there is no such secret"}));
+    assert_eq!(there, json!({"shared": "19 bytes", "mine": "12 bytes"}));
+    host.delete("/v1/secrets/mine").expect_problem_saying(404, &["secret_not_found"]);
+    let names = |listed: Value| -> Vec<String> {
+        listed["items"].as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(host.get("/v1/secrets").expect(200)), ["shared"]);
+    assert_eq!(names(acme.get("/v1/secrets").expect(200)), ["mine", "shared"]);
+    host.delete("/v1/secrets/shared").expect_status(200);
+    assert_eq!(acme.run_kind("secret-get", &asked)["shared"], "19 bytes", "what one deletes the other keeps");
+    // What is taken out of a handler's words is its own tenant's alone.
+    acme.set_kind("secret-said", &json!({"grants": {"secrets": ["mine"]}, "max_attempts": 1}));
+    let said = acme.run_kind("secret-said", &json!({"name": "mine"}));
+    assert_eq!(said["token"], "[secret mine]");
+    let echoed = host.run(&json!({"kind": "echo", "payload": {"said": "only of acme"}}));
+    assert!(echoed["output"].to_string().contains("only of acme"), "{echoed:#}");
+}
+
+#[test]
+fn the_doctor_names_the_secrets_a_key_can_not_read_and_a_metric_counts_down() {
+    let mut host = with_key().start();
+    make_tenant(&host, "acme");
+    set(&host, "one", "the value of one");
+    host.in_tenant("acme").put("/v1/secrets/two", &json!({"value": "the value of two"})).expect_status(201);
+    let under_earlier = |host: &TestHost| -> u64 {
+        let text = host.get("/metrics").expect_status(200).text();
+        let line = text.lines().find_map(|line| line.strip_prefix("stoker_secrets_under_earlier_keys "));
+        line.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{text}"))
+    };
+    assert_eq!(under_earlier(&host), 0);
+    let data_dir = host.data_dir().display().to_string();
+    let (new_file, old_file) = (key_file(host.home(), "new", OTHER_KEY), key_file(host.home(), "old", KEY));
+    let doctor = |envs: &[(&str, &str)]| {
+        let home = tempfile::tempdir().unwrap();
+        let args = ["doctor", "--json", "--url", "http://127.0.0.1:1", "--data-dir", &data_dir];
+        let exited = run_stoker(&args, envs, home.path(), b"");
+        let text = format!("{}{}", exited.stdout, exited.stderr);
+        assert!(!text.contains("the value of") && !text.contains(KEY) && !text.contains(OTHER_KEY), "{text}");
+        let said: Value = serde_json::from_str(&exited.stdout).unwrap();
+        let findings = said["findings"].as_array().unwrap().iter().filter(|finding| finding["check"] == "secrets");
+        findings.map(|finding| format!("{}: {}", finding["level"], finding["message"])).collect::<Vec<_>>().concat()
+    };
+    // While the host runs and when it does not, with what its log holds.
+    let well = doctor(&[("STOKER_SECRETS_KEY", KEY)]);
+    assert!(well.contains("ok") && well.contains("2 under the current key"), "{well}");
+    host.kill9();
+    let wrong = doctor(&[("STOKER_SECRETS_KEY", OTHER_KEY)]);
+    assert!(wrong.contains("problem") && wrong.contains("default/one, acme/two"), "{wrong}");
+    let none = doctor(&[]);
+    assert!(none.contains("note") && none.contains("default/one, acme/two"), "{none}");
+    let (new_path, old_path) = (new_file.display().to_string(), old_file.display().to_string());
+    let rotating = doctor(&[("STOKER_SECRETS_KEY_FILE", &new_path), ("STOKER_SECRETS_KEY_PREVIOUS_FILE", &old_path)]);
+    assert!(rotating.contains("note") && rotating.contains("2 still under the earlier key"), "{rotating}");
+    let host = TestHost::builder()
+        .flag("--secrets-key-file", &new_path)
+        .flag("--secrets-key-previous-file", &old_path)
+        .data_dir(&data_dir)
+        .start();
+    eventually("nothing is left under the old key", || (under_earlier(&host) == 0).then_some(()));
+    let done = doctor(&[("STOKER_SECRETS_KEY", OTHER_KEY)]);
+    assert!(done.contains("ok") && done.contains("2 under the current key"), "{done}");
 }

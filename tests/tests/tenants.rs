@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use serde_json::{Value, json};
-use stoker_tests::{Api, Exited, Guest, TestHost, eventually, run_stoker};
+use stoker_tests::{Api, Exited, Guest, TestHost, eventually, make_tenant, run_stoker};
 
 fn stoker(host: &TestHost, args: &[&str]) -> Exited {
     run_stoker(args, &[("STOKER_URL", host.url())], host.home(), b"")
@@ -175,4 +175,43 @@ fn what_is_wrong_is_said() {
         assert!(said.contains("acme"), "{args:?}: {said}");
     }
     assert!(!stoker(&host, &["tenants", "show", "nobody"]).status.success());
+}
+
+#[test]
+fn an_export_holds_keys_with_their_values_and_of_secrets_the_names() {
+    // More than one page of keys.
+    const KEYS: usize = 130;
+    let host = TestHost::builder().env("STOKER_SECRETS_KEY", "01".repeat(32)).start();
+    make_tenant(&host, "acme");
+    let acme = host.in_tenant("acme");
+    for number in 0..KEYS {
+        acme.put(&format!("/v1/kv/many/key-{number:03}"), &json!({"value": format!("value {number}")}))
+            .expect_status(201);
+    }
+    acme.put("/v1/kv/other/text", &json!({"value": "in the second bucket"})).expect_status(201);
+    acme.put("/v1/kv/other/bytes", &json!({"value_base64": "/wA="})).expect_status(201);
+    for name in ["stripe-key", "mail-key"] {
+        acme.put(&format!("/v1/secrets/{name}"), &json!({"value": format!("hidden value of {name}")}))
+            .expect_status(201);
+    }
+    host.put("/v1/kv/many/not-of-acme", &json!({"value": "another's value"})).expect_status(201);
+    host.put("/v1/secrets/not-of-acme", &json!({"value": "another's hidden value"})).expect_status(201);
+    stoker(&host, &["tenants", "export", "acme", "acme.ndjson"]).expect_success();
+    let text = std::fs::read_to_string(host.home().join("acme.ndjson")).unwrap();
+    for absent in ["hidden value", "another's", "not-of-acme"] {
+        assert!(!text.contains(absent), "{absent} is in it");
+    }
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |what: &str| lines.iter().filter(|line| line["type"] == what).collect::<Vec<_>>();
+    let names: Vec<&Value> = of("secret").iter().map(|line| &line["secret"]["name"]).collect();
+    assert_eq!(names, ["mail-key", "stripe-key"]);
+    let entries = of("kv");
+    assert_eq!(entries.len(), KEYS + 2);
+    for (number, line) in entries[..KEYS].iter().enumerate() {
+        let entry = &line["entry"];
+        let (key, value) = (format!("key-{number:03}"), format!("value {number}"));
+        assert_eq!((&entry["bucket"], &entry["key"], &entry["value"]), (&json!("many"), &json!(key), &json!(value)));
+    }
+    assert_eq!(entries[KEYS]["entry"]["value_base64"], "/wA=");
+    assert_eq!(entries[KEYS + 1]["entry"]["value"], "in the second bucket");
 }

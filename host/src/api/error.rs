@@ -427,6 +427,10 @@ impl From<StoreError> for ApiError {
                 "the disk failed while this was written, and the host stops: whether it was written is not known until the \
                  next start; look then, or send it again with the same `Idempotency-Key`",
             ),
+            StoreError::TenantClosed => Self::new(
+                ProblemCode::TenantDeleting,
+                "the tenant was deleted while the request was under way, with everything it had; nothing was written",
+            ),
             StoreError::Closed => Self::new(ProblemCode::Stopping, "the host is stopping; nothing was written"),
             StoreError::Damaged(_) | StoreError::Internal(_) => Self::internal(&error),
         }

@@ -33,6 +33,7 @@ struct Snapshot {
     slots: Slots,
     store: StoreMetrics,
     writable: bool,
+    secrets_under_earlier_keys: u64,
     requests: Vec<Requests>,
     resident_bytes: u64,
     uptime_ms: u64,
@@ -52,7 +53,8 @@ struct Requests {
 /// Metrics
 #[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, body = String, content_type = "application/openmetrics-text", description = "OpenMetrics text, as Prometheus reads it")))]
 pub(super) async fn metrics(State(api): Shared, _: NoParameters) -> Result<Response, ApiError> {
-    let snapshot = Snapshot::take(&api, api.store.counters().await?, api.store.oldest_ready_jobs().await?);
+    let (jobs, oldest) = (api.store.counters().await?, api.store.oldest_ready_jobs().await?);
+    let snapshot = Snapshot::take(&api, jobs, oldest, api.vault.under_earlier_keys().await?);
     Ok(([(CONTENT_TYPE, CONTENT_TYPE_TEXT)], text(snapshot)?).into_response())
 }
 
@@ -65,7 +67,7 @@ fn text(snapshot: Snapshot) -> Result<String, ApiError> {
 }
 
 impl Snapshot {
-    fn take(api: &Api, jobs: Vec<CounterRow>, oldest: Vec<OldestReady>) -> Self {
+    fn take(api: &Api, jobs: Vec<CounterRow>, oldest: Vec<OldestReady>, secrets_under_earlier_keys: u64) -> Self {
         let bounds = || BUCKETS_US.iter().map(|us| seconds(*us)).chain([f64::INFINITY]);
         let requests = api.http.counts().map(|counts| Requests {
             route: counts.path.to_owned(),
@@ -90,6 +92,7 @@ impl Snapshot {
             slots: api.dispatcher.slots(),
             store: api.store.metrics(),
             writable: api.store.is_writable(),
+            secrets_under_earlier_keys,
             requests: requests.collect(),
             resident_bytes: resident_bytes().unwrap_or(0),
             uptime_ms: whole_ms(now.since(api.started_at)),
@@ -153,8 +156,19 @@ fn labelled<'a, L: EncodeLabelSet>(
 impl Collector for Snapshot {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
         let e = &mut encoder;
-        let Self { jobs, oldest, dispatcher, slots, store, writable, requests, resident_bytes, uptime_ms, tasks } =
-            self;
+        let Self {
+            jobs,
+            oldest,
+            dispatcher,
+            slots,
+            store,
+            writable,
+            secrets_under_earlier_keys,
+            requests,
+            resident_bytes,
+            uptime_ms,
+            tasks,
+        } = self;
 
         metric(e, "jobs", "Jobs by state; terminal states count what is kept", MetricType::Gauge, |m| {
             let samples = jobs.iter().map(|row| {
@@ -192,6 +206,8 @@ impl Collector for Snapshot {
         gauge(e, "store_database_bytes", "Size of the database file", store.database_bytes)?;
         gauge(e, "store_operations_waiting", "Operations waiting for the writer", store.waiting)?;
         gauge(e, "store_writable", "1 while the store can write", u64::from(*writable))?;
+        let help = "Secrets that are still to be encrypted under the current key";
+        gauge(e, "secrets_under_earlier_keys", help, *secrets_under_earlier_keys)?;
 
         metric(e, "maintenance_runs", "Runs of upkeep since the start, by task", MetricType::Counter, |m| {
             labelled(m, tasks.iter().map(|(task, _)| ([("task", task.name)], task.runs)), true)
@@ -261,6 +277,7 @@ mod tests {
             slots: Slots { used: 1, total: 4 },
             store: StoreMetrics::default(),
             writable: true,
+            secrets_under_earlier_keys: 3,
             requests: vec![Requests {
                 route: "/v1/jobs".into(),
                 method: "POST",

@@ -159,6 +159,12 @@ impl<T: Copy + Ord> Fairness<T> {
         self.shares.is_empty()
     }
 
+    /// What each may still use, or owes, µs.
+    #[cfg(test)]
+    pub(crate) fn balances(&self) -> impl Iterator<Item = (T, i64)> {
+        self.shares.iter().map(|(who, share)| (*who, share.balance_us))
+    }
+
     fn change(&mut self, who: T, change: impl FnOnce(i64) -> i64) {
         let round = self.round;
         let Some(share) = self.shares.get_mut(&who) else { return };

@@ -105,6 +105,14 @@ impl Vault {
         self.store.delete_secret(tenant, name).await
     }
 
+    /// How many secrets are still to be encrypted under the current key; 0 where there is none.
+    pub async fn under_earlier_keys(&self) -> Result<u64, StoreError> {
+        match self.ring.current() {
+            Some(current) => self.store.count_secrets_not_under(current.id()).await,
+            None => Ok(0),
+        }
+    }
+
     /// How secrets stand with the keys.
     pub async fn status(&self) -> Result<KeyStatus, StoreError> {
         let known = self.store.secrets_keys().await?;

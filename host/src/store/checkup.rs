@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, Row, params};
 use rustix::fs::{FlockOperation, flock};
 
 use super::connection::DATABASE_FILE;
@@ -13,6 +13,7 @@ use super::lock::LOCK_FILE;
 use super::loss::{Evidence, LOG_FILE};
 use super::mark::FoundMark;
 use super::migrate::known_version;
+use super::secrets::SecretsKeyId;
 use super::wal::WAL_BOUNDS;
 use crate::regular_file;
 
@@ -20,6 +21,13 @@ const READ_VERSION: &str = "PRAGMA user_version";
 /// Database and log together, to be copied for a look, bytes.
 const COPY_BYTES_MAX: u64 = 256 << 20;
 const COUNT_TABLES: &str = "SELECT count(*) FROM sqlite_schema";
+const SECRETS_KEYS: &str = "SELECT key_id, count(*) FROM secrets GROUP BY key_id ORDER BY key_id LIMIT ?1";
+const SECRETS_OF_KEY: &str = "SELECT tenants.name, secrets.name FROM secrets JOIN tenants ON tenants.id = tenant_id
+    WHERE key_id = ?1 ORDER BY secrets.id LIMIT ?2";
+/// Keys told of.
+const KEYS_TOLD_MAX: usize = 20;
+/// Secrets named of each.
+const SECRETS_NAMED_MAX: usize = 10;
 
 /// What was seen.
 #[derive(Debug)]
@@ -71,6 +79,19 @@ pub struct DatabaseFacts {
     pub schema: i64,
     /// The version this binary writes.
     pub schema_known: i64,
+    /// Which keys its secrets are encrypted under; none where the schema is another one.
+    pub secrets: Vec<SecretsUnderKey>,
+}
+
+/// Secrets encrypted under one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretsUnderKey {
+    /// Its id.
+    pub key: SecretsKeyId,
+    /// How many there are, of all tenants.
+    pub secrets: u64,
+    /// Some of them, as `tenant/name`.
+    pub named: Vec<String>,
 }
 
 /// What is beside the database.
@@ -143,7 +164,7 @@ fn facts(data_dir: &Path, usage: &Usage, evidence: &Evidence) -> Result<(Databas
     regular_file::open_to_read(&database).map_err(|error| Unread::Damaged(error.to_string()))?;
     let (bytes, log_bytes) = (length(&database), length(&log));
     let has_log = log_bytes > 0 && bytes > 0;
-    let (schema, refusal) = match usage {
+    let Looked { schema, refusal, secrets } = match usage {
         Usage::Free if has_log => read_with_log(data_dir, bytes.saturating_add(log_bytes), evidence)?,
         Usage::Unknown(_) if has_log => {
             return Err(Unread::Untold("it can't be told whether a host writes to it".to_owned()));
@@ -152,7 +173,7 @@ fn facts(data_dir: &Path, usage: &Usage, evidence: &Evidence) -> Result<(Databas
             read(&database, usage, evidence).map_err(|error| Unread::Damaged(error.to_string()))?
         }
     };
-    Ok((DatabaseFacts { bytes, schema, schema_known: known_version() }, refusal))
+    Ok((DatabaseFacts { bytes, schema, schema_known: known_version(), secrets }, refusal))
 }
 
 /// What a start would read: the log holds pages that the database has not got yet, or has only in part. Read in a private
@@ -185,18 +206,37 @@ fn read_copy(copy: &Path, evidence: &Evidence) -> rusqlite::Result<Looked> {
     look(&sql, Some(evidence))
 }
 
-/// The version of the schema, and why a host would not start on it.
-type Looked = (i64, Option<String>);
+/// What a database says.
+struct Looked {
+    /// The version of its schema.
+    schema: i64,
+    /// Why a host would not start on it.
+    refusal: Option<String>,
+    secrets: Vec<SecretsUnderKey>,
+}
 
 /// No `evidence`: a host is writing, and what is marked is not what is read at the same moment.
 fn look(sql: &Connection, evidence: Option<&Evidence>) -> rusqlite::Result<Looked> {
     let _tables: i64 = sql.query_row(COUNT_TABLES, [], |row| row.get(0))?;
-    let version = sql.query_row(READ_VERSION, [], |row| row.get(0))?;
-    let refusal = match evidence {
-        Some(evidence) if version == known_version() => evidence.refusal_of_commits(sql)?,
-        _ => None,
-    };
-    Ok((version, refusal.map(|error| error.to_string())))
+    let schema = sql.query_row(READ_VERSION, [], |row| row.get(0))?;
+    if schema != known_version() {
+        return Ok(Looked { schema, refusal: None, secrets: Vec::new() });
+    }
+    let refusal = evidence.map(|evidence| evidence.refusal_of_commits(sql)).transpose()?.flatten();
+    Ok(Looked { schema, refusal: refusal.map(|error| error.to_string()), secrets: secrets_under_keys(sql)? })
+}
+
+fn secrets_under_keys(sql: &Connection) -> rusqlite::Result<Vec<SecretsUnderKey>> {
+    let mut keys = sql.prepare(SECRETS_KEYS)?;
+    let mut of_key = sql.prepare(SECRETS_OF_KEY)?;
+    let keys = keys.query_map([KEYS_TOLD_MAX], |row| Ok((SecretsKeyId(row.get(0)?), row.get(1)?)))?;
+    keys.map(|row| {
+        let (key, secrets) = row?;
+        let name = |row: &Row<'_>| Ok(format!("{}/{}", row.get::<_, String>(0)?, row.get::<_, String>(1)?));
+        let named = of_key.query_map(params![key.0, SECRETS_NAMED_MAX], name)?.collect::<Result<_, _>>()?;
+        Ok(SecretsUnderKey { key, secrets, named })
+    })
+    .collect()
 }
 
 fn read(database: &Path, usage: &Usage, evidence: &Evidence) -> rusqlite::Result<Looked> {

@@ -50,6 +50,9 @@ pub enum StoreError {
         /// What there is.
         free_bytes: u64,
     },
+    /// The tenant in which something was to be done is being deleted, or is gone.
+    #[error("the tenant is being deleted, or is gone")]
+    TenantClosed,
     /// The store is closing.
     #[error("the store is closed")]
     Closed,

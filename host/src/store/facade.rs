@@ -228,6 +228,23 @@ impl Store {
     }
 
     /// Reads in a transaction of its own, with the catalog of about that moment.
+    /// What adds to what a tenant has (`None`: the host). Refused from the moment on in which the tenant is to be deleted, whatever
+    /// was known when it was asked for: its removal would not meet it any more.
+    pub(super) async fn write_in<T: Send + 'static>(
+        &self,
+        tenant: Option<TenantId>,
+        durability: Durability,
+        mut body: impl FnMut(&Connection, &mut Draft) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.write(durability, move |sql, draft| {
+            if tenant.is_some_and(|tenant| !draft.catalog.is_open(tenant)) {
+                return Err(StoreError::TenantClosed);
+            }
+            body(sql, draft)
+        })
+        .await
+    }
+
     pub(super) async fn read<T: Send + 'static>(
         &self,
         body: impl FnOnce(&Connection, &Catalog) -> Result<T, StoreError> + Send + 'static,
@@ -310,7 +327,9 @@ impl Store {
         if atomic || key.is_some() || jobs.len() <= PIECE_JOBS_MAX {
             let durability = self.durability_of(tenant, &jobs);
             let batch = Batch { tenant, jobs, atomic, key, refused_lines };
-            return self.write(durability, move |sql, draft| enqueue_batch(sql, draft, &batch)).await;
+            // The answers to a key are kept, whatever they are.
+            let of = batch.key.as_ref().map(|_| tenant);
+            return self.write_in(of, durability, move |sql, draft| enqueue_batch(sql, draft, &batch)).await;
         }
         let total = jobs.len();
         let mut items = Vec::with_capacity(total);
@@ -592,7 +611,8 @@ impl Store {
 
     /// Writes a batch or workflow with its first jobs, unless its key came before.
     pub async fn create_batch(&self, tenant: TenantId, new: NewBatch) -> Result<CreateBatchResult, StoreError> {
-        self.write(Durability::Synced, move |sql, draft| batches::create_batch(sql, draft, tenant, &new)).await
+        let create = move |sql: &Connection, draft: &mut Draft| batches::create_batch(sql, draft, tenant, &new);
+        self.write_in(Some(tenant), Durability::Synced, create).await
     }
 
     /// No more jobs can be added to the batch.
@@ -687,9 +707,9 @@ impl Store {
         request: BulkRequest,
         key: Option<IdempotencyKey>,
     ) -> Result<CreateOperationResult, StoreError> {
-        let created = self
-            .write(Durability::Synced, move |sql, draft| bulk::create(sql, draft, tenant, &request, key.as_ref()))
-            .await?;
+        let create =
+            move |sql: &Connection, draft: &mut Draft| bulk::create(sql, draft, tenant, &request, key.as_ref());
+        let created = self.write_in(Some(tenant), Durability::Synced, create).await?;
         self.0.shared.operations.notify_one();
         Ok(created)
     }
@@ -757,7 +777,7 @@ impl Store {
         change: QueueChange,
         may_create: bool,
     ) -> Result<ChangeQueueResult, StoreError> {
-        self.write(Durability::Synced, move |sql, draft| {
+        self.write_in(Some(tenant), Durability::Synced, move |sql, draft| {
             let action = match change.is_paused {
                 Some(true) => "queue.pause",
                 Some(false) => "queue.resume",
@@ -962,7 +982,7 @@ impl Store {
 
     /// Stores a version whose chunks are written, and activates it.
     pub async fn activate_new(&self, version: NewVersion, force: bool) -> Result<ActivateResult, StoreError> {
-        self.write(Durability::Synced, move |sql, draft| {
+        self.write_in(Some(version.tenant), Durability::Synced, move |sql, draft| {
             let change = |sql: &Connection, draft: &mut Draft| modules::activate_new(sql, draft, &version, force);
             audit::module(sql, draft, (version.tenant, &version.module), "module.upload", change)
         })
@@ -971,7 +991,7 @@ impl Store {
 
     /// Stores a version whose chunks are written, and leaves active what is.
     pub async fn store_new(&self, version: NewVersion) -> Result<Result<StoredVersion, QuotaExceeded>, StoreError> {
-        self.write(Durability::Synced, move |sql, draft| {
+        self.write_in(Some(version.tenant), Durability::Synced, move |sql, draft| {
             let change = |sql: &Connection, draft: &mut Draft| modules::store_new(sql, draft, &version);
             audit::module(sql, draft, (version.tenant, &version.module), "module.upload", change)
         })

@@ -215,6 +215,12 @@ impl Meter {
         self.spent.write().remove(&tenant);
     }
 
+    /// Waiting jobs, and bytes that are kept, as they are remembered; `None`: nothing is of this tenant.
+    #[cfg(test)]
+    pub(super) fn tallied(&self, tenant: TenantId) -> Option<(i64, i64)> {
+        self.tallies.get(&tenant).map(|tally| (tally.waiting, tally.stored))
+    }
+
     fn change(&mut self, change: Change) {
         self.apply(&change, 1);
         self.changes.push(change);

@@ -108,7 +108,7 @@ pub use catalog::{
     Catalog, KindEntry, KindId, ModuleVersionEntry, ModuleVersionId, QUEUES_MAX, QueueId, QueueSettings, TENANTS_MAX,
     TenantEntry, TenantId,
 };
-pub use checkup::{Checkup, DatabaseFacts, MarkFacts, Unread, Usage, checkup};
+pub use checkup::{Checkup, DatabaseFacts, MarkFacts, SecretsUnderKey, Unread, Usage, checkup};
 pub use claimant::Claimant;
 pub use credentials::{
     CreateKeyResult, CredentialHash, Credentials, KEYS_MAX, KeyEntry, KeyRow, NewKey, RevokeKeyResult,

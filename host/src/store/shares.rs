@@ -84,6 +84,18 @@ impl Shares {
         self.charges.remove(&job);
     }
 
+    /// The jobs that were given out and not settled.
+    #[cfg(test)]
+    pub(super) fn charged(&self) -> std::collections::BTreeSet<JobId> {
+        self.charges.keys().copied().collect()
+    }
+
+    /// What each tenant may still use, or owes, µs.
+    #[cfg(test)]
+    pub(super) fn balances(&self) -> Vec<(TenantId, i64)> {
+        self.fairness.balances().collect()
+    }
+
     fn settle(&mut self, job: JobId, used_us: u64) -> Option<Charge> {
         let charge = self.charges.remove(&job)?;
         self.fairness.settle(charge.tenant, charge.expected_us, used_us);

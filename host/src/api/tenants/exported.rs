@@ -15,13 +15,13 @@ use crate::api::wire::operation::Operation;
 use crate::api::wire::tenant::Tenant;
 use crate::api::wire::{Instant, Raw};
 use crate::job::{
-    BatchId, Digest, JobId, JobOptions, JobState, KindName, ModuleName, OperationId, QueueName, Retention,
-    ScheduleName, SettingsWire,
+    BatchId, BucketName, Digest, JobId, JobOptions, JobState, KindName, KvKey, ModuleName, OperationId, QueueName,
+    Retention, ScheduleName, SecretName, SettingsWire,
 };
 use crate::store::{JobFilter, KeptLines, KeptLog, ModuleVersionId, Store, StoreError, TenantId};
 
 /// Things read at once, of those that are small.
-const PAGE_MAX: usize = 100;
+pub(super) const PAGE_MAX: usize = 100;
 /// Of the lines of a log in one piece, as they are kept, bytes.
 const LOG_PIECE_BYTES_MAX: usize = 64 << 10;
 
@@ -37,7 +37,7 @@ pub(super) enum ExportError {
 }
 
 /// What is written next.
-enum Stage {
+pub(super) enum Stage {
     Tenant,
     Queues(Option<QueueName>),
     Kinds,
@@ -46,6 +46,9 @@ enum Stage {
     Schedules(Option<ScheduleName>),
     Batches(bool, Option<BatchId>),
     Operations(Option<OperationId>),
+    Secrets(Option<SecretName>),
+    Buckets(Option<BucketName>),
+    Keys(BucketName, Option<KvKey>),
     Jobs(Option<JobId>),
     End,
     Over,
@@ -53,8 +56,8 @@ enum Stage {
 
 /// Writes what one tenant has. See the head of `export.rs`.
 pub(super) struct Exporter {
-    store: Store,
-    tenant: TenantId,
+    pub(super) store: Store,
+    pub(super) tenant: TenantId,
     stage: Stage,
     /// Modules whose versions are still to be written.
     modules: VecDeque<ModuleName>,
@@ -62,6 +65,8 @@ pub(super) struct Exporter {
     modules_after: Option<ModuleName>,
     /// Bytes still to be written: of which module, and its next chunk.
     chunks: VecDeque<(Digest, u32)>,
+    /// Keys whose values are still to be written of the page that was read.
+    pub(super) keys: VecDeque<(BucketName, KvKey)>,
     /// Jobs still to be written of the page that was read.
     jobs: VecDeque<JobId>,
     /// Logs still to be written of the last job.
@@ -80,6 +85,7 @@ impl Exporter {
             modules: VecDeque::new(),
             modules_after: None,
             chunks: VecDeque::new(),
+            keys: VecDeque::new(),
             jobs: VecDeque::new(),
             logs: VecDeque::new(),
             log: None,
@@ -103,7 +109,7 @@ impl Exporter {
         }
     }
 
-    fn line(&mut self, out: &mut Vec<u8>, line: &impl Serialize) -> Result<(), ExportError> {
+    pub(super) fn line(&mut self, out: &mut Vec<u8>, line: &impl Serialize) -> Result<(), ExportError> {
         serde_json::to_writer(&mut *out, line)?;
         out.push(b'\n');
         self.lines += 1;
@@ -119,6 +125,10 @@ impl Exporter {
             let bytes = STANDARD.encode(&chunk);
             self.line(out, &json!({"type": "module_chunk", "digest": digest, "index": index, "bytes": bytes}))?;
             self.chunks.push_front((digest, index + 1));
+            return Ok(true);
+        }
+        if let Some((bucket, key)) = self.keys.pop_front() {
+            self.kv_entry(out, &bucket, &key).await?;
             return Ok(true);
         }
         if let Some((job, log, mut kept)) = self.log.take() {
@@ -156,6 +166,9 @@ impl Exporter {
             Stage::Schedules(after) => self.schedules(out, after).await?,
             Stage::Batches(is_workflow, before) => self.batches(out, is_workflow, before).await?,
             Stage::Operations(before) => self.operations(out, before).await?,
+            Stage::Secrets(after) => self.secrets(out, after).await?,
+            Stage::Buckets(after) => self.next_bucket(after).await?,
+            Stage::Keys(bucket, after) => self.page_of_keys(bucket, after).await?,
             Stage::Jobs(before) => self.page_of_jobs(before).await?,
             Stage::End => {
                 let lines = self.lines + 1;
@@ -284,7 +297,7 @@ impl Exporter {
             self.line(out, &json!({"type": "operation", "operation": Operation::from(row)}))?;
         }
         let last = rows.last().filter(|_| rows.len() == PAGE_MAX);
-        Ok(last.map_or(Stage::Jobs(None), |row| Stage::Operations(Some(row.id))))
+        Ok(last.map_or(Stage::Secrets(None), |row| Stage::Operations(Some(row.id))))
     }
 
     async fn page_of_jobs(&mut self, before: Option<JobId>) -> Result<Stage, ExportError> {

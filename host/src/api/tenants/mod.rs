@@ -5,6 +5,7 @@ mod create;
 mod delete;
 mod export;
 mod exported;
+mod exported_kv;
 mod inspect;
 mod request;
 

@@ -6,7 +6,9 @@ use rustix::fs::{Access, access, statfs, statvfs};
 
 use super::super::quantities::bytes;
 use super::finding::Findings;
+use super::secrets;
 use crate::artifact_folder::{self, Trust};
+use crate::secrets::KeyRing;
 use crate::store::{Checkup, DatabaseFacts, MarkFacts, Unread, Usage, checkup};
 
 const CHECK: &str = "data directory";
@@ -28,7 +30,8 @@ const NETWORK_FILE_SYSTEMS: [(u64, &str); 7] = [
     (0x0102_1997, "9P"),
 ];
 
-pub(super) fn check(data_dir: &Path, findings: &mut Findings) {
+/// `keys`: those a host started here would have.
+pub(super) fn check(data_dir: &Path, keys: &KeyRing, findings: &mut Findings) {
     let shown = data_dir.display();
     match std::fs::metadata(data_dir) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -54,7 +57,7 @@ pub(super) fn check(data_dir: &Path, findings: &mut Findings) {
     }
     check_disk(data_dir, findings);
     match checkup(data_dir) {
-        Ok(seen) => check_store(seen, findings),
+        Ok(seen) => check_store(seen, keys, findings),
         Err(error) => {
             let advice = "a host would not start on it: mend what is named, or run this as the user the host runs as";
             findings.problem("store", error, advice);
@@ -110,7 +113,7 @@ fn check_disk(directory: &Path, findings: &mut Findings) {
     }
 }
 
-fn check_store(seen: Checkup, findings: &mut Findings) {
+fn check_store(seen: Checkup, keys: &KeyRing, findings: &mut Findings) {
     let Checkup { usage, database_path, database, refusal, mark, wal_bytes, wal_bytes_max } = seen;
     match usage {
         Usage::Free => findings.ok("lock", "free: no host runs on it"),
@@ -135,7 +138,10 @@ fn check_store(seen: Checkup, findings: &mut Findings) {
         }
         None => {}
         Some(Err(unread)) => report_unread(&database_path, unread, findings),
-        Some(Ok(facts)) => check_database(&database_path, &facts, findings),
+        Some(Ok(facts)) => {
+            check_database(&database_path, &facts, findings);
+            secrets::check(&facts.secrets, keys, findings);
+        }
     }
     match mark {
         MarkFacts::Damaged => findings.note(
@@ -180,7 +186,7 @@ fn report_unread(path: &Path, unread: Unread, findings: &mut Findings) {
 }
 
 fn check_database(path: &Path, facts: &DatabaseFacts, findings: &mut Findings) {
-    let DatabaseFacts { bytes: size, schema, schema_known } = facts;
+    let DatabaseFacts { bytes: size, schema, schema_known, secrets: _ } = facts;
     let message = format!("{}, {}, schema {schema}", path.display(), bytes(*size));
     match schema.cmp(schema_known) {
         std::cmp::Ordering::Greater => findings.problem(

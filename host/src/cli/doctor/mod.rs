@@ -6,6 +6,7 @@ mod data_directory;
 mod finding;
 mod host;
 mod machine;
+mod secrets;
 mod toolchains;
 
 use std::path::PathBuf;
@@ -43,7 +44,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut findings = Findings::default();
     let effective = Effective::find(arguments.config.as_deref(), &mut findings)?;
     let data_dir = arguments.data_dir.clone().unwrap_or_else(|| effective.config.data_dir.clone());
-    data_directory::check(&data_dir, &mut findings);
+    data_directory::check(&data_dir, &effective.config.secrets_keys, &mut findings);
     let host_time = host::check(&arguments.connection, &mut findings);
     clock::check(host_time, &mut findings);
     machine::check(&effective.config, &mut findings);

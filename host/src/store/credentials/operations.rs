@@ -11,7 +11,7 @@ use crate::store::facade::{Durability, Store};
 impl Store {
     /// Writes a key.
     pub async fn create_key(&self, new: NewKey) -> Result<CreateKeyResult, StoreError> {
-        self.write(Durability::Synced, move |sql, draft| keys::create(sql, draft, &new)).await
+        self.write_in(new.tenant, Durability::Synced, move |sql, draft| keys::create(sql, draft, &new)).await
     }
 
     /// Removes a key, and ends the sessions opened with it. `has_root`: an admin needs no stored key.
@@ -58,7 +58,7 @@ impl Store {
         expires_at: Timestamp,
     ) -> Result<(), StoreError> {
         let open = move |sql: &_, draft: &mut _| sessions::open(sql, draft, tenant, hash, credential, expires_at);
-        self.write(Durability::Synced, open).await
+        self.write_in(tenant, Durability::Synced, open).await
     }
 
     /// Ends a session. `false`: there is none.

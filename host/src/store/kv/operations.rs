@@ -20,7 +20,9 @@ impl Store {
         bucket: BucketName,
         change: KvChange,
     ) -> Result<KvChanged, StoreError> {
-        self.write(Durability::Synced, move |sql, draft| {
+        // An attempt's tenant is there as long as its lease is the job's.
+        let of = matches!(writer, KvWriter::Operator).then_some(tenant);
+        self.write_in(of, Durability::Synced, move |sql, draft| {
             let carry_out =
                 |sql: &Connection, draft: &mut Draft| write::change(sql, draft, tenant, writer, &bucket, &change);
             // Somebody's hand is on one key; what attempts do is in their jobs.

@@ -21,7 +21,7 @@ impl Store {
         name: SecretName,
         sealed: Arc<Sealed>,
     ) -> Result<SetSecretResult, StoreError> {
-        self.write(Durability::Synced, move |sql, draft| {
+        self.write_in(Some(tenant), Durability::Synced, move |sql, draft| {
             audit::secret(sql, draft, (tenant, &name), "secret.set", |sql, draft| {
                 let quotas = draft.meter.quotas(&draft.catalog, tenant);
                 values::set(sql, (draft.now, &quotas), tenant, &name, &sealed)
@@ -70,6 +70,11 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<StoredSecret>, StoreError> {
         self.read(move |sql, _| reseal::others(sql, current, limit)).await
+    }
+
+    /// How many secrets of all tenants are not encrypted under this key; beyond a hundred thousand nobody counts.
+    pub async fn count_secrets_not_under(&self, current: SecretsKeyId) -> Result<u64, StoreError> {
+        self.read(move |sql, _| reseal::count_others(sql, current)).await
     }
 
     /// Replaces ciphertexts that nobody has replaced meanwhile. The keys that are needed no more.

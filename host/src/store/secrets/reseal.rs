@@ -10,6 +10,10 @@ use crate::store::error::StoreError;
 /// Twice a range of the index: what is under no other key is not looked at.
 const OTHERS: &str = "SELECT id, tenant_id, name, key_id, sealed FROM secrets WHERE key_id < ?1
     UNION ALL SELECT id, tenant_id, name, key_id, sealed FROM secrets WHERE key_id > ?1 LIMIT ?2";
+const COUNT_OTHERS: &str = "SELECT count(*) FROM (SELECT 1 FROM secrets WHERE key_id < ?1
+    UNION ALL SELECT 1 FROM secrets WHERE key_id > ?1 LIMIT ?2)";
+/// Secrets counted at most: more are told as so many.
+const COUNTED_MAX: usize = 100_000;
 const RESEAL: &str = "UPDATE secrets SET key_id = ?2, sealed = ?3 WHERE id = ?1 AND key_id = ?4 AND sealed = ?5";
 
 /// So many secrets that are not under this key.
@@ -17,6 +21,11 @@ pub(super) fn others(sql: &Connection, current: SecretsKeyId, limit: usize) -> R
     let mut statement = sql.prepare_cached(OTHERS)?;
     let rows = statement.query_map(params![current.0, limit], read)?;
     rows.map(|row| row.map_err(StoreError::from)?).collect()
+}
+
+/// How many secrets are not under this key, as far as they are counted.
+pub(super) fn count_others(sql: &Connection, current: SecretsKeyId) -> Result<u64, StoreError> {
+    Ok(sql.prepare_cached(COUNT_OTHERS)?.query_row(params![current.0, COUNTED_MAX], |row| row.get(0))?)
 }
 
 /// Writes them. The keys that nothing is under any more.

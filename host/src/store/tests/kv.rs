@@ -43,13 +43,14 @@ async fn keys_are_set_listed_and_removed_and_what_they_take_is_counted() {
     let bytes = ["user/1one", "user/2two", "xlast", "user0"].iter().map(|text| text.len() as u64 + 1).sum();
     assert_eq!(usage, KvUsage { keys: 4, bytes });
 
-    let elsewhere = harness.store.change_kv(TenantId(2), KvWriter::Operator, bucket("c"), set(&[("x", "2")])).await;
+    let other = super::tenants::make(&harness.store, "acme").await;
+    let elsewhere = harness.store.change_kv(other, KvWriter::Operator, bucket("c"), set(&[("x", "2")])).await;
     assert_eq!(elsewhere.unwrap(), KvChanged::Done { keys: 1 });
     harness.store.change_kv(TENANT, KvWriter::Operator, bucket("a"), set(&[("x", "2")])).await.unwrap();
     assert_eq!(harness.store.kv_buckets(TENANT, None, 9).await.unwrap(), [bucket("a"), bucket("b")]);
     assert_eq!(harness.store.kv_buckets(TENANT, Some(bucket("a")), 9).await.unwrap(), [bucket("b")]);
     assert_eq!(harness.store.kv_buckets(TENANT, None, 1).await.unwrap(), [bucket("a")]);
-    assert!(harness.store.kv_value(TenantId(2), bucket("b"), key("x")).await.unwrap().is_none());
+    assert!(harness.store.kv_value(other, bucket("b"), key("x")).await.unwrap().is_none());
 
     let gone = change(&harness, KvChange::Delete(vec![key("x"), key("x"), key("nothing")])).await;
     assert_eq!(gone, KvChanged::Done { keys: 1 });

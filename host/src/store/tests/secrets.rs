@@ -28,7 +28,7 @@ async fn secrets_are_a_tenants_own_and_come_back_only_as_they_were_set() {
     let ring = ring("01", &[]);
     admit(&harness.store, &ring).await.unwrap();
     let vault = Vault::new(harness.store.clone(), ring);
-    let other = TenantId(2);
+    let other = super::tenants::make(&harness.store, "acme").await;
     let set = vault.set(TENANT, name("b"), &value("the value of b")).await.unwrap();
     assert!(matches!(set, SetSecretResult::Created(row) if row.version == 1));
     vault.set(TENANT, name("a"), &value("the value of a")).await.unwrap();

@@ -195,3 +195,49 @@ async fn a_deleted_tenant_leaves_no_trace_and_its_name_is_free() {
     assert_ne!(again, acme, "a number is never used again");
     assert_ne!(kind_of(&harness.store, again, "k").await, own);
 }
+
+#[tokio::test]
+async fn what_comes_when_its_tenant_goes_or_is_gone_is_not_written() {
+    let mut harness = Harness::new();
+    let acme = make(&harness.store, "acme").await;
+    let own = kind_of(&harness.store, acme, "k").await;
+    let version = NewVersion { tenant: acme, ..new_version(&harness.store, "late", &["late"]).await };
+    harness.store.delete_tenant(acme, true).await.unwrap();
+    for is_gone in [false, true] {
+        if is_gone {
+            remove(&mut harness, acme).await;
+        }
+        let store = &harness.store;
+        let set = crate::job::KvChange::Set(vec![("x".parse().unwrap(), Bytes::from_static(b"1"))]);
+        let sealed = Arc::new(Sealed { key: SecretsKeyId([1; 8]), bytes: vec![1] });
+        let key = NewKey {
+            tenant: Some(acme),
+            role: crate::job::Role::Operator,
+            name: "late".parse().unwrap(),
+            prefix: "stk_x".to_owned(),
+            hash: [1; 32],
+            expires_at: None,
+            has_root: true,
+        };
+        let (closing, callbacks) = (Closing::OnRequest, Callbacks::default());
+        let batch = NewBatch { is_workflow: false, name: None, closing, callbacks, jobs: Vec::new(), key: None };
+        let filter = crate::job::BulkFilter::default();
+        let all = BulkRequest { action: crate::job::BulkAction::Cancel, filter, priority: None, rate: None };
+        let once = IdempotencyKey { key: "late".to_owned(), request_hash: [1; 32] };
+        let refused = [
+            store.change_kv(acme, KvWriter::Operator, "b".parse().unwrap(), set).await.map(drop),
+            store.set_secret(acme, "late".parse().unwrap(), sealed).await.map(drop),
+            store.create_key(key).await.map(drop),
+            store.open_session(Some(acme), [2; 32], [1; 32], harness.store_now()).await,
+            store.change_queue(acme, "late".parse().unwrap(), QueueChange::default(), true).await.map(drop),
+            store.activate_new(version.clone(), false).await.map(drop),
+            store.store_new(version.clone()).await.map(drop),
+            store.create_batch(acme, batch).await.map(drop),
+            store.create_operation(acme, all, None).await.map(drop),
+            store.enqueue_batch(acme, vec![job(own)], false, Some(once), Vec::new()).await.map(drop),
+        ];
+        for (index, refused) in refused.iter().enumerate() {
+            assert!(matches!(refused, Err(StoreError::TenantClosed)), "{index}, gone {is_gone}: {refused:?}");
+        }
+    }
+}

@@ -77,7 +77,8 @@ impl KeySource {
     /// The key of this name.
     pub(super) async fn key(&self, id: Option<&str>) -> Option<CheckKey> {
         let (known, is_stale) = self.known(id);
-        if known.is_some() && !is_stale {
+        // Who has a key that is known need not wait for somebody who is being answered slowly.
+        if known.is_some() && (!is_stale || self.reading.try_lock().is_err()) {
             return known;
         }
         let asked_at = Instant::now();
@@ -129,4 +130,35 @@ fn fetch(url: &str) -> Result<Vec<u8>, ureq::Error> {
     let config = ureq::Agent::config_builder().timeout_global(Some(FETCH_TIMEOUT)).max_redirects(0).proxy(None).build();
     let mut answer = config.new_agent().get(url).call()?;
     answer.body_mut().with_config().limit(SET_BYTES_MAX).read_to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_asks_a_silent_server_and_nobody_else_waits() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/keys", silent.local_addr().unwrap());
+        let source = Arc::new(KeySource::of_url(url, JwtAlgorithm::EdDsa));
+        // RFC 8037, appendix A.
+        let set =
+            br#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"a","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+        source.keep(KeySet::parse(set, JwtAlgorithm::EdDsa).unwrap());
+        source.kept.lock().read_at = None;
+        let asking = Arc::clone(&source);
+        let asking = tokio::spawn(async move { asking.key(Some("a")).await.is_some() });
+        while source.reading.try_lock().is_ok() {
+            tokio::task::yield_now().await;
+        }
+        let begun = Instant::now();
+        assert!(source.key(Some("a")).await.is_some());
+        assert!(begun.elapsed() < FETCH_TIMEOUT / 2 && !asking.is_finished(), "it waited");
+        // The server hangs up.
+        drop(silent);
+        assert!(asking.await.unwrap(), "the key stays");
+    }
 }

@@ -19,6 +19,7 @@ mod new;
 mod pace;
 mod schedules;
 mod slots;
+mod tenants;
 mod ties;
 mod time;
 mod unique;
