@@ -1,7 +1,7 @@
 //! Tenants are made, set, suspended, resumed, and removed piece by piece.
 
 use super::*;
-use crate::job::{ByteSize, Quotas, TenantSettings};
+use crate::job::{ByteSize, Most, Quotas, TenantSettings};
 
 /// Tenants at once, with `default`.
 const TENANTS_MANY: usize = 5;
@@ -20,13 +20,13 @@ impl Run {
     fn some_quotas(&mut self) -> Quotas {
         let chance = &mut self.chance;
         Quotas {
-            waiting_jobs: chance.one_in(4).then(|| 4 + chance.below(10) as u64),
-            running_jobs: chance.one_in(3).then(|| u32::try_from(chance.up_to(4)).unwrap()),
-            stored_bytes: chance.one_in(5).then(|| ByteSize(400 + chance.below(2_000) as u64)),
-            schedules: chance.one_in(4).then(|| u32::try_from(chance.below(3)).unwrap()),
-            fuel_per_day: chance.one_in(6).then(|| 2_000 + chance.below(8_000) as u64),
-            kv_bytes: chance.one_in(3).then(|| ByteSize(20 + chance.below(60) as u64)),
-            secrets: chance.one_in(3).then(|| u32::try_from(chance.below(4)).unwrap()),
+            waiting_jobs: chance.one_in(4).then(|| 4 + chance.below(10) as u64).map(Most::Of),
+            running_jobs: chance.one_in(3).then(|| u32::try_from(chance.up_to(4)).unwrap()).map(Most::Of),
+            stored_bytes: chance.one_in(5).then(|| ByteSize(400 + chance.below(2_000) as u64)).map(Most::Of),
+            schedules: chance.one_in(4).then(|| u32::try_from(chance.below(3)).unwrap()).map(Most::Of),
+            fuel_per_day: chance.one_in(6).then(|| 2_000 + chance.below(8_000) as u64).map(Most::Of),
+            kv_bytes: chance.one_in(3).then(|| ByteSize(20 + chance.below(60) as u64)).map(Most::Of),
+            secrets: chance.one_in(3).then(|| u32::try_from(chance.below(4)).unwrap()).map(Most::Of),
             ..Quotas::default()
         }
     }

@@ -168,7 +168,7 @@ impl Run {
         let clock = Arc::new(TestClock { wall_ms: AtomicI64::new(START), monotonic_ms: AtomicU64::new(0) });
         // What holds for those on whom nothing is set.
         let quotas = crate::job::Quotas {
-            waiting_jobs: chance.one_in(2).then_some(30),
+            waiting_jobs: chance.one_in(2).then_some(crate::job::Most::Of(30)),
             running_jobs: None,
             ..crate::job::Quotas::default()
         };

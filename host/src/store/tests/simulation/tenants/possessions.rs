@@ -56,7 +56,6 @@ impl Run {
                 self.model.saw_quota(quota.name);
                 return (what, Touches::Nobody);
             }
-            SetSecretResult::TooMany => panic!("{what}: there are few"),
         }
         self.model.tenants[at].secrets.insert(name.to_owned(), (text, version));
         (what, Touches::Only(id))
@@ -143,7 +142,6 @@ impl Run {
                 self.model.saw("schedule put");
                 return (what, Touches::Only(id));
             }
-            PutScheduleResult::TooMany => panic!("{what}: there are few"),
         }
         (what, Touches::Nobody)
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::job::Quotas;
+use crate::job::{Most, Quotas};
 
 /// Tenants that race.
 const RACERS: usize = 3;
@@ -65,7 +65,7 @@ impl Run {
     async fn let_run(&mut self) {
         for at in 0..self.model.tenants.len() {
             let change = TenantChange {
-                quotas: Some(Quotas { waiting_jobs: Some(10_000), ..Quotas::default() }),
+                quotas: Some(Quotas { waiting_jobs: Some(Most::Of(10_000)), ..Quotas::default() }),
                 state: Some(TenantState::Active),
                 ..TenantChange::default()
             };

@@ -3,7 +3,7 @@
 use super::model::Job;
 use super::*;
 use crate::job::quota::day_of;
-use crate::job::{LogLevel, LogLine, QuotaName};
+use crate::job::{LogLevel, LogLine, Most, QuotaName};
 
 /// How long a key counts, ms.
 const KEY_MS: i64 = 24 * 3_600 * 1_000;
@@ -107,7 +107,10 @@ impl Run {
             let known = self.model.of(tenant);
             assert_eq!(known.state, TenantState::Active, "a job of {tenant:?} begins");
             let spent = known.used.get(&day).copied().unwrap_or_default().fuel;
-            assert!(known.quotas.fuel_per_day.is_none_or(|most| spent < most), "{tenant:?} has used {spent}");
+            assert!(
+                known.quotas.fuel_per_day.and_then(Most::limit).is_none_or(|most| spent < most),
+                "{tenant:?} has used {spent}"
+            );
             let waits = known.jobs.get_mut(&lease.job()).expect("its tenant's own");
             assert!(!waits.is_held && waits.ended_at.is_none(), "{waits:?}");
             waits.is_held = true;
@@ -117,7 +120,7 @@ impl Run {
         }
         for tenant in of {
             let known = self.model.of(tenant);
-            let most = known.quotas.running_jobs.map_or(u64::MAX, u64::from);
+            let most = known.quotas.running_jobs.and_then(Most::limit).map_or(u64::MAX, u64::from);
             assert!(known.held() <= most, "{} of {most} jobs run for {tenant:?}", known.held());
         }
         if is_all {
@@ -145,9 +148,14 @@ impl Run {
             let fuel = tenant.used.get(&day).copied().unwrap_or_default().fuel;
             if tenant.state != TenantState::Active {
                 saw.extend((tenant.state == TenantState::Suspended).then_some("nothing of a suspended tenant began"));
-            } else if tenant.quotas.running_jobs.is_some_and(|most| tenant.held() >= u64::from(most)) {
+            } else if tenant
+                .quotas
+                .running_jobs
+                .and_then(Most::limit)
+                .is_some_and(|most| tenant.held() >= u64::from(most))
+            {
                 saw.push("a claim keeps to running_jobs");
-            } else if tenant.quotas.fuel_per_day.is_some_and(|most| fuel >= most) {
+            } else if tenant.quotas.fuel_per_day.and_then(Most::limit).is_some_and(|most| fuel >= most) {
                 saw.push("fuel_per_day");
             } else {
                 panic!("{waiting} jobs of {:?} could begin, and did not: {tenant:#?}", tenant.id);
