@@ -6,8 +6,9 @@ use rustc_hash::FxHashMap;
 
 use crate::store::KindId;
 
-/// What an unknown kind is taken to need, µs: so much that nothing is claimed ahead of it.
-const UNKNOWN_US: u64 = 5_000;
+/// What an unknown kind is taken to need, µs: so much that little is claimed ahead of it, and not so much that a thousand new kinds
+/// are claimed one by one.
+const UNKNOWN_US: u64 = 1_000;
 /// One execution counts one part in so many.
 const WEIGHT: u64 = 8;
 /// And at most so many times the estimate, and so much more.
