@@ -106,6 +106,7 @@ const WITHOUT_TENANT: &[(&str, &str)] = &[
     ("on_commit", "a signal"),
     ("metrics", "numbers of the store, for admins"),
     ("is_writable", "the store"),
+    ("count_secrets_not_under", "a number of all secrets for the metrics, which are for admins"),
     ("backup", "the store, for admins"),
     ("reset_keys", "the host's keys, while no host runs"),
     ("operations_signal", "a signal"),
