@@ -190,6 +190,10 @@ mod tests {
 
     use super::*;
 
+    /// Of a unit of weight, and of weight 10, µs.
+    const UNIT: u64 = QUANTUM_US.unsigned_abs();
+    const QUANTUM: u64 = 10 * UNIT;
+
     /// Slots that are always taken by whose turn it is, while anybody has something to begin.
     struct Slots {
         fairness: Fairness<usize>,
@@ -228,14 +232,14 @@ mod tests {
     #[test]
     fn each_gets_its_quantum_and_the_newcomer_is_first() {
         let mut slots = Slots::new(&[10, 20]);
-        let order: Vec<usize> = (0..9).map(|_| slots.begin(1, |_| 500, |_| 500)).collect();
+        let order: Vec<usize> = (0..9).map(|_| slots.begin(1, |_| QUANTUM / 2, |_| QUANTUM / 2)).collect();
         assert_eq!(order, [0, 0, 1, 1, 1, 1, 0, 0, 1]);
         slots.fairness.arrive(7, 10);
         assert_eq!(slots.fairness.turn(), Some(7), "in the middle of another one's turn");
-        slots.fairness.charge(7, 100);
+        slots.fairness.charge(7, QUANTUM / 10);
         slots.fairness.leave(7, 0);
         slots.fairness.arrive(7, 10);
-        slots.fairness.charge(7, 1_000);
+        slots.fairness.charge(7, QUANTUM);
         assert_ne!(slots.fairness.turn(), Some(7), "once a round, however often it comes");
     }
 
@@ -245,13 +249,13 @@ mod tests {
         fairness.arrive('a', 10);
         fairness.arrive('b', 10);
         assert_eq!(fairness.turn(), Some('a'));
-        fairness.charge('a', 5_500);
+        fairness.charge('a', QUANTUM * 11 / 2);
         fairness.leave('a', 0);
         // It comes back at once, and sits out what it owes.
         fairness.arrive('a', 10);
         let mut others = 0;
         while fairness.turn() == Some('b') {
-            fairness.charge('b', 1_000);
+            fairness.charge('b', QUANTUM);
             others += 1;
         }
         assert_eq!(others, 5);
@@ -259,11 +263,11 @@ mod tests {
         fairness.leave('a', 0);
         for _ in 0..50 {
             assert_eq!(fairness.turn(), Some('b'));
-            fairness.charge('b', 1_000);
+            fairness.charge('b', QUANTUM);
         }
         fairness.arrive('a', 10);
         assert_eq!(fairness.turn(), Some('a'));
-        fairness.charge('a', 1_000);
+        fairness.charge('a', QUANTUM);
         assert_eq!(fairness.turn(), Some('b'));
     }
 
@@ -296,11 +300,11 @@ mod tests {
         let mut fairness = Fairness::default();
         fairness.arrive('a', 10);
         fairness.arrive('b', 10);
-        fairness.charge('a', 50_000);
-        fairness.charge('b', 1_000);
+        fairness.charge('a', 50 * QUANTUM);
+        fairness.charge('b', QUANTUM);
         assert_eq!(fairness.turn(), Some('b'));
-        fairness.settle('a', 50_000, 10);
-        fairness.charge('b', 1_000);
+        fairness.settle('a', 50 * QUANTUM, 10);
+        fairness.charge('b', QUANTUM);
         assert_eq!(fairness.turn(), Some('a'));
     }
 
@@ -336,13 +340,13 @@ mod tests {
             costs_us in prop::collection::vec(1u64..50_000, 20),
         ) {
             let mut host = Slots::new(&weights);
-            let quanta_us: u64 = weights.iter().map(|weight| 100 * u64::from(*weight)).sum();
+            let quanta_us: u64 = weights.iter().map(|weight| UNIT * u64::from(*weight)).sum();
             let mut since_us = vec![0u64; weights.len()];
             for _ in 0..2_000 {
                 let who = host.begin(1, |who| costs_us[who], |who| costs_us[who]);
                 for (other, waited_us) in since_us.iter_mut().enumerate() {
                     *waited_us = if other == who { 0 } else { *waited_us + costs_us[who] };
-                    let rounds = costs_us[other] / (100 * u64::from(weights[other])) + 2;
+                    let rounds = costs_us[other] / (UNIT * u64::from(weights[other])) + 2;
                     let bound_us = rounds * quanta_us + costs_us.iter().sum::<u64>();
                     prop_assert!(*waited_us <= bound_us, "{other} waits for {waited_us} µs: {weights:?}");
                 }

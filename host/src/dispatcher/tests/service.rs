@@ -180,11 +180,11 @@ async fn a_stop_interrupts_what_runs_and_leaves_nothing_held() {
 /// Each claim raises the lease number and costs a write.
 #[tokio::test(flavor = "multi_thread")]
 async fn waiting_in_front_of_busy_slots_costs_one_claim_and_not_one_a_second() {
-    let (running, jobs) = Running::start(SPINS, 10, false).await;
+    let (running, jobs) = Running::start(SPINS, 40, false).await;
     let handle = running.handle.clone();
     eventually("both slots are busy", || handle.slots().used == 2).await;
     eventually("what waits was given back and looked for again", || handle.parts.tally.scans() >= 7).await;
-    assert!(handle.metrics().claimed <= 4, "{} claims for two slots and two ahead", handle.metrics().claimed);
+    assert!(handle.metrics().claimed <= 12, "{} claims for two slots and ten ahead", handle.metrics().claimed);
     // Whoever comes first when a slot is free has it, however late it came.
     let urgent = NewJob {
         spec: JobSpec { priority: 0, ..job(running.harness.kind("kind")).spec },

@@ -5,7 +5,8 @@ use super::*;
 use crate::job::{BatchId, KindPace, Pace};
 
 /// Tables that are not about jobs, or only count them.
-const STAYING: [&str; 13] = [
+const STAYING: [&str; 14] = [
+    "host_access",
     "meta",
     "tenants",
     "hosts",
