@@ -4,10 +4,7 @@
 use serde_json::{Value, json};
 use stoker_tests::{Api, Guest, TestHost};
 
-/// Jobs after which it is known what a kind costs.
-const KNOWN_AFTER: usize = 2;
-
-/// One slot, taken until everything is enqueued, by a host that knows what the jobs of each tenant cost.
+/// One slot, taken until everything is enqueued.
 fn host_with(weights: &[(&str, u32)]) -> (TestHost, Vec<Api>, String) {
     let host = TestHost::builder().workers(1).start();
     host.upload(Guest::Handlers);
@@ -15,9 +12,6 @@ fn host_with(weights: &[(&str, u32)]) -> (TestHost, Vec<Api>, String) {
         host.post("/v1/tenants", &json!({"name": name, "weight": weight})).expect(201);
         let tenant = host.in_tenant(name);
         tenant.upload(Guest::Handlers);
-        for id in sleeps(&tenant, KNOWN_AFTER, 0) {
-            tenant.wait_for(&id, "succeeded");
-        }
         tenant
     };
     let tenants = weights.iter().map(tenant).collect();

@@ -9,6 +9,8 @@ use crate::store::KindId;
 /// What an unknown kind is taken to need, µs: so much that little is claimed ahead of it, and not so much that a thousand new kinds
 /// are claimed one by one.
 const UNKNOWN_US: u64 = 1_000;
+/// What a job is taken to need before any was claimed, µs: so much that nothing is claimed ahead of the first.
+const AT_FIRST_US: u64 = 5_000;
 /// One execution counts one part in so many.
 const WEIGHT: u64 = 8;
 /// And at most so many times the estimate, and so much more.
@@ -24,7 +26,7 @@ pub struct Estimates {
 
 impl Default for Estimates {
     fn default() -> Self {
-        Self { by_kind: FxHashMap::default(), typical_us: UNKNOWN_US }
+        Self { by_kind: FxHashMap::default(), typical_us: AT_FIRST_US }
     }
 }
 
