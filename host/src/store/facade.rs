@@ -227,7 +227,6 @@ impl Store {
         }
     }
 
-    /// Reads in a transaction of its own, with the catalog of about that moment.
     /// What adds to what a tenant has (`None`: the host). Refused from the moment on in which the tenant is to be deleted, whatever
     /// was known when it was asked for: its removal would not meet it any more.
     pub(super) async fn write_in<T: Send + 'static>(
@@ -245,6 +244,7 @@ impl Store {
         .await
     }
 
+    /// Reads in a transaction of its own, with the catalog of about that moment.
     pub(super) async fn read<T: Send + 'static>(
         &self,
         body: impl FnOnce(&Connection, &Catalog) -> Result<T, StoreError> + Send + 'static,
