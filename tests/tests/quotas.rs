@@ -197,3 +197,46 @@ fn secrets_are_counted_and_one_that_is_there_may_change() {
         put(&host, name).expect_status(201);
     }
 }
+
+fn patch_job(api: &Api, id: &str, payload: &Value) -> Reply {
+    let body = json!({"payload": payload}).to_string();
+    let headers = [("content-type", "application/json")];
+    api.request("PATCH", &format!("/v1/jobs/{id}"), &headers, Some(body.as_bytes()))
+}
+
+#[test]
+fn a_payload_may_grow_where_there_is_room_and_always_shrink() {
+    let host = TestHost::builder().workers(0).start();
+    let acme = tenant_with(&host, "acme", &json!({"stored_bytes": 100}));
+    acme.upload(Guest::Handlers);
+    let waiting = json!({"kind": "echo", "payload": "x".repeat(58), "delay": "1h"});
+    let id = acme.enqueue(&waiting);
+    assert_eq!(used(&host, "acme", "stored_bytes"), 60);
+    let problem = refused(patch_job(&acme, &id, &json!("x".repeat(99))), 403, "stored_bytes");
+    assert_eq!((&problem["most"], &problem["used"]), (&json!(100), &json!(60)));
+    assert_eq!(acme.job(&id)["payload"], json!("x".repeat(58)), "what is refused changes nothing");
+    patch_job(&acme, &id, &json!("x".repeat(98))).expect_status(200);
+    assert_eq!(used(&host, "acme", "stored_bytes"), 100);
+    // Who has too much may have less, and as much as there is.
+    set(&host, "acme", &json!({"stored_bytes": 10}));
+    patch_job(&acme, &id, &json!("y".repeat(98))).expect_status(200);
+    patch_job(&acme, &id, &json!("x".repeat(48))).expect_status(200);
+    refused(patch_job(&acme, &id, &json!("x".repeat(49))), 403, "stored_bytes");
+    assert_eq!(used(&host, "acme", "stored_bytes"), 50);
+}
+
+#[test]
+fn who_triggers_a_schedule_enqueues() {
+    let host = TestHost::builder().workers(0).start();
+    let acme = tenant_with(&host, "acme", &json!({"enqueues_per_second": 1, "waiting_jobs": 1_000}));
+    acme.upload(Guest::Handlers);
+    acme.put("/v1/schedules/nightly", &json!({"cron": "@daily", "kind": "echo", "payload": {}})).expect_status(201);
+    let trigger = || acme.act("/v1/schedules/nightly/trigger");
+    let reply = eventually("the rate is used up", || {
+        let reply = trigger();
+        (reply.status != 201).then_some(reply)
+    });
+    refused(reply, 429, "enqueues_per_second");
+    set(&host, "acme", &json!({"enqueues_per_second": null, "waiting_jobs": 0}));
+    refused(trigger(), 429, "waiting_jobs");
+}

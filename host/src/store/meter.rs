@@ -282,6 +282,16 @@ impl Meter {
         })
     }
 
+    /// Whether so many bytes more may be kept. None always are: who has too much may change what is there, and add nothing.
+    pub(super) fn admit_bytes(&self, catalog: &Catalog, tenant: TenantId, more: i64) -> Result<(), QuotaExceeded> {
+        if more <= 0 {
+            return Ok(());
+        }
+        let stored = self.tallies.get(&tenant).map_or(0, |tally| tally.stored);
+        let (used, more) = (u64::try_from(stored).unwrap_or(0), more.unsigned_abs());
+        QuotaExceeded::check(&self.quotas(catalog, tenant), QuotaName::StoredBytes, used, more)
+    }
+
     /// So many jobs were enqueued since somebody asked for them.
     pub(super) fn take_enqueues(&mut self, catalog: &Catalog, tenant: TenantId, jobs: u64, now_ns: i64) {
         if let Some(Most::Of(most)) = self.quotas(catalog, tenant).enqueues_per_second {

@@ -793,6 +793,8 @@ pub enum EditResult {
     },
     /// It names a new queue, and the tenant has as many as it may.
     TooManyQueues,
+    /// Its payload would be larger, and the tenant has used up what it may.
+    OverQuota(QuotaExceeded),
     /// No such job.
     NotFound,
 }
