@@ -240,3 +240,35 @@ fn who_triggers_a_schedule_enqueues() {
     set(&host, "acme", &json!({"enqueues_per_second": null, "waiting_jobs": 0}));
     refused(trigger(), 429, "waiting_jobs");
 }
+
+/// Bytes of modules that are on the disk, whosever.
+fn module_bytes_kept(host: &TestHost) -> u64 {
+    let database = rusqlite::Connection::open(host.data_dir().join("stoker.db")).expect("a database");
+    let bytes = "SELECT coalesce(sum(length(bytes)), 0) FROM module_chunks";
+    database.query_row(bytes, [], |row| row.get(0)).expect("a sum")
+}
+
+#[test]
+fn an_upload_that_is_refused_leaves_no_bytes() {
+    let host = TestHost::start();
+    let acme = tenant_with(&host, "acme", &json!({"module_bytes": "1KiB"}));
+    let hello = Guest::Hello.wasm();
+    refused(acme.put_module("hello", &hello), 403, "module_bytes");
+    // Before anything is examined: what is in it does not matter.
+    refused(acme.put_module("hello", &[0; 2_000]), 403, "module_bytes");
+    for quotas in [json!({"modules": 0}), json!({"kinds": 0})] {
+        set(&host, "acme", &json!({"module_bytes": null, "modules": null, "kinds": null}));
+        set(&host, "acme", &quotas);
+        let quota = quotas.as_object().unwrap().keys().next().unwrap();
+        refused(acme.put_module("hello", &hello), 403, quota);
+    }
+    assert_eq!(module_bytes_kept(&host), 0);
+    set(&host, "acme", &json!({"modules": null, "kinds": null}));
+    acme.upload_bytes("hello", &hello);
+    let kept = module_bytes_kept(&host);
+    assert_eq!(kept, u64::try_from(hello.len()).unwrap());
+    // The same bytes under another name are refused for their kind, and stay for who has them.
+    let problem = acme.put_module("other", &hello).expect_problem(409);
+    assert_eq!(problem["code"], "kind_owned", "{problem}");
+    assert_eq!(module_bytes_kept(&host), kept);
+}
