@@ -272,3 +272,26 @@ fn an_upload_that_is_refused_leaves_no_bytes() {
     assert_eq!(problem["code"], "kind_owned", "{problem}");
     assert_eq!(module_bytes_kept(&host), kept);
 }
+
+#[test]
+fn batches_without_jobs_keep_to_the_quotas() {
+    let host = TestHost::builder().workers(0).start();
+    let acme = tenant_with(&host, "acme", &json!({"waiting_jobs": 0, "stored_bytes": 1_024}));
+    acme.upload(Guest::Handlers);
+    let callback = json!({"kind": "echo", "payload": "x".repeat(600)});
+    let batch = json!({"close": "on_request", "on_finish": callback});
+    let made = acme.post("/v1/batches", &batch).expect(201);
+    refused(acme.post("/v1/batches", &batch), 403, "stored_bytes");
+    let open = used(&host, "acme", "stored_bytes").as_u64().unwrap();
+    assert!((600..1_024).contains(&open), "{open}");
+    // It is the job's from then on.
+    acme.act(&format!("/v1/batches/{}/close", made["id"].as_str().unwrap())).expect_status(200);
+    let closed = used(&host, "acme", "stored_bytes").as_u64().unwrap();
+    assert!((602..1_024).contains(&closed), "{closed}");
+    set(&host, "acme", &json!({"stored_bytes": null, "waiting_jobs": null, "enqueues_per_second": 1}));
+    let reply = eventually("the rate is used up", || {
+        let reply = acme.post("/v1/batches", &json!({}));
+        (reply.status != 201).then_some(reply)
+    });
+    refused(reply, 429, "enqueues_per_second");
+}
