@@ -67,7 +67,8 @@ fn hard_caps_are_403_and_name_what_to_delete() {
     refused(acme.put_module("hello", &Guest::Hello.wasm()), 403, "kinds");
     set(&host, "acme", &json!({"kinds": null, "module_bytes": "1KiB"}));
     refused(acme.put_module("hello", &Guest::Hello.wasm()), 403, "module_bytes");
-    set(&host, "acme", &json!({"module_bytes": null, "stored_bytes": 10}));
+    let most = used(&host, "acme", "stored_bytes").as_u64().unwrap() + 10;
+    set(&host, "acme", &json!({"module_bytes": null, "stored_bytes": most}));
     acme.run(&echo());
     refused(acme.post("/v1/jobs", &json!({"kind": "echo", "payload": {"a": "long enough"}})), 403, "stored_bytes");
     // The host's hold for who has none of its own.
@@ -294,4 +295,24 @@ fn batches_without_jobs_keep_to_the_quotas() {
         (reply.status != 201).then_some(reply)
     });
     refused(reply, 429, "enqueues_per_second");
+}
+
+#[test]
+fn what_schedules_keep_is_counted() {
+    let host = TestHost::builder().workers(0).start();
+    let acme = tenant_with(&host, "acme", &json!({"stored_bytes": 3_000}));
+    acme.upload(Guest::Handlers);
+    let put = |name: &str, length: usize| {
+        let schedule = json!({"cron": "@daily", "kind": "echo", "payload": "x".repeat(length)});
+        acme.put(&format!("/v1/schedules/{name}"), &schedule)
+    };
+    put("one", 1_500).expect_status(201);
+    let one = used(&host, "acme", "stored_bytes").as_u64().unwrap();
+    assert!((1_502..3_000).contains(&one), "{one}");
+    refused(put("two", 1_500), 403, "stored_bytes");
+    refused(put("one", 3_000), 403, "stored_bytes");
+    put("one", 500).expect_status(200);
+    assert_eq!(used(&host, "acme", "stored_bytes"), one - 1_000);
+    acme.delete("/v1/schedules/one").expect_status(204);
+    assert_eq!(used(&host, "acme", "stored_bytes"), 0);
 }

@@ -111,7 +111,11 @@ const OF_TENANT: [(&str, usize); 20] = [
             AND EXISTS (SELECT 1 FROM schedule_slots WHERE schedule_id = schedules.id) LIMIT ?2)",
         REMOVED_GROUPS_MAX,
     ),
-    ("DELETE FROM schedules WHERE id IN (SELECT id FROM schedules WHERE tenant_id = ?1 LIMIT ?2)", REMOVED_ROWS_MAX),
+    (
+        "DELETE FROM schedules WHERE id IN (SELECT id FROM schedules WHERE tenant_id = ?1 LIMIT ?2)
+            RETURNING length(payload) + octet_length(definition) + coalesce(octet_length(declared), 0)",
+        REMOVED_ROWS_MAX,
+    ),
     (
         "DELETE FROM buckets WHERE limit_code IN (
             SELECT concurrency_keys.id * 4 + 1 FROM kinds JOIN concurrency_keys ON kind_id = kinds.id

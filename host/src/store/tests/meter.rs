@@ -58,7 +58,8 @@ impl Metered {
                 + (SELECT coalesce(sum(length(body)), 0) FROM outputs)
                 + (SELECT coalesce(sum(length(lines)), 0) FROM attempt_logs)
                 + (SELECT coalesce(sum(coalesce(octet_length(on_success), 0) + coalesce(octet_length(on_failure), 0)
-                    + coalesce(octet_length(on_finish), 0)), 0) FROM batches)",
+                    + coalesce(octet_length(on_finish), 0)), 0) FROM batches)
+                + (SELECT coalesce(sum(length(payload) + octet_length(definition)), 0) FROM schedules)",
             [],
             |row| row.get(0),
         )
