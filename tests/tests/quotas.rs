@@ -316,3 +316,19 @@ fn what_schedules_keep_is_counted() {
     acme.delete("/v1/schedules/one").expect_status(204);
     assert_eq!(used(&host, "acme", "stored_bytes"), 0);
 }
+
+#[test]
+fn what_a_key_stands_for_is_counted_refused_lines_included() {
+    let host = TestHost::builder().workers(0).start();
+    let acme = tenant_with(&host, "acme", &json!({"stored_bytes": 1_000, "waiting_jobs": 0}));
+    acme.upload(Guest::Handlers);
+    let unknown = json!(vec![json!({"kind": "nobody", "payload": {}}); 40]);
+    let send = |key: &str| acme.post_with("/v1/jobs/batch", &[("idempotency-key", key)], &unknown);
+    let first = send("first").expect_status(200);
+    assert_eq!(used(&host, "acme", "stored_bytes"), 5 + 32 + 40 * 16);
+    refused(send("second"), 403, "stored_bytes");
+    assert_eq!(send("first").expect_status(200).json(), first.json(), "what is known is answered");
+    // Where nothing is to be remembered nothing is counted.
+    acme.post("/v1/jobs/batch", &unknown).expect_status(200);
+    assert_eq!(used(&host, "acme", "stored_bytes"), 5 + 32 + 40 * 16);
+}

@@ -169,6 +169,8 @@ pub enum BatchResult {
     Replayed(Vec<Answer>),
     /// The batch's key was used for another body.
     KeyConflict,
+    /// The tenant has used up what it may: there is no room for what the key has to stand for.
+    OverQuota(QuotaExceeded),
     /// `atomic`, and this item could not be written: nothing was.
     Rejected {
         /// Index of the first item that failed.

@@ -65,7 +65,7 @@ pub(in crate::store) fn create_batch(
         if let (Some(key), CreateBatchResult::UniqueConflict { index, other, .. }) = (key, &refused) {
             let mut answers = vec![Answer::Refused; *index];
             answers.push(Answer::UniqueConflict(*other));
-            idempotency::remember(sql, tenant, key, &answers, draft.now)?;
+            idempotency::remember(sql, draft, tenant, key, &answers)?;
         }
         return Ok(refused);
     }
@@ -100,7 +100,7 @@ pub(in crate::store) fn create_batch(
     sql.prepare_cached(SET_CLOSING)?.execute(params![id.to_bytes(), closing.code()])?;
     follow(sql, draft, id)?;
     if let Some(key) = key {
-        idempotency::remember(sql, tenant, key, &[Answer::Made(JobId::from_u128(id.as_u128()))], draft.now)?;
+        idempotency::remember(sql, draft, tenant, key, &[Answer::Made(JobId::from_u128(id.as_u128()))])?;
     }
     let row = batch_row(sql, &draft.catalog, tenant, id, *is_workflow)?;
     row.map(|row| CreateBatchResult::Created(Box::new(row)))
@@ -124,9 +124,11 @@ fn refusal(
     new: &NewBatch,
     kept_bytes: usize,
 ) -> Result<Option<CreateBatchResult>, StoreError> {
-    let NewBatch { jobs, closing, .. } = new;
+    let NewBatch { jobs, closing, key, .. } = new;
+    // Where one is refused for another job, that answer is kept, and as many before it.
+    let key_bytes = key.as_ref().map_or(0, |key| idempotency::remembered_bytes(key, jobs.len().max(1)));
     let payload_bytes: usize = jobs.iter().map(|member| member.job.spec.payload.len()).sum();
-    let wanted = (whole(jobs.len()), whole(payload_bytes.saturating_add(kept_bytes)));
+    let wanted = (whole(jobs.len()), whole(payload_bytes.saturating_add(kept_bytes)).saturating_add(key_bytes));
     let admitted = draft.meter.admit(&draft.catalog, tenant, wanted, None);
     let rate = || draft.meter.admit_rate(&draft.catalog, tenant, rated(jobs), draft.clock.now_ns());
     if let Err(quota) = admitted.and_then(|()| rate()) {

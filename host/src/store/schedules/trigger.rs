@@ -47,7 +47,8 @@ pub(super) fn trigger_schedule(
     };
     let id = schedule.row.id;
     // Somebody asks for it, and may ask again: other than a slot it counts for the rate.
-    let (wanted, now_ns) = ((1, payload_bytes(sql, id)?), draft.clock.now_ns());
+    let key_bytes = key.map_or(0, |key| idempotency::remembered_bytes(key, 1));
+    let (wanted, now_ns) = ((1, payload_bytes(sql, id)?.saturating_add(key_bytes)), draft.clock.now_ns());
     if let Err(quota) = draft.meter.admit(&draft.catalog, tenant, wanted, Some(now_ns)) {
         return Ok(TriggerResult::OverQuota(quota));
     }
@@ -74,7 +75,7 @@ pub(super) fn trigger_schedule(
         }
     };
     if let Some(key) = key {
-        idempotency::remember(sql, tenant, key, &[answer], draft.now)?;
+        idempotency::remember(sql, draft, tenant, key, &[answer])?;
     }
     let entry = Entry { tenant: Some(tenant), action: "schedule.trigger", object: format!("schedule/{name}") };
     record(sql, draft, &entry, &None, &Some(json!({"job": job})))?;

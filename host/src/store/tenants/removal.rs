@@ -76,7 +76,8 @@ const OF_TENANT: [(&str, usize); 20] = [
     ),
     (
         "DELETE FROM idempotency_keys WHERE tenant_id = ?1 AND key IN
-            (SELECT key FROM idempotency_keys WHERE tenant_id = ?1 LIMIT ?2)",
+            (SELECT key FROM idempotency_keys WHERE tenant_id = ?1 LIMIT ?2)
+            RETURNING counted_bytes",
         REMOVED_ROWS_MAX,
     ),
     (

@@ -59,7 +59,9 @@ impl Metered {
                 + (SELECT coalesce(sum(length(lines)), 0) FROM attempt_logs)
                 + (SELECT coalesce(sum(coalesce(octet_length(on_success), 0) + coalesce(octet_length(on_failure), 0)
                     + coalesce(octet_length(on_finish), 0)), 0) FROM batches)
-                + (SELECT coalesce(sum(length(payload) + octet_length(definition)), 0) FROM schedules)",
+                + (SELECT coalesce(sum(length(payload) + octet_length(definition)), 0) FROM schedules)
+                + (SELECT coalesce(sum(octet_length(key) + length(request_hash) + length(jobs) + coalesce(length(answers), 0)), 0)
+                    FROM idempotency_keys)",
             [],
             |row| row.get(0),
         )
@@ -139,6 +141,29 @@ async fn callbacks_count_until_they_are_jobs_or_their_batch_is_gone() {
     metered.harness.clock.advance(25 * 3_600_000);
     while store.prune_batches().await.unwrap() {}
     assert_eq!((metered.used(QuotaName::StoredBytes).await, metered.stored()), (14, 14), "two jobs are left");
+}
+
+#[tokio::test]
+async fn what_keys_stand_for_counts_for_its_day() {
+    let metered = Metered::new(Quotas::default()).await;
+    let (store, tenant) = (&metered.harness.store, metered.tenant);
+    let key = |key: &str, hash| Some(IdempotencyKey { key: key.to_owned(), request_hash: [hash; 32] });
+    let lines = |hash| store.enqueue_batch(tenant, vec![job(metered.kind)], false, key("lines", hash), vec![0, 2, 3]);
+    assert!(matches!(lines(1).await.unwrap(), BatchResult::Done(_)));
+    let once = metered.used(QuotaName::StoredBytes).await;
+    assert_eq!((once, metered.stored()), (7 + 5 + 32 + 4 * 16, once));
+    assert!(matches!(lines(1).await.unwrap(), BatchResult::Replayed(_)));
+    let mut keyed = job(metered.kind);
+    keyed.idempotency = key("one", 1);
+    assert!(matches!(store.enqueue(tenant, keyed).await.unwrap(), EnqueueResult::Created(_)));
+    assert_eq!(metered.used(QuotaName::StoredBytes).await, metered.stored());
+    // The same key again a day later: what it stood for is in nobody's way.
+    metered.harness.clock.advance(25 * 3_600_000);
+    assert!(matches!(lines(2).await.unwrap(), BatchResult::Done(_)));
+    assert_eq!(metered.used(QuotaName::StoredBytes).await, metered.stored());
+    metered.harness.clock.advance(25 * 3_600_000);
+    while store.prune_idempotency_keys().await.unwrap() {}
+    assert_eq!((metered.used(QuotaName::StoredBytes).await, metered.stored()), (21, 21), "three jobs are left");
 }
 
 #[tokio::test]

@@ -13,7 +13,9 @@ const STORED: &str = "SELECT
     + (SELECT coalesce(sum(coalesce(octet_length(on_success), 0) + coalesce(octet_length(on_failure), 0)
         + coalesce(octet_length(on_finish), 0)), 0) FROM batches WHERE tenant_id = ?1)
     + (SELECT coalesce(sum(length(payload) + octet_length(definition) + coalesce(octet_length(declared), 0)), 0)
-        FROM schedules WHERE tenant_id = ?1)";
+        FROM schedules WHERE tenant_id = ?1)
+    + (SELECT coalesce(sum(octet_length(key) + length(request_hash) + length(jobs) + coalesce(length(answers), 0)), 0)
+        FROM idempotency_keys WHERE tenant_id = ?1)";
 const WITH_JOBS: &str =
     "WITH all_jobs AS (SELECT id, tenant_id FROM live_jobs UNION ALL SELECT id, tenant_id FROM finished_jobs) ";
 const WAITING: &str = "SELECT count(*) FROM live_jobs WHERE tenant_id = ?1 AND state <> 'running'";
