@@ -292,7 +292,7 @@ impl ApiError {
             QuotaName::WaitingJobs => "jobs that wait; let some run, or cancel some",
             QuotaName::EnqueuesPerSecond => "jobs enqueued in a second; send fewer at once, or later",
             QuotaName::StoredBytes => {
-                "bytes of payloads, outputs and logs; delete finished jobs, or keep them for less long"
+                "bytes of payloads, outputs and logs; delete finished jobs or schedules, or keep jobs for less long"
             }
             QuotaName::Modules => "modules; delete one",
             QuotaName::ModuleBytes => "bytes of modules; delete old versions",

@@ -177,7 +177,7 @@ pub(in crate::store) fn remove_further(
     }
     for (statement, rows_max) in OF_TENANT {
         let rows_max = i64::try_from(rows_max).unwrap_or(i64::MAX);
-        if remove_rows(sql, draft, statement, (tenant, rows_max))? > 0 {
+        if remove_some(sql, draft, statement, (tenant, rows_max))? > 0 {
             return Ok(at_once);
         }
     }
@@ -192,7 +192,7 @@ pub(in crate::store) fn remove_further(
 }
 
 /// Removes some rows; those that were counted say by how many bytes.
-fn remove_rows(
+fn remove_some(
     sql: &Connection,
     draft: &mut Draft,
     statement: &str,

@@ -172,11 +172,13 @@ async fn so_many_batches_stay_open() {
     let (store, tenant) = (&metered.harness.store, metered.tenant);
     let create = |closing| store.create_batch(tenant, batch(metered.kind, 0, closing));
     let CreateBatchResult::Created(made) = create(Closing::OnRequest).await.unwrap() else { panic!("refused") };
-    let sql = rusqlite::Connection::open(metered.harness.database()).unwrap();
     let others = "WITH RECURSIVE others (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM others WHERE n < ?2)
         INSERT INTO batches (id, tenant_id, is_workflow, created_at, closing)
         SELECT randomblob(16), ?1, 0, 0, 1 FROM others";
-    sql.execute(others, rusqlite::params![tenant.0, OPEN_BATCHES_MAX - 1]).unwrap();
+    let open = move |sql: &rusqlite::Connection, _: &mut Draft| {
+        Ok(sql.execute(others, rusqlite::params![tenant.0, OPEN_BATCHES_MAX - 1])?)
+    };
+    assert_eq!(store.write(Durability::Relaxed, open).await.unwrap(), OPEN_BATCHES_MAX - 1);
     assert!(matches!(create(Closing::OnRequest).await.unwrap(), CreateBatchResult::TooManyOpen));
     assert!(matches!(create(Closing::Closed).await.unwrap(), CreateBatchResult::Created(_)), "it ends by itself");
     store.close_batch(tenant, made.id).await.unwrap();
