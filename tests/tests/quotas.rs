@@ -67,7 +67,8 @@ fn hard_caps_are_403_and_name_what_to_delete() {
     refused(acme.put_module("hello", &Guest::Hello.wasm()), 403, "kinds");
     set(&host, "acme", &json!({"kinds": null, "module_bytes": "1KiB"}));
     refused(acme.put_module("hello", &Guest::Hello.wasm()), 403, "module_bytes");
-    set(&host, "acme", &json!({"module_bytes": null, "stored_bytes": 10}));
+    let most = used(&host, "acme", "stored_bytes").as_u64().unwrap() + 10;
+    set(&host, "acme", &json!({"module_bytes": null, "stored_bytes": most}));
     acme.run(&echo());
     refused(acme.post("/v1/jobs", &json!({"kind": "echo", "payload": {"a": "long enough"}})), 403, "stored_bytes");
     // The host's hold for who has none of its own.
@@ -196,4 +197,138 @@ fn secrets_are_counted_and_one_that_is_there_may_change() {
     for name in ["a", "b", "c"] {
         put(&host, name).expect_status(201);
     }
+}
+
+fn patch_job(api: &Api, id: &str, payload: &Value) -> Reply {
+    let body = json!({"payload": payload}).to_string();
+    let headers = [("content-type", "application/json")];
+    api.request("PATCH", &format!("/v1/jobs/{id}"), &headers, Some(body.as_bytes()))
+}
+
+#[test]
+fn a_payload_may_grow_where_there_is_room_and_always_shrink() {
+    let host = TestHost::builder().workers(0).start();
+    let acme = tenant_with(&host, "acme", &json!({"stored_bytes": 100}));
+    acme.upload(Guest::Handlers);
+    let waiting = json!({"kind": "echo", "payload": "x".repeat(58), "delay": "1h"});
+    let id = acme.enqueue(&waiting);
+    assert_eq!(used(&host, "acme", "stored_bytes"), 60);
+    let problem = refused(patch_job(&acme, &id, &json!("x".repeat(99))), 403, "stored_bytes");
+    assert_eq!((&problem["most"], &problem["used"]), (&json!(100), &json!(60)));
+    assert_eq!(acme.job(&id)["payload"], json!("x".repeat(58)), "what is refused changes nothing");
+    patch_job(&acme, &id, &json!("x".repeat(98))).expect_status(200);
+    assert_eq!(used(&host, "acme", "stored_bytes"), 100);
+    // Who has too much may have less, and as much as there is.
+    set(&host, "acme", &json!({"stored_bytes": 10}));
+    patch_job(&acme, &id, &json!("y".repeat(98))).expect_status(200);
+    patch_job(&acme, &id, &json!("x".repeat(48))).expect_status(200);
+    refused(patch_job(&acme, &id, &json!("x".repeat(49))), 403, "stored_bytes");
+    assert_eq!(used(&host, "acme", "stored_bytes"), 50);
+}
+
+#[test]
+fn who_triggers_a_schedule_enqueues() {
+    let host = TestHost::builder().workers(0).start();
+    let acme = tenant_with(&host, "acme", &json!({"enqueues_per_second": 1, "waiting_jobs": 1_000}));
+    acme.upload(Guest::Handlers);
+    acme.put("/v1/schedules/nightly", &json!({"cron": "@daily", "kind": "echo", "payload": {}})).expect_status(201);
+    let trigger = || acme.act("/v1/schedules/nightly/trigger");
+    let reply = eventually("the rate is used up", || {
+        let reply = trigger();
+        (reply.status != 201).then_some(reply)
+    });
+    refused(reply, 429, "enqueues_per_second");
+    set(&host, "acme", &json!({"enqueues_per_second": null, "waiting_jobs": 0}));
+    refused(trigger(), 429, "waiting_jobs");
+}
+
+/// Bytes of modules that are on the disk, whosever.
+fn module_bytes_kept(host: &TestHost) -> u64 {
+    let database = rusqlite::Connection::open(host.data_dir().join("stoker.db")).expect("a database");
+    let bytes = "SELECT coalesce(sum(length(bytes)), 0) FROM module_chunks";
+    database.query_row(bytes, [], |row| row.get(0)).expect("a sum")
+}
+
+#[test]
+fn an_upload_that_is_refused_leaves_no_bytes() {
+    let host = TestHost::start();
+    let acme = tenant_with(&host, "acme", &json!({"module_bytes": "1KiB"}));
+    let hello = Guest::Hello.wasm();
+    refused(acme.put_module("hello", &hello), 403, "module_bytes");
+    // Before anything is examined: what is in it does not matter.
+    refused(acme.put_module("hello", &[0; 2_000]), 403, "module_bytes");
+    for quotas in [json!({"modules": 0}), json!({"kinds": 0})] {
+        set(&host, "acme", &json!({"module_bytes": null, "modules": null, "kinds": null}));
+        set(&host, "acme", &quotas);
+        let quota = quotas.as_object().unwrap().keys().next().unwrap();
+        refused(acme.put_module("hello", &hello), 403, quota);
+    }
+    assert_eq!(module_bytes_kept(&host), 0);
+    set(&host, "acme", &json!({"modules": null, "kinds": null}));
+    acme.upload_bytes("hello", &hello);
+    let kept = module_bytes_kept(&host);
+    assert_eq!(kept, u64::try_from(hello.len()).unwrap());
+    // The same bytes under another name are refused for their kind, and stay for who has them.
+    let problem = acme.put_module("other", &hello).expect_problem(409);
+    assert_eq!(problem["code"], "kind_owned", "{problem}");
+    assert_eq!(module_bytes_kept(&host), kept);
+}
+
+#[test]
+fn batches_without_jobs_keep_to_the_quotas() {
+    let host = TestHost::builder().workers(0).start();
+    let acme = tenant_with(&host, "acme", &json!({"waiting_jobs": 0, "stored_bytes": 1_024}));
+    acme.upload(Guest::Handlers);
+    let callback = json!({"kind": "echo", "payload": "x".repeat(600)});
+    let batch = json!({"close": "on_request", "on_finish": callback});
+    let made = acme.post("/v1/batches", &batch).expect(201);
+    refused(acme.post("/v1/batches", &batch), 403, "stored_bytes");
+    let open = used(&host, "acme", "stored_bytes").as_u64().unwrap();
+    assert!((600..1_024).contains(&open), "{open}");
+    // It is the job's from then on.
+    acme.act(&format!("/v1/batches/{}/close", made["id"].as_str().unwrap())).expect_status(200);
+    let closed = used(&host, "acme", "stored_bytes").as_u64().unwrap();
+    assert!((602..1_024).contains(&closed), "{closed}");
+    set(&host, "acme", &json!({"stored_bytes": null, "waiting_jobs": null, "enqueues_per_second": 1}));
+    let reply = eventually("the rate is used up", || {
+        let reply = acme.post("/v1/batches", &json!({}));
+        (reply.status != 201).then_some(reply)
+    });
+    refused(reply, 429, "enqueues_per_second");
+}
+
+#[test]
+fn what_schedules_keep_is_counted() {
+    let host = TestHost::builder().workers(0).start();
+    let acme = tenant_with(&host, "acme", &json!({"stored_bytes": 3_000}));
+    acme.upload(Guest::Handlers);
+    let put = |name: &str, length: usize| {
+        let schedule = json!({"cron": "@daily", "kind": "echo", "payload": "x".repeat(length)});
+        acme.put(&format!("/v1/schedules/{name}"), &schedule)
+    };
+    put("one", 1_500).expect_status(201);
+    let one = used(&host, "acme", "stored_bytes").as_u64().unwrap();
+    assert!((1_502..3_000).contains(&one), "{one}");
+    refused(put("two", 1_500), 403, "stored_bytes");
+    refused(put("one", 3_000), 403, "stored_bytes");
+    put("one", 500).expect_status(200);
+    assert_eq!(used(&host, "acme", "stored_bytes"), one - 1_000);
+    acme.delete("/v1/schedules/one").expect_status(204);
+    assert_eq!(used(&host, "acme", "stored_bytes"), 0);
+}
+
+#[test]
+fn what_a_key_stands_for_is_counted_refused_lines_included() {
+    let host = TestHost::builder().workers(0).start();
+    let acme = tenant_with(&host, "acme", &json!({"stored_bytes": 1_000, "waiting_jobs": 0}));
+    acme.upload(Guest::Handlers);
+    let unknown = json!(vec![json!({"kind": "nobody", "payload": {}}); 40]);
+    let send = |key: &str| acme.post_with("/v1/jobs/batch", &[("idempotency-key", key)], &unknown);
+    let first = send("first").expect_status(200);
+    assert_eq!(used(&host, "acme", "stored_bytes"), 5 + 32 + 40 * 16);
+    refused(send("second"), 403, "stored_bytes");
+    assert_eq!(send("first").expect_status(200).json(), first.json(), "what is known is answered");
+    // Where nothing is to be remembered nothing is counted.
+    acme.post("/v1/jobs/batch", &unknown).expect_status(200);
+    assert_eq!(used(&host, "acme", "stored_bytes"), 5 + 32 + 40 * 16);
 }

@@ -188,6 +188,8 @@ problem_codes! {
     TooManyFailures = 429 "too_many_failures" "Too many bad credentials came from this address",
     /// So many actions on many jobs are not finished.
     TooManyOperations = 429 "too_many_operations" "Too many operations are not finished",
+    /// So many batches wait for somebody to close them.
+    TooManyOpenBatches = 429 "too_many_open_batches" "Too many batches are open",
     /// A quota of the tenant is used up. 403 where neither time nor work makes room.
     QuotaExceeded = 429 "quota_exceeded" "A quota of the tenant is used up",
     /// Too many requests wait already.
@@ -290,7 +292,7 @@ impl ApiError {
             QuotaName::WaitingJobs => "jobs that wait; let some run, or cancel some",
             QuotaName::EnqueuesPerSecond => "jobs enqueued in a second; send fewer at once, or later",
             QuotaName::StoredBytes => {
-                "bytes of payloads, outputs and logs; delete finished jobs, or keep them for less long"
+                "bytes of payloads, outputs and logs; delete finished jobs or schedules, or keep jobs for less long"
             }
             QuotaName::Modules => "modules; delete one",
             QuotaName::ModuleBytes => "bytes of modules; delete old versions",

@@ -70,7 +70,7 @@ quotas! {
     running_jobs: Number = RunningJobs, true, u64::from,
     /// Jobs enqueued in a second; twice as many at once after a pause.
     enqueues_per_second: Number = EnqueuesPerSecond, true, u64::from,
-    /// Payloads, outputs and logs that are kept, together.
+    /// Payloads, outputs and logs that are kept, together; callbacks of batches, schedules, and what idempotency keys stand for.
     stored_bytes: Bytes = StoredBytes, false, |bytes| bytes.0,
     /// Modules.
     modules: Number = Modules, false, u64::from,

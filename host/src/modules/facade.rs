@@ -2,6 +2,7 @@
 
 use super::changes::{Changes, ChangesError};
 use super::settings_section::SectionError;
+use super::storing::Storing;
 use crate::job::{ByteSize, Digest, KindName, Limits, ModuleName, QuotaExceeded};
 use crate::sandbox::{CompileError, DescribeError, Sandbox, SandboxError};
 use crate::schema::SlowWork;
@@ -140,6 +141,8 @@ pub struct Modules {
     options: ModulesOptions,
     /// The turns of comparing versions: nobody's payload waits for them.
     comparisons: SlowWork,
+    /// Uploads that write their bytes now.
+    storing: Storing,
 }
 
 impl Modules {
@@ -151,7 +154,13 @@ impl Modules {
 
     /// Over a store and a sandbox.
     pub fn new(store: Store, sandbox: Sandbox, options: ModulesOptions) -> Modules {
-        Modules { store, sandbox, options, comparisons: SlowWork::with_turns(COMPARISONS_MAX) }
+        Modules {
+            store,
+            sandbox,
+            options,
+            comparisons: SlowWork::with_turns(COMPARISONS_MAX),
+            storing: Storing::default(),
+        }
     }
 
     /// The bounds of an upload; the size is for the API to keep, before a body is read whole.
@@ -212,6 +221,10 @@ impl Modules {
 
     pub(super) fn comparisons(&self) -> &SlowWork {
         &self.comparisons
+    }
+
+    pub(super) fn storing(&self) -> &Storing {
+        &self.storing
     }
 
     pub(super) fn store(&self) -> &Store {

@@ -9,6 +9,7 @@ mod facade;
 mod imports;
 mod inspect;
 mod settings_section;
+mod storing;
 mod upload;
 mod validators;
 mod warm_up;

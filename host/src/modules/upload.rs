@@ -1,5 +1,5 @@
-//! One upload: examine → store → activate (or not yet). Whatever fails, nothing of it is left: the artifact is forgotten,
-//! and chunks without a version are pruned by maintenance.
+//! One upload: examine → store → activate (or not yet). Whatever fails, nothing of it is left: the artifact is forgotten, and
+//! its bytes are taken back; what a kill leaves is pruned by maintenance.
 
 use bytes::Bytes;
 
@@ -15,6 +15,9 @@ impl Modules {
         if let Some(uploaded) = self.known(&upload, digest).await? {
             return Ok(uploaded);
         }
+        // What there is no room for is not worth a compilation.
+        let room = self.store().room_for_version(upload.tenant, upload.module.clone(), digest, size_of(&upload.wasm));
+        room.await?.map_err(UploadError::OverQuota)?;
         // Another module, or another tenant, may serve the same bytes: a failure here must not take theirs away.
         let used_already = self.serves(digest);
         let examined = examine(self.sandbox(), &upload.module, digest, &upload.wasm, &self.options().ceilings).await;
@@ -31,29 +34,51 @@ impl Modules {
     async fn register(&self, upload: Upload, digest: Digest, examined: Examined) -> Result<Uploaded, UploadError> {
         let Upload { tenant, module, wasm, activation } = upload;
         let Examined { guest, imports, kinds, compiled: _, compiled_in, memory_begins_bytes: _ } = examined;
-        self.write_chunks(digest, &wasm).await?;
         let version = NewVersion {
             tenant,
             module,
             digest,
-            size_bytes: u64::try_from(wasm.len()).unwrap_or(u64::MAX),
+            size_bytes: size_of(&wasm),
             guest,
             imports,
             kinds,
             compile_ms: whole_ms(compiled_in),
         };
         let force = match activation {
-            Activation::Later => {
-                let stored = self.store().store_new(version).await?.map_err(UploadError::OverQuota)?;
-                let StoredVersion { created, version } = stored;
-                return Ok(Uploaded { created, version });
-            }
-            Activation::Now => false,
-            Activation::Forced => true,
+            Activation::Later => None,
+            Activation::Now => Some(false),
+            Activation::Forced => Some(true),
+        };
+        // Only now its kinds are known. What is refused is not written first.
+        if let Some(refusal) = self.store().refusal_of_version(version.clone(), force).await? {
+            activated(refusal)?;
+        }
+        let _stored = self.storing().begin(digest);
+        let result = self.write(version, &wasm, force).await;
+        if result.is_err() {
+            self.take_back(digest).await;
+        }
+        result
+    }
+
+    async fn write(&self, version: NewVersion, wasm: &Bytes, force: Option<bool>) -> Result<Uploaded, UploadError> {
+        self.write_chunks(version.digest, wasm).await?;
+        let Some(force) = force else {
+            let stored = self.store().store_new(version).await?.map_err(UploadError::OverQuota)?;
+            let StoredVersion { created, version } = stored;
+            return Ok(Uploaded { created, version });
         };
         match activated(self.store().activate_new(version, force).await?)? {
             Some((created, version)) => Ok(Uploaded { created, version }),
             None => Err(StoreError::Internal("a new version was not found by its own activation".to_owned()).into()),
+        }
+    }
+
+    /// Removes bytes that are of no version.
+    async fn take_back(&self, digest: Digest) {
+        let storing = self.storing().clone();
+        if let Err(error) = self.store().forget_module_chunks(digest, move || storing.is_alone(digest)).await {
+            tracing::warn!(%digest, %error, "the bytes of a refused upload stay until upkeep removes them");
         }
     }
 
@@ -81,6 +106,10 @@ impl Modules {
         }
         Ok(())
     }
+}
+
+fn size_of(wasm: &Bytes) -> u64 {
+    u64::try_from(wasm.len()).unwrap_or(u64::MAX)
 }
 
 fn activated(result: ActivateResult) -> Result<Option<(bool, VersionRow)>, UploadError> {

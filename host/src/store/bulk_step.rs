@@ -280,7 +280,10 @@ fn apply(
             let change = JobEdit { priority: request.priority, ..JobEdit::default() };
             match edit::edit(sql, draft, tenant, job, &change)? {
                 EditResult::Edited(_) => Fate::Changed(None),
-                EditResult::NotWaiting(_) | EditResult::TooManyQueues | EditResult::TooLate { .. } => Fate::Skipped,
+                EditResult::NotWaiting(_)
+                | EditResult::TooManyQueues
+                | EditResult::OverQuota(_)
+                | EditResult::TooLate { .. } => Fate::Skipped,
                 EditResult::NotFound => Fate::NotMeant,
             }
         }

@@ -11,7 +11,7 @@ use super::error::StoreError;
 use super::model::{EditResult, JobEdit};
 use super::rows::{AnyRow, LiveRow, any_row, unpack_options};
 use super::take_back::take_back;
-use crate::job::{EventType, JobOptions, JobState, Timestamp};
+use crate::job::{EventType, JobId, JobOptions, JobState, Timestamp};
 
 // What it was parked for may no longer hold: the next claim finds out.
 const UPDATE: &str = "UPDATE live_jobs SET queue_id = ?2, state = ?3, priority = ?4, order_key = ?5, run_at = ?6,
@@ -29,7 +29,7 @@ pub(super) fn edit(
     sql: &Connection,
     draft: &mut Draft,
     tenant: TenantId,
-    job: crate::job::JobId,
+    job: JobId,
     edit: &JobEdit,
 ) -> Result<EditResult, StoreError> {
     let Some(row) = any_row(sql, tenant, job)? else { return Ok(EditResult::NotFound) };
@@ -53,6 +53,12 @@ pub(super) fn edit(
         && run_at >= expires_at
     {
         return Ok(EditResult::TooLate { run_at, expires_at });
+    }
+    if let Some((payload, _)) = &edit.payload {
+        let more = bytes(payload.len()).saturating_sub(payload_bytes(sql, job)?);
+        if let Err(quota) = draft.meter.admit_bytes(&draft.catalog, tenant, more) {
+            return Ok(EditResult::OverQuota(quota));
+        }
     }
     change(sql, draft, &waiting, edit)?;
     Ok(EditResult::Edited(reread(sql, draft, tenant, job)?))
@@ -114,9 +120,8 @@ pub(super) fn change(sql: &Connection, draft: &mut Draft, row: &LiveRow, edit: &
         return Err(StoreError::internal("a job vanished while it was changed"));
     }
     if let Some((body, checked_against)) = payload {
-        let before: i64 = sql.prepare_cached(PAYLOAD_BYTES)?.query_row([id], |row| row.get(0))?;
+        let more = bytes(body.len()).saturating_sub(payload_bytes(sql, row.id)?);
         sql.prepare_cached(SET_PAYLOAD)?.execute(params![id, &body[..]])?;
-        let more = i64::try_from(body.len()).unwrap_or(i64::MAX).saturating_sub(before);
         draft.meter.stored(row.lane.tenant, row.id, more);
         sql.prepare_cached(SET_CHECKED)?.execute(params![id, checked_against.map(|version| version.0)])?;
     }
@@ -126,6 +131,14 @@ pub(super) fn change(sql: &Connection, draft: &mut Draft, row: &LiveRow, edit: &
     // Where it was in turn, another one may be.
     draft.paces.left_line(&draft.catalog, row.counted());
     recount(draft, row, queue_id, state, run_at_after)
+}
+
+fn payload_bytes(sql: &Connection, job: JobId) -> Result<i64, StoreError> {
+    Ok(sql.prepare_cached(PAYLOAD_BYTES)?.query_row([job.to_bytes()], |row| row.get(0))?)
+}
+
+fn bytes(length: usize) -> i64 {
+    i64::try_from(length).unwrap_or(i64::MAX)
 }
 
 fn relabel(sql: &Connection, row: &LiveRow, tags: &[String]) -> Result<(), StoreError> {

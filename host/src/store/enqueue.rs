@@ -63,13 +63,15 @@ pub(super) fn enqueue(
     }
     let now_ns = draft.clock.now_ns();
     let payload_bytes = u64::try_from(job.spec.payload.len()).unwrap_or(u64::MAX);
-    if let Err(quota) = draft.meter.admit(&draft.catalog, tenant, (1, payload_bytes), Some(now_ns)) {
+    let key_bytes = job.idempotency.as_ref().map_or(0, |key| idempotency::remembered_bytes(key, 1));
+    let wanted = (1, payload_bytes.saturating_add(key_bytes));
+    if let Err(quota) = draft.meter.admit(&draft.catalog, tenant, wanted, Some(now_ns)) {
         return Ok(EnqueueResult::OverQuota(quota));
     }
     let placed = place_job(sql, draft, tenant, job)?;
     draft.meter.take_enqueues(&draft.catalog, tenant, 1, now_ns);
     if let Some(key) = &job.idempotency {
-        idempotency::remember(sql, tenant, key, &[placed.answer()], draft.now)?;
+        idempotency::remember(sql, draft, tenant, key, &[placed.answer()])?;
     }
     match placed {
         // It may be blocked, or cancelled already.

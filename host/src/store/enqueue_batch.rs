@@ -59,7 +59,14 @@ pub(super) fn enqueue_batch(sql: &Connection, draft: &mut Draft, batch: &Batch) 
             Known::No => {}
         }
     }
-    let verdicts = judge(sql, draft, batch)?;
+    // Of each line the answer is kept, of those that are refused as well.
+    let lines = jobs.len() + refused_lines.len();
+    let key_bytes = key.as_ref().map_or(0, |key| idempotency::remembered_bytes(key, lines));
+    let more = i64::try_from(key_bytes).unwrap_or(i64::MAX);
+    if let Err(quota) = draft.meter.admit_bytes(&draft.catalog, *tenant, more) {
+        return Ok(BatchResult::OverQuota(quota));
+    }
+    let verdicts = judge(sql, draft, batch, key_bytes)?;
     let is_job = |item: &BatchItem| {
         matches!(item, BatchItem::Created(_) | BatchItem::Replayed(_) | BatchItem::ReplayedExisting(..))
     };
@@ -112,7 +119,7 @@ pub(super) fn enqueue_batch(sql: &Connection, draft: &mut Draft, batch: &Batch) 
         sql.execute_batch("RELEASE batch")?;
     }
     if let Some(key) = key {
-        idempotency::remember(sql, *tenant, key, &by_line(&items, refused_lines), draft.now)?;
+        idempotency::remember(sql, draft, *tenant, key, &by_line(&items, refused_lines))?;
     }
     Ok(BatchResult::Done(items))
 }
@@ -140,7 +147,7 @@ fn unique_refusal(
 /// Nothing of an atomic batch is written, since this item of it can't be: another job is the only one like it.
 fn turned_back(
     sql: &Connection,
-    draft: &Draft,
+    draft: &mut Draft,
     batch: &Batch,
     index: usize,
     known: Option<JobId>,
@@ -151,7 +158,7 @@ fn turned_back(
         if let Some(item) = items.get_mut(index) {
             *item = result;
         }
-        idempotency::remember(sql, batch.tenant, key, &by_line(&items, &batch.refused_lines), draft.now)?;
+        idempotency::remember(sql, draft, batch.tenant, key, &by_line(&items, &batch.refused_lines))?;
     }
     Ok(BatchResult::Rejected { index, result })
 }
@@ -160,7 +167,7 @@ fn turned_back(
 fn write(sql: &Connection, draft: &mut Draft, tenant: TenantId, job: &NewJob) -> Result<BatchItem, StoreError> {
     let placed = place_job(sql, draft, tenant, job)?;
     if let Some(key) = &job.idempotency {
-        idempotency::remember(sql, tenant, key, &[placed.answer()], draft.now)?;
+        idempotency::remember(sql, draft, tenant, key, &[placed.answer()])?;
     }
     Ok(match placed {
         Placed::New(id, _) => BatchItem::Created(id),
@@ -187,11 +194,12 @@ impl<'a> NewQueues<'a> {
     }
 }
 
-fn judge(sql: &Connection, draft: &Draft, batch: &Batch) -> Result<Vec<Verdict>, StoreError> {
+/// `key_bytes`: what is to be kept besides of the batch's own key.
+fn judge(sql: &Connection, draft: &Draft, batch: &Batch, key_bytes: u64) -> Result<Vec<Verdict>, StoreError> {
     let mut seen: FxHashMap<&str, (usize, [u8; 32])> = FxHashMap::default();
     let mut queues = NewQueues { named: FxHashSet::default(), left: None };
     let mut verdicts = Vec::with_capacity(batch.jobs.len());
-    let (now_ns, mut new_jobs, mut new_bytes) = (draft.clock.now_ns(), 0, 0);
+    let (now_ns, mut new_jobs, mut new_bytes) = (draft.clock.now_ns(), 0, key_bytes);
     for (index, job) in batch.jobs.iter().enumerate() {
         let mut verdict = if draft.is_registered(batch.tenant, job.kind) {
             Verdict::Write
@@ -229,7 +237,8 @@ fn judge(sql: &Connection, draft: &Draft, batch: &Batch) -> Result<Vec<Verdict>,
         }
         if matches!(verdict, Verdict::Write) {
             let payload_bytes = u64::try_from(job.spec.payload.len()).unwrap_or(u64::MAX);
-            let wanted = (new_jobs + 1, new_bytes + payload_bytes);
+            let own_key_bytes = job.idempotency.as_ref().map_or(0, |key| idempotency::remembered_bytes(key, 1));
+            let wanted = (new_jobs + 1, new_bytes + payload_bytes + own_key_bytes);
             match draft.meter.admit(&draft.catalog, batch.tenant, wanted, Some(now_ns)) {
                 Ok(()) => (new_jobs, new_bytes) = wanted,
                 Err(quota) => verdict = Verdict::Known(BatchItem::OverQuota(quota)),

@@ -1134,7 +1134,7 @@ impl Store {
 
     /// Forgets idempotency keys that have expired.
     pub async fn prune_idempotency_keys(&self) -> Result<bool, StoreError> {
-        self.write(Durability::Relaxed, move |sql, draft| idempotency::prune_keys(sql, draft.now)).await
+        self.write(Durability::Relaxed, idempotency::prune_keys).await
     }
 
     /// Removes concurrency keys no unfinished job has, a bounded number; `true` when more are to be looked at.

@@ -4,6 +4,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::catalog::TenantId;
+use super::draft::Draft;
 use super::error::StoreError;
 use super::model::{Answer, Conflict, IdempotencyKey};
 use super::rows::{AnyRow, any_row, unpack_options};
@@ -16,15 +17,18 @@ const PRUNED_KEYS_MAX: usize = 1_000;
 
 const FIND: &str =
     "SELECT request_hash, jobs, answers FROM idempotency_keys WHERE tenant_id = ?1 AND key = ?2 AND expires_at > ?3";
+const COUNTED: &str = "SELECT counted_bytes FROM idempotency_keys WHERE tenant_id = ?1 AND key = ?2";
 const REMEMBER: &str =
-    "INSERT INTO idempotency_keys (tenant_id, key, request_hash, jobs, expires_at, answers) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+    "INSERT INTO idempotency_keys (tenant_id, key, request_hash, jobs, expires_at, answers, counted_bytes)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
     ON CONFLICT (tenant_id, key) DO UPDATE
     SET request_hash = excluded.request_hash, jobs = excluded.jobs, expires_at = excluded.expires_at,
-        answers = excluded.answers";
+        answers = excluded.answers, counted_bytes = excluded.counted_bytes";
 const KEEP_LIVE: &str = "UPDATE live_jobs SET options = ?2 WHERE id = ?1";
 const KEEP_FINISHED: &str = "UPDATE finished_jobs SET options = ?2 WHERE id = ?1";
 const PRUNE: &str = "DELETE FROM idempotency_keys WHERE (tenant_id, key) IN
-    (SELECT tenant_id, key FROM idempotency_keys WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
+    (SELECT tenant_id, key FROM idempotency_keys WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)
+    RETURNING tenant_id, counted_bytes";
 
 /// What was done to a job there was; never reused. 0: the job was made, or there is none.
 const EXISTING: u8 = 1;
@@ -105,20 +109,34 @@ pub(super) fn replayed_batch(
     })
 }
 
-/// Binds a key to the answers its request has. A job that was there before is kept for as long as the key, as those are that are
+/// The most bytes that are kept of a request of so many lines, those that are refused included: its key and hash, and of each line
+/// the id of its job and what was done.
+pub(super) fn remembered_bytes(key: &IdempotencyKey, lines: usize) -> u64 {
+    let answers = lines.saturating_mul(size_of::<[u8; 16]>() + 1);
+    u64::try_from(answers.saturating_add(key.key.len() + key.request_hash.len())).unwrap_or(u64::MAX)
+}
+
+/// Binds a key to the answers its request has, and counts what is kept of them. A job that was there before is kept for as long as the key, as those are that are
 /// made under one.
 pub(super) fn remember(
     sql: &Connection,
+    draft: &mut Draft,
     tenant: TenantId,
     key: &IdempotencyKey,
     answers: &[Answer],
-    now: Timestamp,
 ) -> Result<(), StoreError> {
     let jobs: Vec<u8> = answers.iter().flat_map(|answer| answer.job().map_or([0; 16], JobId::to_bytes)).collect();
-    let expires_at = now.as_ms().saturating_add(KEY_KEEP_MS);
+    let expires_at = draft.now.as_ms().saturating_add(KEY_KEEP_MS);
     let is_plain = answers.iter().all(|answer| code(*answer) == 0);
     let codes = (!is_plain).then(|| answers.iter().copied().map(code).collect::<Vec<u8>>());
-    sql.prepare_cached(REMEMBER)?.execute(params![tenant.0, key.key, key.request_hash, jobs, expires_at, codes])?;
+    let bytes = key.key.len() + key.request_hash.len() + jobs.len() + codes.as_ref().map_or(0, Vec::len);
+    let counted = i64::try_from(bytes).unwrap_or(i64::MAX);
+    // Of an earlier request whose day is over, say.
+    let before: Option<i64> =
+        sql.prepare_cached(COUNTED)?.query_row(params![tenant.0, key.key], |row| row.get(0)).optional()?;
+    draft.meter.kept(tenant, counted - before.unwrap_or(0));
+    let kept = params![tenant.0, key.key, key.request_hash, jobs, expires_at, codes, counted];
+    sql.prepare_cached(REMEMBER)?.execute(kept)?;
     for answer in answers {
         if let Answer::Existing(_, job) | Answer::UniqueConflict(Some(job)) = answer {
             keep(sql, tenant, *job, Timestamp(expires_at))?;
@@ -177,6 +195,13 @@ fn unpack(jobs: &[u8], codes: &[u8]) -> Vec<Answer> {
 }
 
 /// Forgets expired keys; `true` when more are left.
-pub(super) fn prune_keys(sql: &Connection, now: Timestamp) -> Result<bool, StoreError> {
-    Ok(sql.prepare_cached(PRUNE)?.execute(params![now.as_ms(), PRUNED_KEYS_MAX])? == PRUNED_KEYS_MAX)
+pub(super) fn prune_keys(sql: &Connection, draft: &mut Draft) -> Result<bool, StoreError> {
+    let mut statement = sql.prepare_cached(PRUNE)?;
+    let mut rows = statement.query(params![draft.now.as_ms(), PRUNED_KEYS_MAX])?;
+    let mut pruned = 0;
+    while let Some(row) = rows.next()? {
+        draft.meter.kept(TenantId(row.get(0)?), -row.get::<_, i64>(1)?);
+        pruned += 1;
+    }
+    Ok(pruned == PRUNED_KEYS_MAX)
 }

@@ -208,6 +208,13 @@ impl Meter {
         }
     }
 
+    /// So many bytes more, or fewer, are kept that are of no job.
+    pub(super) fn kept(&mut self, tenant: TenantId, bytes: i64) {
+        if bytes != 0 {
+            self.change(Change::Stored(tenant, bytes));
+        }
+    }
+
     /// Nothing of the tenant is left but what it used.
     pub(super) fn forget(&mut self, tenant: TenantId) {
         self.tallies.remove(&tenant);
@@ -263,7 +270,21 @@ impl Meter {
         let used = |amount: i64| u64::try_from(amount).unwrap_or(0);
         QuotaExceeded::check(&quotas, QuotaName::WaitingJobs, used(tally.waiting), jobs)?;
         QuotaExceeded::check(&quotas, QuotaName::StoredBytes, used(tally.stored), payload_bytes)?;
-        let (Some(most), Some(now_ns)) = (quotas.enqueues_per_second.and_then(Most::limit), on_demand) else {
+        match on_demand {
+            Some(now_ns) => self.admit_rate(catalog, tenant, jobs, now_ns),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether so many more may be enqueued now.
+    pub(super) fn admit_rate(
+        &self,
+        catalog: &Catalog,
+        tenant: TenantId,
+        jobs: u64,
+        now_ns: i64,
+    ) -> Result<(), QuotaExceeded> {
+        let Some(most) = self.quotas(catalog, tenant).enqueues_per_second.and_then(Most::limit) else {
             return Ok(());
         };
         let rate = enqueue_rate(most);
@@ -280,6 +301,16 @@ impl Meter {
             retry_after: std::time::Duration::from_nanos(wait_ns.unsigned_abs())
                 .max(crate::job::quota::RETRY_AFTER_MIN),
         })
+    }
+
+    /// Whether so many bytes more may be kept. None always are: who has too much may change what is there, and add nothing.
+    pub(super) fn admit_bytes(&self, catalog: &Catalog, tenant: TenantId, more: i64) -> Result<(), QuotaExceeded> {
+        if more <= 0 {
+            return Ok(());
+        }
+        let stored = self.tallies.get(&tenant).map_or(0, |tally| tally.stored);
+        let (used, more) = (u64::try_from(stored).unwrap_or(0), more.unsigned_abs());
+        QuotaExceeded::check(&self.quotas(catalog, tenant), QuotaName::StoredBytes, used, more)
     }
 
     /// So many jobs were enqueued since somebody asked for them.

@@ -26,6 +26,10 @@ pub(super) const SCRIPTS: &[&str] = &[
     include_str!("../../../migrations/0016_quotas.sql"),
     include_str!("../../../migrations/0017_secrets.sql"),
     include_str!("../../../migrations/0018_bounds_of_identity.sql"),
+    include_str!("../../../migrations/0019_batches_are_bounded.sql"),
+    include_str!("../../../migrations/0020_schedules_are_counted.sql"),
+    include_str!("../../../migrations/0021_audit_bytes.sql"),
+    include_str!("../../../migrations/0022_keys_are_counted.sql"),
 ];
 
 /// The schema version this binary writes.

@@ -95,6 +95,7 @@ mod tenants;
 mod ties;
 mod unfinished;
 mod unique;
+mod uploads;
 mod usage;
 mod wal;
 mod writer;

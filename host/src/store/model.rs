@@ -169,6 +169,8 @@ pub enum BatchResult {
     Replayed(Vec<Answer>),
     /// The batch's key was used for another body.
     KeyConflict,
+    /// The tenant has used up what it may: there is no room for what the key has to stand for.
+    OverQuota(QuotaExceeded),
     /// `atomic`, and this item could not be written: nothing was.
     Rejected {
         /// Index of the first item that failed.
@@ -793,6 +795,8 @@ pub enum EditResult {
     },
     /// It names a new queue, and the tenant has as many as it may.
     TooManyQueues,
+    /// Its payload would be larger, and the tenant has used up what it may.
+    OverQuota(QuotaExceeded),
     /// No such job.
     NotFound,
 }

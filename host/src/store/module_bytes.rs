@@ -102,3 +102,11 @@ pub(super) fn prune_chunks(sql: &Connection, store_now_ms: i64, looked_at: &mut 
     }
     Ok(true)
 }
+
+/// Removes some of the chunks no version has; `true` when more are left.
+pub(super) fn forget_chunks(sql: &Connection, digest: Digest) -> Result<bool, StoreError> {
+    if is_kept(sql, digest)? {
+        return Ok(false);
+    }
+    Ok(sql.prepare_cached(DELETE)?.execute(params![digest.0, PRUNED_CHUNKS_MAX])? == PRUNED_CHUNKS_MAX)
+}

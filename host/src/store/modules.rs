@@ -86,15 +86,8 @@ pub(super) fn activate_new(
 ) -> Result<ActivateResult, StoreError> {
     require_chunks(sql, new)?;
     // Judged before anything is written: a refusal leaves no trace.
-    if let Err(quota) = room(sql, draft, new)? {
-        return Ok(ActivateResult::OverQuota(quota));
-    }
-    let existing = find_module(sql, new.tenant, &new.module)?;
-    if let Some(refusal) = refuse(sql, draft, new.tenant, existing, &new.kinds, force)? {
+    if let Some(refusal) = refusal_of_new(sql, draft, new, Some(force))? {
         return Ok(refusal);
-    }
-    if let Err(quota) = room_for_kinds(sql, draft, new.tenant, &new.kinds)? {
-        return Ok(ActivateResult::OverQuota(quota));
     }
     let (module_id, version, created) = insert(sql, draft, new)?;
     let kinds = version.kinds.clone();
@@ -108,7 +101,7 @@ pub(super) fn store_new(
     new: &NewVersion,
 ) -> Result<Result<StoredVersion, QuotaExceeded>, StoreError> {
     require_chunks(sql, new)?;
-    if let Err(quota) = room(sql, draft, new)? {
+    if let Err(quota) = room(sql, draft, (new.tenant, &new.module), (new.digest, new.size_bytes))? {
         return Ok(Err(quota));
     }
     let (_, version, created) = insert(sql, draft, new)?;
@@ -118,25 +111,48 @@ pub(super) fn store_new(
     Ok(Ok(StoredVersion { created, version }))
 }
 
-/// Whether the tenant may have the version, if it has not got it already.
-fn room(sql: &Connection, draft: &Draft, new: &NewVersion) -> Result<Result<(), QuotaExceeded>, StoreError> {
-    let quotas = draft.meter.quotas(&draft.catalog, new.tenant);
+/// Why a version could not be stored, and activated where `force` says how; `None`: it can. Nothing is written.
+pub(super) fn refusal_of_new(
+    sql: &Connection,
+    draft: &Draft,
+    new: &NewVersion,
+    force: Option<bool>,
+) -> Result<Option<ActivateResult>, StoreError> {
+    if let Err(quota) = room(sql, draft, (new.tenant, &new.module), (new.digest, new.size_bytes))? {
+        return Ok(Some(ActivateResult::OverQuota(quota)));
+    }
+    let Some(force) = force else { return Ok(None) };
+    let existing = find_module(sql, new.tenant, &new.module)?;
+    if let Some(refusal) = refuse(sql, draft, new.tenant, existing, &new.kinds, force)? {
+        return Ok(Some(refusal));
+    }
+    Ok(room_for_kinds(sql, draft, new.tenant, &new.kinds)?.err().map(ActivateResult::OverQuota))
+}
+
+/// Whether the tenant may have a version of so many bytes, if it has not got it already.
+pub(super) fn room(
+    sql: &Connection,
+    draft: &Draft,
+    (tenant, module): (TenantId, &ModuleName),
+    (digest, size_bytes): (Digest, u64),
+) -> Result<Result<(), QuotaExceeded>, StoreError> {
+    let quotas = draft.meter.quotas(&draft.catalog, tenant);
     if quotas.most(QuotaName::Modules).or(quotas.most(QuotaName::ModuleBytes)).is_none() {
         return Ok(Ok(()));
     }
-    let known = find_module(sql, new.tenant, &new.module)?;
+    let known = find_module(sql, tenant, module)?;
     if let Some(module) = known
-        && find_version(sql, module, new.digest)?.is_some()
+        && find_version(sql, module, digest)?.is_some()
     {
         return Ok(Ok(()));
     }
-    let (modules, bytes) = kept(sql, new.tenant)?;
+    let (modules, bytes) = kept(sql, tenant)?;
     let is_new = match known {
         Some(module) => digests_of(sql, module)?.is_empty(),
         None => true,
     };
     Ok(QuotaExceeded::check(&quotas, QuotaName::Modules, modules, u64::from(is_new))
-        .and_then(|()| QuotaExceeded::check(&quotas, QuotaName::ModuleBytes, bytes, new.size_bytes)))
+        .and_then(|()| QuotaExceeded::check(&quotas, QuotaName::ModuleBytes, bytes, size_bytes)))
 }
 
 /// Whether the tenant may have those of the kinds that are new to it.

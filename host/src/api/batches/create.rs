@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::ITEM_BYTES;
 use super::items::Items;
-use crate::api::error::ApiError;
+use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{NoParameters, parse_json, read_body, require_json};
 use crate::api::identity::Call;
 use crate::api::jobs::{
@@ -25,6 +25,7 @@ use crate::api::wire::batch::Batch;
 use crate::job::{BatchId, control_character};
 use crate::store::{
     Answer, BatchRow, Callbacks, Closing, CreateBatchResult, IdempotencyKey, NewBatch, NewJob, NewMember,
+    OPEN_BATCHES_MAX,
 };
 
 /// Longest name, bytes.
@@ -87,7 +88,8 @@ pub(in crate::api) struct BatchRequest<'a> {
         (status = 409, description = "`idempotency_conflict`; `unique_conflict`, with the pointer of the job: nothing was enqueued"),
         (status = 413, description = "`body_too_large`"),
         (status = 422, description = "`invalid_request`, `batch_rejected`, with pointers: nothing was enqueued"),
-        (status = 429, description = "`busy`"),
+        (status = 403, description = "`quota_exceeded`"),
+        (status = 429, description = "`busy`, `quota_exceeded`; `too_many_open_batches`: so many wait for somebody to close them"),
         (status = 503, description = "`store_unavailable`"),
     ),
 )]
@@ -138,6 +140,7 @@ pub(in crate::api) async fn create(
         CreateBatchResult::KeyConflict => Err(key_conflict()),
         CreateBatchResult::KindGone(_) => Err(kind_gone()),
         CreateBatchResult::TooManyQueues(_) => Err(too_many_queues()),
+        CreateBatchResult::TooManyOpen => Err(too_many_open()),
         CreateBatchResult::OverQuota(quota) => Err(ApiError::over_quota(&quota)),
         CreateBatchResult::UniqueConflict { index, other, is_replayed } => {
             let pointer = pointers.get(index).map_or("", String::as_str);
@@ -150,6 +153,15 @@ pub(in crate::api) async fn create(
         }
         CreateBatchResult::UnknownParent(job, place) => Err(unknown_parent(&format!("/jobs/{job}/after/{place}"))),
     }
+}
+
+fn too_many_open() -> ApiError {
+    ApiError::new(
+        ProblemCode::TooManyOpenBatches,
+        format!(
+            "{OPEN_BATCHES_MAX} batches are open, which is the most there may be; close some, or let it close by itself"
+        ),
+    )
 }
 
 /// Where a job stands in the body: jobs of a workflow under their names.

@@ -210,6 +210,7 @@ async fn enqueue_lines(
             Ok(response)
         }
         BatchResult::KeyConflict => Err(key_conflict()),
+        BatchResult::OverQuota(quota) => Err(ApiError::over_quota(&quota)),
         BatchResult::Rejected { index, result } => {
             let error = item_error(result).unwrap_or_else(refused_then);
             let mut written = places.iter().zip(&fates).filter(|(_, fate)| matches!(fate, Fate::New));

@@ -98,6 +98,7 @@ pub(in crate::api) struct EditRequest<'a> {
     patch, path = "/v1/jobs/{id}", tag = "jobs", request_body = EditRequest, params(("id" = String, Path)),
     responses(
         (status = 200, body = Job, description = "As it is now"),
+        (status = 403, description = "`quota_exceeded`: the new payload is larger"),
         (status = 404, description = "`job_not_found`; `kind_not_found`: nobody can say whether the new payload is right"),
         (status = 409, description = "`job_not_waiting`, with its `state`: it runs, is about to, or has ended"),
         (status = 413, description = "`body_too_large`, `payload_too_large`"),
@@ -138,6 +139,7 @@ pub(in crate::api) async fn edit(
             Err(ApiError::field(pointer, message))
         }
         EditResult::TooManyQueues => Err(too_many_queues()),
+        EditResult::OverQuota(quota) => Err(ApiError::over_quota(&quota)),
         EditResult::NotFound => Err(job_not_found(job)),
     }
 }

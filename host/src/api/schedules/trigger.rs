@@ -26,8 +26,10 @@ use crate::store::{IdempotencyKey, TriggerResult};
     responses(
         (status = 201, body = Job, description = "Enqueued", headers(("Location" = String))),
         (status = 200, body = Job, description = "The same request came before (`Idempotency-Replayed: true`); or another job is the only one like it (`unique`), and `Unique-Conflict` says what became of that one"),
+        (status = 403, description = "`quota_exceeded`"),
         (status = 404, description = "`schedule_not_found`, with the nearest names"),
         (status = 409, description = "`idempotency_conflict`, `schedule_faulty`; `unique_conflict`, with the one there is as `existing`"),
+        (status = 429, description = "`quota_exceeded`"),
     ),
 )]
 pub(in crate::api) async fn trigger_schedule(
@@ -52,6 +54,7 @@ pub(in crate::api) async fn trigger_schedule(
                 return Err(unique_conflict::of_replay(&api, *row).await);
             }
             TriggerResult::KeyConflict => return Err(key_conflict()),
+            TriggerResult::OverQuota(quota) => return Err(ApiError::over_quota(&quota)),
             TriggerResult::Refused(why) => return Err(ApiError::new(ProblemCode::ScheduleFaulty, why)),
             TriggerResult::NotFound => return Err(schedule_not_found(&api, &schedule).await),
         };

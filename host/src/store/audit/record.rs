@@ -3,6 +3,7 @@
 use rusqlite::{Connection, params};
 use serde_json::{Value, json};
 
+use super::prune::make_room;
 use crate::store::catalog::TenantId;
 use crate::store::draft::Draft;
 use crate::store::error::StoreError;
@@ -10,8 +11,8 @@ use crate::store::error::StoreError;
 const INSERT: &str = "INSERT INTO audit (at, tenant_id, who, via, action, object, before, after)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 
-const COUNT: &str =
-    "INSERT INTO audit_rows (tenant_id, rows) VALUES (?1, 1) ON CONFLICT (tenant_id) DO UPDATE SET rows = rows + 1";
+const COUNT: &str = "INSERT INTO audit_rows (tenant_id, rows, bytes) VALUES (?1, 1, ?2)
+    ON CONFLICT (tenant_id) DO UPDATE SET rows = rows + 1, bytes = bytes + excluded.bytes RETURNING bytes";
 
 /// Largest of what is kept of a thing before or after, bytes of JSON. Of more only the size is kept.
 const FACTS_BYTES_MAX: usize = 16 << 10;
@@ -37,6 +38,7 @@ pub(in crate::store) fn record(
 ) -> Result<(), StoreError> {
     let Some(actor) = &draft.actor else { return Ok(()) };
     let Entry { tenant, action, object } = entry;
+    let (before, after) = (before.as_ref().map(bounded), after.as_ref().map(bounded));
     sql.prepare_cached(INSERT)?.execute(params![
         draft.now.as_ms(),
         tenant.map(|tenant| tenant.0),
@@ -44,11 +46,14 @@ pub(in crate::store) fn record(
         actor.via.as_str(),
         action,
         object,
-        before.as_ref().map(bounded),
-        after.as_ref().map(bounded),
+        before,
+        after,
     ])?;
     if let Some(tenant) = tenant {
-        sql.prepare_cached(COUNT)?.execute([tenant.0])?;
+        let texts = [Some(&*actor.who), Some(*action), Some(object.as_str()), before.as_deref(), after.as_deref()];
+        let bytes: usize = texts.into_iter().flatten().map(str::len).sum();
+        let bytes = sql.prepare_cached(COUNT)?.query_row(params![tenant.0, bytes], |row| row.get(0))?;
+        make_room(sql, *tenant, bytes)?;
     }
     Ok(())
 }

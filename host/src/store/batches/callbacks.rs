@@ -30,16 +30,16 @@ struct Slot {
 }
 
 const ON_SUCCESS: Slot = Slot {
-    read: "SELECT on_success FROM batches WHERE id = ?1",
-    write: "UPDATE batches SET success_job = ?2 WHERE id = ?1",
+    read: "SELECT on_success, counted_bytes FROM batches WHERE id = ?1",
+    write: "UPDATE batches SET success_job = ?2, on_success = ?3, counted_bytes = ?4 WHERE id = ?1",
 };
 const ON_FAILURE: Slot = Slot {
-    read: "SELECT on_failure FROM batches WHERE id = ?1",
-    write: "UPDATE batches SET failure_job = ?2 WHERE id = ?1",
+    read: "SELECT on_failure, counted_bytes FROM batches WHERE id = ?1",
+    write: "UPDATE batches SET failure_job = ?2, on_failure = ?3, counted_bytes = ?4 WHERE id = ?1",
 };
 const ON_FINISH: Slot = Slot {
-    read: "SELECT on_finish FROM batches WHERE id = ?1",
-    write: "UPDATE batches SET finish_job = ?2 WHERE id = ?1",
+    read: "SELECT on_finish, counted_bytes FROM batches WHERE id = ?1",
+    write: "UPDATE batches SET finish_job = ?2, on_finish = ?3, counted_bytes = ?4 WHERE id = ?1",
 };
 
 /// A job to be enqueued, as it is kept.
@@ -70,6 +70,13 @@ pub(super) fn pack(job: Option<&NewJob>) -> Result<Option<String>, StoreError> {
         tags: tags.clone(),
     };
     serde_json::to_string(&kept).map(Some).map_err(StoreError::internal)
+}
+
+/// What stays of a callback once its job is there: what lists of batches show.
+fn spent(kind: i64, queue: &QueueName, priority: u8, max_attempts: u32) -> Result<String, StoreError> {
+    let (payload, queue, options, tags) = (String::new(), queue.clone(), JobOptions::default(), Vec::new());
+    let kept = Kept { kind, payload, queue, priority, max_attempts, options, tags };
+    serde_json::to_string(&kept).map_err(StoreError::internal)
 }
 
 /// The queues of callbacks exist from the beginning, so that none is one too many in the end.
@@ -136,9 +143,14 @@ struct Follower {
 
 impl Follower {
     fn enqueue(&self, sql: &Connection, draft: &mut Draft, slot: &Slot) -> Result<(), StoreError> {
-        let kept: String = sql.prepare_cached(slot.read)?.query_row([self.batch.to_bytes()], |row| row.get(0))?;
+        let (kept, counted): (String, i64) =
+            sql.prepare_cached(slot.read)?.query_row([self.batch.to_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let Kept { kind, payload, queue, priority, max_attempts, options, mut tags } =
             serde_json::from_str(&kept).map_err(StoreError::internal)?;
+        let left = spent(kind, &queue, priority, max_attempts)?;
+        // The job has the rest from now on, and counts by itself. What was never counted is not given back.
+        let freed = i64::try_from(kept.len().saturating_sub(left.len())).unwrap_or(i64::MAX).min(counted);
+        draft.meter.kept(self.tenant, -freed);
         // So that it can be told, and found, which one it is for.
         tags.push(if self.is_workflow {
             WorkflowId::from_u128(self.batch.as_u128()).to_string()
@@ -152,7 +164,8 @@ impl Follower {
         let new =
             NewJob { kind: KindId(kind), checked_against: None, spec, idempotency: None, ties: None, unique: None };
         let (job, _): (JobId, _) = insert_job(sql, draft, self.tenant, &new)?;
-        sql.prepare_cached(slot.write)?.execute(params![self.batch.to_bytes(), job.to_bytes()])?;
+        let written = params![self.batch.to_bytes(), job.to_bytes(), left, counted - freed];
+        sql.prepare_cached(slot.write)?.execute(written)?;
         Ok(())
     }
 }

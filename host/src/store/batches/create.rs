@@ -6,7 +6,7 @@ use rustc_hash::FxHashSet;
 use super::callbacks::{follow, make_queues, pack};
 use super::inspect::batch_row;
 use super::members::{TieCheck, tie_refusal};
-use super::model::{ChangeBatchResult, Closing, CreateBatchResult, NewBatch, NewMember};
+use super::model::{ChangeBatchResult, Closing, CreateBatchResult, NewBatch, NewMember, OPEN_BATCHES_MAX};
 use crate::job::{BatchId, JobId, Parent};
 use crate::store::catalog::TenantId;
 use crate::store::draft::Draft;
@@ -18,8 +18,11 @@ use crate::store::model::{Answer, TieRefusal};
 use crate::store::unique;
 
 const INSERT: &str =
-    "INSERT INTO batches (id, tenant_id, is_workflow, name, created_at, closing, on_success, on_failure, on_finish)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    "INSERT INTO batches (id, tenant_id, is_workflow, name, created_at, closing, on_success, on_failure, on_finish, counted_bytes)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+// As many rows of one index as may be open.
+const IS_FULL_OF_OPEN: &str =
+    "SELECT 1 FROM batches INDEXED BY batches_open WHERE tenant_id = ?1 AND closing = 1 LIMIT 1 OFFSET ?2 - 1";
 const SET_CLOSING: &str = "UPDATE batches SET closing = ?2 WHERE id = ?1";
 
 /// Writes a batch and its jobs, or nothing.
@@ -54,11 +57,15 @@ pub(in crate::store) fn create_batch(
             Known::No => {}
         }
     }
-    if let Some(refused) = refusal(sql, draft, tenant, jobs)? {
+    let [on_success, on_failure, on_finish] =
+        [&callbacks.on_success, &callbacks.on_failure, &callbacks.on_finish].map(|job| pack(job.as_ref()));
+    let kept = [on_success?, on_failure?, on_finish?];
+    let kept_bytes: usize = kept.iter().flatten().map(String::len).sum();
+    if let Some(refused) = refusal(sql, draft, tenant, new, kept_bytes)? {
         if let (Some(key), CreateBatchResult::UniqueConflict { index, other, .. }) = (key, &refused) {
             let mut answers = vec![Answer::Refused; *index];
             answers.push(Answer::UniqueConflict(*other));
-            idempotency::remember(sql, tenant, key, &answers, draft.now)?;
+            idempotency::remember(sql, draft, tenant, key, &answers)?;
         }
         return Ok(refused);
     }
@@ -72,13 +79,15 @@ pub(in crate::store) fn create_batch(
         draft.now.as_ms(),
         // Open while its jobs come in: it must not be finished before the last of them is there.
         Closing::OnRequest.code(),
-        pack(callbacks.on_success.as_ref())?,
-        pack(callbacks.on_failure.as_ref())?,
-        pack(callbacks.on_finish.as_ref())?,
+        kept[0],
+        kept[1],
+        kept[2],
+        kept_bytes,
     ])?;
+    draft.meter.kept(tenant, i64::try_from(kept_bytes).unwrap_or(i64::MAX));
     make_queues(sql, draft, tenant, callbacks)?;
     let now_ns = draft.clock.now_ns();
-    draft.meter.take_enqueues(&draft.catalog, tenant, whole(jobs.len()), now_ns);
+    draft.meter.take_enqueues(&draft.catalog, tenant, rated(jobs), now_ns);
     let mut ids: Vec<JobId> = Vec::with_capacity(jobs.len());
     for NewMember { name, job, after } in jobs {
         let own = job.ties.iter().flat_map(|ties| ties.after.iter().copied());
@@ -91,7 +100,7 @@ pub(in crate::store) fn create_batch(
     sql.prepare_cached(SET_CLOSING)?.execute(params![id.to_bytes(), closing.code()])?;
     follow(sql, draft, id)?;
     if let Some(key) = key {
-        idempotency::remember(sql, tenant, key, &[Answer::Made(JobId::from_u128(id.as_u128()))], draft.now)?;
+        idempotency::remember(sql, draft, tenant, key, &[Answer::Made(JobId::from_u128(id.as_u128()))])?;
     }
     let row = batch_row(sql, &draft.catalog, tenant, id, *is_workflow)?;
     row.map(|row| CreateBatchResult::Created(Box::new(row)))
@@ -102,17 +111,33 @@ fn whole(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
-/// Everything is looked at before anything is written.
+/// As how many jobs a batch counts for the rate: one without any is a request, too.
+fn rated(jobs: &[NewMember]) -> u64 {
+    whole(jobs.len()).max(1)
+}
+
+/// Everything is looked at before anything is written. `kept_bytes`: of its callbacks.
 fn refusal(
     sql: &Connection,
     draft: &Draft,
     tenant: TenantId,
-    jobs: &[NewMember],
+    new: &NewBatch,
+    kept_bytes: usize,
 ) -> Result<Option<CreateBatchResult>, StoreError> {
+    let NewBatch { jobs, closing, key, .. } = new;
+    // Where one is refused for another job, that answer is kept, and as many before it.
+    let key_bytes = key.as_ref().map_or(0, |key| idempotency::remembered_bytes(key, jobs.len().max(1)));
     let payload_bytes: usize = jobs.iter().map(|member| member.job.spec.payload.len()).sum();
-    let wanted = (whole(jobs.len()), whole(payload_bytes));
-    if let Err(quota) = draft.meter.admit(&draft.catalog, tenant, wanted, Some(draft.clock.now_ns())) {
+    let wanted = (whole(jobs.len()), whole(payload_bytes.saturating_add(kept_bytes)).saturating_add(key_bytes));
+    let admitted = draft.meter.admit(&draft.catalog, tenant, wanted, None);
+    let rate = || draft.meter.admit_rate(&draft.catalog, tenant, rated(jobs), draft.clock.now_ns());
+    if let Err(quota) = admitted.and_then(|()| rate()) {
         return Ok(Some(CreateBatchResult::OverQuota(quota)));
+    }
+    if *closing == Closing::OnRequest
+        && sql.prepare_cached(IS_FULL_OF_OPEN)?.exists(params![tenant.0, OPEN_BATCHES_MAX])?
+    {
+        return Ok(Some(CreateBatchResult::TooManyOpen));
     }
     let mut queues = NewQueues { named: FxHashSet::default(), left: None };
     let mut identities = FxHashSet::default();

@@ -3,6 +3,9 @@
 use crate::job::{BatchId, JobId, KindName, QuotaExceeded, Timestamp, Wanted};
 use crate::store::model::{IdempotencyKey, JobRow, NewJob, ParentRow};
 
+/// Batches of a tenant that stay open until somebody closes them: nothing else would ever end them.
+pub const OPEN_BATCHES_MAX: usize = 10_000;
+
 /// Until when jobs can be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Closing {
@@ -87,6 +90,8 @@ pub enum CreateBatchResult {
     TooManyQueues(usize),
     /// The tenant has used up what it may.
     OverQuota(QuotaExceeded),
+    /// It is to stay open until somebody closes it, and as many do as may.
+    TooManyOpen,
     /// The parent at the second place of this job is no job.
     UnknownParent(usize, usize),
     /// Another job is the only one like one of these; nothing was written.

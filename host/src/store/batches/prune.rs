@@ -3,8 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
+use crate::store::catalog::TenantId;
 use crate::store::draft::Draft;
 use crate::store::error::StoreError;
 
@@ -25,7 +26,7 @@ const DELETE_TIES_OF_GAPS: &str = "DELETE FROM dependencies WHERE child_id IN
     (SELECT job_id FROM batch_jobs WHERE batch_id = ?1 ORDER BY job_id LIMIT ?2)";
 const DELETE_GAPS: &str = "DELETE FROM batch_jobs WHERE job_id IN
     (SELECT job_id FROM batch_jobs WHERE batch_id = ?1 ORDER BY job_id LIMIT ?2)";
-const DELETE: &str = "DELETE FROM batches WHERE id = ?1";
+const DELETE: &str = "DELETE FROM batches WHERE id = ?1 RETURNING tenant_id, counted_bytes";
 
 /// Forgets some; `true` when more are to be looked at.
 pub(in crate::store) fn prune_batches(sql: &Connection, draft: &mut Draft) -> Result<bool, StoreError> {
@@ -49,7 +50,9 @@ pub(in crate::store) fn prune_batches(sql: &Connection, draft: &mut Draft) -> Re
                     return Ok(true);
                 }
             }
-            sql.prepare_cached(DELETE)?.execute([&batch])?;
+            let gone = |row: &Row<'_>| Ok((TenantId(row.get(0)?), row.get(1)?));
+            let (tenant, counted): (TenantId, i64) = sql.prepare_cached(DELETE)?.query_row([&batch], gone)?;
+            draft.meter.kept(tenant, -counted);
         }
         draft.ties.batches_looked_at = batch;
         if began.elapsed() >= PRUNE_TIME {

@@ -4,6 +4,7 @@
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
+use super::bytes::{self, counted};
 use super::cover::any_queued;
 use super::delete::remove;
 use super::model::{NewSchedule, ScheduleId, ScheduleOrigin};
@@ -64,9 +65,12 @@ pub(in crate::store) fn declare_schedules(
         match known.row.origin {
             // It is the operator's own from now on.
             ScheduleOrigin::Module { is_overridden: true, .. } => {
-                sql.prepare_cached(DISOWN)?.execute([known.row.id.0])?;
+                counted(sql, draft, (tenant, known.row.id), || {
+                    sql.prepare_cached(DISOWN)?.execute([known.row.id.0])?;
+                    Ok(())
+                })?;
             }
-            ScheduleOrigin::Module { .. } | ScheduleOrigin::Operator => remove(sql, draft, known.row.id)?,
+            ScheduleOrigin::Module { .. } | ScheduleOrigin::Operator => remove(sql, draft, &known)?,
         }
     }
     for (name, definition) in declared {
@@ -87,32 +91,38 @@ fn declare(
     let new = NewSchedule { kind, definition, checked_against: None, is_paused: None };
     let known = by_name(sql, tenant, name)?;
     let Some(known) = known else {
-        if let Err(quota) = room(sql, draft, tenant)? {
-            tracing::warn!(schedule = %name, most = quota.most, "a module declares more schedules than its tenant may have; it is left out");
+        let room = room(sql, draft, tenant)?.and(bytes::room(sql, draft, tenant, None, &new, text.len())?);
+        if let Err(quota) = room {
+            let (quota, most) = (quota.name.as_str(), quota.most);
+            tracing::warn!(schedule = %name, quota, most, "a module declares more schedules than its tenant may have; it is left out");
             return Ok(());
         }
         let course = course(None, &new, draft.now)?;
-        let id = insert(sql, tenant, name, &new, &course, draft.now)?;
-        note(sql, draft, id, module_id, &text, false)?;
+        let id = insert(sql, draft, tenant, name, &new, &course)?;
+        note(sql, draft, (tenant, id), module_id, &text, false)?;
         return Ok(());
     };
+    // One that is there follows its module: what that can declare is bounded by the size of modules.
     let is_operators = !matches!(known.row.origin, ScheduleOrigin::Module { is_overridden: false, .. });
     if !is_operators && known.declared.as_deref() != Some(&text) {
         let course = course(Some(&known), &new, draft.now)?;
-        replace(sql, &known, &new, &course, draft.now)?;
+        replace(sql, draft, &known, &new, &course)?;
     }
-    note(sql, draft, known.row.id, module_id, &text, is_operators)
+    note(sql, draft, (tenant, known.row.id), module_id, &text, is_operators)
 }
 
 fn note(
     sql: &Connection,
     draft: &mut Draft,
-    id: ScheduleId,
+    (tenant, id): (TenantId, ScheduleId),
     module_id: i64,
     declared: &str,
     is_overridden: bool,
 ) -> Result<(), StoreError> {
-    sql.prepare_cached(DECLARE)?.execute(params![id.0, module_id, declared, is_overridden])?;
+    counted(sql, draft, (tenant, id), || {
+        sql.prepare_cached(DECLARE)?.execute(params![id.0, module_id, declared, is_overridden])?;
+        Ok(())
+    })?;
     draft.schedules_changed = true;
     Ok(())
 }
@@ -125,7 +135,7 @@ pub(super) fn restore(sql: &Connection, draft: &mut Draft, known: &StoredSchedul
     let kind = draft.catalog.kind(known.row.tenant, &definition.kind).map_or(known.kind, |kind| kind.id);
     let new = NewSchedule { kind, definition, checked_against: None, is_paused: None };
     let course = course(Some(known), &new, draft.now)?;
-    replace(sql, known, &new, &course, draft.now)?;
+    replace(sql, draft, known, &new, &course)?;
     sql.prepare_cached(NO_LONGER_OVERRIDDEN)?.execute([known.row.id.0])?;
     draft.schedules_changed = true;
     draft.runs_waited_for = any_queued(sql)?;

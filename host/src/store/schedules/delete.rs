@@ -2,10 +2,11 @@
 
 use rusqlite::Connection;
 
+use super::bytes::counted;
 use super::cover::any_queued;
 use super::declare::restore;
-use super::model::{DeleteScheduleResult, ScheduleId, ScheduleOrigin};
-use super::rows::by_name;
+use super::model::{DeleteScheduleResult, ScheduleOrigin};
+use super::rows::{StoredSchedule, by_name};
 use crate::job::ScheduleName;
 use crate::store::catalog::TenantId;
 use crate::store::draft::Draft;
@@ -23,7 +24,7 @@ pub(super) fn delete_schedule(
 ) -> Result<DeleteScheduleResult, StoreError> {
     let Some(known) = by_name(sql, tenant, name)? else { return Ok(DeleteScheduleResult::NotFound) };
     match &known.row.origin {
-        ScheduleOrigin::Operator => remove(sql, draft, known.row.id).map(|()| DeleteScheduleResult::Deleted),
+        ScheduleOrigin::Operator => remove(sql, draft, &known).map(|()| DeleteScheduleResult::Deleted),
         ScheduleOrigin::Module { module, is_overridden: false } => Ok(DeleteScheduleResult::Declared(module.clone())),
         ScheduleOrigin::Module { is_overridden: true, .. } => {
             restore(sql, draft, &known).map(|()| DeleteScheduleResult::Restored)
@@ -31,9 +32,13 @@ pub(super) fn delete_schedule(
     }
 }
 
-pub(super) fn remove(sql: &Connection, draft: &mut Draft, id: ScheduleId) -> Result<(), StoreError> {
+pub(super) fn remove(sql: &Connection, draft: &mut Draft, known: &StoredSchedule) -> Result<(), StoreError> {
+    let id = known.row.id;
     sql.prepare_cached(DELETE_SLOTS)?.execute([id.0])?;
-    sql.prepare_cached(DELETE)?.execute([id.0])?;
+    counted(sql, draft, (known.row.tenant, id), || {
+        sql.prepare_cached(DELETE)?.execute([id.0])?;
+        Ok(())
+    })?;
     draft.schedules_changed = true;
     draft.runs_waited_for = any_queued(sql)?;
     Ok(())

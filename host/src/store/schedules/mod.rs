@@ -4,6 +4,7 @@
 //! one transaction; a mark only ever goes forward. Each schedule is run in an operation of its own, so that one that can't be
 //! stops no other.
 
+mod bytes;
 mod change;
 mod cover;
 mod declare;

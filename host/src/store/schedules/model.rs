@@ -180,6 +180,8 @@ pub enum TriggerResult {
     Replayed(Box<JobRow>),
     /// The key was used for another request.
     KeyConflict,
+    /// The tenant has used up what it may.
+    OverQuota(QuotaExceeded),
     /// No job could be written, for this reason.
     Refused(String),
     /// There is none.

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, params};
 
+use super::bytes::{self, bytes_of, counted};
 use super::cover::any_queued;
 use super::model::{NewSchedule, PutScheduleResult, ScheduleId};
 use super::rows::{StoredSchedule, by_name};
@@ -44,10 +45,13 @@ pub(super) fn put_schedule(
     {
         return Ok(PutScheduleResult::OverQuota(quota));
     }
+    if let Err(quota) = bytes::room(sql, draft, tenant, known.as_ref(), new, 0)? {
+        return Ok(PutScheduleResult::OverQuota(quota));
+    }
     let course = course(known.as_ref(), new, draft.now)?;
     match &known {
-        None => insert(sql, tenant, name, new, &course, draft.now).map(|_| ())?,
-        Some(known) => replace(sql, known, new, &course, draft.now)?,
+        None => insert(sql, draft, tenant, name, new, &course).map(|_| ())?,
+        Some(known) => replace(sql, draft, known, new, &course)?,
     }
     draft.schedules_changed = true;
     draft.runs_waited_for = any_queued(sql)?;
@@ -63,11 +67,11 @@ pub(super) fn room(sql: &Connection, draft: &Draft, tenant: TenantId) -> Result<
 
 pub(super) fn insert(
     sql: &Connection,
+    draft: &mut Draft,
     tenant: TenantId,
     name: &ScheduleName,
     new: &NewSchedule,
     course: &Course,
-    now: Timestamp,
 ) -> Result<ScheduleId, StoreError> {
     let id = sql.prepare_cached(INSERT)?.query_row(
         params![
@@ -77,37 +81,41 @@ pub(super) fn insert(
             serde_json::to_string(&new.definition).map_err(StoreError::internal)?,
             &new.definition.job.payload[..],
             new.checked_against.map(|version| version.0),
-            now.as_ms(),
+            draft.now.as_ms(),
             course.next_at.map(Timestamp::as_ms),
             new.is_paused.unwrap_or(false),
         ],
         |row| row.get(0),
     )?;
+    draft.meter.kept(tenant, bytes_of(sql, ScheduleId(id))?);
     Ok(ScheduleId(id))
 }
 
 /// What a module declares of it, if one does, counts as overridden.
 pub(super) fn replace(
     sql: &Connection,
+    draft: &mut Draft,
     known: &StoredSchedule,
     new: &NewSchedule,
     course: &Course,
-    now: Timestamp,
 ) -> Result<(), StoreError> {
     let Course { anchor_at, decided_until, next_at } = course;
-    sql.prepare_cached(REPLACE)?.execute(params![
-        known.row.id.0,
-        new.kind.0,
-        serde_json::to_string(&new.definition).map_err(StoreError::internal)?,
-        &new.definition.job.payload[..],
-        new.checked_against.map(|version| version.0),
-        anchor_at.as_ms(),
-        decided_until.as_ms(),
-        next_at.map(Timestamp::as_ms),
-        new.is_paused.unwrap_or(known.row.is_paused),
-        now.as_ms(),
-    ])?;
-    Ok(())
+    let now = draft.now;
+    counted(sql, draft, (known.row.tenant, known.row.id), || {
+        sql.prepare_cached(REPLACE)?.execute(params![
+            known.row.id.0,
+            new.kind.0,
+            serde_json::to_string(&new.definition).map_err(StoreError::internal)?,
+            &new.definition.job.payload[..],
+            new.checked_against.map(|version| version.0),
+            anchor_at.as_ms(),
+            decided_until.as_ms(),
+            next_at.map(Timestamp::as_ms),
+            new.is_paused.unwrap_or(known.row.is_paused),
+            now.as_ms(),
+        ])?;
+        Ok(())
+    })
 }
 
 /// How many a tenant has.

@@ -21,6 +21,7 @@ pub(super) use schedule_columns;
 const BY_ID: &str = concat!(schedule_columns!(), " WHERE schedules.id = ?1");
 const BY_NAME: &str = concat!(schedule_columns!(), " WHERE schedules.tenant_id = ?1 AND schedules.name = ?2");
 const PAYLOAD: &str = "SELECT payload FROM schedules WHERE id = ?1";
+const PAYLOAD_BYTES: &str = "SELECT length(payload) FROM schedules WHERE id = ?1";
 
 /// A row and what only operations need of it.
 #[derive(Clone, Debug)]
@@ -99,4 +100,9 @@ pub(super) fn read(
 pub(super) fn payload_of(sql: &Connection, id: ScheduleId) -> Result<Bytes, StoreError> {
     let payload: Option<Vec<u8>> = sql.prepare_cached(PAYLOAD)?.query_row([id.0], |row| row.get(0)).optional()?;
     Ok(payload.map(Bytes::from).unwrap_or_default())
+}
+
+/// How long that is.
+pub(super) fn payload_bytes(sql: &Connection, id: ScheduleId) -> Result<u64, StoreError> {
+    Ok(sql.prepare_cached(PAYLOAD_BYTES)?.query_row([id.0], |row| row.get(0)).optional()?.unwrap_or(0))
 }

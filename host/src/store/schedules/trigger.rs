@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::fire::fire;
 use super::model::TriggerResult;
-use super::rows::by_name;
+use super::rows::{by_name, payload_bytes};
 use super::slots::{forget_old, is_known, remember};
 use crate::job::schedule::SlotFate;
 use crate::job::{ScheduleName, Timestamp};
@@ -46,6 +46,12 @@ pub(super) fn trigger_schedule(
         return Ok(TriggerResult::Refused("what was put can't be read any more; put the schedule anew".to_owned()));
     };
     let id = schedule.row.id;
+    // Somebody asks for it, and may ask again: other than a slot it counts for the rate.
+    let key_bytes = key.map_or(0, |key| idempotency::remembered_bytes(key, 1));
+    let (wanted, now_ns) = ((1, payload_bytes(sql, id)?.saturating_add(key_bytes)), draft.clock.now_ns());
+    if let Err(quota) = draft.meter.admit(&draft.catalog, tenant, wanted, Some(now_ns)) {
+        return Ok(TriggerResult::OverQuota(quota));
+    }
     // Two within a millisecond are two runs.
     let mut slot_at = draft.now;
     while is_known(sql, id, slot_at, true)? {
@@ -55,6 +61,7 @@ pub(super) fn trigger_schedule(
     let Some(job) = decided.job else {
         return Ok(TriggerResult::Refused(decided.detail.unwrap_or_default()));
     };
+    draft.meter.take_enqueues(&draft.catalog, tenant, 1, now_ns);
     remember(sql, id, &decided, draft.now)?;
     forget_old(sql, id)?;
     let answer = match decided.fate {
@@ -68,7 +75,7 @@ pub(super) fn trigger_schedule(
         }
     };
     if let Some(key) = key {
-        idempotency::remember(sql, tenant, key, &[answer], draft.now)?;
+        idempotency::remember(sql, draft, tenant, key, &[answer])?;
     }
     let entry = Entry { tenant: Some(tenant), action: "schedule.trigger", object: format!("schedule/{name}") };
     record(sql, draft, &entry, &None, &Some(json!({"job": job})))?;

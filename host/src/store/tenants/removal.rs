@@ -60,7 +60,8 @@ const OF_JOB: [&str; 11] = [
 ];
 const DELETE_FINISHED: &str = "DELETE FROM finished_jobs WHERE id = ?1";
 
-/// What is left when the jobs are gone, in this order, each so many rows at a time: those first that name others.
+/// What is left when the jobs are gone, in this order, each so many rows at a time: those first that name others. What a statement
+/// returns are bytes that were counted.
 const OF_TENANT: [(&str, usize); 20] = [
     ("DELETE FROM secrets WHERE id IN (SELECT id FROM secrets WHERE tenant_id = ?1 LIMIT ?2)", REMOVED_GROUPS_MAX),
     (
@@ -75,7 +76,8 @@ const OF_TENANT: [(&str, usize); 20] = [
     ),
     (
         "DELETE FROM idempotency_keys WHERE tenant_id = ?1 AND key IN
-            (SELECT key FROM idempotency_keys WHERE tenant_id = ?1 LIMIT ?2)",
+            (SELECT key FROM idempotency_keys WHERE tenant_id = ?1 LIMIT ?2)
+            RETURNING counted_bytes",
         REMOVED_ROWS_MAX,
     ),
     (
@@ -101,7 +103,8 @@ const OF_TENANT: [(&str, usize); 20] = [
     ),
     (
         "DELETE FROM batches WHERE id IN
-            (SELECT id FROM batches INDEXED BY batches_of_tenant WHERE tenant_id = ?1 LIMIT ?2)",
+            (SELECT id FROM batches INDEXED BY batches_of_tenant WHERE tenant_id = ?1 LIMIT ?2)
+            RETURNING counted_bytes",
         REMOVED_ROWS_MAX,
     ),
     (
@@ -109,7 +112,11 @@ const OF_TENANT: [(&str, usize); 20] = [
             AND EXISTS (SELECT 1 FROM schedule_slots WHERE schedule_id = schedules.id) LIMIT ?2)",
         REMOVED_GROUPS_MAX,
     ),
-    ("DELETE FROM schedules WHERE id IN (SELECT id FROM schedules WHERE tenant_id = ?1 LIMIT ?2)", REMOVED_ROWS_MAX),
+    (
+        "DELETE FROM schedules WHERE id IN (SELECT id FROM schedules WHERE tenant_id = ?1 LIMIT ?2)
+            RETURNING length(payload) + octet_length(definition) + coalesce(octet_length(declared), 0)",
+        REMOVED_ROWS_MAX,
+    ),
     (
         "DELETE FROM buckets WHERE limit_code IN (
             SELECT concurrency_keys.id * 4 + 1 FROM kinds JOIN concurrency_keys ON kind_id = kinds.id
@@ -170,7 +177,7 @@ pub(in crate::store) fn remove_further(
     }
     for (statement, rows_max) in OF_TENANT {
         let rows_max = i64::try_from(rows_max).unwrap_or(i64::MAX);
-        if sql.prepare_cached(statement)?.execute(params![tenant.0, rows_max])? > 0 {
+        if remove_some(sql, draft, statement, (tenant, rows_max))? > 0 {
             return Ok(at_once);
         }
     }
@@ -182,6 +189,25 @@ pub(in crate::store) fn remove_further(
     let credentials = Arc::clone(&draft.catalog.credentials);
     draft.catalog = Arc::new(Catalog { credentials, ..load_catalog(sql, draft.catalog.revision)? });
     Ok(RemovedPiece::default())
+}
+
+/// Removes some rows; those that were counted say by how many bytes.
+fn remove_some(
+    sql: &Connection,
+    draft: &mut Draft,
+    statement: &str,
+    (tenant, rows_max): (TenantId, i64),
+) -> Result<usize, StoreError> {
+    let mut statement = sql.prepare_cached(statement)?;
+    if statement.column_count() == 0 {
+        return Ok(statement.execute(params![tenant.0, rows_max])?);
+    }
+    let (mut removed, mut rows) = (0, statement.query(params![tenant.0, rows_max])?);
+    while let Some(row) = rows.next()? {
+        draft.meter.kept(tenant, -row.get::<_, i64>(0)?);
+        removed += 1;
+    }
+    Ok(removed)
 }
 
 /// Jobs that have not ended, those of this transaction included.

@@ -1,5 +1,6 @@
 //! What tenants use is counted once, whatever becomes of the transaction; and what they may is kept to.
 
+use super::batches::batch;
 use super::tenants::{kind_of, make_with};
 use super::*;
 use crate::job::quota::DAY_MS;
@@ -55,7 +56,12 @@ impl Metered {
         sql.query_row(
             "SELECT (SELECT coalesce(sum(length(body)), 0) FROM payloads)
                 + (SELECT coalesce(sum(length(body)), 0) FROM outputs)
-                + (SELECT coalesce(sum(length(lines)), 0) FROM attempt_logs)",
+                + (SELECT coalesce(sum(length(lines)), 0) FROM attempt_logs)
+                + (SELECT coalesce(sum(coalesce(octet_length(on_success), 0) + coalesce(octet_length(on_failure), 0)
+                    + coalesce(octet_length(on_finish), 0)), 0) FROM batches)
+                + (SELECT coalesce(sum(length(payload) + octet_length(definition)), 0) FROM schedules)
+                + (SELECT coalesce(sum(octet_length(key) + length(request_hash) + length(jobs) + coalesce(length(answers), 0)), 0)
+                    FROM idempotency_keys)",
             [],
             |row| row.get(0),
         )
@@ -118,6 +124,65 @@ async fn what_goes_is_not_stored_any_more() {
     assert_eq!(metered.used(QuotaName::StoredBytes).await, metered.stored());
     metered.harness.store.delete(metered.tenant, id).await.unwrap();
     assert_eq!((metered.used(QuotaName::StoredBytes).await, metered.stored()), (13, 13));
+}
+
+#[tokio::test]
+async fn callbacks_count_until_they_are_jobs_or_their_batch_is_gone() {
+    let metered = Metered::new(Quotas::default()).await;
+    let (store, tenant) = (&metered.harness.store, metered.tenant);
+    let new = batch(metered.kind, 0, Closing::OnRequest);
+    let CreateBatchResult::Created(made) = store.create_batch(tenant, new).await.unwrap() else { panic!("refused") };
+    let open = metered.used(QuotaName::StoredBytes).await;
+    assert!(open > 3 * 7, "three callbacks: {open}");
+    assert_eq!(open, metered.stored());
+    store.close_batch(tenant, made.id).await.unwrap();
+    assert_eq!(metered.used(QuotaName::StoredBytes).await, metered.stored());
+    assert!(metered.stored() < open + 2 * 7, "the payloads of two are their jobs' now");
+    metered.harness.clock.advance(25 * 3_600_000);
+    while store.prune_batches().await.unwrap() {}
+    assert_eq!((metered.used(QuotaName::StoredBytes).await, metered.stored()), (14, 14), "two jobs are left");
+}
+
+#[tokio::test]
+async fn what_keys_stand_for_counts_for_its_day() {
+    let metered = Metered::new(Quotas::default()).await;
+    let (store, tenant) = (&metered.harness.store, metered.tenant);
+    let key = |key: &str, hash| Some(IdempotencyKey { key: key.to_owned(), request_hash: [hash; 32] });
+    let lines = |hash| store.enqueue_batch(tenant, vec![job(metered.kind)], false, key("lines", hash), vec![0, 2, 3]);
+    assert!(matches!(lines(1).await.unwrap(), BatchResult::Done(_)));
+    let once = metered.used(QuotaName::StoredBytes).await;
+    assert_eq!((once, metered.stored()), (7 + 5 + 32 + 4 * 16, once));
+    assert!(matches!(lines(1).await.unwrap(), BatchResult::Replayed(_)));
+    let mut keyed = job(metered.kind);
+    keyed.idempotency = key("one", 1);
+    assert!(matches!(store.enqueue(tenant, keyed).await.unwrap(), EnqueueResult::Created(_)));
+    assert_eq!(metered.used(QuotaName::StoredBytes).await, metered.stored());
+    // The same key again a day later: what it stood for is in nobody's way.
+    metered.harness.clock.advance(25 * 3_600_000);
+    assert!(matches!(lines(2).await.unwrap(), BatchResult::Done(_)));
+    assert_eq!(metered.used(QuotaName::StoredBytes).await, metered.stored());
+    metered.harness.clock.advance(25 * 3_600_000);
+    while store.prune_idempotency_keys().await.unwrap() {}
+    assert_eq!((metered.used(QuotaName::StoredBytes).await, metered.stored()), (21, 21), "three jobs are left");
+}
+
+#[tokio::test]
+async fn so_many_batches_stay_open() {
+    let metered = Metered::new(Quotas::default()).await;
+    let (store, tenant) = (&metered.harness.store, metered.tenant);
+    let create = |closing| store.create_batch(tenant, batch(metered.kind, 0, closing));
+    let CreateBatchResult::Created(made) = create(Closing::OnRequest).await.unwrap() else { panic!("refused") };
+    let others = "WITH RECURSIVE others (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM others WHERE n < ?2)
+        INSERT INTO batches (id, tenant_id, is_workflow, created_at, closing)
+        SELECT randomblob(16), ?1, 0, 0, 1 FROM others";
+    let open = move |sql: &rusqlite::Connection, _: &mut Draft| {
+        Ok(sql.execute(others, rusqlite::params![tenant.0, OPEN_BATCHES_MAX - 1])?)
+    };
+    assert_eq!(store.write(Durability::Relaxed, open).await.unwrap(), OPEN_BATCHES_MAX - 1);
+    assert!(matches!(create(Closing::OnRequest).await.unwrap(), CreateBatchResult::TooManyOpen));
+    assert!(matches!(create(Closing::Closed).await.unwrap(), CreateBatchResult::Created(_)), "it ends by itself");
+    store.close_batch(tenant, made.id).await.unwrap();
+    assert!(matches!(create(Closing::OnRequest).await.unwrap(), CreateBatchResult::Created(_)));
 }
 
 #[tokio::test]

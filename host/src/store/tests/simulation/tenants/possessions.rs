@@ -127,11 +127,18 @@ impl Run {
         let is_full = self.model.tenants[at].schedules.len() as u64 >= most;
         let (is_known, is_open) = (self.model.tenants[at].schedules.contains(&name), self.model.tenants[at].is_open());
         let new = self.new_schedule(self.model.tenants[at].kind);
+        let new_bytes = new.definition.job.payload.len() + serde_json::to_string(&new.definition).unwrap().len();
+        let stored_after = self.stored_bytes(id) + new_bytes as u64;
+        let stored_most = self.quotas.overlaid_by(self.model.tenants[at].quotas).most(QuotaName::StoredBytes);
         let result = self.harness.store.put_schedule(id, name.parse::<ScheduleName>().unwrap(), new).await;
         let what = format!("{id:?} has {name}");
         let Some(result) = self.acknowledged(result) else { return (format!("{what}: no commit"), Touches::Nobody) };
         match result {
             PutScheduleResult::KindGone => assert!(!is_open, "{what}"),
+            PutScheduleResult::OverQuota(quota) if quota.name == QuotaName::StoredBytes => {
+                assert!(!is_known && stored_most.is_some_and(|most| stored_after > most), "{what}: {quota:?}");
+                self.model.saw_quota(quota.name);
+            }
             PutScheduleResult::OverQuota(quota) => {
                 assert!(is_full && !is_known && quota.name == QuotaName::Schedules, "{what}: {quota:?}");
                 self.model.saw_quota(quota.name);

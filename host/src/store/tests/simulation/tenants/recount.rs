@@ -9,7 +9,13 @@ use crate::job::{JobState, QuotaName};
 const STORED: &str = "SELECT
     (SELECT coalesce(sum(length(body)), 0) FROM payloads JOIN all_jobs ON id = job_id WHERE tenant_id = ?1)
     + (SELECT coalesce(sum(length(body)), 0) FROM outputs JOIN all_jobs ON id = job_id WHERE tenant_id = ?1)
-    + (SELECT coalesce(sum(length(lines)), 0) FROM attempt_logs JOIN all_jobs ON id = job_id WHERE tenant_id = ?1)";
+    + (SELECT coalesce(sum(length(lines)), 0) FROM attempt_logs JOIN all_jobs ON id = job_id WHERE tenant_id = ?1)
+    + (SELECT coalesce(sum(coalesce(octet_length(on_success), 0) + coalesce(octet_length(on_failure), 0)
+        + coalesce(octet_length(on_finish), 0)), 0) FROM batches WHERE tenant_id = ?1)
+    + (SELECT coalesce(sum(length(payload) + octet_length(definition) + coalesce(octet_length(declared), 0)), 0)
+        FROM schedules WHERE tenant_id = ?1)
+    + (SELECT coalesce(sum(octet_length(key) + length(request_hash) + length(jobs) + coalesce(length(answers), 0)), 0)
+        FROM idempotency_keys WHERE tenant_id = ?1)";
 const WITH_JOBS: &str =
     "WITH all_jobs AS (SELECT id, tenant_id FROM live_jobs UNION ALL SELECT id, tenant_id FROM finished_jobs) ";
 const WAITING: &str = "SELECT count(*) FROM live_jobs WHERE tenant_id = ?1 AND state <> 'running'";
@@ -40,7 +46,7 @@ impl Run {
         self.sql.prepare_cached(query).unwrap().query_row([tenant.0], row).unwrap()
     }
 
-    /// Payloads, outputs and logs, added up.
+    /// Payloads, outputs, logs and whatever else counts, added up.
     pub(super) fn stored_bytes(&self, tenant: TenantId) -> u64 {
         self.one(&format!("{WITH_JOBS}{STORED}"), tenant)
     }

@@ -50,7 +50,8 @@ impl Run {
         let key = format!("request {}", self.chance.below(6));
         let is_keyed = self.chance.one_in(5);
         new.idempotency = is_keyed.then(|| IdempotencyKey { key: key.clone(), request_hash: [1; 32] });
-        let refused = self.refused_by(at, new.spec.payload.len() as u64);
+        let key_bytes = new.idempotency.as_ref().map_or(0, |key| key.key.len() + 32 + 17);
+        let refused = self.refused_by(at, (new.spec.payload.len() + key_bytes) as u64);
         let bytes_in = new.spec.payload.len() as u64;
         let now = self.now();
         let known = self.model.tenants[at]
