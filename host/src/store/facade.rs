@@ -1160,9 +1160,10 @@ impl Store {
         .await
     }
 
-    /// Makes parked jobs claimable again whose kind has a handler, except where it is a module `absent` on this host.
-    pub async fn unpark(&self, absent: Vec<Digest>) -> Result<bool, StoreError> {
-        self.write(Durability::Relaxed, move |sql, draft| promote::unpark(sql, draft, &absent)).await
+    /// Makes parked jobs claimable again whose kind has a handler, except where it is a module `absent` on this host: so many,
+    /// of kinds `after` one. Returns the kind after which to go on; `None`: all were looked at.
+    pub async fn unpark(&self, absent: Vec<Digest>, after: Option<KindId>) -> Result<Option<KindId>, StoreError> {
+        self.write(Durability::Relaxed, move |sql, draft| promote::unpark(sql, draft, &absent, after)).await
     }
 
     /// A consistent copy of the database into `destination` (must not exist), in one step from a read connection.
