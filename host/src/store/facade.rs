@@ -617,7 +617,11 @@ impl Store {
 
     /// No more jobs can be added to the batch.
     pub async fn close_batch(&self, tenant: TenantId, batch: BatchId) -> Result<ChangeBatchResult, StoreError> {
-        self.write(Durability::Synced, move |sql, draft| batches::close_batch(sql, draft, tenant, batch)).await
+        self.write(Durability::Synced, move |sql, draft| {
+            let change = |sql: &Connection, draft: &mut Draft| batches::close_batch(sql, draft, tenant, batch);
+            audit::batch(sql, draft, (tenant, batch, false), "batch.close", change)
+        })
+        .await
     }
 
     /// Cancels what has not ended of a batch or workflow: what one operation may, upkeep the rest.
@@ -627,8 +631,9 @@ impl Store {
         batch: BatchId,
         is_workflow: bool,
     ) -> Result<ChangeBatchResult, StoreError> {
+        let action = if is_workflow { "workflow.cancel" } else { "batch.cancel" };
         self.write(Durability::Synced, move |sql, draft| {
-            audit::batch(sql, draft, (tenant, batch, is_workflow), |sql, draft| {
+            audit::batch(sql, draft, (tenant, batch, is_workflow), action, |sql, draft| {
                 batches::cancel_batch(sql, draft, tenant, batch, is_workflow)
             })
         })
@@ -893,7 +898,11 @@ impl Store {
 
     /// Notes that everything a tenant has was read to its end.
     pub async fn note_export(&self, tenant: TenantId) -> Result<(), StoreError> {
-        self.write(Durability::Synced, move |sql, draft| tenants::note_export(sql, draft, tenant)).await
+        self.write(Durability::Synced, move |sql, draft| {
+            let Some(name) = draft.catalog.tenant_name(tenant).cloned() else { return Ok(()) };
+            audit::tenant(sql, draft, &name, "tenant.export", |sql, draft| tenants::note_export(sql, draft, tenant))
+        })
+        .await
     }
 
     /// Begins the removal of a tenant with everything it has.
