@@ -33,7 +33,7 @@ use super::model::{
     QueueRow, Recovered, RetryResult, RunNowResult, StoreMetrics, StoredVersion, UnfinishedPayloads, VersionRow,
     Worked,
 };
-use super::open::open;
+use super::open::{Opening, open};
 use super::operation::{Pending, PendingFinishes, Queued};
 use super::order::Order;
 use super::retry::Asked;
@@ -116,13 +116,28 @@ impl Store {
         Self::open_bounded(options, clock, WAL_BOUNDS)
     }
 
+    /// The same of a store that is there and of this version, for a change from the command line: none is made, none is migrated,
+    /// and jobs keep the order they have, whatever `options` says.
+    pub fn open_as_it_is(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Store, OpenError> {
+        Self::opened(options, clock, WAL_BOUNDS, Opening::AsItIs)
+    }
+
     /// With bounds of the write-ahead log other than those of a host.
     pub(super) fn open_bounded(
         options: &StoreOptions,
         clock: Arc<dyn Clock>,
         wal_bounds: WalBounds,
     ) -> Result<Store, OpenError> {
-        let opened = open(options, clock, wal_bounds)?;
+        Self::opened(options, clock, wal_bounds, Opening::ToServe)
+    }
+
+    fn opened(
+        options: &StoreOptions,
+        clock: Arc<dyn Clock>,
+        wal_bounds: WalBounds,
+        opening: Opening,
+    ) -> Result<Store, OpenError> {
+        let opened = open(options, clock, wal_bounds, opening)?;
         let handle = Handle {
             queue: RwLock::new(Some(opened.queue)),
             shared: opened.shared,
