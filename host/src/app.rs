@@ -60,7 +60,7 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
     let (listener, tls) = listen(&config).await?;
     let store = open_store(&config, &clock).await?;
     let vault = open_vault(&config, &store).await?;
-    let identity = who_may_call(&config, &store, &*clock)?;
+    let identity = who_may_call(&config, &store, &*clock).await?;
     // Held until the sandbox is closed: it may go with the process.
     let artifacts = open_artifacts(&config, shared_artifacts)?;
     let options = sandbox_options(&config, cores, &artifacts);
@@ -174,8 +174,14 @@ async fn listen(config: &Config) -> anyhow::Result<(TcpListener, Option<Tls>)> {
 }
 
 /// How callers are told apart; refuses to be reached from elsewhere where they can't be.
-fn who_may_call(config: &Config, store: &Store, clock: &dyn Clock) -> anyhow::Result<Arc<Identity>> {
+async fn who_may_call(config: &Config, store: &Store, clock: &dyn Clock) -> anyhow::Result<Arc<Identity>> {
     let identity = Identity::new(config)?;
+    if identity.is_configured()
+        && let Err(error) = store.note_keyed().await
+    {
+        // On a full disk; the next start does it. This one asks for credentials anyway.
+        tracing::warn!(%error, "it could not be noted in the store that credentials are asked for");
+    }
     let catalog = store.catalog();
     config.require_credentials(catalog.credentials.has_admin(clock.now()))?;
     if identity.is_open(&catalog) {

@@ -198,6 +198,30 @@ fn a_host_that_had_keys_is_open_again_only_by_a_reset() {
 }
 
 #[test]
+fn a_host_that_lost_its_admin_key_stays_closed() {
+    let mut host = TestHost::builder().workers(0).admin_key(ADMIN_KEY).start();
+    host.get("/v1/jobs").expect_status(200);
+    host.terminate();
+    let data = host.data_dir();
+    let mut host = TestHost::builder().workers(0).data_dir(data.clone()).start();
+    host.get("/v1/jobs").expect_problem(401);
+    assert!(host.log().contains("stoker keys reset"), "{}", host.log());
+    host.terminate();
+    let directory = data.display().to_string();
+    let reset =
+        |directory: &str| run_stoker(&["keys", "reset", "--data-dir", directory, "--json"], &[], Path::new("/"), b"");
+    reset(&directory).expect_success();
+    // There is nothing left to reset, and nothing was made where there was nothing.
+    reset(&directory).expect_failure(&["never asked for a key"]);
+    let empty = data.join("empty");
+    std::fs::create_dir(&empty).expect("a directory");
+    reset(&empty.display().to_string()).expect_failure(&["there is no", "stoker.db"]);
+    assert_eq!(std::fs::read_dir(&empty).expect("a directory").count(), 0);
+    let host = TestHost::builder().workers(0).data_dir(data).start();
+    host.get("/v1/jobs").expect_status(200);
+}
+
+#[test]
 fn a_stored_admins_key_lets_a_host_listen_elsewhere() {
     let mut host = TestHost::builder().workers(0).start();
     let elsewhere = |host: &TestHost| {

@@ -204,6 +204,76 @@ fn said(reply: &Reply, things: &Things) -> String {
     format!("{} {text}", reply.status)
 }
 
+/// What its own tenant could send to a route that does not make what it names.
+fn good_body(method: &str, path: &str, things: &Things) -> Option<Value> {
+    match (method, path) {
+        ("PATCH", "/v1/jobs/{id}" | "/v1/queues/{queue}") => Some(json!({"priority": 1})),
+        ("PATCH" | "PUT", "/v1/kinds/{kind}/settings") => Some(json!({"timeout": "9s"})),
+        ("POST", "/v1/modules/{name}/activate") => Some(json!({"digest": things["/v1/modules/*/versions"]})),
+        _ => None,
+    }
+}
+
+/// Requests with ids in their bodies and queries, which succeed where the ids are the caller's.
+fn with_ids(job: &str, batch: &str) -> Vec<(&'static str, String, Option<Value>)> {
+    let echo = |more: Value| {
+        let mut request = json!({"kind": "echo", "payload": {}});
+        request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        request
+    };
+    let after = || echo(json!({"after": [job]}));
+    let finished = echo(json!({"after": [{"job": job, "on": "finished"}]}));
+    vec![
+        ("POST", "/v1/jobs".to_owned(), Some(after())),
+        ("POST", "/v1/jobs".to_owned(), Some(finished)),
+        ("POST", "/v1/jobs".to_owned(), Some(echo(json!({"batch": batch})))),
+        ("POST", "/v1/jobs/batch?atomic=true".to_owned(), Some(json!([after()]))),
+        ("POST", "/v1/batches".to_owned(), Some(json!({"jobs": [after()]}))),
+        ("GET", format!("/v1/batches/{batch}/jobs"), None),
+        ("POST", format!("/v1/batches/{batch}/close"), None),
+    ]
+}
+
+#[test]
+fn ids_of_others_in_bodies_are_those_of_nothing() {
+    let host = TestHost::builder()
+        .admin_key(ADMIN_KEY)
+        .env("STOKER_SECRETS_KEY", "07".repeat(32))
+        .leaves_work_behind()
+        .start();
+    let api = host.api();
+    let admin = |tenant| Somebody { api: &api, key: Some(ADMIN_KEY.to_owned()), tenant };
+    let (alpha, beta) = (admin(Some("alpha")), admin(Some("beta")));
+    let (alphas, betas) = (furnish(&alpha), furnish(&beta));
+    let open = json!({"jobs": [{"kind": "echo", "payload": {}, "delay": "1h"}], "open": true});
+    let batch = |of: &Somebody<'_>| create(of, "/v1/batches", &open)["id"].as_str().unwrap().to_owned();
+    let (alphas_batch, betas_batch) = (batch(&alpha), batch(&beta));
+    let nobody = nobodys(&alphas);
+    let operator = Somebody { api: &api, key: Some(key(&beta, "operator")), tenant: None };
+    let routes = routes(&api.with_key(Some(ADMIN_KEY)));
+    let before = seen(&alpha, &routes, &alphas);
+    let others = with_ids(&alphas["/v1/jobs"], &alphas_batch);
+    let nones = with_ids(&nobody["/v1/jobs"], "batch_01ARZ3NDEKTSV4RRFFQ69G5FAV");
+    let own = with_ids(&betas["/v1/jobs"], &betas_batch);
+    for (((method, others_path, others), (_, none_path, none)), (_, own_path, own)) in others.iter().zip(nones).zip(own)
+    {
+        let told = |reply: &Reply, job: &str, batch: &str| {
+            format!("{} {}", reply.status, reply.text().replace(job, "…").replace(batch, "…"))
+        };
+        let of_others = operator.ask(method, others_path, others.as_ref());
+        let of_none = operator.ask(method, &none_path, none.as_ref());
+        assert!((400..500).contains(&of_others.status), "{of_others}");
+        assert_eq!(
+            told(&of_others, &alphas["/v1/jobs"], &alphas_batch),
+            told(&of_none, &nobody["/v1/jobs"], "batch_01ARZ3NDEKTSV4RRFFQ69G5FAV"),
+        );
+        // It was the ids that were wrong.
+        let reply = operator.ask(method, &own_path, own.as_ref());
+        assert!((200..300).contains(&reply.status), "{reply}");
+    }
+    assert_eq!(seen(&alpha, &routes, &alphas), before);
+}
+
 #[test]
 fn no_route_lets_in_who_may_not() {
     let host = TestHost::builder()
@@ -241,13 +311,21 @@ fn no_route_lets_in_who_may_not() {
             stranger.ask(method, &own, None).expect_problem(403);
             continue;
         }
-        // Another tenant's is answered as what there is not, with and without a body.
-        for body in [None, Some(json!({}))] {
+        // Another tenant's is answered as what there is not, without a body, with an empty one, and with one that its own tenant
+        // could send.
+        for body in
+            [Some(None), Some(Some(json!({}))), good_body(method, path, &things).map(Some)].into_iter().flatten()
+        {
             let (others, none) = (
                 stranger.ask(method, &own, body.as_ref()),
                 stranger.ask(method, &filled(path, &nobody), body.as_ref()),
             );
             if path.contains('{') {
+                let is_good = body.is_some() && body == good_body(method, path, &things);
+                assert!(
+                    !is_good || others.status == 404,
+                    "what is sent for {method} {path} is not looked up: {others}"
+                );
                 assert_eq!(said(&others, &things), said(&none, &nobody), "{method} {path}");
             }
             // By the name of the tenant it is not there either.

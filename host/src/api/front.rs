@@ -11,17 +11,20 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::header::X_CONTENT_TYPE_OPTIONS;
 use http::{HeaderValue, Method, Uri};
-use tokio::sync::SemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::auth::is_health;
 use super::dashboard::{DASHBOARD, LOGIN};
 use super::error::{ApiError, ProblemCode};
-use super::identity::{Asked, Identity, Look, Needed, Peer, without_token};
+use super::identity::{Asked, Caller, Identity, Look, Needed, Peer, without_token};
 use super::shared::Api;
 use super::tenants::tenant_deleting;
-use crate::job::{TenantName, TenantState, Timestamp};
+use crate::job::{Role, TenantName, TenantState, Timestamp};
 use crate::store::{Catalog, TenantId};
+
+/// What a request holds until it is answered: of all that may be under way, and of its tenant's part.
+type Places<'a> = (SemaphorePermit<'a>, Option<OwnedSemaphorePermit>);
 
 /// Checks, runs and counts one request.
 pub(super) async fn front(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
@@ -30,7 +33,7 @@ pub(super) async fn front(State(api): State<Arc<Api>>, mut request: Request, nex
     let route = api.http.route(path, request.method());
     let needed = api.access.needed(path, request.method());
     let mut response = match admit(&api, &mut request, needed).await {
-        Ok(_permit) => next.run(request).await,
+        Ok(_places) => next.run(request).await,
         Err(refusal) => refuse(&request, refusal),
     };
     // Answers hold what guests and callers said: they are what they are called, and never a page.
@@ -39,16 +42,13 @@ pub(super) async fn front(State(api): State<Arc<Api>>, mut request: Request, nex
     response
 }
 
-/// Whether the request may be made now; the permit is held until it is answered.
-async fn admit<'a>(
-    api: &'a Api,
-    request: &mut Request,
-    needed: Needed,
-) -> Result<Option<SemaphorePermit<'a>>, ApiError> {
+/// Whether the request may be made now; its places are held until it is answered.
+async fn admit<'a>(api: &'a Api, request: &mut Request, needed: Needed) -> Result<Option<Places<'a>>, ApiError> {
     if is_health(request.uri()) {
         return Ok(None);
     }
     api.guard.check(request.uri(), request.headers())?;
+    let mut own = None;
     if needed != Needed::Nothing {
         let catalog = api.store.catalog();
         let now = api.clock.now();
@@ -61,13 +61,26 @@ async fn admit<'a>(
         };
         let caller = Identity::caller(known, needed, request.headers(), &catalog)?;
         refuse_deleting(&catalog, caller.tenant)?;
+        own = own_place(api, &caller)?;
         request.extensions_mut().insert(caller);
         if let Some(uri) = without_token(request.uri()) {
             *request.uri_mut() = uri;
         }
     }
-    api.requests.try_acquire().map(Some).map_err(|_| {
+    let shared = api.requests.try_acquire().map_err(|_| {
         ApiError::new(ProblemCode::Busy, "too many requests are under way; send fewer at once, or try again later")
+    })?;
+    Ok(Some((shared, own)))
+}
+
+/// A place among the tenant's own, so that no tenant has all there are. Admins, who look after a tenant that floods, need none.
+fn own_place(api: &Api, caller: &Caller) -> Result<Option<OwnedSemaphorePermit>, ApiError> {
+    if caller.role == Role::Admin || !api.has_several_tenants() {
+        return Ok(None);
+    }
+    api.requests_of_tenants.of(&caller.tenant).try_acquire_owned().map(Some).map_err(|_| {
+        let sentence = "too many requests of this tenant are under way; send fewer at once, or try again later";
+        ApiError::new(ProblemCode::Busy, sentence)
     })
 }
 

@@ -32,6 +32,7 @@ mod schedules;
 mod secrets;
 mod serve;
 mod shared;
+mod slow_turns;
 mod state;
 mod tenants;
 mod turns;

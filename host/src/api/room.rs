@@ -1,19 +1,24 @@
 //! The memory that the bodies of all requests, or what all answers are made of, may take together. A body takes its room
 //! as its bytes come, so that one that is announced large and comes slowly takes next to nothing; an answer before its
-//! bytes are read. Room that is short is waited for, for a while.
+//! bytes are read. Room that is short is waited for, for a while. A tenant takes no more than its part of it, so that there is some
+//! for others whatever it does; and who holds some knows when others wait for it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::api::error::{ApiError, ProblemCode};
+use crate::each_tenant::EachTenant;
+use crate::store::TenantId;
 
 /// Room is taken in steps of so many bytes. The first step of each body and answer is free: there are at most as many as
 /// requests under way, and an ordinary request never waits behind large ones.
 pub(in crate::api) const STEP_BYTES: usize = 16 << 10;
 /// Bodies of the largest size allowed that may be held at once.
 const LARGEST_BODIES_MAX: usize = 4;
+/// A tenant may take one of so many parts of the room: fewer than there are largest bodies, so one always fits.
+const PARTS: usize = 2;
 /// Least room there is, bytes, however small the largest body may be.
 const ROOM_BYTES_MIN: usize = 64 << 20;
 /// What all answers may hold of kept logs, bytes: a client may take long to read them.
@@ -23,6 +28,10 @@ const ROOM_WAIT_MS_MAX: u64 = 5_000;
 
 const BODIES_FULL: &str =
     "the bodies of other requests take all the memory there is for them; nothing was done, try again later";
+const OWN_BODIES_FULL: &str = "the bodies of other requests of this tenant take all the memory that one tenant gets for them; nothing \
+                               was done, send fewer at once, or try again later";
+const OWN_ANSWERS_FULL: &str = "other large logs that this tenant reads at the moment take all the memory that one tenant gets for \
+                                them; read fewer at once, to their end, or try again later";
 const ANSWERS_FULL: &str = "other large logs that are read at the moment take all the memory there \
                             is for them; read fewer at once, to their end, or try again later";
 
@@ -30,17 +39,45 @@ const ANSWERS_FULL: &str = "other large logs that are read at the moment take al
 #[derive(Clone, Debug)]
 pub(in crate::api) struct Room {
     free: Arc<Semaphore>,
-    /// All there is: nothing can take more.
+    /// Of each tenant; of nobody's, such as logins, together.
+    own: Arc<EachTenant<Option<TenantId>>>,
+    /// All that one tenant may take: nothing can take more.
     steps: usize,
-    /// Said when there is none.
-    full: &'static str,
+    /// How many wait for others' room.
+    waiting: Arc<watch::Sender<usize>>,
+    full: Full,
+}
+
+/// What is said when there is none.
+#[derive(Clone, Copy, Debug)]
+struct Full {
+    shared: &'static str,
+    own: &'static str,
+}
+
+/// One that waits; until it is dropped.
+struct Waiter<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Waiter<'a> {
+    fn of(waiting: &'a watch::Sender<usize>) -> Self {
+        waiting.send_modify(|waiting| *waiting += 1);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|waiting| *waiting = waiting.saturating_sub(1));
+    }
 }
 
 /// What one body or answer takes of it; given back when dropped.
 #[derive(Debug)]
 pub(in crate::api) struct Taken {
     room: Room,
-    permit: Option<OwnedSemaphorePermit>,
+    tenant: Option<TenantId>,
+    /// Of the tenant's part, and of all.
+    permits: Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)>,
     steps: usize,
     /// How long it may still wait.
     patience: Duration,
@@ -49,82 +86,124 @@ pub(in crate::api) struct Taken {
 impl Room {
     /// Enough for some bodies of `body_bytes_max`, the most any request may send.
     pub(in crate::api) fn for_bodies_of(body_bytes_max: usize) -> Self {
-        Self::of_bytes(body_bytes_max.saturating_mul(LARGEST_BODIES_MAX).max(ROOM_BYTES_MIN), BODIES_FULL)
+        let bytes = body_bytes_max.saturating_mul(LARGEST_BODIES_MAX).max(ROOM_BYTES_MIN);
+        Self::of_bytes(bytes, Full { shared: BODIES_FULL, own: OWN_BODIES_FULL })
     }
 
     /// For what answers are made of.
     pub(in crate::api) fn for_answers() -> Self {
-        Self::of_bytes(ANSWER_BYTES_MAX, ANSWERS_FULL)
+        Self::of_bytes(ANSWER_BYTES_MAX, Full { shared: ANSWERS_FULL, own: OWN_ANSWERS_FULL })
     }
 
-    fn of_bytes(bytes: usize, full: &'static str) -> Self {
-        let steps = (bytes / STEP_BYTES).min(Semaphore::MAX_PERMITS);
-        Self { free: Arc::new(Semaphore::new(steps)), steps, full }
+    fn of_bytes(bytes: usize, full: Full) -> Self {
+        let all = (bytes / STEP_BYTES).min(Semaphore::MAX_PERMITS);
+        let steps = all / PARTS;
+        Self {
+            free: Arc::new(Semaphore::new(all)),
+            own: Arc::new(EachTenant::with(steps)),
+            steps,
+            waiting: Arc::new(watch::Sender::new(0)),
+            full,
+        }
     }
 
-    pub(in crate::api) fn nothing_taken(&self) -> Taken {
-        Taken { room: self.clone(), permit: None, steps: 1, patience: Duration::from_millis(ROOM_WAIT_MS_MAX) }
+    /// For a body or answer of a tenant, or of nobody yet.
+    pub(in crate::api) fn nothing_taken(&self, tenant: Option<TenantId>) -> Taken {
+        let patience = Duration::from_millis(ROOM_WAIT_MS_MAX);
+        Taken { room: self.clone(), tenant, permits: None, steps: 1, patience }
     }
 }
 
 impl Taken {
-    /// Takes what is missing for so many bytes in all, or is refused with 429. What is larger than the whole room gets all
-    /// of it.
+    /// Takes what is missing for so many bytes in all, or is refused with 429. What is larger than a tenant's whole part gets
+    /// all of it.
     pub(in crate::api) async fn grow(&mut self, bytes: usize) -> Result<(), ApiError> {
         let steps = bytes.div_ceil(STEP_BYTES).min(self.room.steps + 1);
         let missing = steps.saturating_sub(self.steps);
         if missing == 0 {
             return Ok(());
         }
-        let full = self.room.full;
-        let refused = |_| ApiError::new(ProblemCode::Busy, full);
         let missing = u32::try_from(missing).unwrap_or(u32::MAX);
-        let wanted = Arc::clone(&self.room.free).acquire_many_owned(missing);
-        let given = if let Ok(given) = Arc::clone(&self.room.free).try_acquire_many_owned(missing) {
-            Ok(given)
-        } else {
-            let began = tokio::time::Instant::now();
-            let given = tokio::time::timeout(self.patience, wanted).await.map_err(refused)?;
-            self.patience = self.patience.saturating_sub(began.elapsed());
-            given
-        };
-        let given = given.map_err(|error| ApiError::internal(&error))?;
-        match &mut self.permit {
-            Some(permit) => permit.merge(given),
-            None => self.permit = Some(given),
+        let Full { shared, own } = self.room.full;
+        // First of its own: who has none left there stands in nobody's way.
+        let of_own = self.room.own.of(&self.tenant);
+        let given_own = wait_for(&of_own, missing, &mut self.patience, own, None).await?;
+        let (free, waiting) = (&self.room.free, Some(&*self.room.waiting));
+        let given = wait_for(free, missing, &mut self.patience, shared, waiting).await?;
+        match &mut self.permits {
+            Some((permit_own, permit)) => {
+                permit_own.merge(given_own);
+                permit.merge(given);
+            }
+            None => self.permits = Some((given_own, given)),
         }
         self.steps = steps;
         Ok(())
     }
+
+    /// Comes when others wait for room while this holds some; else never.
+    pub(in crate::api) async fn wanted_by_others(&self) {
+        if self.permits.is_some() {
+            let mut waiting = self.room.waiting.subscribe();
+            drop(waiting.wait_for(|waiting| *waiting > 0).await);
+        } else {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// So many steps, at once or as long as there is patience.
+async fn wait_for(
+    free: &Arc<Semaphore>,
+    steps: u32,
+    patience: &mut Duration,
+    full: &'static str,
+    waiting: Option<&watch::Sender<usize>>,
+) -> Result<OwnedSemaphorePermit, ApiError> {
+    if let Ok(given) = Arc::clone(free).try_acquire_many_owned(steps) {
+        return Ok(given);
+    }
+    let _waiter = waiting.map(Waiter::of);
+    let began = tokio::time::Instant::now();
+    let given = tokio::time::timeout(*patience, Arc::clone(free).acquire_many_owned(steps)).await;
+    *patience = patience.saturating_sub(began.elapsed());
+    let given = given.map_err(|_elapsed| ApiError::new(ProblemCode::Busy, full))?;
+    given.map_err(|error| ApiError::internal(&error))
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use futures_util::FutureExt;
+
+    const FULL: Full = Full { shared: BODIES_FULL, own: OWN_BODIES_FULL };
+    const A: Option<TenantId> = Some(TenantId(1));
+    const B: Option<TenantId> = Some(TenantId(2));
 
     #[tokio::test(start_paused = true)]
     async fn room_is_taken_in_steps_and_given_back() {
-        let room = Room::of_bytes(3 * STEP_BYTES, BODIES_FULL);
-        let mut first = room.nothing_taken();
+        let room = Room::of_bytes(PARTS * 3 * STEP_BYTES, FULL);
+        let free = || (room.own.of(&A).available_permits(), room.free.available_permits());
+        let mut first = room.nothing_taken(A);
         first.grow(STEP_BYTES).await.unwrap();
-        assert_eq!(room.free.available_permits(), 3, "the first step is free");
+        assert_eq!(free(), (3, 6), "the first step is free");
         first.grow(STEP_BYTES + 1).await.unwrap();
         first.grow(3 * STEP_BYTES).await.unwrap();
-        assert_eq!(room.free.available_permits(), 1);
-        let mut second = room.nothing_taken();
+        assert_eq!(free(), (1, 4));
+        let mut second = room.nothing_taken(A);
         let refused = second.grow(4 * STEP_BYTES).await.unwrap_err();
-        assert_eq!(refused.code(), ProblemCode::Busy);
+        assert_eq!((refused.code(), refused.detail()), (ProblemCode::Busy, OWN_BODIES_FULL));
         second.grow(STEP_BYTES).await.unwrap();
         drop(first);
         // The largest gets all there is.
-        let mut all = room.nothing_taken();
+        let mut all = room.nothing_taken(A);
         all.grow(usize::MAX).await.unwrap();
-        assert_eq!(room.free.available_permits(), 0);
+        assert_eq!(free(), (0, 3));
         drop(all);
         second.grow(4 * STEP_BYTES).await.unwrap();
         // All its waits together have a bound.
-        let mut third = room.nothing_taken();
+        let mut third = room.nothing_taken(A);
         let began = tokio::time::Instant::now();
         let waits = async {
             third.grow(2 * STEP_BYTES).await?;
@@ -132,13 +211,56 @@ mod tests {
         };
         let frees = async {
             tokio::time::sleep(Duration::from_millis(ROOM_WAIT_MS_MAX / 2)).await;
-            let _freed = second.permit.as_mut().and_then(|permit| permit.split(1));
+            let _freed = second.permits.as_mut().and_then(|(own, _)| own.split(1));
         };
         assert_eq!(tokio::join!(waits, frees).0.unwrap_err().code(), ProblemCode::Busy);
         assert_eq!(began.elapsed(), Duration::from_millis(ROOM_WAIT_MS_MAX));
         drop(third);
         drop(second);
-        assert_eq!(room.free.available_permits(), 3);
+        assert_eq!(free(), (3, 6));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_tenant_that_takes_all_it_can_leaves_room_for_the_largest_of_another() {
+        let body_bytes_max = 64 << 20;
+        let room = Room::for_bodies_of(body_bytes_max);
+        let mut held = Vec::new();
+        loop {
+            let mut taken = room.nothing_taken(A);
+            if let Err(refused) = taken.grow(body_bytes_max).await {
+                assert_eq!(refused.detail(), OWN_BODIES_FULL);
+                break;
+            }
+            held.push(taken);
+        }
+        assert_eq!(held.len(), LARGEST_BODIES_MAX / PARTS);
+        let began = tokio::time::Instant::now();
+        room.nothing_taken(B).grow(body_bytes_max).await.unwrap();
+        room.nothing_taken(None).grow(body_bytes_max).await.unwrap();
+        assert!(began.elapsed().is_zero());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_holds_room_hears_of_others_that_wait_for_it() {
+        let room = Room::of_bytes(PARTS * 3 * STEP_BYTES, FULL);
+        let (mut first, mut second) = (room.nothing_taken(A), room.nothing_taken(B));
+        first.grow(usize::MAX).await.unwrap();
+        second.grow(usize::MAX).await.unwrap();
+        let wanted = |taken: &Taken| taken.wanted_by_others().now_or_never().is_some();
+        assert!(!wanted(&first));
+        // Who waits for its own only wants nobody else's.
+        let mut own = room.nothing_taken(A);
+        let mut other = room.nothing_taken(None);
+        let mut own_waits = std::pin::pin!(own.grow(2 * STEP_BYTES));
+        assert!(own_waits.as_mut().now_or_never().is_none());
+        assert!(!wanted(&first));
+        {
+            let mut waits = std::pin::pin!(other.grow(2 * STEP_BYTES));
+            assert!(waits.as_mut().now_or_never().is_none());
+            assert!(wanted(&first) && wanted(&second));
+            assert!(!wanted(&room.nothing_taken(A)), "it holds none");
+        }
+        assert!(!wanted(&first), "it has gone");
     }
 
     #[test]

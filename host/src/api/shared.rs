@@ -12,10 +12,13 @@ use super::http_metrics::HttpMetrics;
 use super::identity::Access;
 use super::openapi::Document;
 use super::room::Room;
+use super::slow_turns::SlowTurns;
 use super::state::ApiState;
 use super::turns::Turns;
+use crate::each_tenant::EachTenant;
 use crate::job::QueueName;
 use crate::schema::SlowWork;
+use crate::store::TenantId;
 
 /// Modules compiled at once.
 const UPLOADS_MAX: usize = 2;
@@ -32,6 +35,10 @@ const EXPORTS_MAX: usize = 4;
 /// Of so many connections one is spared: there may be fewer requests under way (waiting ones included) than connections,
 /// so that one more can be told 429, and `/health/*` asked.
 const CONNECTIONS_PER_SPARE: usize = 16;
+/// Where there are several tenants, one has at most one of so many parts of the requests under way,
+const REQUESTS_PARTS: usize = 2;
+/// and one of so many waits for the ends of jobs.
+const WAITS_PARTS: usize = 4;
 
 /// What actions get that anybody may call: one pointer, cloned per request.
 pub(super) type Shared = axum::extract::State<Arc<Api>>;
@@ -55,13 +62,19 @@ pub(super) struct Api {
     pub(super) answers: Room,
     pub(super) uploads: Turns,
     /// The turns of payloads that are only read and checked elsewhere because they are large.
-    pub(super) large_payloads: SlowWork,
+    pub(super) large_payloads: SlowTurns,
+    /// Those of checks with all the effort there is.
+    pub(super) slow_checks: SlowTurns,
     pub(super) batches: Turns,
     pub(super) settings_changes: Turns,
     pub(super) comparisons: Turns,
     pub(super) backups: Arc<Semaphore>,
     pub(super) exports: Arc<Semaphore>,
     pub(super) requests: Semaphore,
+    /// Each tenant's part of them, where there are several.
+    pub(super) requests_of_tenants: EachTenant<TenantId>,
+    /// Those of them that may wait for a job's end.
+    pub(super) waits_of_tenants: EachTenant<TenantId>,
     /// The queue of jobs that name none; made once.
     pub(super) default_queue: QueueName,
 }
@@ -75,6 +88,7 @@ impl Api {
         stopping: CancellationToken,
     ) -> Self {
         let requests = state.config.requests;
+        let requests_at_once = requests_max(connections_max);
         let body_bytes_max = requests.module_bytes_max.max(requests.batch_bytes_max).max(requests.payload_bytes_max);
         Self {
             guard: Guard::new(&state.config),
@@ -84,17 +98,25 @@ impl Api {
             stopping,
             bodies: Room::for_bodies_of(body_bytes_max),
             answers: Room::for_answers(),
-            uploads: Turns::new(UPLOADS_MAX, "uploads"),
+            uploads: Turns::new(UPLOADS_MAX, "uploads").lasting(state.config.compile.timeout),
             batches: Turns::new(BATCHES_MAX, "batches"),
-            large_payloads: SlowWork::default(),
+            large_payloads: SlowTurns::new(SlowWork::default()),
+            slow_checks: SlowTurns::new(state.validators.slow_checks().clone()),
             settings_changes: Turns::new(SETTINGS_CHANGES_MAX, "changes of settings"),
             comparisons: Turns::new(COMPARISONS_MAX, "comparisons of versions"),
             backups: Arc::new(Semaphore::new(BACKUPS_MAX)),
             exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
-            requests: Semaphore::new(requests_max(connections_max)),
+            requests: Semaphore::new(requests_at_once),
+            requests_of_tenants: EachTenant::with((requests_at_once / REQUESTS_PARTS).max(1)),
+            waits_of_tenants: EachTenant::with((requests_at_once / WAITS_PARTS).max(1)),
             default_queue: QueueName::default_queue(),
             state,
         }
+    }
+
+    /// Whether there is another tenant to be left room for.
+    pub(super) fn has_several_tenants(&self) -> bool {
+        self.state.store.catalog().tenants.len() > 1
     }
 }
 

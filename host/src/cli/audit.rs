@@ -46,6 +46,9 @@ pub(super) struct Arguments {
     /// Only before: `10m` ago, or a time
     #[arg(long, value_name = "TIME", value_parser = moment)]
     until: Option<jiff::Timestamp>,
+    /// Only of the tenant that was called so and is deleted; for admins
+    #[arg(long, value_name = "NAME")]
+    deleted_tenant: Option<String>,
     /// So many at most
     #[arg(long, default_value_t = ROWS_DEFAULT, value_parser = rows)]
     limit: usize,
@@ -85,6 +88,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             .query("object", arguments.object.as_deref())
             .query("since", arguments.since.map(|at| at.to_string()).as_deref())
             .query("until", arguments.until.map(|at| at.to_string()).as_deref())
+            .query("deleted_tenant", arguments.deleted_tenant.as_deref())
             .query("cursor", all.next_cursor.as_deref());
         let mut page: Page<Box<RawValue>> = call.send()?.parse()?;
         all.items.append(&mut page.items);

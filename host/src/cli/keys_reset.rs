@@ -38,16 +38,18 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut settings = from_environment.or(from_file);
     settings.data_dir = arguments.data_dir.clone().or(settings.data_dir);
     let config = resolve(&settings, 1)?;
-    // Opening would make it.
     let shown = config.data_dir.display();
     anyhow::ensure!(config.data_dir.is_dir(), "there is no data directory {shown}; name the host's with --data-dir");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let keys = runtime.context("cannot start the runtime")?.block_on(async {
-        let store = Store::open(&store_options(&config), Arc::new(SystemClock::default()))?;
+        let store = Store::open_as_it_is(&store_options(&config), Arc::new(SystemClock::default()))?;
         let reset = store.asked_by(Actor { who: WHO.into(), via: Via::Cli }).reset_keys().await;
         store.close().await?;
         anyhow::Ok(reset?)
     })?;
+    let Some(keys) = keys else {
+        anyhow::bail!("the host of {shown} has never asked for a key, so there is nothing to reset");
+    };
     if arguments.json {
         return Ok(terminal::print(&json!({"keys": keys, "reset": true}).to_string())?);
     }

@@ -87,6 +87,25 @@ pub enum OpenError {
         /// Schema version known.
         known: i64,
     },
+    /// There is no store, where one is needed.
+    #[error("there is no {path}: no host has kept anything here; name a host's data directory with --data-dir")]
+    Nothing {
+        /// The database file.
+        path: String,
+    },
+    /// Written by an earlier version, and to be left so.
+    #[error(
+        "{path} was written by an earlier stoker (schema {found}, this binary writes {known}); start a host of this version on it \
+         first, or do this with the version that wrote it"
+    )]
+    Older {
+        /// The database file.
+        path: String,
+        /// Schema version found.
+        found: i64,
+        /// Schema version known.
+        known: i64,
+    },
     /// A store was here, and its database is not.
     #[error(
         "{path} {what}, but {data_dir} held a store before ({traces}): it would start empty. Restore a backup into an empty \

@@ -33,7 +33,7 @@ use super::model::{
     QueueRow, Recovered, RetryResult, RunNowResult, StoreMetrics, StoredVersion, UnfinishedPayloads, VersionRow,
     Worked,
 };
-use super::open::open;
+use super::open::{Opening, open};
 use super::operation::{Pending, PendingFinishes, Queued};
 use super::order::Order;
 use super::retry::Asked;
@@ -116,13 +116,28 @@ impl Store {
         Self::open_bounded(options, clock, WAL_BOUNDS)
     }
 
+    /// The same of a store that is there and of this version, for a change from the command line: none is made, none is migrated,
+    /// and jobs keep the order they have, whatever `options` says.
+    pub fn open_as_it_is(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Store, OpenError> {
+        Self::opened(options, clock, WAL_BOUNDS, Opening::AsItIs)
+    }
+
     /// With bounds of the write-ahead log other than those of a host.
     pub(super) fn open_bounded(
         options: &StoreOptions,
         clock: Arc<dyn Clock>,
         wal_bounds: WalBounds,
     ) -> Result<Store, OpenError> {
-        let opened = open(options, clock, wal_bounds)?;
+        Self::opened(options, clock, wal_bounds, Opening::ToServe)
+    }
+
+    fn opened(
+        options: &StoreOptions,
+        clock: Arc<dyn Clock>,
+        wal_bounds: WalBounds,
+        opening: Opening,
+    ) -> Result<Store, OpenError> {
+        let opened = open(options, clock, wal_bounds, opening)?;
         let handle = Handle {
             queue: RwLock::new(Some(opened.queue)),
             shared: opened.shared,
@@ -617,7 +632,11 @@ impl Store {
 
     /// No more jobs can be added to the batch.
     pub async fn close_batch(&self, tenant: TenantId, batch: BatchId) -> Result<ChangeBatchResult, StoreError> {
-        self.write(Durability::Synced, move |sql, draft| batches::close_batch(sql, draft, tenant, batch)).await
+        self.write(Durability::Synced, move |sql, draft| {
+            let change = |sql: &Connection, draft: &mut Draft| batches::close_batch(sql, draft, tenant, batch);
+            audit::batch(sql, draft, (tenant, batch, false), "batch.close", change)
+        })
+        .await
     }
 
     /// Cancels what has not ended of a batch or workflow: what one operation may, upkeep the rest.
@@ -627,8 +646,9 @@ impl Store {
         batch: BatchId,
         is_workflow: bool,
     ) -> Result<ChangeBatchResult, StoreError> {
+        let action = if is_workflow { "workflow.cancel" } else { "batch.cancel" };
         self.write(Durability::Synced, move |sql, draft| {
-            audit::batch(sql, draft, (tenant, batch, is_workflow), |sql, draft| {
+            audit::batch(sql, draft, (tenant, batch, is_workflow), action, |sql, draft| {
                 batches::cancel_batch(sql, draft, tenant, batch, is_workflow)
             })
         })
@@ -893,7 +913,11 @@ impl Store {
 
     /// Notes that everything a tenant has was read to its end.
     pub async fn note_export(&self, tenant: TenantId) -> Result<(), StoreError> {
-        self.write(Durability::Synced, move |sql, draft| tenants::note_export(sql, draft, tenant)).await
+        self.write(Durability::Synced, move |sql, draft| {
+            let Some(name) = draft.catalog.tenant_name(tenant).cloned() else { return Ok(()) };
+            audit::tenant(sql, draft, &name, "tenant.export", |sql, draft| tenants::note_export(sql, draft, tenant))
+        })
+        .await
     }
 
     /// Begins the removal of a tenant with everything it has.
@@ -1160,9 +1184,10 @@ impl Store {
         .await
     }
 
-    /// Makes parked jobs claimable again whose kind has a handler, except where it is a module `absent` on this host.
-    pub async fn unpark(&self, absent: Vec<Digest>) -> Result<bool, StoreError> {
-        self.write(Durability::Relaxed, move |sql, draft| promote::unpark(sql, draft, &absent)).await
+    /// Makes parked jobs claimable again whose kind has a handler, except where it is a module `absent` on this host: so many,
+    /// of kinds `after` one. Returns the kind after which to go on; `None`: all were looked at.
+    pub async fn unpark(&self, absent: Vec<Digest>, after: Option<KindId>) -> Result<Option<KindId>, StoreError> {
+        self.write(Durability::Relaxed, move |sql, draft| promote::unpark(sql, draft, &absent, after)).await
     }
 
     /// A consistent copy of the database into `destination` (must not exist), in one step from a read connection.

@@ -1,5 +1,6 @@
 //! Brings the database to the schema this binary knows. Forward only; one transaction per script.
 
+use std::cmp::Ordering;
 use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
@@ -40,6 +41,18 @@ pub(super) fn known_version() -> i64 {
 /// Runs the scripts the database has not seen.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     migrate_to(connection, path, SCRIPTS)
+}
+
+/// Refuses what [`migrate`] would change.
+pub(super) fn require_version(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let fail = |error: rusqlite::Error| OpenError::sqlite(path, error);
+    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(fail)?;
+    let (path, known) = (path.display().to_string(), known_version());
+    match found.cmp(&known) {
+        Ordering::Less => Err(OpenError::Older { path, found, known }),
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(OpenError::Newer { path, found, known }),
+    }
 }
 
 /// The same with the first of the scripts only: what an earlier binary left.

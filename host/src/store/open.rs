@@ -5,6 +5,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rusqlite::config::DbConfig;
@@ -21,7 +22,7 @@ use super::facade::{StoreOptions, WAITING_MAX};
 use super::lock::DirectoryLock;
 use super::loss::Evidence;
 use super::mark::MarkWriter;
-use super::migrate::migrate;
+use super::migrate::{migrate, require_version};
 use super::operation::Queued;
 use super::order::Order;
 use super::readers::Readers;
@@ -44,6 +45,15 @@ const REORDERED_JOBS_MAX: usize = 1_000;
 /// Of the data directory.
 const DIRECTORY_MODE: u32 = 0o700;
 
+/// What for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Opening {
+    /// A store is made, or migrated, and ordered as the options say.
+    ToServe,
+    /// What is there is left as it is.
+    AsItIs,
+}
+
 /// What an open store consists of.
 pub(super) struct Opened {
     pub(super) queue: Sender<Queued>,
@@ -53,9 +63,15 @@ pub(super) struct Opened {
     pub(super) database: PathBuf,
 }
 
-/// Opens the store in `options.data_dir`, which is created when missing.
-pub(super) fn open(options: &StoreOptions, clock: Arc<dyn Clock>, wal_bounds: WalBounds) -> Result<Opened, OpenError> {
+/// Opens the store in `options.data_dir`, which is created when missing and wanted.
+pub(super) fn open(
+    options: &StoreOptions,
+    clock: Arc<dyn Clock>,
+    wal_bounds: WalBounds,
+    opening: Opening,
+) -> Result<Opened, OpenError> {
     let directory = &options.data_dir;
+    require_database(directory, opening)?;
     create_durably(directory).map_err(|error| OpenError::system(directory, &error))?;
     let lock = DirectoryLock::acquire(directory)?;
     let database = directory.join(DATABASE_FILE);
@@ -68,13 +84,20 @@ pub(super) fn open(options: &StoreOptions, clock: Arc<dyn Clock>, wal_bounds: Wa
     let keep_log = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
     sql.set_db_config(keep_log, true).map_err(unusable)?;
     evidence.check_tables(&sql).map_err(unusable)??;
-    migrate(&mut sql, &database)?;
+    match opening {
+        Opening::ToServe => migrate(&mut sql, &database)?,
+        Opening::AsItIs => require_version(&sql, &database)?,
+    }
     let mark = evidence.check_commits(&sql).map_err(unusable)??;
     sql.set_db_config(keep_log, false).map_err(unusable)?;
     let mark = MarkWriter::open(directory, evidence.mark, mark);
     let (notes, lost_entries) =
         EntryNotes::open(directory).map_err(|error| OpenError::system(&directory.join(ENTRIES_FILE), &error))?;
-    let order = Order::new(options.priority_aging);
+    let aging = match opening {
+        Opening::ToServe => options.priority_aging,
+        Opening::AsItIs => known_aging(&sql).map_err(unusable)?.unwrap_or(options.priority_aging),
+    };
+    let order = Order::new(aging);
     let started = reorder(&mut sql, order).and_then(|()| {
         let clock = StoreClock::resume(&sql, clock)?;
         let credentials = Arc::new(load_credentials(&sql)?);
@@ -130,6 +153,24 @@ fn run(writer: Writer, shared: &Shared, queued: &Receiver<Queued>) {
         shared.failed.cancel();
     }
     while queued.recv().is_ok() {}
+}
+
+/// Looks before anything is made. Where a store was and its database is not, what is left says more.
+fn require_database(directory: &Path, opening: Opening) -> Result<(), OpenError> {
+    let database = directory.join(DATABASE_FILE);
+    if opening == Opening::ToServe || database.exists() {
+        return Ok(());
+    }
+    if directory.is_dir() {
+        let evidence = Evidence::gather(directory)?;
+        evidence.check_files()?;
+    }
+    Err(OpenError::Nothing { path: database.display().to_string() })
+}
+
+fn known_aging(sql: &Connection) -> rusqlite::Result<Option<Duration>> {
+    let aging: Option<i64> = sql.query_row(READ_AGING, [], |row| row.get(0)).optional()?;
+    Ok(aging.map(|aging| Duration::from_millis(u64::try_from(aging).unwrap_or(0))))
 }
 
 /// Makes the keys on disk those of the configured aging; a change of the configuration rewrites them.

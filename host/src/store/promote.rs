@@ -14,6 +14,8 @@ use crate::job::{Digest, EventType, JobState, Timestamp};
 const PROMOTED_JOBS_MAX: usize = 10_000;
 /// Jobs unparked by one operation.
 const UNPARKED_JOBS_MAX: usize = 1_000;
+/// Kinds with parked jobs looked at by one operation: of those that nobody serves there may be as many as tenants make.
+pub(super) const UNPARKED_KINDS_MAX: usize = 256;
 
 const DUE: &str = concat!(
     "SELECT ",
@@ -57,13 +59,20 @@ pub(super) fn promote_due(sql: &Connection, draft: &mut Draft, jobs_max: usize) 
     Ok(Promoted { jobs: due.len(), next_due })
 }
 
-/// Makes parked jobs claimable whose kinds are served, except by `absent` modules; `true` when more are left.
-pub(super) fn unpark(sql: &Connection, draft: &mut Draft, absent: &[Digest]) -> Result<bool, StoreError> {
-    let (mut left, mut after) = (UNPARKED_JOBS_MAX, i64::MIN);
-    while let Some(kind) = next_parked_kind(sql, after)? {
-        after = kind.0;
+/// Makes parked jobs claimable whose kinds are served, except by `absent` modules, of the kinds after one. Returns the kind after
+/// which to go on; `None`: there are no more.
+pub(super) fn unpark(
+    sql: &Connection,
+    draft: &mut Draft,
+    absent: &[Digest],
+    after: Option<KindId>,
+) -> Result<Option<KindId>, StoreError> {
+    let (mut left, mut after) = (UNPARKED_JOBS_MAX, after.unwrap_or(KindId(i64::MIN)));
+    for _ in 0..UNPARKED_KINDS_MAX {
+        let Some(kind) = next_parked_kind(sql, after.0)? else { return Ok(None) };
         let version = draft.catalog.kinds.get(&kind).and_then(|kind| kind.version.as_ref());
         if version.is_none_or(|version| absent.contains(&version.digest)) {
+            after = kind;
             continue;
         }
         let parked = read(sql, PARKED, params![kind.0, left])?;
@@ -74,10 +83,12 @@ pub(super) fn unpark(sql: &Connection, draft: &mut Draft, absent: &[Digest]) -> 
             draft.suspects_waiting |= job.suspect;
         }
         if left == 0 {
-            return Ok(true);
+            // It may have more.
+            return Ok(Some(after));
         }
+        after = kind;
     }
-    Ok(false)
+    Ok(Some(after))
 }
 
 fn next_parked_kind(sql: &Connection, after: i64) -> Result<Option<KindId>, StoreError> {

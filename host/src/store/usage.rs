@@ -15,6 +15,9 @@ use crate::job::{KindName, TenantName, Timestamp};
 /// Rows forgotten by one prune.
 const PRUNED_MAX: usize = 500;
 
+/// Deleted tenants of one name that are told of.
+const NAMESAKES_MAX: usize = 100;
+
 macro_rules! columns {
     () => {
         "SELECT tenant_id, day, kind, jobs, attempts, fuel, run_us, bytes_in, bytes_out, bytes_stored, http_calls FROM usage "
@@ -31,10 +34,12 @@ const OF_ALL: &str = concat!(
         AND (?6 IS NULL OR kind = ?6) ORDER BY day, tenant_id, kind LIMIT ?7"
 );
 const DELETED_NAME: &str = "SELECT name FROM deleted_tenants WHERE id = ?1";
+const DELETED_IDS: &str = "SELECT id FROM deleted_tenants WHERE name = ?1 ORDER BY id DESC LIMIT ?2";
 const PRUNE: &str = "DELETE FROM usage WHERE (tenant_id, day, kind) IN
     (SELECT tenant_id, day, kind FROM usage INDEXED BY usage_by_day WHERE day < ?1 LIMIT ?2)";
 const PRUNE_NAMES: &str =
-    "DELETE FROM deleted_tenants WHERE NOT EXISTS (SELECT 1 FROM usage WHERE tenant_id = deleted_tenants.id)";
+    "DELETE FROM deleted_tenants WHERE NOT EXISTS (SELECT 1 FROM usage WHERE tenant_id = deleted_tenants.id)
+        AND NOT EXISTS (SELECT 1 FROM audit WHERE tenant_id = deleted_tenants.id)";
 
 /// Which usage is asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -141,14 +146,29 @@ pub(super) fn usage(
     Ok(page)
 }
 
+/// What a tenant is called, or was until it was deleted.
+pub(super) fn tenant_name(
+    sql: &Connection,
+    catalog: &Catalog,
+    tenant: TenantId,
+) -> Result<Option<TenantName>, StoreError> {
+    if let Some(name) = catalog.tenant_name(tenant) {
+        return Ok(Some(name.clone()));
+    }
+    let name: Option<String> = sql.prepare_cached(DELETED_NAME)?.query_row([tenant.0], |row| row.get(0)).optional()?;
+    name.map(|name| name.parse()).transpose().map_err(StoreError::internal)
+}
+
+/// Which deleted tenants were called so, the latest first; so many at most.
+pub(super) fn deleted_tenants(sql: &Connection, name: &TenantName) -> Result<Vec<TenantId>, StoreError> {
+    let mut statement = sql.prepare_cached(DELETED_IDS)?;
+    let ids = statement.query_map(params![name.as_str(), NAMESAKES_MAX], |row| row.get(0).map(TenantId))?;
+    Ok(ids.collect::<Result<_, _>>()?)
+}
+
 fn from_row(sql: &Connection, catalog: &Catalog, row: &Row<'_>) -> Result<UsageRow, StoreError> {
     let tenant_id: i64 = row.get(0)?;
-    let mut tenant = catalog.tenant_name(TenantId(tenant_id)).cloned();
-    if tenant.is_none() {
-        let name: Option<String> =
-            sql.prepare_cached(DELETED_NAME)?.query_row([tenant_id], |row| row.get(0)).optional()?;
-        tenant = name.map(|name| name.parse()).transpose().map_err(StoreError::internal)?;
-    }
+    let tenant = tenant_name(sql, catalog, TenantId(tenant_id))?;
     let kind: String = row.get(2)?;
     let number =
         |column: usize| -> Result<u64, StoreError> { Ok(u64::try_from(row.get::<_, i64>(column)?).unwrap_or(0)) };

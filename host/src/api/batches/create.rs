@@ -107,7 +107,7 @@ pub(in crate::api) async fn create(
     let (parts, body) = request.into_parts();
     require_json(&parts.headers)?;
     let key = header_key(&parts.headers)?.map(str::to_owned);
-    let body = read_body(&api.bodies, &parts.headers, body, api.config.requests.batch_bytes_max).await?;
+    let body = read_body(api.room_for_body(), &parts.headers, body, api.config.requests.batch_bytes_max).await?;
     let turn = api.batches.take(api.caller.tenant).await?;
     let key = key.map(|key| {
         let mut hash = Sha256::new();

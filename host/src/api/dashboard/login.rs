@@ -88,7 +88,7 @@ pub(super) async fn read_form(api: &Api, headers: &HeaderMap, body: axum::body::
         let sentence = "send the form as `application/x-www-form-urlencoded`";
         return Err(ApiError::new(ProblemCode::UnsupportedMediaType, sentence));
     }
-    Ok(read_body(&api.bodies, headers, body, BODY_BYTES_MAX).await?.to_vec())
+    Ok(read_body((&api.bodies, None), headers, body, BODY_BYTES_MAX).await?.to_vec())
 }
 
 /// One of its fields.

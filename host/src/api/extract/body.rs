@@ -1,4 +1,5 @@
-//! Reads bodies: bounded in size before and while they are read, in pace, and in the memory all of them take together.
+//! Reads bodies: bounded in size before and while they are read, in pace, and in the memory all of them take together. Who holds
+//! much of that and comes slowly gives way to those that wait for it.
 //! A body that comes in one piece is not copied.
 
 use std::ops::Deref;
@@ -13,9 +14,12 @@ use tokio::time::Instant;
 
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::room::{Room, Taken};
+use crate::store::TenantId;
 
 /// Longest pause between two pieces of a body, and the most a fast one can be ahead of the slowest that is put up with.
 const BODY_PAUSE_MS: u64 = 30_000;
+/// The same of a body whose memory others wait for.
+const BODY_PAUSE_WANTED_MS: u64 = 5_000;
 /// Slowest small body, bytes a second: bounds what a trickle can cost.
 const BODY_BYTES_PER_S_MIN: u64 = 1_024;
 /// A large body grows by its own size within this time: what takes much memory must not take long.
@@ -89,10 +93,10 @@ impl Deref for HeldBody {
     }
 }
 
-/// The whole body, not packed. 413 as soon as it is known to be larger than `bytes_max` (from its announced length before
+/// The whole body of a tenant's request, or of nobody's yet; not packed. 413 as soon as it is known to be larger than `bytes_max` (from its announced length before
 /// anything is read, else at the piece that goes past it), 408 if it comes too slowly, 429 if there is no `room` for it.
 pub(in crate::api) async fn read_body(
-    room: &Room,
+    (room, tenant): (&Room, Option<TenantId>),
     headers: &HeaderMap,
     mut body: Body,
     bytes_max: usize,
@@ -102,11 +106,11 @@ pub(in crate::api) async fn read_body(
     if announced.is_some_and(|length| length > bytes_max as u64) {
         return Err(too_large(bytes_max));
     }
-    let mut taken = room.nothing_taken();
+    let mut taken = room.nothing_taken(tenant);
     let mut pace = Pace::begin();
     let (mut first, mut whole) = (Bytes::new(), BytesMut::new());
     loop {
-        let Some(bytes) = next_piece(&mut body, &pace).await? else { break };
+        let Some(bytes) = next_piece(&mut body, &pace, &taken).await? else { break };
         let bytes_read = first.len() + whole.len() + bytes.len();
         if bytes_read > bytes_max {
             return Err(too_large(bytes_max));
@@ -149,12 +153,28 @@ impl Pace {
         let latest = now + Duration::from_millis(BODY_PAUSE_MS);
         self.deadline = latest.min(self.deadline + (now - arrived) + earned);
     }
+
+    /// By when it must come where others wait for the memory of this body.
+    fn deadline_when_wanted(&self) -> Instant {
+        // No later than the clock's beginning is the past as well.
+        let sooner = Duration::from_millis(BODY_PAUSE_MS - BODY_PAUSE_WANTED_MS);
+        self.deadline.checked_sub(sooner).unwrap_or(self.deadline)
+    }
 }
 
 /// The next piece that holds data; trailers are skipped.
-async fn next_piece(body: &mut Body, pace: &Pace) -> Result<Option<Bytes>, ApiError> {
+async fn next_piece(body: &mut Body, pace: &Pace, taken: &Taken) -> Result<Option<Bytes>, ApiError> {
+    let gives_way = async {
+        tokio::time::sleep_until(pace.deadline_when_wanted()).await;
+        taken.wanted_by_others().await;
+    };
+    tokio::pin!(gives_way);
     loop {
-        let frame = tokio::time::timeout_at(pace.deadline, body.frame()).await.map_err(|_| too_slow())?;
+        let frame = tokio::select! {
+            biased;
+            frame = tokio::time::timeout_at(pace.deadline, body.frame()) => frame.map_err(|_| too_slow())?,
+            () = &mut gives_way => return Err(gave_way()),
+        };
         match frame {
             None => return Ok(None),
             Some(Err(_)) => {
@@ -180,6 +200,15 @@ fn too_slow() -> ApiError {
     ApiError::new(ProblemCode::BodyTimeout, sentence)
 }
 
+fn gave_way() -> ApiError {
+    let pause_s = BODY_PAUSE_WANTED_MS / 1_000;
+    let sentence = format!(
+        "the body came too slowly while others waited for the memory it took: send it without pauses of {pause_s} s, or \
+         later"
+    );
+    ApiError::new(ProblemCode::BodyTimeout, sentence)
+}
+
 fn too_large(bytes_max: usize) -> ApiError {
     ApiError::new(ProblemCode::BodyTooLarge, format!("the body may have at most {bytes_max} bytes"))
         .with("bytes_max", bytes_max)
@@ -191,7 +220,7 @@ mod tests {
     use super::*;
 
     async fn read(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Bytes, ApiError> {
-        read_body(&Room::for_bodies_of(0), headers, body, bytes_max).await.map(|held| held.bytes)
+        read_body((&Room::for_bodies_of(0), None), headers, body, bytes_max).await.map(|held| held.bytes)
     }
 
     fn pieces(pieces: &[&'static str]) -> Body {
@@ -247,6 +276,30 @@ mod tests {
                 None => assert_eq!(code, ProblemCode::BodyTooLarge, "{piece_bytes} every {pause_s} s"),
             }
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_stops_gives_way_to_those_that_wait_for_its_memory() {
+        let none = HeaderMap::new();
+        let room = Room::for_bodies_of(0);
+        let bytes_max = 32 << 20;
+        let most_of_it = || {
+            let first =
+                futures_util::stream::once(async { Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; 31 << 20])) });
+            Body::from_stream(futures_util::StreamExt::chain(first, futures_util::stream::pending()))
+        };
+        let began = Instant::now();
+        let reads = |tenant| read_body((&room, Some(TenantId(tenant))), &none, most_of_it(), bytes_max);
+        let wants = async {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            room.nothing_taken(None).grow(16 << 20).await
+        };
+        let (first, second, wanted) = tokio::join!(reads(1), reads(2), wants);
+        for given_up in [first, second] {
+            assert_eq!(given_up.unwrap_err().code(), ProblemCode::BodyTimeout);
+        }
+        wanted.unwrap();
+        assert_eq!(began.elapsed(), Duration::from_millis(BODY_PAUSE_WANTED_MS));
     }
 
     #[tokio::test]

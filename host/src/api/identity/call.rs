@@ -7,6 +7,7 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 
 use crate::api::error::ApiError;
+use crate::api::room::Room;
 use crate::api::shared::Api;
 use crate::job::{Actor, Role};
 use crate::modules::Modules;
@@ -40,6 +41,11 @@ impl Call {
     /// The upload pipeline.
     pub(in crate::api) fn modules(&self) -> Modules {
         self.api.modules.asked_by(self.store.clone())
+    }
+
+    /// Where its body takes its memory from.
+    pub(in crate::api) fn room_for_body(&self) -> (&Room, Option<TenantId>) {
+        (&self.api.bodies, Some(self.caller.tenant))
     }
 }
 

@@ -86,6 +86,11 @@ impl Identity {
         })
     }
 
+    /// Whether the configuration says who may call.
+    pub fn is_configured(&self) -> bool {
+        self.admin_key_hash.is_some() || self.jwt.is_some()
+    }
+
     /// Whether somebody is an admin without a stored key.
     pub fn has_root(&self) -> bool {
         self.admin_key_hash.is_some() || self.jwt_admin_allowed
@@ -93,7 +98,7 @@ impl Identity {
 
     /// Whether no credential is asked for, because there never was one.
     pub fn is_open(&self, catalog: &Catalog) -> bool {
-        self.may_be_open && self.admin_key_hash.is_none() && self.jwt.is_none() && !catalog.credentials.is_keyed
+        self.may_be_open && !self.is_configured() && !catalog.credentials.is_keyed
     }
 
     /// Whose request it is, as far as that is known at once.

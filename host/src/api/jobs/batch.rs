@@ -61,7 +61,7 @@ pub(in crate::api) async fn enqueue_batch(
     let (parts, body) = request.into_parts();
     let format = format_of(&parts.headers)?;
     let key = header_key(&parts.headers)?.map(str::to_owned);
-    let body = read_body(&api.bodies, &parts.headers, body, api.config.requests.batch_bytes_max).await?;
+    let body = read_body(api.room_for_body(), &parts.headers, body, api.config.requests.batch_bytes_max).await?;
     let turn = api.batches.take(api.caller.tenant).await?;
 
     let key = key.map(|key| {

@@ -114,7 +114,7 @@ pub(in crate::api) async fn edit(
     let (parts, body) = request.into_parts();
     require_json(&parts.headers)?;
     let body_bytes_max = api.config.requests.payload_bytes_max.saturating_add(EDIT_FIELDS_BYTES_MAX);
-    let body = read_body(&api.bodies, &parts.headers, body, body_bytes_max).await?;
+    let body = read_body(api.room_for_body(), &parts.headers, body, body_bytes_max).await?;
     let Read { mut edit, payload, expiry_pointer } = read(&api, &body)?;
     if let Some(payload) = payload {
         let checked_against = check_payload(&api, job, &payload).await?;

@@ -14,13 +14,14 @@ use super::after::untied;
 use super::request::{JobRequest, Refused, Rules, Unfinished};
 use super::unique_conflict;
 use super::view::{Bulk, View, stand_in_line};
-use super::wait::{preferred_wait, wait_for_end};
+use super::wait::{place_to_wait, preferred_wait, wait_for_end};
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{NoParameters, parse_json, read_body, require_json};
 use crate::api::identity::Call;
+use crate::api::slow_turns::SlowTurns;
 use crate::api::wire::job::Job;
 use crate::job::JobId;
-use crate::schema::{Effort, SlowWork};
+use crate::schema::Effort;
 use crate::store::{Answer, Conflict, EnqueueResult, JobRow, NewJob, QUEUES_MAX};
 
 /// How long a payload that takes long to check waits for its turn and for the result, and how long for schemas to be
@@ -41,7 +42,8 @@ static PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appl
 /// Enqueue a job
 ///
 /// Answered once the job is committed and fsynced. With `Prefer: wait=N` the answer waits up to N (at most 60)
-/// seconds for the job to end: 200 with the finished job, else 202.
+/// seconds for the job to end: 200 with the finished job, else 202. Where the tenant waits for as many jobs as it may, the answer
+/// comes at once, as without it: 201, and no `Preference-Applied`.
 #[utoipa::path(
     post, path = "/v1/jobs", tag = "jobs", request_body = JobRequest,
     params(
@@ -65,10 +67,11 @@ pub(in crate::api) async fn enqueue(api: Call, _: NoParameters, request: Request
     let (parts, body) = request.into_parts();
     require_json(&parts.headers)?;
     let body_bytes_max = api.config.requests.payload_bytes_max.saturating_add(REQUEST_FIELDS_BYTES_MAX);
-    let body = read_body(&api.bodies, &parts.headers, body, body_bytes_max).await?;
+    let body = read_body(api.room_for_body(), &parts.headers, body, body_bytes_max).await?;
     let header_key = header_key(&parts.headers)?;
     let checked = check(&api, &body, header_key).await?;
-    let wait = preferred_wait(&parts.headers);
+    // Without a place the job is enqueued all the same, and answered at once.
+    let (wait, _place) = place_to_wait(&api, preferred_wait(&parts.headers)).unzip();
 
     let mut has_ties = false;
     let mut conflict = None;
@@ -161,7 +164,7 @@ async fn check(api: &Call, body: &Bytes, header_key: Option<&str>) -> Result<Res
             check_with(api, body, header_key, Effort::Quick)?
         } else {
             let check = elsewhere();
-            in_turn(&api.large_payloads, SLOW_CHECK_WAIT_MAX, move || check(Effort::Quick)).await?
+            in_turn(api, &api.large_payloads, SLOW_CHECK_WAIT_MAX, move || check(Effort::Quick)).await?
         };
         match checked {
             Ok(checked) => return Ok(checked),
@@ -215,15 +218,16 @@ pub(super) async fn check_slowly<T: Send + 'static>(
     wait_max: Duration,
     work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
-    in_turn(api.validators.slow_checks(), wait_max, work).await
+    in_turn(api, &api.slow_checks, wait_max, work).await
 }
 
 async fn in_turn<T: Send + 'static>(
-    turns: &SlowWork,
+    api: &Call,
+    turns: &SlowTurns,
     wait_max: Duration,
     work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
-    match tokio::time::timeout(wait_max, turns.run(work)).await {
+    match tokio::time::timeout(wait_max, turns.run(api.caller.tenant, work)).await {
         Ok(Some(checked)) => checked,
         Ok(None) | Err(_) => Err(busy()),
     }

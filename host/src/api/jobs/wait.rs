@@ -1,8 +1,9 @@
-//! `Prefer: wait=N` (RFC 7240): answers when the job has ended, or in time.
+//! `Prefer: wait=N` (RFC 7240): answers when the job has ended, or in time. So many requests of one tenant may wait at once.
 
 use std::time::Duration;
 
 use http::HeaderMap;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::api::error::ApiError;
 use crate::api::identity::Call;
@@ -28,6 +29,17 @@ pub(super) fn preferred_wait(headers: &HeaderMap) -> Option<Duration> {
             (is_wait && is_number).then(|| value.parse().unwrap_or(u64::MAX))
         })?;
     Some(Duration::from_secs(seconds.min(WAIT_S_MAX)))
+}
+
+/// The wait with a place for it, which is held until it is dropped: where there are several tenants, only some of the requests
+/// that may be under way at once are one tenant's that wait.
+pub(super) fn place_to_wait(api: &Call, wait: Option<Duration>) -> Option<(Duration, Option<OwnedSemaphorePermit>)> {
+    let wait = wait?;
+    if !api.has_several_tenants() {
+        return Some((wait, None));
+    }
+    let place = api.waits_of_tenants.of(&api.caller.tenant).try_acquire_owned().ok()?;
+    Some((wait, Some(place)))
 }
 
 /// The job once it has ended, or as it is when time is up or the host stops. `None`: there is no such job.

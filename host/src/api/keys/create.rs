@@ -52,7 +52,7 @@ pub(in crate::api) struct KeyRequest {
 pub(in crate::api) async fn create_key(api: Call, _: NoParameters, request: Request) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     require_json(&parts.headers)?;
-    let body = read_body(&api.bodies, &parts.headers, body, BODY_BYTES_MAX).await?;
+    let body = read_body(api.room_for_body(), &parts.headers, body, BODY_BYTES_MAX).await?;
     let KeyRequest { name, role, expires_at, expires_in } = parse_json(&body)?;
     let now = api.clock.now();
     let mut errors = Vec::new();

@@ -45,7 +45,7 @@ pub(in crate::api) async fn patch_kind_settings(
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     require_merge_patch(&parts.headers)?;
-    let body = read_body(&api.bodies, &parts.headers, body, BODY_BYTES_MAX).await?;
+    let body = read_body(api.room_for_body(), &parts.headers, body, BODY_BYTES_MAX).await?;
     let patch = read(&body)?;
     refuse_unknown(&patch)?;
     let _turn = api.settings_changes.take(api.caller.tenant).await?;

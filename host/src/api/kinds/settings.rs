@@ -42,7 +42,7 @@ pub(in crate::api) async fn set_kind_settings(
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     require_json(&parts.headers)?;
-    let body = read_body(&api.bodies, &parts.headers, body, BODY_BYTES_MAX).await?;
+    let body = read_body(api.room_for_body(), &parts.headers, body, BODY_BYTES_MAX).await?;
     let handler = handler_of(&api, &kind);
     let settings = accepted(&body, &kind, handler.as_ref(), &api.config.limits.ceilings)?;
     refuse_unknown_kinds(&api, &settings)?;

@@ -44,7 +44,7 @@ pub(in crate::api) async fn activate(
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     require_json(&parts.headers)?;
-    let body = read_body(&api.bodies, &parts.headers, body, BODY_BYTES_MAX).await?;
+    let body = read_body(api.room_for_body(), &parts.headers, body, BODY_BYTES_MAX).await?;
     let ActivateRequest { digest } = parse_json(&body)?;
     match api.store.activate(api.caller.tenant, module.clone(), digest, force).await? {
         ActivateResult::Activated { version, .. } => {

@@ -79,7 +79,7 @@ pub(in crate::api) async fn upload(
         let sentence = "send the module as it is, with `Content-Type: application/wasm` (or application/octet-stream)";
         return Err(ApiError::new(ProblemCode::UnsupportedMediaType, sentence));
     }
-    let body = read_body(&api.bodies, &parts.headers, body, api.config.requests.module_bytes_max).await?;
+    let body = read_body(api.room_for_body(), &parts.headers, body, api.config.requests.module_bytes_max).await?;
     let turn = api.uploads.take(api.caller.tenant).await?;
     let tenant = api.caller.tenant;
     let modules = api.modules();

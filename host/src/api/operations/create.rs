@@ -195,7 +195,7 @@ pub(in crate::api) async fn create_operation(
     let (parts, body) = request.into_parts();
     require_json(&parts.headers)?;
     let key = header_key(&parts.headers)?.map(str::to_owned);
-    let body = read_body(&api.bodies, &parts.headers, body, BODY_BYTES_MAX).await?;
+    let body = read_body(api.room_for_body(), &parts.headers, body, BODY_BYTES_MAX).await?;
     let request = parse_json::<CreateRequest>(&body)?.parse()?;
     let asked = serde_json::to_vec(&request).map_err(|error| ApiError::internal(&error))?;
     let key = key.map(|key| IdempotencyKey { key, request_hash: Sha256::digest(&asked).into() });

@@ -127,7 +127,7 @@ async fn read_request(api: &Call, request: Request, is_patch: bool) -> Result<Qu
     } else {
         require_json(&parts.headers)?;
     }
-    let body = read_body(&api.bodies, &parts.headers, body, BODY_BYTES_MAX).await?;
+    let body = read_body(api.room_for_body(), &parts.headers, body, BODY_BYTES_MAX).await?;
     parse_json(&body)
 }
 

@@ -33,7 +33,7 @@ pub(in crate::api) async fn preview_schedule(
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     require_json(&parts.headers)?;
-    let body = read_body(&api.bodies, &parts.headers, body, BODY_BYTES_MAX).await?;
+    let body = read_body(api.room_for_body(), &parts.headers, body, BODY_BYTES_MAX).await?;
     let times: Times = parse_json(&body)?;
     let (now, mut errors) = (api.clock.now(), Vec::new());
     let plan = times.plan(now, &mut errors);

@@ -42,7 +42,7 @@ pub(in crate::api) async fn put_schedule(
     let (parts, body) = request.into_parts();
     require_json(&parts.headers)?;
     let body_bytes_max = api.config.requests.payload_bytes_max.saturating_add(REQUEST_FIELDS_BYTES_MAX);
-    let body = read_body(&api.bodies, &parts.headers, body, body_bytes_max).await?;
+    let body = read_body(api.room_for_body(), &parts.headers, body, body_bytes_max).await?;
     let new = check(&api, &body).await?;
     match api.store.put_schedule(api.caller.tenant, schedule.clone(), new).await? {
         PutScheduleResult::Created => {

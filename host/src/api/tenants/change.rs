@@ -37,7 +37,7 @@ pub(in crate::api) async fn change_tenant(
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     require_merge_patch(&parts.headers)?;
-    let body = read_body(&api.bodies, &parts.headers, body, BODY_BYTES_MAX).await?;
+    let body = read_body(api.room_for_body(), &parts.headers, body, BODY_BYTES_MAX).await?;
     let request: TenantRequest = parse_json(&body)?;
     // What it is put onto must not change meanwhile.
     let _turn = api.settings_changes.take(api.caller.tenant).await?;

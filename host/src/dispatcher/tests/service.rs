@@ -38,7 +38,10 @@ async fn deploy(harness: &Harness, bench: &Bench, guest: &str) -> Digest {
 async fn unpark_at(signal: Arc<Notify>, store: Store, handle: DispatcherHandle) {
     loop {
         signal.notified().await;
-        while store.unpark(handle.absent_modules()).await.unwrap_or(false) {}
+        let mut after = None;
+        while let Ok(Some(kind)) = store.unpark(handle.absent_modules(), after).await {
+            after = Some(kind);
+        }
     }
 }
 

@@ -24,6 +24,14 @@ impl Task for Unpark {
     }
 
     async fn run(&self) -> Result<Turn, StoreError> {
-        Ok(Turn::from_more(self.store.unpark(self.dispatcher.absent_modules()).await?))
+        // All kinds in one turn: a signal that comes meanwhile begins the next one, so that a kind behind which this one has gone is
+        // not forgotten. Between the pieces others write.
+        let mut after = None;
+        loop {
+            after = self.store.unpark(self.dispatcher.absent_modules(), after).await?;
+            if after.is_none() {
+                return Ok(Turn::from_more(false));
+            }
+        }
     }
 }

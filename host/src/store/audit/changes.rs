@@ -98,13 +98,14 @@ pub(in crate::store) fn batch<T>(
     sql: &Connection,
     draft: &mut Draft,
     (tenant, id, is_workflow): (TenantId, BatchId, bool),
+    action: &'static str,
     change: impl FnOnce(&Connection, &mut Draft) -> Change<T>,
 ) -> Change<T> {
     let entry = if is_workflow {
         let workflow = crate::job::WorkflowId::from_u128(id.as_u128());
-        entry(tenant, "workflow.cancel", "workflow", &workflow)
+        entry(tenant, action, "workflow", &workflow)
     } else {
-        entry(tenant, "batch.cancel", "batch", &id)
+        entry(tenant, action, "batch", &id)
     };
     audited(sql, draft, &entry, |sql, draft| facts::batch(sql, &draft.catalog, tenant, id, is_workflow), change)
 }

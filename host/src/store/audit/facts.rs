@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::record::Facts;
-use crate::job::{BatchId, Digest, JobId, KindName, ModuleName, OperationId, QueueName, ScheduleName, TenantName};
+use crate::job::{
+    BatchId, Digest, JobId, KindName, ModuleName, OperationId, QueueName, ScheduleName, TenantName, Timestamp,
+};
 use crate::store::batches;
 use crate::store::batches::model::Closing;
 use crate::store::bulk;
@@ -76,6 +78,8 @@ pub(super) fn tenant(catalog: &Catalog, name: &TenantName) -> Result<Facts, Stor
         "weight": entry.weight,
         "quotas": value(&entry.quotas)?,
         "settings": value(&entry.settings)?,
+        // With it a deletion needs no `without_export`.
+        "exported_at": entry.exported_at.map(Timestamp::as_ms),
     })))
 }
 

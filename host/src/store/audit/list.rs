@@ -6,6 +6,7 @@ use super::model::{AuditFilter, AuditPage, AuditRow};
 use crate::job::Timestamp;
 use crate::store::catalog::{Catalog, TenantId};
 use crate::store::error::StoreError;
+use crate::store::usage;
 
 /// Rows looked at for one page.
 const LOOKED_AT_MAX: usize = 20_000;
@@ -39,13 +40,24 @@ pub(super) fn list(
         None => i64::MAX,
     };
     let below = below.unwrap_or(i64::MAX).min(last);
+    let deleted = filter.deleted_tenant.as_ref().map(|name| usage::deleted_tenants(sql, name)).transpose()?;
+    // The rows of the only one that was ever called so stand together.
+    let tenant = match deleted.as_deref() {
+        Some([]) => return Ok(AuditPage::default()),
+        Some([only]) => Some(only),
+        Some(_) | None => filter.tenant.as_ref(),
+    };
     let mut page = AuditPage::default();
     let mut looked_at = 0;
     let mut look = |row: &Row<'_>| -> Result<bool, StoreError> {
         looked_at += 1;
         let id: i64 = row.get(0)?;
-        if matches(filter, row)? {
-            page.rows.push(read(row, catalog)?);
+        let is_of_deleted = match &deleted {
+            Some(deleted) => row.get::<_, Option<i64>>(2)?.is_some_and(|of| deleted.contains(&TenantId(of))),
+            None => true,
+        };
+        if is_of_deleted && matches(filter, row)? {
+            page.rows.push(read(sql, row, catalog)?);
         }
         let is_full = page.rows.len() == limit || looked_at == LOOKED_AT_MAX;
         page.next_below = is_full.then_some(id);
@@ -54,8 +66,10 @@ pub(super) fn list(
     let (statement, key): (&str, Option<&dyn rusqlite::ToSql>) = match filter {
         AuditFilter { object: Some(object), .. } => (OF_OBJECT, Some(object)),
         AuditFilter { who: Some(who), .. } => (OF_WHO, Some(who)),
-        AuditFilter { tenant: Some(TenantId(tenant)), .. } => (OF_TENANT, Some(tenant)),
-        _ => (ALL, None),
+        _ => match tenant {
+            Some(TenantId(tenant)) => (OF_TENANT, Some(tenant)),
+            None => (ALL, None),
+        },
     };
     let mut statement = sql.prepare_cached(statement)?;
     let mut rows = match key {
@@ -75,7 +89,7 @@ fn find(sql: &Connection, statement: &str, at: Timestamp) -> Result<Option<i64>,
 }
 
 fn matches(filter: &AuditFilter, row: &Row<'_>) -> Result<bool, StoreError> {
-    let AuditFilter { tenant, who, action, object, since, until } = filter;
+    let AuditFilter { tenant, deleted_tenant: _, who, action, object, since, until } = filter;
     let text = |column: usize| row.get_ref(column)?.as_str().map_err(StoreError::internal);
     let at = Timestamp(row.get(1)?);
     let is_of_tenant = match tenant {
@@ -94,12 +108,13 @@ fn matches(filter: &AuditFilter, row: &Row<'_>) -> Result<bool, StoreError> {
         && object.as_deref().map(|object| Ok::<_, StoreError>(text(6)? == object)).transpose()?.unwrap_or(true))
 }
 
-fn read(row: &Row<'_>, catalog: &Catalog) -> Result<AuditRow, StoreError> {
+fn read(sql: &Connection, row: &Row<'_>, catalog: &Catalog) -> Result<AuditRow, StoreError> {
     let tenant: Option<i64> = row.get(2)?;
+    let tenant = tenant.map(|tenant| usage::tenant_name(sql, catalog, TenantId(tenant))).transpose()?.flatten();
     Ok(AuditRow {
         id: row.get(0)?,
         at: Timestamp(row.get(1)?),
-        tenant: tenant.and_then(|tenant| catalog.tenant_name(TenantId(tenant)).cloned()),
+        tenant,
         who: row.get(3)?,
         via: row.get(4)?,
         action: row.get(5)?,

@@ -31,6 +31,8 @@ pub struct AuditRow {
 pub struct AuditFilter {
     /// Of one tenant; `None`: of all, and of the host.
     pub tenant: Option<TenantId>,
+    /// Of those that were called so and are deleted.
+    pub deleted_tenant: Option<TenantName>,
     /// By one caller, exactly.
     pub who: Option<String>,
     /// What its name begins with.

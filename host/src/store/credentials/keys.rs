@@ -63,17 +63,21 @@ pub(super) fn create(sql: &Connection, draft: &mut Draft, new: &NewKey) -> Resul
         expires_at: new.expires_at,
         last_used_at: None,
     };
-    if !draft.catalog.credentials.is_keyed {
-        sql.prepare_cached(KEYED)?.execute([])?;
-    }
+    note_keyed(sql, draft)?;
     let entry = Arc::new(KeyEntry::new(&row, new.tenant));
-    draft.change_credentials(|credentials| {
-        credentials.keys.insert(new.hash, entry);
-        credentials.is_keyed = true;
-    });
+    draft.change_credentials(|credentials| credentials.keys.insert(new.hash, entry));
     let entry = Entry { tenant: new.tenant, action: "key.create", object: format!("key/{id}") };
     record(sql, draft, &entry, &None, &Some(facts(&row)))?;
     Ok(CreateKeyResult::Created(Box::new(row)))
+}
+
+/// From now on a credential is asked for, also when there is none any more.
+pub(super) fn note_keyed(sql: &Connection, draft: &mut Draft) -> Result<(), StoreError> {
+    if !draft.catalog.credentials.is_keyed {
+        sql.prepare_cached(KEYED)?.execute([])?;
+        draft.change_credentials(|credentials| credentials.is_keyed = true);
+    }
+    Ok(())
 }
 
 /// Removes a key that one may see who sees this tenant, or all.

@@ -84,7 +84,7 @@ pub struct Credentials {
     pub keys: FxHashMap<CredentialHash, Arc<KeyEntry>>,
     /// By hash.
     pub sessions: FxHashMap<CredentialHash, SessionEntry>,
-    /// Whether there ever was a key: who has had one is not open again because it is gone.
+    /// Whether there ever was a key, or a start with `admin_key` or tokens: who has had one is not open again because it is gone.
     pub is_keyed: bool,
 }
 

@@ -24,8 +24,17 @@ impl Store {
         self.write(Durability::Synced, move |sql, draft| keys::revoke(sql, draft, scope, id, has_root)).await
     }
 
-    /// Forgets every key and session, and that there ever was a key. Returns how many there were.
-    pub async fn reset_keys(&self) -> Result<usize, StoreError> {
+    /// Notes that this host asks for credentials, which it does from then on, whatever becomes of them.
+    pub async fn note_keyed(&self) -> Result<(), StoreError> {
+        if self.catalog().credentials.is_keyed {
+            return Ok(());
+        }
+        self.write(Durability::Synced, keys::note_keyed).await
+    }
+
+    /// Forgets every key and session, and that there ever was a key. Returns how many there were; `None`: the host never asked
+    /// for any, so there was nothing to forget.
+    pub async fn reset_keys(&self) -> Result<Option<usize>, StoreError> {
         self.write(Durability::Synced, reset::reset).await
     }
 

@@ -10,16 +10,17 @@ use crate::store::error::StoreError;
 
 const FORGET: [&str; 3] = ["DELETE FROM sessions", "DELETE FROM api_keys", "UPDATE host_access SET keyed = 0"];
 
-/// Returns how many keys there were.
-pub(super) fn reset(sql: &Connection, draft: &mut Draft) -> Result<usize, StoreError> {
+/// Returns how many keys there were; `None`: none was ever asked for.
+pub(super) fn reset(sql: &Connection, draft: &mut Draft) -> Result<Option<usize>, StoreError> {
     let (keys, was_keyed) = (draft.catalog.credentials.keys.len(), draft.catalog.credentials.is_keyed);
+    if !was_keyed {
+        return Ok(None);
+    }
     for statement in FORGET {
         sql.prepare_cached(statement)?.execute([])?;
     }
     draft.change_credentials(|credentials| *credentials = Credentials::default());
-    if was_keyed {
-        let entry = Entry { tenant: None, action: "key.reset", object: "keys".to_owned() };
-        record(sql, draft, &entry, &Some(json!({"keys": keys})), &Some(json!({"keys": 0})))?;
-    }
-    Ok(keys)
+    let entry = Entry { tenant: None, action: "key.reset", object: "keys".to_owned() };
+    record(sql, draft, &entry, &Some(json!({"keys": keys})), &Some(json!({"keys": 0})))?;
+    Ok(Some(keys))
 }

@@ -184,7 +184,7 @@ async fn a_kind_that_has_gone_is_waited_for() {
     assert_eq!(harness.claim(host, 9).await.len(), 0);
     assert_eq!(harness.row(follower).await.parked, Some(crate::job::WaitingReason::NoHandler));
     harness.module("n", &["never-seen"]).await;
-    harness.store.unpark(Vec::new()).await.unwrap();
+    harness.store.unpark(Vec::new(), None).await.unwrap();
     assert_eq!(harness.claim(host, 9).await.len(), 1);
 }
 

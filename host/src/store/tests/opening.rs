@@ -94,3 +94,40 @@ async fn a_failing_operation_leaves_its_neighbours_committed() {
     assert_eq!(harness.store.counters().await.unwrap().iter().map(|counter| counter.jobs).sum::<u64>(), 40);
     assert_counters_hold(&harness.database());
 }
+
+#[tokio::test]
+async fn what_is_opened_as_it_is_is_neither_made_nor_migrated_nor_reordered() {
+    let harness = Harness::with_aging(Duration::from_mins(1));
+    let options = |directory: &Path| StoreOptions {
+        data_dir: directory.to_owned(),
+        priority_aging: Duration::from_hours(1),
+        tenant_pace: crate::job::Pace::default(),
+        quotas: crate::job::Quotas::default(),
+        retention: crate::job::Retention::HOST,
+    };
+    let open = |directory: &Path| Store::open_as_it_is(&options(directory), harness.clock.clone());
+    let empty = tempfile::tempdir().unwrap();
+    assert!(matches!(open(empty.path()).err(), Some(OpenError::Nothing { .. })));
+    assert!(matches!(open(&empty.path().join("none")).err(), Some(OpenError::Nothing { .. })));
+    assert_eq!(std::fs::read_dir(empty.path()).unwrap().count(), 0, "nothing was made");
+
+    harness.store.close().await.unwrap();
+    let aging = || -> i64 {
+        let sql = rusqlite::Connection::open(harness.database()).unwrap();
+        sql.query_row("SELECT value FROM meta WHERE name = 'aging_ms'", [], |row| row.get(0)).unwrap()
+    };
+    let store = open(harness.directory.path()).unwrap();
+    assert_eq!(store.reset_keys().await.unwrap(), None, "it never asked for a key");
+    store.note_keyed().await.unwrap();
+    store.close().await.unwrap();
+    let store = open(harness.directory.path()).unwrap();
+    assert!(store.catalog().credentials.is_keyed);
+    assert_eq!(store.reset_keys().await.unwrap(), Some(0));
+    store.close().await.unwrap();
+    assert_eq!(aging(), 60_000);
+
+    let sql = rusqlite::Connection::open(harness.database()).unwrap();
+    sql.pragma_update(None, "user_version", 5).unwrap();
+    drop(sql);
+    assert!(matches!(open(harness.directory.path()).err(), Some(OpenError::Older { found: 5, .. })));
+}

@@ -1,6 +1,7 @@
 //! Modules, versions, kinds, and the jobs that wait for them.
 
 use super::*;
+use crate::store::promote::UNPARKED_KINDS_MAX;
 
 #[tokio::test]
 async fn versions_switch_kinds_follow_and_jobs_wait_for_a_handler() {
@@ -22,7 +23,7 @@ async fn versions_switch_kinds_follow_and_jobs_wait_for_a_handler() {
     let claimed = harness.claim_as(request(host, 5)).await;
     assert!(claimed.jobs.is_empty() && !claimed.more);
     assert_eq!(harness.row(waiting).await.parked, Some(crate::job::WaitingReason::NoHandler));
-    assert!(!harness.store.unpark(Vec::new()).await.unwrap());
+    assert_eq!(harness.store.unpark(Vec::new(), None).await.unwrap(), None);
     assert!(harness.claim(host, 5).await.is_empty());
 
     let taken = new_version(&harness.store, "other", &["a"]).await;
@@ -31,7 +32,7 @@ async fn versions_switch_kinds_follow_and_jobs_wait_for_a_handler() {
 
     let back = harness.store.activate(TENANT, "m".parse().unwrap(), first, false).await.unwrap();
     assert!(matches!(back, ActivateResult::Activated { created: false, .. }));
-    assert!(!harness.store.unpark(Vec::new()).await.unwrap());
+    assert_eq!(harness.store.unpark(Vec::new(), None).await.unwrap(), None);
     let claimed = harness.claim(host, 5).await.remove(0);
     assert_eq!(claimed.lease.job(), waiting);
     assert_eq!(claimed.kind.version.as_ref().unwrap().digest, first);
@@ -191,4 +192,41 @@ async fn versions_of_before_have_been_activated_in_their_order() {
     let versions = store.versions(TENANT, "m".parse().unwrap(), None, 9).await.unwrap().unwrap();
     let at = |active: bool| versions.iter().find(|version| version.active == active).unwrap().activated_at;
     assert!(at(true) > at(false) && at(false).is_some(), "{versions:?}");
+}
+
+#[tokio::test]
+async fn kinds_that_nobody_serves_are_gone_along_piece_by_piece() {
+    let harness = Harness::new();
+    let host = harness.store.register_host(4, "1").await.unwrap();
+    let names: Vec<String> = (0..=UNPARKED_KINDS_MAX).map(|kind| format!("k{kind}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let first = harness.module("m", &names).await;
+    for name in &names {
+        harness.enqueue(job(harness.kind(name))).await;
+    }
+    let without = new_version(&harness.store, "m", &["another"]).await;
+    harness.store.activate_new(without, true).await.unwrap();
+    let mut claims = 0;
+    while harness.claim_as(request(host, 50)).await.more {
+        claims += 1;
+        assert!(claims < 1_000, "it never ends");
+    }
+    // None is served: one operation looks at so many of them and no more.
+    let next = harness.store.unpark(Vec::new(), None).await.unwrap();
+    let mut kinds: Vec<KindId> = names.iter().map(|name| harness.kind(name)).collect();
+    kinds.sort_by_key(|kind| kind.0);
+    assert_eq!(next, Some(kinds[UNPARKED_KINDS_MAX - 1]));
+    assert_eq!(harness.store.unpark(Vec::new(), next).await.unwrap(), None);
+    harness.store.activate(TENANT, "m".parse().unwrap(), first, false).await.unwrap();
+    let next = harness.store.unpark(Vec::new(), None).await.unwrap();
+    assert_eq!(harness.store.unpark(Vec::new(), next).await.unwrap(), None);
+    let mut claimed = 0;
+    loop {
+        let jobs = harness.claim(host, 50).await.len();
+        if jobs == 0 {
+            break;
+        }
+        claimed += jobs;
+    }
+    assert_eq!(claimed, names.len());
 }
