@@ -128,7 +128,7 @@ fn jobs(walk: &Walk) {
     let bulk = json!({"action": "retry", "filter": {"tag": "nobody"}});
     walk.change("POST /v1/jobs/bulk", "/v1/jobs/bulk", Some(&bulk), "operation.create");
 
-    let open = json!({"jobs": [{"kind": "print", "delay": "1h"}], "open": true});
+    let open = json!({"jobs": [{"kind": "print", "delay": "1h"}], "close": "on_request"});
     let batch = walk.post("/v1/batches", &open)["id"].as_str().expect("an id").to_owned();
     let path = format!("/v1/batches/{batch}");
     walk.change("POST /v1/batches/{id}/close", &format!("{path}/close"), None, "batch.close");

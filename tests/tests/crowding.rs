@@ -1,7 +1,7 @@
-//! One tenant that takes all it can get of what requests share: another one is served beside it.
+//! One tenant, or whoever has no key, takes all it can get of what requests share: others are served beside it.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::mpsc::channel;
 
@@ -64,8 +64,8 @@ fn callers_that_wait_leave_room_for_other_tenants() {
 fn bodies_that_never_end_leave_memory_for_other_tenants() {
     /// What the host takes for a module.
     const BODY_BYTES: usize = 8 << 20;
-    /// More than fit into what there is for the bodies of all.
-    const BODIES: usize = 9;
+    /// All that one tenant may take: half of what there is, which is enough for eight of them.
+    const BODIES: usize = 4;
     let host = TestHost::builder()
         .workers(0)
         .admin_key(ADMIN_KEY)
@@ -103,4 +103,37 @@ fn bodies_that_never_end_leave_memory_for_other_tenants() {
     // It is no module, which is found out by reading it.
     acme.put_module("other", &body).expect_problem_saying(422, &["malformed_module"]);
     drop(held);
+}
+
+#[test]
+fn logins_that_never_end_leave_requests_for_those_with_keys() {
+    const CONNECTIONS_MAX: usize = 64;
+    // As many as there are requests that may be under way, one connection in sixteen being spared.
+    const LOGINS: usize = 60;
+    let host = TestHost::builder().workers(0).admin_key(ADMIN_KEY).flag("--connections-max", CONNECTIONS_MAX).start();
+    make_tenant(&host, "acme");
+    let acme = with_role(&host, "acme", "viewer");
+    let head = "POST /dashboard/login HTTP/1.1\r\nhost: localhost\r\n\
+                content-type: application/x-www-form-urlencoded\r\ncontent-length: 40\r\n\r\nkey=";
+    let halves: Vec<TcpStream> = (0..LOGINS)
+        .map(|_| {
+            let mut stream = TcpStream::connect(host.authority()).unwrap();
+            stream.write_all(head.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    eventually("half of all are theirs", || {
+        let mut one_more = TcpStream::connect(host.authority()).unwrap();
+        let whole = head
+            .replace("key=", &format!("key={}", "x".repeat(36)))
+            .replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n");
+        one_more.write_all(whole.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        // It may have been closed for others, by a reset.
+        let _reset = one_more.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).contains("without a credential").then_some(())
+    });
+    acme.get("/v1/queues").expect_status(200);
+    host.get("/v1/queues").expect(200);
+    drop(halves);
 }

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use stoker_tests::{Api, Guest, TestHost};
 
-/// One slot, taken until everything is enqueued.
+/// One slot, taken until everything is enqueued; what a job of each tenant costs is known.
 fn host_with(weights: &[(&str, u32)]) -> (TestHost, Vec<Api>, String) {
     let host = TestHost::builder().workers(1).start();
     host.upload(Guest::Handlers);
@@ -12,6 +12,7 @@ fn host_with(weights: &[(&str, u32)]) -> (TestHost, Vec<Api>, String) {
         host.post("/v1/tenants", &json!({"name": name, "weight": weight})).expect(201);
         let tenant = host.in_tenant(name);
         tenant.upload(Guest::Handlers);
+        tenant.run_kind("sleep", &json!({"ms": 20}));
         tenant
     };
     let tenants = weights.iter().map(tenant).collect();

@@ -212,7 +212,7 @@ fn a_host_that_lost_its_admin_key_stays_closed() {
         |directory: &str| run_stoker(&["keys", "reset", "--data-dir", directory, "--json"], &[], Path::new("/"), b"");
     reset(&directory).expect_success();
     // There is nothing left to reset, and nothing was made where there was nothing.
-    reset(&directory).expect_failure(&["never asked for a key"]);
+    reset(&directory).expect_failure(&["does not ask for keys"]);
     let empty = data.join("empty");
     std::fs::create_dir(&empty).expect("a directory");
     reset(&empty.display().to_string()).expect_failure(&["there is no", "stoker.db"]);

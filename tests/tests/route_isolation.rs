@@ -207,7 +207,7 @@ fn said(reply: &Reply, things: &Things) -> String {
 /// What its own tenant could send to a route that does not make what it names.
 fn good_body(method: &str, path: &str, things: &Things) -> Option<Value> {
     match (method, path) {
-        ("PATCH", "/v1/jobs/{id}" | "/v1/queues/{queue}") => Some(json!({"priority": 1})),
+        ("PATCH", "/v1/jobs/{id}") => Some(json!({"priority": 1})),
         ("PATCH" | "PUT", "/v1/kinds/{kind}/settings") => Some(json!({"timeout": "9s"})),
         ("POST", "/v1/modules/{name}/activate") => Some(json!({"digest": things["/v1/modules/*/versions"]})),
         _ => None,
@@ -245,7 +245,7 @@ fn ids_of_others_in_bodies_are_those_of_nothing() {
     let admin = |tenant| Somebody { api: &api, key: Some(ADMIN_KEY.to_owned()), tenant };
     let (alpha, beta) = (admin(Some("alpha")), admin(Some("beta")));
     let (alphas, betas) = (furnish(&alpha), furnish(&beta));
-    let open = json!({"jobs": [{"kind": "echo", "payload": {}, "delay": "1h"}], "open": true});
+    let open = json!({"jobs": [{"kind": "echo", "payload": {}, "delay": "1h"}], "close": "on_request"});
     let batch = |of: &Somebody<'_>| create(of, "/v1/batches", &open)["id"].as_str().unwrap().to_owned();
     let (alphas_batch, betas_batch) = (batch(&alpha), batch(&beta));
     let nobody = nobodys(&alphas);

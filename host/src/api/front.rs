@@ -17,10 +17,10 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::auth::is_health;
 use super::dashboard::{DASHBOARD, LOGIN};
 use super::error::{ApiError, ProblemCode};
-use super::identity::{Asked, Caller, Identity, Look, Needed, Peer, without_token};
+use super::identity::{Asked, Identity, Look, Needed, Peer, without_token};
 use super::shared::Api;
 use super::tenants::tenant_deleting;
-use crate::job::{Role, TenantName, TenantState, Timestamp};
+use crate::job::{TenantName, TenantState, Timestamp};
 use crate::store::{Catalog, TenantId};
 
 /// What a request holds until it is answered: of all that may be under way, and of its tenant's part.
@@ -49,7 +49,9 @@ async fn admit<'a>(api: &'a Api, request: &mut Request, needed: Needed) -> Resul
     }
     api.guard.check(request.uri(), request.headers())?;
     let mut own = None;
-    if needed != Needed::Nothing {
+    if needed == Needed::Nothing {
+        own = Some(own_place(api, None)?);
+    } else {
         let catalog = api.store.catalog();
         let now = api.clock.now();
         let known = match look(api, request, &catalog, now)? {
@@ -61,7 +63,9 @@ async fn admit<'a>(api: &'a Api, request: &mut Request, needed: Needed) -> Resul
         };
         let caller = Identity::caller(known, needed, request.headers(), &catalog)?;
         refuse_deleting(&catalog, caller.tenant)?;
-        own = own_place(api, &caller)?;
+        if let Some(tenant) = caller.part(&catalog) {
+            own = Some(own_place(api, Some(tenant))?);
+        }
         request.extensions_mut().insert(caller);
         if let Some(uri) = without_token(request.uri()) {
             *request.uri_mut() = uri;
@@ -73,13 +77,11 @@ async fn admit<'a>(api: &'a Api, request: &mut Request, needed: Needed) -> Resul
     Ok(Some((shared, own)))
 }
 
-/// A place among the tenant's own, so that no tenant has all there are. Admins, who look after a tenant that floods, need none.
-fn own_place(api: &Api, caller: &Caller) -> Result<Option<OwnedSemaphorePermit>, ApiError> {
-    if caller.role == Role::Admin || !api.has_several_tenants() {
-        return Ok(None);
-    }
-    api.requests_of_tenants.of(&caller.tenant).try_acquire_owned().map(Some).map_err(|_| {
-        let sentence = "too many requests of this tenant are under way; send fewer at once, or try again later";
+/// A place among those of a tenant, or of all who have not said yet who they are, so that nobody has all there are.
+fn own_place(api: &Api, whose: Option<TenantId>) -> Result<OwnedSemaphorePermit, ApiError> {
+    api.requests_of_tenants.of(&whose).try_acquire_owned().map_err(|_| {
+        let whose = if whose.is_some() { "of this tenant" } else { "without a credential" };
+        let sentence = format!("too many requests {whose} are under way; send fewer at once, or try again later");
         ApiError::new(ProblemCode::Busy, sentence)
     })
 }

@@ -98,7 +98,12 @@ fn say_who_may(document: &mut Value) {
         operation["security"] = json!([{"key": []}, {}]);
         let responses = &mut operation["responses"];
         responses["401"] = json!({"description": "`unauthorized`: no or no valid credential"});
-        responses["403"] = json!({"description": format!("`forbidden`: needs the role `{role}` or a greater one")});
+        let forbidden = format!("`forbidden`: needs the role `{role}` or a greater one");
+        let said = match responses["403"]["description"].as_str() {
+            Some(more) => format!("{forbidden}; {more}"),
+            None => forbidden,
+        };
+        responses["403"] = json!({"description": said});
     }
 }
 
@@ -264,6 +269,11 @@ mod tests {
                 said.push(format!("{role:8} {} {path}", method.to_uppercase()));
             }
         }
+        let forbidden = document.base["paths"]["/v1/jobs"]["post"]["responses"]["403"]["description"].as_str().unwrap();
+        assert_eq!(
+            forbidden,
+            "`forbidden`: needs the role `producer` or a greater one; `quota_exceeded`: the tenant keeps too many bytes"
+        );
         said.sort();
         insta::assert_snapshot!(said.join("\n"));
     }

@@ -1,7 +1,7 @@
 //! The memory that the bodies of all requests, or what all answers are made of, may take together. A body takes its room
 //! as its bytes come, so that one that is announced large and comes slowly takes next to nothing; an answer before its
 //! bytes are read. Room that is short is waited for, for a while. A tenant takes no more than its part of it, so that there is some
-//! for others whatever it does; and who holds some knows when others wait for it.
+//! for others whatever it does; who has no part of its own (see `Call::part`) takes of all. Who holds some knows when others wait.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,10 +39,10 @@ const ANSWERS_FULL: &str = "other large logs that are read at the moment take al
 #[derive(Clone, Debug)]
 pub(in crate::api) struct Room {
     free: Arc<Semaphore>,
-    /// Of each tenant; of nobody's, such as logins, together.
-    own: Arc<EachTenant<Option<TenantId>>>,
-    /// All that one tenant may take: nothing can take more.
+    own: Arc<EachTenant<TenantId>>,
+    /// All there is, and all that one tenant may take.
     steps: usize,
+    steps_of_tenant: usize,
     /// How many wait for others' room.
     waiting: Arc<watch::Sender<usize>>,
     full: Full,
@@ -75,9 +75,10 @@ impl Drop for Waiter<'_> {
 #[derive(Debug)]
 pub(in crate::api) struct Taken {
     room: Room,
-    tenant: Option<TenantId>,
-    /// Of the tenant's part, and of all.
-    permits: Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)>,
+    part: Option<TenantId>,
+    /// Of all there is, and of the tenant's part.
+    permits: Option<OwnedSemaphorePermit>,
+    own_permits: Option<OwnedSemaphorePermit>,
     steps: usize,
     /// How long it may still wait.
     patience: Duration,
@@ -96,29 +97,30 @@ impl Room {
     }
 
     fn of_bytes(bytes: usize, full: Full) -> Self {
-        let all = (bytes / STEP_BYTES).min(Semaphore::MAX_PERMITS);
-        let steps = all / PARTS;
+        let steps = (bytes / STEP_BYTES).min(Semaphore::MAX_PERMITS);
+        let steps_of_tenant = steps / PARTS;
         Self {
-            free: Arc::new(Semaphore::new(all)),
-            own: Arc::new(EachTenant::with(steps)),
+            free: Arc::new(Semaphore::new(steps)),
+            own: Arc::new(EachTenant::with(steps_of_tenant)),
             steps,
+            steps_of_tenant,
             waiting: Arc::new(watch::Sender::new(0)),
             full,
         }
     }
 
-    /// For a body or answer of a tenant, or of nobody yet.
-    pub(in crate::api) fn nothing_taken(&self, tenant: Option<TenantId>) -> Taken {
+    /// For a body or answer out of a tenant's part, or of nobody's.
+    pub(in crate::api) fn nothing_taken(&self, part: Option<TenantId>) -> Taken {
         let patience = Duration::from_millis(ROOM_WAIT_MS_MAX);
-        Taken { room: self.clone(), tenant, permits: None, steps: 1, patience }
+        Taken { room: self.clone(), part, permits: None, own_permits: None, steps: 1, patience }
     }
 }
 
 impl Taken {
-    /// Takes what is missing for so many bytes in all, or is refused with 429. What is larger than a tenant's whole part gets
-    /// all of it.
+    /// Takes what is missing for so many bytes in all, or is refused with 429. What is larger than all it may take gets all of that.
     pub(in crate::api) async fn grow(&mut self, bytes: usize) -> Result<(), ApiError> {
-        let steps = bytes.div_ceil(STEP_BYTES).min(self.room.steps + 1);
+        let steps_max = if self.part.is_some() { self.room.steps_of_tenant } else { self.room.steps };
+        let steps = bytes.div_ceil(STEP_BYTES).min(steps_max + 1);
         let missing = steps.saturating_sub(self.steps);
         if missing == 0 {
             return Ok(());
@@ -126,17 +128,17 @@ impl Taken {
         let missing = u32::try_from(missing).unwrap_or(u32::MAX);
         let Full { shared, own } = self.room.full;
         // First of its own: who has none left there stands in nobody's way.
-        let of_own = self.room.own.of(&self.tenant);
-        let given_own = wait_for(&of_own, missing, &mut self.patience, own, None).await?;
+        let given_own = match &self.part {
+            Some(tenant) => {
+                let of_own = self.room.own.of(tenant);
+                Some(wait_for(&of_own, missing, &mut self.patience, own, None).await?)
+            }
+            None => None,
+        };
         let (free, waiting) = (&self.room.free, Some(&*self.room.waiting));
         let given = wait_for(free, missing, &mut self.patience, shared, waiting).await?;
-        match &mut self.permits {
-            Some((permit_own, permit)) => {
-                permit_own.merge(given_own);
-                permit.merge(given);
-            }
-            None => self.permits = Some((given_own, given)),
-        }
+        add(&mut self.own_permits, given_own);
+        add(&mut self.permits, Some(given));
         self.steps = steps;
         Ok(())
     }
@@ -149,6 +151,14 @@ impl Taken {
         } else {
             std::future::pending::<()>().await;
         }
+    }
+}
+
+fn add(held: &mut Option<OwnedSemaphorePermit>, given: Option<OwnedSemaphorePermit>) {
+    match (held.as_mut(), given) {
+        (Some(held), Some(given)) => held.merge(given),
+        (None, given) => *held = given,
+        (Some(_), None) => {}
     }
 }
 
@@ -184,7 +194,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn room_is_taken_in_steps_and_given_back() {
         let room = Room::of_bytes(PARTS * 3 * STEP_BYTES, FULL);
-        let free = || (room.own.of(&A).available_permits(), room.free.available_permits());
+        let free = || (room.own.of(&TenantId(1)).available_permits(), room.free.available_permits());
         let mut first = room.nothing_taken(A);
         first.grow(STEP_BYTES).await.unwrap();
         assert_eq!(free(), (3, 6), "the first step is free");
@@ -211,13 +221,17 @@ mod tests {
         };
         let frees = async {
             tokio::time::sleep(Duration::from_millis(ROOM_WAIT_MS_MAX / 2)).await;
-            let _freed = second.permits.as_mut().and_then(|(own, _)| own.split(1));
+            let _freed = second.own_permits.as_mut().and_then(|own| own.split(1));
         };
         assert_eq!(tokio::join!(waits, frees).0.unwrap_err().code(), ProblemCode::Busy);
         assert_eq!(began.elapsed(), Duration::from_millis(ROOM_WAIT_MS_MAX));
         drop(third);
         drop(second);
         assert_eq!(free(), (3, 6));
+        // Who has no part takes of all.
+        let mut nobodys = room.nothing_taken(None);
+        nobodys.grow(usize::MAX).await.unwrap();
+        assert_eq!(free(), (3, 0));
     }
 
     #[tokio::test(start_paused = true)]

@@ -35,9 +35,9 @@ const EXPORTS_MAX: usize = 4;
 /// Of so many connections one is spared: there may be fewer requests under way (waiting ones included) than connections,
 /// so that one more can be told 429, and `/health/*` asked.
 const CONNECTIONS_PER_SPARE: usize = 16;
-/// Where there are several tenants, one has at most one of so many parts of the requests under way,
+/// A tenant (see `Call::part`), and those who have not said yet who they are, have at most one of so many parts of the requests under way,
 const REQUESTS_PARTS: usize = 2;
-/// and one of so many waits for the ends of jobs.
+/// and one of so many parts of them may wait for the ends of jobs.
 const WAITS_PARTS: usize = 4;
 
 /// What actions get that anybody may call: one pointer, cloned per request.
@@ -71,8 +71,8 @@ pub(super) struct Api {
     pub(super) backups: Arc<Semaphore>,
     pub(super) exports: Arc<Semaphore>,
     pub(super) requests: Semaphore,
-    /// Each tenant's part of them, where there are several.
-    pub(super) requests_of_tenants: EachTenant<TenantId>,
+    /// Each tenant's part of them, and of those who have not said yet who they are.
+    pub(super) requests_of_tenants: EachTenant<Option<TenantId>>,
     /// Those of them that may wait for a job's end.
     pub(super) waits_of_tenants: EachTenant<TenantId>,
     /// The queue of jobs that name none; made once.
@@ -112,11 +112,6 @@ impl Api {
             default_queue: QueueName::default_queue(),
             state,
         }
-    }
-
-    /// Whether there is another tenant to be left room for.
-    pub(super) fn has_several_tenants(&self) -> bool {
-        self.state.store.catalog().tenants.len() > 1
     }
 }
 

@@ -1,5 +1,5 @@
 //! The turns at checks that take long, of which each uses a core: of one tenant so many at once, waiting ones included, that whoever
-//! comes from another one waits for a few of its checks and not for all.
+//! comes from another one waits for a few of its checks and not for all. Who has no part of its own takes any.
 
 use crate::each_tenant::EachTenant;
 use crate::schema::SlowWork;
@@ -23,10 +23,13 @@ impl SlowTurns {
     /// Does the work when it is its turn, on a thread of its own. `None`: there is no memory for one.
     pub(super) async fn run<T: Send + 'static>(
         &self,
-        tenant: TenantId,
+        part: Option<TenantId>,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
-        let own = self.own.of(&tenant).acquire_owned().await.ok()?;
+        let own = match part {
+            Some(tenant) => Some(self.own.of(&tenant).acquire_owned().await.ok()?),
+            None => None,
+        };
         let work = move || {
             // Held to the end of the work, also when nobody waits any more.
             let _own = own;
@@ -59,14 +62,14 @@ mod tests {
                         // Until it is told, or the test is over.
                         ended.recv().is_ok()
                     };
-                    turns.run(TenantId(1), work).await
+                    turns.run(Some(TenantId(1)), work).await
                 };
                 (tokio::spawn(check), end)
             })
             .collect();
         tokio::task::yield_now().await;
         // In the second turn there is none of them.
-        let other = tokio::time::timeout(Duration::from_secs(10), turns.run(TenantId(2), || 7)).await;
+        let other = tokio::time::timeout(Duration::from_secs(10), turns.run(Some(TenantId(2)), || 7)).await;
         assert_eq!(other, Ok(Some(7)));
         let begun = tokio::task::spawn_blocking(move || (begins.recv(), begins.try_recv())).await.unwrap();
         assert!(begun.0.is_ok() && begun.1.is_err(), "one has begun: {begun:?}");

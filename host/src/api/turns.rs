@@ -1,6 +1,7 @@
 //! Work of which only so much is done at once. Requests wait for their turn with their bodies read, so that a slow
 //! client keeps nobody waiting, and not for ever; those of one tenant in a line of their own, of which only so many stand in the
-//! line of all that where there are several turns, one is left for whoever comes from another tenant, however long those last.
+//! line of all that where there are several turns, one is left for whoever comes from another tenant, however long those last. Who
+//! has no part of its own (see `Call::part`) stands in the line of all at once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use crate::store::TenantId;
 
 /// Longest wait for a turn, beside the time that whoever is before may take.
 const TURN_WAIT_MS_MAX: u64 = 30_000;
-/// Of so many turns one is left to others than one tenant; of fewer as well, unless there is no other.
+/// Of each so many turns one is left to others than one tenant. Of two or three one as well; where there is one, all share it.
 const TURNS_PER_SPARE: usize = 4;
 
 /// Turns at one sort of work.
@@ -30,7 +31,7 @@ pub(super) struct Turns {
 /// Goes on until it is dropped.
 #[derive(Debug)]
 pub(super) struct Turn {
-    _own: OwnedSemaphorePermit,
+    _own: Option<OwnedSemaphorePermit>,
     _shared: OwnedSemaphorePermit,
 }
 
@@ -50,10 +51,13 @@ impl Turns {
         self
     }
 
-    /// A turn for a tenant's request; 429 if none comes in time.
-    pub(super) async fn take(&self, tenant: TenantId) -> Result<Turn, ApiError> {
+    /// A turn out of a tenant's part, or of nobody's; 429 if none comes in time.
+    pub(super) async fn take(&self, part: Option<TenantId>) -> Result<Turn, ApiError> {
         let turn = async {
-            let own = self.own.of(&tenant).acquire_owned().await?;
+            let own = match part {
+                Some(tenant) => Some(self.own.of(&tenant).acquire_owned().await?),
+                None => None,
+            };
             let shared = Arc::clone(&self.free).acquire_owned().await?;
             Ok::<_, AcquireError>(Turn { _own: own, _shared: shared })
         };
@@ -78,7 +82,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    const TENANT: TenantId = TenantId(1);
+    const TENANT: Option<TenantId> = Some(TenantId(1));
 
     /// How many turns one tenant gets of so many, none of which ever ends, and whether another one gets one as well.
     async fn taken_by_a_flood(at_once_max: usize) -> (usize, bool) {
@@ -92,7 +96,7 @@ mod tests {
         tokio::task::yield_now().await;
         let taken = flood.iter().filter(|take| take.is_finished()).count();
         let began = tokio::time::Instant::now();
-        let other = turns.take(TenantId(2)).await;
+        let other = turns.take(Some(TenantId(2))).await;
         let is_at_once = began.elapsed().is_zero();
         for take in flood {
             take.abort();
@@ -122,7 +126,7 @@ mod tests {
         tokio::task::yield_now().await;
         let other = tokio::spawn({
             let turns = Arc::clone(&turns);
-            async move { turns.take(TenantId(2)).await.ok() }
+            async move { turns.take(Some(TenantId(2))).await.ok() }
         });
         tokio::task::yield_now().await;
         drop(first);

@@ -48,7 +48,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         anyhow::Ok(reset?)
     })?;
     let Some(keys) = keys else {
-        anyhow::bail!("the host of {shown} has never asked for a key, so there is nothing to reset");
+        anyhow::bail!("the host of {shown} does not ask for keys, so there is nothing to reset");
     };
     if arguments.json {
         return Ok(terminal::print(&json!({"keys": keys, "reset": true}).to_string())?);

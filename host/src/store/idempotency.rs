@@ -13,7 +13,7 @@ use crate::job::{JobId, Timestamp};
 /// How long a key is remembered, ms.
 pub(super) const KEY_KEEP_MS: i64 = 24 * 3_600 * 1_000;
 /// Keys forgotten by one prune.
-const PRUNED_KEYS_MAX: usize = 1_000;
+const PRUNED_KEYS_MAX: usize = 100;
 
 const FIND: &str =
     "SELECT request_hash, jobs, answers FROM idempotency_keys WHERE tenant_id = ?1 AND key = ?2 AND expires_at > ?3";

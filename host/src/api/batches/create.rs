@@ -88,7 +88,7 @@ pub(in crate::api) struct BatchRequest<'a> {
         (status = 409, description = "`idempotency_conflict`; `unique_conflict`, with the pointer of the job: nothing was enqueued"),
         (status = 413, description = "`body_too_large`"),
         (status = 422, description = "`invalid_request`, `batch_rejected`, with pointers: nothing was enqueued"),
-        (status = 403, description = "`quota_exceeded`"),
+        (status = 403, description = "`quota_exceeded`: the tenant keeps too many bytes"),
         (status = 429, description = "`busy`, `quota_exceeded`; `too_many_open_batches`: so many wait for somebody to close them"),
         (status = 503, description = "`store_unavailable`"),
     ),
@@ -108,7 +108,7 @@ pub(in crate::api) async fn create(
     require_json(&parts.headers)?;
     let key = header_key(&parts.headers)?.map(str::to_owned);
     let body = read_body(api.room_for_body(), &parts.headers, body, api.config.requests.batch_bytes_max).await?;
-    let turn = api.batches.take(api.caller.tenant).await?;
+    let turn = api.batches.take(api.part()).await?;
     let key = key.map(|key| {
         let mut hash = Sha256::new();
         hash.update(if is_workflow { "workflow\n" } else { "batch\n" });

@@ -11,7 +11,7 @@ use crate::api::room::Room;
 use crate::api::shared::Api;
 use crate::job::{Actor, Role};
 use crate::modules::Modules;
-use crate::store::{CredentialHash, Store, TenantId};
+use crate::store::{Catalog, CredentialHash, Store, TenantId};
 
 /// Whose request it is.
 #[derive(Clone, Debug)]
@@ -26,6 +26,14 @@ pub(in crate::api) struct Caller {
     pub(in crate::api) actor: Actor,
     /// Of its cookie, where it has a session.
     pub(in crate::api) session: Option<CredentialHash>,
+}
+
+impl Caller {
+    /// Out of whose part of what requests share its request takes; `None`: nobody's. Admins have none, so that they get in where a
+    /// tenant floods; and a tenant alone has nobody to leave room for.
+    pub(in crate::api) fn part(&self, catalog: &Catalog) -> Option<TenantId> {
+        (self.role != Role::Admin && catalog.tenants.len() > 1).then_some(self.tenant)
+    }
 }
 
 /// What every action but those anybody may call begins with. Reads as the [`Api`], with a store and an upload pipeline that
@@ -43,9 +51,14 @@ impl Call {
         self.api.modules.asked_by(self.store.clone())
     }
 
+    /// Out of whose part it takes what requests share.
+    pub(in crate::api) fn part(&self) -> Option<TenantId> {
+        self.caller.part(&self.api.store.catalog())
+    }
+
     /// Where its body takes its memory from.
     pub(in crate::api) fn room_for_body(&self) -> (&Room, Option<TenantId>) {
-        (&self.api.bodies, Some(self.caller.tenant))
+        (&self.api.bodies, self.part())
     }
 }
 

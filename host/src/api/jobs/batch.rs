@@ -45,11 +45,12 @@ pub(in crate::api) struct BatchParameters {
     responses(
         (status = 200, body = super::batch_reply::BatchReply, description = "What became of each job"),
         (status = 400, description = "`malformed_json`: the array as a whole is not JSON"),
+        (status = 403, description = "`quota_exceeded`: the tenant keeps too many bytes, and the batch is all or none"),
         (status = 409, description = "`idempotency_conflict`"),
         (status = 413, description = "`body_too_large`, `batch_too_large`"),
         (status = 415, description = "`unsupported_media_type`"),
         (status = 422, description = "`batch_rejected`: `atomic`, and a job was refused; see the description"),
-        (status = 429, description = "`busy`: other batches take their turns, or the memory for bodies; or, all or none being asked for, the payloads take too long to check together"),
+        (status = 429, description = "`busy`: other batches take their turns, or the memory for bodies; or, all or none being asked for, the payloads take too long to check together; `quota_exceeded`, as 403"),
         (status = 503, description = "`store_unavailable`"),
     ),
 )]
@@ -62,7 +63,7 @@ pub(in crate::api) async fn enqueue_batch(
     let format = format_of(&parts.headers)?;
     let key = header_key(&parts.headers)?.map(str::to_owned);
     let body = read_body(api.room_for_body(), &parts.headers, body, api.config.requests.batch_bytes_max).await?;
-    let turn = api.batches.take(api.caller.tenant).await?;
+    let turn = api.batches.take(api.part()).await?;
 
     let key = key.map(|key| {
         let mut hash = Sha256::new();

@@ -54,12 +54,13 @@ static PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appl
         (status = 201, body = Job, description = "Enqueued", headers(("Location" = String))),
         (status = 200, body = Job, description = "Finished within the wait; or the same request came before (`Idempotency-Replayed: true`); or another job is the only one like it, and `Unique-Conflict` says what became of that one: `existing`, `replaced`, `debounced` or `throttled`, when the same request first came"),
         (status = 202, body = Job, description = "Enqueued, and not finished within the wait"),
+        (status = 403, description = "`quota_exceeded`: the tenant keeps too many bytes"),
         (status = 404, description = "`kind_not_found`, with the nearest names"),
         (status = 409, description = "`idempotency_conflict`; `unique_conflict`, with the one there is as `existing` (with `Idempotency-Replayed: true`: the same request came before and was refused so); `batch_closed`"),
         (status = 413, description = "`body_too_large`, `payload_too_large`"),
         (status = 415, description = "`unsupported_media_type`"),
         (status = 422, description = "`invalid_request`, `invalid_payload`, with pointers; `too_many_queues`"),
-        (status = 429, description = "`busy`: payloads that take long to check, or schemas to be compiled, take their turns"),
+        (status = 429, description = "`busy`: payloads that take long to check, or schemas to be compiled, take their turns; `quota_exceeded`"),
         (status = 503, description = "`store_unavailable`"),
     ),
 )]
@@ -227,7 +228,7 @@ async fn in_turn<T: Send + 'static>(
     wait_max: Duration,
     work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
-    match tokio::time::timeout(wait_max, turns.run(api.caller.tenant, work)).await {
+    match tokio::time::timeout(wait_max, turns.run(api.part(), work)).await {
         Ok(Some(checked)) => checked,
         Ok(None) | Err(_) => Err(busy()),
     }

@@ -82,7 +82,7 @@ impl LogAnswer {
         running: Option<RunningLog>,
     ) -> Result<Response, ApiError> {
         let LogPage { items, next } = page;
-        let mut taken = api.answers.nothing_taken(Some(api.caller.tenant));
+        let mut taken = api.answers.nothing_taken(api.part());
         taken.grow(largest_read(&items)).await?;
         let (opening, closing) = around_items(next)?;
         let mut logs: VecDeque<_> = items.into_iter().map(|log| (log, None)).collect();

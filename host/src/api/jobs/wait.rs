@@ -31,15 +31,15 @@ pub(super) fn preferred_wait(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_secs(seconds.min(WAIT_S_MAX)))
 }
 
-/// The wait with a place for it, which is held until it is dropped: where there are several tenants, only some of the requests
-/// that may be under way at once are one tenant's that wait.
+/// The wait with a place for it, which is held until it is dropped: of the requests that may be under way at once, so many may be one
+/// tenant's that wait.
 pub(super) fn place_to_wait(api: &Call, wait: Option<Duration>) -> Option<(Duration, Option<OwnedSemaphorePermit>)> {
     let wait = wait?;
-    if !api.has_several_tenants() {
-        return Some((wait, None));
-    }
-    let place = api.waits_of_tenants.of(&api.caller.tenant).try_acquire_owned().ok()?;
-    Some((wait, Some(place)))
+    let place = match api.part() {
+        Some(tenant) => Some(api.waits_of_tenants.of(&tenant).try_acquire_owned().ok()?),
+        None => None,
+    };
+    Some((wait, place))
 }
 
 /// The job once it has ended, or as it is when time is up or the host stops. `None`: there is no such job.

@@ -48,7 +48,7 @@ pub(in crate::api) async fn patch_kind_settings(
     let body = read_body(api.room_for_body(), &parts.headers, body, BODY_BYTES_MAX).await?;
     let patch = read(&body)?;
     refuse_unknown(&patch)?;
-    let _turn = api.settings_changes.take(api.caller.tenant).await?;
+    let _turn = api.settings_changes.take(api.part()).await?;
     for _ in 0..TRIES_MAX {
         match change(&api, &kind, &patch).await? {
             ChangeSettingsResult::Done => return show_kind(&api, &kind),

@@ -50,7 +50,7 @@ pub(in crate::api) async fn set_kind_settings(
     refuse_grants_of_admins(&settings, before.as_deref(), api.caller.role)?;
     let asked_bytes = settings.limits.memory_bytes;
     // One after the other, as those that change single settings: a module is read for it.
-    let _turn = if asked_bytes.is_some() { Some(api.settings_changes.take(api.caller.tenant).await?) } else { None };
+    let _turn = if asked_bytes.is_some() { Some(api.settings_changes.take(api.part()).await?) } else { None };
     require_room(&api, &kind, asked_bytes).await?;
     if !api.store.set_kind_settings(api.caller.tenant, kind.clone(), settings).await? {
         return Err(kind_not_found(&api, &api.store.catalog(), &kind));

@@ -33,6 +33,7 @@ pub(in crate::api) struct ActivateRequest {
     responses(
         (status = 200, body = ModuleVersion, description = "Active now"),
         (status = 404, description = "`module_not_found`, `version_not_found`"),
+        (status = 403, description = "`quota_exceeded`: too many kinds"),
         (status = 409, description = "`kind_owned`, `kinds_needed`"),
     ),
 )]

@@ -30,7 +30,7 @@ pub(in crate::api) async fn version_changes(
     VersionPath(module, digest): VersionPath,
     _: NoParameters,
 ) -> Result<Response, ApiError> {
-    let _turn = api.comparisons.take(api.caller.tenant).await?;
+    let _turn = api.comparisons.take(api.part()).await?;
     match api.modules.changes(api.caller.tenant, module.clone(), digest).await {
         Ok(Some(changes)) => json(StatusCode::OK, &VersionChanges::from(&changes), 1_024),
         Ok(None) => Err(not_found(&api, &module, digest).await?),

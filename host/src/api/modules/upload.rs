@@ -59,6 +59,7 @@ impl UploadParameters {
     responses(
         (status = 201, body = ModuleVersion, description = "A new version, active now unless `activate=false`"),
         (status = 200, body = ModuleVersion, description = "This version was uploaded before; active now unless `activate=false`"),
+        (status = 403, description = "`quota_exceeded`: too many modules, bytes of them, or kinds; it is not stored"),
         (status = 409, description = "`kind_owned`, `kinds_needed`: it can't be activated, and is not stored"),
         (status = 413, description = "`body_too_large`"),
         (status = 415, description = "`unsupported_media_type`"),
@@ -80,7 +81,7 @@ pub(in crate::api) async fn upload(
         return Err(ApiError::new(ProblemCode::UnsupportedMediaType, sentence));
     }
     let body = read_body(api.room_for_body(), &parts.headers, body, api.config.requests.module_bytes_max).await?;
-    let turn = api.uploads.take(api.caller.tenant).await?;
+    let turn = api.uploads.take(api.part()).await?;
     let tenant = api.caller.tenant;
     let modules = api.modules();
     // On a task of its own: a client that hangs up must not leave an upload half done.

@@ -40,7 +40,7 @@ pub(in crate::api) async fn change_tenant(
     let body = read_body(api.room_for_body(), &parts.headers, body, BODY_BYTES_MAX).await?;
     let request: TenantRequest = parse_json(&body)?;
     // What it is put onto must not change meanwhile.
-    let _turn = api.settings_changes.take(api.caller.tenant).await?;
+    let _turn = api.settings_changes.take(api.part()).await?;
     let id = named(&api, &tenant)?;
     let current = api.store.catalog().tenant_entries.get(&id).cloned();
     let current = current.ok_or_else(|| tenant_not_found(&tenant, "it went at this moment"))?;

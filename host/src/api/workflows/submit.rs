@@ -85,10 +85,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for NamedJobs<'a> {
     responses(
         (status = 201, body = Workflow, description = "Submitted", headers(("Location" = String))),
         (status = 200, body = Workflow, description = "The same request came before (`Idempotency-Replayed: true`)"),
+        (status = 403, description = "`quota_exceeded`: the tenant keeps too many bytes"),
         (status = 409, description = "`idempotency_conflict`; `unique_conflict`, with the pointer of the job: nothing was enqueued"),
         (status = 413, description = "`body_too_large`"),
         (status = 422, description = "`invalid_request`, `batch_rejected`, with pointers; `workflow_cycle`, with the `cycle`"),
-        (status = 429, description = "`busy`"),
+        (status = 429, description = "`busy`, `quota_exceeded`"),
         (status = 503, description = "`store_unavailable`"),
     ),
 )]

@@ -4,7 +4,7 @@ use crate::job::{BatchId, JobId, KindName, QuotaExceeded, Timestamp, Wanted};
 use crate::store::model::{IdempotencyKey, JobRow, NewJob, ParentRow};
 
 /// Batches of a tenant that stay open until somebody closes them: nothing else would ever end them.
-pub const OPEN_BATCHES_MAX: usize = 10_000;
+pub const OPEN_BATCHES_MAX: usize = 1_000;
 
 /// Until when jobs can be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -78,7 +78,7 @@ const OF_TENANT: [(&str, usize); 20] = [
         "DELETE FROM idempotency_keys WHERE tenant_id = ?1 AND key IN
             (SELECT key FROM idempotency_keys WHERE tenant_id = ?1 LIMIT ?2)
             RETURNING counted_bytes",
-        REMOVED_ROWS_MAX,
+        REMOVED_GROUPS_MAX,
     ),
     (
         "DELETE FROM unique_jobs WHERE tenant_id = ?1 AND identity IN
@@ -105,7 +105,7 @@ const OF_TENANT: [(&str, usize); 20] = [
         "DELETE FROM batches WHERE id IN
             (SELECT id FROM batches INDEXED BY batches_of_tenant WHERE tenant_id = ?1 LIMIT ?2)
             RETURNING counted_bytes",
-        REMOVED_ROWS_MAX,
+        REMOVED_GROUPS_MAX,
     ),
     (
         "DELETE FROM schedule_slots WHERE schedule_id IN (SELECT id FROM schedules WHERE tenant_id = ?1
@@ -115,7 +115,7 @@ const OF_TENANT: [(&str, usize); 20] = [
     (
         "DELETE FROM schedules WHERE id IN (SELECT id FROM schedules WHERE tenant_id = ?1 LIMIT ?2)
             RETURNING length(payload) + octet_length(definition) + coalesce(octet_length(declared), 0)",
-        REMOVED_ROWS_MAX,
+        REMOVED_GROUPS_MAX,
     ),
     (
         "DELETE FROM buckets WHERE limit_code IN (

@@ -294,3 +294,42 @@ async fn modules_and_their_bytes_are_bounded() {
     assert!(matches!(store.activate_new(of("k").await, false).await.unwrap(), ActivateResult::Activated { .. }));
     assert_eq!(metered.used(QuotaName::Modules).await, 1);
 }
+
+#[tokio::test]
+async fn what_was_kept_before_it_was_counted_is_counted_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("stoker.db");
+    let mut sql = rusqlite::Connection::open(&path).unwrap();
+    super::super::migrate::migrate_to(&mut sql, &path, &super::super::migrate::SCRIPTS[..18]).unwrap();
+    // 5 + 7 bytes of one schedule and 3 + 2 + 4 of another; 9 of changes; a batch with a callback, and a key that has expired.
+    sql.execute_batch(
+        "INSERT INTO schedules (tenant_id, name, kind_id, definition, payload, anchor_at, decided_until, declared, revision,
+                created_at, updated_at)
+            VALUES (1, 'a', 1, '12345', x'00000000000000', 0, 0, NULL, 1, 0, 0), (1, 'b', 1, '123', x'0000', 0, 0, '1234', 1, 0, 0);
+        INSERT INTO stored_bytes (tenant_id, bytes) VALUES (1, 1000);
+        INSERT INTO audit (at, tenant_id, who, via, action, object, before, after)
+            VALUES (0, 1, 'me', 0, 'do', 'it', NULL, '123');
+        INSERT INTO audit_rows (tenant_id, rows) VALUES (1, 1);
+        INSERT INTO batches (id, tenant_id, is_workflow, created_at, finished_at, closing, on_finish) VALUES (zeroblob(16), 1, 0, 0, 0, 0, '{}');
+        INSERT INTO idempotency_keys (tenant_id, key, request_hash, jobs, expires_at) VALUES (1, 'k', x'00', zeroblob(16), 1)",
+    )
+    .unwrap();
+    drop(sql);
+    let clock = Harness::new().clock;
+    let store = open_at(directory.path(), Duration::from_mins(1), &clock).unwrap();
+    let counted = || {
+        let sql = rusqlite::Connection::open(&path).unwrap();
+        let one = |query: &str| sql.query_row(query, [], |row| row.get::<_, i64>(0)).unwrap();
+        let stored = one("SELECT bytes FROM stored_bytes WHERE tenant_id = 1");
+        (stored, one("SELECT bytes FROM audit_rows WHERE tenant_id = 1"))
+    };
+    assert_eq!(counted(), (1_000 + 12 + 9, 9));
+    assert!(!store.prune_idempotency_keys().await.unwrap());
+    clock.wall_ms.fetch_add(400 * 86_400_000, Ordering::Relaxed);
+    while store.prune_batches().await.unwrap() {}
+    let sql = rusqlite::Connection::open(&path).unwrap();
+    let left =
+        |table: &str| sql.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!((left("idempotency_keys"), left("batches")), (0, 0));
+    assert_eq!(counted(), (1_021, 9), "of those nothing was counted");
+}

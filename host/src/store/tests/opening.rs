@@ -117,7 +117,7 @@ async fn what_is_opened_as_it_is_is_neither_made_nor_migrated_nor_reordered() {
         sql.query_row("SELECT value FROM meta WHERE name = 'aging_ms'", [], |row| row.get(0)).unwrap()
     };
     let store = open(harness.directory.path()).unwrap();
-    assert_eq!(store.reset_keys().await.unwrap(), None, "it never asked for a key");
+    assert_eq!(store.reset_keys().await.unwrap(), None, "it asks for none");
     store.note_keyed().await.unwrap();
     store.close().await.unwrap();
     let store = open(harness.directory.path()).unwrap();
