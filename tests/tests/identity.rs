@@ -111,7 +111,9 @@ fn nobody_makes_a_key_above_their_own_or_in_another_tenant() {
     let host = host();
     make_tenant(&host, "acme");
     let operator = with_role(&host, "acme", "operator");
-    operator.post("/v1/keys", &json!({"name": "up", "role": "admin"})).expect_problem_saying(422, &["/role"]);
+    operator
+        .post("/v1/keys", &json!({"name": "up", "role": "admin"}))
+        .expect_problem_saying(403, &["`admin`", "`operator`"]);
     let made = operator.post("/v1/keys", &json!({"name": "app", "role": "producer"})).expect(201);
     assert_eq!(made["tenant"], "acme");
     let (foreign, _) = make_key(&host, "default", "foreign", "viewer");

@@ -1,7 +1,7 @@
 //! What a job of a kind that has not run yet is taken to cost: what the first jobs of other kinds did, within bounds. Where jobs are
 //! short a thousand new kinds are not begun by handfuls; where they are long, or nothing is known, little is given out ahead.
 
-/// However short others were, µs: so that a turn by default weight ([`fairness`](super::fairness)) begins some thirty jobs of an
+/// However short others were, µs: so that a turn by default weight ([`fairness`](super::fairness)) begins some sixty jobs of an
 /// unknown kind and not hundreds.
 const MIN_US: u64 = 150;
 /// However long others were, and before there were any, µs.

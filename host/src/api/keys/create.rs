@@ -45,6 +45,7 @@ pub(in crate::api) struct KeyRequest {
     post, path = "/v1/keys", tag = "keys", request_body = KeyRequest,
     responses(
         (status = 201, body = Key, description = "Made, with the key itself"),
+        (status = 403, description = "`forbidden`: a role above one's own"),
         (status = 409, description = "`admin_key_needed`: with it nobody could make another"),
         (status = 422, description = "`invalid_request`, with pointers; `too_many_keys`"),
     ),
@@ -71,11 +72,13 @@ pub(in crate::api) async fn create_key(api: Call, _: NoParameters, request: Requ
         (None, span) => span.map(|span| now.plus(span.0)),
     };
     let (Ok(name), Ok(role)) = (name, role) else { return Err(ApiError::invalid(errors)) };
-    if role > api.caller.role {
-        errors.push(FieldError::new("/role", format!("is above your own, `{}`", api.caller.role)));
-    }
     if !errors.is_empty() {
         return Err(ApiError::invalid(errors));
+    }
+    if role > api.caller.role {
+        let own = api.caller.role;
+        let sentence = format!("a key with the role `{role}` is made by somebody with that role; yours is `{own}`");
+        return Err(ApiError::new(ProblemCode::Forbidden, sentence));
     }
     let tenant = (role != Role::Admin).then_some(api.caller.tenant);
     let secret = new_key();
