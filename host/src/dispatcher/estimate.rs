@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
-use crate::job::FirstCost;
+use crate::job::UsualCost;
 use crate::store::KindId;
 
 /// What a job is taken to need before any was claimed, µs: so much that nothing is claimed ahead of the first.
@@ -19,20 +19,20 @@ const RISE_US: u64 = 100;
 #[derive(Debug)]
 pub struct Estimates {
     by_kind: FxHashMap<KindId, u64>,
-    first: FirstCost,
+    usual: UsualCost,
     typical_us: u64,
 }
 
 impl Default for Estimates {
     fn default() -> Self {
-        Self { by_kind: FxHashMap::default(), first: FirstCost::default(), typical_us: AT_FIRST_US }
+        Self { by_kind: FxHashMap::default(), usual: UsualCost::default(), typical_us: AT_FIRST_US }
     }
 }
 
 impl Estimates {
     /// Expected time in a slot, µs.
     pub fn of(&self, kind: KindId) -> u64 {
-        self.by_kind.get(&kind).copied().unwrap_or(self.first.us())
+        self.by_kind.get(&kind).copied().unwrap_or(self.usual.us())
     }
 
     /// Expected time in a slot of a job just claimed, µs; moves the typical one.
@@ -61,10 +61,8 @@ impl Estimates {
                     *estimate - (*estimate - counted_us) / WEIGHT
                 };
             })
-            .or_insert_with(|| {
-                self.first.learn(took_us);
-                took_us
-            });
+            .or_insert(took_us);
+        self.usual.learn(took_us);
     }
 }
 
@@ -90,15 +88,15 @@ mod tests {
     fn an_outlier_moves_an_estimate_little_and_a_slow_kind_is_followed() {
         let mut estimates = Estimates::default();
         let kind = KindId(1);
-        assert_eq!(estimates.of(kind), FirstCost::default().us());
+        assert_eq!(estimates.of(kind), UsualCost::default().us());
         estimates.learn(kind, Duration::from_micros(100));
         assert_eq!(estimates.of(kind), 100);
         estimates.learn(kind, Duration::from_secs(1));
         assert_eq!(estimates.of(kind), 150);
         estimates.learn(kind, Duration::from_micros(70));
         assert_eq!(estimates.of(kind), 140);
-        assert_eq!(estimates.of(KindId(2)), estimates.first.us(), "what is unknown is taken for what was");
-        assert!(estimates.first.us() < FirstCost::default().us());
+        assert_eq!(estimates.of(KindId(2)), estimates.usual.us(), "what is unknown is taken for what was");
+        assert!(estimates.usual.us() < UsualCost::default().us());
         for _ in 0..40 {
             estimates.learn(kind, Duration::from_secs(1));
         }

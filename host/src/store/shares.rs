@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 use super::catalog::{Catalog, KindId, TenantId};
 use crate::job::fairness::Fairness;
 use crate::job::tenant::WEIGHT_DEFAULT;
-use crate::job::{FirstCost, JobId, Receipt};
+use crate::job::{JobId, Receipt, UsualCost};
 
 /// One execution counts one part in so many of what the next is expected to cost.
 const LEARNT_OF: u64 = 8;
@@ -30,7 +30,7 @@ pub(super) struct Shares {
     /// Those of them that this transaction gave out.
     unsettled: Vec<JobId>,
     costs_us: FxHashMap<KindId, u64>,
-    first_cost: FirstCost,
+    usual_cost: UsualCost,
 }
 
 impl Shares {
@@ -54,7 +54,7 @@ impl Shares {
 
     /// A job is given out.
     pub(super) fn charge(&mut self, tenant: TenantId, kind: KindId, job: JobId) {
-        let expected_us = self.costs_us.get(&kind).copied().unwrap_or(self.first_cost.us());
+        let expected_us = self.costs_us.get(&kind).copied().unwrap_or(self.usual_cost.us());
         self.fairness.charge(tenant, expected_us);
         if let Some(stale) = self.charges.insert(job, Charge { tenant, kind, expected_us }) {
             self.fairness.settle(stale.tenant, stale.expected_us, 0);
@@ -74,10 +74,8 @@ impl Shares {
         if self.costs_us.len() >= KINDS_MAX && !self.costs_us.contains_key(&kind) {
             self.costs_us.clear();
         }
-        let cost_us = self.costs_us.entry(kind).or_insert_with(|| {
-            self.first_cost.learn(used_us);
-            used_us
-        });
+        self.usual_cost.learn(used_us);
+        let cost_us = self.costs_us.entry(kind).or_insert(used_us);
         *cost_us = (*cost_us * (LEARNT_OF - 1)).saturating_add(used_us) / LEARNT_OF;
     }
 
