@@ -167,6 +167,27 @@ async fn what_keys_stand_for_counts_for_its_day() {
 }
 
 #[tokio::test]
+async fn what_a_tenant_that_goes_still_has_is_counted_to_its_end() {
+    let metered = Metered::new(Quotas::default()).await;
+    let (store, tenant) = (&metered.harness.store, metered.tenant);
+    let mut keyed = job(metered.kind);
+    keyed.idempotency = Some(IdempotencyKey { key: "once".to_owned(), request_hash: [1; 32] });
+    assert!(matches!(store.enqueue(tenant, keyed).await.unwrap(), EnqueueResult::Created(_)));
+    let claimed = metered.claim().await.remove(0);
+    let succeeded = Next::Succeed(Bytes::from_static(b"123"));
+    store.finish(metered.ended(claimed, succeeded, 1, 1)).await.unwrap();
+    metered.enqueue().await.unwrap();
+    store.delete_tenant(tenant, true).await.unwrap();
+    let before = metered.stored();
+    let mut jobs_went = false;
+    while store.remove_tenant_further(tenant).await.unwrap().again_in.is_some() {
+        assert_eq!(metered.used(QuotaName::StoredBytes).await, metered.stored());
+        jobs_went |= metered.stored() == 4 + 32 + 16;
+    }
+    assert!(before > 7 + 7 + 3 + 4 + 32 + 16 && jobs_went, "jobs, with output and log, go before the key");
+}
+
+#[tokio::test]
 async fn so_many_batches_stay_open() {
     let metered = Metered::new(Quotas::default()).await;
     let (store, tenant) = (&metered.harness.store, metered.tenant);
