@@ -235,6 +235,11 @@ impl Draft {
         self.counters.unfinished(|lane| lane.tenant == tenant)
     }
 
+    /// Whether the commit of this transaction will write what the tenant's jobs, or what it keeps, have come to.
+    pub(super) fn will_write_of(&self, tenant: TenantId) -> bool {
+        self.counters.has_any_of(tenant) || self.meter.has_changes_of(tenant)
+    }
+
     /// Tells what happened.
     pub(super) fn event(&mut self, event_type: EventType, job: JobId, lane: Lane, state: JobState, attempt: u32) {
         self.events.push(StoredEvent {

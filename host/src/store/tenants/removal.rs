@@ -179,6 +179,10 @@ pub(in crate::store) fn remove_further(
             return Ok(at_once);
         }
     }
+    if draft.will_write_of(tenant) {
+        // Of what else was done in this transaction. It would be written after the last row was removed.
+        return Ok(at_once);
+    }
     revoke_all_of(sql, draft, tenant)?;
     sql.prepare_cached(NOTE_DELETED)?.execute(params![tenant.0, draft.now.as_ms()])?;
     sql.prepare_cached(DELETE_TENANT)?.execute([tenant.0])?;
