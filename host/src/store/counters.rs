@@ -62,6 +62,11 @@ impl CounterChanges {
         own.map(|(_, _, jobs)| jobs).sum()
     }
 
+    /// Whether there are any of the tenant.
+    pub(super) fn has_any_of(&self, tenant: TenantId) -> bool {
+        self.changes.iter().any(|(lane, ..)| lane.tenant == tenant)
+    }
+
     /// Writes the sums.
     pub(super) fn flush(&self, sql: &Connection) -> Result<(), StoreError> {
         if self.changes.is_empty() {

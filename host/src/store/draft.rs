@@ -35,9 +35,11 @@ const INSERT_QUEUE: &str = "INSERT INTO queues (tenant_id, name, priority) VALUE
     ON CONFLICT (tenant_id, name) DO UPDATE SET priority = excluded.priority, paused = 0, deleted = 0,
         concurrency = NULL, rate = NULL, relaxed = 0, retention = NULL RETURNING id";
 const HOSTS: &str = "SELECT id, number FROM hosts";
-const LAST_JOB: &str =
+/// Of all that ids are given to: while the clock is behind it, they go on from there.
+const LAST_ID: &str =
     "SELECT max(id) FROM (SELECT max(id) AS id FROM live_jobs UNION ALL SELECT max(id) FROM finished_jobs
-        UNION ALL SELECT max(id) FROM operations)";
+        UNION ALL SELECT max(id) FROM operations UNION ALL SELECT max(id) FROM batches
+        UNION ALL SELECT max(id) FROM api_keys)";
 
 /// Where an entered guest of a previous process stood when it died.
 #[derive(Clone, Copy, Debug)]
@@ -132,7 +134,7 @@ impl Draft {
         lost_entries: LostEntries,
     ) -> Result<Self, StoreError> {
         let StoreSettings { order, tenant_pace, retention, quotas } = settings;
-        let last: Option<[u8; 16]> = sql.query_row(LAST_JOB, [], |row| row.get(0)).optional()?.flatten();
+        let last: Option<[u8; 16]> = sql.query_row(LAST_ID, [], |row| row.get(0)).optional()?.flatten();
         let hosts = load_hosts(sql)?;
         // By age, not as the map has them: recovery reports hosts in the order they came.
         let mut dead_hosts: Vec<i64> = hosts.values().copied().collect();
@@ -233,6 +235,11 @@ impl Draft {
     /// Jobs of a tenant that came to be unfinished in this transaction, less those that ended.
     pub(super) fn unfinished_in_transaction(&self, tenant: TenantId) -> i64 {
         self.counters.unfinished(|lane| lane.tenant == tenant)
+    }
+
+    /// Whether the commit of this transaction will write what the tenant's jobs, or what it keeps, have come to.
+    pub(super) fn will_write_of(&self, tenant: TenantId) -> bool {
+        self.counters.has_any_of(tenant) || self.meter.has_changes_of(tenant)
     }
 
     /// Tells what happened.

@@ -15,8 +15,9 @@ use crate::job::{Bucket, JobId, JobState, Most, QuotaExceeded, QuotaName, Quotas
 const WAITING: &str = "SELECT tenant_id, sum(jobs) FROM counters
     WHERE state IN ('ready', 'scheduled', 'blocked', 'retrying') GROUP BY tenant_id";
 const STORED: &str = "SELECT tenant_id, bytes FROM stored_bytes";
-const SPENT: &str =
-    "SELECT tenant_id, sum(fuel), sum(run_us) FROM usage INDEXED BY usage_by_day WHERE day = ?1 GROUP BY tenant_id";
+// Not of those that are gone: only their bills are left.
+const SPENT: &str = "SELECT tenant_id, sum(fuel), sum(run_us) FROM usage INDEXED BY usage_by_day
+    WHERE day = ?1 AND tenant_id IN (SELECT id FROM tenants) GROUP BY tenant_id";
 const SCAN: &str = "SELECT came_to, until FROM stored_bytes_scan";
 const ADD_STORED: &str = "INSERT INTO stored_bytes (tenant_id, bytes) VALUES (?1, ?2)
     ON CONFLICT (tenant_id) DO UPDATE SET bytes = bytes + excluded.bytes";
@@ -226,6 +227,14 @@ impl Meter {
     #[cfg(test)]
     pub(super) fn tallied(&self, tenant: TenantId) -> Option<(i64, i64)> {
         self.tallies.get(&tenant).map(|tally| (tally.waiting, tally.stored))
+    }
+
+    /// Whether this transaction changes anything of the tenant.
+    pub(super) fn has_changes_of(&self, tenant: TenantId) -> bool {
+        self.changes.iter().any(|change| match change {
+            Change::Waiting(of, _) | Change::Stored(of, _) => *of == tenant,
+            Change::Used(by, _) => by.tenant == tenant,
+        })
     }
 
     fn change(&mut self, change: Change) {

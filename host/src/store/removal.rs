@@ -12,7 +12,8 @@ use super::{batches, dead_letters, dependencies, needed};
 use crate::job::JobState;
 
 const DELETES: [&str; 2] = ["DELETE FROM finished_jobs WHERE id = ?1", "DELETE FROM attempts WHERE job_id = ?1"];
-const DELETES_OF_BYTES: [&str; 3] = [
+/// What a job keeps that is counted.
+pub(in crate::store) const DELETES_OF_BYTES: [&str; 3] = [
     "DELETE FROM payloads WHERE job_id = ?1 RETURNING length(body)",
     "DELETE FROM outputs WHERE job_id = ?1 RETURNING length(body)",
     "DELETE FROM attempt_logs WHERE job_id = ?1 RETURNING length(lines)",

@@ -6,8 +6,10 @@ mod entries;
 mod lease;
 mod model;
 mod operations;
+mod removal;
 mod usage;
 mod write;
 
 pub(super) use entries::kv_facts;
 pub use model::*;
+pub(super) use removal::remove_some as remove_some_kv;

@@ -9,16 +9,18 @@ use std::time::Duration;
 use rusqlite::{Connection, params};
 
 use super::model::RemovedPiece;
-use crate::job::Digest;
+use crate::job::{Digest, JobId};
 use crate::store::cancel;
 use crate::store::catalog::{Catalog, TenantId};
 use crate::store::catalog_rows::load_catalog;
 use crate::store::credentials::revoke_all_of;
 use crate::store::draft::Draft;
 use crate::store::error::StoreError;
+use crate::store::job_writes::deleted_bytes;
+use crate::store::kv::remove_some_kv;
 use crate::store::model::LeaseKey;
 use crate::store::module_bytes::is_kept;
-use crate::store::removal::remove_bulk;
+use crate::store::removal::{DELETES_OF_BYTES, remove_bulk};
 use crate::store::rows::{FinishedRow, LiveRow, finished_columns, live_columns};
 
 /// Unfinished jobs, of all tenants, looked at by one piece.
@@ -44,12 +46,9 @@ const COMES_TO: &str = "UPDATE tenants SET removed_until = ?2, removed_jobs = re
 const UNFINISHED: &str = "SELECT coalesce(sum(jobs), 0) FROM counters
     WHERE tenant_id = ?1 AND state NOT IN ('succeeded', 'failed', 'cancelled')";
 
-/// What is kept by a job's id.
-const OF_JOB: [&str; 11] = [
-    "DELETE FROM payloads WHERE job_id = ?1",
-    "DELETE FROM outputs WHERE job_id = ?1",
+/// What is kept by a job's id beside what is counted.
+const OF_JOB: [&str; 8] = [
     "DELETE FROM attempts WHERE job_id = ?1",
-    "DELETE FROM attempt_logs WHERE job_id = ?1",
     "DELETE FROM dependencies WHERE parent_id = ?1",
     "DELETE FROM dependencies WHERE child_id = ?1",
     "DELETE FROM caused_jobs WHERE cause = ?1",
@@ -60,14 +59,10 @@ const OF_JOB: [&str; 11] = [
 ];
 const DELETE_FINISHED: &str = "DELETE FROM finished_jobs WHERE id = ?1";
 
-/// What is left when the jobs are gone, in this order, each so many rows at a time: those first that name others. What a statement
+/// What is left when jobs and keys with values are gone, in this order, each so many rows at a time: those first that name others. What a statement
 /// returns are bytes that were counted.
-const OF_TENANT: [(&str, usize); 20] = [
+const OF_TENANT: [(&str, usize); 19] = [
     ("DELETE FROM secrets WHERE id IN (SELECT id FROM secrets WHERE tenant_id = ?1 LIMIT ?2)", REMOVED_GROUPS_MAX),
-    (
-        "DELETE FROM kv_entries WHERE id IN (SELECT id FROM kv_entries WHERE tenant_id = ?1 LIMIT ?2)",
-        REMOVED_GROUPS_MAX,
-    ),
     ("DELETE FROM kv_usage WHERE tenant_id = ?1 AND ?2 > 0", 1),
     (
         "DELETE FROM job_tags WHERE (tenant_id, tag, job_id) IN
@@ -175,11 +170,18 @@ pub(in crate::store) fn remove_further(
     if !unused.is_empty() {
         return Ok(RemovedPiece { unused, ..at_once });
     }
+    if remove_some_kv(sql, tenant, REMOVED_GROUPS_MAX)? > 0 {
+        return Ok(at_once);
+    }
     for (statement, rows_max) in OF_TENANT {
         let rows_max = i64::try_from(rows_max).unwrap_or(i64::MAX);
         if remove_some(sql, draft, statement, (tenant, rows_max))? > 0 {
             return Ok(at_once);
         }
+    }
+    if draft.will_write_of(tenant) {
+        // Of what else was done in this transaction. It would be written after the last row was removed.
+        return Ok(at_once);
     }
     revoke_all_of(sql, draft, tenant)?;
     sql.prepare_cached(NOTE_DELETED)?.execute(params![tenant.0, draft.now.as_ms()])?;
@@ -235,7 +237,7 @@ fn remove_unfinished(sql: &Connection, draft: &mut Draft, tenant: TenantId) -> R
             cancel::request(sql, draft, job)?;
             interrupts.push((job.id, job.lease_number) as LeaseKey);
         } else {
-            remove_rows(sql, job.id.to_bytes())?;
+            remove_rows(sql, draft, tenant, job.id)?;
             draft.count(job.lane, job.state, -1);
             draft.paces.left_line(&draft.catalog, job.counted());
             removed += 1;
@@ -270,7 +272,7 @@ fn remove_history(sql: &Connection, draft: &mut Draft, tenant: TenantId) -> Resu
             if !remove_bulk(sql, draft, job)? {
                 break;
             }
-            remove_rows(sql, job.id.to_bytes())?;
+            remove_rows(sql, draft, tenant, job.id)?;
             sql.prepare_cached(DELETE_FINISHED)?.execute([job.id.to_bytes()])?;
             draft.count(job.lane, job.state, -1);
             removed += 1;
@@ -293,9 +295,12 @@ fn finished(sql: &Connection, kind: i64) -> Result<Vec<FinishedRow>, StoreError>
     Ok(jobs)
 }
 
-fn remove_rows(sql: &Connection, job: [u8; 16]) -> Result<(), StoreError> {
+fn remove_rows(sql: &Connection, draft: &mut Draft, tenant: TenantId, job: JobId) -> Result<(), StoreError> {
+    for statement in DELETES_OF_BYTES {
+        draft.meter.stored(tenant, job, -deleted_bytes(sql, statement, [job.to_bytes()])?);
+    }
     for statement in OF_JOB {
-        sql.prepare_cached(statement)?.execute([job])?;
+        sql.prepare_cached(statement)?.execute([job.to_bytes()])?;
     }
     Ok(())
 }

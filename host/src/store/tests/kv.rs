@@ -131,3 +131,21 @@ async fn what_would_be_too_much_changes_nothing() {
     assert_eq!(change(&harness, set(&[("k0", "less")])).await, KvChanged::Done { keys: 0 });
     assert_eq!(change(&harness, set(&[("large", &large[..1000])])).await, KvChanged::Done { keys: 1 });
 }
+
+#[tokio::test]
+async fn what_a_tenant_that_goes_still_has_is_counted() {
+    let harness = Harness::new();
+    let acme = super::tenants::make(&harness.store, "acme").await;
+    let names: Vec<String> = (10..60).map(|number| number.to_string()).collect();
+    let entries: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "v")).collect();
+    harness.store.change_kv(acme, KvWriter::Operator, bucket("b"), set(&entries)).await.unwrap();
+    harness.store.delete_tenant(acme, true).await.unwrap();
+    let mut left = Vec::new();
+    while harness.store.remove_tenant_further(acme).await.unwrap().again_in.is_some() {
+        let rows = harness.store.kv_keys(acme, bucket("b"), String::new(), None, 99).await.unwrap();
+        let keys = rows.len() as u64;
+        assert_eq!(harness.store.kv_usage(acme).await.unwrap(), KvUsage { keys, bytes: 4 * keys });
+        left.push(keys);
+    }
+    assert!(left.starts_with(&[30, 10, 0]), "{left:?}");
+}

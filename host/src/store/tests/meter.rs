@@ -167,6 +167,50 @@ async fn what_keys_stand_for_counts_for_its_day() {
 }
 
 #[tokio::test]
+async fn what_a_tenant_that_goes_still_has_is_counted_to_its_end() {
+    for at_once in [false, true] {
+        let mut metered = Metered::new(Quotas::default()).await;
+        let (store, tenant) = (&metered.harness.store, metered.tenant);
+        let mut keyed = job(metered.kind);
+        keyed.idempotency = Some(IdempotencyKey { key: "once".to_owned(), request_hash: [1; 32] });
+        assert!(matches!(store.enqueue(tenant, keyed).await.unwrap(), EnqueueResult::Created(_)));
+        let claimed = metered.claim().await.remove(0);
+        let succeeded = Next::Succeed(Bytes::from_static(b"123"));
+        store.finish(metered.ended(claimed, succeeded, 1, 1)).await.unwrap();
+        metered.enqueue().await.unwrap();
+        store.delete_tenant(tenant, true).await.unwrap();
+        let before = metered.stored();
+        if at_once {
+            let much = move |sql: &rusqlite::Connection, draft: &mut Draft| {
+                (0..50).try_for_each(|_| crate::store::tenants::remove_further(sql, draft, tenant).map(drop))
+            };
+            store.write(Durability::Synced, much).await.unwrap();
+            while store.remove_tenant_further(tenant).await.unwrap().again_in.is_some() {}
+        } else {
+            let mut jobs_went = false;
+            while store.remove_tenant_further(tenant).await.unwrap().again_in.is_some() {
+                assert_eq!(metered.used(QuotaName::StoredBytes).await, metered.stored());
+                jobs_went |= metered.stored() == 4 + 32 + 16;
+            }
+            assert!(before > 7 + 7 + 3 + 4 + 32 + 16 && jobs_went, "jobs, with output and log, go before the key");
+        }
+        let sql = rusqlite::Connection::open(metered.harness.database()).unwrap();
+        let count = |query: &str| sql.query_row(query, [tenant.0], |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!(count("SELECT count(*) FROM tenants WHERE id = ?1"), 0);
+        assert_eq!(count("SELECT count(*) FROM stored_bytes WHERE tenant_id = ?1"), 0, "at once {at_once}");
+        assert_eq!(count("SELECT count(*) FROM counters WHERE tenant_id = ?1"), 0, "at once {at_once}");
+        let tallied = move |_: &rusqlite::Connection, draft: &mut Draft| Ok(draft.meter.tallied(tenant));
+        assert_eq!(metered.harness.store.write(Durability::Relaxed, tallied).await.unwrap(), None);
+        metered.harness.reopen().await;
+        assert_eq!(
+            metered.harness.store.write(Durability::Relaxed, tallied).await.unwrap(),
+            None,
+            "nor from its usage"
+        );
+    }
+}
+
+#[tokio::test]
 async fn so_many_batches_stay_open() {
     let metered = Metered::new(Quotas::default()).await;
     let (store, tenant) = (&metered.harness.store, metered.tenant);

@@ -264,9 +264,13 @@ pub(crate) fn failure() -> Failure {
 
 /// Counters recounted from the rows equal the counters kept.
 pub(crate) fn assert_counters_hold(database: &Path) {
-    let sql = rusqlite::Connection::open(database).unwrap();
+    assert_counters_are(&rusqlite::Connection::open(database).unwrap());
+}
+
+/// The same over a connection that is there.
+fn assert_counters_are(sql: &rusqlite::Connection) {
     let read = |query: &str| -> Vec<(i64, i64, i64, String, i64)> {
-        let mut statement = sql.prepare(query).unwrap();
+        let mut statement = sql.prepare_cached(query).unwrap();
         let rows = statement
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))
             .unwrap();

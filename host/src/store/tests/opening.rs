@@ -72,6 +72,34 @@ async fn a_backup_opens_and_holds_everything() {
 }
 
 #[tokio::test]
+async fn no_id_is_given_twice_across_starts_while_the_clock_is_behind() {
+    let mut harness = Harness::new();
+    harness.module("m", &["k"]).await;
+    let kind = harness.kind("k");
+    let mut ids = vec![harness.enqueue(job(kind)).await.as_u128()];
+    harness.clock.jump(-10_000);
+    for start in 0..3 {
+        let key = NewKey {
+            tenant: None,
+            role: crate::job::Role::Admin,
+            name: "one".parse().unwrap(),
+            prefix: "stk_x".to_owned(),
+            hash: [start; 32],
+            expires_at: None,
+            has_root: true,
+        };
+        let CreateKeyResult::Created(key) = harness.store.create_key(key).await.unwrap() else { panic!("refused") };
+        let open = super::batches::batch(kind, 0, Closing::OnRequest);
+        let CreateBatchResult::Created(batch) = harness.store.create_batch(TENANT, open).await.unwrap() else {
+            panic!("refused")
+        };
+        ids.extend([key.id.as_u128(), batch.id.as_u128()]);
+        harness.reopen().await;
+    }
+    assert!(ids.is_sorted_by(|one, next| one < next), "{ids:x?}");
+}
+
+#[tokio::test]
 async fn a_failing_operation_leaves_its_neighbours_committed() {
     let harness = Harness::new();
     harness.module("m", &["k"]).await;

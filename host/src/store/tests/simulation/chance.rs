@@ -34,11 +34,3 @@ impl Chance {
         (!items.is_empty()).then(|| items[self.below(items.len())].clone())
     }
 }
-
-/// What runs: one seed where `STOKER_SEED` names it, else so many.
-pub(in super::super) fn seeds(count: u64) -> Vec<u64> {
-    match std::env::var("STOKER_SEED") {
-        Ok(seed) => vec![seed.parse().expect("STOKER_SEED is a number")],
-        Err(_) => (1..=count).collect(),
-    }
-}

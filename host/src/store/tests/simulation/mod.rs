@@ -1,7 +1,7 @@
 //! Everything at once, by chance: the real store with a clock that tests move, its commits failing and its process killed
 //! now and then, against a model that was written from the docs; both are compared after every step.
 //!
-//! `STOKER_SEED=<number>` replays one run, `STOKER_STEPS=<number>` makes it longer.
+//! `STOKER_SEED=<number>` replays one run, `STOKER_STEPS=<number>` makes it longer (`seeds.rs`).
 
 mod batches;
 mod bulk;
@@ -18,25 +18,23 @@ pub(super) mod model;
 mod new;
 mod pace;
 mod schedules;
+mod seeds;
 mod slots;
 mod tenants;
 mod ties;
 mod time;
 mod unique;
 
-use std::collections::{BTreeSet, VecDeque};
-use std::panic::AssertUnwindSafe;
+use std::collections::BTreeSet;
 
 use super::*;
 use crate::job::unique::Identity;
 use crate::job::{Keep, Pace, Rate};
-use chance::{Chance, seeds};
+use chance::Chance;
 use model::{AGING_MS, KINDS, Model, Origin};
+use seeds::{Length, Told, run_seeds};
 
-const SEEDS: u64 = 4;
-const STEPS: usize = 3_000;
-/// Operations told of a run that fails.
-const TOLD_MAX: usize = 20;
+const LENGTH: Length = Length { seeds: 4, steps: 3_000 };
 /// Reasons of so many jobs are compared at each step, of all now and then.
 const REASONS_EACH_STEP: usize = 2;
 /// What a killed process leaves: the log first, which has all that the database may lack.
@@ -116,50 +114,23 @@ struct Run {
 
 #[test]
 fn the_store_does_what_the_model_does() {
-    let steps = std::env::var("STOKER_STEPS").map_or(STEPS, |steps| steps.parse().expect("STOKER_STEPS is a number"));
-    let is_default = steps >= STEPS && std::env::var_os("STOKER_SEED").is_none();
-    let runs: Vec<_> =
-        seeds(SEEDS).into_iter().map(|seed| (seed, std::thread::spawn(move || run(seed, steps)))).collect();
-    let (mut seen, mut failed) = (BTreeSet::new(), Vec::new());
-    for (seed, run) in runs {
-        match run.join() {
-            Ok(happened) => seen.extend(happened),
-            Err(_) => failed.push(seed),
-        }
-    }
-    assert!(failed.is_empty(), "replay with STOKER_SEED={failed:?}");
-    let missing: Vec<_> = HAPPENS.iter().filter(|what| is_default && !seen.contains(**what)).collect();
-    assert!(missing.is_empty(), "what never happens is not tested: {missing:?}\n{seen:#?}");
+    run_seeds(LENGTH, &HAPPENS, simulate);
 }
 
-/// One seed on a thread of its own; what has happened.
-fn run(seed: u64, steps: usize) -> BTreeSet<String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let mut told: VecDeque<String> = VecDeque::new();
-    let (mut step, mut idle) = (0, 0);
-    let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| {
-        runtime.block_on(async {
-            let mut run = Run::new(seed).await;
-            while step < steps {
-                step += 1;
-                told.truncate(TOLD_MAX - 1);
-                told.push_front(format!("step {step}: it had begun"));
-                let what = run.step(step).await;
-                idle += usize::from(["nothing", "no ", "enough"].iter().any(|word| what.starts_with(word)));
-                told[0] = format!("step {step}: {what}");
-                run.compare_all(step).await;
-            }
-            told.push_front("the drain".to_owned());
-            run.drain().await;
-            println!("seed {seed}: {steps} steps, {idle} of them with nothing to do, {} jobs", run.payloads - 100);
-            run.model.seen
-        })
-    }));
-    outcome.unwrap_or_else(|panic| {
-        let told: Vec<String> = told.into_iter().rev().collect();
-        eprintln!("STOKER_SEED={seed}, step {step}. The last operations:\n{}", told.join("\n"));
-        std::panic::resume_unwind(panic);
-    })
+async fn simulate(seed: u64, steps: usize, told: &mut Told) -> BTreeSet<String> {
+    let mut run = Run::new(seed).await;
+    let mut idle = 0;
+    for step in 1..=steps {
+        told.begins(step);
+        let what = run.step(step).await;
+        idle += usize::from(["nothing", "no ", "enough"].iter().any(|word| what.starts_with(word)));
+        told.was(step, &what);
+        run.compare_all(step).await;
+    }
+    told.then("the drain");
+    run.drain().await;
+    println!("seed {seed}: {steps} steps, {idle} of them with nothing to do, {} jobs", run.payloads - 100);
+    run.model.seen
 }
 
 impl Run {

@@ -5,6 +5,8 @@ use crate::job::{ByteSize, Most, Quotas, TenantSettings};
 
 /// Tenants at once, with `default`.
 const TENANTS_MANY: usize = 5;
+/// As long as no more are open, none is deleted.
+const OPEN_FEW: usize = 3;
 
 impl Run {
     /// A module of the same name and kind for everybody.
@@ -104,7 +106,8 @@ impl Run {
     pub(super) async fn delete_tenant(&mut self) -> Done {
         let at = self.any();
         let id = self.model.tenants[at].id;
-        if id == TENANT || self.model.tenants.len() < 4 {
+        let open = self.model.tenants.iter().filter(|tenant| tenant.is_open()).count();
+        if id == TENANT || open < OPEN_FEW {
             return ("nobody is to be deleted".to_owned(), Touches::Nobody);
         }
         let result = self.harness.store.delete_tenant(id, true).await;

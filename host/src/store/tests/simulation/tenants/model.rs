@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::job::{KeyId, QuotaName, Quotas};
+use crate::job::{BatchId, KeyId, QuotaName, Quotas};
 
 /// A job, as far as it matters here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,6 +49,8 @@ pub(super) struct Tenant {
     pub(super) kv: BTreeMap<(String, String), Bytes>,
     pub(super) keys: BTreeMap<KeyId, Key>,
     pub(super) schedules: BTreeSet<String>,
+    /// Those that are open, with the numbers and sizes of what follows them.
+    pub(super) batches: BTreeMap<BatchId, [(u64, u64); 2]>,
     /// By day.
     pub(super) used: BTreeMap<i64, Used>,
 }
@@ -68,6 +70,7 @@ impl Tenant {
             kv: BTreeMap::new(),
             keys: BTreeMap::new(),
             schedules: BTreeSet::new(),
+            batches: BTreeMap::new(),
             used: BTreeMap::new(),
         }
     }

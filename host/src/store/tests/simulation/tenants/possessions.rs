@@ -145,6 +145,7 @@ impl Run {
             }
             PutScheduleResult::Created | PutScheduleResult::Replaced => {
                 assert!(is_open && (is_known || !is_full), "{what}");
+                assert!(is_known || stored_most.is_none_or(|most| self.stored_bytes(id) <= most), "{what}");
                 self.model.tenants[at].schedules.insert(name);
                 self.model.saw("schedule put");
                 return (what, Touches::Only(id));

@@ -1,98 +1,72 @@
-//! Every meter is what a recount says: of the rows, of what the answers said, and of what the writer remembers.
+//! Every meter is what a recount says: of the rows (`there.rs`), of what the answers said, and of what the writer remembers.
 
 use std::collections::BTreeMap;
 
 use super::model::Used;
+use super::there::{There, stored};
 use super::*;
 use crate::job::{JobState, QuotaName};
-
-const STORED: &str = "SELECT
-    (SELECT coalesce(sum(length(body)), 0) FROM payloads JOIN all_jobs ON id = job_id WHERE tenant_id = ?1)
-    + (SELECT coalesce(sum(length(body)), 0) FROM outputs JOIN all_jobs ON id = job_id WHERE tenant_id = ?1)
-    + (SELECT coalesce(sum(length(lines)), 0) FROM attempt_logs JOIN all_jobs ON id = job_id WHERE tenant_id = ?1)
-    + (SELECT coalesce(sum(coalesce(octet_length(on_success), 0) + coalesce(octet_length(on_failure), 0)
-        + coalesce(octet_length(on_finish), 0)), 0) FROM batches WHERE tenant_id = ?1)
-    + (SELECT coalesce(sum(length(payload) + octet_length(definition) + coalesce(octet_length(declared), 0)), 0)
-        FROM schedules WHERE tenant_id = ?1)
-    + (SELECT coalesce(sum(octet_length(key) + length(request_hash) + length(jobs) + coalesce(length(answers), 0)), 0)
-        FROM idempotency_keys WHERE tenant_id = ?1)";
-const WITH_JOBS: &str =
-    "WITH all_jobs AS (SELECT id, tenant_id FROM live_jobs UNION ALL SELECT id, tenant_id FROM finished_jobs) ";
-const WAITING: &str = "SELECT count(*) FROM live_jobs WHERE tenant_id = ?1 AND state <> 'running'";
-const STATES: &str = "SELECT state, count(*) FROM (SELECT tenant_id, state FROM live_jobs
-    UNION ALL SELECT tenant_id, state FROM finished_jobs) WHERE tenant_id = ?1 GROUP BY state";
-const KV: &str =
-    "SELECT count(*), coalesce(sum(length(CAST(bucket AS BLOB)) + length(CAST(key AS BLOB)) + length(value)), 0)
-    FROM kv_entries WHERE tenant_id = ?1";
-const KEPT_KV: &str = "SELECT coalesce(sum(keys), 0), coalesce(sum(bytes), 0) FROM kv_usage WHERE tenant_id = ?1";
-const SECRETS: &str = "SELECT count(*) FROM secrets WHERE tenant_id = ?1";
-const SCHEDULES: &str = "SELECT count(*) FROM schedules WHERE tenant_id = ?1";
-const MODULES: &str = "SELECT count(*) FROM modules WHERE tenant_id = ?1";
 
 /// The largest cost of a job here, and what its kind may be taken to cost, µs.
 const COST_US_MAX: i64 = 10_000;
 /// The largest weight here, and what it may use in a round, µs.
-const QUANTUM_US_MAX: i64 = 40 * 100;
+const QUANTUM_US_MAX: i64 = 40 * 500;
 /// Nobody has been given, or owes, more: a round, and what is held comes back or costs more than was thought.
 const BALANCE_US_MAX: i64 = QUANTUM_US_MAX + 2 * 40 * COST_US_MAX;
 
 impl Run {
-    fn one(&self, query: &str, tenant: TenantId) -> u64 {
-        self.sql.prepare_cached(query).unwrap().query_row([tenant.0], |row| row.get(0)).unwrap()
-    }
-
-    fn two(&self, query: &str, tenant: TenantId) -> (u64, u64) {
-        let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
-        self.sql.prepare_cached(query).unwrap().query_row([tenant.0], row).unwrap()
-    }
-
     /// Payloads, outputs, logs and whatever else counts, added up.
     pub(super) fn stored_bytes(&self, tenant: TenantId) -> u64 {
-        self.one(&format!("{WITH_JOBS}{STORED}"), tenant)
+        stored(&self.sql).one(tenant)
     }
 
-    pub(super) async fn recount(&self) {
-        assert_counters_hold(&self.harness.database());
+    pub(super) async fn recount(&mut self) {
+        assert_counters_are(&self.sql);
+        let there = There::read(&self.sql);
         for tenant in &self.model.tenants {
             let id = tenant.id;
             let row = self.harness.store.tenant(id).await.unwrap().expect("it is there");
             for quota in &row.quota_uses {
                 let counted = match quota.name {
-                    QuotaName::WaitingJobs => self.one(WAITING, id),
-                    QuotaName::RunningJobs => self.leases.iter().filter(|(of, _)| *of == id).count() as u64,
-                    QuotaName::StoredBytes => self.stored_bytes(id),
-                    QuotaName::KvBytes => self.two(KV, id).1,
-                    QuotaName::Secrets => self.one(SECRETS, id),
-                    QuotaName::Schedules => self.one(SCHEDULES, id),
-                    QuotaName::Modules => self.one(MODULES, id),
+                    QuotaName::WaitingJobs => there.waiting.one(id),
+                    QuotaName::RunningJobs => there.held.one(id),
+                    QuotaName::StoredBytes => there.stored.one(id),
+                    QuotaName::KvBytes => there.kv.both(id).1,
+                    QuotaName::Secrets => there.secrets.one(id),
+                    QuotaName::Schedules => there.schedules.one(id),
+                    QuotaName::Modules => there.modules.one(id),
                     _ => continue,
                 };
                 // A module of a tenant that goes is retired before its row is gone.
                 let is_settled = tenant.is_open() || quota.name != QuotaName::Modules;
                 assert!(!is_settled || quota.used == Some(counted), "{id:?}: {quota:?}, and {counted} are there");
             }
-            assert_eq!(self.two(KEPT_KV, id), self.two(KV, id), "kv of {id:?}");
-            self.recount_jobs(id, &row);
-            if tenant.is_open() {
-                assert_eq!(self.one(WAITING, id), tenant.waiting(), "{id:?}");
-                assert_eq!(self.two(KV, id), (tenant.kv.len() as u64, tenant.kv_bytes()), "{id:?}");
-            }
+            let shown = row.counts.iter().filter(|(_, jobs)| *jobs > 0);
+            let shown: BTreeMap<&str, u64> =
+                shown.map(|(state, jobs): &(JobState, u64)| (state.as_str(), *jobs)).collect();
+            assert_eq!(shown, there.states(id), "{id:?}");
+            self.recount_tenant(&there, tenant);
+        }
+        for Tenant { id, .. } in self.model.tenants.iter().chain(&self.model.gone) {
+            assert_eq!(there.kept_audit.both(*id), there.audit.both(*id), "audit log of {id:?}");
+        }
+        if there.kept_audit.one(TENANT) > 0 {
+            self.model.saw("in the audit log");
         }
         self.recount_usage().await;
-        self.recount_memory().await;
+        self.recount_memory(&there).await;
     }
 
-    fn recount_jobs(&self, id: TenantId, row: &TenantRow) {
-        let mut statement = self.sql.prepare_cached(STATES).unwrap();
-        let counted: BTreeMap<String, u64> =
-            statement.query_map([id.0], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect();
-        let shown: BTreeMap<String, u64> = row
-            .counts
-            .iter()
-            .filter(|(_, jobs)| *jobs > 0)
-            .map(|(state, jobs): &(JobState, u64)| (state.as_str().to_owned(), *jobs))
-            .collect();
-        assert_eq!(shown, counted, "{id:?}");
+    fn recount_tenant(&self, there: &There, tenant: &Tenant) {
+        let id = tenant.id;
+        assert_eq!(there.kept_stored.one(id), there.stored.one(id), "stored bytes of {id:?}");
+        assert_eq!(there.kept_kv.both(id), there.kv.both(id), "kv of {id:?}");
+        let held = self.leases.iter().filter(|(of, _)| *of == id).count() as u64;
+        assert_eq!((there.held.one(id), tenant.held()), (held, held), "held of {id:?}");
+        if tenant.is_open() {
+            assert_eq!(there.waiting.one(id), tenant.waiting(), "{id:?}");
+            assert_eq!(there.kv.both(id), (tenant.kv.len() as u64, tenant.kv_bytes()), "{id:?}");
+        }
     }
 
     /// Of everybody who ever was, by day.
@@ -124,7 +98,7 @@ impl Run {
     }
 
     /// What the writer remembers beside the rows.
-    async fn recount_memory(&self) {
+    async fn recount_memory(&self, there: &There) {
         let tenants: Vec<TenantId> = self.model.tenants.iter().map(|tenant| tenant.id).collect();
         let gone: Vec<TenantId> = self.model.gone.iter().map(|tenant| tenant.id).collect();
         let look = move |_: &rusqlite::Connection, draft: &mut Draft| {
@@ -136,7 +110,7 @@ impl Run {
         let (left, tallies, charged, balances) = self.harness.store.write(Durability::Relaxed, look).await.unwrap();
         assert!(left.is_empty(), "tallies of nobody: {left:?}");
         for (tenant, (waiting, stored)) in tallies {
-            let counted = (self.one(WAITING, tenant), self.stored_bytes(tenant));
+            let counted = (there.waiting.one(tenant), there.stored.one(tenant));
             assert_eq!((u64::try_from(waiting).unwrap(), u64::try_from(stored).unwrap()), counted, "{tenant:?}");
         }
         let held: BTreeSet<JobId> = self.leases.iter().map(|(_, lease)| lease.job()).collect();

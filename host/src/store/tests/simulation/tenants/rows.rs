@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::Connection;
 
 /// Of nobody in particular: the host's own, hints, and what is addressed by its content.
-const NOBODYS: [&str; 10] = [
+const NOBODYS: [&str; 11] = [
     "deleted_tenants",
     "events",
+    "host_access",
     "hosts",
     "looks_due",
     "meta",
@@ -19,7 +20,7 @@ const NOBODYS: [&str; 10] = [
     "sweep",
 ];
 /// What outlives its tenant, on purpose.
-const OUTLIVES: [&str; 2] = ["audit", "usage"];
+const OUTLIVES: [&str; 3] = ["audit", "audit_rows", "usage"];
 /// What may be the host's own.
 const HOSTS_TOO: [&str; 2] = ["api_keys", "audit"];
 
@@ -44,22 +45,29 @@ const TABLES: &str =
     "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_stat%' ORDER BY name";
 const COLUMNS: &str = "SELECT name FROM pragma_table_info(?1)";
 
-/// By owner (`None`: nobody who is known) and table.
-#[derive(Debug, Default)]
-pub(super) struct Rows(BTreeMap<(Option<i64>, String), Vec<String>>);
+/// The tables that are somebody's, each with the query for its rows and whose they are.
+pub(super) struct Tables(Vec<(String, String)>);
 
-impl Rows {
-    pub(super) fn read(sql: &Connection) -> Self {
-        let mut all = Rows::default();
-        // One state of the database, not one a table.
-        sql.execute_batch("BEGIN").unwrap();
+impl Tables {
+    pub(super) fn of(sql: &Connection) -> Self {
+        let mut tables = Vec::new();
         for table in names(sql, TABLES, "").into_iter().filter(|table| !NOBODYS.contains(&table.as_str())) {
             let columns = names(sql, COLUMNS, &table);
             let known = OWNERS.iter().find(|(column, _)| columns.iter().any(|name| name == column));
             let (_, owner) = known.unwrap_or_else(|| panic!("whose are the rows of {table}? It has {columns:?}"));
             let shown: Vec<String> = columns.iter().map(|column| format!("quote(row.{column})")).collect();
             let query = format!("{JOBS} SELECT {owner}, {} FROM {table} AS row ORDER BY 2", shown.join(" || ' ' || "));
-            let mut statement = sql.prepare_cached(&query).unwrap();
+            tables.push((table, query));
+        }
+        Tables(tables)
+    }
+
+    pub(super) fn read(&self, sql: &Connection) -> Rows {
+        let mut all = Rows::default();
+        // One state of the database, not one a table.
+        sql.execute_batch("BEGIN").unwrap();
+        for (table, query) in &self.0 {
+            let mut statement = sql.prepare_cached(query).unwrap();
             let rows = statement.query_map([], |row| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, String>(1)?)));
             for (owner, shown) in rows.unwrap().map(Result::unwrap) {
                 all.0.entry((owner, table.clone())).or_default().push(shown);
@@ -68,16 +76,22 @@ impl Rows {
         sql.execute_batch("COMMIT").unwrap();
         all
     }
+}
 
+/// By owner (`None`: nobody who is known) and table.
+#[derive(Debug, Default)]
+pub(super) struct Rows(BTreeMap<(Option<i64>, String), Vec<String>>);
+
+impl Rows {
     /// Rows of others are what they were.
-    pub(super) fn assert_unchanged_since(&self, before: &Rows, may_have_changed: impl Fn(i64) -> bool) {
+    pub(super) fn assert_unchanged_since(&self, before: &Rows, may_have_changed: impl Fn(Option<i64>) -> bool) {
         for (place, rows) in &self.0 {
             let was = before.0.get(place);
-            let may = place.0.is_some_and(&may_have_changed);
+            let may = may_have_changed(place.0);
             assert!(may || was == Some(rows), "{place:?} was {was:#?}, and is {rows:#?}");
         }
         for place in before.0.keys() {
-            let may = place.0.is_some_and(&may_have_changed);
+            let may = may_have_changed(place.0);
             assert!(may || self.0.contains_key(place), "{place:?} is gone: {:#?}", before.0[place]);
         }
     }

@@ -1,4 +1,4 @@
-//! Time passes, and what upkeep does then; the process is killed.
+//! Time passes, and what upkeep does then.
 
 use super::*;
 
@@ -25,6 +25,7 @@ impl Run {
         self.disarm();
         while self.harness.store.sweep_history().await.unwrap() {}
         while self.harness.store.prune_jobs().await.unwrap().more {}
+        while self.harness.store.prune_batches().await.unwrap() {}
         let mut gone = 0;
         for at in 0..self.model.tenants.len() {
             let tenant = &self.model.tenants[at];
@@ -45,41 +46,5 @@ impl Run {
             self.model.saw("pruned");
         }
         (format!("{gone} are kept no longer"), Touches::Anybody)
-    }
-
-    /// The process is killed, or closed, and another one begins on what it left.
-    pub(super) async fn crash(&mut self) -> Done {
-        self.disarm();
-        let is_killed = !self.chance.one_in(4);
-        let open = |run: &Self, directory: &Path| {
-            let clock = Arc::clone(&run.harness.clock) as Arc<dyn Clock>;
-            Store::open(&options(directory, run.harness.aging, run.quotas), clock).unwrap()
-        };
-        if is_killed {
-            let left = tempfile::tempdir().unwrap();
-            for name in LEFT {
-                std::fs::copy(self.harness.directory.path().join(name), left.path().join(name)).unwrap();
-            }
-            let store = open(self, left.path());
-            let before_directory = std::mem::replace(&mut self.harness.directory, left);
-            let before = std::mem::replace(&mut self.harness.store, store);
-            self.sql = rusqlite::Connection::open(self.harness.database()).unwrap();
-            before.close().await.unwrap();
-            drop(before_directory);
-        } else {
-            self.harness.store.close().await.unwrap();
-            self.harness.store = open(self, self.harness.directory.path());
-            self.sql = rusqlite::Connection::open(self.harness.database()).unwrap();
-        }
-        let a = self.harness.store.register_host(SLOTS, "1").await.unwrap();
-        let b = self.harness.store.register_host(SLOTS, "1").await.unwrap();
-        self.harness.store.recover_expired(a, TTL).await.unwrap();
-        self.hosts = [a, b];
-        for (tenant, lease) in std::mem::take(&mut self.leases) {
-            self.was_let_go(tenant, lease.job()).await;
-            self.stale.push((tenant, lease));
-        }
-        self.model.saw(if is_killed { "killed" } else { "opened again" });
-        (if is_killed { "killed" } else { "closed and opened" }.to_owned(), Touches::Anybody)
     }
 }
