@@ -28,8 +28,9 @@ const WEIGHTED_WORK_S: u64 = 60;
 const TENANTS: u64 = 1_000;
 /// Drains of one tenant and of many, by turns.
 const TURNS: usize = 3;
-/// Between two looks at the counter.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Between two looks at the counter, whose page has lines for each tenant: half of the time that is left, within bounds.
+const LOOK_EVERY_MIN: Duration = Duration::from_millis(50);
+const LOOK_EVERY_MAX: Duration = Duration::from_secs(1);
 const SUCCEEDED: &str = "stoker_executions_total{outcome=\"succeeded\"}";
 /// With nothing done for so long the host is taken for stuck.
 const SILENCE_MAX: Duration = Duration::from_mins(2);
@@ -206,7 +207,8 @@ fn drained(arguments: &Arguments, tenants: u64) -> anyhow::Result<f64> {
             last = (succeeded, Instant::now());
         }
         anyhow::ensure!(last.1.elapsed() < SILENCE_MAX, "{succeeded} of {all} jobs have succeeded, and none since");
-        std::thread::sleep(LOOK_EVERY);
+        let left = host.listening.elapsed().mul_f64((all - succeeded) as f64 / succeeded.max(1) as f64);
+        std::thread::sleep((left / 2).clamp(LOOK_EVERY_MIN, LOOK_EVERY_MAX));
     }
     let per_second = all as f64 / host.listening.elapsed().as_secs_f64();
     host.stop()?;

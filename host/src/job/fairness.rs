@@ -13,10 +13,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// What a unit of weight may use in a round, µs. With the default weight, 10, ten milliseconds: some hundreds of the shortest jobs,
+/// What a unit of weight may use in a round, µs. With the default weight, 10, five milliseconds: some hundreds of the shortest jobs,
 /// whose rows stand beside each other. Turns of a few jobs each write to as many pages as there are tenants. Nobody with little to
 /// do waits for it: who comes back goes first.
-const QUANTUM_US: i64 = 1_000;
+const QUANTUM_US: i64 = 500;
 /// Nobody owes more, µs: an hour of one slot.
 const DEBT_US_MAX: i64 = 3_600_000_000;
 /// What is owed by somebody who stays away is forgotten after so long, ms.

@@ -1,7 +1,7 @@
 //! What a job of a kind that has not run yet is taken to cost: what jobs usually did lately, of whatever kind, within bounds. Where jobs
 //! are short a thousand new kinds are not begun by handfuls; where they are long, or nothing is known, little is given out ahead.
 
-/// However short others were, µs: so that a turn by default weight ([`fairness`](super::fairness)) begins some two hundred jobs of
+/// However short others were, µs: so that a turn by default weight ([`fairness`](super::fairness)) begins some hundred jobs of
 /// an unknown kind and no more.
 const MIN_US: u64 = 50;
 /// However long others were, and before there were any, µs.

@@ -298,7 +298,7 @@ impl Meter {
         };
         let rate = enqueue_rate(most);
         let bucket = self.enqueued.get(&tenant).copied().unwrap_or_default();
-        let there = u64::from(bucket.permits(rate, now_ns));
+        let there = if most == 0 { 0 } else { u64::from(bucket.permits(rate, now_ns)) };
         if jobs <= there {
             return Ok(());
         }

@@ -56,7 +56,10 @@ impl Readers {
     ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
         let read: Read = Box::new(move |connection| {
-            let _gone = reply.send(in_transaction(connection, body));
+            // Whoever asked may have gone while it waited.
+            if !reply.is_closed() {
+                let _gone = reply.send(in_transaction(connection, body));
+            }
         });
         {
             let queue = self.queue.lock();

@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use super::ITEM_BYTES;
 use super::items::Items;
 use crate::api::error::{ApiError, ProblemCode};
-use crate::api::extract::{NoParameters, parse_json, read_body, require_json};
+use crate::api::extract::{NoParameters, parse_json, require_json};
 use crate::api::identity::Call;
 use crate::api::jobs::{
     IDEMPOTENCY_REPLAYED, JobRequest, Refusals, Rules, check_many, header_key, json, key_conflict, kind_gone,
@@ -107,7 +107,7 @@ pub(in crate::api) async fn create(
     let (parts, body) = request.into_parts();
     require_json(&parts.headers)?;
     let key = header_key(&parts.headers)?.map(str::to_owned);
-    let body = read_body(api.room_for_body(), &parts.headers, body, api.config.requests.batch_bytes_max).await?;
+    let body = api.read_body(&parts.headers, body, api.config.requests.batch_bytes_max).await?;
     let turn = api.batches.take(api.part()).await?;
     let key = key.map(|key| {
         let mut hash = Sha256::new();

@@ -3,11 +3,14 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::FromRequestParts;
+use http::HeaderMap;
 use http::request::Parts;
 
+use super::resolve::unauthorized;
 use crate::api::error::ApiError;
-use crate::api::room::Room;
+use crate::api::extract::{HeldBody, read_body};
 use crate::api::shared::Api;
 use crate::job::{Actor, Role};
 use crate::modules::Modules;
@@ -24,6 +27,8 @@ pub(in crate::api) struct Caller {
     pub(in crate::api) role: Role,
     /// Who it is, for the audit log.
     pub(in crate::api) actor: Actor,
+    /// Of the key it came with, or its session was opened with; `None`: of a token, or without any.
+    pub(in crate::api) credential: Option<CredentialHash>,
     /// Of its cookie, where it has a session.
     pub(in crate::api) session: Option<CredentialHash>,
 }
@@ -56,9 +61,23 @@ impl Call {
         self.caller.part(&self.api.store.catalog())
     }
 
-    /// Where its body takes its memory from.
-    pub(in crate::api) fn room_for_body(&self) -> (&Room, Option<TenantId>) {
-        (&self.api.bodies, self.part())
+    /// Its whole body, as [`read_body`] has it; 401 where its credential was revoked or has expired while that came.
+    pub(in crate::api) async fn read_body(
+        &self,
+        headers: &HeaderMap,
+        body: Body,
+        bytes_max: usize,
+    ) -> Result<HeldBody, ApiError> {
+        let body = read_body((&self.api.bodies, self.part()), headers, body, bytes_max).await?;
+        self.is_still_known()?;
+        Ok(body)
+    }
+
+    /// To be asked after whatever takes long.
+    pub(in crate::api) fn is_still_known(&self) -> Result<(), ApiError> {
+        let Some(credential) = &self.caller.credential else { return Ok(()) };
+        let is_good = self.api.identity.is_good(credential, &self.api.store.catalog(), self.api.clock.now());
+        if is_good { Ok(()) } else { Err(unauthorized()) }
     }
 }
 

@@ -124,6 +124,10 @@ impl Identity {
         now: Timestamp,
     ) -> Result<Look, ApiError> {
         let hash = hash(&token);
+        // Nobody guesses a key, and whoever has one is not kept out by what others behind the same address try.
+        if let Some(known) = by_key(&hash, catalog, now) {
+            return Ok(Look::Known(known));
+        }
         self.before(peer, &hash)?;
         if let Some(known) = self.by_hash(&hash, catalog, now) {
             self.failures.succeeded(peer, &hash);
@@ -183,16 +187,12 @@ impl Identity {
             let who = "admin_key".into();
             return Some(Known { tenant: None, role: Role::Admin, who, credential: Some(*hash), session: None });
         }
-        // The hash of a guess says nothing about how near it came.
-        let key = catalog.credentials.keys.get(hash).filter(|key| key.is_good(now))?;
-        key.used(now);
-        Some(Known {
-            tenant: key.tenant,
-            role: key.role,
-            who: Arc::clone(&key.who),
-            credential: Some(*hash),
-            session: None,
-        })
+        by_key(hash, catalog, now)
+    }
+
+    /// Whether what a request came with is worth anything now: a key may be revoked, or expire, while its body comes.
+    pub(in crate::api) fn is_good(&self, credential: &CredentialHash, catalog: &Catalog, now: Timestamp) -> bool {
+        self.by_hash(credential, catalog, now).is_some()
     }
 
     /// A session can do what the credential can that it was opened with, now.
@@ -229,9 +229,23 @@ impl Identity {
             scope,
             role: known.role,
             actor: Actor { who: known.who, via },
+            credential: known.credential,
             session: known.session,
         })
     }
+}
+
+fn by_key(hash: &CredentialHash, catalog: &Catalog, now: Timestamp) -> Option<Known> {
+    // The hash of a guess says nothing about how near it came.
+    let key = catalog.credentials.keys.get(hash).filter(|key| key.is_good(now))?;
+    key.used(now);
+    Some(Known {
+        tenant: key.tenant,
+        role: key.role,
+        who: Arc::clone(&key.who),
+        credential: Some(*hash),
+        session: None,
+    })
 }
 
 /// Whether the token is the one of the session with this cookie.
@@ -244,7 +258,7 @@ pub(in crate::api) fn check_csrf(cookie: &[u8], given: &[u8]) -> Result<(), ApiE
 }
 
 /// The same for every reason there is.
-fn unauthorized() -> ApiError {
+pub(super) fn unauthorized() -> ApiError {
     ApiError::new(ProblemCode::Unauthorized, "send `Authorization: Bearer` and a valid key or token")
 }
 

@@ -14,7 +14,7 @@ use super::enqueue::{IDEMPOTENCY_REPLAYED, header_key, key_conflict};
 use super::many::check_many;
 use super::request::JobRequest;
 use crate::api::error::{ApiError, ProblemCode};
-use crate::api::extract::{Parameters, content_type_is, read_body};
+use crate::api::extract::{Parameters, content_type_is};
 use crate::api::identity::Call;
 use crate::store::{BatchItem, BatchResult, IdempotencyKey, NewJob};
 
@@ -62,7 +62,7 @@ pub(in crate::api) async fn enqueue_batch(
     let (parts, body) = request.into_parts();
     let format = format_of(&parts.headers)?;
     let key = header_key(&parts.headers)?.map(str::to_owned);
-    let body = read_body(api.room_for_body(), &parts.headers, body, api.config.requests.batch_bytes_max).await?;
+    let body = api.read_body(&parts.headers, body, api.config.requests.batch_bytes_max).await?;
     let turn = api.batches.take(api.part()).await?;
 
     let key = key.map(|key| {

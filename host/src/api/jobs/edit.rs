@@ -16,7 +16,7 @@ use super::enqueue::{check_slowly, compile, job_not_found, show_row, too_many_qu
 use super::payload::check_thoroughly;
 use super::request::{Unfinished, due, kind_gone_since, labels, payload_too_large};
 use crate::api::error::{ApiError, FieldError, ProblemCode};
-use crate::api::extract::{Given, JobPath, NoParameters, parse_json, read_body, require_json};
+use crate::api::extract::{Given, JobPath, NoParameters, parse_json, require_json};
 use crate::api::identity::Call;
 use crate::api::wire::Instant;
 use crate::api::wire::job::Job;
@@ -114,7 +114,7 @@ pub(in crate::api) async fn edit(
     let (parts, body) = request.into_parts();
     require_json(&parts.headers)?;
     let body_bytes_max = api.config.requests.payload_bytes_max.saturating_add(EDIT_FIELDS_BYTES_MAX);
-    let body = read_body(api.room_for_body(), &parts.headers, body, body_bytes_max).await?;
+    let body = api.read_body(&parts.headers, body, body_bytes_max).await?;
     let Read { mut edit, payload, expiry_pointer } = read(&api, &body)?;
     if let Some(payload) = payload {
         let checked_against = check_payload(&api, job, &payload).await?;

@@ -16,7 +16,7 @@ use super::unique_conflict;
 use super::view::{Bulk, View, stand_in_line};
 use super::wait::{place_to_wait, preferred_wait, wait_for_end};
 use crate::api::error::{ApiError, ProblemCode};
-use crate::api::extract::{NoParameters, parse_json, read_body, require_json};
+use crate::api::extract::{NoParameters, parse_json, require_json};
 use crate::api::identity::Call;
 use crate::api::slow_turns::SlowTurns;
 use crate::api::wire::job::Job;
@@ -68,7 +68,7 @@ pub(in crate::api) async fn enqueue(api: Call, _: NoParameters, request: Request
     let (parts, body) = request.into_parts();
     require_json(&parts.headers)?;
     let body_bytes_max = api.config.requests.payload_bytes_max.saturating_add(REQUEST_FIELDS_BYTES_MAX);
-    let body = read_body(api.room_for_body(), &parts.headers, body, body_bytes_max).await?;
+    let body = api.read_body(&parts.headers, body, body_bytes_max).await?;
     let header_key = header_key(&parts.headers)?;
     let checked = check(&api, &body, header_key).await?;
     // Without a place the job is enqueued all the same, and answered at once.

@@ -39,6 +39,8 @@ const KINDS_COMPARED_MAX: usize = 10_000;
 const SUGGESTIONS_MAX: usize = 3;
 /// Names less alike than this are not suggested.
 const SUGGESTION_LIKENESS_MIN: f64 = 0.75;
+/// Longer names are compared with none, bytes: none that may be given is.
+const SUGGESTION_BYTES_MAX: usize = 128;
 /// Payloads of a batch between two looks at the clock, bytes, and what the smallest counts for: a look costs as much as
 /// the check of a small one.
 const BYTES_BETWEEN_LOOKS: usize = 4 << 10;
@@ -525,8 +527,13 @@ pub(in crate::api) fn unknown_kind<'n>(name: &str, known: impl Iterator<Item = &
 
 /// The names that look most like this one.
 pub(in crate::api) fn alike<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
+    // The comparison takes the product of their lengths.
+    if name.len() > SUGGESTION_BYTES_MAX {
+        return Vec::new();
+    }
     let lower = name.to_ascii_lowercase();
     let mut alike: Vec<(f64, &str)> = known
+        .filter(|known| known.len() <= SUGGESTION_BYTES_MAX)
         .map(|known| (strsim::jaro_winkler(&lower, &known.to_ascii_lowercase()), known))
         .filter(|(likeness, _)| *likeness >= SUGGESTION_LIKENESS_MIN)
         .collect();

@@ -48,6 +48,7 @@ pub(super) async fn wait_for_end(api: &Call, job: JobId, wait: Duration) -> Resu
     loop {
         // Subscribed first, read second: an end in between is not missed.
         let mut end = api.waiters.subscribe(job);
+        api.is_still_known()?;
         let Some(detail) = api.store.job(api.caller.tenant, job).await? else { return Ok(None) };
         if detail.row.state.is_terminal() || tokio::time::Instant::now() >= deadline {
             return Ok(Some(detail));

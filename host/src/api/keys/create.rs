@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::ITEM_BYTES;
 use crate::api::error::{ApiError, ProblemCode};
-use crate::api::extract::{NoParameters, parse_json, read_body, require_json};
+use crate::api::extract::{NoParameters, parse_json, require_json};
 use crate::api::identity::{Call, new_key};
 use crate::api::jobs::json;
 use crate::api::wire::key::Key;
@@ -53,7 +53,7 @@ pub(in crate::api) struct KeyRequest {
 pub(in crate::api) async fn create_key(api: Call, _: NoParameters, request: Request) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     require_json(&parts.headers)?;
-    let body = read_body(api.room_for_body(), &parts.headers, body, BODY_BYTES_MAX).await?;
+    let body = api.read_body(&parts.headers, body, BODY_BYTES_MAX).await?;
     let KeyRequest { name, role, expires_at, expires_in } = parse_json(&body)?;
     let now = api.clock.now();
     let mut errors = Vec::new();

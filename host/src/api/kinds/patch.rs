@@ -11,7 +11,7 @@ use super::settings::{
     BODY_BYTES_MAX, accepted, handler_of, refuse_grants_of_admins, refuse_unknown_kinds, require_room,
 };
 use crate::api::error::{ApiError, ProblemCode};
-use crate::api::extract::{NamePath, NoParameters, parse_json, read_body, require_merge_patch};
+use crate::api::extract::{NamePath, NoParameters, parse_json, require_merge_patch};
 use crate::api::identity::Call;
 use crate::api::wire::kind::Kind;
 use crate::job::json_text::StrictObject;
@@ -45,7 +45,7 @@ pub(in crate::api) async fn patch_kind_settings(
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     require_merge_patch(&parts.headers)?;
-    let body = read_body(api.room_for_body(), &parts.headers, body, BODY_BYTES_MAX).await?;
+    let body = api.read_body(&parts.headers, body, BODY_BYTES_MAX).await?;
     let patch = read(&body)?;
     refuse_unknown(&patch)?;
     let _turn = api.settings_changes.take(api.part()).await?;

@@ -8,7 +8,7 @@ use axum::response::Response;
 use super::inspect::show_kind;
 use super::kind_not_found;
 use crate::api::error::{ApiError, FieldError};
-use crate::api::extract::{NamePath, NoParameters, parse_json, read_body, require_json};
+use crate::api::extract::{NamePath, NoParameters, parse_json, require_json};
 use crate::api::identity::Call;
 use crate::api::jobs::check_on_failed;
 use crate::api::modules::refuse;
@@ -42,7 +42,7 @@ pub(in crate::api) async fn set_kind_settings(
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     require_json(&parts.headers)?;
-    let body = read_body(api.room_for_body(), &parts.headers, body, BODY_BYTES_MAX).await?;
+    let body = api.read_body(&parts.headers, body, BODY_BYTES_MAX).await?;
     let handler = handler_of(&api, &kind);
     let settings = accepted(&body, &kind, handler.as_ref(), &api.config.limits.ceilings)?;
     refuse_unknown_kinds(&api, &settings)?;

@@ -6,7 +6,7 @@ use http::StatusCode;
 
 use super::key_not_found;
 use crate::api::error::{ApiError, ProblemCode};
-use crate::api::extract::{KvPath, NoParameters, ValueRequest, body_bytes_max, parse_value, read_body, require_json};
+use crate::api::extract::{KvPath, NoParameters, ValueRequest, body_bytes_max, parse_value, require_json};
 use crate::api::identity::Call;
 use crate::job::kv::KV_VALUE_BYTES_MAX;
 use crate::job::{KvChange, KvChanged, KvQuota, QuotaName};
@@ -35,7 +35,7 @@ pub(in crate::api) async fn set_kv_entry(
 ) -> Result<StatusCode, ApiError> {
     let (parts, body) = request.into_parts();
     require_json(&parts.headers)?;
-    let body = read_body(api.room_for_body(), &parts.headers, body, body_bytes_max(KV_VALUE_BYTES_MAX)).await?;
+    let body = api.read_body(&parts.headers, body, body_bytes_max(KV_VALUE_BYTES_MAX)).await?;
     let mut value = parse_value(&body)?;
     if value.len() > KV_VALUE_BYTES_MAX {
         return Err(ApiError::field("/value", format!("may have at most {KV_VALUE_BYTES_MAX} bytes")));

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::{FORCE_HINT, kind_owned, kinds_needed, not_found};
 use crate::api::error::ApiError;
-use crate::api::extract::{Force, NamePath, Parameters, parse_json, read_body, require_json};
+use crate::api::extract::{Force, NamePath, Parameters, parse_json, require_json};
 use crate::api::identity::Call;
 use crate::api::jobs::json;
 use crate::api::wire::module::ModuleVersion;
@@ -45,7 +45,7 @@ pub(in crate::api) async fn activate(
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     require_json(&parts.headers)?;
-    let body = read_body(api.room_for_body(), &parts.headers, body, BODY_BYTES_MAX).await?;
+    let body = api.read_body(&parts.headers, body, BODY_BYTES_MAX).await?;
     let ActivateRequest { digest } = parse_json(&body)?;
     match api.store.activate(api.caller.tenant, module.clone(), digest, force).await? {
         ActivateResult::Activated { version, .. } => {

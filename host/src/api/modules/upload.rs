@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::{FORCE_HINT, kind_owned, kinds_needed};
 use crate::api::error::{ApiError, FieldError, ProblemCode, quoted};
-use crate::api::extract::{NamePath, Parameters, content_type_is, read_body};
+use crate::api::extract::{NamePath, Parameters, content_type_is};
 use crate::api::identity::Call;
 use crate::api::jobs::json;
 use crate::api::wire::Binary;
@@ -80,7 +80,7 @@ pub(in crate::api) async fn upload(
         let sentence = "send the module as it is, with `Content-Type: application/wasm` (or application/octet-stream)";
         return Err(ApiError::new(ProblemCode::UnsupportedMediaType, sentence));
     }
-    let body = read_body(api.room_for_body(), &parts.headers, body, api.config.requests.module_bytes_max).await?;
+    let body = api.read_body(&parts.headers, body, api.config.requests.module_bytes_max).await?;
     let turn = api.uploads.take(api.part()).await?;
     let tenant = api.caller.tenant;
     let modules = api.modules();

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::inspect::ITEM_BYTES;
 use crate::api::error::{ApiError, FieldError, ProblemCode};
-use crate::api::extract::{NoParameters, parse_json, read_body, require_json};
+use crate::api::extract::{NoParameters, parse_json, require_json};
 use crate::api::identity::Call;
 use crate::api::jobs::{IDEMPOTENCY_REPLAYED, alike, did_you_mean, header_key, json, key_conflict};
 use crate::api::wire::Instant;
@@ -195,7 +195,7 @@ pub(in crate::api) async fn create_operation(
     let (parts, body) = request.into_parts();
     require_json(&parts.headers)?;
     let key = header_key(&parts.headers)?.map(str::to_owned);
-    let body = read_body(api.room_for_body(), &parts.headers, body, BODY_BYTES_MAX).await?;
+    let body = api.read_body(&parts.headers, body, BODY_BYTES_MAX).await?;
     let request = parse_json::<CreateRequest>(&body)?.parse()?;
     let asked = serde_json::to_vec(&request).map_err(|error| ApiError::internal(&error))?;
     let key = key.map(|key| IdempotencyKey { key, request_hash: Sha256::digest(&asked).into() });

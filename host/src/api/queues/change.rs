@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::queue_not_found;
 use crate::api::error::ApiError;
-use crate::api::extract::{Given, NamePath, NoParameters, parse_json, read_body, require_json, require_merge_patch};
+use crate::api::extract::{Given, NamePath, NoParameters, parse_json, require_json, require_merge_patch};
 use crate::api::identity::Call;
 use crate::api::jobs::{json, too_many_queues};
 use crate::api::wire::queue::{Queue, QueueDurability};
@@ -127,7 +127,7 @@ async fn read_request(api: &Call, request: Request, is_patch: bool) -> Result<Qu
     } else {
         require_json(&parts.headers)?;
     }
-    let body = read_body(api.room_for_body(), &parts.headers, body, BODY_BYTES_MAX).await?;
+    let body = api.read_body(&parts.headers, body, BODY_BYTES_MAX).await?;
     parse_json(&body)
 }
 

@@ -6,7 +6,7 @@ use http::StatusCode;
 
 use super::request::Times;
 use crate::api::error::ApiError;
-use crate::api::extract::{NoParameters, parse_json, read_body, require_json};
+use crate::api::extract::{NoParameters, parse_json, require_json};
 use crate::api::identity::Call;
 use crate::api::jobs::json;
 use crate::api::wire::schedule::SchedulePreview;
@@ -33,7 +33,7 @@ pub(in crate::api) async fn preview_schedule(
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     require_json(&parts.headers)?;
-    let body = read_body(api.room_for_body(), &parts.headers, body, BODY_BYTES_MAX).await?;
+    let body = api.read_body(&parts.headers, body, BODY_BYTES_MAX).await?;
     let times: Times = parse_json(&body)?;
     let (now, mut errors) = (api.clock.now(), Vec::new());
     let plan = times.plan(now, &mut errors);

@@ -8,7 +8,7 @@ use http::{HeaderValue, StatusCode};
 use super::inspect::show_schedule;
 use super::request::{ScheduleRequest, check};
 use crate::api::error::ApiError;
-use crate::api::extract::{NamePath, NoParameters, read_body, require_json};
+use crate::api::extract::{NamePath, NoParameters, require_json};
 use crate::api::identity::Call;
 use crate::api::jobs::{REQUEST_FIELDS_BYTES_MAX, kind_gone};
 use crate::api::wire::schedule::Schedule;
@@ -42,7 +42,7 @@ pub(in crate::api) async fn put_schedule(
     let (parts, body) = request.into_parts();
     require_json(&parts.headers)?;
     let body_bytes_max = api.config.requests.payload_bytes_max.saturating_add(REQUEST_FIELDS_BYTES_MAX);
-    let body = read_body(api.room_for_body(), &parts.headers, body, body_bytes_max).await?;
+    let body = api.read_body(&parts.headers, body, body_bytes_max).await?;
     let new = check(&api, &body).await?;
     match api.store.put_schedule(api.caller.tenant, schedule.clone(), new).await? {
         PutScheduleResult::Created => {

@@ -5,7 +5,7 @@ use axum::response::Response;
 use http::StatusCode;
 
 use crate::api::error::{ApiError, ProblemCode};
-use crate::api::extract::{NamePath, NoParameters, ValueRequest, body_bytes_max, parse_value, read_body, require_json};
+use crate::api::extract::{NamePath, NoParameters, ValueRequest, body_bytes_max, parse_value, require_json};
 use crate::api::identity::Call;
 use crate::api::jobs::json;
 use crate::api::wire::secret::Secret;
@@ -41,7 +41,7 @@ pub(in crate::api) async fn set_secret(
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     require_json(&parts.headers)?;
-    let body = read_body(api.room_for_body(), &parts.headers, body, body_bytes_max(SECRET_BYTES_MAX)).await?;
+    let body = api.read_body(&parts.headers, body, body_bytes_max(SECRET_BYTES_MAX)).await?;
     let mut bytes = parse_value(&body)?;
     let value =
         SecretValue::new(std::mem::take(&mut *bytes)).map_err(|error| ApiError::field("/value", error.to_string()))?;

@@ -162,11 +162,19 @@ fn is_of_client(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionRefused | ConnectionAborted | ConnectionReset)
 }
 
+/// Longest head of a request, bytes; and what is read of a body at once.
+const HEAD_BYTES_MAX: usize = 64 << 10;
+/// Requests at once on one HTTP/2 connection: what each of them is answered may have to be held until it is read.
+const STREAMS_MAX: u32 = 32;
+
 type Protocol = Builder<TokioExecutor>;
 
 /// HTTP/1.1, and HTTP/2 for clients that know.
 fn protocol() -> Protocol {
-    Builder::new(TokioExecutor::new())
+    let mut protocol = Builder::new(TokioExecutor::new());
+    protocol.http1().max_buf_size(HEAD_BYTES_MAX);
+    protocol.http2().max_concurrent_streams(STREAMS_MAX);
+    protocol
 }
 
 /// Serves one connection in a task of its own.

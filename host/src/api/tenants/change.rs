@@ -7,7 +7,7 @@ use http::StatusCode;
 use super::request::{BODY_BYTES_MAX, TenantRequest};
 use super::{ITEM_BYTES, named, tenant_deleting, tenant_not_found};
 use crate::api::error::ApiError;
-use crate::api::extract::{NamePath, NoParameters, parse_json, read_body, require_merge_patch};
+use crate::api::extract::{NamePath, NoParameters, parse_json, require_merge_patch};
 use crate::api::identity::Call;
 use crate::api::jobs::json;
 use crate::api::shared::Api;
@@ -37,7 +37,7 @@ pub(in crate::api) async fn change_tenant(
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     require_merge_patch(&parts.headers)?;
-    let body = read_body(api.room_for_body(), &parts.headers, body, BODY_BYTES_MAX).await?;
+    let body = api.read_body(&parts.headers, body, BODY_BYTES_MAX).await?;
     let request: TenantRequest = parse_json(&body)?;
     // What it is put onto must not change meanwhile.
     let _turn = api.settings_changes.take(api.part()).await?;

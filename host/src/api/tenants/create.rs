@@ -7,7 +7,7 @@ use http::StatusCode;
 use super::ITEM_BYTES;
 use super::request::{BODY_BYTES_MAX, NewTenantRequest};
 use crate::api::error::{ApiError, ProblemCode};
-use crate::api::extract::{NoParameters, parse_json, read_body, require_json};
+use crate::api::extract::{NoParameters, parse_json, require_json};
 use crate::api::identity::Call;
 use crate::api::jobs::json;
 use crate::api::wire::tenant::Tenant;
@@ -25,7 +25,7 @@ use crate::store::{CreateTenantResult, TENANTS_MAX};
 pub(in crate::api) async fn create_tenant(api: Call, _: NoParameters, request: Request) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     require_json(&parts.headers)?;
-    let body = read_body(api.room_for_body(), &parts.headers, body, BODY_BYTES_MAX).await?;
+    let body = api.read_body(&parts.headers, body, BODY_BYTES_MAX).await?;
     let new = parse_json::<NewTenantRequest>(&body)?.into_new()?;
     let name = new.name.clone();
     match api.store.create_tenant(new).await? {

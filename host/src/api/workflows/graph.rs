@@ -14,10 +14,14 @@ const CYCLE_NAMES_MAX: usize = 20;
 /// What each job waits for, by its place in the request, with what that is to end as.
 pub(super) type Parents = Vec<Vec<(usize, Wanted)>>;
 
+/// Unknown names for which others are suggested.
+const SUGGESTED_FOR_MAX: usize = 20;
+
 /// Looks names up.
 pub(super) fn resolve(names: &[&str], after: Vec<Vec<AfterRequest>>, refusals: &mut Refusals) -> Parents {
     let places: FxHashMap<&str, usize> = names.iter().enumerate().map(|(place, name)| (*name, place)).collect();
     let mut parents = Vec::with_capacity(names.len());
+    let mut unknown = 0;
     for (name, asked) in names.iter().zip(after) {
         let pointer = format!("/jobs/{}/after", escaped(name));
         if asked.len() > PARENTS_MAX {
@@ -32,8 +36,11 @@ pub(super) fn resolve(names: &[&str], after: Vec<Vec<AfterRequest>>, refusals: &
                 Some(place) if seen.insert(*place) => own.push((*place, on)),
                 Some(_) => refusals.field(format!("{pointer}/{index}"), format!("`{job}` stands before already")),
                 None => {
-                    let nearest = did_you_mean(&alike(&job, names.iter().copied()));
-                    let hint = nearest.unwrap_or_else(|| "name another job of `jobs`".to_owned());
+                    // Each is compared with all there are.
+                    unknown += 1;
+                    let nearest = (unknown <= SUGGESTED_FOR_MAX).then(|| alike(&job, names.iter().copied()));
+                    let hint = nearest.and_then(|names| did_you_mean(&names));
+                    let hint = hint.unwrap_or_else(|| "name another job of `jobs`".to_owned());
                     refusals.field(format!("{pointer}/{index}"), format!("there is no job `{job}` in `jobs`; {hint}"));
                 }
             }

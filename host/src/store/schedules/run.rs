@@ -26,6 +26,16 @@ pub(super) fn run_schedule(sql: &Connection, draft: &mut Draft, id: ScheduleId) 
         note_fault(sql, id, "its kind is not known any more; put the schedule anew")?;
         return Ok(ScheduleRan::default());
     };
+    if !draft.catalog.is_open(schedule.row.tenant) {
+        // Its tenant is being deleted, and it goes with it.
+        sql.prepare_cached(GO_ON)?.execute(params![
+            id.0,
+            schedule.row.decided_until.as_ms(),
+            None::<i64>,
+            None::<i64>
+        ])?;
+        return Ok(ScheduleRan::default());
+    }
     if schedule.row.is_paused || schedule.row.fault.is_some() {
         return Ok(ScheduleRan::default());
     }

@@ -10,7 +10,7 @@ use crate::job::{JobState, QuotaName};
 /// The largest cost of a job here, and what its kind may be taken to cost, µs.
 const COST_US_MAX: i64 = 10_000;
 /// The largest weight here, and what it may use in a round, µs.
-const QUANTUM_US_MAX: i64 = 40 * 1_000;
+const QUANTUM_US_MAX: i64 = 40 * 500;
 /// Nobody has been given, or owes, more: a round, and what is held comes back or costs more than was thought.
 const BALANCE_US_MAX: i64 = QUANTUM_US_MAX + 2 * 40 * COST_US_MAX;
 
