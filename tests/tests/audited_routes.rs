@@ -154,7 +154,8 @@ fn queues_schedules_and_values(walk: &Walk) {
     walk.change(&format!("POST {schedule}/resume"), &format!("{path}/resume"), None, "schedule.resume");
     walk.change(&format!("DELETE {schedule}"), path, None, "schedule.delete");
     let value = json!({"value": "7"});
-    walk.change("PUT /v1/secrets/{secret}", "/v1/secrets/s", Some(&value), "secret.set");
+    let secret = json!({"value": "nobody-guesses-it"});
+    walk.change("PUT /v1/secrets/{secret}", "/v1/secrets/s", Some(&secret), "secret.set");
     walk.change("DELETE /v1/secrets/{secret}", "/v1/secrets/s", None, "secret.delete");
     let (entry, path) = ("/v1/kv/{bucket}/{key}", "/v1/kv/b/k");
     walk.change(&format!("PUT {entry}"), path, Some(&value), "kv.set");

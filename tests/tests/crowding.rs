@@ -3,6 +3,8 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 
 use serde_json::json;
@@ -76,23 +78,26 @@ fn bodies_that_never_end_leave_memory_for_other_tenants() {
     let (_, key) = make_key(&host, "default", "flood", "operator");
     let acme = with_role(&host, "acme", "operator");
     let authority = host.authority().to_owned();
+    let is_over = Arc::new(AtomicBool::new(false));
     let senders: Vec<_> = (0..BODIES)
         .map(|number| {
             let head = format!(
                 "PUT /v1/modules/m{number} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\n\
                  content-type: application/wasm\r\ncontent-length: {BODY_BYTES}\r\n\r\n"
             );
-            let authority = authority.clone();
+            let (authority, is_over) = (authority.clone(), Arc::clone(&is_over));
             std::thread::spawn(move || {
-                let mut stream = TcpStream::connect(authority).unwrap();
-                stream.write_all(head.as_bytes()).unwrap();
-                // All but the last byte; a host that has refused it stops reading.
-                let _refused = stream.write_all(&vec![0; BODY_BYTES - 1]);
-                stream
+                // Until it holds its memory, and again when it has lost it.
+                while !is_over.load(Ordering::Relaxed) {
+                    let Ok(mut stream) = TcpStream::connect(&authority) else { return };
+                    // All but the last byte; a host that has refused it stops reading.
+                    let _refused =
+                        stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&vec![0; BODY_BYTES - 1]));
+                    let _answered = stream.read(&mut [0; 1_024]);
+                }
             })
         })
         .collect();
-    let held: Vec<TcpStream> = senders.into_iter().map(|sender| sender.join().unwrap()).collect();
     let body = vec![0; 4 << 20];
     let flood = host.with_key(Some(&key));
     let refused = eventually("nothing is left for the tenant itself", || {
@@ -102,7 +107,11 @@ fn bodies_that_never_end_leave_memory_for_other_tenants() {
     refused.expect_problem_saying(429, &["busy", "this tenant"]);
     // It is no module, which is found out by reading it.
     acme.put_module("other", &body).expect_problem_saying(422, &["malformed_module"]);
-    drop(held);
+    is_over.store(true, Ordering::Relaxed);
+    drop(host);
+    for sender in senders {
+        sender.join().unwrap();
+    }
 }
 
 #[test]

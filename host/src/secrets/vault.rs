@@ -52,6 +52,12 @@ impl Vault {
         Self { store, ring }
     }
 
+    /// The same over a store that knows who asks.
+    #[must_use]
+    pub fn asked_by(&self, store: Store) -> Self {
+        Self { store, ring: self.ring.clone() }
+    }
+
     /// The host's keys.
     pub(super) fn ring(&self) -> &KeyRing {
         &self.ring

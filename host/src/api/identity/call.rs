@@ -14,6 +14,7 @@ use crate::api::extract::{HeldBody, read_body};
 use crate::api::shared::Api;
 use crate::job::{Actor, Role};
 use crate::modules::Modules;
+use crate::secrets::Vault;
 use crate::store::{Catalog, CredentialHash, Store, TenantId};
 
 /// Whose request it is.
@@ -59,6 +60,11 @@ impl Call {
     /// Out of whose part it takes what requests share.
     pub(in crate::api) fn part(&self) -> Option<TenantId> {
         self.caller.part(&self.api.store.catalog())
+    }
+
+    /// The secrets.
+    pub(in crate::api) fn vault(&self) -> Vault {
+        self.api.vault.asked_by(self.store.clone())
     }
 
     /// Its whole body, as [`read_body`] has it; 401 where its credential was revoked or has expired while that came.

@@ -32,7 +32,7 @@ pub(in crate::api) async fn delete_secret(
     _: NoParameters,
 ) -> Result<Response, ApiError> {
     let tenant = api.caller.tenant;
-    if !api.vault.delete(tenant, secret.clone()).await? {
+    if !api.vault().delete(tenant, secret.clone()).await? {
         let sentence = format!("there is no secret `{secret}`; GET /v1/secrets lists them");
         return Err(ApiError::new(ProblemCode::SecretNotFound, sentence));
     }

@@ -45,7 +45,7 @@ pub(in crate::api) async fn set_secret(
     let mut bytes = parse_value(&body)?;
     let value =
         SecretValue::new(std::mem::take(&mut *bytes)).map_err(|error| ApiError::field("/value", error.to_string()))?;
-    match api.vault.set(api.caller.tenant, secret, &value).await {
+    match api.vault().set(api.caller.tenant, secret, &value).await {
         Ok(SetSecretResult::Created(row)) => json(StatusCode::CREATED, &Secret::from(&row), REPLY_BYTES),
         Ok(SetSecretResult::Replaced(row)) => json(StatusCode::OK, &Secret::from(&row), REPLY_BYTES),
         Ok(SetSecretResult::OverQuota(exceeded)) => Err(ApiError::over_quota(&exceeded)),

@@ -10,7 +10,6 @@ use crate::api::error::ApiError;
 use crate::api::extract::{NamePath, NoParameters, parse_json, require_merge_patch};
 use crate::api::identity::Call;
 use crate::api::jobs::json;
-use crate::api::shared::Api;
 use crate::api::wire::tenant::Tenant;
 use crate::job::{TenantName, TenantState};
 use crate::store::{ChangeTenantResult, TenantChange};
@@ -86,7 +85,7 @@ pub(in crate::api) async fn resume_tenant(
     change(&api, &tenant, TenantChange { state: Some(TenantState::Active), ..TenantChange::default() }).await
 }
 
-async fn change(api: &Api, tenant: &TenantName, change: TenantChange) -> Result<Response, ApiError> {
+async fn change(api: &Call, tenant: &TenantName, change: TenantChange) -> Result<Response, ApiError> {
     match api.store.change_tenant(named(api, tenant)?, change).await? {
         ChangeTenantResult::Changed(row) => json(StatusCode::OK, &Tenant::from(&*row), ITEM_BYTES),
         ChangeTenantResult::NotFound => Err(tenant_not_found(tenant, "it went at this moment")),
