@@ -35,7 +35,8 @@ const EXPORTS_MAX: usize = 4;
 /// Of so many connections one is spared: there may be fewer requests under way (waiting ones included) than connections,
 /// so that one more can be told 429, and `/health/*` asked.
 const CONNECTIONS_PER_SPARE: usize = 16;
-/// A tenant (see `Call::part`), and those who have not said yet who they are, have at most one of so many parts of the requests under way,
+/// A tenant (see `Call::part`), and those who have not said yet who they are, have at most one of so many parts of the requests
+/// under way,
 const REQUESTS_PARTS: usize = 2;
 /// and one of so many parts of them may wait for the ends of jobs.
 const WAITS_PARTS: usize = 4;

@@ -93,10 +93,11 @@ impl Deref for HeldBody {
     }
 }
 
-/// The whole body of a tenant's request, or of nobody's yet; not packed. 413 as soon as it is known to be larger than `bytes_max` (from its announced length before
-/// anything is read, else at the piece that goes past it), 408 if it comes too slowly, 429 if there is no `room` for it.
+/// The whole body, out of a tenant's part of the `room` or of nobody's; not packed. 413 as soon as it is known to be larger than
+/// `bytes_max` (from its announced length before anything is read, else at the piece that goes past it), 408 if it comes too slowly,
+/// 429 if there is no room for it.
 pub(in crate::api) async fn read_body(
-    (room, tenant): (&Room, Option<TenantId>),
+    (room, part): (&Room, Option<TenantId>),
     headers: &HeaderMap,
     mut body: Body,
     bytes_max: usize,
@@ -106,7 +107,7 @@ pub(in crate::api) async fn read_body(
     if announced.is_some_and(|length| length > bytes_max as u64) {
         return Err(too_large(bytes_max));
     }
-    let mut taken = room.nothing_taken(tenant);
+    let mut taken = room.nothing_taken(part);
     let mut pace = Pace::begin();
     let (mut first, mut whole) = (Bytes::new(), BytesMut::new());
     loop {

@@ -1,7 +1,7 @@
 //! Who sends bad credentials again and again is slowed down: so many at once, then one a second, per address (an IPv6
 //! network of 64 bits counts as one). Past it credentials are not looked at any more, for a guess that is not looked at
-//! can't be right, except keys of the host's own making, which nobody guesses, and those that were good from this address since its first failure: nobody is kept out by what
-//! others behind the same address try. Costs those who send good ones a look at one number.
+//! can't be right, except keys of the host's own making, which nobody guesses, and those that were good from this address since its
+//! first failure: nobody is kept out by what others behind the same address try. Costs those who send good ones a look at one number.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicUsize, Ordering};

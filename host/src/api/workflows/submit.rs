@@ -134,9 +134,6 @@ fn parse(rules: &mut Rules<'_>, body: &Bytes) -> Result<NewBatch, ApiError> {
         refusals.field(format!("/jobs/{}", escaped(name)), "stands twice in `jobs`");
     }
     let callbacks = callbacks(rules, body, [on_success, on_failure, on_finish], &mut refusals);
-    // Names that are none may be as long as the body.
-    refusals.into_result()?;
-    let mut refusals = Refusals::default();
     let parents = resolve(&names, after, &mut refusals);
     refusals.into_result()?;
     let order = ordered(&names, &parents)?;
