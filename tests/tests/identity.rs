@@ -1,6 +1,8 @@
 //! Keys and roles: who may do what, what is hidden from whom, and what a refusal does not say.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -258,6 +260,42 @@ fn guesses_are_slowed_down_and_good_keys_are_not() {
     assert!(refused.header("retry-after").is_some(), "{refused}");
     refused.expect_problem_saying(429, &["too_many_failures"]);
     good.get("/v1/jobs").expect_status(200);
+}
+
+#[test]
+fn who_guesses_keeps_no_key_out_that_comes_for_the_first_time() {
+    let host = host();
+    let keys: Vec<String> =
+        (0..12).map(|index| make_key(&host, "default", &format!("app-{index}"), "viewer").1).collect();
+    let mut guesses = (0..100).map(|guess| host.with_key(Some(&format!("guess-{guess}"))).get("/v1/jobs").status);
+    assert!(guesses.any(|status| status == 429), "guesses are slowed down");
+    for key in &keys {
+        host.with_key(Some(key)).get("/v1/jobs").expect_status(200);
+    }
+}
+
+#[test]
+fn a_key_that_is_revoked_while_its_body_comes_makes_no_other() {
+    let host = host();
+    let (id, key) = make_key(&host, "default", "app", "operator");
+    let body = r#"{"name": "another", "role": "operator"}"#;
+    let mut stream = TcpStream::connect(host.authority()).unwrap();
+    let head = format!(
+        "POST /v1/keys HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\nexpect: 100-continue\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    // From here on the body is waited for.
+    let mut go_on = [0; 12];
+    stream.read_exact(&mut go_on).unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100");
+    host.delete(&format!("/v1/keys/{id}")).expect_status(204);
+    stream.write_all(body.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("HTTP/1.1 401"), "{answer}");
+    assert_eq!(host.get("/v1/keys").expect(200)["items"], json!([]));
 }
 
 #[test]

@@ -99,6 +99,7 @@ fn long_files_are_remarked() {
 const WITHOUT_TENANT: &[(&str, &str)] = &[
     // The store as a whole.
     ("open", "the store"),
+    ("open_as_it_is", "the store"),
     ("close", "the store"),
     ("failed", "the store"),
     ("catalog", "a snapshot; whoever reads it looks by tenant"),
@@ -108,6 +109,7 @@ const WITHOUT_TENANT: &[(&str, &str)] = &[
     ("is_writable", "the store"),
     ("count_secrets_not_under", "a number of all secrets for the metrics, which are for admins"),
     ("backup", "the store, for admins"),
+    ("note_keyed", "the host's keys"),
     ("reset_keys", "the host's keys, while no host runs"),
     ("operations_signal", "a signal"),
     ("tenants_signal", "a signal"),
@@ -161,6 +163,8 @@ const WITHOUT_TENANT: &[(&str, &str)] = &[
     ("asked_by", "the same store"),
     // Written for whoever it becomes a version of: the version names its tenant.
     ("write_module_chunk", "content by its digest; no version of anybody's until one is stored"),
+    ("forget_module_chunks", "content by its digest; versions' are kept, whosever"),
+    ("refusal_of_version", "the version names its tenant"),
     ("activate_new", "the version names its tenant"),
     ("store_new", "the version names its tenant"),
     ("create_key", "the key names its tenant"),

@@ -113,3 +113,55 @@ fn in_transaction<T>(
     connection.prepare_cached("COMMIT")?.execute([])?;
     result
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    /// As many reads as there are readers, all under way at once until the barrier is reached from here as well.
+    fn take_all(readers: &Arc<Readers>) -> (Arc<Barrier>, Arc<Barrier>) {
+        let (begun, end) = (Arc::new(Barrier::new(READERS + 1)), Arc::new(Barrier::new(READERS + 1)));
+        for _ in 0..READERS {
+            let (readers, begun, end) = (Arc::clone(readers), Arc::clone(&begun), Arc::clone(&end));
+            let read = async move {
+                let held = move |_: &Connection| {
+                    begun.wait();
+                    end.wait();
+                    Ok(())
+                };
+                readers.read(held).await
+            };
+            tokio::spawn(read);
+        }
+        (begun, end)
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn what_nobody_waits_for_any_more_is_not_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("some.db");
+        Connection::open(&path).unwrap().execute_batch("CREATE TABLE some (x)").unwrap();
+        let readers = Arc::new(Readers::start(&path).unwrap());
+        let (begun, end) = take_all(&readers);
+        begun.wait();
+        let was_read = Arc::new(AtomicBool::new(false));
+        let noted = Arc::clone(&was_read);
+        let read = readers.read(move |_| {
+            noted.store(true, Ordering::SeqCst);
+            Ok(())
+        });
+        // It stands in the line, and whoever asked goes.
+        assert!(futures_util::FutureExt::now_or_never(read).is_none());
+        end.wait();
+        // Every reader has come past it.
+        let (begun, end) = take_all(&readers);
+        begun.wait();
+        end.wait();
+        assert!(!was_read.load(Ordering::SeqCst));
+        readers.close();
+    }
+}

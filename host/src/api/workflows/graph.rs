@@ -118,6 +118,12 @@ mod tests {
                 "/jobs/fetch/after/0: there is no job `zzz` in `jobs`; name another job of `jobs`",
             ]
         );
+        // Names as long as a body are not compared with each other.
+        let (known, asked) = ("x".repeat(200), "x".repeat(199));
+        let mut refusals = Refusals::default();
+        resolve(&[known.as_str()], vec![vec![after(&asked)]], &mut refusals);
+        let error = refusals.into_result().unwrap_err();
+        assert!(error.errors()[0].to_string().ends_with("name another job of `jobs`"));
         let own = resolve(&["a"], vec![vec![after("a")]], &mut Refusals::default());
         assert!(ordered(&["a"], &own).unwrap_err().detail().ends_with("a → a"));
     }

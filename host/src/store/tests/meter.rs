@@ -283,6 +283,16 @@ async fn no_more_is_taken_than_a_tenant_may_have_and_room_is_made_by_what_goes()
 }
 
 #[tokio::test]
+async fn who_may_enqueue_none_a_second_enqueues_none() {
+    let metered = Metered::new(Quotas { enqueues_per_second: Some(Most::Of(0)), ..Quotas::default() }).await;
+    for _ in 0..3 {
+        let refused = metered.enqueue().await.unwrap_err();
+        assert_eq!((refused.name, refused.most), (QuotaName::EnqueuesPerSecond, 0));
+        metered.harness.clock.advance(2_000);
+    }
+}
+
+#[tokio::test]
 async fn so_many_are_taken_in_a_second_and_bytes_are_bounded() {
     let quotas = Quotas { enqueues_per_second: Some(Most::Of(2)), ..Quotas::default() };
     let metered = Metered::new(quotas).await;

@@ -564,3 +564,20 @@ async fn what_an_operator_puts_in_its_place_stays() {
     harness.declare("4", serde_json::json!([{"name": "tick", "every": "3h"}])).await;
     assert_eq!(harness.shown("k:tick").await, Some((r#"{"every":60000}"#.to_owned(), of_module(true))));
 }
+
+#[tokio::test]
+async fn those_of_a_tenant_that_is_deleted_fire_no_more() {
+    let (harness, _) = Harness::scheduling().await;
+    let acme = super::tenants::make(&harness.store, "acme").await;
+    let kind = super::tenants::kind_of(&harness.store, acme, "k").await;
+    let new = NewSchedule { kind, ..new_schedule(&harness, "k", every(MINUTE_MS)) };
+    harness.store.put_schedule(acme, name("theirs"), new).await.unwrap();
+    harness.store.delete_tenant(acme, true).await.unwrap();
+    harness.clock.advance(3 * MINUTE_MS);
+    harness.look().await;
+    let sql = rusqlite::Connection::open(harness.database()).unwrap();
+    let jobs: i64 =
+        sql.query_row("SELECT count(*) FROM live_jobs WHERE tenant_id = ?1", [acme.0], |row| row.get(0)).unwrap();
+    assert_eq!(jobs, 0);
+    assert_eq!(harness.store.due_schedules(harness.store_now()).await.unwrap().next_at, None);
+}
