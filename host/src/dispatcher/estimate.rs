@@ -4,17 +4,11 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
-use crate::job::UsualCost;
+use crate::job::usual_cost::{UsualCost, first_learnt, learnt};
 use crate::store::KindId;
 
 /// What a job is taken to need before any was claimed, µs: so much that nothing is claimed ahead of the first.
 const AT_FIRST_US: u64 = 5_000;
-/// One execution counts one part in so many.
-const WEIGHT: u64 = 8;
-/// And at most so many times the estimate, and so much more.
-const RISE_FACTOR: u64 = 4;
-const RISE_US: u64 = 100;
-
 /// Estimates by kind, and what the jobs claimed lately were expected to need.
 #[derive(Debug)]
 pub struct Estimates {
@@ -47,21 +41,14 @@ impl Estimates {
         self.typical_us
     }
 
-    /// Learns from one execution. One that took very much longer (a guest thread was preempted) counts only as several
-    /// times longer; a kind that has really become slow is followed within some tens of executions.
+    /// Learns from one execution.
     pub fn learn(&mut self, kind: KindId, took: Duration) {
         let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let usual = self.usual;
         self.by_kind
             .entry(kind)
-            .and_modify(|estimate| {
-                let counted_us = took_us.min(estimate.saturating_mul(RISE_FACTOR).saturating_add(RISE_US));
-                *estimate = if counted_us > *estimate {
-                    *estimate + (counted_us - *estimate) / WEIGHT
-                } else {
-                    *estimate - (*estimate - counted_us) / WEIGHT
-                };
-            })
-            .or_insert(took_us);
+            .and_modify(|estimate| *estimate = learnt(*estimate, took_us))
+            .or_insert_with(|| first_learnt(usual, took_us));
         self.usual.learn(took_us);
     }
 }
@@ -85,22 +72,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_outlier_moves_an_estimate_little_and_a_slow_kind_is_followed() {
+    fn each_kind_has_its_own_and_the_unknown_is_taken_for_what_was() {
         let mut estimates = Estimates::default();
         let kind = KindId(1);
         assert_eq!(estimates.of(kind), UsualCost::default().us());
         estimates.learn(kind, Duration::from_micros(100));
         assert_eq!(estimates.of(kind), 100);
         estimates.learn(kind, Duration::from_secs(1));
-        assert_eq!(estimates.of(kind), 150);
-        estimates.learn(kind, Duration::from_micros(70));
-        assert_eq!(estimates.of(kind), 140);
-        assert_eq!(estimates.of(KindId(2)), estimates.usual.us(), "what is unknown is taken for what was");
+        assert_eq!(estimates.of(kind), 150, "an outlier moves it little");
+        assert_eq!(estimates.of(KindId(2)), estimates.usual.us());
         assert!(estimates.usual.us() < UsualCost::default().us());
-        for _ in 0..40 {
-            estimates.learn(kind, Duration::from_secs(1));
-        }
-        assert!(estimates.of(kind) > 500_000, "{}", estimates.of(kind));
     }
 
     #[test]

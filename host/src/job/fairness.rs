@@ -5,7 +5,8 @@
 //! until it is used up. What begins is charged with what it is expected to cost, and settled when it has ended. Who has used more
 //! than it got sits out the rounds that make up for it. Rounds in which everybody sits out are skipped, not gone through: each is
 //! in a calendar under the first round in which it may begin again. So nobody waits while there is room (the ring is work
-//! conserving), and a turn costs the same however many take part and however long their jobs are.
+//! conserving), and a turn costs the same however many take part and however long their jobs are. Who had its turn and gets something
+//! back, because its jobs cost less than was thought, has it in its next turn: turns of a job or two would be dear (see [`QUANTUM_US`]).
 //!
 //! Who has nothing to begin leaves the ring. What it was given and did not use is gone, so credit is not hoarded; what it owes it
 //! goes on owing, and works off round by round like those who are there, so debts are not evaded. Whoever comes back without debts
@@ -13,10 +14,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// What a unit of weight may use in a round, µs. With the default weight, 10, five milliseconds: some hundreds of the shortest jobs,
+/// What a unit of weight may use in a round, µs. With the default weight, 10, twenty milliseconds: some hundreds of the shortest jobs,
 /// whose rows stand beside each other. Turns of a few jobs each write to as many pages as there are tenants. Nobody with little to
 /// do waits for it: who comes back goes first.
-const QUANTUM_US: i64 = 500;
+const QUANTUM_US: i64 = 2_000;
 /// Nobody owes more, µs: an hour of one slot.
 const DEBT_US_MAX: i64 = 3_600_000_000;
 /// What is owed by somebody who stays away is forgotten after so long, ms.
@@ -32,6 +33,8 @@ struct Share {
     /// What may still be used (owed, where it is negative) with the quanta of all rounds up to `credited`, µs.
     balance_us: i64,
     credited: u64,
+    /// The last round in which it used up what it had; 0: none since it came.
+    served: u64,
     /// `None`: it has nothing to begin.
     turn: Option<Turn>,
     /// Counts its absences, so that each is forgotten at its own time.
@@ -43,12 +46,18 @@ impl Share {
         QUANTUM_US * self.weight
     }
 
-    /// With the quanta of the rounds until this one. Never more than one of them, beside what came back.
+    /// With the quanta of the rounds until this one. Who was away has one at most; who is there has what it waited for (see
+    /// [`Self::first_round`]), beside what came back.
     fn credit(&mut self, round: u64) {
         let rounds = i64::try_from(round.saturating_sub(self.credited)).unwrap_or(i64::MAX);
         if rounds > 0 {
-            let balance_us = self.balance_us.saturating_add(self.quantum_us().saturating_mul(rounds));
-            self.balance_us = balance_us.min(self.quantum_us().max(self.balance_us));
+            let quantum_us = self.quantum_us();
+            let balance_us_max = match self.turn {
+                Some(_) => (quantum_us + quantum_us / 2).saturating_add(self.balance_us.max(0)),
+                None => quantum_us,
+            };
+            let balance_us = self.balance_us.saturating_add(quantum_us.saturating_mul(rounds));
+            self.balance_us = balance_us.min(balance_us_max);
             self.credited = round;
         }
     }
@@ -58,12 +67,14 @@ impl Share {
         if self.turn.is_some() { DEBT_US_MAX } else { self.quantum_us() }
     }
 
-    /// The first round in which something is left to be used.
+    /// The first round in which something is left to be used, and it has not had its turn. Who owes waits until its turn is worth half
+    /// a quantum.
     fn first_round(&self) -> u64 {
         if self.balance_us > 0 {
-            return self.credited;
+            return self.credited.max(self.served.saturating_add(1));
         }
-        let rounds = self.balance_us.unsigned_abs() / self.quantum_us().unsigned_abs().max(1) + 1;
+        let quantum_us = self.quantum_us().unsigned_abs().max(1);
+        let rounds = (self.balance_us.unsigned_abs() + quantum_us / 2).div_ceil(quantum_us);
         self.credited.saturating_add(rounds)
     }
 }
@@ -94,6 +105,7 @@ impl<T: Copy + Ord> Fairness<T> {
             weight,
             balance_us: 0,
             credited: round.saturating_sub(1),
+            served: 0,
             turn: None,
             absences: 0,
         });
@@ -124,6 +136,7 @@ impl<T: Copy + Ord> Fairness<T> {
         {
             self.calendar.remove(&(turn, who));
             share.balance_us = share.balance_us.min(share.quantum_us());
+            share.served = 0;
             share.absences += 1;
             self.absent.push_back((now_ms, who, share.absences));
         }
@@ -171,6 +184,9 @@ impl<T: Copy + Ord> Fairness<T> {
         share.credit(round);
         share.balance_us = change(share.balance_us).clamp(-DEBT_US_MAX, share.balance_us_max());
         let Some(turn) = share.turn else { return };
+        if share.balance_us <= 0 {
+            share.served = round;
+        }
         let first_round = share.first_round();
         // Its turn goes on while something is left; else, and where it is sooner or later than was thought, behind the others.
         if first_round != turn.0.max(round) {
@@ -293,6 +309,35 @@ mod tests {
         fairness.leave('b', ABSENT_MS_MAX + 2);
         fairness.leave('b', 3 * ABSENT_MS_MAX);
         assert!(fairness.is_empty(), "each absence at its own time");
+    }
+
+    #[test]
+    fn what_comes_back_is_had_in_the_next_turn_and_not_in_crumbs() {
+        let mut fairness = Fairness::default();
+        fairness.arrive('a', 10);
+        fairness.arrive('b', 10);
+        let mut order = Vec::new();
+        for _ in 0..1_000 {
+            let who = fairness.turn().unwrap();
+            // Taken for four times as long as it is, which is known soon.
+            fairness.charge(who, UNIT);
+            fairness.settle(who, UNIT, UNIT / 4);
+            if order.last() != Some(&who) {
+                order.push(who);
+            }
+        }
+        assert!(order.len() <= 1_000 / 10, "{} turns of a thousand jobs", order.len());
+        fairness.charge('a', 4 * QUANTUM);
+        while fairness.turn() == Some('b') {
+            fairness.charge('b', QUANTUM / 2);
+            fairness.settle('a', UNIT, 0);
+        }
+        let mut turn_us = 0;
+        while fairness.turn() == Some('a') {
+            fairness.charge('a', UNIT);
+            turn_us += UNIT;
+        }
+        assert!(turn_us >= QUANTUM / 2, "{turn_us}");
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub mod tenant;
 mod text;
 pub mod unique;
 mod unique_wire;
-mod usual_cost;
+pub mod usual_cost;
 pub mod waiting;
 pub mod workflow;
 
@@ -92,5 +92,4 @@ pub use tenant::{TenantSettings, TenantState};
 pub use text::{control_character, cut, cut_quote};
 pub use unique::{OnConflict, Unique};
 pub use unique_wire::{UniqueRule, UniqueWire};
-pub use usual_cost::UsualCost;
 pub use waiting::WaitingReason;

@@ -1,5 +1,6 @@
-//! What a job of a kind that has not run yet is taken to cost: what jobs usually did lately, of whatever kind, within bounds. Where jobs
-//! are short a thousand new kinds are not begun by handfuls; where they are long, or nothing is known, little is given out ahead.
+//! What the next job is taken to cost, in time of a slot. Of a kind that has run, what its jobs did lately, outliers aside. Of one that
+//! has not, what jobs usually did, of whatever kind, within bounds: where jobs are short a thousand new kinds are not begun by
+//! handfuls; where they are long, or nothing is known, little is given out ahead.
 
 /// However short others were, µs: so that a turn by default weight ([`fairness`](super::fairness)) begins some hundred jobs of
 /// an unknown kind and no more.
@@ -8,6 +9,29 @@ const MIN_US: u64 = 50;
 const MAX_US: u64 = 1_000;
 /// One job counts one part in so many.
 const LEARNT_OF: u64 = 64;
+
+/// One execution counts one part in so many of what its kind is expected to cost.
+const LEARNT_OF_KIND: u64 = 8;
+/// And at most so many times that, and so much more, µs.
+const RISE_FACTOR: u64 = 4;
+const RISE_US: u64 = 100;
+
+/// What the next job of a kind is expected to cost, µs, after one that was expected to cost `expected_us` and cost `us`. One that took
+/// very much longer (its thread was preempted, the first of its kind found nothing in memory) counts only as several times longer; a
+/// kind that has really become slow is followed within some tens of executions.
+pub fn learnt(expected_us: u64, us: u64) -> u64 {
+    let counted_us = us.min(expected_us.saturating_mul(RISE_FACTOR).saturating_add(RISE_US));
+    if counted_us > expected_us {
+        expected_us + (counted_us - expected_us) / LEARNT_OF_KIND
+    } else {
+        expected_us - (expected_us - counted_us) / LEARNT_OF_KIND
+    }
+}
+
+/// What the second job of a kind is expected to cost, µs, after its first cost `us`, where jobs usually cost so much.
+pub fn first_learnt(usual: UsualCost, us: u64) -> u64 {
+    us.min(usual.us().saturating_mul(RISE_FACTOR).saturating_add(RISE_US))
+}
 
 /// See the file's head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +61,17 @@ impl UsualCost {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_outlier_counts_little_and_a_slow_kind_is_followed() {
+        assert_eq!(first_learnt(UsualCost::default(), 100), 100);
+        assert_eq!(first_learnt(UsualCost::default(), 1_000_000), MAX_US * RISE_FACTOR + RISE_US);
+        assert_eq!(learnt(100, 1_000_000), 150);
+        assert_eq!(learnt(150, 70), 140);
+        let followed = (0..40).fold(140, |expected_us, _| learnt(expected_us, 1_000_000));
+        assert!(followed > 500_000, "{followed}");
+        assert!(learnt(u64::MAX, u64::MAX) > 0 && learnt(0, 0) == 0);
+    }
 
     #[test]
     fn it_follows_what_jobs_cost_within_bounds() {

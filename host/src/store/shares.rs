@@ -6,10 +6,9 @@ use rustc_hash::FxHashMap;
 use super::catalog::{Catalog, KindId, TenantId};
 use crate::job::fairness::Fairness;
 use crate::job::tenant::WEIGHT_DEFAULT;
-use crate::job::{JobId, Receipt, UsualCost};
+use crate::job::usual_cost::{UsualCost, first_learnt, learnt};
+use crate::job::{JobId, Receipt};
 
-/// One execution counts one part in so many of what the next is expected to cost.
-const LEARNT_OF: u64 = 8;
 /// Kinds whose costs are remembered.
 const KINDS_MAX: usize = 100_000;
 
@@ -74,9 +73,12 @@ impl Shares {
         if self.costs_us.len() >= KINDS_MAX && !self.costs_us.contains_key(&kind) {
             self.costs_us.clear();
         }
+        let usual = self.usual_cost;
+        self.costs_us
+            .entry(kind)
+            .and_modify(|cost_us| *cost_us = learnt(*cost_us, used_us))
+            .or_insert_with(|| first_learnt(usual, used_us));
         self.usual_cost.learn(used_us);
-        let cost_us = self.costs_us.entry(kind).or_insert(used_us);
-        *cost_us = (*cost_us * (LEARNT_OF - 1)).saturating_add(used_us) / LEARNT_OF;
     }
 
     /// Nobody knows for how long it has run: it has cost what was expected.
@@ -131,7 +133,7 @@ mod tests {
         assert_eq!(shares.turn(), Some(TenantId::DEFAULT), "the other one owes much");
         shares.rolled_back();
         shares.rolled_back();
-        let turn = 900..905;
+        let turn = 900..925;
         for id in turn.clone() {
             shares.charge(TenantId::DEFAULT, kind, job(id));
         }

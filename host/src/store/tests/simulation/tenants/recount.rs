@@ -9,8 +9,8 @@ use crate::job::{JobState, QuotaName};
 
 /// The largest cost of a job here, and what its kind may be taken to cost, µs.
 const COST_US_MAX: i64 = 10_000;
-/// The largest weight here, and what it may use in a round, µs.
-const QUANTUM_US_MAX: i64 = 40 * 500;
+/// The largest weight here, and what it may use in a round after it sat others out, µs.
+const QUANTUM_US_MAX: i64 = 40 * 2_000 * 3 / 2;
 /// Nobody has been given, or owes, more: a round, and what is held comes back or costs more than was thought.
 const BALANCE_US_MAX: i64 = QUANTUM_US_MAX + 2 * 40 * COST_US_MAX;
 
