@@ -43,6 +43,7 @@ fn what_waits_is_bounded_and_room_comes_back() {
     refused(acme.post("/v1/batches", &json!({"jobs": [echo()]})), 429, "waiting_jobs");
     let batch = acme.post("/v1/jobs/batch", &json!([echo()])).json();
     assert_eq!(batch["results"][0]["error"]["code"], "quota_exceeded", "{batch}");
+    assert_eq!(batch["results"][0]["error"]["quota"], "waiting_jobs", "{batch}");
     assert_eq!(used(&host, "acme", "waiting_jobs"), 2);
     host.act("/v1/tenants/acme/resume").expect(200);
     for id in &ids {

@@ -38,6 +38,11 @@ impl UsageParameters {
             until_day: day("until", until)?,
             kind: parse_parameter("kind", kind)?,
         };
+        if let (Some(since), Some(until)) = (filter.since_day, filter.until_day)
+            && since >= until
+        {
+            return Err(refuse_parameter("until", "must be a day after `since`; it is the first that is not told"));
+        }
         Ok((filter, all_tenants, parse_limit(limit)?, parse_parameter("cursor", cursor)?))
     }
 }
@@ -102,5 +107,15 @@ mod tests {
         for wrong in ["", "yesterday", "2026-13-01", "2026-11-1", "2026-11-01T00:00:00Z", "2026/11/01"] {
             assert_eq!(since(wrong), Err(ProblemCode::InvalidQuery), "{wrong}");
         }
+        let between = |since: &str, until: &str| {
+            let days = [since, until].map(|day| Some(day.to_owned()));
+            let [since, until] = days;
+            UsageParameters { since, until, ..UsageParameters::default() }
+                .parse()
+                .map(|_| ())
+                .map_err(|error| error.code())
+        };
+        assert_eq!(between("2026-11-01", "2026-11-02"), Ok(()));
+        assert_eq!(between("2026-11-02", "2026-11-02"), Err(ProblemCode::InvalidQuery));
     }
 }

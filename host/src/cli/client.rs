@@ -158,6 +158,11 @@ struct Patience {
 }
 
 impl Connection {
+    /// Whether it says in which tenant to act.
+    pub(super) fn names_tenant(&self) -> bool {
+        self.tenant.is_some()
+    }
+
     #[cfg(test)]
     pub(super) fn for_test(url: &str) -> Connection {
         Connection { url: url.to_owned(), key: Some("a-key".to_owned()), tenant: None, ca_cert: None, json: false }

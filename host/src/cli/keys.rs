@@ -87,6 +87,10 @@ struct Key {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     match &arguments.action {
         Action::Create { name, role, expires_in, connection } => {
+            anyhow::ensure!(
+                *role != Role::Admin || !connection.names_tenant(),
+                "an admin's key is the host's, not a tenant's: leave out `--tenant` (and STOKER_TENANT), or make an operator's key"
+            );
             create(&connection.client()?, (name, *role, *expires_in), connection.json)?;
         }
         Action::List { connection } => list(&connection.client()?, connection.json)?,

@@ -43,7 +43,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let keys = runtime.context("cannot start the runtime")?.block_on(async {
         let store = Store::open_as_it_is(&store_options(&config), Arc::new(SystemClock::default()))?;
-        let reset = store.asked_by(Actor { who: WHO.into(), via: Via::Cli }).reset_keys().await;
+        let reset = store.asked_by(Actor { who: WHO.into(), via: Via::Cli }, None).reset_keys().await;
         store.close().await?;
         anyhow::Ok(reset?)
     })?;

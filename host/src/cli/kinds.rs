@@ -25,7 +25,8 @@ const KINDS_DETAILED_MAX: usize = 100;
 /// List kinds, show one, or set what is in force for it
 ///
 /// The operator's settings lie over the module's, and those over the host's. `--set` and `--unset` change single ones and
-/// leave the others as they are, also those that somebody else changes at the same time.
+/// leave the others as they are, also those that somebody else changes at the same time. One that is an object (`grants`, `retry`) is
+/// set as a whole: what is not in it is gone.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   stoker kinds

@@ -72,9 +72,17 @@ pub struct StoreOptions {
     pub retention: Retention,
 }
 
-/// The store, and who asks it for changes, if it is not this host itself. Cheap to clone.
+/// The store, and who asks it, if it is not this host itself. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Store(Arc<Handle>, Option<Actor>);
+pub struct Store(Arc<Handle>, Option<Asker>);
+
+/// Who asks.
+#[derive(Clone, Debug)]
+struct Asker {
+    actor: Actor,
+    /// In whose part of the reads.
+    part: Option<TenantId>,
+}
 
 struct Handle {
     /// `None` once closing: taken out under the lock, so that nothing can slip in behind the wish to close.
@@ -150,10 +158,11 @@ impl Store {
         Ok(Store(Arc::new(handle), None))
     }
 
-    /// The same store, asked by somebody: what changes is in the audit log.
+    /// The same store, asked by somebody: what changes is in the audit log, and reads wait behind those of the same part; `None`:
+    /// of nobody's.
     #[must_use]
-    pub fn asked_by(&self, actor: Actor) -> Store {
-        Store(Arc::clone(&self.0), Some(actor))
+    pub fn asked_by(&self, actor: Actor, part: Option<TenantId>) -> Store {
+        Store(Arc::clone(&self.0), Some(Asker { actor, part }))
     }
 
     /// Refuses new operations, finishes the queued ones, checkpoints, closes, unlocks.
@@ -234,7 +243,7 @@ impl Store {
         durability: Durability,
         body: impl FnMut(&Connection, &mut Draft) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let (pending, answer) = Pending::new(durability, self.1.clone(), body);
+        let (pending, answer) = Pending::new(durability, self.1.as_ref().map(|asker| asker.actor.clone()), body);
         match self.hand_in(Queued::Operation(Box::new(pending))) {
             Ok(()) => answer.await.unwrap_or(Err(StoreError::Closed)),
             Err(TrySendError::Full(_)) => Err(StoreError::Busy { waiting_max: WAITING_MAX }),
@@ -268,7 +277,7 @@ impl Store {
         self.0
             .shared
             .readers
-            .read(move |sql| {
+            .read(self.1.as_ref().and_then(|asker| asker.part), move |sql| {
                 let catalog = Arc::clone(&shared.catalog.read());
                 body(sql, &catalog)
             })

@@ -1,7 +1,10 @@
 //! Pages of jobs, newest first: unfinished and finished ones merged by id.
 //!
-//! Each filter reads from the narrowest index there is; what the index can't decide is decided row by row, and the
-//! rows looked at are bounded. A page that hits the bound is short, and its cursor goes on from there.
+//! Each filter reads from the narrowest index there is, and no index has the rows of other tenants in it but for the jobs that hosts
+//! hold; what the index can't decide is decided row by row, and the rows looked at are bounded. A page that hits the bound is short,
+//! and its cursor goes on from there.
+
+use std::collections::BinaryHeap;
 
 use rusqlite::{Connection, OptionalExtension, params};
 use rustc_hash::FxHashSet;
@@ -18,12 +21,12 @@ use crate::job::{JobId, JobState, QueueName, Timestamp};
 /// Jobs of one page, whatever the caller asks for.
 const PAGE_JOBS_MAX: usize = 500;
 /// Rows one page looks at.
-const ROWS_LOOKED_AT_MAX: usize = 50_000;
-/// (kind, queue) pairs merged from the index; a filter of more reads in order of time instead.
-const LANES_MERGED_MAX: usize = 64;
+const ROWS_LOOKED_AT_MAX: usize = 20_000;
+/// And of a tag or group, whose jobs are looked up one by one.
+const NAMED_LOOKED_AT_MAX: usize = 5_000;
 
-const LIVE: &str = "SELECT id, tenant_id, kind_id, queue_id, state FROM live_jobs
-    WHERE id >= ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
+const LIVE: &str = "SELECT id, tenant_id, kind_id, queue_id, state FROM live_jobs INDEXED BY live_of_tenant
+    WHERE id >= ?1 AND id < ?2 AND tenant_id = ?4 ORDER BY id DESC LIMIT ?3";
 // States that few jobs are in have an index each: they may stand behind any number of others.
 const HELD: &str = "SELECT id, tenant_id, kind_id, queue_id, state FROM live_jobs INDEXED BY live_leased
     WHERE lease_host IS NOT NULL AND id >= ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
@@ -31,8 +34,6 @@ const RETRYING: &str = "SELECT id, tenant_id, kind_id, queue_id, state FROM live
     WHERE state = 'retrying' AND id >= ?1 AND id < ?2 AND tenant_id = ?4 ORDER BY id DESC LIMIT ?3";
 const BLOCKED: &str = "SELECT id, tenant_id, kind_id, queue_id, state FROM live_jobs INDEXED BY live_blocked
     WHERE state = 'blocked' AND id >= ?1 AND id < ?2 AND tenant_id = ?4 ORDER BY id DESC LIMIT ?3";
-const FINISHED: &str = "SELECT id, tenant_id, kind_id, queue_id, state FROM finished_jobs
-    WHERE id >= ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
 const FINISHED_BADLY: &str =
     "SELECT id, tenant_id, kind_id, queue_id, state FROM finished_jobs INDEXED BY finished_badly
     WHERE id >= ?1 AND id < ?2 AND tenant_id = ?4 AND state = ?5 AND state <> 'succeeded' ORDER BY id DESC LIMIT ?3";
@@ -128,7 +129,7 @@ pub(super) fn matching(
                 Some(JobState::Running) => scan(sql, &search, limit, HELD, params![])?,
                 Some(JobState::Retrying) => scan(sql, &search, limit, RETRYING, params![search.tenant.0])?,
                 Some(JobState::Blocked) => scan(sql, &search, limit, BLOCKED, params![search.tenant.0])?,
-                _ => scan(sql, &search, limit, LIVE, params![])?,
+                _ => scan(sql, &search, limit, LIVE, params![search.tenant.0])?,
             });
         }
         if !search.unfinished && !search.held && search.state.is_none_or(JobState::is_terminal) {
@@ -204,19 +205,47 @@ fn finished(sql: &Connection, search: &Search<'_>, limit: usize) -> Result<Found
     if let Some(state) = search.state.filter(|state| *state != JobState::Succeeded) {
         return scan(sql, search, limit, FINISHED_BADLY, params![search.tenant.0, state.as_str()]);
     }
-    if search.kinds.is_none() && search.queue.is_none() {
-        return scan(sql, search, limit, FINISHED, params![]);
-    }
     let lanes = lanes(sql, search)?;
-    if lanes.len() > LANES_MERGED_MAX {
-        return scan(sql, search, limit, FINISHED, params![]);
+    if let [(kind, queue)] = lanes[..] {
+        return scan(sql, search, limit, FINISHED_LANE, params![kind, queue]);
     }
-    let mut parts = Vec::with_capacity(lanes.len());
-    for (kind, queue) in lanes {
-        parts.push(scan(sql, search, limit, FINISHED_LANE, params![kind, queue])?);
+    of_lanes(sql, search, limit, &lanes)
+}
+
+/// The newest of many lanes. Of each the newest row is looked at; then of the lane with the newest as many as come before the next
+/// of another one. So it costs a look for each lane, and one for each job on the page.
+fn of_lanes(sql: &Connection, search: &Search<'_>, limit: usize, lanes: &[(i64, i64)]) -> Result<Found, StoreError> {
+    let mut statement = sql.prepare_cached(FINISHED_LANE)?;
+    let mut newest = BinaryHeap::with_capacity(lanes.len());
+    for lane in lanes {
+        let mut rows = statement.query(params![search.from, search.below, 1, lane.0, lane.1])?;
+        if let Some(row) = rows.next()? {
+            newest.push((row.get::<_, [u8; 16]>(0)?, *lane));
+        }
     }
-    let (jobs, next) = merge(parts, limit);
-    Ok(Found { jobs, complete_to: next })
+    let mut found = Found { jobs: Vec::new(), complete_to: None };
+    let mut looked_at = 0;
+    while let Some((first, lane)) = newest.pop() {
+        let below = JobId::from_bytes(first).as_u128().saturating_add(1).to_be_bytes();
+        let mut rows = statement.query(params![search.from, below, ROWS_LOOKED_AT_MAX, lane.0, lane.1])?;
+        while let Some(row) = rows.next()? {
+            let id: [u8; 16] = row.get(0)?;
+            if newest.peek().is_some_and(|(other, _)| *other > id) {
+                newest.push((id, lane));
+                break;
+            }
+            looked_at += 1;
+            let job = JobId::from_bytes(id);
+            if matches_state(search, row.get_ref(4)?)? {
+                found.jobs.push(job);
+            }
+            if found.jobs.len() > limit || looked_at >= ROWS_LOOKED_AT_MAX {
+                found.complete_to = Some(job);
+                return Ok(found);
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// The (kind, queue) pairs with history that the filter lets through.
@@ -289,7 +318,7 @@ fn named(
     extra: &[&dyn rusqlite::ToSql],
 ) -> Result<Found, StoreError> {
     let mut statement = sql.prepare_cached(query)?;
-    let mut parameters: Vec<&dyn rusqlite::ToSql> = vec![&search.from, &search.below, &ROWS_LOOKED_AT_MAX];
+    let mut parameters: Vec<&dyn rusqlite::ToSql> = vec![&search.from, &search.below, &NAMED_LOOKED_AT_MAX];
     parameters.extend_from_slice(extra);
     let mut rows = statement.query(&parameters[..])?;
     let mut found = Found { jobs: Vec::new(), complete_to: None };
@@ -319,7 +348,7 @@ fn named(
             }
         }
     }
-    if looked_at >= ROWS_LOOKED_AT_MAX {
+    if looked_at >= NAMED_LOOKED_AT_MAX {
         found.complete_to = last;
     }
     Ok(found)

@@ -31,6 +31,7 @@ pub(super) const SCRIPTS: &[&str] = &[
     include_str!("../../../migrations/0020_schedules_are_counted.sql"),
     include_str!("../../../migrations/0021_audit_bytes.sql"),
     include_str!("../../../migrations/0022_keys_are_counted.sql"),
+    include_str!("../../../migrations/0023_lists_of_tenants.sql"),
 ];
 
 /// The schema version this binary writes.

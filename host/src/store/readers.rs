@@ -1,16 +1,18 @@
 //! A small pool of connections that only read, each on a thread of its own. They never wait for the writer, and no
-//! read lasts longer than its deadline.
+//! read lasts longer than its deadline. Tenants take turns: who asks for much waits behind itself.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use rusqlite::Connection;
+use rustc_hash::FxHashMap;
 use tokio::sync::oneshot;
 
+use super::catalog::TenantId;
 use super::connection::open_reader;
 use super::error::StoreError;
 
@@ -18,6 +20,8 @@ use super::error::StoreError;
 const READERS: usize = 3;
 /// Reads that may wait.
 const READS_WAITING_MAX: usize = 1_024;
+/// And of one tenant.
+const READS_WAITING_OF_ONE_MAX: usize = READS_WAITING_MAX / 4;
 /// A read transaction that lasts longer is broken off, ms: it would keep the log from beginning anew.
 pub(super) const READ_MS_MAX: u64 = 1_000;
 /// Virtual machine instructions between two looks at the clock.
@@ -25,33 +29,110 @@ const PROGRESS_INSTRUCTIONS: std::os::raw::c_int = 10_000;
 
 type Read = Box<dyn FnOnce(&Connection) + Send>;
 
+/// Reads that wait. Those of one tenant, or of nobody's part, in the order in which they came; of each in its turn.
+#[derive(Default)]
+struct Line {
+    waiting: FxHashMap<Option<TenantId>, VecDeque<Read>>,
+    turns: VecDeque<Option<TenantId>>,
+    len: usize,
+    is_closed: bool,
+}
+
+impl Line {
+    fn push(&mut self, part: Option<TenantId>, read: Read) -> Result<(), StoreError> {
+        if self.is_closed {
+            return Err(StoreError::Closed);
+        }
+        let own = self.waiting.entry(part).or_default();
+        let own_max = if part.is_some() { READS_WAITING_OF_ONE_MAX } else { READS_WAITING_MAX };
+        for (waiting, waiting_max) in [(self.len, READS_WAITING_MAX), (own.len(), own_max)] {
+            if waiting >= waiting_max {
+                return Err(StoreError::Busy { waiting_max });
+            }
+        }
+        if own.is_empty() {
+            self.turns.push_back(part);
+        }
+        own.push_back(read);
+        self.len += 1;
+        Ok(())
+    }
+
+    fn pop(&mut self) -> Option<Read> {
+        let part = self.turns.pop_front()?;
+        let own = self.waiting.get_mut(&part)?;
+        let read = own.pop_front()?;
+        self.len -= 1;
+        if own.is_empty() {
+            self.waiting.remove(&part);
+        } else {
+            self.turns.push_back(part);
+        }
+        Some(read)
+    }
+}
+
+impl std::fmt::Debug for Line {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Line").field("len", &self.len).finish_non_exhaustive()
+    }
+}
+
+/// The line, and who waits for something to stand in it.
+#[derive(Debug, Default)]
+struct Queue {
+    line: Mutex<Line>,
+    arrived: Condvar,
+}
+
+impl Queue {
+    /// The next read; `None`: it is closed, and there are no more.
+    fn take(&self) -> Option<Read> {
+        let mut line = self.line.lock();
+        loop {
+            if let Some(read) = line.pop() {
+                return Some(read);
+            }
+            if line.is_closed {
+                return None;
+            }
+            self.arrived.wait(&mut line);
+        }
+    }
+
+    fn close(&self) {
+        self.line.lock().is_closed = true;
+        self.arrived.notify_all();
+    }
+}
+
 /// The pool's front.
 #[derive(Debug)]
 pub(super) struct Readers {
-    queue: Mutex<Option<Sender<Read>>>,
+    queue: Arc<Queue>,
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
 }
 
 impl Readers {
     /// Opens the connections and starts their threads.
     pub(super) fn start(path: &Path) -> Result<Self, StoreError> {
-        let (sender, receiver) = bounded::<Read>(READS_WAITING_MAX);
-        let mut threads = Vec::with_capacity(READERS);
+        let readers = Self { queue: Arc::default(), threads: Mutex::default() };
         for number in 0..READERS {
             let connection = open_reader(path)?;
-            let receiver = receiver.clone();
+            let queue = Arc::clone(&readers.queue);
             let thread = std::thread::Builder::new()
                 .name(format!("store-read-{number}"))
-                .spawn(move || serve(connection, &receiver))
+                .spawn(move || serve(connection, &queue))
                 .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-            threads.push(thread);
+            readers.threads.lock().push(thread);
         }
-        Ok(Self { queue: Mutex::new(Some(sender)), threads: Mutex::new(threads) })
+        Ok(readers)
     }
 
-    /// Runs `body` in a read transaction of its own.
+    /// Runs `body` in a read transaction of its own, when it is the turn of whose part it is in; `None`: of nobody's.
     pub(super) async fn read<T: Send + 'static>(
         &self,
+        part: Option<TenantId>,
         body: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
@@ -61,20 +142,14 @@ impl Readers {
                 let _gone = reply.send(in_transaction(connection, body));
             }
         });
-        {
-            let queue = self.queue.lock();
-            match queue.as_ref().map(|queue| queue.try_send(read)) {
-                Some(Ok(())) => {}
-                Some(Err(TrySendError::Full(_))) => return Err(StoreError::Busy { waiting_max: READS_WAITING_MAX }),
-                Some(Err(TrySendError::Disconnected(_))) | None => return Err(StoreError::Closed),
-            }
-        }
+        self.queue.line.lock().push(part, read)?;
+        self.queue.arrived.notify_one();
         answer.await.unwrap_or_else(|_| Err(StoreError::internal("a read panicked, or the store closed under it")))
     }
 
     /// Finishes what is queued and ends the threads.
     pub(super) fn close(&self) {
-        *self.queue.lock() = None;
+        self.queue.close();
         for thread in std::mem::take(&mut *self.threads.lock()) {
             if thread.thread().id() != std::thread::current().id() && thread.join().is_err() {
                 tracing::error!("a reader panicked");
@@ -83,14 +158,20 @@ impl Readers {
     }
 }
 
-fn serve(mut connection: Connection, queue: &Receiver<Read>) {
+impl Drop for Readers {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
+fn serve(mut connection: Connection, queue: &Queue) {
     let deadline = Arc::new(Mutex::new(None::<Instant>));
     let watched = Arc::clone(&deadline);
     let handler = move || watched.lock().is_some_and(|deadline| Instant::now() > deadline);
     if let Err(error) = connection.progress_handler(PROGRESS_INSTRUCTIONS, Some(handler)) {
         tracing::error!(%error, "reads have no deadline");
     }
-    while let Ok(read) = queue.recv() {
+    while let Some(read) = queue.take() {
         *deadline.lock() = Some(Instant::now() + Duration::from_millis(READ_MS_MAX));
         if catch_unwind(AssertUnwindSafe(|| read(&connection))).is_err() {
             tracing::error!("a read panicked");
@@ -133,7 +214,7 @@ mod tests {
                     end.wait();
                     Ok(())
                 };
-                readers.read(held).await
+                readers.read(None, held).await
             };
             tokio::spawn(read);
         }
@@ -150,7 +231,7 @@ mod tests {
         begun.wait();
         let was_read = Arc::new(AtomicBool::new(false));
         let noted = Arc::clone(&was_read);
-        let read = readers.read(move |_| {
+        let read = readers.read(None, move |_| {
             noted.store(true, Ordering::SeqCst);
             Ok(())
         });
@@ -163,5 +244,37 @@ mod tests {
         end.wait();
         assert!(!was_read.load(Ordering::SeqCst));
         readers.close();
+    }
+
+    #[test]
+    fn who_asks_for_much_waits_behind_itself() {
+        let mut line = Line::default();
+        let (order, [much, little]) = (Arc::new(Mutex::new(Vec::new())), [2, 3].map(|id| Some(TenantId(id))));
+        let push = |line: &mut Line, part: Option<TenantId>| {
+            let order = Arc::clone(&order);
+            line.push(part, Box::new(move |_| order.lock().push(part)))
+        };
+        for _ in 0..READS_WAITING_OF_ONE_MAX {
+            push(&mut line, much).unwrap();
+        }
+        assert!(matches!(push(&mut line, much), Err(StoreError::Busy { waiting_max: READS_WAITING_OF_ONE_MAX })));
+        push(&mut line, little).unwrap();
+        push(&mut line, None).unwrap();
+        let connection = Connection::open_in_memory().unwrap();
+        for _ in 0..5 {
+            line.pop().unwrap()(&connection);
+        }
+        assert_eq!(*order.lock(), [much, little, None, much, much]);
+        while let Some(read) = line.pop() {
+            read(&connection);
+        }
+        assert!(line.len == 0 && line.waiting.is_empty() && order.lock().len() == READS_WAITING_OF_ONE_MAX + 2);
+        for _ in 0..READS_WAITING_MAX {
+            push(&mut line, None).unwrap();
+        }
+        assert!(matches!(push(&mut line, little), Err(StoreError::Busy { waiting_max: READS_WAITING_MAX })));
+        line.is_closed = true;
+        assert!(matches!(push(&mut line, little), Err(StoreError::Closed)));
+        assert!(line.pop().is_some(), "what is queued is finished");
     }
 }

@@ -65,7 +65,7 @@ pub(in crate::api) async fn login(State(api): Shared, _: NoParameters, request: 
     };
     let session = new_session();
     let expires_at = now.plus(std::time::Duration::from_secs(SESSION_S.into()));
-    let store = api.store.asked_by(Actor { who, via: Via::Dashboard });
+    let store = api.store.asked_by(Actor { who, via: Via::Dashboard }, None);
     store.open_session(tenant, hash(session.as_bytes()), credential, expires_at).await?;
     let mut response = Redirect::to(DASHBOARD).into_response();
     response.headers_mut().insert(SET_COOKIE, cookie(&api, &session, SESSION_S)?);

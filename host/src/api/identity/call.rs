@@ -102,7 +102,7 @@ impl FromRequestParts<Arc<Api>> for Call {
         // `front` has put it there, except where anybody may call.
         let caller = parts.extensions.get::<Caller>().cloned();
         let caller = caller.ok_or_else(|| ApiError::internal(&"an action was reached by nobody"))?;
-        let store = api.store.asked_by(caller.actor.clone());
+        let store = api.store.asked_by(caller.actor.clone(), caller.part(&api.store.catalog()));
         Ok(Self { api: Arc::clone(api), caller, store })
     }
 }

@@ -68,6 +68,10 @@ pub(in crate::api) struct BatchError {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>, required = false)]
     existing: Option<serde_json::Value>,
+    /// `quota_exceeded`: which quota of the tenant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, required = false)]
+    quota: Option<serde_json::Value>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature.
@@ -82,8 +86,8 @@ impl BatchError {
             Place::Line(line) => (None, Some(line)),
         };
         let errors = error.errors().to_vec();
-        let existing = error.extension("existing").cloned();
-        Self { index, line, code: error.code(), detail: error.detail().to_owned(), errors, existing }
+        let (existing, quota) = (error.extension("existing").cloned(), error.extension("quota").cloned());
+        Self { index, line, code: error.code(), detail: error.detail().to_owned(), errors, existing, quota }
     }
 }
 

@@ -69,6 +69,10 @@ pub(in crate::api) async fn create_key(api: Call, _: NoParameters, request: Requ
             None
         }
         (Some(Instant(at)), None) => Some(at),
+        (None, Some(Span(span))) if span.is_zero() => {
+            errors.push(FieldError::new("/expires_in", "must be longer than nothing, e.g. `90d`"));
+            None
+        }
         (None, span) => span.map(|span| now.plus(span.0)),
     };
     let (Ok(name), Ok(role)) = (name, role) else { return Err(ApiError::invalid(errors)) };

@@ -26,6 +26,10 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let file = &arguments.file;
+    anyhow::ensure!(
+        file.as_os_str() != "-",
+        "an export is complete in a file or not there at all, so it goes to no pipe; name a file"
+    );
     anyhow::ensure!(!file.exists(), "{} exists already and is not overwritten; choose another name", file.display());
     let client = arguments.connection.client()?;
     let call = client.get(&format!("{}/export", path(&arguments.name))).streamed();

@@ -13,6 +13,35 @@ const WIDE_FORMS_BYTES_MAX: usize = 4 << 10;
 const LINE_BYTES_MIN: usize = 16;
 /// All but the unreserved characters of URLs.
 const URL_RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// All but those and what the encoders of other languages leave as it is: `encodeURIComponent` of JavaScript, `quote` of Python,
+/// `PathEscape` of Go, `encodeURI` of JavaScript.
+static URL_RESERVED_ELSEWHERE: [AsciiSet; 4] = [
+    URL_RESERVED.remove(b'!').remove(b'\'').remove(b'(').remove(b')').remove(b'*'),
+    URL_RESERVED.remove(b'/'),
+    URL_RESERVED.remove(b'$').remove(b'&').remove(b'+').remove(b':').remove(b'=').remove(b'@'),
+    URL_RESERVED
+        .remove(b'!')
+        .remove(b'\'')
+        .remove(b'(')
+        .remove(b')')
+        .remove(b'*')
+        .remove(b';')
+        .remove(b',')
+        .remove(b'/')
+        .remove(b'?')
+        .remove(b':')
+        .remove(b'@')
+        .remove(b'&')
+        .remove(b'=')
+        .remove(b'+')
+        .remove(b'$')
+        .remove(b'#'),
+];
+/// What is written otherwise in HTML.
+const HTML: [[(char, &str); 5]; 2] = [
+    [('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;"), ('"', "&quot;"), ('\'', "&#39;")],
+    [('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;"), ('"', "&#34;"), ('\'', "&#x27;")],
+];
 
 /// One spelling.
 pub(super) type Form = Zeroizing<Vec<u8>>;
@@ -29,14 +58,31 @@ pub(super) fn forms_of(value: &[u8]) -> Vec<Form> {
     }
     if let Ok(text) = std::str::from_utf8(value) {
         let json = serde_json::to_string(text).unwrap_or_default();
-        add(json.trim_matches('"').to_owned());
-        add(ascii_json(text));
+        for json in [json.trim_matches('"').to_owned(), ascii_json(text)] {
+            // As PHP writes it, and as Go does.
+            add(json.replace('/', "\\/"));
+            add(json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026"));
+            add(json);
+        }
+        for entities in HTML {
+            let escaped = |c: char| entities.iter().find(|(special, _)| *special == c).map(|(_, entity)| *entity);
+            add(text.chars().fold(String::new(), |mut html, c| {
+                match escaped(c) {
+                    Some(entity) => html.push_str(entity),
+                    None => html.push(c),
+                }
+                html
+            }));
+        }
     }
     if value.len() <= WIDE_FORMS_BYTES_MAX {
         let percent = percent_encode(value, URL_RESERVED).to_string();
         add(lower_percent(&percent));
         add(percent.replace("%20", "+"));
         add(percent);
+        for reserved in &URL_RESERVED_ELSEWHERE {
+            add(percent_encode(value, reserved).to_string());
+        }
         let hex = value.iter().fold(String::new(), |mut hex, byte| {
             let _infallible = write!(hex, "{byte:02x}");
             hex
@@ -51,6 +97,9 @@ pub(super) fn forms_of(value: &[u8]) -> Vec<Form> {
     }
     // A text that ends in a quote has lost it above.
     forms.retain(|form| form.len() >= crate::secrets::SECRET_BYTES_MIN);
+    // Most are the same where there is nothing to escape.
+    forms.sort_unstable();
+    forms.dedup();
     forms
 }
 
@@ -135,6 +184,20 @@ mod tests {
             "a%22b%2Fc+d%C3%A9%F0%9F%98%80",
             "6122622f632064c3a9f09f9880",
             "6122622F632064C3A9F09F9880",
+        ] {
+            assert!(forms.iter().any(|form| form == expected), "{expected} in {forms:?}");
+        }
+        let forms: Vec<String> =
+            forms_of(b"a+b/<'c d'>&(e)").iter().map(|form| String::from_utf8(form.to_vec()).unwrap()).collect();
+        for expected in [
+            "a+b\\/<'c d'>&(e)",
+            "a+b/\\u003c'c d'\\u003e\\u0026(e)",
+            "a%2Bb%2F%3C'c%20d'%3E%26(e)",
+            "a%2Bb/%3C%27c%20d%27%3E%26%28e%29",
+            "a+b%2F%3C%27c%20d%27%3E&%28e%29",
+            "a+b/%3C'c%20d'%3E&(e)",
+            "a+b/&lt;&#39;c d&#39;&gt;&amp;(e)",
+            "a+b/&lt;&#x27;c d&#x27;&gt;&amp;(e)",
         ] {
             assert!(forms.iter().any(|form| form == expected), "{expected} in {forms:?}");
         }

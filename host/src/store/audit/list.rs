@@ -19,6 +19,10 @@ const OF_WHO: &str = "SELECT id, at, tenant_id, who, via, action, object, before
     WHERE id < ?1 AND id >= ?2 AND who = ?3 ORDER BY id DESC";
 const OF_OBJECT: &str = "SELECT id, at, tenant_id, who, via, action, object, before, after FROM audit
     WHERE id < ?1 AND id >= ?2 AND object = ?3 ORDER BY id DESC";
+const OF_WHO_OF_TENANT: &str = "SELECT id, at, tenant_id, who, via, action, object, before, after FROM audit
+    WHERE id < ?1 AND id >= ?2 AND who = ?3 AND tenant_id = ?4 ORDER BY id DESC";
+const OF_OBJECT_OF_TENANT: &str = "SELECT id, at, tenant_id, who, via, action, object, before, after FROM audit
+    WHERE id < ?1 AND id >= ?2 AND object = ?3 AND tenant_id = ?4 ORDER BY id DESC";
 const FIRST_SINCE: &str = "SELECT id FROM audit WHERE at >= ?1 ORDER BY at, id LIMIT 1";
 const LAST_UNTIL: &str = "SELECT id FROM audit WHERE at < ?1 ORDER BY at DESC, id DESC LIMIT 1";
 
@@ -63,18 +67,22 @@ pub(super) fn list(
         page.next_below = is_full.then_some(id);
         Ok(is_full)
     };
-    let (statement, key): (&str, Option<&dyn rusqlite::ToSql>) = match filter {
-        AuditFilter { object: Some(object), .. } => (OF_OBJECT, Some(object)),
-        AuditFilter { who: Some(who), .. } => (OF_WHO, Some(who)),
-        _ => match tenant {
-            Some(TenantId(tenant)) => (OF_TENANT, Some(tenant)),
-            None => (ALL, None),
-        },
+    let named = match filter {
+        AuditFilter { object: Some(object), .. } => Some((object, OF_OBJECT_OF_TENANT, OF_OBJECT)),
+        AuditFilter { who: Some(who), .. } => Some((who, OF_WHO_OF_TENANT, OF_WHO)),
+        _ => None,
     };
-    let mut statement = sql.prepare_cached(statement)?;
-    let mut rows = match key {
-        Some(key) => statement.query(params![below, first, key])?,
-        None => statement.query(params![below, first])?,
+    let mut statement = sql.prepare_cached(match (named, tenant) {
+        (Some((_, of_tenant, _)), Some(_)) => of_tenant,
+        (Some((.., of_all)), None) => of_all,
+        (None, Some(_)) => OF_TENANT,
+        (None, None) => ALL,
+    })?;
+    let mut rows = match (named, tenant) {
+        (Some((name, ..)), Some(TenantId(tenant))) => statement.query(params![below, first, name, tenant])?,
+        (Some((name, ..)), None) => statement.query(params![below, first, name])?,
+        (None, Some(TenantId(tenant))) => statement.query(params![below, first, tenant])?,
+        (None, None) => statement.query(params![below, first])?,
     };
     while let Some(row) = rows.next()? {
         if look(row)? {

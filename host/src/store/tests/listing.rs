@@ -150,3 +150,49 @@ async fn what_runs_is_on_the_first_page_whatever_waits() {
         assert_eq!((page.items.len(), page.items[0].id, page.next), (1, id, None), "{state}");
     }
 }
+
+/// Copies of the only row of a table, newer than it, of another tenant.
+fn others(sql: &rusqlite::Connection, table: &str, rows: usize) {
+    let mut columns = sql.prepare(&format!("SELECT name FROM pragma_table_info('{table}')")).unwrap();
+    let columns: Vec<String> = columns.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+    let values = columns.iter().map(|column| match column.as_str() {
+        "id" => "unhex(printf('7f%030x', number))",
+        "tenant_id" | "kind_id" | "queue_id" => "99",
+        same => same,
+    });
+    let values = values.collect::<Vec<_>>().join(", ");
+    let insert = format!(
+        "WITH RECURSIVE numbers(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < {rows})
+        INSERT INTO {table} SELECT {values} FROM numbers, {table}"
+    );
+    assert_eq!(sql.execute(&insert, []).unwrap(), rows);
+}
+
+#[tokio::test]
+async fn a_page_looks_at_no_rows_of_others() {
+    let harness = Harness::new();
+    harness.module("m", &["k"]).await;
+    let host = harness.store.register_host(4, "1").await.unwrap();
+    let finished = harness.enqueue(job(harness.kind("k"))).await;
+    let [claimed] = &harness.claim(host, 1).await[..] else { panic!("one job is claimed") };
+    let succeeds = finish(claimed.lease, Next::Succeed(Bytes::from_static(b"1")), harness.clock.now());
+    harness.store.finish(succeeds).await.unwrap();
+    let live = harness.enqueue(job(harness.kind("k"))).await;
+    let sql = rusqlite::Connection::open(harness.database()).unwrap();
+    sql.pragma_update(None, "foreign_keys", false).unwrap();
+    for table in ["live_jobs", "finished_jobs"] {
+        others(&sql, table, 20_001);
+    }
+    for (state, expected) in [
+        (None, vec![live, finished]),
+        (Some(JobState::Ready), vec![live]),
+        (Some(JobState::Scheduled), vec![]),
+        (Some(JobState::Succeeded), vec![finished]),
+        (Some(JobState::Failed), vec![]),
+    ] {
+        let filter = JobFilter { state, ..JobFilter::default() };
+        let page = harness.store.jobs(TENANT, filter, 10, None).await.unwrap();
+        assert_eq!(page.items.iter().map(|row| row.id).collect::<Vec<_>>(), expected, "{state:?}");
+        assert_eq!(page.next, None, "{state:?}");
+    }
+}

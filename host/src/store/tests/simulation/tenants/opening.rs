@@ -20,7 +20,7 @@ pub(super) fn open(directory: &Path, quotas: crate::job::Quotas, clock: &Arc<Tes
         retention: Retention { succeeded: keep, failed: keep, cancelled: keep },
     };
     let store = Store::open(&options, Arc::clone(clock) as Arc<dyn Clock>).unwrap();
-    store.asked_by(Actor { who: "admin_key".into(), via: Via::Api })
+    store.asked_by(Actor { who: "admin_key".into(), via: Via::Api }, None)
 }
 
 /// A connection that has a statement for each table at hand.
