@@ -98,8 +98,8 @@ pub(super) fn forms_of(value: &[u8]) -> Vec<Form> {
     // A text that ends in a quote has lost it above.
     forms.retain(|form| form.len() >= crate::secrets::SECRET_BYTES_MIN);
     // Most are the same where there is nothing to escape.
-    forms.sort_unstable();
-    forms.dedup();
+    forms.sort_unstable_by(|a, b| a.as_slice().cmp(b));
+    forms.dedup_by(|a, b| a.as_slice() == b.as_slice());
     forms
 }
 
