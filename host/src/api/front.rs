@@ -17,7 +17,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::auth::is_health;
 use super::dashboard::{DASHBOARD, LOGIN};
 use super::error::{ApiError, ProblemCode};
-use super::identity::{Asked, Identity, Look, Needed, Peer, without_token};
+use super::held_answer;
+use super::identity::{Asked, Caller, Identity, Look, Needed, Peer, without_token};
 use super::shared::Api;
 use super::tenants::tenant_deleting;
 use crate::job::{TenantName, TenantState, Timestamp};
@@ -33,13 +34,22 @@ pub(super) async fn front(State(api): State<Arc<Api>>, mut request: Request, nex
     let route = api.http.route(path, request.method());
     let needed = api.access.needed(path, request.method());
     let mut response = match admit(&api, &mut request, needed).await {
-        Ok(_places) => next.run(request).await,
+        Ok(_places) => run(&api, request, next).await,
         Err(refusal) => refuse(&request, refusal),
     };
     // Answers hold what guests and callers said: they are what they are called, and never a page.
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     api.http.record(route, response.status(), began.elapsed());
     response
+}
+
+/// Does what was asked for. What somebody is answered with takes memory until it is read; what anybody may have is made once for all.
+async fn run(api: &Api, request: Request, next: Next) -> Response {
+    let is_final = !request.method().is_safe();
+    let part = request.extensions().get::<Caller>().map(|caller| caller.part(&api.store.catalog()));
+    let response = next.run(request).await;
+    let Some(part) = part else { return response };
+    held_answer::hold(&api.answers, part, is_final, response).await.unwrap_or_else(IntoResponse::into_response)
 }
 
 /// Whether the request may be made now; its places are held until it is answered.

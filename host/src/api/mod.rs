@@ -14,6 +14,7 @@ mod error;
 mod extract;
 mod front;
 mod health;
+mod held_answer;
 mod http_metrics;
 mod identity;
 mod jobs;

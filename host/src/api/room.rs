@@ -21,7 +21,7 @@ const LARGEST_BODIES_MAX: usize = 4;
 const PARTS: usize = 2;
 /// Least room there is, bytes, however small the largest body may be.
 const ROOM_BYTES_MIN: usize = 64 << 20;
-/// What all answers may hold of kept logs, bytes: a client may take long to read them.
+/// What all large answers, and the logs they are made of, may hold, bytes: a client may take long to read them.
 const ANSWER_BYTES_MAX: usize = 128 << 20;
 /// Longest wait for room, of one body or answer in all: who holds some and waits for more keeps it from others.
 const ROOM_WAIT_MS_MAX: u64 = 5_000;
@@ -30,9 +30,9 @@ const BODIES_FULL: &str =
     "the bodies of other requests take all the memory there is for them; nothing was done, try again later";
 const OWN_BODIES_FULL: &str = "the bodies of other requests of this tenant take all the memory that one tenant gets for them; nothing \
                                was done, send fewer at once, or try again later";
-const OWN_ANSWERS_FULL: &str = "other large logs that this tenant reads at the moment take all the memory that one tenant gets for \
+const OWN_ANSWERS_FULL: &str = "other large answers that this tenant reads at the moment take all the memory that one tenant gets for \
                                 them; read fewer at once, to their end, or try again later";
-const ANSWERS_FULL: &str = "other large logs that are read at the moment take all the memory there \
+const ANSWERS_FULL: &str = "other large answers that are read at the moment take all the memory there \
                             is for them; read fewer at once, to their end, or try again later";
 
 /// Room of one sort. Cheap to clone.

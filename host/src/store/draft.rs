@@ -10,7 +10,7 @@ use super::catalog::{Catalog, KindId, QueueId, QueueSettings, TenantId};
 use super::claimant::{Claimant, ClaimantCell};
 use super::codec::{StoredEvent, state_code};
 use super::counters::{CounterChanges, Lane};
-use super::credentials::Credentials;
+use super::credentials::{Credentials, SessionsNoted};
 use super::ended::Looks;
 use super::error::StoreError;
 use super::held::Holding;
@@ -98,6 +98,8 @@ pub(super) struct Draft {
     pub(super) lost_entries: LostEntries,
     /// How far the pruning of module chunks has come.
     pub(super) chunks_looked_at: Vec<u8>,
+    /// Logins and logouts that the audit log tells of.
+    pub(super) sessions_noted: SessionsNoted,
     /// How far the pruning of concurrency keys has come.
     pub(super) looked_at: keys::LookedAt,
     /// What is limited, and how much of it is used.
@@ -165,6 +167,7 @@ impl Draft {
             runs_waited_for: any_queued(sql)?,
             lost_entries,
             chunks_looked_at: Vec::new(),
+            sessions_noted: SessionsNoted::default(),
             looked_at: keys::LookedAt::default(),
             paces: Paces::new(tenant_pace),
             recovered: None,

@@ -13,7 +13,7 @@ mod secret;
 mod sent;
 
 pub(super) use access::{Access, Grouped, Needed, ROLE_EXTENSION};
-pub(super) use call::Call;
+pub(super) use call::{Call, Caller};
 pub use resolve::Identity;
 pub(super) use resolve::{Asked, Known, Look, Peer, check_csrf};
 pub(super) use secret::{csrf_token, hash, new_key, new_session};

@@ -14,3 +14,4 @@ mod uses;
 pub(super) use keys::revoke_all_of;
 pub(super) use load::load_credentials;
 pub use model::*;
+pub(super) use sessions::SessionsNoted;

@@ -15,6 +15,37 @@ use crate::store::error::StoreError;
 const INSERT: &str = "INSERT INTO sessions (hash, credential_hash, created_at, expires_at) VALUES (?1, ?2, ?3, ?4)";
 const DELETE: &str = "DELETE FROM sessions WHERE hash = ?1";
 
+/// Between two logins of one credential, and two logouts, that the audit log tells of, ms: whoever has a key could push out with them
+/// what else it tells.
+const NOTED_EVERY_MS: i64 = 60_000;
+/// Credentials of which is remembered what was told.
+const NOTED_MAX: usize = 10_000;
+
+/// When logins and logouts were last told of. Memory alone.
+#[derive(Debug, Default)]
+pub(in crate::store) struct SessionsNoted(FxHashMap<(CredentialHash, Change), Timestamp>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Change {
+    Login,
+    Logout,
+}
+
+impl SessionsNoted {
+    /// Whether this one is to be told of; it is, then.
+    fn is_due(&mut self, credential: CredentialHash, change: Change, now: Timestamp) -> bool {
+        let is_recent = |noted: &Timestamp| (0..NOTED_EVERY_MS).contains(&now.as_ms().saturating_sub(noted.as_ms()));
+        if self.0.get(&(credential, change)).is_some_and(is_recent) {
+            return false;
+        }
+        if self.0.len() >= NOTED_MAX {
+            self.0.retain(|_, noted| is_recent(noted));
+        }
+        self.0.insert((credential, change), now);
+        true
+    }
+}
+
 /// Opens one.
 pub(super) fn open(
     sql: &Connection,
@@ -36,8 +67,7 @@ pub(super) fn open(
     draft.change_credentials(|credentials| {
         credentials.sessions.insert(hash, SessionEntry { credential, created_at: now, expires_at })
     });
-    let entry = Entry { tenant, action: "session.login", object: "session".to_owned() };
-    record(sql, draft, &entry, &None, &None)
+    note(sql, draft, tenant, credential, Change::Login)
 }
 
 /// Ends one; `false`: there is none.
@@ -47,13 +77,29 @@ pub(super) fn close(
     tenant: Option<TenantId>,
     hash: CredentialHash,
 ) -> Result<bool, StoreError> {
-    if !draft.catalog.credentials.sessions.contains_key(&hash) {
-        return Ok(false);
-    }
+    let Some(session) = draft.catalog.credentials.sessions.get(&hash) else { return Ok(false) };
+    let credential = session.credential;
     end(sql, draft, hash)?;
-    let entry = Entry { tenant, action: "session.logout", object: "session".to_owned() };
-    record(sql, draft, &entry, &None, &None)?;
+    note(sql, draft, tenant, credential, Change::Logout)?;
     Ok(true)
+}
+
+fn note(
+    sql: &Connection,
+    draft: &mut Draft,
+    tenant: Option<TenantId>,
+    credential: CredentialHash,
+    change: Change,
+) -> Result<(), StoreError> {
+    let now = draft.now;
+    if !draft.sessions_noted.is_due(credential, change, now) {
+        return Ok(());
+    }
+    let action = match change {
+        Change::Login => "session.login",
+        Change::Logout => "session.logout",
+    };
+    record(sql, draft, &Entry { tenant, action, object: "session".to_owned() }, &None, &None)
 }
 
 /// Ends those that were opened with a credential.
@@ -118,6 +164,18 @@ mod tests {
     use super::*;
     use crate::job::{KeyId, Role};
     use crate::store::credentials::model::{KeyEntry, KeyRow};
+
+    #[test]
+    fn a_login_is_told_of_once_a_minute() {
+        let mut noted = SessionsNoted::default();
+        let at = |ms: i64| Timestamp(1_000_000 + ms);
+        assert!(noted.is_due([1; 32], Change::Login, at(0)));
+        assert!(!noted.is_due([1; 32], Change::Login, at(59_999)));
+        assert!(noted.is_due([1; 32], Change::Logout, at(59_999)));
+        assert!(noted.is_due([2; 32], Change::Login, at(59_999)));
+        assert!(noted.is_due([1; 32], Change::Login, at(60_000)));
+        assert!(noted.is_due([1; 32], Change::Login, at(0)), "the clock was set back");
+    }
 
     #[test]
     fn the_one_with_most_sessions_makes_room() {
