@@ -20,7 +20,7 @@ const RISE_US: u64 = 100;
 /// very much longer (its thread was preempted, the first of its kind found nothing in memory) counts only as several times longer; a
 /// kind that has really become slow is followed within some tens of executions.
 pub fn learnt(expected_us: u64, us: u64) -> u64 {
-    let counted_us = us.min(expected_us.saturating_mul(RISE_FACTOR).saturating_add(RISE_US));
+    let counted_us = counted(expected_us, us);
     if counted_us > expected_us {
         expected_us + (counted_us - expected_us) / LEARNT_OF_KIND
     } else {
@@ -30,7 +30,12 @@ pub fn learnt(expected_us: u64, us: u64) -> u64 {
 
 /// What the second job of a kind is expected to cost, µs, after its first cost `us`, where jobs usually cost so much.
 pub fn first_learnt(usual: UsualCost, us: u64) -> u64 {
-    us.min(usual.us().saturating_mul(RISE_FACTOR).saturating_add(RISE_US))
+    counted(usual.us(), us)
+}
+
+/// As how long one counts that took so long.
+fn counted(expected_us: u64, us: u64) -> u64 {
+    us.min(expected_us.saturating_mul(RISE_FACTOR).saturating_add(RISE_US))
 }
 
 /// See the file's head.
@@ -52,9 +57,10 @@ impl UsualCost {
         self.parts / LEARNT_OF
     }
 
-    /// A job has cost so much, µs.
+    /// A job has cost so much, µs. An outlier counts little, as in [`learnt`].
     pub fn learn(&mut self, us: u64) {
-        self.parts = self.parts - self.parts / LEARNT_OF + us.clamp(MIN_US, MAX_US);
+        let counted_us = counted(self.us(), us).clamp(MIN_US, MAX_US);
+        self.parts = self.parts - self.parts / LEARNT_OF + counted_us;
     }
 }
 
@@ -79,6 +85,10 @@ mod tests {
         assert_eq!(usual.us(), MAX_US);
         usual.learn(1);
         assert!(usual.us() > MAX_US * 9 / 10, "one job alone says little");
+        for cost_us in [60; 1_000].into_iter().chain([1_000_000]) {
+            usual.learn(cost_us);
+        }
+        assert!(usual.us() < 70, "{usual:?}");
         for (us, expected) in [(1, MIN_US), (400, 400), (u64::MAX, MAX_US)] {
             for _ in 0..1_000 {
                 usual.learn(us);
