@@ -54,6 +54,23 @@ fn a_head_must_come_in_time_and_an_idle_connection_may_stay() {
 }
 
 #[test]
+fn a_head_has_a_largest_size() {
+    let host = TestHost::start();
+    let head = |bytes: usize| {
+        let long = "x".repeat(bytes);
+        format!("GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Long: {long}\r\n\r\n")
+    };
+    let mut answer = String::new();
+    connect(&host, head(60_000).as_bytes()).read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    // What is refused may be reset before it is read: the rest of the head was not.
+    let mut refused = Vec::new();
+    let _reset = connect(&host, head(70_000).as_bytes()).read_to_end(&mut refused);
+    assert!(refused.is_empty() || refused.starts_with(b"HTTP/1.1 431"), "{}", String::from_utf8_lossy(&refused));
+    host.get("/health/live").expect_status(200);
+}
+
+#[test]
 fn half_sent_requests_do_not_keep_anybody_out() {
     let host = TestHost::builder().flag("--connections-max", 32).flag("--request-head-timeout", "10m").start();
     let half: Vec<TcpStream> = (0..150).map(|_| connect(&host, HALF)).collect();

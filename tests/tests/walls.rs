@@ -160,7 +160,6 @@ const WITHOUT_TENANT: &[(&str, &str)] = &[
     ("secrets_keys", "the host's keys"),
     ("secrets_not_under", "upkeep: ciphertexts of all tenants, for a change of the host's key"),
     ("reseal_secrets", "upkeep: ciphertexts of all tenants, for a change of the host's key"),
-    ("asked_by", "the same store"),
     // Written for whoever it becomes a version of: the version names its tenant.
     ("write_module_chunk", "content by its digest; no version of anybody's until one is stored"),
     ("forget_module_chunks", "content by its digest; versions' are kept, whosever"),
