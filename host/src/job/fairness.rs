@@ -6,7 +6,7 @@
 //! than it got sits out the rounds that make up for it. Rounds in which everybody sits out are skipped, not gone through: each is
 //! in a calendar under the first round in which it may begin again. So nobody waits while there is room (the ring is work
 //! conserving), and a turn costs the same however many take part and however long their jobs are. Who had its turn and gets something
-//! back, because its jobs cost less than was thought, has it in its next turn: turns of a job or two would be dear (see [`QUANTUM_US`]).
+//! back, because its jobs cost less than was thought, has it in its next turn: turns of a job or two would be dear (see `QUANTUM_US`).
 //!
 //! Who has nothing to begin leaves the ring. What it was given and did not use is gone, so credit is not hoarded; what it owes it
 //! goes on owing, and works off round by round like those who are there, so debts are not evaded. Whoever comes back without debts
