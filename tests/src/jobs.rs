@@ -121,6 +121,21 @@ impl Api {
         })
     }
 
+    /// Takes a slot with a job of this queue until [`Api::open_gate`], however long that takes; gives the job's id. Its
+    /// handler is one of [`Guest::Handlers`].
+    #[track_caller]
+    pub fn shut_gate(&self, queue: &str) -> String {
+        let id = self.enqueue(&json!({"kind": "sleep", "payload": {"ms": 600_000}, "queue": queue, "timeout": "11m"}));
+        self.wait_for(&id, "running");
+        id
+    }
+
+    /// Gives the slot back that [`Api::shut_gate`] took.
+    #[track_caller]
+    pub fn open_gate(&self, id: &str) {
+        self.act(&format!("/v1/jobs/{id}/cancel")).expect(202);
+    }
+
     /// Enqueues a request and waits until its job has ended.
     #[track_caller]
     pub fn run(&self, request: &Value) -> Value {

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use serde_json::json;
-use stoker_tests::{Exited, Guest, TestHost, run_stoker};
+use stoker_tests::{Exited, Guest, TestHost, run_stoker, state_of};
 
 fn stoker(host: &TestHost, args: &[&str]) -> Exited {
     run_stoker(args, &[("STOKER_URL", host.url())], host.home(), b"")
@@ -49,11 +49,12 @@ fn a_paused_queue_enters_nothing_and_says_so() {
 fn what_runs_goes_on_when_its_queue_is_paused() {
     let host = TestHost::builder().workers(1).start();
     host.upload(Guest::Handlers);
-    let sleep = json!({"kind": "sleep", "payload": {"ms": 400}});
-    let (first, second) = (host.enqueue(&sleep), host.enqueue(&sleep));
-    host.wait_for(&first, "running");
+    let first = host.shut_gate("default");
+    let second = host.enqueue_kind("sleep", &json!({"ms": 1}));
     host.act("/v1/queues/default/pause").expect(200);
-    host.wait_for(&first, "succeeded");
+    assert_eq!(state_of(&host.job(&first)), "running");
+    host.open_gate(&first);
+    host.wait_for(&first, "cancelled");
     let job = host.job(&second);
     assert_eq!((&job["state"], &job["waiting"]["reason"]), (&json!("ready"), &json!("queue_paused")), "{job}");
     assert_eq!(host.attempts(&second), Vec::<serde_json::Value>::new(), "it was never entered");
@@ -68,14 +69,17 @@ fn a_new_priority_counts_for_what_waits_already() {
     for queue in ["one", "other", "gate"] {
         host.put(&format!("/v1/queues/{queue}"), &json!({})).expect(200);
     }
-    // The only slot is taken, so that both wait.
-    let gate = host.enqueue(&json!({"kind": "sleep", "payload": {"ms": 1_000}, "queue": "gate"}));
-    host.wait_for(&gate, "running");
+    // The only slot is taken, so that all wait; the first few are claimed for it already.
+    let gate = host.shut_gate("gate");
     let sleep = |queue: &str| host.enqueue(&json!({"kind": "sleep", "payload": {"ms": 1}, "queue": queue}));
-    let (one, other) = (sleep("one"), sleep("other"));
+    let before: Vec<String> = (0..30).map(|_| sleep("one")).collect();
+    let other = sleep("other");
     say(&stoker(&host, &["queues", "other", "--priority", "0"]).expect_success(), &["other"]);
+    host.open_gate(&gate);
     let started = |id: &str| host.wait_for(id, "succeeded")["started_at"].as_str().unwrap().to_owned();
-    assert!(started(&other) <= started(&one), "the one of higher priority came later");
+    let other = started(&other);
+    let passed = before.iter().filter(|id| started(id) < other).count();
+    assert!(passed <= 6, "{passed} of lower priority came first");
 }
 
 #[test]

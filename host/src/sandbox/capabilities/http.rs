@@ -17,6 +17,10 @@ pub(in crate::sandbox) const FIELDS_BYTES_MAX: usize = 16 << 10;
 /// Bytes of one write to a request's body, of which the host keeps up to two.
 const BODY_CHUNK_BYTES_MAX: usize = 8 << 10;
 
+/// How long after the attempt's deadline a request still waits. The attempt ends by its own timeout, which takes the request
+/// with it; one that gave up at the same moment would leave it to chance whether the guest is told of it first.
+const PAST_THE_DEADLINE: Duration = Duration::from_secs(5);
+
 /// The requests of one attempt.
 #[derive(Default)]
 pub(in crate::sandbox) struct OutgoingHttp {
@@ -61,7 +65,7 @@ impl WasiHttpHooks for OutgoingHttp {
             places: Arc::clone(places),
             denied: denied.clone(),
             log: Arc::clone(log),
-            time_left: deadline.saturating_sub(clock.monotonic()),
+            time_left: deadline.saturating_sub(clock.monotonic()).saturating_add(PAST_THE_DEADLINE),
         };
         Box::new(sender.send(request, options))
     }
