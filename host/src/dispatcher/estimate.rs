@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use rustc_hash::FxHashMap;
-
-use crate::job::usual_cost::{UsualCost, first_learnt, learnt};
+use crate::job::usual_cost::Costs;
 use crate::store::KindId;
 
 /// What a job is taken to need before any was claimed, µs: so much that nothing is claimed ahead of the first.
@@ -12,21 +10,20 @@ const AT_FIRST_US: u64 = 5_000;
 /// Estimates by kind, and what the jobs claimed lately were expected to need.
 #[derive(Debug)]
 pub struct Estimates {
-    by_kind: FxHashMap<KindId, u64>,
-    usual: UsualCost,
+    costs: Costs<KindId>,
     typical_us: u64,
 }
 
 impl Default for Estimates {
     fn default() -> Self {
-        Self { by_kind: FxHashMap::default(), usual: UsualCost::default(), typical_us: AT_FIRST_US }
+        Self { costs: Costs::default(), typical_us: AT_FIRST_US }
     }
 }
 
 impl Estimates {
     /// Expected time in a slot, µs.
     pub fn of(&self, kind: KindId) -> u64 {
-        self.by_kind.get(&kind).copied().unwrap_or(self.usual.us())
+        self.costs.of(&kind)
     }
 
     /// Expected time in a slot of a job just claimed, µs; moves the typical one.
@@ -43,13 +40,7 @@ impl Estimates {
 
     /// Learns from one execution.
     pub fn learn(&mut self, kind: KindId, took: Duration) {
-        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        let usual = self.usual;
-        self.by_kind
-            .entry(kind)
-            .and_modify(|estimate| *estimate = learnt(*estimate, took_us))
-            .or_insert_with(|| first_learnt(usual, took_us));
-        self.usual.learn(took_us);
+        self.costs.learn(kind, u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
     }
 }
 
@@ -72,16 +63,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_has_its_own_and_the_unknown_is_taken_for_what_was() {
+    fn a_claimed_job_moves_what_is_typical() {
         let mut estimates = Estimates::default();
         let kind = KindId(1);
-        assert_eq!(estimates.of(kind), UsualCost::default().us());
+        assert_eq!(estimates.typical_us(), AT_FIRST_US);
         estimates.learn(kind, Duration::from_micros(100));
-        assert_eq!(estimates.of(kind), 100);
-        estimates.learn(kind, Duration::from_secs(1));
-        assert_eq!(estimates.of(kind), 150, "an outlier moves it little");
-        assert_eq!(estimates.of(KindId(2)), estimates.usual.us());
-        assert!(estimates.usual.us() < UsualCost::default().us());
+        for _ in 0..200 {
+            assert_eq!(estimates.expect(kind), 100);
+        }
+        assert!(estimates.typical_us() < 120, "{estimates:?}");
     }
 
     #[test]

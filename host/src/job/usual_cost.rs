@@ -2,6 +2,10 @@
 //! has not, what jobs usually did, of whatever kind, within bounds: where jobs are short a thousand new kinds are not begun by
 //! handfuls; where they are long, or nothing is known, little is given out ahead.
 
+use std::hash::Hash;
+
+use rustc_hash::FxHashMap;
+
 /// However short others were, µs: so that a turn by default weight ([`fairness`](super::fairness)) begins some hundred jobs of
 /// an unknown kind and no more.
 const MIN_US: u64 = 50;
@@ -9,6 +13,9 @@ const MIN_US: u64 = 50;
 const MAX_US: u64 = 1_000;
 /// One job counts one part in so many.
 const LEARNT_OF: u64 = 64;
+
+/// Kinds whose costs are remembered; past it all are forgotten, and learnt again.
+const KINDS_MAX: usize = 100_000;
 
 /// One execution counts one part in so many of what its kind is expected to cost.
 const LEARNT_OF_KIND: u64 = 8;
@@ -19,7 +26,7 @@ const RISE_US: u64 = 100;
 /// What the next job of a kind is expected to cost, µs, after one that was expected to cost `expected_us` and cost `us`. One that took
 /// very much longer (its thread was preempted, the first of its kind found nothing in memory) counts only as several times longer; a
 /// kind that has really become slow is followed within some tens of executions.
-pub fn learnt(expected_us: u64, us: u64) -> u64 {
+fn learnt(expected_us: u64, us: u64) -> u64 {
     let counted_us = counted(expected_us, us);
     if counted_us > expected_us {
         expected_us + (counted_us - expected_us) / LEARNT_OF_KIND
@@ -29,7 +36,7 @@ pub fn learnt(expected_us: u64, us: u64) -> u64 {
 }
 
 /// What the second job of a kind is expected to cost, µs, after its first cost `us`, where jobs usually cost so much.
-pub fn first_learnt(usual: UsualCost, us: u64) -> u64 {
+fn first_learnt(usual: UsualCost, us: u64) -> u64 {
     counted(usual.us(), us)
 }
 
@@ -39,8 +46,41 @@ fn counted(expected_us: u64, us: u64) -> u64 {
 }
 
 /// See the file's head.
+#[derive(Debug)]
+pub struct Costs<K> {
+    by_kind: FxHashMap<K, u64>,
+    usual: UsualCost,
+}
+
+impl<K> Default for Costs<K> {
+    fn default() -> Self {
+        Self { by_kind: FxHashMap::default(), usual: UsualCost::default() }
+    }
+}
+
+impl<K: Eq + Hash> Costs<K> {
+    /// What the next job of the kind is expected to cost, µs.
+    pub fn of(&self, kind: &K) -> u64 {
+        self.by_kind.get(kind).copied().unwrap_or(self.usual.us())
+    }
+
+    /// A job of the kind has cost so much, µs.
+    pub fn learn(&mut self, kind: K, us: u64) {
+        if self.by_kind.len() >= KINDS_MAX && !self.by_kind.contains_key(&kind) {
+            self.by_kind.clear();
+        }
+        let usual = self.usual;
+        self.by_kind
+            .entry(kind)
+            .and_modify(|expected_us| *expected_us = learnt(*expected_us, us))
+            .or_insert_with(|| first_learnt(usual, us));
+        self.usual.learn(us);
+    }
+}
+
+/// What jobs of whatever kind usually cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UsualCost {
+struct UsualCost {
     /// In parts of a microsecond, as many as there are in [`LEARNT_OF`].
     parts: u64,
 }
@@ -53,12 +93,12 @@ impl Default for UsualCost {
 
 impl UsualCost {
     /// What an unknown kind is taken to cost, µs.
-    pub fn us(self) -> u64 {
+    fn us(self) -> u64 {
         self.parts / LEARNT_OF
     }
 
     /// A job has cost so much, µs. An outlier counts little, as in [`learnt`].
-    pub fn learn(&mut self, us: u64) {
+    fn learn(&mut self, us: u64) {
         let counted_us = counted(self.us(), us).clamp(MIN_US, MAX_US);
         self.parts = self.parts - self.parts / LEARNT_OF + counted_us;
     }
@@ -77,6 +117,21 @@ mod tests {
         let followed = (0..40).fold(140, |expected_us, _| learnt(expected_us, 1_000_000));
         assert!(followed > 500_000, "{followed}");
         assert!(learnt(u64::MAX, u64::MAX) > 0 && learnt(0, 0) == 0);
+    }
+
+    #[test]
+    fn each_kind_has_its_own_and_no_more_are_remembered_than_may_be() {
+        let mut costs = Costs::default();
+        assert_eq!(costs.of(&0), MAX_US);
+        costs.learn(0, 100);
+        costs.learn(0, 1_000_000);
+        assert_eq!(costs.of(&0), 150, "an outlier moves it little");
+        assert_eq!(costs.of(&1), costs.usual.us());
+        assert!(costs.usual.us() != MAX_US);
+        for kind in 1..=KINDS_MAX {
+            costs.learn(kind, 100);
+        }
+        assert_eq!(costs.by_kind.len(), 1, "they are learnt again");
     }
 
     #[test]

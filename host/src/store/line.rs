@@ -5,7 +5,7 @@
 //! A place in here is one before which no job of its source stands; whether one stands there is seen by who goes there. All of
 //! it is memory: it can be looked up again, and is, after a start and after a transaction that was taken back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -55,6 +55,33 @@ impl Members {
     }
 }
 
+/// Sources in the order in which they came to be here, each once.
+#[derive(Debug, Default)]
+struct Unknown {
+    queue: VecDeque<Source>,
+    members: FxHashSet<Source>,
+}
+
+impl Unknown {
+    fn insert(&mut self, source: Source) {
+        if self.members.insert(source) {
+            self.queue.push_back(source);
+        }
+    }
+
+    fn take(&mut self, sources_max: usize) -> Vec<Source> {
+        let taken: Vec<Source> = self.queue.drain(..sources_max.min(self.queue.len())).collect();
+        for source in &taken {
+            self.members.remove(source);
+        }
+        taken
+    }
+
+    fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+}
+
 /// Who is first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct First {
@@ -85,7 +112,7 @@ pub(super) struct Line {
     /// What each queue's priority adds.
     offsets: FxHashMap<QueueId, i64>,
     /// Sources whose places are to be looked up, again or for the first time.
-    unknown: FxHashSet<Source>,
+    unknown: Unknown,
 }
 
 impl Line {
@@ -100,14 +127,18 @@ impl Line {
             places: FxHashMap::default(),
             aside: FxHashMap::default(),
             offsets: FxHashMap::default(),
-            unknown: FxHashSet::default(),
+            unknown: Unknown::default(),
         }
     }
 
     /// Nothing of it can be believed any more: every queue is to be looked at.
     pub(super) fn forget(&mut self, catalog: &Catalog) {
         *self = Self::new(self.order);
-        self.unknown.extend(catalog.queue_settings.keys().copied().map(Source::Ready));
+        let mut queues: Vec<QueueId> = catalog.queue_settings.keys().copied().collect();
+        queues.sort_unstable();
+        for queue in queues {
+            self.unknown.insert(Source::Ready(queue));
+        }
     }
 
     /// Queues may have other priorities, and may no longer be paused: who is aside is let in again.
@@ -152,11 +183,7 @@ impl Line {
 
     /// Some of those to be looked up, no longer noted as such.
     pub(super) fn take_unknown(&mut self, sources_max: usize) -> Vec<Source> {
-        let taken: Vec<Source> = self.unknown.iter().take(sources_max).copied().collect();
-        for source in &taken {
-            self.unknown.remove(source);
-        }
-        taken
+        self.unknown.take(sources_max)
     }
 
     /// Whether something is still to be looked up.
@@ -210,9 +237,16 @@ impl Line {
 
     // ---- who is first ----
 
-    /// Tenants who have come to have somebody in line since the last call.
+    /// Tenants who have come to have somebody in line since the last call. Of those who come together, as all do after a start,
+    /// the one whose next job is the oldest is the first; jobs that were enqueued together are read and written together.
     pub(super) fn take_arrived(&mut self) -> Vec<TenantId> {
-        std::mem::take(&mut self.arrived)
+        let mut arrived = std::mem::take(&mut self.arrived);
+        if arrived.len() > 1 {
+            arrived.sort_by_cached_key(|tenant| {
+                self.heads.get(tenant).and_then(|heads| heads.first()).map(|head| head.rank.1)
+            });
+        }
+        arrived
     }
 
     /// The tenant's source whose first job comes before all others, and who comes next.
@@ -382,6 +416,35 @@ mod tests {
             2 => limit().prop_map(Step::LetIn),
             1 => Just(Step::RankAnew),
         ]
+    }
+
+    #[test]
+    fn of_tenants_who_come_together_the_one_with_the_oldest_job_is_first() {
+        let mut line = Line::new(Order::new(Duration::from_mins(1)));
+        // The one that has waited longest has the lowest priority.
+        for (tenant, job, key) in [(7, 3, 0), (8, 1, 9), (9, 2, 5)] {
+            let queue = QueueId(tenant);
+            line.tenants.insert(queue, TenantId(tenant));
+            line.put(Source::Ready(queue), vec![(Group { queue, kind: None }, (key, [job; 16]))]);
+        }
+        assert_eq!(line.take_arrived(), [TenantId(8), TenantId(9), TenantId(7)]);
+        assert_eq!(line.take_arrived(), []);
+    }
+
+    #[test]
+    fn sources_are_looked_up_in_the_order_in_which_they_came() {
+        let mut line = Line::new(Order::new(Duration::from_mins(1)));
+        let source = |queue| Source::Ready(QueueId(queue));
+        for queue in [5, 1, 9, 5] {
+            line.look_up(source(queue));
+        }
+        assert_eq!(line.take_unknown(2), [source(5), source(1)]);
+        // One that comes again and again keeps nobody out.
+        line.look_up(source(5));
+        assert_eq!(line.take_unknown(1), [source(9)]);
+        assert!(line.has_unknown());
+        assert_eq!(line.take_unknown(9), [source(5)]);
+        assert!(!line.has_unknown() && line.take_unknown(9).is_empty());
     }
 
     proptest! {

@@ -6,11 +6,8 @@ use rustc_hash::FxHashMap;
 use super::catalog::{Catalog, KindId, TenantId};
 use crate::job::fairness::Fairness;
 use crate::job::tenant::WEIGHT_DEFAULT;
-use crate::job::usual_cost::{UsualCost, first_learnt, learnt};
+use crate::job::usual_cost::Costs;
 use crate::job::{JobId, Receipt};
-
-/// Kinds whose costs are remembered.
-const KINDS_MAX: usize = 100_000;
 
 /// What was charged for a job.
 #[derive(Clone, Copy, Debug)]
@@ -28,8 +25,7 @@ pub(super) struct Shares {
     charges: FxHashMap<JobId, Charge>,
     /// Those of them that this transaction gave out.
     unsettled: Vec<JobId>,
-    costs_us: FxHashMap<KindId, u64>,
-    usual_cost: UsualCost,
+    costs: Costs<KindId>,
 }
 
 impl Shares {
@@ -53,7 +49,7 @@ impl Shares {
 
     /// A job is given out.
     pub(super) fn charge(&mut self, tenant: TenantId, kind: KindId, job: JobId) {
-        let expected_us = self.costs_us.get(&kind).copied().unwrap_or(self.usual_cost.us());
+        let expected_us = self.costs.of(&kind);
         self.fairness.charge(tenant, expected_us);
         if let Some(stale) = self.charges.insert(job, Charge { tenant, kind, expected_us }) {
             self.fairness.settle(stale.tenant, stale.expected_us, 0);
@@ -70,15 +66,7 @@ impl Shares {
     pub(super) fn used(&mut self, job: JobId, receipt: &Receipt) {
         let used_us = receipt.run_us.saturating_add(receipt.instantiate_us);
         let Some(Charge { kind, .. }) = self.settle(job, used_us) else { return };
-        if self.costs_us.len() >= KINDS_MAX && !self.costs_us.contains_key(&kind) {
-            self.costs_us.clear();
-        }
-        let usual = self.usual_cost;
-        self.costs_us
-            .entry(kind)
-            .and_modify(|cost_us| *cost_us = learnt(*cost_us, used_us))
-            .or_insert_with(|| first_learnt(usual, used_us));
-        self.usual_cost.learn(used_us);
+        self.costs.learn(kind, used_us);
     }
 
     /// Nobody knows for how long it has run: it has cost what was expected.
