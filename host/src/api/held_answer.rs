@@ -1,20 +1,22 @@
 //! Answers that are held whole until they are read. Those that are large take room for it (see `room.rs`) until the last piece of them
-//! has been handed over, so that whoever asks for much and reads nothing takes the memory of its part and no more.
+//! has been handed over, so that whoever asks for much and reads nothing takes the memory of its part, and of few more that wait.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use axum::body::Body;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use hyper::body::{Body as _, Frame, SizeHint};
 
-use super::error::ApiError;
+use super::error::{ApiError, ProblemCode};
 use super::room::{Room, STEP_BYTES, Taken};
 use crate::store::TenantId;
 
-/// Takes room for a large answer out of a tenant's part, or of nobody's; waits for it where it is short. Without room an answer that
-/// can be asked for again is refused with 429; one that says what was done (`is_final`) goes out.
+/// Takes room for a large answer out of a tenant's part, or of nobody's; a few wait for it where it is short. Without room an answer
+/// that can be asked for again is refused with 429; of one that says what was done (`is_final`) the status and head go out, and a
+/// sentence instead of the rest.
 pub(super) async fn hold(
     room: &Room,
     part: Option<TenantId>,
@@ -25,11 +27,26 @@ pub(super) async fn hold(
     let bytes = response.body().size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok());
     let Some(bytes) = bytes.filter(|bytes| *bytes > STEP_BYTES) else { return Ok(response) };
     let mut taken = room.nothing_taken(part);
-    match taken.grow(bytes).await {
-        Err(refusal) if !is_final => return Err(refusal),
-        Ok(()) | Err(_) => {}
+    match taken.grow_made(bytes).await {
+        Ok(()) => Ok(response.map(|body| Body::new(Held { body, rest: Bytes::new(), _taken: taken }))),
+        // What failed is asked for again anyway.
+        Err(refusal) if !is_final || !response.status().is_success() => Err(refusal),
+        Err(refusal) => Ok(left_out(response, &refusal)),
     }
-    Ok(response.map(|body| Body::new(Held { body, rest: Bytes::new(), _taken: taken })))
+}
+
+/// The head of what was done, with a sentence for a body.
+fn left_out(response: Response, refusal: &ApiError) -> Response {
+    let (done, _) = response.into_parts();
+    let sentence = format!("this was done, and its answer is left out: {}", refusal.detail());
+    let mut short = ApiError::new(ProblemCode::Busy, sentence).into_response();
+    *short.status_mut() = done.status;
+    let own = [CONTENT_TYPE, CONTENT_LENGTH, RETRY_AFTER];
+    for (name, value) in done.headers.iter().filter(|(name, _)| !own.contains(name)) {
+        short.headers_mut().append(name, value.clone());
+    }
+    short.headers_mut().remove(RETRY_AFTER);
+    short
 }
 
 /// A body that is handed over piece by piece: a connection that is not read takes one more and no further ones.
@@ -76,7 +93,8 @@ impl hyper::body::Body for Held {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use axum::response::IntoResponse;
+    use http::header::LOCATION;
+    use http::{HeaderValue, StatusCode};
     use http_body_util::BodyExt;
 
     use super::*;
@@ -101,9 +119,18 @@ mod tests {
         };
         assert_eq!(refusal.code(), crate::api::ProblemCode::Busy);
         hold(&room, TENANT, false, answer(STEP_BYTES)).await.unwrap();
-        let done = hold(&room, TENANT, true, answer(large)).await.unwrap();
+        let mut done = answer(large);
+        *done.status_mut() = StatusCode::CREATED;
+        done.headers_mut().insert(LOCATION, HeaderValue::from_static("/v1/jobs/job_1"));
+        let done = hold(&room, TENANT, true, done).await.unwrap();
+        assert_eq!(done.status(), StatusCode::CREATED);
+        assert_eq!(done.headers()[LOCATION], "/v1/jobs/job_1");
+        assert!(
+            !done.headers().contains_key(RETRY_AFTER) && done.headers()[CONTENT_TYPE] != "application/octet-stream"
+        );
+        let said = done.into_body().collect().await.unwrap().to_bytes();
+        assert!(String::from_utf8_lossy(&said).contains("this was done, and its answer is left out"), "{said:?}");
         hold(&room, Some(TenantId(3)), false, answer(large)).await.unwrap();
-        assert_eq!(done.into_body().collect().await.unwrap().to_bytes().len(), large);
         let read = unread.pop().unwrap().into_body().collect().await.unwrap().to_bytes();
         assert_eq!(read, vec![b'x'; large]);
         hold(&room, TENANT, false, answer(large)).await.unwrap();

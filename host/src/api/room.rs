@@ -21,8 +21,13 @@ const LARGEST_BODIES_MAX: usize = 4;
 const PARTS: usize = 2;
 /// Least room there is, bytes, however small the largest body may be.
 const ROOM_BYTES_MIN: usize = 64 << 20;
-/// What all large answers, and the logs they are made of, may hold, bytes: a client may take long to read them.
-const ANSWER_BYTES_MAX: usize = 128 << 20;
+/// What the large answers of a tenant, and the logs they are made of, may hold, bytes: a client may take long to read them.
+const ANSWER_BYTES_OF_ONE_MAX: usize = 64 << 20;
+/// And those of all: of several tenants that take all they may, and of who has no part of its own.
+const ANSWER_BYTES_MAX: usize = PARTS * ANSWER_BYTES_OF_ONE_MAX + (32 << 20);
+/// Answers of a tenant that may wait for room when they are made already, and of all who have no part: each of them is memory that is
+/// counted nowhere.
+const MADE_ANSWERS_WAITING_MAX: usize = 4;
 /// Longest wait for room, of one body or answer in all: who holds some and waits for more keeps it from others.
 const ROOM_WAIT_MS_MAX: u64 = 5_000;
 
@@ -45,6 +50,8 @@ pub(in crate::api) struct Room {
     steps_of_tenant: usize,
     /// How many wait for others' room.
     waiting: Arc<watch::Sender<usize>>,
+    /// Places of those who wait with what they want room for.
+    made: Arc<EachTenant<Option<TenantId>>>,
     full: Full,
 }
 
@@ -88,23 +95,25 @@ impl Room {
     /// Enough for some bodies of `body_bytes_max`, the most any request may send.
     pub(in crate::api) fn for_bodies_of(body_bytes_max: usize) -> Self {
         let bytes = body_bytes_max.saturating_mul(LARGEST_BODIES_MAX).max(ROOM_BYTES_MIN);
-        Self::of_bytes(bytes, Full { shared: BODIES_FULL, own: OWN_BODIES_FULL })
+        Self::of_bytes(bytes, bytes / PARTS, Full { shared: BODIES_FULL, own: OWN_BODIES_FULL })
     }
 
     /// For what answers are made of.
     pub(in crate::api) fn for_answers() -> Self {
-        Self::of_bytes(ANSWER_BYTES_MAX, Full { shared: ANSWERS_FULL, own: OWN_ANSWERS_FULL })
+        let full = Full { shared: ANSWERS_FULL, own: OWN_ANSWERS_FULL };
+        Self::of_bytes(ANSWER_BYTES_MAX, ANSWER_BYTES_OF_ONE_MAX, full)
     }
 
-    fn of_bytes(bytes: usize, full: Full) -> Self {
+    fn of_bytes(bytes: usize, bytes_of_tenant: usize, full: Full) -> Self {
         let steps = (bytes / STEP_BYTES).min(Semaphore::MAX_PERMITS);
-        let steps_of_tenant = steps / PARTS;
+        let steps_of_tenant = (bytes_of_tenant / STEP_BYTES).min(steps);
         Self {
             free: Arc::new(Semaphore::new(steps)),
             own: Arc::new(EachTenant::with(steps_of_tenant)),
             steps,
             steps_of_tenant,
             waiting: Arc::new(watch::Sender::new(0)),
+            made: Arc::new(EachTenant::with(MADE_ANSWERS_WAITING_MAX)),
             full,
         }
     }
@@ -143,6 +152,15 @@ impl Taken {
         Ok(())
     }
 
+    /// The same for what is there already: only a few of a tenant's wait, and others are refused at once.
+    pub(in crate::api) async fn grow_made(&mut self, bytes: usize) -> Result<(), ApiError> {
+        let place = self.room.made.of(&self.part).try_acquire_owned();
+        if place.is_err() {
+            self.patience = Duration::ZERO;
+        }
+        self.grow(bytes).await
+    }
+
     /// Comes when others wait for room while this holds some; else never.
     pub(in crate::api) async fn wanted_by_others(&self) {
         if self.permits.is_some() {
@@ -173,11 +191,15 @@ async fn wait_for(
     if let Ok(given) = Arc::clone(free).try_acquire_many_owned(steps) {
         return Ok(given);
     }
+    let refusal = || ApiError::new(ProblemCode::Busy, full);
+    if patience.is_zero() {
+        return Err(refusal());
+    }
     let _waiter = waiting.map(Waiter::of);
     let began = tokio::time::Instant::now();
     let given = tokio::time::timeout(*patience, Arc::clone(free).acquire_many_owned(steps)).await;
     *patience = patience.saturating_sub(began.elapsed());
-    let given = given.map_err(|_elapsed| ApiError::new(ProblemCode::Busy, full))?;
+    let given = given.map_err(|_elapsed| refusal())?;
     given.map_err(|error| ApiError::internal(&error))
 }
 
@@ -193,7 +215,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn room_is_taken_in_steps_and_given_back() {
-        let room = Room::of_bytes(PARTS * 3 * STEP_BYTES, FULL);
+        let room = Room::of_bytes(PARTS * 3 * STEP_BYTES, 3 * STEP_BYTES, FULL);
         let free = || (room.own.of(&TenantId(1)).available_permits(), room.free.available_permits());
         let mut first = room.nothing_taken(A);
         first.grow(STEP_BYTES).await.unwrap();
@@ -256,7 +278,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_holds_room_hears_of_others_that_wait_for_it() {
-        let room = Room::of_bytes(PARTS * 3 * STEP_BYTES, FULL);
+        let room = Room::of_bytes(PARTS * 3 * STEP_BYTES, 3 * STEP_BYTES, FULL);
         let (mut first, mut second) = (room.nothing_taken(A), room.nothing_taken(B));
         first.grow(usize::MAX).await.unwrap();
         second.grow(usize::MAX).await.unwrap();
@@ -275,6 +297,36 @@ mod tests {
             assert!(!wanted(&room.nothing_taken(A)), "it holds none");
         }
         assert!(!wanted(&first), "it has gone");
+    }
+
+    #[tokio::test]
+    async fn tenants_that_take_all_they_can_of_the_answers_leave_some_for_who_has_no_part() {
+        let room = Room::for_answers();
+        let mut held = Vec::new();
+        for tenant in [A, B] {
+            let mut taken = room.nothing_taken(tenant);
+            taken.grow(ANSWER_BYTES_OF_ONE_MAX).await.unwrap();
+            held.push(taken);
+        }
+        room.nothing_taken(None).grow(16 << 20).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn few_wait_that_are_made_already() {
+        let room = Room::for_answers();
+        let mut all = room.nothing_taken(A);
+        all.grow(usize::MAX).await.unwrap();
+        let wait = async |part| {
+            let began = tokio::time::Instant::now();
+            let refused = room.nothing_taken(part).grow_made(2 * STEP_BYTES).await.is_err();
+            refused.then(|| !began.elapsed().is_zero())
+        };
+        let waits = futures_util::future::join_all((0..3 * MADE_ANSWERS_WAITING_MAX).map(|_| wait(A))).await;
+        assert!(waits.iter().all(Option::is_some), "all are refused");
+        assert_eq!(waits.iter().filter(|waited| **waited == Some(true)).count(), MADE_ANSWERS_WAITING_MAX);
+        assert_eq!(wait(B).await, None);
+        drop(all);
+        assert_eq!(wait(A).await, None);
     }
 
     #[test]

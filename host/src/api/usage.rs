@@ -67,7 +67,7 @@ fn day(name: &str, value: Option<String>) -> Result<Option<i64>, ApiError> {
     get, path = "/v1/usage", tag = "tenants",
     params(
         ("since" = Option<String>, Query, description = "From this day on, like 2026-11-01"),
-        ("until" = Option<String>, Query, description = "Before this day"),
+        ("until" = Option<String>, Query, description = "Before this day, which is after `since`"),
         ("kind" = Option<String>, Query),
         ("all_tenants" = Option<bool>, Query, description = "`true`: of all tenants, those that were deleted too; for admins"),
         ("limit" = Option<u32>, Query, description = "1 to 500, default 50"),

@@ -353,6 +353,7 @@ impl Draft {
         self.looks.rewind();
         self.events.truncate(self.settled_events);
         self.catalog = Arc::clone(&self.settled_catalog);
+        self.sessions_noted.forget();
         self.distrust(sql)
     }
 
@@ -382,6 +383,7 @@ impl Draft {
         self.shares.rolled_back();
         self.meter.rolled_back(sql)?;
         self.catalog = Arc::clone(&self.committed_catalog);
+        self.sessions_noted.forget();
         self.distrust(sql)
     }
 

@@ -22,6 +22,9 @@ use crate::job::{JobId, JobState, QueueName, Timestamp};
 const PAGE_JOBS_MAX: usize = 500;
 /// Rows one page looks at.
 const ROWS_LOOKED_AT_MAX: usize = 20_000;
+/// Lanes (kinds with queues) that are merged. What ended of more is looked for among the jobs of all, so many rows to a page: an index
+/// for it would be one more to write for each job.
+const LANES_MERGED_MAX: usize = 1_000;
 /// And of a tag or group, whose jobs are looked up one by one.
 const NAMED_LOOKED_AT_MAX: usize = 5_000;
 
@@ -34,6 +37,8 @@ const RETRYING: &str = "SELECT id, tenant_id, kind_id, queue_id, state FROM live
     WHERE state = 'retrying' AND id >= ?1 AND id < ?2 AND tenant_id = ?4 ORDER BY id DESC LIMIT ?3";
 const BLOCKED: &str = "SELECT id, tenant_id, kind_id, queue_id, state FROM live_jobs INDEXED BY live_blocked
     WHERE state = 'blocked' AND id >= ?1 AND id < ?2 AND tenant_id = ?4 ORDER BY id DESC LIMIT ?3";
+const FINISHED: &str = "SELECT id, tenant_id, kind_id, queue_id, state FROM finished_jobs
+    WHERE id >= ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
 const FINISHED_BADLY: &str =
     "SELECT id, tenant_id, kind_id, queue_id, state FROM finished_jobs INDEXED BY finished_badly
     WHERE id >= ?1 AND id < ?2 AND tenant_id = ?4 AND state = ?5 AND state <> 'succeeded' ORDER BY id DESC LIMIT ?3";
@@ -208,6 +213,9 @@ fn finished(sql: &Connection, search: &Search<'_>, limit: usize) -> Result<Found
     let lanes = lanes(sql, search)?;
     if let [(kind, queue)] = lanes[..] {
         return scan(sql, search, limit, FINISHED_LANE, params![kind, queue]);
+    }
+    if lanes.len() > LANES_MERGED_MAX {
+        return scan(sql, search, limit, FINISHED, params![]);
     }
     of_lanes(sql, search, limit, &lanes)
 }

@@ -18,6 +18,8 @@ use super::error::StoreError;
 
 /// Reading connections.
 const READERS: usize = 3;
+/// So many of them may read for one tenant at once: one is left for whoever else asks, however long those reads take.
+const READERS_OF_ONE_MAX: usize = READERS - 1;
 /// Reads that may wait.
 const READS_WAITING_MAX: usize = 1_024;
 /// And of one tenant.
@@ -34,6 +36,8 @@ type Read = Box<dyn FnOnce(&Connection) + Send>;
 struct Line {
     waiting: FxHashMap<Option<TenantId>, VecDeque<Read>>,
     turns: VecDeque<Option<TenantId>>,
+    /// How many reads of each tenant are under way; none of whom there are none.
+    running: FxHashMap<TenantId, usize>,
     len: usize,
     is_closed: bool,
 }
@@ -43,13 +47,14 @@ impl Line {
         if self.is_closed {
             return Err(StoreError::Closed);
         }
-        let own = self.waiting.entry(part).or_default();
+        let own_len = self.waiting.get(&part).map_or(0, VecDeque::len);
         let own_max = if part.is_some() { READS_WAITING_OF_ONE_MAX } else { READS_WAITING_MAX };
-        for (waiting, waiting_max) in [(self.len, READS_WAITING_MAX), (own.len(), own_max)] {
+        for (waiting, waiting_max) in [(self.len, READS_WAITING_MAX), (own_len, own_max)] {
             if waiting >= waiting_max {
                 return Err(StoreError::Busy { waiting_max });
             }
         }
+        let own = self.waiting.entry(part).or_default();
         if own.is_empty() {
             self.turns.push_back(part);
         }
@@ -58,8 +63,13 @@ impl Line {
         Ok(())
     }
 
-    fn pop(&mut self) -> Option<Read> {
-        let part = self.turns.pop_front()?;
+    /// The next read that may begin, and whose it is.
+    fn pop(&mut self) -> Option<(Option<TenantId>, Read)> {
+        let has_all = |part: &Option<TenantId>| {
+            part.is_some_and(|tenant| self.running.get(&tenant).is_some_and(|running| *running >= READERS_OF_ONE_MAX))
+        };
+        let place = self.turns.iter().position(|part| !has_all(part))?;
+        let part = self.turns.remove(place)?;
         let own = self.waiting.get_mut(&part)?;
         let read = own.pop_front()?;
         self.len -= 1;
@@ -68,7 +78,22 @@ impl Line {
         } else {
             self.turns.push_back(part);
         }
-        Some(read)
+        if let Some(tenant) = part {
+            *self.running.entry(tenant).or_default() += 1;
+        }
+        Some((part, read))
+    }
+
+    /// A read that was given out is over.
+    fn ended(&mut self, part: Option<TenantId>) {
+        if let Some(tenant) = part
+            && let Some(running) = self.running.get_mut(&tenant)
+        {
+            *running -= 1;
+            if *running == 0 {
+                self.running.remove(&tenant);
+            }
+        }
     }
 }
 
@@ -86,14 +111,18 @@ struct Queue {
 }
 
 impl Queue {
-    /// The next read; `None`: it is closed, and there are no more.
-    fn take(&self) -> Option<Read> {
+    /// The next read and whose it is, after this thread's last one, of whose part `ended` says; `None`: it is closed, and there are no
+    /// more.
+    fn take(&self, ended: Option<TenantId>) -> Option<(Option<TenantId>, Read)> {
         let mut line = self.line.lock();
+        // Whose turn that makes possible is this thread's to read.
+        line.ended(ended);
         loop {
-            if let Some(read) = line.pop() {
-                return Some(read);
+            if let Some(next) = line.pop() {
+                return Some(next);
             }
-            if line.is_closed {
+            if line.is_closed && line.len == 0 {
+                self.arrived.notify_all();
                 return None;
             }
             self.arrived.wait(&mut line);
@@ -171,7 +200,9 @@ fn serve(mut connection: Connection, queue: &Queue) {
     if let Err(error) = connection.progress_handler(PROGRESS_INSTRUCTIONS, Some(handler)) {
         tracing::error!(%error, "reads have no deadline");
     }
-    while let Some(read) = queue.take() {
+    let mut ended = None;
+    while let Some((part, read)) = queue.take(ended) {
+        ended = part;
         *deadline.lock() = Some(Instant::now() + Duration::from_millis(READ_MS_MAX));
         if catch_unwind(AssertUnwindSafe(|| read(&connection))).is_err() {
             tracing::error!("a read panicked");
@@ -261,14 +292,22 @@ mod tests {
         push(&mut line, little).unwrap();
         push(&mut line, None).unwrap();
         let connection = Connection::open_in_memory().unwrap();
+        let read_next = |line: &mut Line| {
+            let next = line.pop();
+            if let Some((part, read)) = next {
+                read(&connection);
+                line.ended(part);
+                return true;
+            }
+            false
+        };
         for _ in 0..5 {
-            line.pop().unwrap()(&connection);
+            assert!(read_next(&mut line));
         }
         assert_eq!(*order.lock(), [much, little, None, much, much]);
-        while let Some(read) = line.pop() {
-            read(&connection);
-        }
-        assert!(line.len == 0 && line.waiting.is_empty() && order.lock().len() == READS_WAITING_OF_ONE_MAX + 2);
+        while read_next(&mut line) {}
+        assert!(line.len == 0 && line.waiting.is_empty() && line.running.is_empty());
+        assert_eq!(order.lock().len(), READS_WAITING_OF_ONE_MAX + 2);
         for _ in 0..READS_WAITING_MAX {
             push(&mut line, None).unwrap();
         }
@@ -276,5 +315,62 @@ mod tests {
         line.is_closed = true;
         assert!(matches!(push(&mut line, little), Err(StoreError::Closed)));
         assert!(line.pop().is_some(), "what is queued is finished");
+        assert_eq!(line.waiting.len(), 1, "nothing is kept of who was refused");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn one_tenant_never_has_every_reader() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("some.db");
+        Connection::open(&path).unwrap().execute_batch("CREATE TABLE some (x)").unwrap();
+        let readers = Arc::new(Readers::start(&path).unwrap());
+        let (end, ended) = (Arc::new(Barrier::new(READERS_OF_ONE_MAX + 1)), Arc::new(Mutex::new(0)));
+        let reads: Vec<_> = (0..READERS_OF_ONE_MAX * 3)
+            .map(|_| {
+                let (readers, end, ended) = (Arc::clone(&readers), Arc::clone(&end), Arc::clone(&ended));
+                let held = move |_: &Connection| {
+                    end.wait();
+                    *ended.lock() += 1;
+                    Ok(())
+                };
+                tokio::spawn(async move { readers.read(Some(TenantId(2)), held).await })
+            })
+            .collect();
+        // Its reads go on until they are let go, and others are read meanwhile.
+        for part in [Some(TenantId(3)), None, Some(TenantId(3))] {
+            readers.read(part, |_| Ok(())).await.unwrap();
+        }
+        assert_eq!(*ended.lock(), 0);
+        for _ in 0..3 {
+            let end = Arc::clone(&end);
+            tokio::task::spawn_blocking(move || end.wait()).await.unwrap();
+        }
+        for read in reads {
+            read.await.unwrap().unwrap();
+        }
+        readers.close();
+        assert_eq!(*ended.lock(), READERS_OF_ONE_MAX * 3);
+    }
+
+    #[test]
+    fn what_is_queued_when_it_closes_is_read_by_who_comes_to_it() {
+        let queue = Arc::new(Queue::default());
+        let part = Some(TenantId(2));
+        let nothing = || -> Read { Box::new(|_| {}) };
+        for _ in 0..=READERS_OF_ONE_MAX {
+            queue.line.lock().push(part, nothing()).unwrap();
+        }
+        for _ in 0..READERS_OF_ONE_MAX {
+            assert!(queue.take(None).is_some());
+        }
+        queue.close();
+        // It may not begin yet, and nobody leaves before it has.
+        let idle = std::thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || queue.take(None).is_none()
+        });
+        assert!(queue.take(part).is_some());
+        assert!(queue.take(part).is_none());
+        assert!(idle.join().unwrap());
     }
 }

@@ -9,6 +9,9 @@ use super::forms::forms_of;
 use super::stream::RedactedStream;
 use crate::secrets::SecretValue;
 
+/// Nodes of one: the memory that an attempt's secrets take beside the guest's, some forty bytes each while it is made. All of a
+/// hundred KiB of certificates fit; a few KiB that are written otherwise in each spelling take as much.
+const NODES_MAX: usize = 1 << 21;
 /// The node that no text leads to; also: none.
 const ROOT: u32 = 0;
 
@@ -62,16 +65,20 @@ pub(super) struct Found {
 }
 
 impl Automaton {
-    pub(super) fn new(secrets: &[(String, SecretValue)]) -> Self {
+    /// `None`: they have too many spellings.
+    pub(super) fn new(secrets: &[(String, SecretValue)]) -> Option<Self> {
         let labels = secrets.iter().map(|(name, _)| super::label(name)).collect();
         let mut automaton = Self { nodes: vec![Node::at(0, 0)], first: Box::new([ROOT; 256]), labels };
         for (index, (_, value)) in secrets.iter().enumerate() {
             for form in forms_of(value.reveal()) {
+                if automaton.nodes.len() + form.len() > NODES_MAX {
+                    return None;
+                }
                 automaton.insert(&form, u16::try_from(index).unwrap_or(u16::MAX));
             }
         }
         automaton.link();
-        automaton
+        Some(automaton)
     }
 
     fn insert(&mut self, form: &[u8], secret: u16) {
@@ -90,7 +97,6 @@ impl Automaton {
     }
 
     fn add(&mut self, parent: u32, byte: u8) -> u32 {
-        // At most some twenty times the bytes an attempt is given.
         let new = u32::try_from(self.nodes.len()).unwrap_or(ROOT);
         let depth = self.nodes[parent as usize].depth + 1;
         let mut node = Node::at(byte, depth);
@@ -202,7 +208,7 @@ mod tests {
     fn automaton(secrets: &[(&str, &str)]) -> Automaton {
         let secret =
             |(name, value): &(&str, &str)| ((*name).to_owned(), SecretValue::new(value.as_bytes().to_vec()).unwrap());
-        Automaton::new(&secrets.iter().map(secret).collect::<Vec<_>>())
+        Automaton::new(&secrets.iter().map(secret).collect::<Vec<_>>()).unwrap()
     }
 
     fn redacted(automaton: &Automaton, text: &str) -> String {

@@ -37,11 +37,11 @@ static URL_RESERVED_ELSEWHERE: [AsciiSet; 4] = [
         .remove(b'$')
         .remove(b'#'),
 ];
-/// What is written otherwise in HTML.
-const HTML: [[(char, &str); 5]; 2] = [
-    [('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;"), ('"', "&quot;"), ('\'', "&#39;")],
-    [('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;"), ('"', "&#34;"), ('\'', "&#x27;")],
-];
+/// All but what the forms of web pages leave as it is, as `URLSearchParams` of JavaScript and `URLEncoder` of Java write them.
+static FORM_RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'*').remove(b'-').remove(b'.').remove(b'_');
+/// How quotes are written in HTML, each with each; where they do not end an attribute, as they are.
+const HTML_QUOTES: [&str; 3] = ["\"", "&quot;", "&#34;"];
+const HTML_APOSTROPHES: [&str; 4] = ["'", "&#39;", "&#x27;", "&#039;"];
 
 /// One spelling.
 pub(super) type Form = Zeroizing<Vec<u8>>;
@@ -64,15 +64,12 @@ pub(super) fn forms_of(value: &[u8]) -> Vec<Form> {
             add(json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026"));
             add(json);
         }
-        for entities in HTML {
-            let escaped = |c: char| entities.iter().find(|(special, _)| *special == c).map(|(_, entity)| *entity);
-            add(text.chars().fold(String::new(), |mut html, c| {
-                match escaped(c) {
-                    Some(entity) => html.push_str(entity),
-                    None => html.push(c),
-                }
-                html
-            }));
+        let html = Zeroizing::new(text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;"));
+        for quote in HTML_QUOTES {
+            let quoted = Zeroizing::new(html.replace('"', quote));
+            for apostrophe in HTML_APOSTROPHES {
+                add(quoted.replace('\'', apostrophe));
+            }
         }
     }
     if value.len() <= WIDE_FORMS_BYTES_MAX {
@@ -80,6 +77,7 @@ pub(super) fn forms_of(value: &[u8]) -> Vec<Form> {
         add(lower_percent(&percent));
         add(percent.replace("%20", "+"));
         add(percent);
+        add(percent_encode(value, FORM_RESERVED).to_string().replace("%20", "+"));
         for reserved in &URL_RESERVED_ELSEWHERE {
             add(percent_encode(value, reserved).to_string());
         }
@@ -198,6 +196,17 @@ mod tests {
             "a+b/%3C'c%20d'%3E&(e)",
             "a+b/&lt;&#39;c d&#39;&gt;&amp;(e)",
             "a+b/&lt;&#x27;c d&#x27;&gt;&amp;(e)",
+        ] {
+            assert!(forms.iter().any(|form| form == expected), "{expected} in {forms:?}");
+        }
+        let forms: Vec<String> =
+            forms_of(b"a~b*c d\"e'f<g").iter().map(|form| String::from_utf8(form.to_vec()).unwrap()).collect();
+        for expected in [
+            "a%7Eb*c+d%22e%27f%3Cg",
+            "a~b*c d&quot;e&#x27;f&lt;g",
+            "a~b*c d&#34;e&#39;f&lt;g",
+            "a~b*c d&quot;e&#039;f&lt;g",
+            "a~b*c d\"e'f&lt;g",
         ] {
             assert!(forms.iter().any(|form| form == expected), "{expected} in {forms:?}");
         }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use crate::secrets::SecretValue;
 
-/// Secrets one attempt is given, bytes in all: what finds them takes memory for each.
+/// Secrets one attempt is given, bytes in all: what finds them takes memory for each. Fewer where they are written in many ways.
 pub(super) const GIVEN_BYTES_MAX: usize = 128 << 10;
 
 /// The secrets an attempt was given so far.
@@ -38,7 +38,12 @@ impl Given {
             return false;
         }
         self.secrets.push((name.to_owned(), value.clone()));
-        self.finder = Some(Arc::new(Automaton::new(&self.secrets)));
+        let finder = Automaton::new(&self.secrets);
+        let Some(finder) = finder else {
+            self.secrets.pop();
+            return false;
+        };
+        self.finder = Some(Arc::new(finder));
         true
     }
 
@@ -59,4 +64,36 @@ pub(super) fn redact_text(finder: Option<&Arc<Automaton>>, text: String) -> Stri
 /// What stands in the place of a secret.
 fn label(name: &str) -> String {
     format!("[secret {name}]")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn secret(text: &str) -> SecretValue {
+        SecretValue::new(text.as_bytes().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn certificates_fit_and_what_has_a_spelling_of_its_own_everywhere_is_bounded() {
+        let mut given = Given::default();
+        let line = |seed: usize| -> String {
+            (0..64).map(|at| char::from(b"ABCDEFGHabcdefgh0123+/"[(seed * 31 + at * (seed % 7 + 1)) % 22])).collect()
+        };
+        for chain in 0..2 {
+            let text: String = (0..1_000).map(|at| line(chain * 1_000 + at) + "\n").collect();
+            assert!(given.add(&format!("chain-{chain}"), &secret(&text[..60 << 10])));
+        }
+        let mut given = Given::default();
+        let taken = (0..60).take_while(|index| {
+            let text = format!("\u{e9}/<&! '\"{index}") + &"\u{1}".repeat(2_000);
+            given.add(&index.to_string(), &secret(&text))
+        });
+        let taken = taken.count();
+        assert!((8..60).contains(&taken), "{taken}");
+        // Who was refused one has the others, and they are found.
+        assert_eq!(given.finder().unwrap().secrets(), taken);
+        assert!(given.add("small", &secret("something-small")));
+    }
 }

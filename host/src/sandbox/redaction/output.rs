@@ -65,7 +65,8 @@ mod tests {
     fn texts_are_redacted_and_everything_else_stays_as_it_is() {
         let secret = |name: &str, value: &str| (name.to_owned(), SecretValue::new(value.as_bytes().to_vec()).unwrap());
         let finder =
-            Automaton::new(&[secret("k", "s3cr3t/key\"x"), secret("n", "12345678"), secret("j", r#"{"a": "bcdef"}"#)]);
+            Automaton::new(&[secret("k", "s3cr3t/key\"x"), secret("n", "12345678"), secret("j", r#"{"a": "bcdef"}"#)])
+                .unwrap();
         let redacted = |output: &'static str| {
             redact_output(&finder, Bytes::from_static(output.as_bytes()))
                 .map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())

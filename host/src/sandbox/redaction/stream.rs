@@ -111,7 +111,7 @@ mod tests {
         let secret = |(index, value): (usize, &&str)| {
             (format!("of-{index}"), SecretValue::new(value.as_bytes().to_vec()).unwrap())
         };
-        Automaton::new(&secrets.iter().enumerate().map(secret).collect::<Vec<_>>())
+        Automaton::new(&secrets.iter().enumerate().map(secret).collect::<Vec<_>>()).unwrap()
     }
 
     #[test]

@@ -41,8 +41,16 @@ impl SessionsNoted {
         if self.0.len() >= NOTED_MAX {
             self.0.retain(|_, noted| is_recent(noted));
         }
+        if self.0.len() >= NOTED_MAX {
+            self.0.clear();
+        }
         self.0.insert((credential, change), now);
         true
+    }
+
+    /// What was told is taken back, nobody knows how much of it: the next ones are told of.
+    pub(in crate::store) fn forget(&mut self) {
+        self.0.clear();
     }
 }
 
