@@ -93,13 +93,19 @@ fn what_a_token_says_must_hold() {
 
 #[test]
 fn a_token_does_not_choose_how_it_is_checked() {
-    let host = builder("HS256").env("STOKER_JWT_SECRET", SECRET).start();
+    let host =
+        builder("HS256").env("STOKER_JWT_SECRET", SECRET).flag("--log", "info,stoker::api::identity=debug").start();
     let none = token(&json!({"alg": "none"}), &claims(), |_| Vec::new());
     let another = hs256("another-secret-of-thirty-two-bytes!!", &claims());
     let good = hs256(SECRET, &claims());
     let changed = format!("{}x", &good[..good.len() - 1]);
     for bad in [none, another, changed, good[..good.len() - 3].to_owned()] {
         host.with_key(Some(&bad)).get("/v1/jobs").expect_problem(401);
+        assert!(!host.log().contains(&bad), "{}", host.log());
+    }
+    // The caller is told nothing, and whoever sets tokens up can look.
+    for why in ["says that it is signed otherwise", "its signature is not that of the key"] {
+        assert!(host.log().contains(why), "{}", host.log());
     }
     host.with_key(Some(&good)).put("/v1/queues/mail", &json!({"priority": 1})).expect_status(200);
     let row = host.get("/v1/audit?object=queue/mail").expect(200)["items"][0].clone();

@@ -113,6 +113,9 @@ fn a_tenant_is_exported_whole_and_deleted_without_a_trace() {
     let running = acme.enqueue_kind("sleep", &json!({"ms": 60_000}));
     acme.wait_for(&running, "running");
     host.delete("/v1/tenants/acme").expect(202);
+    // Until it is gone, its name is nobody else's, and that is what is said.
+    let early = host.post("/v1/tenants", &json!({"name": "acme"}));
+    early.expect_problem_saying(409, &["tenant_deleting", "can be used again when it is gone"]);
     host.restart();
     eventually("the tenant is gone", || (host.get("/v1/tenants/acme").status == 404).then_some(()));
     host.in_tenant("acme").get("/v1/jobs").expect_problem(404);

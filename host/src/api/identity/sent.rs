@@ -25,9 +25,11 @@ pub(super) enum Sent {
 
 /// A token goes before a cookie: who sends one means it.
 pub(super) fn sent(uri: &Uri, headers: &HeaderMap) -> Sent {
-    if let Some(value) = headers.get(AUTHORIZATION) {
-        // One that is malformed is no better than one that is wrong.
-        return Sent::Token(bearer(value.as_bytes()).unwrap_or_default().to_vec());
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    if let Some(value) = values.next() {
+        // One that is malformed is no better than one that is wrong; neither are two, of which a proxy may have read the other one.
+        let token = bearer(value.as_bytes()).filter(|_| values.next().is_none());
+        return Sent::Token(token.unwrap_or_default().to_vec());
     }
     if STREAMS.contains(&uri.path())
         && let Some(token) = in_query(uri)
@@ -107,6 +109,15 @@ mod tests {
         ] {
             assert_eq!(of(uri, headers), expected, "{uri} {headers:?}");
         }
+    }
+
+    #[test]
+    fn two_tokens_are_none() {
+        let mut headers = HeaderMap::new();
+        for value in ["Bearer abc", "Bearer abc"] {
+            headers.append(AUTHORIZATION, value.parse().unwrap());
+        }
+        assert_eq!(sent(&"/v1/jobs".parse().unwrap(), &headers), token(""));
     }
 
     #[test]

@@ -66,11 +66,29 @@ impl Jwt {
             return Some(known);
         }
         // Before anything is fetched: a token of another algorithm is no reason to.
-        let token = Token::parse(text, self.algorithm)?;
+        let Some(token) = Token::parse(text, self.algorithm) else {
+            tracing::debug!(
+                jwt_alg = self.algorithm.as_str(),
+                "what came as a token is none, or says that it is signed otherwise"
+            );
+            return None;
+        };
         let claims = match &self.keys {
             Keys::Secret(key) => token.check(key),
-            Keys::Set(source) => token.check(&source.key(token.key_id.as_deref()).await?),
-        }?;
+            Keys::Set(source) => match source.key(token.key_id.as_deref()).await {
+                Some(key) => token.check(&key),
+                None => {
+                    tracing::debug!("a token was refused: the key it names (`kid`) is not among the known ones");
+                    return None;
+                }
+            },
+        };
+        let Some(claims) = claims else {
+            tracing::debug!(
+                "a token was refused: its signature is not that of the key, or what it signs is no JSON object"
+            );
+            return None;
+        };
         let claimed = match self.reading.read(&claims, now) {
             Ok(claimed) => claimed,
             Err(claim) => {
