@@ -318,6 +318,13 @@ impl ApiError {
         error
     }
 
+    /// With another sentence.
+    #[must_use]
+    pub fn with_detail(mut self, detail: String) -> Self {
+        self.0.detail = detail;
+        self
+    }
+
     /// With a header.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
@@ -434,7 +441,15 @@ impl From<StoreError> for ApiError {
                 "the tenant was deleted while the request was under way, with everything it had; nothing was written",
             ),
             StoreError::Closed => Self::new(ProblemCode::Stopping, "the host is stopping; nothing was written"),
-            StoreError::Damaged(_) | StoreError::Internal(_) => Self::internal(&error),
+            StoreError::Damaged(_) => {
+                tracing::error!(%error, "a request could not be carried out");
+                Self::new(
+                    ProblemCode::StoreUnavailable,
+                    "the database is damaged where this needs it; nothing was written, and trying again will not help: the host's \
+                     log says what to do",
+                )
+            }
+            StoreError::Internal(_) => Self::internal(&error),
         }
     }
 }

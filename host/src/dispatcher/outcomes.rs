@@ -212,7 +212,7 @@ impl OutcomeWriter {
                     }
                 }
             }
-            Err((finishes, StoreError::Closed | StoreError::SyncFailed(_))) => {
+            Err((finishes, StoreError::Closed | StoreError::SyncFailed(_) | StoreError::Damaged(_))) => {
                 tracing::warn!(jobs = finishes.len(), "the store closed before outcomes were written; they run again");
             }
             Err((

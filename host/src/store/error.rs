@@ -208,6 +208,16 @@ impl OpenError {
 }
 
 impl StoreError {
+    /// Whether nothing more may be written after it: what the disk did not keep, or no longer gives back, would only become more.
+    pub(super) fn ends_the_store(&self) -> bool {
+        matches!(self, StoreError::SyncFailed(_) | StoreError::Damaged(_))
+    }
+
+    /// Whether it is a matter of all there is to be written, and not of one operation.
+    pub(super) fn is_the_disks(&self) -> bool {
+        matches!(self, StoreError::Unavailable(_)) || self.ends_the_store()
+    }
+
     /// A bug, described.
     pub(super) fn internal(message: impl std::fmt::Display) -> Self {
         StoreError::Internal(message.to_string())

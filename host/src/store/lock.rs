@@ -24,7 +24,7 @@ impl DirectoryLock {
         let path = data_dir.join(LOCK_FILE);
         let fail = |error: std::io::Error| OpenError::system(&path, &error);
         let options = OpenOptions::new().create(true).truncate(false).read(true).write(true).clone();
-        let mut file = regular_file::open(&path, &options).map_err(fail)?;
+        let mut file = regular_file::open_no_link(&path, &options).map_err(fail)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {

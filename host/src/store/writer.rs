@@ -201,10 +201,7 @@ impl Writer {
                 }
                 Ok(()) => {}
                 // Full disks and the like hit everybody; SQLite may have rolled back already.
-                Err(error @ (StoreError::Unavailable(_) | StoreError::SyncFailed(_))) => {
-                    return Err(self.give_up(error));
-                }
-                Err(error) if self.sql.is_autocommit() => return Err(self.give_up(error)),
+                Err(error) if error.is_the_disks() || self.sql.is_autocommit() => return Err(self.give_up(error)),
                 Err(error) if savepoints => {
                     tracing::error!(%error, "a store operation failed");
                     self.execute("ROLLBACK TO operation")
@@ -246,12 +243,7 @@ impl Writer {
                 self.claims_resume_at = None;
                 Ok(Some(claimed))
             }
-            Err(error)
-                if matches!(error, StoreError::Unavailable(_) | StoreError::SyncFailed(_))
-                    || self.sql.is_autocommit() =>
-            {
-                Err(self.give_up(error))
-            }
+            Err(error) if error.is_the_disks() || self.sql.is_autocommit() => Err(self.give_up(error)),
             Err(error) => {
                 tracing::error!(%error, "a claim failed; the next is tried in {} s", CLAIMS_PAUSE.as_secs());
                 self.claims_resume_at = Some(Instant::now() + CLAIMS_PAUSE);
@@ -345,7 +337,7 @@ impl Writer {
 
     fn give_up(&mut self, error: StoreError) -> Setback {
         self.roll_back();
-        if let StoreError::SyncFailed(_) = error {
+        if error.ends_the_store() {
             tracing::error!(%error, "the store is closed");
             self.is_broken = true;
             self.shared.writable.store(false, Ordering::Release);

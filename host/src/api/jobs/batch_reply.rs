@@ -154,6 +154,13 @@ pub(super) fn reject(refused: impl Iterator<Item = (Place, ApiError)>) -> ApiErr
              parts",
         );
     }
+    // Nothing is wrong with the jobs: they can be sent again.
+    if refused.iter().all(|(_, error)| error.code() == ProblemCode::QuotaExceeded)
+        && let Some((_, error)) = refused.first()
+    {
+        let detail = format!("no job was enqueued: {}", error.detail());
+        return error.clone().with_detail(detail);
+    }
     let mut refused = refused.into_iter().peekable();
     let first = refused.peek().map(|(place, error)| (*place, error.code(), error.detail().to_owned()));
     let errors: Vec<FieldError> = refused
@@ -185,7 +192,10 @@ pub(super) fn reject(refused: impl Iterator<Item = (Place, ApiError)>) -> ApiErr
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::time::Duration;
+
     use super::*;
+    use crate::job::{QuotaExceeded, QuotaName};
     use http_body_util::BodyExt;
 
     async fn text(response: Response) -> String {
@@ -229,6 +239,22 @@ mod tests {
         let rejection = reject([(Place::Line(1), error.clone()), (Place::Line(2), busy)].into_iter());
         assert_eq!(rejection.code(), ProblemCode::Busy);
         assert!(rejection.detail().contains("smaller parts"), "{}", rejection.detail());
+        let quota = |used| {
+            let (name, most) = (QuotaName::WaitingJobs, 10);
+            ApiError::over_quota(&QuotaExceeded { name, most, used, retry_after: Duration::from_secs(1) })
+        };
+        let rejection = reject([(Place::Line(1), quota(10)), (Place::Line(2), quota(10))].into_iter());
+        assert_eq!(
+            (rejection.code(), rejection.extension("quota")),
+            (ProblemCode::QuotaExceeded, Some(&"waiting_jobs".into()))
+        );
+        assert!(
+            rejection.detail().starts_with("no job was enqueued: the tenant may have 10 jobs"),
+            "{}",
+            rejection.detail()
+        );
+        let rejection = reject([(Place::Line(1), quota(10)), (Place::Line(2), error.clone())].into_iter());
+        assert_eq!(rejection.code(), ProblemCode::BatchRejected, "sent again, it is refused again");
         let (detail, errors) = rejected([Place::Line(7), Place::Line(9)]);
         assert!(detail.contains("line 7"), "{detail}");
         assert_eq!(errors[0], ("/priority".to_owned(), "line 7: must be 0 to 9".to_owned()));

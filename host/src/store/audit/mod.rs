@@ -10,6 +10,7 @@ mod model;
 mod operations;
 mod prune;
 mod record;
+mod told;
 
 pub(super) use changes::{batch, job, kind, kv, module, operation, queue, schedule, secret, tenant};
 pub(super) use facts::payload as payload_facts;

@@ -1,9 +1,10 @@
 //! Writes a row, if somebody asked for the change.
 
 use rusqlite::{Connection, params};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::prune::make_room;
+use super::told::told;
 use crate::store::catalog::TenantId;
 use crate::store::draft::Draft;
 use crate::store::error::StoreError;
@@ -13,9 +14,6 @@ const INSERT: &str = "INSERT INTO audit (at, tenant_id, who, via, action, object
 
 const COUNT: &str = "INSERT INTO audit_rows (tenant_id, rows, bytes) VALUES (?1, 1, ?2)
     ON CONFLICT (tenant_id) DO UPDATE SET rows = rows + 1, bytes = bytes + excluded.bytes RETURNING bytes";
-
-/// Largest of what is kept of a thing before or after, bytes of JSON. Of more only the size is kept.
-const FACTS_BYTES_MAX: usize = 16 << 10;
 
 /// What is done to what.
 pub(in crate::store) struct Entry {
@@ -38,7 +36,7 @@ pub(in crate::store) fn record(
 ) -> Result<(), StoreError> {
     let Some(actor) = &draft.actor else { return Ok(()) };
     let Entry { tenant, action, object } = entry;
-    let (before, after) = (before.as_ref().map(bounded), after.as_ref().map(bounded));
+    let [before, after] = told(before, after);
     sql.prepare_cached(INSERT)?.execute(params![
         draft.now.as_ms(),
         tenant.map(|tenant| tenant.0),
@@ -76,20 +74,4 @@ pub(super) fn audited<T>(
         record(sql, draft, entry, &before, &after)?;
     }
     Ok(result)
-}
-
-fn bounded(facts: &Value) -> String {
-    let text = facts.to_string();
-    if text.len() <= FACTS_BYTES_MAX { text } else { json!({"left_out_bytes": text.len()}).to_string() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_too_large_is_told_by_its_size() {
-        assert_eq!(bounded(&json!({"a": 1})), r#"{"a":1}"#);
-        assert_eq!(bounded(&json!("x".repeat(FACTS_BYTES_MAX))), r#"{"left_out_bytes":16386}"#);
-    }
 }

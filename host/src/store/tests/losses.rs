@@ -177,6 +177,31 @@ async fn a_damaged_mark_costs_a_warning_and_is_mended() {
 }
 
 #[tokio::test]
+async fn damage_that_a_write_meets_ends_the_store_before_there_is_more() {
+    let (mut harness, _) = with_a_log().await;
+    harness.store.close().await.unwrap();
+    let sql = rusqlite::Connection::open(harness.database()).unwrap();
+    let root = "SELECT rootpage FROM sqlite_schema WHERE name = 'job_tags'";
+    let page: usize = sql.query_row(root, [], |row| row.get(0)).unwrap();
+    let page_bytes: usize = sql.query_row("PRAGMA page_size", [], |row| row.get(0)).unwrap();
+    drop(sql);
+    let mut bytes = std::fs::read(harness.database()).unwrap();
+    bytes[(page - 1) * page_bytes..page * page_bytes].fill(0x55);
+    std::fs::write(harness.database(), bytes).unwrap();
+    harness.reopen().await;
+    let kind = harness.kind("k");
+    harness.enqueue(job(kind)).await;
+    let mut tagged = job(kind);
+    tagged.spec.tags = vec!["t".into()];
+    let enqueued = harness.store.enqueue(TENANT, tagged).await;
+    assert!(matches!(enqueued, Err(StoreError::Damaged(_))), "{enqueued:?}");
+    harness.store.failed().cancelled().await;
+    assert!(!harness.store.is_writable());
+    let enqueued = harness.store.enqueue(TENANT, job(kind)).await;
+    assert!(matches!(enqueued, Err(StoreError::Closed)), "{enqueued:?}");
+}
+
+#[tokio::test]
 async fn a_damaged_database_says_what_to_do() {
     let (harness, _) = with_a_log().await;
     harness.store.close().await.unwrap();

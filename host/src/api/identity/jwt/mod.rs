@@ -75,13 +75,13 @@ impl Jwt {
         };
         let claims = match &self.keys {
             Keys::Secret(key) => token.check(key),
-            Keys::Set(source) => match source.key(token.key_id.as_deref()).await {
-                Some(key) => token.check(&key),
-                None => {
+            Keys::Set(source) => {
+                let Some(key) = source.key(token.key_id.as_deref()).await else {
                     tracing::debug!("a token was refused: the key it names (`kid`) is not among the known ones");
                     return None;
-                }
-            },
+                };
+                token.check(&key)
+            }
         };
         let Some(claims) = claims else {
             tracing::debug!(
