@@ -12,7 +12,9 @@ use arbitrary::Unstructured;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
-use stoker_tests::{Api, Guest, TestHost, core_module, eventually, job_id, make_tenant, reason_of, seed, state_of};
+use stoker_tests::{
+    Api, Guest, TestHost, core_module, eventually, is_terminal, job_id, make_tenant, reason_of, seed, state_of,
+};
 use wasm_smith::{Component, Config, Module};
 
 /// Modules when nobody says otherwise.
@@ -140,7 +142,7 @@ fn try_module(api: &Api, name: &str, wasm: &[u8]) -> String {
             continue;
         }
         let id = job_id(&reply.expect(201));
-        let is_over = |job: &Value| ["succeeded", "failed", "cancelled"].contains(&state_of(job));
+        let is_over = |job: &Value| is_terminal(state_of(job));
         let job = eventually("it ends, or asks to be run again, which may be in ten years", || {
             let job = api.job(&id);
             (is_over(&job) || job["waiting"]["reason"] == "snoozed").then_some(job)

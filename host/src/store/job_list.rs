@@ -22,11 +22,11 @@ use crate::job::{JobId, JobState, QueueName, Timestamp};
 const PAGE_JOBS_MAX: usize = 500;
 /// Rows one page looks at.
 const ROWS_LOOKED_AT_MAX: usize = 20_000;
+/// And of a tag or group, whose jobs are looked up one by one.
+const NAMED_LOOKED_AT_MAX: usize = 5_000;
 /// Lanes (kinds with queues) that are merged. What ended of more is looked for among the jobs of all, so many rows to a page: an index
 /// for it would be one more to write for each job.
 const LANES_MERGED_MAX: usize = 1_000;
-/// And of a tag or group, whose jobs are looked up one by one.
-const NAMED_LOOKED_AT_MAX: usize = 5_000;
 
 const LIVE: &str = "SELECT id, tenant_id, kind_id, queue_id, state FROM live_jobs INDEXED BY live_of_tenant
     WHERE id >= ?1 AND id < ?2 AND tenant_id = ?4 ORDER BY id DESC LIMIT ?3";
