@@ -71,6 +71,11 @@ impl Context {
     }
 
     #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    #[cfg(not(target_family = "wasm"))]
     pub(crate) fn from_recorder(facts: Facts, recorder: Arc<Recorder>) -> Self {
         Self { facts, recorder }
     }

@@ -78,6 +78,7 @@ mod payload;
 mod schema;
 mod schema_of;
 pub mod secrets;
+mod steps;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
 mod text;

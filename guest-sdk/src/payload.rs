@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 
 use crate::Failure;
 use crate::json::{self, JsonError};
+use crate::steps::result_of;
 use crate::text::joined;
 
 /// The payload as the handler's input; a fatal failure naming the place where it does not fit.
@@ -18,6 +19,29 @@ pub(crate) fn parse<Input: DeserializeOwned>(payload: &str) -> Result<Input, Fai
 pub(crate) fn parse_output<Output: DeserializeOwned>(parent: &str, output: &str) -> Result<Output, Failure> {
     json::parse(output).map_err(|error| {
         does_not_fit(&joined(&["the output of `", parent, "` does not fit what this handler reads it as"]), &error)
+    })
+}
+
+/// The result of a step, as an earlier execution recorded it.
+pub(crate) fn parse_step<T: DeserializeOwned>(name: &str, result: &str) -> Result<T, Failure> {
+    json::parse(result).map_err(|error| {
+        does_not_fit(&joined(&[&result_of(name), " was recorded as something else than it is read as"]), &error)
+    })
+}
+
+/// The result of a step as JSON text.
+pub(crate) fn print_step<T: Serialize>(name: &str, result: &T) -> Result<String, Failure> {
+    json::print(result)
+        .map_err(|error| does_not_fit(&joined(&[&result_of(name), " cannot be written as JSON"]), &error))
+}
+
+/// The data of an event.
+pub(crate) fn parse_event<T: DeserializeOwned>(event_type: &str, data: &str) -> Result<T, Failure> {
+    json::parse(data).map_err(|error| {
+        does_not_fit(
+            &joined(&["the data of event `", event_type, "` does not fit what this handler reads it as"]),
+            &error,
+        )
     })
 }
 

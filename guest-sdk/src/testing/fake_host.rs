@@ -42,7 +42,7 @@ use crate::{Context, Failure, Handler};
 pub struct FakeHost {
     facts: Facts,
     timeout: Duration,
-    recorder: Arc<Recorder>,
+    pub(super) recorder: Arc<Recorder>,
 }
 
 /// What a fake host answers to a request: a response, or why there is none.
@@ -362,7 +362,7 @@ impl FakeHost {
         Context::from_recorder(self.facts.clone(), Arc::clone(&self.recorder))
     }
 
-    fn context_of(&self, kind: &str) -> Context {
+    pub(super) fn context_of(&self, kind: &str) -> Context {
         Context::from_recorder(Facts { kind: kind.into(), ..self.facts.clone() }, Arc::clone(&self.recorder))
     }
 
@@ -379,8 +379,13 @@ impl FakeHost {
     ///
     /// assert_eq!(FakeHost::new().run::<double>(21), Ok(42));
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// Where the handler sleeps or waits, or the host is to die: [`run_to_end`](Self::run_to_end) runs it again then.
     pub fn run<H: Handler>(&self, input: H::Input) -> Result<H::Output, Failure> {
-        H::handle(&self.context_of(H::KIND.name()), input)
+        let ended = self.one_execution(|| H::handle(&self.context_of(H::KIND.name()), input));
+        ended.expect("the handler is to be run again: `run_to_end` does that, for inputs that are `Clone`")
     }
 
     /// Runs a handler as a module does: from JSON text to JSON text.
@@ -399,7 +404,7 @@ impl FakeHost {
     /// assert!(failure.to_string().contains("at `[1]`"));
     /// ```
     pub fn run_json<H: Handler>(&self, payload: &str) -> Result<String, Failure> {
-        run_one::<H>(&self.context_of(H::KIND.name()), payload)
+        self.to_its_end(|| run_one::<H>(&self.context_of(H::KIND.name()), payload))
     }
 
     /// The lines logged so far.

@@ -20,15 +20,17 @@
 //! ```
 
 mod build;
+mod executions;
 mod fake_host;
 mod process;
 mod recorder;
 mod run;
 mod sandbox;
 
+pub use crate::steps::fake::Step;
 pub use fake_host::{Answer, FakeHost};
 pub use recorder::{LogLine, Progress};
 pub use run::{Refused, Run, RunError};
 pub use sandbox::{Sandbox, sandbox, sandbox_of};
 
-pub(crate) use recorder::{Recorder, answer, current};
+pub(crate) use recorder::{Record, Recorder, answer, current};

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::Level;
 use crate::http::{Error, Request, Response};
 use crate::kv::fake::Buckets;
+use crate::steps::fake::Ledger;
 
 /// The host's default timeout.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
@@ -75,6 +76,9 @@ pub(crate) struct Record {
     pub(crate) secrets: HashMap<String, Vec<u8>>,
     /// Granted buckets and what is in them.
     pub(crate) kv: Buckets,
+    /// What outlives an execution.
+    pub(crate) ledger: Ledger,
+    pub(crate) executions: u32,
 }
 
 impl Recorder {
@@ -92,6 +96,8 @@ impl Recorder {
             config: BTreeMap::new(),
             secrets: HashMap::new(),
             kv: Buckets::default(),
+            ledger: Ledger::default(),
+            executions: 0,
         })))
     }
 

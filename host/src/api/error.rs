@@ -144,6 +144,8 @@ problem_codes! {
     AdminKeyNeeded = 409 "admin_key_needed" "An admin's key is needed first",
     /// The active version can't be deleted alone.
     VersionActive = 409 "version_active" "The version is the active one",
+    /// An unfinished job has recorded steps on the version.
+    VersionHasSteps = 409 "version_has_steps" "A job stays on the version",
     /// The body is too large.
     BodyTooLarge = 413 "body_too_large" "The body is too large",
     /// The payload is too large.

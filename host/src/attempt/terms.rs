@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::job::kind::MAX_ATTEMPTS_LIMIT;
 use crate::job::retry::{self, RetryDecision, RetryPolicy};
 use crate::job::{
-    Failure, FailureReason, Grants, JobOptions, KindSettings, LimitBounds, Limits, Outcome, Timestamp, expiry,
+    Failure, FailureReason, Grants, JobOptions, KindSettings, LimitBounds, Limits, Outcome, Suspension, Timestamp,
+    expiry,
 };
 use crate::sandbox::PlainSettings;
 use crate::store::Next;
@@ -67,12 +68,21 @@ impl Terms<'_> {
     pub fn next(&self, outcome: &Outcome, ended_at: Timestamp, chance: impl FnOnce() -> f64) -> Next {
         match outcome {
             Outcome::Succeeded { output } => Next::Succeed(output.clone()),
-            Outcome::Suspended { resume_after } => {
-                let until = ended_at.plus(retry::snooze_delay(*resume_after));
-                if self.is_too_late(until) {
-                    return Next::Expire(None, expiry::never_again(self.attempt, None));
+            Outcome::Suspended(suspension) => {
+                let next = match suspension {
+                    Suspension::Snooze { resume_after } => {
+                        Next::Suspend(ended_at.plus(retry::snooze_delay(*resume_after)))
+                    }
+                    Suspension::Sleep(step) => Next::Sleep(step.clone()),
+                    // It may come at once.
+                    Suspension::Event(step) => return Next::Await(step.clone()),
+                };
+                match next.until() {
+                    Some(until) if self.is_too_late(until) => {
+                        Next::Expire(None, expiry::never_again(self.attempt, None))
+                    }
+                    _ => next,
                 }
-                Next::Suspend(until)
             }
             Outcome::Failed(failure) => self.next_after(failure.clone(), ended_at, chance()),
         }
@@ -161,7 +171,7 @@ mod tests {
         ] {
             assert_eq!(next(terms, failure), expected);
         }
-        let snooze = Outcome::Suspended { resume_after: Duration::ZERO };
+        let snooze = Outcome::Suspended(Suspension::Snooze { resume_after: Duration::ZERO });
         assert_eq!(first.next(&snooze, now, || 0.0), Next::Suspend(Timestamp(1_100)));
         let expires = expires(1_100);
         let too_late = Terms { options: Some(&expires), ..first }.next(&snooze, now, || 0.0);

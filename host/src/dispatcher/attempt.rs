@@ -10,7 +10,7 @@ use crate::job::{
     Timestamp, expiry,
 };
 use crate::modules::Validators;
-use crate::sandbox::{Execution, Invocation, KeyValue, Parents, Remains, Sandbox, SandboxError, Secrets};
+use crate::sandbox::{Execution, Invocation, KeyValue, Parents, Remains, Sandbox, SandboxError, Secrets, Steps};
 use crate::schema::{SharedSchema, Verdict, Violation};
 use crate::secrets::Vault;
 use crate::store::{ClaimedJob, Finish, ModuleVersionId, Next, Store};
@@ -18,6 +18,7 @@ use crate::store::{ClaimedJob, Finish, ModuleVersionId, Next, Store};
 use super::feed::FeedItem;
 use super::granted::{StoredKeyValue, StoredSecrets};
 use super::parents::StoredParents;
+use super::steps::StoredSteps;
 
 /// What an attempt is made with.
 #[derive(Debug)]
@@ -107,6 +108,7 @@ impl AttemptRunner {
         let tenant = job.kind.tenant;
         let secrets = (!grants.secrets.is_empty()).then(|| StoredSecrets::of(&self.vault, tenant));
         let kv = (!grants.kv.is_empty()).then(|| StoredKeyValue::of(&self.store, tenant, &job.lease));
+        let steps = (version.guest == GuestType::Handler).then(|| StoredSteps::of(&self.store, &job, version.id));
         let invocation = Invocation {
             context: self.context(&job),
             payload: job.payload.clone(),
@@ -121,6 +123,7 @@ impl AttemptRunner {
             grants,
             secrets: secrets.map(|secrets| secrets as Arc<dyn Secrets>),
             kv: kv.map(|kv| kv as Arc<dyn KeyValue>),
+            steps: steps.map(|steps| steps as Arc<dyn Steps>),
         };
         let clock = &self.clock;
         match self.sandbox.run(&guest, invocation, || on_entry(&job, clock.now())).await {

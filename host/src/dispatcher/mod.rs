@@ -16,6 +16,7 @@ mod outcomes;
 mod parents;
 mod service;
 mod slot;
+mod steps;
 mod tally;
 
 #[cfg(test)]

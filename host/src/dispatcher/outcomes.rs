@@ -262,7 +262,7 @@ fn size_bytes(finish: &Finish) -> u64 {
             failure_bytes(failure)
         }
         Next::Expire(ended_in, failure) => ended_in.as_ref().map_or(0, failure_bytes) + failure_bytes(failure),
-        Next::Suspend(_) => 0,
+        Next::Suspend(_) | Next::Sleep(_) | Next::Await(_) => 0,
     };
     let log: usize = finish.log.iter().map(|line| line.message.len()).sum();
     (output + log) as u64

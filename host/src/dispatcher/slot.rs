@@ -86,7 +86,7 @@ fn hindrance(parts: &SlotParts, guests: &Guests, item: &FeedItem) -> Option<&'st
     let catalog = parts.store.catalog();
     let kind = catalog.kinds.get(&job.kind.id);
     let active = kind.and_then(|kind| kind.version.as_ref());
-    if active.map(|version| version.id) != version.map(|version| version.id) {
+    if !job.is_pinned && active.map(|version| version.id) != version.map(|version| version.id) {
         // It is to run on the version that is active when it starts; what it was claimed for may be deleted by now.
         return Some("another version of the module was activated");
     }

@@ -38,7 +38,7 @@ impl Tally {
     pub fn ended(&self, outcome: &Outcome, receipt: &Receipt) {
         let index = match outcome {
             Outcome::Succeeded { .. } => SUCCEEDED,
-            Outcome::Suspended { .. } => SUSPENDED,
+            Outcome::Suspended(_) => SUSPENDED,
             Outcome::Failed(failure) => {
                 let position = FailureReason::ALL.iter().position(|reason| *reason == failure.reason);
                 FIRST_REASON + position.unwrap_or_default()

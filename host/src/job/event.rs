@@ -73,6 +73,16 @@ event_types! {
     DependencyBroken = 22 "dependency_broken",
     /// It would have come back with a job it runs after, but another job is the only one like it now.
     NotRevived = 23 "not_revived",
+    /// The handler sleeps.
+    Sleeping = 24 "sleeping",
+    /// The handler waits for an event.
+    AwaitsEvent = 25 "awaits_event",
+    /// The event came that the handler waited for.
+    EventReceived = 26 "event_received",
+    /// The event did not come in time.
+    EventTimedOut = 27 "event_timed_out",
+    /// A step of the handler was recorded.
+    StepRecorded = 28 "step_recorded",
     /// Not entered by its `expires_at`.
     Expired = 15 "expired",
 }

@@ -44,6 +44,7 @@ mod settings_wire;
 mod size;
 pub mod spec;
 pub mod state;
+pub mod step;
 pub mod tenant;
 mod text;
 pub mod unique;
@@ -74,7 +75,7 @@ pub use name::{
     TenantName,
 };
 pub use on_failed::{CausedBy, OnFailed};
-pub use outcome::{Failure, FailureReason, HandlerVerdict, LogLevel, LogLine, Outcome, Progress};
+pub use outcome::{Failure, FailureReason, HandlerVerdict, LogLevel, LogLine, Outcome, Progress, Suspension};
 pub use pace::{Admission, KeyOrder, KindPace, Pace};
 pub use quota::{QuotaExceeded, QuotaName, Quotas};
 pub use rate::{Bucket, Rate};
@@ -88,6 +89,7 @@ pub use settings_wire::SettingsWire;
 pub use size::{ByteSize, SizeError};
 pub use spec::{JobOptions, JobSpec};
 pub use state::JobState;
+pub use step::{EventName, Step, StepName, StepType};
 pub use tenant::{TenantSettings, TenantState};
 pub use text::{control_character, cut, cut_quote};
 pub use unique::{OnConflict, Unique};

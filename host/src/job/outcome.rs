@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::clock::Timestamp;
+use super::step::Step;
 
 /// How one execution ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,11 +19,22 @@ pub enum Outcome {
     },
     /// Anything else the guest or the host ended it with.
     Failed(Failure),
-    /// The handler asked to be run again later; no attempt is used.
-    Suspended {
+    /// The handler is to be run again later, from its top; no attempt is used.
+    Suspended(Suspension),
+}
+
+/// What a suspended handler waits for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Suspension {
+    /// It returned that it wants to come back.
+    Snooze {
         /// From the end of this execution.
         resume_after: Duration,
     },
+    /// Its sleep has not ended, which is this step.
+    Sleep(Box<Step>),
+    /// The event has not come that this step waits for.
+    Event(Box<Step>),
 }
 
 /// Why an attempt failed.

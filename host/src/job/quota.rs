@@ -149,6 +149,12 @@ pub struct QuotaExceeded {
 pub const RETRY_AFTER_MIN: Duration = Duration::from_secs(1);
 
 impl QuotaExceeded {
+    /// For whoever wrote what asked for more.
+    pub fn sentence(&self) -> String {
+        let name = self.name.as_str();
+        format!("the tenant's quota `{name}` of {} has no room for it: {} are used", self.most, self.used)
+    }
+
     /// Whether `more` fits beside what is `used`.
     pub fn check(quotas: &Quotas, name: QuotaName, used: u64, more: u64) -> Result<(), QuotaExceeded> {
         match quotas.most(name) {

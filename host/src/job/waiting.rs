@@ -70,4 +70,8 @@ waiting_reasons! {
     Quota = 18 "quota",
     /// Runs after other jobs, which have not ended.
     AfterJobs = 20 "after_jobs",
+    /// Its handler sleeps.
+    Sleeping = 21 "sleeping",
+    /// Its handler waits for an event.
+    Event = 22 "event",
 }

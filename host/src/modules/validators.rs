@@ -62,11 +62,14 @@ impl Default for Validators {
     }
 }
 
+/// A kind as one version describes it: jobs may stay on an earlier one.
+type Described = (KindId, Option<ModuleVersionId>);
+
 #[derive(Debug, Default)]
 struct Kept {
-    compiled: FxHashMap<KindId, Entry>,
+    compiled: FxHashMap<Described, Entry>,
     /// Those being compiled now.
-    awaited: FxHashMap<KindId, Awaited>,
+    awaited: FxHashMap<Described, Awaited>,
     bytes: usize,
     /// Counts up with each use.
     now: u64,
@@ -74,14 +77,12 @@ struct Kept {
 
 #[derive(Debug)]
 struct Entry {
-    version: Option<ModuleVersionId>,
     compiled: Compiled,
     used: u64,
 }
 
 #[derive(Clone, Debug)]
 struct Awaited {
-    version: Option<ModuleVersionId>,
     /// Closed without a word: whoever was about to compile it has gone, and another one must.
     told: watch::Receiver<Option<Compiled>>,
 }
@@ -203,7 +204,7 @@ impl KindValidators {
 impl Kept {
     fn known(&mut self, kind: &KindEntry) -> Option<Compiled> {
         self.now += 1;
-        let entry = self.compiled.get_mut(&kind.id).filter(|entry| entry.version == version(kind))?;
+        let entry = self.compiled.get_mut(&described(kind))?;
         entry.used = self.now;
         Some(entry.compiled.clone())
     }
@@ -212,33 +213,30 @@ impl Kept {
         if let Some(known) = self.known(kind) {
             return Standing::Compiled(known);
         }
-        let version = version(kind);
-        if let Some(awaited) = self.awaited.get(&kind.id).filter(|awaited| awaited.version == version)
+        let of = described(kind);
+        if let Some(awaited) = self.awaited.get(&of)
             && (awaited.told.has_changed().is_ok() || awaited.told.borrow().is_some())
         {
             return Standing::Awaited(awaited.told.clone());
         }
         let (tell, told) = watch::channel(None);
-        self.awaited.insert(kind.id, Awaited { version, told });
+        self.awaited.insert(of, Awaited { told });
         Standing::Mine(tell)
     }
 
     /// Returns what has to go for it.
     fn keep(&mut self, kind: &KindEntry, compiled: &Compiled, bytes_max: usize) -> Vec<Entry> {
-        let version = version(kind);
-        if self.awaited.get(&kind.id).is_some_and(|awaited| awaited.version == version) {
-            self.awaited.remove(&kind.id);
-        }
+        let of = described(kind);
+        self.awaited.remove(&of);
         self.now += 1;
-        let entry = Entry { version, compiled: compiled.clone(), used: self.now };
+        let entry = Entry { compiled: compiled.clone(), used: self.now };
         self.bytes += entry.bytes();
-        let mut dropped: Vec<Entry> = self.compiled.insert(kind.id, entry).into_iter().collect();
+        let mut dropped: Vec<Entry> = self.compiled.insert(of, entry).into_iter().collect();
         self.bytes -= dropped.iter().map(Entry::bytes).sum::<usize>();
         while self.compiled.len() > 1 && (self.bytes > bytes_max || self.compiled.len() > KINDS_MAX) {
             // Of those that take memory, if it is memory that lacks.
             let lacks_memory = self.bytes > bytes_max;
-            let others =
-                self.compiled.iter().filter(|(id, entry)| **id != kind.id && (!lacks_memory || entry.bytes() > 0));
+            let others = self.compiled.iter().filter(|(id, entry)| **id != of && (!lacks_memory || entry.bytes() > 0));
             let Some((id, _)) = others.min_by_key(|(_, entry)| entry.used) else { break };
             let id = *id;
             if let Some(entry) = self.compiled.remove(&id) {
@@ -250,8 +248,8 @@ impl Kept {
     }
 }
 
-fn version(kind: &KindEntry) -> Option<ModuleVersionId> {
-    kind.version.as_ref().map(|version| version.id)
+fn described(kind: &KindEntry) -> Described {
+    (kind.id, kind.version.as_ref().map(|version| version.id))
 }
 
 /// A schema that lets everything pass.
@@ -320,7 +318,7 @@ mod tests {
         validators.wait_for(&kind(9, "true")).await.unwrap();
         assert!(validators.ready(&large(1)).is_some());
         validators.wait_for(&large(4)).await.unwrap();
-        let kept = [1, 2, 3, 4, 9].map(|id| validators.0.kept.lock().compiled.contains_key(&KindId(id)));
+        let kept = [1, 2, 3, 4, 9].map(|id| validators.0.kept.lock().compiled.contains_key(&(KindId(id), None)));
         assert_eq!(kept, [true, false, true, true, true]);
         assert!(validators.0.kept.lock().bytes <= 500_000);
         validators.compile_ahead([large(5)].iter()).await;

@@ -41,6 +41,7 @@ pub(super) async fn run(
         grants,
         secrets,
         kv,
+        steps,
     } = invocation;
     let started_at = clock.now();
     let began = clock.monotonic();
@@ -84,6 +85,7 @@ pub(super) async fn run(
         grants,
         secrets,
         kv,
+        steps,
         egress: Some((Arc::clone(egress), context.tenant.clone())),
     });
     let engine_limits = EngineLimits { fuel: limits.fuel, handover_bytes: limits.output_bytes.max(limits.log_bytes) };
@@ -120,7 +122,7 @@ pub(super) async fn run(
             }
         }
         Outcome::Failed(failure) => Outcome::Failed(classify::after_denials(failure, &denied)),
-        outcome @ Outcome::Suspended { .. } => outcome,
+        outcome @ Outcome::Suspended(_) => outcome,
     };
     let outcome = redaction::of_failure(outcome, store.data().secrets_given());
     if let Outcome::Succeeded { output } = &outcome {
@@ -180,6 +182,11 @@ fn outcome(
         }
         ending => ending,
     };
+    if let (Ending::Stopped(error), Some(suspension)) = (&ending, &state.suspension)
+        && error.downcast_ref() == Some(&Ended::Suspended)
+    {
+        return Outcome::Suspended(suspension.clone());
+    }
     let result = match ending {
         Ending::Returned(Returned::Output(output)) => output::of_handler(output, limits),
         Ending::Returned(Returned::Failed(failure)) => {
@@ -242,6 +249,7 @@ pub(super) async fn describe(
         grants: Arc::default(),
         secrets: None,
         kv: None,
+        steps: None,
         egress: None,
     });
     let engine_limits = EngineLimits { fuel: limits.fuel, handover_bytes: limits.output_bytes };
@@ -254,7 +262,7 @@ pub(super) async fn describe(
     let outcome = outcome(&store, guest, ending, None, (limits, LimitsOf::Describe), &PlainSettings::default());
     Ok(Err(match outcome {
         Outcome::Failed(failure) => failure,
-        Outcome::Succeeded { .. } | Outcome::Suspended { .. } => {
+        Outcome::Succeeded { .. } | Outcome::Suspended(_) => {
             Failure::new(FailureReason::InvalidOutput, "`describe` ended without an answer")
         }
     }))

@@ -14,7 +14,9 @@ use super::engine::TABLE_ELEMENTS_MAX;
 use super::limiter::Refused;
 use super::state::Ended;
 use crate::job::duration::DURATION_MS_MAX;
-use crate::job::{ByteSize, ExitFailure, Failure, FailureReason, HandlerVerdict, Limits, Outcome, Span, cut};
+use crate::job::{
+    ByteSize, ExitFailure, Failure, FailureReason, HandlerVerdict, Limits, Outcome, Span, Suspension, cut,
+};
 
 /// Of a failure's one sentence.
 const MESSAGE_BYTES_MAX: usize = 4 << 10;
@@ -150,7 +152,8 @@ pub(super) fn handler_failed(failure: wit::Failure, facts: &Facts<'_>) -> Outcom
     };
     let failure = match failure {
         wit::Failure::Snooze(ms) => {
-            return Outcome::Suspended { resume_after: Duration::from_millis(ms.min(DURATION_MS_MAX)) };
+            let resume_after = Duration::from_millis(ms.min(DURATION_MS_MAX));
+            return Outcome::Suspended(Suspension::Snooze { resume_after });
         }
         wit::Failure::Retry(wit::Retry { message, after_ms }) => {
             let after = after_ms.map(Duration::from_millis);
@@ -295,6 +298,8 @@ fn ended_by_host(ended: Ended, facts: &Facts<'_>) -> Failure {
             Failure::new(FailureReason::HostCallsExceeded, message)
         }
         Ended::OutputTooLarge => too_large(facts),
+        // A handler that waits is told from one that fails before this is asked.
+        Ended::Suspended => Failure::new(FailureReason::HandlerError, "it waits where nothing can be waited for"),
     }
 }
 
@@ -562,7 +567,8 @@ mod tests {
         let limits = Limits::default();
         let facts = facts(&limits, "");
         let snoozed = handler_failed(wit::Failure::Snooze(1_500), &facts);
-        assert_eq!(snoozed, Outcome::Suspended { resume_after: Duration::from_millis(1_500) });
+        let resume_after = Duration::from_millis(1_500);
+        assert_eq!(snoozed, Outcome::Suspended(Suspension::Snooze { resume_after }));
         let Outcome::Failed(failure) = handler_failed(wit::Failure::Fatal(String::new()), &facts) else { panic!() };
         assert_eq!(failure.verdict, Some(HandlerVerdict::Fatal));
         assert!(!failure.message.is_empty());

@@ -101,6 +101,7 @@ fn call_repeatedly(
                 grants: Arc::default(),
                 secrets: None,
                 kv: None,
+                steps: None,
                 egress: None,
             });
             let engine_limits = EngineLimits { fuel: limits.fuel, handover_bytes: limits.output_bytes };

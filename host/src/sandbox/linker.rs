@@ -30,6 +30,7 @@ impl Linkers {
         capabilities::attempt::link(&mut component)?;
         capabilities::parents::link(&mut component)?;
         capabilities::secrets::link(&mut component)?;
+        capabilities::steps::link(&mut component)?;
         capabilities::keyvalue::link(&mut component)?;
         capabilities::config::link(&mut component)?;
         capabilities::sockets::link(&mut component)?;
@@ -64,6 +65,7 @@ impl Linkers {
                 grants: std::sync::Arc::default(),
                 secrets: None,
                 kv: None,
+                steps: None,
                 egress: None,
             }),
         );

@@ -49,5 +49,6 @@ pub use guest::{Guest, LinkError};
 pub use interrupt::{Interrupt, ProgressCell};
 pub use model::{
     ArtifactSource, CompileError, CompilerProcess, DESCRIBES_MAX, DescribeError, Execution, InstanceBounds, Invocation,
-    KeyValue, ParentFacts, Parents, PlainSettings, Remains, SandboxError, SandboxOptions, Secrets, Told,
+    KeyValue, ParentFacts, Parents, PlainSettings, Remains, SandboxError, SandboxOptions, Secrets, StepRecorded, Steps,
+    Told,
 };

@@ -13,7 +13,7 @@ use super::state::AttemptState;
 use crate::job::{
     AttemptContext, BucketName, CompiledFrom, Digest, EgressOptions, ExitFailure, Grants, JobId, JobState, KvChange,
     KvChanged, KvKey, KvValue, Limits, LogLine, Outcome, ParentOutput, Receipt, SecretName, Span, StdinFormat,
-    StdoutFormat, Timestamp,
+    StdoutFormat, Step, Timestamp,
 };
 use crate::schema::SharedSchema;
 use crate::secrets::SecretValue;
@@ -178,6 +178,29 @@ pub trait KeyValue: std::fmt::Debug + Send + Sync + 'static {
     fn change(&self, bucket: BucketName, change: KvChange) -> Told<'_, KvChanged>;
 }
 
+/// What became of a step that was to be recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StepRecorded {
+    /// It is on the disk.
+    Done,
+    /// The attempt's lease is not the job's any more: nothing was written.
+    StaleLease,
+    /// The tenant may keep no more; told to the handler.
+    Refused(String),
+}
+
+/// The steps of a job, recorded under the lease of one attempt. Implemented over the store.
+pub trait Steps: std::fmt::Debug + Send + Sync + 'static {
+    /// Whose they are.
+    fn job(&self) -> JobId;
+    /// The execution they are recorded by.
+    fn execution(&self) -> i64;
+    /// Those that earlier executions recorded, in their order.
+    fn recorded(&self) -> Told<'_, Vec<Step>>;
+    /// Records one.
+    fn record(&self, step: Step) -> Told<'_, StepRecorded>;
+}
+
 /// How a plain command is run.
 #[derive(Clone, Debug, Default)]
 pub struct PlainSettings {
@@ -222,6 +245,8 @@ pub struct Invocation {
     pub secrets: Option<std::sync::Arc<dyn Secrets>>,
     /// Of a kind that is granted a bucket.
     pub kv: Option<std::sync::Arc<dyn KeyValue>>,
+    /// Of a handler.
+    pub steps: Option<std::sync::Arc<dyn Steps>>,
 }
 
 /// What an execution came to.

@@ -19,10 +19,11 @@ use super::denied::Denied;
 use super::egress::Egress;
 use super::interrupt::{Interrupt, ProgressCell};
 use super::limiter::MemoryMeter;
-use super::model::{KeyValue, Parents, Secrets};
+use super::model::{KeyValue, Parents, Secrets, Steps};
 use super::redaction::{Automaton, Given, redact_text};
 use super::streams::{GuestStream, SharedCapture};
-use crate::job::{Clock, FailureReason, Grants, LogLevel, TenantName, Timestamp};
+use crate::job::step::Ledger;
+use crate::job::{Clock, FailureReason, Grants, LogLevel, Suspension, TenantName, Timestamp};
 use crate::secrets::SecretValue;
 
 /// Most random bytes a guest gets from one call.
@@ -43,6 +44,8 @@ pub(super) enum Ended {
     HostCalls,
     #[error("the output limit was reached")]
     OutputTooLarge,
+    #[error("the handler waits, and is run again later")]
+    Suspended,
 }
 
 /// Where standard input and output of a plain command lead.
@@ -84,6 +87,12 @@ pub(super) struct AttemptState {
     pub(super) secrets: Option<Arc<dyn Secrets>>,
     /// Of a kind that is granted a bucket.
     pub(super) kv: Option<Arc<dyn KeyValue>>,
+    /// Of a handler.
+    pub(super) steps: Option<Arc<dyn Steps>>,
+    /// Made by the first step: most attempts have none.
+    pub(super) ledger: Option<Box<Ledger>>,
+    /// What the guest was ended to wait for.
+    pub(super) suspension: Option<Suspension>,
     /// Made by the first secret that is given: most attempts are given none.
     given: Option<Box<Given>>,
     /// Made by the first refusal, or by the first request: most attempts have neither.
@@ -115,6 +124,7 @@ pub(super) struct AttemptParts {
     pub(super) grants: Arc<Grants>,
     pub(super) secrets: Option<Arc<dyn Secrets>>,
     pub(super) kv: Option<Arc<dyn KeyValue>>,
+    pub(super) steps: Option<Arc<dyn Steps>>,
     pub(super) egress: Option<(Arc<Egress>, TenantName)>,
 }
 
@@ -135,6 +145,7 @@ impl AttemptState {
             grants,
             secrets,
             kv,
+            steps,
             egress,
         } = parts;
         Self {
@@ -158,6 +169,9 @@ impl AttemptState {
             grants,
             secrets,
             kv,
+            steps,
+            ledger: None,
+            suspension: None,
             given: None,
             denied: None,
             wasi: None,

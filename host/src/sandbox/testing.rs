@@ -148,6 +148,7 @@ pub(crate) fn invocation(compiled: CompiledFrom) -> Invocation {
         grants: Arc::default(),
         secrets: None,
         kv: None,
+        steps: None,
     }
 }
 

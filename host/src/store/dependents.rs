@@ -136,7 +136,8 @@ fn tell_one(
 ) -> Result<(), StoreError> {
     let Dependent { child, wanted, standing } = *dependent;
     let waiting = if standing.is_cause() { None } else { live_row(sql, child)? };
-    let waiting = waiting.filter(|row| row.state == JobState::Blocked);
+    // One that waits for an event has begun: it waits for no job any more.
+    let waiting = waiting.filter(|row| row.state == JobState::Blocked && row.suspension.is_none());
     let end = match (standing, end) {
         (Standing::CancelledWith, ParentEnd::Succeeded) if was_asked_to_end(sql, parent)? => ParentEnd::SucceededAnyway,
         _ => end,

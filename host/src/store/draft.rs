@@ -23,6 +23,7 @@ use super::paces::Paces;
 use super::queues::{unfinished_of_kind, unfinished_of_queue};
 use super::schedules::any_queued;
 use super::shares::Shares;
+use super::steps::PinnedKinds;
 use super::store_clock::StoreClock;
 use super::ties::Ties;
 use crate::job::kind::PRIORITY_DEFAULT;
@@ -108,6 +109,8 @@ pub(super) struct Draft {
     pub(super) recovered: Option<Recovered>,
     /// What ties jobs to each other.
     pub(super) ties: Ties,
+    /// Kinds as versions describe them that are not active.
+    pub(super) pinned_kinds: PinnedKinds,
     /// Who may have entered the guests of claimed jobs.
     pub(super) claimant: ClaimantCell,
     /// Who asked for the operation, if it was not this host itself.
@@ -172,6 +175,7 @@ impl Draft {
             paces: Paces::new(tenant_pace),
             recovered: None,
             ties: Ties::load(sql)?,
+            pinned_kinds: PinnedKinds::default(),
             claimant: ClaimantCell::default(),
             actor: None,
         })

@@ -10,13 +10,14 @@ use super::draft::Draft;
 use super::error::StoreError;
 use super::model::{EditResult, JobEdit};
 use super::rows::{AnyRow, LiveRow, any_row, unpack_options};
+use super::steps;
 use super::take_back::take_back;
 use crate::job::{EventType, JobId, JobOptions, JobState, Timestamp};
 
 // What it was parked for may no longer hold: the next claim finds out.
 const UPDATE: &str = "UPDATE live_jobs SET queue_id = ?2, state = ?3, priority = ?4, order_key = ?5, run_at = ?6,
         ready_at = coalesce(?7, ready_at), max_attempts = ?8, options = ?9, tags = ?10, history = ?11, snoozed = ?12,
-        parked = NULL, hold = NULL, expires_at = ?13
+        suspension = CASE WHEN ?12 THEN suspension END, parked = NULL, hold = NULL, expires_at = ?13
     WHERE id = ?1";
 const PAYLOAD_BYTES: &str = "SELECT length(body) FROM payloads WHERE job_id = ?1";
 const SET_PAYLOAD: &str = "UPDATE payloads SET body = ?2 WHERE job_id = ?1";
@@ -99,6 +100,10 @@ pub(super) fn change(sql: &Connection, draft: &mut Draft, row: &LiveRow, edit: &
         Some(tags) => Some(serde_json::to_string(tags).map_err(StoreError::internal)?),
         None => row.tags.clone(),
     };
+    let stays_suspended = row.snoozed && (run_at.is_none() || state == JobState::Blocked);
+    if let Some(at) = run_at {
+        steps::ends_at(sql, row, *at)?;
+    }
     let note = HistoryNote { at: draft.now, event_type: EventType::Edited, state, attempt: row.attempt };
     let became_ready = (state == JobState::Ready && row.state != state).then(|| draft.now.as_ms());
     let changed = sql.prepare_cached(UPDATE)?.execute(params![
@@ -113,7 +118,7 @@ pub(super) fn change(sql: &Connection, draft: &mut Draft, row: &LiveRow, edit: &
         options.map_err(StoreError::internal)?,
         tags_after,
         append_history(row.history.as_deref(), note)?,
-        row.snoozed && run_at.is_none(),
+        stays_suspended,
         expires_at.map(Timestamp::as_ms),
     ])?;
     if changed != 1 {
@@ -175,6 +180,8 @@ fn recount(
     match state {
         JobState::Ready => draft.made_ready(queue),
         JobState::Scheduled | JobState::Retrying => draft.made_due(run_at),
+        // The wait for an event may be over sooner.
+        JobState::Blocked => draft.made_due(run_at),
         _ => {}
     }
     draft.suspects_waiting |= row.suspect;

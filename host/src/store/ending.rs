@@ -14,6 +14,7 @@ use super::on_failed::{self, Failed};
 use super::paces::Counted;
 use super::retention::note_end;
 use super::schedules::run_ends;
+use super::steps::forget_wait;
 use crate::job::{EventType, Failure, FailureReason, JobId, JobState, Timestamp};
 
 /// Whether an end takes a lease with it.
@@ -78,6 +79,9 @@ pub(super) fn end_job(sql: &Connection, draft: &mut Draft, ending: Ending<'_>) -
         progress,
     } = ending;
     run_ends(sql, draft, job)?;
+    if from == JobState::Blocked {
+        forget_wait(sql, job)?;
+    }
     let row = HistoryRow { state, finished_at, attempt, failure, execution, output, history, progress };
     let lane = counted.lane;
     move_to_history(sql, job, &row)?;

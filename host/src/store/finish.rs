@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::catalog::{KindId, QueueId, TenantId};
+use super::catalog::{KindId, ModuleVersionId, QueueId, TenantId};
 use super::codec::{HistoryNote, StoredExecution, append_history, pack_progress, state_from_word};
 use super::counters::Lane;
 use super::draft::Draft;
@@ -13,11 +13,12 @@ use super::limit_of::KeyId;
 use super::model::{AttemptOutcome, Finish, FinishResult, Next};
 use super::paces::Counted;
 use super::rows::{LiveRow, live_row};
-use crate::job::{EventType, Failure, JobId, JobState, Lease, Timestamp};
+use super::steps;
+use crate::job::{EventType, Failure, JobId, JobState, Lease, Step, Timestamp, WaitingReason};
 
 const HELD: &str = "SELECT tenant_id, kind_id, queue_id, state, attempt, priority, cancel_requested, suspect, key_id
     FROM live_jobs WHERE id = ?1 AND lease_number = ?2 AND lease_host = ?3";
-const WAIT_AGAIN: &str = "UPDATE live_jobs SET state = ?2, run_at = ?3, order_key = ?4, attempt = ?5, snoozed = ?6,
+const WAIT_AGAIN: &str = "UPDATE live_jobs SET state = ?2, run_at = ?3, order_key = ?4, attempt = ?5, snoozed = ?6 IS NOT NULL, suspension = ?6,
         lease_host = NULL, started_at = NULL, progress = NULL, suspect = 0, host_losses = 0
     WHERE id = ?1";
 const READY_AGAIN: &str =
@@ -87,11 +88,15 @@ pub(super) fn write_finish(sql: &Connection, draft: &mut Draft, finish: &Finish)
         Next::Succeed(output) => end(sql, draft, finish, &held, JobState::Succeeded, None, Some(output))?,
         Next::Fail(failure) => end(sql, draft, finish, &held, JobState::Failed, Some(failure), None)?,
         Next::Cancel(failure) => end(sql, draft, finish, &held, JobState::Cancelled, Some(failure), None)?,
-        Next::Retry(..) | Next::Suspend(_) | Next::Expire(..) | Next::GiveBack(_) if held.cancel_requested => {
+        Next::Retry(..) | Next::Suspend(_) | Next::Sleep(_) | Next::Await(_) | Next::Expire(..) | Next::GiveBack(_)
+            if held.cancel_requested =>
+        {
             end(sql, draft, finish, &held, JobState::Cancelled, Some(&cancelled_on_request()), None)?
         }
         Next::Retry(failure, until) => retry_later(sql, draft, finish, &held, failure, *until)?,
-        Next::Suspend(until) => suspend(sql, draft, finish, &held, *until)?,
+        Next::Suspend(until) => suspend(sql, draft, finish, &held, *until, WaitingReason::Snoozed)?,
+        Next::Sleep(step) => sleep(sql, draft, finish, &held, step)?,
+        Next::Await(step) => await_event(sql, draft, finish, &held, step)?,
         Next::Expire(ended_in, failure) => expire(sql, draft, finish, &held, ended_in.as_ref(), failure)?,
         Next::GiveBack(failure) => give_back(sql, draft, finish, &held, failure)?,
     };
@@ -192,7 +197,7 @@ fn retry_later(
         &execution(finish, AttemptOutcome::Failed, state),
         Some(failure),
     )?;
-    wait_again(sql, draft, job, held, state, until, attempt)?;
+    wait_again(sql, draft, job, held, (state, None), until, attempt)?;
     draft.event(EventType::Retrying, job, held.lane, state, attempt);
     Ok(state)
 }
@@ -203,16 +208,49 @@ fn suspend(
     finish: &Finish,
     held: &Held,
     until: Timestamp,
+    suspension: WaitingReason,
 ) -> Result<JobState, StoreError> {
-    let state = JobState::Scheduled;
+    let (state, event_type) = match suspension {
+        WaitingReason::Event => (JobState::Blocked, EventType::AwaitsEvent),
+        WaitingReason::Sleeping => (JobState::Scheduled, EventType::Sleeping),
+        _ => (JobState::Scheduled, EventType::Snoozed),
+    };
     let job = finish.lease.job();
     if finish.started_at.is_some() {
         let execution = execution(finish, AttemptOutcome::Suspended, state);
         record_execution(sql, job, finish.lease.number(), &execution, None)?;
     }
-    wait_again(sql, draft, job, held, state, until, held.attempt)?;
-    draft.event(EventType::Snoozed, job, held.lane, state, held.attempt);
+    wait_again(sql, draft, job, held, (state, Some(suspension)), until, held.attempt)?;
+    draft.event(event_type, job, held.lane, state, held.attempt);
     Ok(state)
+}
+
+/// Its version was running, or there would be no step.
+fn version(finish: &Finish) -> Result<ModuleVersionId, StoreError> {
+    finish.version.ok_or_else(|| StoreError::internal("a step of an execution that ran nothing"))
+}
+
+fn sleep(
+    sql: &Connection,
+    draft: &mut Draft,
+    finish: &Finish,
+    held: &Held,
+    step: &Step,
+) -> Result<JobState, StoreError> {
+    steps::put_to_sleep(sql, finish.lease.job(), version(finish)?, step)?;
+    suspend(sql, draft, finish, held, step.until.unwrap_or(draft.now), WaitingReason::Sleeping)
+}
+
+fn await_event(
+    sql: &Connection,
+    draft: &mut Draft,
+    finish: &Finish,
+    held: &Held,
+    step: &Step,
+) -> Result<JobState, StoreError> {
+    let of = (held.lane.tenant, finish.lease.job());
+    let until = steps::wait_for_event(sql, of, version(finish)?, step)?;
+    suspend(sql, draft, finish, held, until, WaitingReason::Event)
 }
 
 /// Ends a job that would have to wait past its time. Its last execution stands among the others, with what it ended in.
@@ -257,19 +295,18 @@ fn wait_again(
     draft: &mut Draft,
     job: JobId,
     held: &Held,
-    state: JobState,
+    (state, suspension): (JobState, Option<WaitingReason>),
     until: Timestamp,
     attempt: u32,
 ) -> Result<(), StoreError> {
     let order_key = draft.order.key(held.priority, until);
-    let snoozed = state == JobState::Scheduled;
     sql.prepare_cached(WAIT_AGAIN)?.execute(params![
         job.to_bytes(),
         state.as_str(),
         until.as_ms(),
         order_key,
         attempt,
-        snoozed
+        suspension.map(WaitingReason::code)
     ])?;
     draft.move_count(held.lane, held.state, state)?;
     draft.made_due(until);

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use rusqlite::{Connection, Row};
 use rustc_hash::FxHashSet;
 
-use super::catalog::{Catalog, KindEntry, KindId, ModuleVersionId, QueueId};
+use super::catalog::{KindEntry, KindId, ModuleVersionId, QueueId};
 use super::counters::Lane;
 use super::draft::{Draft, Place};
 use super::error::StoreError;
@@ -30,7 +30,7 @@ macro_rules! claim_columns {
     () => {
         "SELECT live_jobs.id, order_key, queue_id, kind_id, lease_number, attempt, max_attempts, created_at, run_at,
             ready_at, checked_version, options, length(body), key_id, slot_at,
-            CASE WHEN length(body) <= 4096 THEN body END "
+            CASE WHEN length(body) <= 4096 THEN body END, pinned_version "
     };
 }
 pub(super) use claim_columns;
@@ -107,7 +107,8 @@ impl<'a> Gathering<'a> {
         source: Option<Source>,
     ) -> Result<Met, StoreError> {
         let id: [u8; 16] = row.get(0)?;
-        let kind = match self.runnable(&draft.catalog, KindId(row.get(3)?)) {
+        let pinned = row.get::<_, Option<i64>>(16)?.map(ModuleVersionId);
+        let kind = match self.runnable(sql, draft, KindId(row.get(3)?), pinned)? {
             Ok(kind) => kind,
             Err(reason) => {
                 self.parked.push((id, reason, None));
@@ -135,13 +136,25 @@ impl<'a> Gathering<'a> {
     }
 
     /// The kind, if the claimant can run its jobs now.
-    fn runnable(&self, catalog: &Catalog, kind: KindId) -> Result<Arc<KindEntry>, WaitingReason> {
-        let kind = catalog.kinds.get(&kind).ok_or(WaitingReason::NoHandler)?;
-        let version = kind.version.as_ref().ok_or(WaitingReason::NoHandler)?;
+    fn runnable(
+        &self,
+        sql: &Connection,
+        draft: &mut Draft,
+        kind: KindId,
+        pinned: Option<ModuleVersionId>,
+    ) -> Result<Result<Arc<KindEntry>, WaitingReason>, StoreError> {
+        let Some(active) = draft.catalog.kinds.get(&kind) else { return Ok(Err(WaitingReason::NoHandler)) };
+        let kind = match pinned {
+            None => Some(Arc::clone(active)),
+            Some(version) => draft.pinned_kinds.kind(sql, &draft.catalog, active, version)?,
+        };
+        let Some((kind, version)) = kind.as_ref().and_then(|kind| Some((kind, kind.version.as_ref()?))) else {
+            return Ok(Err(WaitingReason::NoHandler));
+        };
         if self.request.absent.contains(&version.digest) {
-            return Err(WaitingReason::Compiling);
+            return Ok(Err(WaitingReason::Compiling));
         }
-        Ok(Arc::clone(kind))
+        Ok(Ok(Arc::clone(kind)))
     }
 
     fn keep_back(&mut self, draft: &mut Draft, source: Option<Source>, id: [u8; 16], wait: Wait) -> Met {
@@ -276,5 +289,6 @@ fn claimed_job(
         rank: (key, id),
         slot_at: row.get::<_, Option<i64>>(14)?.map(Timestamp),
         suspect,
+        is_pinned: row.get::<_, Option<i64>>(16)?.is_some(),
     })
 }

@@ -2,6 +2,7 @@
 //! the notes on the unusual.
 
 use rusqlite::{Connection, params};
+use rustc_hash::FxHashMap;
 
 use super::catalog::{Catalog, TenantId};
 use super::codec::{HistoryNote, StoredExecution, unpack_execution, unpack_failure, unpack_history};
@@ -9,7 +10,8 @@ use super::error::StoreError;
 use super::job_writes::EXECUTIONS_KEPT_MAX;
 use super::model::{AttemptOutcome, AttemptRow, HistoryEntry};
 use super::rows::{AnyRow, any_row, module_name};
-use crate::job::{EventType, Failure, JobId, JobState, Timestamp};
+use super::steps::steps_of;
+use crate::job::{EventType, Failure, JobId, JobState, Step, StepType, Timestamp};
 
 const EXECUTIONS: &str =
     "SELECT execution, body, failure FROM attempts WHERE job_id = ?1 ORDER BY execution DESC LIMIT ?2";
@@ -79,8 +81,22 @@ pub(super) fn history(sql: &Connection, tenant: TenantId, job: JobId) -> Result<
         entries.push(entry(created_at, EventType::Enqueued, JobState::Ready, 0, None));
     }
     entries.extend(notes.iter().map(note_entry));
+    let (pinned, attempt) = match &row {
+        AnyRow::Live(row) => (row.pinned, row.attempt),
+        AnyRow::Finished(row) => (row.pinned, row.attempt),
+    };
+    // Without one no step was ever recorded.
+    let steps = if pinned.is_some() { steps_of(sql, job)? } else { Vec::new() };
+    let mut attempts: FxHashMap<i64, u32> = FxHashMap::default();
     for executed in executions(sql, &row, job)? {
-        push_execution(&mut entries, &executed);
+        attempts.insert(executed.number, executed.execution.attempt);
+        push_execution(&mut entries, &executed, &steps);
+    }
+    for step in steps.iter().filter(|step| step.asked.step_type == StepType::Step) {
+        let of_execution = attempts.get(&step.execution).copied().unwrap_or(attempt + 1);
+        let at = step.ended_at.unwrap_or(step.started_at);
+        let detail = Some(format!("`{}`", step.asked.name));
+        entries.push(entry(at, EventType::StepRecorded, JobState::Running, of_execution, detail));
     }
     if let AnyRow::Live(row) = &row
         && let Some(started_at) = row.started_at
@@ -101,6 +117,8 @@ fn note_entry(note: &HistoryNote) -> HistoryEntry {
     let detail = match note.event_type {
         EventType::Cancelled | EventType::CancelRequested => Some("on request"),
         EventType::Unblocked => Some("what it waited for happened"),
+        EventType::EventReceived => Some("the event came that its handler waited for"),
+        EventType::EventTimedOut => Some("the event did not come in time that its handler waited for"),
         EventType::Blocked => Some("it waits for other jobs again"),
         EventType::DependencyBroken => Some("a job it was to run after did not end as it asked"),
         EventType::Expired => Some("its `expires_at` passed, or its next execution would have come after it"),
@@ -116,7 +134,7 @@ fn note_entry(note: &HistoryNote) -> HistoryEntry {
     entry(note.at, note.event_type, note.state, note.attempt, detail.map(str::to_owned))
 }
 
-fn push_execution(entries: &mut Vec<HistoryEntry>, executed: &Executed) {
+fn push_execution(entries: &mut Vec<HistoryEntry>, executed: &Executed, steps: &[Step]) {
     let StoredExecution { attempt, outcome, state_after, started_at, finished_at, .. } = executed.execution;
     if let Some(started_at) = started_at {
         entries.push(entry(started_at, EventType::Started, JobState::Running, attempt, None));
@@ -127,9 +145,17 @@ fn push_execution(entries: &mut Vec<HistoryEntry>, executed: &Executed) {
         (_, JobState::Failed) => EventType::Failed,
         (AttemptOutcome::Lost, _) => EventType::Recovered,
         (AttemptOutcome::GivenBack, _) => EventType::GivenBack,
+        (AttemptOutcome::Suspended, JobState::Blocked) => EventType::AwaitsEvent,
+        (AttemptOutcome::Suspended, _) if ends_in_sleep(steps, executed.number) => EventType::Sleeping,
         (AttemptOutcome::Suspended, _) => EventType::Snoozed,
         (AttemptOutcome::Succeeded | AttemptOutcome::Failed, _) => EventType::Retrying,
     };
-    let detail = executed.failure.as_ref().map(|failure| format!("{}: {}", failure.reason, failure.message));
+    let failure = executed.failure.as_ref().map(|failure| format!("{}: {}", failure.reason, failure.message));
+    let awaited = || steps.iter().find(|step| step.execution == executed.number && step.until.is_some());
+    let detail = failure.or_else(|| awaited().map(|step| format!("`{}`", step.asked.name)));
     entries.push(entry(finished_at, event_type, state_after, attempt, detail));
+}
+
+fn ends_in_sleep(steps: &[Step], execution: i64) -> bool {
+    steps.iter().any(|step| step.execution == execution && step.asked.step_type == StepType::Sleep)
 }

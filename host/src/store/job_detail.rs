@@ -10,6 +10,7 @@ use super::job_writes::NULL_OUTPUT;
 use super::model::{InLine, JobDetail, JobRow};
 use super::on_failed;
 use super::rows::{AnyRow, any_row};
+use super::steps::steps_of;
 use super::{batches, dependencies};
 use crate::job::{JobId, JobState};
 
@@ -34,12 +35,17 @@ pub(super) fn job_detail(
         AnyRow::Live(row) => (None, Look::new(sql, catalog, limits, Depth::Counted).at(row)?),
         AnyRow::Finished(_) => (None, None),
     };
+    let pinned = match &row {
+        AnyRow::Live(row) => row.pinned,
+        AnyRow::Finished(row) => row.pinned,
+    };
+    let steps = if pinned.is_some() { steps_of(sql, job)? } else { Vec::new() };
     let after = dependencies::parents_of(sql, job)?;
     let membership = batches::membership_of(sql, job)?;
     let row = JobRow { in_line, ..row.to_job_row(sql, catalog)? };
     // Only what failed once can have caused others.
     let on_failed_jobs = if row.error.is_some() { on_failed::jobs_of(sql, job)? } else { Vec::new() };
-    Ok(Some(JobDetail { row, payload, output, after, membership, on_failed_jobs }))
+    Ok(Some(JobDetail { row, payload, output, after, membership, steps, on_failed_jobs }))
 }
 
 fn body(sql: &Connection, query: &str, job: JobId) -> Result<Option<Bytes>, StoreError> {

@@ -10,9 +10,10 @@ use crate::job::{Failure, JobId, JobState, LogLine, Timestamp};
 // OR FAIL: the default needs a journal of its own for each statement, and a failure rolls back the operation anyway.
 const COPY_TO_HISTORY: &str = "INSERT OR FAIL INTO finished_jobs (id, tenant_id, kind_id, queue_id, state, priority, run_at, ready_at,
         created_at, finished_at, attempt, max_attempts, lease_number, checked_version, options, tags, history, progress,
-        failure, execution, schedule_id, slot_at)
+        failure, execution, schedule_id, slot_at, pinned_version)
     SELECT id, tenant_id, kind_id, queue_id, ?2, priority, run_at, ready_at, created_at, ?3, ?4, max_attempts, lease_number,
-        checked_version, options, tags, coalesce(?5, history), coalesce(?6, progress), ?7, ?8, schedule_id, slot_at
+        checked_version, options, tags, coalesce(?5, history), coalesce(?6, progress), ?7, ?8, schedule_id, slot_at,
+        pinned_version
     FROM live_jobs WHERE id = ?1";
 const NOTE_ON_ENDED: &str =
     "UPDATE finished_jobs SET history = coalesce(?2, history), failure = coalesce(?3, failure) WHERE id = ?1";

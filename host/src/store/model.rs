@@ -16,7 +16,7 @@ use crate::job::{
     BatchId, BulkAction, BulkFilter, Digest, EventType, Failure, FailureReason, GroupId, GuestType, HostId, JobId,
     JobOptions, JobSpec, KindDescription, KindName, Lease, LimitRequest, LogLine, ModuleName, OperationId,
     OperationState, Pace, Parent, Progress, QueueName, QuotaExceeded, Rate, RateWire, Receipt, Retention, RetryPolicy,
-    TenantName, Timestamp, WaitingReason, Wanted,
+    Step, TenantName, Timestamp, WaitingReason, Wanted,
 };
 
 // ---- enqueue ----------------------------------------------------------------------------------------------------
@@ -236,6 +236,24 @@ pub struct Heartbeat {
 /// Names a lease: the job, and the number of the claim that granted it.
 pub type LeaseKey = (JobId, i64);
 
+/// Names a lease and who was given it. Not the lease: what is written in its name is refused once the job is another's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The job.
+    pub job: JobId,
+    /// Who was given the lease.
+    pub host: HostId,
+    /// The lease's number.
+    pub number: i64,
+}
+
+impl Holder {
+    /// Of a lease.
+    pub fn of(lease: &Lease) -> Self {
+        Self { job: lease.job(), host: lease.host(), number: lease.number() }
+    }
+}
+
 /// A job the host now holds.
 #[derive(Debug)]
 pub struct ClaimedJob {
@@ -263,6 +281,8 @@ pub struct ClaimedJob {
     pub ready_at: Timestamp,
     /// The version whose schema the payload was checked against; another one means: check again.
     pub checked_against: Option<ModuleVersionId>,
+    /// It has recorded steps, and stays on the version that did.
+    pub is_pinned: bool,
     /// Its place among all claimed jobs: the lowest goes first.
     pub rank: (i64, JobId),
     /// The slot of the schedule that enqueued it.
@@ -318,11 +338,32 @@ pub enum Next {
     Cancel(Failure),
     /// `scheduled` until then (snooze); no attempt used.
     Suspend(Timestamp),
+    /// `scheduled` until this sleep is over; no attempt used.
+    Sleep(Box<Step>),
+    /// `blocked` until the event comes that this step waits for, or its time is over; no attempt used.
+    Await(Box<Step>),
     /// `cancelled`, for this reason, since it would have to wait past its `expires_at`. The execution itself ended in the
     /// first failure, and used an attempt; without one it was a snooze, and used none.
     Expire(Option<Failure>, Failure),
     /// `ready` at once, no attempt used (shutdown). Recorded as an execution only if `started_at` is set.
     GiveBack(Failure),
+}
+
+impl Next {
+    /// Until when a suspended job waits, where that is a time alone.
+    pub fn until(&self) -> Option<Timestamp> {
+        match self {
+            Next::Suspend(until) => Some(*until),
+            Next::Sleep(step) => step.until,
+            Next::Succeed(_)
+            | Next::Retry(..)
+            | Next::Fail(_)
+            | Next::Cancel(_)
+            | Next::Await(_)
+            | Next::Expire(..)
+            | Next::GiveBack(_) => None,
+        }
+    }
 }
 
 /// What became of a finish.
@@ -418,8 +459,10 @@ pub struct JobRow {
     pub options: JobOptions,
     /// Why it was taken out of the claimable, if it was.
     pub parked: Option<WaitingReason>,
-    /// Snoozed rather than scheduled by the caller.
+    /// Its handler has suspended it, rather than the caller scheduled it.
     pub snoozed: bool,
+    /// What its handler waits for, where it sleeps or waits for an event.
+    pub suspension: Option<WaitingReason>,
     /// Takes its turn among the suspects.
     pub suspect: bool,
     /// Who holds it: host and lease number.
@@ -480,6 +523,8 @@ pub struct JobDetail {
     pub after: Vec<ParentRow>,
     /// The batch or workflow it is of.
     pub membership: Option<Membership>,
+    /// What its executions recorded, in order.
+    pub steps: Vec<Step>,
     /// Jobs made for its failures, the newest first, at most `ON_FAILED_JOBS_SHOWN_MAX`.
     pub on_failed_jobs: Vec<JobId>,
 }
@@ -1097,6 +1142,8 @@ pub enum DeleteModuleResult {
         /// The kinds and how many unfinished jobs each has.
         kinds: Vec<(KindName, u64)>,
     },
+    /// An unfinished job has recorded steps on it: this one.
+    HasSteps(JobId),
     /// The active version can't be deleted alone; activate another one or delete the module.
     Active,
     /// No such module or version.

@@ -12,6 +12,7 @@ use super::error::StoreError;
 use super::model::{ActivateResult, DeleteModuleResult, NewVersion, StoredVersion, VersionRow};
 use super::module_bytes;
 use super::schedules::declare_schedules;
+use super::steps::is_needed;
 use crate::job::{Digest, KindDescription, KindName, ModuleName, QuotaExceeded, QuotaName, Timestamp};
 
 macro_rules! version_columns {
@@ -356,6 +357,9 @@ pub(super) fn delete_version(
     let Some(version) = find_version(sql, module_id, digest)? else { return Ok(DeleteModuleResult::NotFound) };
     if version.active {
         return Ok(DeleteModuleResult::Active);
+    }
+    if let Some(job) = is_needed(sql, version.id)? {
+        return Ok(DeleteModuleResult::HasSteps(job));
     }
     sql.prepare_cached(DELETE_VERSION)?.execute(params![version.id.0, draft.now.as_ms()])?;
     reload(sql, draft)?;

@@ -8,6 +8,7 @@ use super::draft::Draft;
 use super::error::StoreError;
 use super::model::Promoted;
 use super::rows::{LiveRow, live_columns};
+use super::steps;
 use crate::job::{Digest, EventType, JobState, Timestamp};
 
 /// Jobs promoted by one operation, whatever the caller asks for.
@@ -23,7 +24,9 @@ const DUE: &str = concat!(
     " FROM live_jobs INDEXED BY live_due WHERE state IN ('scheduled', 'retrying') AND run_at <= ?1 ORDER BY run_at, id LIMIT ?2"
 );
 const NEXT_DUE: &str = "SELECT min(run_at) FROM live_jobs INDEXED BY live_due WHERE state IN ('scheduled', 'retrying')";
-const MAKE_READY: &str = "UPDATE live_jobs SET state = 'ready', ready_at = ?2, snoozed = 0, history = ?3 WHERE id = ?1";
+const MAKE_READY: &str =
+    "UPDATE live_jobs SET state = 'ready', ready_at = ?2, snoozed = 0, suspension = NULL, history = ?3
+    WHERE id = ?1";
 /// Kind by kind over the index: what it costs depends on kinds with parked jobs, not on how many kinds there are.
 const NEXT_PARKED_KIND: &str = "SELECT kind_id FROM live_jobs INDEXED BY live_parked
     WHERE kind_id > ?1 AND parked IS NOT NULL AND hold IS NULL ORDER BY kind_id LIMIT 1";
@@ -36,6 +39,7 @@ const UNPARK: &str = "UPDATE live_jobs SET parked = NULL WHERE id = ?1";
 
 /// Makes at most `jobs_max` due jobs ready.
 pub(super) fn promote_due(sql: &Connection, draft: &mut Draft, jobs_max: usize) -> Result<Promoted, StoreError> {
+    let timed_out = steps::time_out_waits(sql, draft, jobs_max.min(PROMOTED_JOBS_MAX))?;
     let due = read(sql, DUE, params![draft.now.as_ms(), jobs_max.min(PROMOTED_JOBS_MAX)])?;
     for job in &due {
         // A retry needs no note: the attempt that follows tells of it.
@@ -55,8 +59,9 @@ pub(super) fn promote_due(sql: &Connection, draft: &mut Draft, jobs_max: usize) 
     let next_due: Option<i64> = sql.prepare_cached(NEXT_DUE)?.query_row([], |row| row.get(0))?;
     // A permit that comes is waited for like a time: whoever asks again at it is followed by a claim.
     let next_permit = draft.paces.next_permit(&draft.clock);
-    let next_due = next_due.map(Timestamp).into_iter().chain(next_permit).min();
-    Ok(Promoted { jobs: due.len(), next_due })
+    let next_wake = steps::next_wake(sql)?;
+    let next_due = next_due.map(Timestamp).into_iter().chain(next_permit).chain(next_wake).min();
+    Ok(Promoted { jobs: due.len() + timed_out, next_due })
 }
 
 /// Makes parked jobs claimable whose kinds are served, except by `absent` modules, of the kinds after one. Returns the kind after

@@ -8,6 +8,7 @@ use super::job_writes::deleted_bytes;
 use super::on_failed;
 use super::retention::look_if_free;
 use super::rows::FinishedRow;
+use super::steps::DELETE_STEPS;
 use super::{batches, dead_letters, dependencies, needed};
 use crate::job::JobState;
 
@@ -66,6 +67,9 @@ pub(super) fn remove(sql: &Connection, draft: &mut Draft, row: &FinishedRow, by:
     }
     for statement in DELETES_OF_BYTES {
         draft.meter.stored(row.lane.tenant, row.id, -deleted_bytes(sql, statement, [id])?);
+    }
+    if row.pinned.is_some() {
+        draft.meter.stored(row.lane.tenant, row.id, -deleted_bytes(sql, DELETE_STEPS, [id])?);
     }
     let tags: Vec<String> = match &row.tags {
         Some(tags) => serde_json::from_str(tags).map_err(StoreError::internal)?,

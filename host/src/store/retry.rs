@@ -20,9 +20,9 @@ use crate::job::{EventType, JobId, JobState, Timestamp};
 const REOPEN: &str =
     "INSERT INTO live_jobs (id, tenant_id, kind_id, queue_id, state, priority, order_key, run_at, ready_at,
         created_at, attempt, max_attempts, lease_number, checked_version, options, tags, history, key_id, schedule_id,
-        slot_at, expires_at)
+        slot_at, expires_at, pinned_version)
     SELECT id, tenant_id, kind_id, queue_id, ?5, priority, ?2, ?3, ?3, created_at, 0, max_attempts, lease_number,
-        checked_version, ?7, tags, ?4, ?6, schedule_id, slot_at, ?8
+        checked_version, ?7, tags, ?4, ?6, schedule_id, slot_at, ?8, pinned_version
     FROM finished_jobs WHERE id = ?1";
 const KEEP_EXECUTION: &str = "INSERT INTO attempts (job_id, execution, body, failure)
     SELECT id, lease_number, execution, failure FROM finished_jobs WHERE id = ?1 AND execution IS NOT NULL";

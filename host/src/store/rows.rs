@@ -16,13 +16,15 @@ macro_rules! live_columns {
     () => {
         "live_jobs.id, live_jobs.tenant_id, kind_id, queue_id, state, priority, order_key, run_at, ready_at, created_at, attempt,
          max_attempts, lease_number, lease_host, live_jobs.started_at, parked, suspect, host_losses, cancel_requested,
-         snoozed, checked_version, options, tags, history, progress, key_id, hold, live_jobs.schedule_id, slot_at"
+         snoozed, checked_version, options, tags, history, progress, key_id, hold, live_jobs.schedule_id, slot_at,
+         pinned_version, suspension"
     };
 }
 macro_rules! finished_columns {
     () => {
         "id, tenant_id, kind_id, queue_id, state, priority, run_at, ready_at, created_at, finished_at, attempt, max_attempts,
-         lease_number, checked_version, options, tags, history, progress, failure, execution, schedule_id, slot_at"
+         lease_number, checked_version, options, tags, history, progress, failure, execution, schedule_id, slot_at,
+         pinned_version"
     };
 }
 pub(super) use {finished_columns, live_columns};
@@ -63,6 +65,10 @@ pub(super) struct LiveRow {
     pub(super) hold: Option<LimitOf>,
     /// The schedule and its slot.
     pub(super) slot: Option<(i64, Timestamp)>,
+    /// The version that has recorded steps of it.
+    pub(super) pinned: Option<ModuleVersionId>,
+    /// What its handler waits for, where it sleeps or waits for an event.
+    pub(super) suspension: Option<WaitingReason>,
 }
 
 /// A row of `finished_jobs`.
@@ -86,6 +92,8 @@ pub(super) struct FinishedRow {
     pub(super) execution: Option<Vec<u8>>,
     /// The schedule and its slot.
     pub(super) slot: Option<(i64, Timestamp)>,
+    /// The version that has recorded steps of it.
+    pub(super) pinned: Option<ModuleVersionId>,
 }
 
 /// A job wherever it is.
@@ -142,6 +150,8 @@ impl LiveRow {
             key: row.get::<_, Option<i64>>(25)?.map(KeyId),
             hold: row.get::<_, Option<i64>>(26)?.map(LimitOf::from_code),
             slot: slot(row, 27)?,
+            pinned: row.get::<_, Option<i64>>(29)?.map(ModuleVersionId),
+            suspension: row.get::<_, Option<u8>>(30)?.and_then(WaitingReason::from_code),
         })
     }
 
@@ -167,13 +177,14 @@ impl LiveRow {
             created_at: self.created_at,
             started_at: self.started_at.or_else(|| execution.as_ref().and_then(|execution| execution.started_at)),
             finished_at: None,
-            module: module_of(catalog, self.lane.kind, execution.as_ref()),
+            module: module_of(catalog, self.lane.kind, self.pinned, execution.as_ref()),
             error,
             progress: self.progress.as_deref().map(unpack_progress).transpose()?,
             tags: unpack_tags(self.tags.as_deref())?,
             options: unpack_options(self.options.as_deref())?,
             parked: self.parked.and_then(WaitingReason::from_code),
             snoozed: self.snoozed,
+            suspension: self.suspension,
             suspect: self.suspect,
             leased_by,
             cancel_requested: self.cancel_requested,
@@ -205,6 +216,7 @@ impl FinishedRow {
             failure: row.get(18)?,
             execution: row.get(19)?,
             slot: slot(row, 20)?,
+            pinned: row.get::<_, Option<i64>>(22)?.map(ModuleVersionId),
         })
     }
 
@@ -233,13 +245,14 @@ impl FinishedRow {
             created_at: self.created_at,
             started_at: execution.as_ref().and_then(|execution| execution.started_at),
             finished_at: Some(self.finished_at),
-            module: module_of(catalog, self.lane.kind, execution.as_ref()),
+            module: module_of(catalog, self.lane.kind, self.pinned, execution.as_ref()),
             error: self.failure.as_deref().map(unpack_failure).transpose()?,
             progress: self.progress.as_deref().map(unpack_progress).transpose()?,
             tags: unpack_tags(self.tags.as_deref())?,
             options: unpack_options(self.options.as_deref())?,
             parked: None,
             snoozed: false,
+            suspension: None,
             suspect: false,
             leased_by: None,
             cancel_requested: false,
@@ -348,9 +361,10 @@ pub(super) fn module_name(
 fn module_of(
     catalog: &Catalog,
     kind: KindId,
+    pinned: Option<ModuleVersionId>,
     execution: Option<&StoredExecution>,
 ) -> Option<(crate::job::ModuleName, crate::job::Digest)> {
-    module_name(catalog, execution.and_then(|execution| execution.version)).or_else(|| {
+    module_name(catalog, execution.and_then(|execution| execution.version).or(pinned)).or_else(|| {
         let version = catalog.kinds.get(&kind)?.version.as_ref()?;
         Some((version.module.clone(), version.digest))
     })

@@ -9,8 +9,9 @@ use super::edit::change;
 use super::error::StoreError;
 use super::model::{JobEdit, RunNowResult};
 use super::rows::{AnyRow, any_row};
+use super::steps::wake_by_hand;
 use super::take_back::seen_state;
-use crate::job::{JobId, JobState};
+use crate::job::{JobId, JobState, WaitingReason};
 
 /// Makes a job ready that waits for its time. One that is ready stays as it is, claimed or not.
 pub(super) fn run_now(
@@ -24,6 +25,10 @@ pub(super) fn run_now(
     let AnyRow::Live(live) = &row else { return Ok(RunNowResult::NotWaiting(shown(draft)?)) };
     match seen_state(draft, live) {
         JobState::Ready => Ok(RunNowResult::Ready(shown(draft)?)),
+        JobState::Blocked if live.suspension == Some(WaitingReason::Event) => {
+            wake_by_hand(sql, draft, live)?;
+            Ok(RunNowResult::Ready(reread(sql, draft, tenant, job)?))
+        }
         JobState::Blocked => Ok(RunNowResult::Blocked(shown(draft)?)),
         JobState::Scheduled | JobState::Retrying => {
             change(sql, draft, live, &JobEdit { run_at: Some(draft.now), ..JobEdit::default() })?;

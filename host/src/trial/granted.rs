@@ -1,11 +1,12 @@
-//! Secrets and buckets of a job under trial: those that were given for it, and an empty key-value store that goes with it.
+//! Secrets, buckets and steps of a job under trial: those that were given for it, an empty key-value store and a record of steps
+//! that go with it.
 
 use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
 
-use crate::job::{BucketName, KvChange, KvChanged, KvKey, KvValue, SecretName, Timestamp};
-use crate::sandbox::{KeyValue, Secrets, Told};
+use crate::job::{BucketName, JobId, KvChange, KvChanged, KvKey, KvValue, SecretName, Step, Timestamp};
+use crate::sandbox::{KeyValue, Secrets, StepRecorded, Steps, Told};
 use crate::secrets::SecretValue;
 
 /// By name.
@@ -97,6 +98,28 @@ impl KeyValue for TrialKeyValue {
 
     fn change(&self, bucket: BucketName, change: KvChange) -> Told<'_, KvChanged> {
         Box::pin(async move { Ok(self.apply(&bucket, change)) })
+    }
+}
+
+/// Steps of a job that is run once: none were recorded before, and nobody asks for them again.
+#[derive(Debug)]
+pub(super) struct TrialSteps(pub(super) JobId);
+
+impl Steps for TrialSteps {
+    fn job(&self) -> JobId {
+        self.0
+    }
+
+    fn execution(&self) -> i64 {
+        1
+    }
+
+    fn recorded(&self) -> Told<'_, Vec<Step>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn record(&self, _step: Step) -> Told<'_, StepRecorded> {
+        Box::pin(async { Ok(StepRecorded::Done) })
     }
 }
 

@@ -177,6 +177,8 @@ fn followed(next: Next) -> Followed {
         Next::Fail(failure) => (JobState::Failed, Some(failure), None),
         Next::Cancel(failure) | Next::Expire(_, failure) => (JobState::Cancelled, Some(failure), None),
         Next::Suspend(at) => (JobState::Scheduled, None, Some(at)),
+        Next::Sleep(step) => (JobState::Scheduled, None, step.until),
+        Next::Await(step) => (JobState::Blocked, None, step.until),
         Next::GiveBack(failure) => (JobState::Ready, Some(failure), None),
     };
     Followed { state, output: None, failure, resumes_at }

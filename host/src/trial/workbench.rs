@@ -9,7 +9,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::granted::{GivenSecrets, TrialKeyValue, TrialSecrets};
+use super::granted::{GivenSecrets, TrialKeyValue, TrialSecrets, TrialSteps};
 use super::parents::{GivenParent, GivenParents};
 use super::report::Report;
 use crate::api::{ApiError, offline};
@@ -24,7 +24,7 @@ use crate::modules::{Examined, KindValidators, SchemaError, UploadError, digest_
 use crate::sandbox::{
     ArtifactSource, ArtifactUse, CompileError, CompilerProcess, DESCRIBES_MAX, DescribeError, Execution, Interrupt,
     Invocation, KeyValue, Parents, ProgressCell, SHARED_ARTIFACTS_BYTES_MAX, Sandbox, SandboxError, SandboxOptions,
-    Secrets,
+    Secrets, Steps,
 };
 use crate::schema::{SharedSchema, SlowWork};
 use crate::system_clock::SystemClock;
@@ -229,6 +229,7 @@ impl Workbench {
             grants: terms.grants(),
             secrets: Some(Arc::new(TrialSecrets(secrets)) as Arc<dyn Secrets>),
             kv: Some(Arc::new(TrialKeyValue::new(now)) as Arc<dyn KeyValue>),
+            steps: Some(Arc::new(TrialSteps(job)) as Arc<dyn Steps>),
         };
         let execution = self.execute(loaded, invocation, follow).await?;
         let next = terms.next(&execution.outcome, execution.finished_at, rand::random);

@@ -1,12 +1,14 @@
 //! How a job is shown: the stored row, with what this host knows better about attempts it is running.
 
-use super::waiting::{Facts, after_jobs, waiting};
+use super::waiting::{Facts, after_jobs, awaited_event, waiting};
 use crate::api::identity::Call;
-use crate::api::wire::job::{Job, JobFailure, JobModule, JobParent, JobProgress, JobSchedule, JobWorkflow, Waiting};
+use crate::api::wire::job::{
+    Job, JobFailure, JobModule, JobParent, JobProgress, JobSchedule, JobStep, JobWorkflow, Waiting,
+};
 use crate::api::wire::limits::JobLimits;
 use crate::api::wire::{Instant, Raw};
 use crate::dispatcher::Slots;
-use crate::job::{JobState, TenantState, Timestamp, WorkflowId};
+use crate::job::{JobState, TenantState, Timestamp, WaitingReason, WorkflowId};
 use crate::store::{Catalog, JobDetail, JobRow, Membership, ParentRow, StoreError};
 
 /// What every job of one answer is shown with; taken once.
@@ -51,12 +53,21 @@ impl<'v> View<'v> {
             None => (None, None),
         };
         let on_failed_jobs = &detail.on_failed_jobs;
-        Job { limits: Some(limits), batch, workflow, on_failed_jobs, ..job }
+        let awaited = detail.steps.last().filter(|step| step.goes_on(self.now));
+        let waiting = match (job.waiting, awaited) {
+            (Some(waiting), Some(step)) if waiting.reason == WaitingReason::Event => {
+                Some(awaited_event(step, waiting, self.now))
+            }
+            (waiting, _) => waiting,
+        };
+        let steps = detail.steps.iter().map(JobStep::from).collect();
+        Job { limits: Some(limits), batch, workflow, steps, waiting, on_failed_jobs, ..job }
     }
 
     /// With the jobs it runs after.
     pub(in crate::api) fn after<'d>(job: Job<'d>, after: &'d [ParentRow]) -> Job<'d> {
-        let waiting = if job.state == JobState::Blocked { Some(after_jobs(after)) } else { job.waiting };
+        let is_after = job.waiting.as_ref().is_some_and(|waiting| waiting.reason == WaitingReason::AfterJobs);
+        let waiting = if is_after { Some(after_jobs(after)) } else { job.waiting };
         Job { after: after.iter().map(JobParent::from).collect(), waiting, ..job }
     }
 
@@ -98,6 +109,7 @@ impl<'v> View<'v> {
             after: Vec::new(),
             batch: None,
             workflow: None,
+            steps: Vec::new(),
             caused_by: row.options.caused_by.map(|cause| cause.job),
             on_failed_jobs: &[],
             cancel_requested: row.cancel_requested && !state.is_terminal(),

@@ -6,7 +6,7 @@ use crate::api::wire::job::Waiting;
 use crate::dispatcher::{LoadFailure, Slots};
 use crate::job::duration::in_words;
 use crate::job::quota::until_next_day;
-use crate::job::{Digest, JobState, QuotaName, TenantState, Timestamp, WaitingReason, Wanted};
+use crate::job::{Digest, JobState, QuotaName, Step, TenantState, Timestamp, WaitingReason, Wanted};
 use crate::store::{BEHIND_COUNT_MAX, Behind, InLine, JobRow, ModuleVersionEntry, ParentRow};
 
 /// Jobs named that another one waits for.
@@ -34,6 +34,9 @@ pub(super) struct Facts<'f> {
 pub(super) fn waiting(row: &JobRow, facts: &Facts<'_>) -> Option<Waiting> {
     let until = || format!("{} (in {})", Instant(row.run_at), in_words(row.run_at.since(facts.now)));
     let (reason, detail) = match row.state {
+        JobState::Scheduled if row.suspension == Some(WaitingReason::Sleeping) => {
+            (WaitingReason::Sleeping, format!("its handler sleeps until {}", until()))
+        }
         JobState::Scheduled if row.snoozed => {
             (WaitingReason::Snoozed, format!("its handler asked to be run again at {}", until()))
         }
@@ -49,6 +52,13 @@ pub(super) fn waiting(row: &JobRow, facts: &Facts<'_>) -> Option<Waiting> {
             (WaitingReason::RetryBackoff, detail)
         }
         JobState::Ready => return Some(in_time(row, facts, ready(row, facts))),
+        JobState::Blocked if row.suspension == Some(WaitingReason::Event) => {
+            let detail = format!(
+                "its handler waits for an event, at the latest until {}; the job itself, not a list, names it",
+                until()
+            );
+            (WaitingReason::Event, detail)
+        }
         JobState::Blocked => {
             let detail = "it runs after other jobs, which have not ended; the job itself, not a list, names them";
             (WaitingReason::AfterJobs, detail.to_owned())
@@ -89,6 +99,19 @@ pub(super) fn after_jobs(after: &[ParentRow]) -> Waiting {
     };
     let jobs = open.iter().take(NAMED_PARENTS_MAX).map(|parent| parent.job).collect();
     Waiting { jobs, ..Waiting::new(WaitingReason::AfterJobs, detail) }
+}
+
+/// Of a job that waits for an event which is known.
+pub(super) fn awaited_event(step: &Step, waiting: Waiting, now: Timestamp) -> Waiting {
+    let correlation = step.asked.correlation.as_deref().unwrap_or_default();
+    let until = step.until.unwrap_or(Timestamp::MAX);
+    let left = in_words(until.since(now));
+    let detail = format!(
+        "its handler waits for an event `{}` of `{correlation}`, at the latest until {} (in {left})",
+        step.asked.name,
+        Instant(until)
+    );
+    Waiting { detail, ..waiting }
 }
 
 /// The first thing that stands in the way, in the order in which they would have to go.
@@ -199,6 +222,7 @@ pub(super) mod tests {
             options: JobOptions::default(),
             parked: None,
             snoozed: false,
+            suspension: None,
             suspect: false,
             leased_by: None,
             cancel_requested: false,
@@ -268,10 +292,12 @@ pub(super) mod tests {
     #[test]
     fn every_waiting_job_has_its_reason() {
         type Change = fn(&mut JobRow, &mut Facts<'_>);
-        let table: [(JobState, Change, &str, &str); 23] = [
+        let table: [(JobState, Change, &str, &str); 25] = [
             (JobState::Blocked, |_, _| {}, "after_jobs", "runs after other jobs"),
             (JobState::Scheduled, |_, _| {}, "scheduled", "1970-01-01T01:00:00.000Z (in 1h)"),
             (JobState::Scheduled, |row, _| row.snoozed = true, "snoozed", "(in 1h)"),
+            (JobState::Scheduled, |row, _| row.suspension = Some(WaitingReason::Sleeping), "sleeping", "(in 1h)"),
+            (JobState::Blocked, |row, _| row.suspension = Some(WaitingReason::Event), "event", "waits for an event"),
             (JobState::Retrying, |_, _| {}, "retry_backoff", "attempt 2 of 10 ended with trap"),
             (JobState::Ready, |_, facts| facts.version = None, "no_handler", "`k`"),
             (JobState::Ready, |row, _| row.parked = Some(WaitingReason::NoHandler), "no_handler", "again"),

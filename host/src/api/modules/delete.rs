@@ -6,7 +6,7 @@ use super::{FORCE_HINT, kinds_needed, module_not_found, not_found};
 use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{Force, NamePath, NoParameters, Parameters, VersionPath};
 use crate::api::identity::Call;
-use crate::job::ModuleName;
+use crate::job::{JobId, ModuleName};
 use crate::store::DeleteModuleResult;
 
 /// Delete a module
@@ -29,6 +29,7 @@ pub(in crate::api) async fn delete_module(
         DeleteModuleResult::Needed { kinds } => {
             Err(kinds_needed(&kinds, &format!("kinds of module `{module}` ({FORCE_HINT})")))
         }
+        DeleteModuleResult::HasSteps(job) => Err(has_steps(job)),
         DeleteModuleResult::Active => Err(active()),
         DeleteModuleResult::NotFound => Err(module_not_found(&api, &module).await),
     }
@@ -41,7 +42,7 @@ pub(in crate::api) async fn delete_module(
     responses(
         (status = 204, description = "Gone"),
         (status = 404, description = "`module_not_found`, `version_not_found`"),
-        (status = 409, description = "`version_active`, `kinds_needed`"),
+        (status = 409, description = "`version_active`, `version_has_steps`, `kinds_needed`"),
     ),
 )]
 pub(in crate::api) async fn delete_version(
@@ -52,9 +53,17 @@ pub(in crate::api) async fn delete_version(
     match api.modules().delete_version(api.caller.tenant, module.clone(), digest).await? {
         DeleteModuleResult::Deleted { .. } => Ok(StatusCode::NO_CONTENT),
         DeleteModuleResult::Needed { kinds } => Err(kinds_needed(&kinds, "this version")),
+        DeleteModuleResult::HasSteps(job) => Err(has_steps(job)),
         DeleteModuleResult::Active => Err(active()),
         DeleteModuleResult::NotFound => Err(not_found(&api, &module, digest).await?),
     }
+}
+
+fn has_steps(job: JobId) -> ApiError {
+    let detail = format!(
+        "{job} has recorded steps on this version, and stays on it until it has ended; wait for it, or cancel it first"
+    );
+    ApiError::new(ProblemCode::VersionHasSteps, detail)
 }
 
 fn active() -> ApiError {

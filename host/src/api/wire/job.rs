@@ -7,7 +7,7 @@ use super::raw::Raw;
 use super::time::Instant;
 use crate::job::{
     BatchId, Digest, FailureReason, HostId, JobId, JobState, KindName, LogLine, ModuleName, QueueName, Receipt,
-    ScheduleName, TenantName, Wanted, WorkflowId,
+    ScheduleName, Step, TenantName, Wanted, WorkflowId,
 };
 use crate::store::{AttemptOutcome, AttemptRow, HistoryEntry, ParentRow};
 
@@ -88,6 +88,10 @@ pub struct Job<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
     pub workflow: Option<JobWorkflow<'a>>,
+    /// What its executions recorded, in order. Not in lists.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub steps: Vec<JobStep<'a>>,
     /// Why it is not running.
     pub waiting: Option<Waiting>,
     /// The job for whose failure it was made (`on_failed`).
@@ -145,6 +149,56 @@ pub struct JobParent<'a> {
 impl<'a> From<&'a ParentRow> for JobParent<'a> {
     fn from(row: &'a ParentRow) -> Self {
         Self { job: row.job, name: row.name.as_deref(), on: row.wanted, state: row.state }
+    }
+}
+
+/// A step of a job: an execution after the one that recorded it gets its result back.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct JobStep<'a> {
+    /// As its handler calls it; of a wait the type of the event.
+    pub name: &'a str,
+    /// `step`, `sleep` or `event`.
+    #[serde(rename = "type")]
+    #[schema(value_type = String, example = "step")]
+    pub step_type: &'static str,
+    /// The how many-eth of its name, from 0.
+    pub occurrence: u32,
+    /// What the event is told apart by; of a wait alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub correlation: Option<&'a str>,
+    /// The execution that recorded it.
+    pub execution: i64,
+    /// When it was begun.
+    #[schema(value_type = String, format = DateTime)]
+    pub started_at: Instant,
+    /// When it was recorded, or the event came, or its time was over. `null`: it goes on, or is a sleep.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub ended_at: Option<Instant>,
+    /// When the sleep or the wait is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, format = DateTime, required = false)]
+    pub until: Option<Instant>,
+    /// What it returned, or the data of the event; `null` without.
+    #[schema(value_type = serde_json::Value)]
+    pub result: Raw<'a>,
+}
+
+impl<'a> From<&'a Step> for JobStep<'a> {
+    fn from(step: &'a Step) -> Self {
+        let Step { index: _, asked, occurrence, result, execution, started_at, ended_at, until, after_failure: _ } =
+            step;
+        Self {
+            name: asked.name.as_str(),
+            step_type: asked.step_type.as_str(),
+            occurrence: *occurrence,
+            correlation: asked.correlation.as_deref(),
+            execution: *execution,
+            started_at: Instant(*started_at),
+            ended_at: ended_at.map(Instant),
+            until: until.map(Instant),
+            result: Raw(result.as_deref().unwrap_or(b"null")),
+        }
     }
 }
 

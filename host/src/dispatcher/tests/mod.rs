@@ -60,6 +60,7 @@ pub(super) fn item(job: u128, kind: i64, key: i64, estimate_us: u64) -> FeedItem
         rank: (key, id),
         slot_at: None,
         suspect: false,
+        is_pinned: false,
     };
     FeedItem::new(job, estimate_us)
 }

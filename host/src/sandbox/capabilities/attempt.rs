@@ -7,7 +7,7 @@ use crate::job::duration::whole_ms;
 use crate::sandbox::state::AttemptState;
 
 pub(in crate::sandbox) fn link(linker: &mut Linker<AttemptState>) -> wasmtime::Result<()> {
-    let mut interface = linker.instance("stoker:handler/attempt@1.2.0")?;
+    let mut interface = linker.instance("stoker:handler/attempt@1.3.0")?;
     interface.func_wrap("is-cancelled", |mut store: StoreContextMut<'_, AttemptState>, (): ()| {
         let state = store.data_mut();
         state.count_host_call()?;

@@ -8,7 +8,7 @@ use crate::sandbox::bindings::stoker::handler::logging::Level;
 use crate::sandbox::state::AttemptState;
 
 pub(in crate::sandbox) fn link(linker: &mut Linker<AttemptState>) -> wasmtime::Result<()> {
-    let mut interface = linker.instance("stoker:handler/logging@1.2.0")?;
+    let mut interface = linker.instance("stoker:handler/logging@1.3.0")?;
     interface.func_wrap("log", |mut store: StoreContextMut<'_, AttemptState>, (level, message): (Level, String)| {
         let state = store.data_mut();
         state.count_host_call()?;

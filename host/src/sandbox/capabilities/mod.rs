@@ -10,3 +10,4 @@ pub(super) mod parents;
 pub(super) mod progress;
 pub(super) mod secrets;
 pub(super) mod sockets;
+pub(super) mod steps;

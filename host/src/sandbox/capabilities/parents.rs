@@ -9,7 +9,7 @@ use crate::sandbox::model::ParentFacts;
 use crate::sandbox::state::AttemptState;
 
 pub(in crate::sandbox) fn link(linker: &mut Linker<AttemptState>) -> wasmtime::Result<()> {
-    let mut interface = linker.instance("stoker:handler/parents@1.2.0")?;
+    let mut interface = linker.instance("stoker:handler/parents@1.3.0")?;
     interface.func_wrap_async("list", |mut store: StoreContextMut<'_, AttemptState>, (): ()| {
         let begun = begin(&mut store);
         Box::new(async move {

@@ -10,7 +10,7 @@ use crate::sandbox::state::AttemptState;
 const MESSAGE_BYTES_MAX: usize = 1 << 10;
 
 pub(in crate::sandbox) fn link(linker: &mut Linker<AttemptState>) -> wasmtime::Result<()> {
-    let mut interface = linker.instance("stoker:handler/progress@1.2.0")?;
+    let mut interface = linker.instance("stoker:handler/progress@1.3.0")?;
     interface.func_wrap(
         "report",
         |mut store: StoreContextMut<'_, AttemptState>, (done, total, message): (u64, Option<u64>, Option<String>)| {

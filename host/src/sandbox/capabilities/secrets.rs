@@ -11,7 +11,7 @@ use crate::sandbox::redaction::GIVEN_BYTES_MAX;
 use crate::sandbox::state::AttemptState;
 
 pub(in crate::sandbox) fn link(linker: &mut Linker<AttemptState>) -> wasmtime::Result<()> {
-    let mut interface = linker.instance("stoker:handler/secrets@1.2.0")?;
+    let mut interface = linker.instance("stoker:handler/secrets@1.3.0")?;
     interface.func_wrap_async("get", |mut store: StoreContextMut<'_, AttemptState>, (name,): (String,)| {
         Box::new(async move {
             let (secrets, name) = match granted(store.data_mut(), &name)? {

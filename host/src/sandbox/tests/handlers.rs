@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::job::{FailureReason, GuestType, HandlerVerdict, LogLevel, Outcome, Timestamp};
+use crate::job::{FailureReason, GuestType, HandlerVerdict, LogLevel, Outcome, Suspension, Timestamp};
 use crate::sandbox::invocation::FUEL_NOTED_UNITS;
 use crate::sandbox::testing::{Bench, failure, output};
 use crate::sandbox::{DescribeError, sandbox_floor};
@@ -150,7 +150,7 @@ async fn a_handler_asks_for_its_slot() {
             {ECHO}"
         );
         handler(GREET, &run)
-            .replace("handler/attempt@1.0.0", "handler/attempt@1.2.0")
+            .replace("handler/attempt@1.0.0", "handler/attempt@1.3.0")
             .replace("(export \"remaining-fuel\" (func (result u64)))", "(export \"remaining-fuel\" (func (result u64)))\n    (export \"slot-time-ms\" (func (result (option u64))))")
             .replace("(core module $code", "(core func $slot (canon lower (func $attempt \"slot-time-ms\") (memory $mem)))\n  (core module $code")
             .replace("(import \"h\" \"log\"", "(import \"h\" \"slot\" (func $slot (param i32)))\n    (import \"h\" \"log\"")
@@ -211,7 +211,8 @@ async fn a_handler_fails_as_it_says() {
     }
     let snooze = failing("2", "(i64.store (i32.const 80) (i64.const 2500))");
     let execution = bench.run_with(GuestType::Handler, &snooze, |_| {}).await;
-    assert_eq!(execution.outcome, Outcome::Suspended { resume_after: Duration::from_millis(2_500) });
+    let resume_after = Duration::from_millis(2_500);
+    assert_eq!(execution.outcome, Outcome::Suspended(Suspension::Snooze { resume_after }));
 }
 
 #[tokio::test]

@@ -90,7 +90,7 @@ fn step(sql: &Connection, draft: &mut Draft, only: Option<BatchId>, held: &mut H
 fn end(sql: &Connection, draft: &mut Draft, row: &LiveRow) -> Result<(), StoreError> {
     match tie_to_whole(sql, draft, row.id)? {
         // Brought back after it was cancelled, so that those after it are wanted as well.
-        Whole::RunsAgain(_) if row.state == JobState::Blocked => Ok(()),
+        Whole::RunsAgain(_) if row.state == JobState::Blocked && row.suspension.is_none() => Ok(()),
         Whole::Nothing | Whole::RunsAgain(_) => cancel_unentered(sql, draft, row),
         Whole::On(parent) => {
             stand(sql, parent, row.id, Standing::CancelledWith)?;

@@ -1,6 +1,7 @@
 //! What goes in and out of the operations on the key-value store.
 
-use crate::job::{BucketName, HostId, JobId, KvKey, Lease, Timestamp};
+use crate::job::{BucketName, KvKey, Lease, Timestamp};
+use crate::store::model::Holder;
 
 /// Who changes something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -8,20 +9,13 @@ pub enum KvWriter {
     /// Somebody at the API.
     Operator,
     /// An attempt, as long as its lease is the job's.
-    Attempt {
-        /// The job.
-        job: JobId,
-        /// Who holds the lease.
-        host: HostId,
-        /// The lease's number.
-        number: i64,
-    },
+    Attempt(Holder),
 }
 
 impl KvWriter {
     /// The attempt a lease covers.
     pub fn of(lease: &Lease) -> Self {
-        KvWriter::Attempt { job: lease.job(), host: lease.host(), number: lease.number() }
+        KvWriter::Attempt(Holder::of(lease))
     }
 }
 

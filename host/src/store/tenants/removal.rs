@@ -22,6 +22,7 @@ use crate::store::model::LeaseKey;
 use crate::store::module_bytes::is_kept;
 use crate::store::removal::{DELETES_OF_BYTES, remove_bulk};
 use crate::store::rows::{FinishedRow, LiveRow, finished_columns, live_columns};
+use crate::store::steps::{DELETE_STEPS, DELETE_WAIT};
 
 /// Unfinished jobs, of all tenants, looked at by one piece.
 const LOOKED_AT_MAX: usize = 2_000;
@@ -47,7 +48,8 @@ const UNFINISHED: &str = "SELECT coalesce(sum(jobs), 0) FROM counters
     WHERE tenant_id = ?1 AND state NOT IN ('succeeded', 'failed', 'cancelled')";
 
 /// What is kept by a job's id beside what is counted.
-const OF_JOB: [&str; 8] = [
+const OF_JOB: [&str; 9] = [
+    DELETE_WAIT,
     "DELETE FROM attempts WHERE job_id = ?1",
     "DELETE FROM dependencies WHERE parent_id = ?1",
     "DELETE FROM dependencies WHERE child_id = ?1",
@@ -296,7 +298,7 @@ fn finished(sql: &Connection, kind: i64) -> Result<Vec<FinishedRow>, StoreError>
 }
 
 fn remove_rows(sql: &Connection, draft: &mut Draft, tenant: TenantId, job: JobId) -> Result<(), StoreError> {
-    for statement in DELETES_OF_BYTES {
+    for statement in DELETES_OF_BYTES.into_iter().chain([DELETE_STEPS]) {
         draft.meter.stored(tenant, job, -deleted_bytes(sql, statement, [job.to_bytes()])?);
     }
     for statement in OF_JOB {

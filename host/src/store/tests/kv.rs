@@ -3,6 +3,7 @@
 use super::*;
 use crate::job::kv::KV_VALUE_BYTES_MAX;
 use crate::job::{BucketName, ByteSize, KvChange, KvChanged, KvKey, KvQuota, KvValue, Most, Quotas};
+use crate::store::Holder;
 
 fn bucket(text: &str) -> BucketName {
     text.parse().unwrap()
@@ -100,10 +101,10 @@ async fn an_attempt_writes_only_while_its_lease_is_the_jobs() {
     };
     assert_eq!(write(TENANT, writer, "held").await.unwrap(), KvChanged::Done { keys: 1 });
     assert_eq!(write(TenantId(2), writer, "another tenant's").await.unwrap(), KvChanged::StaleLease);
-    let KvWriter::Attempt { job, host, number } = writer else { panic!("an attempt's") };
-    let old = KvWriter::Attempt { job, host, number: number - 1 };
+    let KvWriter::Attempt(holder) = writer else { panic!("an attempt's") };
+    let old = KvWriter::Attempt(Holder { number: holder.number - 1, ..holder });
     assert_eq!(write(TENANT, old, "old number").await.unwrap(), KvChanged::StaleLease);
-    let foreign = KvWriter::Attempt { job, host: harness.store.next_host_id(), number };
+    let foreign = KvWriter::Attempt(Holder { host: harness.store.next_host_id(), ..holder });
     assert_eq!(write(TENANT, foreign, "unknown host").await.unwrap(), KvChanged::StaleLease);
     let done = Next::Succeed(Bytes::from_static(b"1"));
     harness.store.finish(finish(claimed.lease, done, harness.clock.now())).await.unwrap();

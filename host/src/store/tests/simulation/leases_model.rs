@@ -38,6 +38,7 @@ impl Model {
             Next::Expire(..) => self.end(id, JobState::Cancelled, Some(FailureReason::DeadlineExpired)),
             Next::Retry(_, until) => (job.state, job.run_at, job.snoozed) = (JobState::Retrying, until.as_ms(), false),
             Next::Suspend(until) => (job.state, job.run_at, job.snoozed) = (JobState::Scheduled, until.as_ms(), true),
+            Next::Sleep(_) | Next::Await(_) => unreachable!("not made here"),
             Next::GiveBack(_) => {}
         }
         self.jobs[&id].state

@@ -1,0 +1,148 @@
+//! A handler's way to its end through several executions, as a host takes it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::time::Duration;
+
+use super::FakeHost;
+use crate::Failure;
+use crate::Handler;
+use crate::steps::fake::{Ended, Step};
+
+/// Executions after which a handler is taken for one that never ends.
+const EXECUTIONS_MAX: u32 = 10_000;
+
+impl FakeHost {
+    /// Runs a handler as often as it takes: where it sleeps, waits for an event, or the host is to die, it is run again from its
+    /// top with what was recorded, as a host does. Time it sleeps passes at once.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use stoker_sdk::testing::FakeHost;
+    /// # use stoker_sdk::{Context, Failure, handler};
+    /// #[handler(kind = "transfer")]
+    /// fn transfer(context: &Context, cents: u64) -> Result<u64, Failure> {
+    ///     let taken = context.step("take", || Ok(cents))?;
+    ///     context.sleep("settle", Duration::from_secs(60))?;
+    ///     context.step("give", || Ok(taken))
+    /// }
+    ///
+    /// // Whenever the host dies, what it comes to is the same.
+    /// for steps in 1..=3 {
+    ///     let host = FakeHost::new().crash_after_steps(steps);
+    ///     assert_eq!(host.run_to_end::<transfer>(500), Ok(500));
+    ///     assert_eq!(host.steps().len(), 3);
+    /// }
+    /// ```
+    pub fn run_to_end<H: Handler>(&self, input: H::Input) -> Result<H::Output, Failure>
+    where
+        H::Input: Clone,
+    {
+        self.to_its_end(|| H::handle(&self.context_of(H::KIND.name()), input.clone()))
+    }
+
+    /// The host dies when so many steps are recorded, before the handler learns of it; sleeps and waits are steps. May be said
+    /// several times.
+    ///
+    /// ```
+    /// # use stoker_sdk::testing::FakeHost;
+    /// # use stoker_sdk::{Context, Failure, handler};
+    /// #[handler(kind = "once")]
+    /// fn once(context: &Context, _: ()) -> Result<u32, Failure> {
+    ///     context.step("count", || Ok(1))
+    /// }
+    /// let host = FakeHost::new().crash_after_steps(1);
+    /// assert_eq!((host.run_to_end::<once>(()), host.executions()), (Ok(1), 2));
+    /// ```
+    #[must_use]
+    pub fn crash_after_steps(self, steps: usize) -> Self {
+        self.recorder.lock().ledger.crashes_after.push(steps);
+        self
+    }
+
+    /// The host dies when this step, counted from 1, has been run, and its result is not recorded: it is run again. May be said
+    /// several times.
+    ///
+    /// ```
+    /// # use stoker_sdk::testing::FakeHost;
+    /// # use stoker_sdk::{Context, Failure, handler};
+    /// #[handler(kind = "charge")]
+    /// fn charge(context: &Context, _: ()) -> Result<(), Failure> {
+    ///     context.step("charge", || {
+    ///         stoker_sdk::info!("charged under {}", context.idempotency_key());
+    ///         Ok(())
+    ///     })
+    /// }
+    /// let host = FakeHost::new().crash_in_step(1);
+    /// assert_eq!(host.run_to_end::<charge>(()), Ok(()));
+    /// let logs = host.logs();
+    /// assert_eq!((logs.len(), &logs[0]), (2, &logs[1]), "twice, and under one key");
+    /// ```
+    #[must_use]
+    pub fn crash_in_step(self, step: usize) -> Self {
+        self.recorder.lock().ledger.crashes_before.push(step);
+        self
+    }
+
+    /// An event that came since the job was enqueued, with its data as JSON text.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use stoker_sdk::testing::FakeHost;
+    /// let context = FakeHost::new().event("paid", "7", "true").context();
+    /// assert_eq!(context.wait_for("paid", "7", Duration::from_secs(1)), Ok(Some(true)));
+    /// assert_eq!(context.wait_for::<bool>("paid", "7", Duration::from_secs(1)), Ok(None));
+    /// ```
+    #[must_use]
+    pub fn event(self, event_type: &str, correlation: &str, data: &str) -> Self {
+        self.recorder.lock().ledger.events.push((event_type.into(), correlation.into(), data.into()));
+        self
+    }
+
+    /// What was recorded, in order.
+    pub fn steps(&self) -> Vec<Step> {
+        self.recorder.lock().ledger.steps()
+    }
+
+    /// How often handlers were run from their top.
+    pub fn executions(&self) -> u32 {
+        self.recorder.lock().executions
+    }
+
+    /// How long handlers slept, and waited in vain.
+    pub fn slept(&self) -> Duration {
+        Duration::from_millis(self.recorder.lock().ledger.slept_ms)
+    }
+
+    pub(super) fn to_its_end<T>(&self, execute: impl Fn() -> Result<T, Failure>) -> Result<T, Failure> {
+        for _ in 0..EXECUTIONS_MAX {
+            if let Some(result) = self.one_execution(&execute) {
+                return result;
+            }
+        }
+        panic!("the handler was run {EXECUTIONS_MAX} times and came to no end");
+    }
+
+    /// `None`: it is to be run again.
+    pub(super) fn one_execution<T>(&self, execute: impl FnOnce() -> Result<T, Failure>) -> Option<Result<T, Failure>> {
+        self.recorder.begin_execution();
+        self.recorder.lock().executions += 1;
+        let ended = catch_unwind(AssertUnwindSafe(execute));
+        let mut record = self.recorder.lock();
+        record.ledger.is_executing = false;
+        match ended {
+            Ok(result) => Some(result),
+            Err(panic) => match panic.downcast::<Ended>() {
+                Ok(ended) => {
+                    if let Ended::Sleeps(ms) = *ended {
+                        record.ledger.slept_ms = record.ledger.slept_ms.saturating_add(ms);
+                    }
+                    None
+                }
+                Err(panic) => {
+                    drop(record);
+                    resume_unwind(panic)
+                }
+            },
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! `stoker:handler/steps`: parts of a job whose results outlive the execution, sleeps, and waits for events. What is recorded is
+//! on the disk before the call returns. A handler that waits is ended where it stands, and run again from its top.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use wasmtime::StoreContextMut;
+use wasmtime::component::Linker;
+
+use crate::job::step::{Asked, Begun, CORRELATION_BYTES_MAX, Ledger, StepError, WAIT_MAX};
+use crate::job::{FailureReason, LogLevel, Step, StepType, Suspension, Timestamp, control_character, cut};
+use crate::sandbox::bindings::stoker::handler::steps::Begun as WireBegun;
+use crate::sandbox::model::StepRecorded;
+use crate::sandbox::state::{AttemptState, Ended};
+
+/// What a handler may say of the type of a result, bytes; what is longer is cut.
+const SHAPE_BYTES_MAX: usize = 512;
+
+pub(in crate::sandbox) fn link(linker: &mut Linker<AttemptState>) -> wasmtime::Result<()> {
+    let mut interface = linker.instance("stoker:handler/steps@1.3.0")?;
+    interface.func_wrap_async(
+        "begin",
+        |mut store: StoreContextMut<'_, AttemptState>, (name, shape): (String, String)| {
+            Box::new(async move { Ok((begin(store.data_mut(), &name, shape).await?,)) })
+        },
+    )?;
+    interface.func_wrap_async("record", |mut store: StoreContextMut<'_, AttemptState>, (result,): (String,)| {
+        Box::new(async move { Ok((record(store.data_mut(), result).await?,)) })
+    })?;
+    interface.func_wrap("abandon", |mut store: StoreContextMut<'_, AttemptState>, (): ()| {
+        let state = store.data_mut();
+        state.count_host_call()?;
+        if let Some(ledger) = &mut state.ledger {
+            ledger.abandon();
+        }
+        Ok(())
+    })?;
+    interface.func_wrap_async(
+        "sleep",
+        |mut store: StoreContextMut<'_, AttemptState>, (name, duration_ms): (String, u64)| {
+            Box::new(async move { Ok((sleep(store.data_mut(), &name, duration_ms).await?,)) })
+        },
+    )?;
+    interface.func_wrap_async(
+        "wait-for",
+        |mut store: StoreContextMut<'_, AttemptState>, (event_type, correlation, timeout_ms): (String, String, u64)| {
+            Box::new(async move { Ok((wait_for(store.data_mut(), &event_type, correlation, timeout_ms).await?,)) })
+        },
+    )
+}
+
+/// What the guest can handle: a sentence for whoever wrote it.
+type Answer<T> = wasmtime::Result<Result<T, String>>;
+
+async fn begin(state: &mut AttemptState, name: &str, shape: String) -> Answer<WireBegun> {
+    let shape = cut(shape, SHAPE_BYTES_MAX);
+    let begun = match ask(state, StepType::Step, name, shape, None).await? {
+        Ok(begun) => begun,
+        Err(sentence) => return Ok(Err(sentence)),
+    };
+    Ok(Ok(match begun {
+        Begun::Recorded(step) => {
+            let at = step.ended_at.unwrap_or(step.started_at);
+            let line = format!("step `{name}` was recorded at {at}, by execution {}", step.execution);
+            state.log_line(LogLevel::Debug, &line);
+            WireBegun::Recorded(json_of(step)?)
+        }
+        Begun::Run(occurrence) => {
+            let job = state.steps.as_ref().map(|steps| steps.job().to_string()).unwrap_or_default();
+            WireBegun::Run(format!("{job}/{name}/{occurrence}"))
+        }
+    }))
+}
+
+async fn record(state: &mut AttemptState, result: String) -> Answer<()> {
+    state.count_host_call()?;
+    let now = state.clock.now();
+    let (Some(steps), Some(ledger)) = (state.steps.clone(), state.ledger.as_ref()) else {
+        return Ok(Err(StepError::NoneOpen.to_string()));
+    };
+    // It is shown to people, like an output.
+    let result = state.redact(result);
+    if serde_json::from_str::<serde::de::IgnoredAny>(&result).is_err() {
+        return Ok(Err("the result of a step must be JSON".to_owned()));
+    }
+    let step = match ledger.result(Bytes::from(result), now) {
+        Ok(step) => step,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    match steps.record(step.clone()).await {
+        Ok(StepRecorded::Done) => {}
+        Ok(StepRecorded::Refused(sentence)) => return Ok(Err(sentence)),
+        Ok(StepRecorded::StaleLease) => return Err(lost(state)),
+        Err(sentence) => return Ok(Err(sentence)),
+    }
+    let line =
+        format!("step `{}` is recorded, {} ms after it began", step.asked.name, now.since(step.started_at).as_millis());
+    state.log_line(LogLevel::Debug, &line);
+    if let Some(ledger) = &mut state.ledger {
+        ledger.written(step);
+    }
+    Ok(Ok(()))
+}
+
+async fn sleep(state: &mut AttemptState, name: &str, duration_ms: u64) -> Answer<()> {
+    match ask(state, StepType::Sleep, name, String::new(), None).await? {
+        Ok(Begun::Recorded(step)) if !step.goes_on(state.clock.now()) => Ok(Ok(())),
+        Ok(Begun::Recorded(step)) => Err(suspended(state, Suspension::Sleep(Box::new(step)))),
+        Ok(Begun::Run(_)) => match waits(state, duration_ms) {
+            Ok(step) => Err(suspended(state, Suspension::Sleep(Box::new(step)))),
+            Err(sentence) => Ok(Err(sentence)),
+        },
+        Err(sentence) => Ok(Err(sentence)),
+    }
+}
+
+async fn wait_for(
+    state: &mut AttemptState,
+    event_type: &str,
+    correlation: String,
+    timeout_ms: u64,
+) -> Answer<Option<String>> {
+    if correlation.len() > CORRELATION_BYTES_MAX {
+        state.count_host_call()?;
+        return Ok(Err(format!("a correlation may have at most {CORRELATION_BYTES_MAX} bytes")));
+    }
+    if let Some(sentence) = control_character(&correlation) {
+        state.count_host_call()?;
+        return Ok(Err(format!("a correlation {sentence}")));
+    }
+    match ask(state, StepType::Event, event_type, String::new(), Some(correlation)).await? {
+        Ok(Begun::Recorded(step)) if step.ended_at.is_some() => {
+            Ok(Ok(step.result.is_some().then(|| json_of(step)).transpose()?))
+        }
+        Ok(Begun::Recorded(step)) => Err(suspended(state, Suspension::Event(Box::new(step)))),
+        Ok(Begun::Run(_)) => match waits(state, timeout_ms) {
+            Ok(step) => Err(suspended(state, Suspension::Event(Box::new(step)))),
+            Err(sentence) => Ok(Err(sentence)),
+        },
+        Err(sentence) => Ok(Err(sentence)),
+    }
+}
+
+/// Counts the call, reads what earlier executions recorded, and looks the step up.
+async fn ask(
+    state: &mut AttemptState,
+    step_type: StepType,
+    name: &str,
+    shape: String,
+    correlation: Option<String>,
+) -> Answer<Begun> {
+    state.count_host_call()?;
+    let name = match name.parse() {
+        Ok(name) => name,
+        Err(error) => return Ok(Err(crate::job::step::StepNameError::to_string(&error))),
+    };
+    let Some(steps) = state.steps.clone() else {
+        return Ok(Err("nothing can be recorded here".to_owned()));
+    };
+    if state.ledger.is_none() {
+        match steps.recorded().await {
+            Ok(recorded) => state.ledger = Some(Box::new(Ledger::new(steps.execution(), recorded))),
+            Err(sentence) => return Ok(Err(format!("what was recorded can't be read now: {sentence}"))),
+        }
+    }
+    let now = state.clock.now();
+    let Some(ledger) = &mut state.ledger else { return Ok(Err(StepError::NoneOpen.to_string())) };
+    Ok(ledger.begin(Asked { step_type, name, shape, correlation }, now).map_err(|error| error.to_string()))
+}
+
+/// What the sleep or wait that was just begun is written as.
+fn waits(state: &mut AttemptState, wait_ms: u64) -> Result<Step, String> {
+    let wait = Duration::from_millis(wait_ms);
+    let ledger = state.ledger.as_mut().ok_or_else(|| StepError::NoneOpen.to_string())?;
+    if wait > WAIT_MAX {
+        ledger.abandon();
+        return Err(format!("a job may wait at most {} days at a time", WAIT_MAX.as_secs() / 86_400));
+    }
+    let until: Timestamp = state.clock.now().plus(wait);
+    ledger.waits_until(until).ok_or_else(|| StepError::NoneOpen.to_string())
+}
+
+fn json_of(step: Step) -> wasmtime::Result<String> {
+    Ok(String::from_utf8(step.result.unwrap_or_default().to_vec())?)
+}
+
+/// Ends the guest, which is to be run again.
+fn suspended(state: &mut AttemptState, suspension: Suspension) -> wasmtime::Error {
+    state.suspension = Some(suspension);
+    Ended::Suspended.into()
+}
+
+/// Ends the guest: the job is another one's.
+fn lost(state: &AttemptState) -> wasmtime::Error {
+    state.interrupt.raise(FailureReason::HostLost);
+    Ended::Interrupted(FailureReason::HostLost).into()
+}

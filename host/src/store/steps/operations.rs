@@ -1,0 +1,37 @@
+//! The operations on steps, as the rest of the host sees them.
+
+use super::record::record;
+use super::steps_of;
+use crate::job::{JobId, QuotaExceeded, Step};
+use crate::store::catalog::ModuleVersionId;
+use crate::store::error::StoreError;
+use crate::store::facade::{Durability, Store};
+use crate::store::model::Holder;
+
+/// What became of a step that was to be recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordStepResult {
+    /// It is on the disk.
+    Recorded,
+    /// The lease is no longer the job's: nothing was written.
+    StaleLease,
+    /// The tenant may keep no more.
+    OverQuota(QuotaExceeded),
+}
+
+impl Store {
+    /// Records a step for an attempt, which runs this version of its module.
+    pub async fn record_step(
+        &self,
+        holder: Holder,
+        version: ModuleVersionId,
+        step: Step,
+    ) -> Result<RecordStepResult, StoreError> {
+        self.write(Durability::Synced, move |sql, draft| record(sql, draft, holder, version, &step)).await
+    }
+
+    /// The steps of a job, in the order they were recorded.
+    pub async fn recorded_steps(&self, job: JobId) -> Result<Vec<Step>, StoreError> {
+        self.read(move |sql, _| steps_of(sql, job)).await
+    }
+}

@@ -1,0 +1,65 @@
+//! One step more of a job.
+
+use rusqlite::{Connection, params};
+
+use super::operations::RecordStepResult;
+use crate::job::{JobId, Lease, Step};
+use crate::store::catalog::ModuleVersionId;
+use crate::store::draft::Draft;
+use crate::store::error::StoreError;
+use crate::store::finish::held;
+use crate::store::model::Holder;
+
+// One that was asked for anew has the place it had.
+const WRITE: &str =
+    "INSERT INTO job_steps (job_id, step, type, name, occurrence, shape, correlation, result, execution, started_at,
+        ended_at, until, after_failure)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+    ON CONFLICT (job_id, step) DO UPDATE SET until = excluded.until";
+const PIN: &str = "UPDATE live_jobs SET pinned_version = ?2 WHERE id = ?1 AND pinned_version IS NULL";
+
+/// Records a step for an attempt, unless its lease is stale.
+pub(super) fn record(
+    sql: &Connection,
+    draft: &mut Draft,
+    holder: Holder,
+    version: ModuleVersionId,
+    step: &Step,
+) -> Result<RecordStepResult, StoreError> {
+    // Nothing is finished with it: it only names the lease.
+    let lease = Lease::granted(holder.job, holder.host, holder.number, 0);
+    let Some(held) = held(sql, draft, &lease)? else { return Ok(RecordStepResult::StaleLease) };
+    let bytes = bytes_of(step);
+    if let Err(quota) = draft.meter.admit_bytes(&draft.catalog, held.lane.tenant, bytes) {
+        return Ok(RecordStepResult::OverQuota(quota));
+    }
+    write(sql, holder.job, version, step)?;
+    draft.meter.stored(held.lane.tenant, holder.job, bytes);
+    Ok(RecordStepResult::Recorded)
+}
+
+/// The rows of a step, and that its job stays on the version.
+pub(super) fn write(sql: &Connection, job: JobId, version: ModuleVersionId, step: &Step) -> Result<(), StoreError> {
+    let Step { index, asked, occurrence, result, execution, started_at, ended_at, until, after_failure } = step;
+    sql.prepare_cached(WRITE)?.execute(params![
+        job.to_bytes(),
+        index,
+        asked.step_type.code(),
+        asked.name.as_str(),
+        occurrence,
+        asked.shape,
+        asked.correlation,
+        result.as_deref(),
+        execution,
+        started_at.as_ms(),
+        ended_at.map(|at| at.as_ms()),
+        until.map(|at| at.as_ms()),
+        after_failure,
+    ])?;
+    sql.prepare_cached(PIN)?.execute(params![job.to_bytes(), version.0])?;
+    Ok(())
+}
+
+fn bytes_of(step: &Step) -> i64 {
+    i64::try_from(step.bytes()).unwrap_or(i64::MAX)
+}
