@@ -21,6 +21,7 @@ CREATE TABLE job_steps (
     started_at    INTEGER NOT NULL,
     ended_at      INTEGER,          -- NULL: it goes on, or is a sleep
     until         INTEGER,          -- of sleeps and waits
+    event         INTEGER,          -- of a wait the event that came
     after_failure INTEGER NOT NULL,
     PRIMARY KEY (job_id, step)
 ) WITHOUT ROWID;
@@ -36,3 +37,19 @@ CREATE TABLE event_waits (
 ) WITHOUT ROWID;
 CREATE INDEX event_waits_of_event ON event_waits (tenant_id, event_type, correlation, job_id);
 CREATE INDEX event_waits_until ON event_waits (until);
+
+CREATE TABLE emitted_events (
+    -- What handlers emitted; those who wait are told at once, those who come to wait look here.
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    tenant_id   INTEGER NOT NULL,
+    event_type  TEXT NOT NULL,
+    correlation TEXT NOT NULL,
+    data        BLOB NOT NULL, -- JSON text
+    job_id      BLOB NOT NULL, -- whose success it came with
+    at          INTEGER NOT NULL,
+    -- Some who waited for it are to be told yet.
+    undelivered INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX emitted_events_of_type ON emitted_events (tenant_id, event_type, correlation, id);
+CREATE INDEX emitted_events_at ON emitted_events (at);
+CREATE INDEX emitted_events_undelivered ON emitted_events (id) WHERE undelivered = 1;

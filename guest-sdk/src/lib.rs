@@ -60,6 +60,7 @@ compile_error!("handlers are WebAssembly components: build with `--target wasm32
 pub mod bindings;
 pub mod config;
 mod context;
+mod effects;
 pub mod enqueue;
 mod facades;
 mod failure;
@@ -84,6 +85,7 @@ pub mod testing;
 mod text;
 
 pub use context::Context;
+pub use effects::EffectError;
 #[cfg(any(feature = "log", feature = "tracing"))]
 pub use facades::set_log_level;
 pub use failure::Failure;

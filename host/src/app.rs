@@ -13,10 +13,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::allocator;
-use crate::api::{self, ApiState, Identity, Tls};
+use crate::api::{self, ApiState, HandlersRequests, Identity, Tls};
 use crate::artifact_folder::ArtifactFolder;
 use crate::config::Config;
-use crate::dispatcher::{Dispatcher, DispatcherOptions};
+use crate::dispatcher::{Dispatcher, DispatcherOptions, DispatcherParts};
 use crate::events::JobWaiters;
 use crate::job::{Clock, Digest, HostId, Most};
 use crate::maintenance::{Maintenance, MaintenanceOptions, MaintenanceSignals};
@@ -89,13 +89,17 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
         sandbox.clone(),
         ModulesOptions { module_bytes_max: config.requests.module_bytes_max, ceilings: config.limits.ceilings },
     );
+    let requests = HandlersRequests::new(store.clone(), validators.clone(), Arc::clone(&config), Arc::clone(&clock));
     let (dispatcher, dispatcher_handle) = Dispatcher::new(
-        store.clone(),
-        sandbox.clone(),
-        validators.clone(),
-        vault.clone(),
-        Arc::clone(&clock),
-        signals.unpark(),
+        DispatcherParts {
+            store: store.clone(),
+            sandbox: sandbox.clone(),
+            validators: validators.clone(),
+            requests: Arc::new(requests),
+            vault: vault.clone(),
+            clock: Arc::clone(&clock),
+            unpark: signals.unpark(),
+        },
         DispatcherOptions {
             host,
             slots: config.workers,

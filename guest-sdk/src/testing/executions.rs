@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::FakeHost;
 use crate::Failure;
 use crate::Handler;
+use crate::effects::fake::{Effects, Emitted};
 use crate::steps::fake::{Ended, Step};
 
 /// Executions after which a handler is taken for one that never ends.
@@ -108,6 +109,16 @@ impl FakeHost {
         self.recorder.lock().executions
     }
 
+    /// The requests for jobs that the last execution made, JSON text as `POST /v1/jobs` takes it. None, unless it succeeded.
+    pub fn enqueued(&self) -> Vec<String> {
+        self.recorder.lock().effects.enqueued.clone()
+    }
+
+    /// The events that the last execution emitted. None, unless it succeeded.
+    pub fn emitted(&self) -> Vec<Emitted> {
+        self.recorder.lock().effects.emitted.clone()
+    }
+
     /// How long handlers slept, and waited in vain.
     pub fn slept(&self) -> Duration {
         Duration::from_millis(self.recorder.lock().ledger.slept_ms)
@@ -125,10 +136,17 @@ impl FakeHost {
     /// `None`: it is to be run again.
     pub(super) fn one_execution<T>(&self, execute: impl FnOnce() -> Result<T, Failure>) -> Option<Result<T, Failure>> {
         self.recorder.begin_execution();
-        self.recorder.lock().executions += 1;
+        {
+            let mut record = self.recorder.lock();
+            record.executions += 1;
+            record.effects = Effects::default();
+        }
         let ended = catch_unwind(AssertUnwindSafe(execute));
         let mut record = self.recorder.lock();
         record.ledger.is_executing = false;
+        if !matches!(ended, Ok(Ok(_))) {
+            record.effects = Effects::default();
+        }
         match ended {
             Ok(result) => Some(result),
             Err(panic) => match panic.downcast::<Ended>() {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::Level;
+use crate::effects::fake::Effects;
 use crate::http::{Error, Request, Response};
 use crate::kv::fake::Buckets;
 use crate::steps::fake::Ledger;
@@ -79,6 +80,8 @@ pub(crate) struct Record {
     /// What outlives an execution.
     pub(crate) ledger: Ledger,
     pub(crate) executions: u32,
+    /// What is asked for on success.
+    pub(crate) effects: Effects,
 }
 
 impl Recorder {
@@ -98,6 +101,7 @@ impl Recorder {
             kv: Buckets::default(),
             ledger: Ledger::default(),
             executions: 0,
+            effects: Effects::default(),
         })))
     }
 

@@ -10,6 +10,7 @@ mod batches;
 mod dashboard;
 mod dead_letters;
 mod docs;
+mod effects;
 mod error;
 mod extract;
 mod front;
@@ -41,6 +42,7 @@ mod usage;
 pub mod wire;
 mod workflows;
 
+pub use effects::HandlersRequests;
 pub use error::{ApiError, FieldError, ProblemCode};
 pub use identity::Identity;
 pub use router::router;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::job::{BucketName, ConfigName, HttpGrant, SecretName};
+use crate::job::{BucketName, ConfigName, HttpGrant, NamePattern, SecretName};
 
 /// One of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,16 +11,21 @@ pub(super) enum Granted {
     Secret(SecretName),
     Config(ConfigName, String),
     Kv(BucketName),
+    Enqueue(NamePattern),
+    Event(NamePattern),
 }
 
 /// From the command line; the error says how it is written.
 pub(super) fn parse(text: &str) -> Result<Granted, String> {
-    const FORM: &str = "write it as http=PATTERN, config=NAME=VALUE, secret=NAME or kv=BUCKET";
+    const FORM: &str =
+        "write it as http=PATTERN, config=NAME=VALUE, secret=NAME, kv=BUCKET, enqueue=KIND or event=TYPE";
     let (what, name) = text.split_once('=').ok_or(FORM)?;
     match what {
         "http" => name.parse().map(Granted::Http).map_err(|error| error.to_string()),
         "secret" | "secrets" => name.parse().map(Granted::Secret).map_err(|error| error.to_string()),
         "kv" => name.parse().map(Granted::Kv).map_err(|error| error.to_string()),
+        "enqueue" => name.parse().map(Granted::Enqueue).map_err(|error| error.to_string()),
+        "event" | "events" => name.parse().map(Granted::Event).map_err(|error| error.to_string()),
         "config" => {
             let (name, value) = name.split_once('=').ok_or("write it as config=NAME=VALUE")?;
             let name = name.parse().map_err(|error: crate::job::NameError| error.to_string())?;
@@ -36,6 +41,7 @@ pub(super) fn settings(granted: &[Granted]) -> serde_json::Result<Option<String>
         return Ok(None);
     }
     let (mut http, mut secrets, mut config, mut kv) = (Vec::new(), Vec::new(), Map::new(), Vec::new());
+    let (mut enqueue, mut events) = (Vec::new(), Vec::new());
     for one in granted {
         match one {
             Granted::Http(pattern) => http.push(pattern),
@@ -44,9 +50,14 @@ pub(super) fn settings(granted: &[Granted]) -> serde_json::Result<Option<String>
                 config.insert(name.to_string(), Value::from(value.as_str()));
             }
             Granted::Kv(bucket) => kv.push(bucket),
+            Granted::Enqueue(kind) => enqueue.push(kind),
+            Granted::Event(event_type) => events.push(event_type),
         }
     }
-    serde_json::to_string(&json!({"grants": {"http": http, "secrets": secrets, "config": config, "kv": kv}})).map(Some)
+    let grants = json!({
+        "http": http, "secrets": secrets, "config": config, "kv": kv, "enqueue": enqueue, "events": events,
+    });
+    serde_json::to_string(&json!({"grants": grants})).map(Some)
 }
 
 #[cfg(test)]
@@ -56,10 +67,10 @@ mod tests {
 
     #[test]
     fn what_is_granted_is_what_an_operator_would_set() {
-        let granted = ["http=*.example.com", "config=a=b=c", "secret=key", "kv=cache"].map(|text| parse(text).unwrap());
+        let granted = ["http=*.example.com", "config=a=b=c", "secret=key", "kv=cache", "enqueue=email.*", "event=paid"]
+            .map(|text| parse(text).unwrap());
         let set = settings(&granted).unwrap().unwrap();
-        let expected =
-            json!({"grants": {"http": ["*.example.com"], "secrets": ["key"], "config": {"a": "b=c"}, "kv": ["cache"]}});
+        let expected = json!({"grants": {"http": ["*.example.com"], "secrets": ["key"], "config": {"a": "b=c"}, "kv": ["cache"], "enqueue": ["email.*"], "events": ["paid"]}});
         assert_eq!(serde_json::from_str::<Value>(&set).unwrap(), expected);
         assert_eq!(settings(&[]).unwrap(), None);
         for (wrong, said) in [

@@ -65,7 +65,8 @@ pub(super) struct Arguments {
     /// What an operator would set for the kind, over what the module says
     #[arg(long, value_name = "JSON")]
     settings: Option<String>,
-    /// What it may use, as an operator would grant it: `http=api.example.com`, `config=NAME=VALUE`, `secret=NAME`, `kv=BUCKET`.
+    /// What it may use, as an operator would grant it: `http=api.example.com`, `config=NAME=VALUE`, `secret=NAME`, `kv=BUCKET`,
+    /// `enqueue=KIND`, `event=TYPE`.
     /// Repeat for more; what --settings grants does not count beside it
     #[arg(long = "grant", value_name = "WHAT=NAME", value_parser = granted::parse)]
     grants: Vec<granted::Granted>,

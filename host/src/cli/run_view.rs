@@ -27,6 +27,7 @@ pub(super) fn render(report: &Report, told: usize, file: Option<&Path>, colours:
     if !report.denied.is_empty() {
         rows.push(format!("  was not granted {}; --grant gives it here", line(&report.denied.join(", "))));
     }
+    rows.extend(report.effects.iter().map(|effect| format!("  a host would now {}", line(&effect.shown()))));
     rows.extend(follows(report).map(|follows| format!("  {follows}")));
     rows.extend(progress(report).map(|progress| format!("  {progress}")));
     let read = file.map_or_else(String::new, |file| format!(" · limits of {}", line(&file.display().to_string())));

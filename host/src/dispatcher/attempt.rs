@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::attempt::{PARENT_OUTPUTS, Terms, parent_outputs};
+use crate::attempt::{JobRequests, PARENT_OUTPUTS, Terms, parent_outputs, resolve};
 use crate::job::{
     AttemptContext, Clock, Failure, FailureReason, GuestType, Lease, LimitBounds, Outcome, Progress, Receipt,
     Timestamp, expiry,
@@ -31,6 +31,8 @@ pub struct AttemptRunner {
     pub sandbox: Sandbox,
     /// Compiled schemas.
     pub validators: Validators,
+    /// Checks what handlers ask to be enqueued.
+    pub requests: Arc<dyn JobRequests>,
     /// The host's limits.
     pub bounds: LimitBounds,
     /// Time.
@@ -127,7 +129,7 @@ impl AttemptRunner {
         };
         let clock = &self.clock;
         match self.sandbox.run(&guest, invocation, || on_entry(&job, clock.now())).await {
-            Ok(execution) => self.finished(job, version.id, execution, progress.get()),
+            Ok(execution) => self.finished(job, version.id, execution, progress.get()).await,
             Err(error @ SandboxError::Crowded(_)) => Attempt::Crowded(job, error.to_string()),
             Err(error) => Attempt::Unavailable(job, error.to_string()),
         }
@@ -152,6 +154,7 @@ impl AttemptRunner {
             log_lines_dropped: 0,
             denied: Vec::new(),
             progress: None,
+            effects: None,
         }
     }
 
@@ -175,6 +178,7 @@ impl AttemptRunner {
             log_lines_dropped: 0,
             denied: Vec::new(),
             progress: None,
+            effects: None,
         };
         (finish, Outcome::Failed(failure))
     }
@@ -184,15 +188,33 @@ impl AttemptRunner {
         let _longest_is_over = tokio::time::timeout(longest, self.sandbox.end_of_one()).await;
     }
 
-    fn finished(
+    async fn finished(
         &self,
         job: ClaimedJob,
         version: ModuleVersionId,
         execution: Execution,
         progress: Option<Progress>,
     ) -> Attempt {
-        let Execution { outcome, started_at, finished_at, receipt, log, log_lines_dropped, denied, remains } =
-            execution;
+        let Execution {
+            mut outcome,
+            started_at,
+            finished_at,
+            receipt,
+            log,
+            log_lines_dropped,
+            denied,
+            effects: asked,
+            remains,
+        } = execution;
+        let mut effects = None;
+        if !asked.is_empty() {
+            let rejected = Failure::new(FailureReason::EffectRejected, "");
+            let if_rejected = self.terms(&job).next_after(rejected, finished_at, rand::random());
+            match resolve(&self.requests, (job.kind.tenant, job.lease.job()), asked, if_rejected).await {
+                Ok(resolved) => effects = Some(resolved),
+                Err(failure) => outcome = Outcome::Failed(failure),
+            }
+        }
         let next = self.terms(&job).next(&outcome, finished_at, rand::random);
         let finish = Finish {
             lease: job.lease,
@@ -205,6 +227,7 @@ impl AttemptRunner {
             log_lines_dropped,
             denied,
             progress,
+            effects,
         };
         Attempt::Made(Box::new(finish), outcome, remains)
     }

@@ -25,4 +25,4 @@ mod tests;
 pub use active::RunningLog;
 pub use guests::LoadFailure;
 pub use handle::{ActiveAttempt, DispatcherHandle, DispatcherMetrics, Slots};
-pub use service::{Dispatcher, DispatcherOptions};
+pub use service::{Dispatcher, DispatcherOptions, DispatcherParts};

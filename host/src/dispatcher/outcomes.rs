@@ -112,7 +112,19 @@ impl Outcomes {
         }
     }
 
+    /// What has effects goes alone: it may have to be taken back without the others.
     fn hand_in(&self, finishes: Vec<Finish>) {
+        let (apart, together): (Vec<Finish>, Vec<Finish>) =
+            finishes.into_iter().partition(|finish| finish.effects.is_some());
+        for group in apart.into_iter().map(|finish| vec![finish]).chain([together]) {
+            self.hand_in_group(group);
+        }
+    }
+
+    fn hand_in_group(&self, finishes: Vec<Finish>) {
+        if finishes.is_empty() {
+            return;
+        }
         let group = Group {
             leases: finishes.iter().map(|finish| (finish.lease.job(), finish.lease.number())).collect(),
             bytes: finishes.iter().map(size_bytes).sum(),
@@ -265,5 +277,6 @@ fn size_bytes(finish: &Finish) -> u64 {
         Next::Suspend(_) | Next::Sleep(_) | Next::Await(_) => 0,
     };
     let log: usize = finish.log.iter().map(|line| line.message.len()).sum();
-    (output + log) as u64
+    let effects = finish.effects.as_ref().map_or(0, |effects| effects.bytes());
+    (output + log + effects) as u64
 }

@@ -19,6 +19,7 @@ use super::lane::Lane;
 use super::outcomes::{OutcomeWriter, Outcomes};
 use super::slot::{self, SlotParts};
 use super::tally::Tally;
+use crate::attempt::JobRequests;
 use crate::job::{Clock, FailureReason, HostId, LimitBounds, WaitingReason};
 use crate::modules::Validators;
 use crate::sandbox::Sandbox;
@@ -59,6 +60,25 @@ pub struct DispatcherOptions {
     pub ignore_wakeups: bool,
 }
 
+/// What the dispatcher works with.
+#[derive(Debug)]
+pub struct DispatcherParts {
+    /// Everything durable.
+    pub store: Store,
+    /// Runs guests.
+    pub sandbox: Sandbox,
+    /// Compiled schemas.
+    pub validators: Validators,
+    /// Checks what handlers ask to be enqueued.
+    pub requests: Arc<dyn JobRequests>,
+    /// Where secrets are.
+    pub vault: Vault,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Raised when parked jobs are to be looked at.
+    pub unpark: Arc<Notify>,
+}
+
 /// The service behind a [`DispatcherHandle`].
 pub struct Dispatcher {
     options: DispatcherOptions,
@@ -81,15 +101,8 @@ impl Returns for SlotParts {
 impl Dispatcher {
     /// The service and its handle; to be called inside the runtime. The dispatcher signals `unpark` when a module has
     /// been loaded whose jobs were parked.
-    pub fn new(
-        store: Store,
-        sandbox: Sandbox,
-        validators: Validators,
-        vault: Vault,
-        clock: Arc<dyn Clock>,
-        unpark: Arc<Notify>,
-        options: DispatcherOptions,
-    ) -> (Dispatcher, DispatcherHandle) {
+    pub fn new(parts: DispatcherParts, options: DispatcherOptions) -> (Dispatcher, DispatcherHandle) {
+        let DispatcherParts { store, sandbox, validators, requests, vault, clock, unpark } = parts;
         let active = Arc::new(Active::default());
         let (outcomes, outcome_writer) = Outcomes::new(store.clone(), Arc::clone(&active));
         let feed = {
@@ -101,6 +114,7 @@ impl Dispatcher {
             vault,
             sandbox: sandbox.clone(),
             validators,
+            requests,
             bounds: options.bounds,
             clock,
         };

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::job::{JobId, Step};
-use crate::sandbox::{StepRecorded, Steps, Told};
-use crate::store::{ClaimedJob, Holder, ModuleVersionId, RecordStepResult, Store};
+use crate::sandbox::{EventReceived, StepRecorded, Steps, Told};
+use crate::store::{ClaimedJob, Holder, ModuleVersionId, ReceiveEventResult, RecordStepResult, Store};
 
 /// Those of one job, recorded under the lease of one attempt.
 #[derive(Debug)]
@@ -37,6 +37,17 @@ impl Steps for StoredSteps {
                 return Ok(Vec::new());
             }
             self.store.recorded_steps(self.holder.job).await.map_err(|error| error.to_string())
+        })
+    }
+
+    fn receive(&self, step: Step) -> Told<'_, EventReceived> {
+        Box::pin(async {
+            let received = self.store.receive_event(self.holder, self.version, step).await;
+            Ok(match received.map_err(|error| error.to_string())? {
+                ReceiveEventResult::Received(step) => EventReceived::Now(step),
+                ReceiveEventResult::NotYet => EventReceived::NotYet,
+                ReceiveEventResult::StaleLease => EventReceived::StaleLease,
+            })
         })
     }
 

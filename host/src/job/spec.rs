@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::clock::Timestamp;
+use super::id::JobId;
 use super::limits::LimitRequest;
 use super::name::QueueName;
 use super::on_failed::{CausedBy, OnFailed};
@@ -59,6 +60,9 @@ pub struct JobOptions {
     /// What is enqueued when it fails; replaces the kind's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_failed: Option<OnFailed>,
+    /// The job that asked for it on success.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enqueued_by: Option<JobId>,
     /// The failure it was made for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub caused_by: Option<CausedBy>,
@@ -101,6 +105,7 @@ impl JobOptions {
             expires_at,
             expires_in_ms,
             on_failed,
+            enqueued_by,
             caused_by,
             is_keyed,
             named_until,
@@ -115,6 +120,7 @@ impl JobOptions {
             && expires_at.is_none()
             && expires_in_ms.is_none()
             && on_failed.is_none()
+            && enqueued_by.is_none()
             && caused_by.is_none()
             && !is_keyed
             && named_until.is_none()

@@ -14,9 +14,9 @@ use tokio_util::task::TaskTracker;
 use super::status::MaintenanceStatus;
 use super::tasks::{
     CancelBatches, ExpireJobs, GiveBackSpace, Heartbeat, NoteKeyUses, PromoteDue, PruneAudit, PruneBatches,
-    PruneConcurrencyKeys, PruneEvents, PruneIdempotencyKeys, PruneJobs, PruneModuleChunks, PruneOperations,
-    PruneUniqueJobs, PruneUsage, RecoverExpired, ReencryptSecrets, RemoveTenants, RunSchedules, ScanStoredBytes,
-    SettleDependents, SweepHistory, Unpark, WorkOffOperations,
+    PruneConcurrencyKeys, PruneEmittedEvents, PruneEvents, PruneIdempotencyKeys, PruneJobs, PruneModuleChunks,
+    PruneOperations, PruneUniqueJobs, PruneUsage, RecoverExpired, ReencryptSecrets, RemoveTenants, RunSchedules,
+    ScanStoredBytes, SettleDependents, SweepHistory, Unpark, WorkOffOperations,
 };
 use crate::dispatcher::DispatcherHandle;
 use crate::job::{Clock, Digest, HostId};
@@ -180,6 +180,7 @@ impl Maintenance {
         start.task(Unpark { store: store.clone(), dispatcher }, signals.unpark);
         let prune_events = PruneEvents { store: store.clone(), keep_age: events_keep, keep_bytes: events_keep_bytes };
         start.task(prune_events, unsignalled());
+        start.task(PruneEmittedEvents { store: store.clone() }, unsignalled());
         start.task(PruneIdempotencyKeys { store: store.clone() }, unsignalled());
         start.task(PruneConcurrencyKeys { store: store.clone() }, unsignalled());
         start.task(PruneJobs { store: store.clone() }, unsignalled());

@@ -56,6 +56,7 @@ pub(super) async fn run(
         log: Vec::new(),
         log_lines_dropped: 0,
         denied: Vec::new(),
+        effects: Vec::new(),
         remains: Remains::default(),
     };
     let Ok(payload_text) = std::str::from_utf8(&payload) else {
@@ -125,13 +126,15 @@ pub(super) async fn run(
         outcome @ Outcome::Suspended(_) => outcome,
     };
     let outcome = redaction::of_failure(outcome, store.data().secrets_given());
+    let mut effects = Vec::new();
     if let Outcome::Succeeded { output } = &outcome {
         receipt.output_bytes = u64::try_from(output.len()).unwrap_or(u64::MAX);
+        effects = store.data_mut().effects.take().map(|asked| asked.into_effects()).unwrap_or_default();
     }
     let (log, log_lines_dropped) = store.data().log.as_ref().map(|log| log.lock().finish()).unwrap_or_default();
     let finished_at = started_at.plus(ended.saturating_sub(began));
     let remains = Remains { store: Some(store), ..Remains::default() };
-    Ok(Execution { outcome, started_at, finished_at, receipt, log, log_lines_dropped, denied, remains })
+    Ok(Execution { outcome, started_at, finished_at, receipt, log, log_lines_dropped, denied, effects, remains })
 }
 
 /// Where standard input and output of a plain command lead.

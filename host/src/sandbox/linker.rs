@@ -31,6 +31,8 @@ impl Linkers {
         capabilities::parents::link(&mut component)?;
         capabilities::secrets::link(&mut component)?;
         capabilities::steps::link(&mut component)?;
+        capabilities::jobs::link(&mut component)?;
+        capabilities::events::link(&mut component)?;
         capabilities::keyvalue::link(&mut component)?;
         capabilities::config::link(&mut component)?;
         capabilities::sockets::link(&mut component)?;

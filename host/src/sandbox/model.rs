@@ -11,9 +11,9 @@ use super::instances::Instance;
 use super::interrupt::{Interrupt, ProgressCell};
 use super::state::AttemptState;
 use crate::job::{
-    AttemptContext, BucketName, CompiledFrom, Digest, EgressOptions, ExitFailure, Grants, JobId, JobState, KvChange,
-    KvChanged, KvKey, KvValue, Limits, LogLine, Outcome, ParentOutput, Receipt, SecretName, Span, StdinFormat,
-    StdoutFormat, Step, Timestamp,
+    AttemptContext, BucketName, CompiledFrom, Digest, Effect, EgressOptions, ExitFailure, Grants, JobId, JobState,
+    KvChange, KvChanged, KvKey, KvValue, Limits, LogLine, Outcome, ParentOutput, Receipt, SecretName, Span,
+    StdinFormat, StdoutFormat, Step, Timestamp,
 };
 use crate::schema::SharedSchema;
 use crate::secrets::SecretValue;
@@ -189,6 +189,17 @@ pub enum StepRecorded {
     Refused(String),
 }
 
+/// What became of an event that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EventReceived {
+    /// It had come, and is on the disk as this step.
+    Now(Step),
+    /// It has not come.
+    NotYet,
+    /// The attempt's lease is not the job's any more: nothing was written.
+    StaleLease,
+}
+
 /// The steps of a job, recorded under the lease of one attempt. Implemented over the store.
 pub trait Steps: std::fmt::Debug + Send + Sync + 'static {
     /// Whose they are.
@@ -199,6 +210,8 @@ pub trait Steps: std::fmt::Debug + Send + Sync + 'static {
     fn recorded(&self) -> Told<'_, Vec<Step>>;
     /// Records one.
     fn record(&self, step: Step) -> Told<'_, StepRecorded>;
+    /// The event that a step waits for, if it has come, recorded as this step.
+    fn receive(&self, step: Step) -> Told<'_, EventReceived>;
 }
 
 /// How a plain command is run.
@@ -266,6 +279,8 @@ pub struct Execution {
     pub log_lines_dropped: u64,
     /// What the guest used and was not granted, by name, in the order of first use.
     pub denied: Vec<String>,
+    /// What it asked for on success, in order; of one that did not succeed nothing.
+    pub effects: Vec<Effect>,
     /// What is left of the guest.
     pub remains: Remains,
 }

@@ -22,6 +22,7 @@ use super::limiter::MemoryMeter;
 use super::model::{KeyValue, Parents, Secrets, Steps};
 use super::redaction::{Automaton, Given, redact_text};
 use super::streams::{GuestStream, SharedCapture};
+use crate::job::effect::Asked;
 use crate::job::step::Ledger;
 use crate::job::{Clock, FailureReason, Grants, LogLevel, Suspension, TenantName, Timestamp};
 use crate::secrets::SecretValue;
@@ -91,6 +92,8 @@ pub(super) struct AttemptState {
     pub(super) steps: Option<Arc<dyn Steps>>,
     /// Made by the first step: most attempts have none.
     pub(super) ledger: Option<Box<Ledger>>,
+    /// Made by the first effect that is asked for: most attempts have none.
+    pub(super) effects: Option<Box<Asked>>,
     /// What the guest was ended to wait for.
     pub(super) suspension: Option<Suspension>,
     /// Made by the first secret that is given: most attempts are given none.
@@ -171,6 +174,7 @@ impl AttemptState {
             kv,
             steps,
             ledger: None,
+            effects: None,
             suspension: None,
             given: None,
             denied: None,

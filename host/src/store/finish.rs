@@ -6,6 +6,8 @@ use super::catalog::{KindId, ModuleVersionId, QueueId, TenantId};
 use super::codec::{HistoryNote, StoredExecution, append_history, pack_progress, state_from_word};
 use super::counters::Lane;
 use super::draft::Draft;
+use super::effects::write_with_effects;
+use super::emitted;
 use super::ending::{Ending, LeaseEnd, cancelled_on_request, end_job, noted_as};
 use super::error::StoreError;
 use super::job_writes::{NULL_OUTPUT, record_execution, record_log};
@@ -80,11 +82,24 @@ pub(super) fn held(sql: &Connection, draft: &Draft, lease: &Lease) -> Result<Opt
 
 /// Carries out a finish, or finds its lease stale and writes nothing.
 pub(super) fn write_finish(sql: &Connection, draft: &mut Draft, finish: &Finish) -> Result<FinishResult, StoreError> {
+    match &finish.effects {
+        Some(effects) => write_with_effects(sql, draft, finish, effects),
+        None => write_finish_as(sql, draft, finish, &finish.next),
+    }
+}
+
+/// The same with this for what becomes of the job, and without effects.
+pub(super) fn write_finish_as(
+    sql: &Connection,
+    draft: &mut Draft,
+    finish: &Finish,
+    next: &Next,
+) -> Result<FinishResult, StoreError> {
     let Some(held) = held(sql, draft, &finish.lease)? else { return Ok(FinishResult::StaleLease) };
     if finish.started_at.is_some() {
         draft.shares.used(finish.lease.job(), &finish.receipt);
     }
-    let state = match &finish.next {
+    let state = match next {
         Next::Succeed(output) => end(sql, draft, finish, &held, JobState::Succeeded, None, Some(output))?,
         Next::Fail(failure) => end(sql, draft, finish, &held, JobState::Failed, Some(failure), None)?,
         Next::Cancel(failure) => end(sql, draft, finish, &held, JobState::Cancelled, Some(failure), None)?,
@@ -110,7 +125,7 @@ pub(super) fn write_finish(sql: &Connection, draft: &mut Draft, finish: &Finish)
     )?;
     draft.meter.stored(held.lane.tenant, finish.lease.job(), -log_bytes.forgotten);
     if finish.started_at.is_some() {
-        let kept = log_bytes.kept + output_bytes(&finish.next);
+        let kept = log_bytes.kept + output_bytes(next);
         let of = (held.lane.tenant, held.lane.kind);
         draft.meter.executed(of, finish.lease.job(), &finish.receipt, kept, draft.now);
     }
@@ -249,6 +264,15 @@ fn await_event(
     step: &Step,
 ) -> Result<JobState, StoreError> {
     let of = (held.lane.tenant, finish.lease.job());
+    let correlation = step.asked.correlation.as_deref().unwrap_or_default();
+    let created_at = live_row(sql, of.1)?.map_or(draft.now, |row| row.created_at);
+    // It may have come since the handler asked.
+    if let Some((event, data)) =
+        emitted::next_event(sql, (of.0, of.1, created_at), step.asked.name.as_str(), correlation)?
+    {
+        steps::receive(sql, draft, of, version(finish)?, (step, event, &data))?;
+        return suspend(sql, draft, finish, held, draft.now, WaitingReason::Snoozed);
+    }
     let until = steps::wait_for_event(sql, of, version(finish)?, step)?;
     suspend(sql, draft, finish, held, until, WaitingReason::Event)
 }

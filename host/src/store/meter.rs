@@ -33,6 +33,7 @@ const SCANNED: &str =
 const SCANNED_OUTPUTS: &str = "SELECT coalesce(sum(length(body)), 0) FROM outputs WHERE job_id > ?1 AND job_id <= ?2";
 const SCANNED_LOGS: &str =
     "SELECT coalesce(sum(length(lines)), 0) FROM attempt_logs WHERE job_id > ?1 AND job_id <= ?2";
+const SCANNED_STEPS: &str = "SELECT coalesce(sum(length(result)), 0) FROM job_steps WHERE job_id > ?1 AND job_id <= ?2";
 const SCAN_COMES_TO: &str = "UPDATE stored_bytes_scan SET came_to = ?1";
 const SCAN_IS_DONE: &str = "DELETE FROM stored_bytes_scan";
 
@@ -426,7 +427,7 @@ impl Meter {
         let is_done = jobs.len() < SCANNED_JOBS_MAX;
         let comes_to = jobs.last().filter(|_| !is_done).map_or_else(|| until.clone(), |(job, _)| job.clone());
         let mut bytes: i64 = jobs.iter().map(|(_, length)| length).sum();
-        for statement in [SCANNED_OUTPUTS, SCANNED_LOGS] {
+        for statement in [SCANNED_OUTPUTS, SCANNED_LOGS, SCANNED_STEPS] {
             let more: i64 = sql.prepare_cached(statement)?.query_row(params![came_to, comes_to], |row| row.get(0))?;
             bytes += more;
         }

@@ -14,7 +14,7 @@ use crate::job::state::JobState;
 use crate::job::unique::Unique;
 use crate::job::{
     BatchId, BulkAction, BulkFilter, Digest, EventType, Failure, FailureReason, GroupId, GuestType, HostId, JobId,
-    JobOptions, JobSpec, KindDescription, KindName, Lease, LimitRequest, LogLine, ModuleName, OperationId,
+    JobOptions, JobSpec, KindDescription, KindName, Lease, LimitRequest, LogLine, ModuleName, NewEvent, OperationId,
     OperationState, Pace, Parent, Progress, QueueName, QuotaExceeded, Rate, RateWire, Receipt, Retention, RetryPolicy,
     Step, TenantName, Timestamp, WaitingReason, Wanted,
 };
@@ -323,6 +323,28 @@ pub struct Finish {
     pub denied: Vec<String>,
     /// The last progress reported.
     pub progress: Option<Progress>,
+    /// What is to be written with `succeeded`; mostly nothing.
+    pub effects: Option<Box<Effects>>,
+}
+
+/// What a handler asked for on success, each with its place among all of it.
+#[derive(Clone, Debug)]
+pub struct Effects {
+    /// Jobs to enqueue.
+    pub jobs: Vec<(usize, NewJob)>,
+    /// Events to emit.
+    pub events: Vec<(usize, NewEvent)>,
+    /// What becomes of the job if any of it can't be.
+    pub if_rejected: Next,
+}
+
+impl Effects {
+    /// What it takes to keep them until they are written.
+    pub fn bytes(&self) -> usize {
+        let jobs: usize = self.jobs.iter().map(|(_, job)| job.spec.payload.len()).sum();
+        let events: usize = self.events.iter().map(|(_, event)| event.data.len()).sum();
+        jobs + events
+    }
 }
 
 /// What becomes of a job at the end of an execution.
@@ -350,6 +372,23 @@ pub enum Next {
 }
 
 impl Next {
+    /// The same after another failure.
+    #[must_use]
+    pub fn after(self, failure: Failure) -> Next {
+        match self {
+            Next::Retry(_, until) => Next::Retry(failure, until),
+            Next::Cancel(_) => Next::Cancel(failure),
+            Next::GiveBack(_) => Next::GiveBack(failure),
+            Next::Expire(Some(_), end) => Next::Expire(Some(failure), end),
+            Next::Fail(_)
+            | Next::Succeed(_)
+            | Next::Suspend(_)
+            | Next::Sleep(_)
+            | Next::Await(_)
+            | Next::Expire(None, _) => Next::Fail(failure),
+        }
+    }
+
     /// Until when a suspended job waits, where that is a time alone.
     pub fn until(&self) -> Option<Timestamp> {
         match self {

@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::catalog::KindId;
 use super::codec::{HistoryNote, append_history};
 use super::draft::Draft;
+use super::emitted;
 use super::error::StoreError;
 use super::model::Promoted;
 use super::rows::{LiveRow, live_columns};
@@ -39,6 +40,7 @@ const UNPARK: &str = "UPDATE live_jobs SET parked = NULL WHERE id = ?1";
 
 /// Makes at most `jobs_max` due jobs ready.
 pub(super) fn promote_due(sql: &Connection, draft: &mut Draft, jobs_max: usize) -> Result<Promoted, StoreError> {
+    let is_left = emitted::deliver_some(sql, draft)?;
     let timed_out = steps::time_out_waits(sql, draft, jobs_max.min(PROMOTED_JOBS_MAX))?;
     let due = read(sql, DUE, params![draft.now.as_ms(), jobs_max.min(PROMOTED_JOBS_MAX)])?;
     for job in &due {
@@ -60,7 +62,13 @@ pub(super) fn promote_due(sql: &Connection, draft: &mut Draft, jobs_max: usize) 
     // A permit that comes is waited for like a time: whoever asks again at it is followed by a claim.
     let next_permit = draft.paces.next_permit(&draft.clock);
     let next_wake = steps::next_wake(sql)?;
-    let next_due = next_due.map(Timestamp).into_iter().chain(next_permit).chain(next_wake).min();
+    let next_due = next_due
+        .map(Timestamp)
+        .into_iter()
+        .chain(next_permit)
+        .chain(next_wake)
+        .chain(is_left.then_some(draft.now))
+        .min();
     Ok(Promoted { jobs: due.len() + timed_out, next_due })
 }
 

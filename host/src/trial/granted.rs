@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use parking_lot::Mutex;
 
 use crate::job::{BucketName, JobId, KvChange, KvChanged, KvKey, KvValue, SecretName, Step, Timestamp};
-use crate::sandbox::{KeyValue, Secrets, StepRecorded, Steps, Told};
+use crate::sandbox::{EventReceived, KeyValue, Secrets, StepRecorded, Steps, Told};
 use crate::secrets::SecretValue;
 
 /// By name.
@@ -116,6 +116,10 @@ impl Steps for TrialSteps {
 
     fn recorded(&self) -> Told<'_, Vec<Step>> {
         Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn receive(&self, _step: Step) -> Told<'_, EventReceived> {
+        Box::pin(async { Ok(EventReceived::NotYet) })
     }
 
     fn record(&self, _step: Step) -> Told<'_, StepRecorded> {

@@ -9,8 +9,8 @@ use crate::api::wire::Instant;
 use crate::attempt::Terms;
 use crate::job::duration::whole_ms;
 use crate::job::{
-    Digest, Failure, FailureReason, GuestType, HandlerVerdict, JobState, KindName, Limits, LogLevel, LogLine,
-    ModuleName, Progress, Receipt, Timestamp,
+    Digest, Effect, Failure, FailureReason, GuestType, HandlerVerdict, JobState, KindName, Limits, LogLevel, LogLine,
+    ModuleName, NewEvent, Progress, Receipt, Timestamp,
 };
 use crate::sandbox::Execution;
 use crate::store::Next;
@@ -40,6 +40,9 @@ pub struct Report {
     pub logs_dropped: u64,
     /// What it used and was not granted, by name.
     pub denied: Vec<String>,
+    /// What it asked for on success, in order: shown, and not done.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub effects: Vec<ReportedEffect>,
     /// What it last reported.
     pub progress: Option<Progress>,
     /// What ran.
@@ -91,6 +94,50 @@ pub struct ReportedFailure {
     pub detail: Option<String>,
 }
 
+/// Something that was asked for on success.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ReportedEffect {
+    /// A job.
+    Enqueue {
+        /// As `POST /v1/jobs` takes it.
+        request: Option<Box<RawValue>>,
+    },
+    /// An event.
+    Event {
+        /// Its type.
+        event_type: String,
+        /// What it is told apart by.
+        correlation: String,
+        /// What it brings.
+        data: Option<Box<RawValue>>,
+    },
+}
+
+impl From<Effect> for ReportedEffect {
+    fn from(effect: Effect) -> Self {
+        match effect {
+            Effect::Enqueue(request) => ReportedEffect::Enqueue { request: raw(&request) },
+            Effect::Emit(NewEvent { event_type, correlation, data }) => {
+                ReportedEffect::Event { event_type: event_type.to_string(), correlation, data: raw(&data) }
+            }
+        }
+    }
+}
+
+impl ReportedEffect {
+    /// In a line.
+    pub fn shown(&self) -> String {
+        let json = |value: &Option<Box<RawValue>>| value.as_ref().map_or("null", |value| value.get()).to_owned();
+        match self {
+            ReportedEffect::Enqueue { request } => format!("enqueue {}", json(request)),
+            ReportedEffect::Event { event_type, correlation, data } => {
+                format!("event {event_type} of {correlation}: {}", json(data))
+            }
+        }
+    }
+}
+
 /// A line of the log.
 #[derive(Debug, Serialize)]
 pub struct ReportedLine {
@@ -125,8 +172,17 @@ impl Report {
         next: Next,
         progress: Option<Progress>,
     ) -> Report {
-        let Execution { outcome: _, started_at: _, finished_at, receipt, log, log_lines_dropped, denied, remains: _ } =
-            execution;
+        let Execution {
+            outcome: _,
+            started_at: _,
+            finished_at,
+            receipt,
+            log,
+            log_lines_dropped,
+            denied,
+            effects,
+            remains: _,
+        } = execution;
         let given_up = match &next {
             Next::Fail(failure) => Some(GivenUp::why(failure, terms.retry_on())),
             _ => None,
@@ -151,6 +207,7 @@ impl Report {
             logs: log.into_iter().map(line).collect(),
             logs_dropped: log_lines_dropped,
             denied,
+            effects: effects.into_iter().map(ReportedEffect::from).collect(),
             progress,
             module,
             limits: terms.limits(),

@@ -37,7 +37,9 @@ pub(super) use list::*;
 pub(super) use logs::*;
 pub(super) use many::{Refusals, check_many};
 pub(super) use payload::check_thoroughly;
-pub(super) use request::{JobRequest, Rules, alike, did_you_mean, payload_too_large, unknown_kind};
+pub(super) use request::{
+    JobRequest, Refused, Rules, RulesOf, Unfinished, alike, did_you_mean, payload_too_large, unknown_kind,
+};
 pub(super) use retry::*;
 pub(super) use run_now::*;
 pub(super) use view::{Bulk, View};

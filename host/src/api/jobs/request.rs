@@ -245,9 +245,9 @@ impl CpuTime {
 
 /// Why a quick check said nothing.
 #[derive(Debug, Default)]
-pub(super) struct Unfinished {
+pub(in crate::api) struct Unfinished {
     /// Kinds whose schemas have to be compiled first. Without any, it takes more effort.
-    pub(super) uncompiled: Vec<Arc<KindEntry>>,
+    pub(in crate::api) uncompiled: Vec<Arc<KindEntry>>,
 }
 
 #[derive(Clone)]
@@ -271,9 +271,21 @@ impl From<ApiError> for Refused {
     }
 }
 
+/// What rules are made of.
+pub(in crate::api) struct RulesOf<'r> {
+    pub(in crate::api) tenant: TenantId,
+    pub(in crate::api) catalog: &'r Catalog,
+    pub(in crate::api) validators: &'r Validators,
+    pub(in crate::api) bounds: &'r LimitBounds,
+    pub(in crate::api) payload_bytes_max: usize,
+    pub(in crate::api) default_queue: &'r QueueName,
+    pub(in crate::api) now: Timestamp,
+    pub(in crate::api) effort: Effort,
+}
+
 impl<'r> Rules<'r> {
     pub(super) fn new(api: &'r Call, catalog: &'r Catalog, effort: Effort) -> Self {
-        Self {
+        Self::of(RulesOf {
             tenant: api.caller.tenant,
             catalog,
             validators: &api.validators,
@@ -281,6 +293,21 @@ impl<'r> Rules<'r> {
             payload_bytes_max: api.config.requests.payload_bytes_max,
             default_queue: &api.default_queue,
             now: api.clock.now(),
+            effort,
+        })
+    }
+
+    /// For whoever asks.
+    pub(in crate::api) fn of(parts: RulesOf<'r>) -> Self {
+        let RulesOf { tenant, catalog, validators, bounds, payload_bytes_max, default_queue, now, effort } = parts;
+        Self {
+            tenant,
+            catalog,
+            validators,
+            bounds,
+            payload_bytes_max,
+            default_queue,
+            now,
             effort,
             cpu: None,
             gave_up: Cell::new(false),
@@ -290,12 +317,12 @@ impl<'r> Rules<'r> {
     }
 
     /// Whether something could not be found out with little effort; what was refused may only be that.
-    pub(super) fn unfinished(&self) -> Option<Unfinished> {
+    pub(in crate::api) fn unfinished(&self) -> Option<Unfinished> {
         (self.effort == Effort::Quick && self.gave_up.get()).then(|| Unfinished { uncompiled: self.uncompiled.take() })
     }
 
     /// Checks one request whose text lies inside `body`. `header_key` is the header `Idempotency-Key`.
-    pub(super) fn check(
+    pub(in crate::api) fn check(
         &mut self,
         request: JobRequest<'_>,
         body: &Bytes,
@@ -427,6 +454,7 @@ impl<'r> Rules<'r> {
             expires_at: expiry(self.now, run_at, expires_in, expires_at, &mut errors),
             expires_in_ms: expires_in.map(Span::as_ms),
             on_failed,
+            enqueued_by: None,
             caused_by: None,
             is_keyed: false,
             named_until: None,

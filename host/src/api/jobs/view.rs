@@ -110,6 +110,7 @@ impl<'v> View<'v> {
             batch: None,
             workflow: None,
             steps: Vec::new(),
+            enqueued_by: row.options.enqueued_by,
             caused_by: row.options.caused_by.map(|cause| cause.job),
             on_failed_jobs: &[],
             cancel_requested: row.cancel_requested && !state.is_terminal(),

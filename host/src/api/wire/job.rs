@@ -94,6 +94,10 @@ pub struct Job<'a> {
     pub steps: Vec<JobStep<'a>>,
     /// Why it is not running.
     pub waiting: Option<Waiting>,
+    /// The job that asked for it on success.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
+    pub enqueued_by: Option<JobId>,
     /// The job for whose failure it was made (`on_failed`).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false)]

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::dispatcher::tests::{DEADLINE, eventually};
-use crate::dispatcher::{Dispatcher, DispatcherHandle, DispatcherOptions};
+use crate::dispatcher::{Dispatcher, DispatcherHandle, DispatcherOptions, DispatcherParts};
 use crate::job::{Digest, FailureReason, GuestType, HostId, JobId, JobSpec, JobState, LimitBounds, StdoutFormat};
 use crate::modules::Validators;
 use crate::sandbox::testing::Bench;
@@ -32,6 +32,22 @@ async fn deploy(harness: &Harness, bench: &Bench, guest: &str) -> Digest {
     harness.store.activate_new(version, false).await.unwrap();
     bench.sandbox.guest(digest, GuestType::CoreCommand).await.unwrap();
     digest
+}
+
+/// Its guests ask for no jobs.
+#[derive(Debug)]
+struct NoRequests;
+
+impl crate::attempt::JobRequests for NoRequests {
+    fn check(
+        &self,
+        _: crate::store::TenantId,
+        _: bytes::Bytes,
+    ) -> std::pin::Pin<
+        Box<dyn Future<Output = Result<crate::store::NewJob, Vec<crate::job::field::FieldError>>> + Send + '_>,
+    > {
+        Box::pin(async { Err(Vec::new()) })
+    }
 }
 
 /// What upkeep does at the signal.
@@ -87,12 +103,15 @@ impl Running {
             ignore_wakeups,
         };
         let (dispatcher, handle) = Dispatcher::new(
-            harness.store.clone(),
-            bench.sandbox.clone(),
-            Validators::default(),
-            Vault::new(harness.store.clone(), KeyRing::default()),
-            Arc::clone(&harness.clock) as Arc<dyn crate::job::Clock>,
-            Arc::clone(&unpark),
+            DispatcherParts {
+                store: harness.store.clone(),
+                sandbox: bench.sandbox.clone(),
+                validators: Validators::default(),
+                requests: Arc::new(NoRequests),
+                vault: Vault::new(harness.store.clone(), KeyRing::default()),
+                clock: Arc::clone(&harness.clock) as Arc<dyn crate::job::Clock>,
+                unpark: Arc::clone(&unpark),
+            },
             options,
         );
         tokio::spawn(unpark_at(Arc::clone(&unpark), harness.store.clone(), handle.clone()));

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::http_grant::{HttpGrant, HttpTarget};
+use super::pattern::NamePattern;
 use crate::job::field::FieldError;
 use crate::job::name::{BucketName, ConfigName, SecretName};
 use crate::job::named_values::named_values;
@@ -17,6 +18,8 @@ pub const HTTP_GRANTS_MAX: usize = 64;
 pub const SECRETS_MAX: usize = 64;
 /// Most entries of `kv`.
 pub const KV_BUCKETS_MAX: usize = 64;
+/// Most entries of `enqueue`, and of `events`.
+pub const NAME_PATTERNS_MAX: usize = 64;
 /// Most entries of `config`.
 pub const CONFIG_MAX: usize = 128;
 /// Names and values of `config` together, bytes.
@@ -43,6 +46,14 @@ pub struct Grants {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<String>)]
     pub kv: Vec<BucketName>,
+    /// Kinds it may enqueue jobs of: names, or beginnings of names like `email.*`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>, example = json!(["email.*"]))]
+    pub enqueue: Vec<NamePattern>,
+    /// Types of events it may emit: names, or beginnings of names like `order.*`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>, example = json!(["order.*"]))]
+    pub events: Vec<NamePattern>,
 }
 
 /// How a secret is named where it was refused.
@@ -53,6 +64,16 @@ pub fn capability_of_secret(name: &str) -> String {
 /// How a bucket is named where it was refused.
 pub fn capability_of_kv(bucket: &str) -> String {
     format!("kv {bucket}")
+}
+
+/// How a kind is named where a job of it was refused.
+pub fn capability_of_enqueue(kind: &str) -> String {
+    format!("enqueue {kind}")
+}
+
+/// How a type of events is named where one was refused.
+pub fn capability_of_event(event_type: &str) -> String {
+    format!("event {event_type}")
 }
 
 /// How a value of the configuration is named where it is missing.
@@ -68,10 +89,12 @@ impl Grants {
 
     /// Adds what is wrong with them to `errors`; `at` points to them.
     pub fn check(&self, at: &str, errors: &mut Vec<FieldError>) {
-        let Grants { http, secrets, config, kv } = self;
+        let Grants { http, secrets, config, kv, enqueue, events } = self;
         check_list(&format!("{at}/http"), http, HTTP_GRANTS_MAX, errors);
         check_list(&format!("{at}/secrets"), secrets, SECRETS_MAX, errors);
         check_list(&format!("{at}/kv"), kv, KV_BUCKETS_MAX, errors);
+        check_list(&format!("{at}/enqueue"), enqueue, NAME_PATTERNS_MAX, errors);
+        check_list(&format!("{at}/events"), events, NAME_PATTERNS_MAX, errors);
         if http.len() > 1 && http.iter().any(HttpGrant::is_everybody) {
             let message = "`*` is every host: write it alone, or name the hosts";
             errors.push(FieldError::new(format!("{at}/http"), message));
@@ -103,7 +126,7 @@ impl Grants {
     /// What of `asked` is not in here.
     #[must_use]
     pub fn missing(&self, asked: &Grants) -> Grants {
-        let Grants { http, secrets, config, kv } = asked;
+        let Grants { http, secrets, config, kv, enqueue, events } = asked;
         let is_granted = |asked: &&HttpGrant| !self.http.iter().any(|granted| granted.covers(asked));
         Grants {
             http: http.iter().filter(is_granted).cloned().collect(),
@@ -114,22 +137,42 @@ impl Grants {
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect(),
             kv: kv.iter().filter(|bucket| !self.kv.contains(bucket)).cloned().collect(),
+            enqueue: not_covered(enqueue, &self.enqueue),
+            events: not_covered(events, &self.events),
         }
     }
 
-    /// As capabilities are named: `http api.example.com`, `secret stripe-key`, `config greeting`, `kv sessions`.
+    /// As capabilities are named: `http api.example.com`, `secret stripe-key`, `config greeting`, `kv sessions`, `enqueue email.*`,
+    /// `event order.*`.
     pub fn names(&self) -> Vec<String> {
-        let Grants { http, secrets, config, kv } = self;
+        let Grants { http, secrets, config, kv, enqueue, events } = self;
         let http = http.iter().map(|grant| format!("http {grant}"));
         let secrets = secrets.iter().map(|name| capability_of_secret(name.as_str()));
         let config = config.keys().map(|name| capability_of_config(name.as_str()));
-        http.chain(secrets).chain(config).chain(kv.iter().map(|bucket| capability_of_kv(bucket.as_str()))).collect()
+        let kv = kv.iter().map(|bucket| capability_of_kv(bucket.as_str()));
+        let enqueue = enqueue.iter().map(|kind| capability_of_enqueue(kind.as_str()));
+        let events = events.iter().map(|event_type| capability_of_event(event_type.as_str()));
+        http.chain(secrets).chain(config).chain(kv).chain(enqueue).chain(events).collect()
+    }
+
+    /// Whether it may enqueue jobs of this kind.
+    pub fn allows_enqueue(&self, kind: &str) -> bool {
+        self.enqueue.iter().any(|pattern| pattern.allows(kind))
+    }
+
+    /// Whether it may emit events of this type.
+    pub fn allows_event(&self, event_type: &str) -> bool {
+        self.events.iter().any(|pattern| pattern.allows(event_type))
     }
 
     /// Whether such a request may go out, as far as its host is known by name or address.
     pub fn allows_http(&self, target: &HttpTarget) -> bool {
         self.http.iter().any(|grant| grant.allows(target))
     }
+}
+
+fn not_covered(asked: &[NamePattern], granted: &[NamePattern]) -> Vec<NamePattern> {
+    asked.iter().filter(|asked| !granted.iter().any(|granted| granted.covers(asked))).cloned().collect()
 }
 
 fn check_list<T: Ord + std::fmt::Display>(at: &str, list: &[T], most: usize, errors: &mut Vec<FieldError>) {
@@ -162,12 +205,20 @@ mod tests {
 
     #[test]
     fn grants_round_trip_and_say_what_they_hold() {
-        let text = r#"{"http":["api.example.com","*.example.org:8443"],"secrets":["stripe-key"],"config":{"greeting":"Hi"},"kv":["sessions"]}"#;
+        let text = r#"{"http":["api.example.com","*.example.org:8443"],"secrets":["stripe-key"],"config":{"greeting":"Hi"},"kv":["sessions"],"enqueue":["email.*"],"events":["order.paid"]}"#;
         let all = grants(text);
         assert_eq!(serde_json::to_string(&all).unwrap(), text);
         assert_eq!(
             all.names(),
-            ["http api.example.com", "http *.example.org:8443", "secret stripe-key", "config greeting", "kv sessions"]
+            [
+                "http api.example.com",
+                "http *.example.org:8443",
+                "secret stripe-key",
+                "config greeting",
+                "kv sessions",
+                "enqueue email.*",
+                "event order.paid"
+            ]
         );
         assert!(grants("{}").is_empty() && !all.is_empty());
         assert_eq!(serde_json::to_string(&Grants::default()).unwrap(), "{}");
@@ -207,10 +258,10 @@ mod tests {
     #[test]
     fn what_is_missing_is_what_was_asked_and_not_granted() {
         let asked = grants(
-            r#"{"http":["a.example.com","b.example"],"secrets":["x","y"],"config":{"g":"1","h":"2"},"kv":["k"]}"#,
+            r#"{"http":["a.example.com","b.example"],"secrets":["x","y"],"config":{"g":"1","h":"2"},"kv":["k"],"enqueue":["a.b","c"]}"#,
         );
-        let granted = grants(r#"{"http":["*.example.com"],"secrets":["y"],"config":{"g":"other"}}"#);
-        let missing = grants(r#"{"http":["b.example"],"secrets":["x"],"config":{"h":"2"},"kv":["k"]}"#);
+        let granted = grants(r#"{"http":["*.example.com"],"secrets":["y"],"config":{"g":"other"},"enqueue":["a.*"]}"#);
+        let missing = grants(r#"{"http":["b.example"],"secrets":["x"],"config":{"h":"2"},"kv":["k"],"enqueue":["c"]}"#);
         assert_eq!(granted.missing(&asked), missing);
         assert!(asked.missing(&asked).is_empty());
     }

@@ -7,6 +7,7 @@ use crate::maintenance::driver::{Task, Turn};
 use crate::store::{Store, StoreError};
 
 const EVENTS_PERIOD: Duration = Duration::from_secs(30);
+const EMITTED_EVENTS_PERIOD: Duration = Duration::from_mins(1);
 const IDEMPOTENCY_KEYS_PERIOD: Duration = Duration::from_mins(1);
 const KEYS_PERIOD: Duration = Duration::from_mins(5);
 const UNIQUE_JOBS_PERIOD: Duration = Duration::from_mins(1);
@@ -33,6 +34,24 @@ impl Task for PruneEvents {
 
     async fn run(&self) -> Result<Turn, StoreError> {
         Ok(Turn::from_more(self.store.prune_events(self.keep_age, self.keep_bytes).await?))
+    }
+}
+
+pub(in crate::maintenance) struct PruneEmittedEvents {
+    pub(in crate::maintenance) store: Store,
+}
+
+impl Task for PruneEmittedEvents {
+    fn name(&self) -> &'static str {
+        "prune_emitted_events"
+    }
+
+    fn period(&self) -> Duration {
+        EMITTED_EVENTS_PERIOD
+    }
+
+    async fn run(&self) -> Result<Turn, StoreError> {
+        Ok(Turn::from_more(self.store.prune_emitted_events().await?))
     }
 }
 

@@ -2,8 +2,10 @@
 
 pub(super) mod attempt;
 pub(super) mod config;
+pub(super) mod events;
 pub(super) mod http;
 pub(super) mod http_errors;
+pub(super) mod jobs;
 pub(super) mod keyvalue;
 pub(super) mod logging;
 pub(super) mod parents;

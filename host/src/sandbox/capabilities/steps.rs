@@ -10,7 +10,7 @@ use wasmtime::component::Linker;
 use crate::job::step::{Asked, Begun, CORRELATION_BYTES_MAX, Ledger, StepError, WAIT_MAX};
 use crate::job::{FailureReason, LogLevel, Step, StepType, Suspension, Timestamp, control_character, cut};
 use crate::sandbox::bindings::stoker::handler::steps::Begun as WireBegun;
-use crate::sandbox::model::StepRecorded;
+use crate::sandbox::model::{EventReceived, StepRecorded};
 use crate::sandbox::state::{AttemptState, Ended};
 
 /// What a handler may say of the type of a result, bytes; what is longer is cut.
@@ -133,10 +133,24 @@ async fn wait_for(
             Ok(Ok(step.result.is_some().then(|| json_of(step)).transpose()?))
         }
         Ok(Begun::Recorded(step)) => Err(suspended(state, Suspension::Event(Box::new(step)))),
-        Ok(Begun::Run(_)) => match waits(state, timeout_ms) {
-            Ok(step) => Err(suspended(state, Suspension::Event(Box::new(step)))),
-            Err(sentence) => Ok(Err(sentence)),
-        },
+        Ok(Begun::Run(_)) => {
+            let step = match waits(state, timeout_ms) {
+                Ok(step) => step,
+                Err(sentence) => return Ok(Err(sentence)),
+            };
+            let Some(steps) = state.steps.clone() else { return Ok(Err(StepError::NoneOpen.to_string())) };
+            match steps.receive(step.clone()).await {
+                Ok(EventReceived::Now(step)) => {
+                    if let Some(ledger) = &mut state.ledger {
+                        ledger.written(step.clone());
+                    }
+                    Ok(Ok(Some(json_of(step)?)))
+                }
+                Ok(EventReceived::NotYet) => Err(suspended(state, Suspension::Event(Box::new(step)))),
+                Ok(EventReceived::StaleLease) => Err(lost(state)),
+                Err(sentence) => Ok(Err(sentence)),
+            }
+        }
         Err(sentence) => Ok(Err(sentence)),
     }
 }

@@ -10,9 +10,9 @@ mod removal;
 mod suspend;
 mod wake;
 
-pub use operations::RecordStepResult;
+pub use operations::{ReceiveEventResult, RecordStepResult};
 pub(super) use pinned::{PinnedKinds, is_needed};
 pub(super) use read::steps_of;
 pub(super) use removal::{DELETE_STEPS, DELETE_WAIT, forget_wait};
-pub(super) use suspend::{put_to_sleep, wait_for_event};
-pub(super) use wake::{ends_at, next_wake, time_out_waits, wake_by_hand};
+pub(super) use suspend::{put_to_sleep, receive, wait_for_event};
+pub(super) use wake::{Woken, ends_at, next_wake, time_out_waits, wake, wake_by_hand};

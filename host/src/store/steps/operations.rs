@@ -1,9 +1,10 @@
 //! The operations on steps, as the rest of the host sees them.
 
-use super::record::record;
+use super::record::{receive_now, record};
 use super::steps_of;
 use crate::job::{JobId, QuotaExceeded, Step};
 use crate::store::catalog::ModuleVersionId;
+use crate::store::emitted::prune_emitted;
 use crate::store::error::StoreError;
 use crate::store::facade::{Durability, Store};
 use crate::store::model::Holder;
@@ -19,6 +20,17 @@ pub enum RecordStepResult {
     OverQuota(QuotaExceeded),
 }
 
+/// What became of an event that an attempt asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReceiveEventResult {
+    /// It had come, and is recorded as this.
+    Received(Step),
+    /// It has not come.
+    NotYet,
+    /// The lease is no longer the job's: nothing was written.
+    StaleLease,
+}
+
 impl Store {
     /// Records a step for an attempt, which runs this version of its module.
     pub async fn record_step(
@@ -28,6 +40,21 @@ impl Store {
         step: Step,
     ) -> Result<RecordStepResult, StoreError> {
         self.write(Durability::Synced, move |sql, draft| record(sql, draft, holder, version, &step)).await
+    }
+
+    /// Gives an attempt the event that a step waits for, if it has come, and records it.
+    pub async fn receive_event(
+        &self,
+        holder: Holder,
+        version: ModuleVersionId,
+        step: Step,
+    ) -> Result<ReceiveEventResult, StoreError> {
+        self.write(Durability::Synced, move |sql, draft| receive_now(sql, draft, holder, version, &step)).await
+    }
+
+    /// Forgets events that came long ago; `true` when more are left.
+    pub async fn prune_emitted_events(&self) -> Result<bool, StoreError> {
+        self.write(Durability::Relaxed, prune_emitted).await
     }
 
     /// The steps of a job, in the order they were recorded.

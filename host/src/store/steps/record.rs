@@ -2,20 +2,23 @@
 
 use rusqlite::{Connection, params};
 
-use super::operations::RecordStepResult;
+use super::operations::{ReceiveEventResult, RecordStepResult};
+use super::suspend::receive;
 use crate::job::{JobId, Lease, Step};
 use crate::store::catalog::ModuleVersionId;
 use crate::store::draft::Draft;
+use crate::store::emitted::next_event;
 use crate::store::error::StoreError;
 use crate::store::finish::held;
 use crate::store::model::Holder;
+use crate::store::rows::live_row;
 
 // One that was asked for anew has the place it had.
 const WRITE: &str =
     "INSERT INTO job_steps (job_id, step, type, name, occurrence, shape, correlation, result, execution, started_at,
         ended_at, until, after_failure)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
-    ON CONFLICT (job_id, step) DO UPDATE SET until = excluded.until";
+    ON CONFLICT (job_id, step) DO UPDATE SET result = excluded.result, ended_at = excluded.ended_at, until = excluded.until";
 const PIN: &str = "UPDATE live_jobs SET pinned_version = ?2 WHERE id = ?1 AND pinned_version IS NULL";
 
 /// Records a step for an attempt, unless its lease is stale.
@@ -62,4 +65,24 @@ pub(super) fn write(sql: &Connection, job: JobId, version: ModuleVersionId, step
 
 fn bytes_of(step: &Step) -> i64 {
     i64::try_from(step.bytes()).unwrap_or(i64::MAX)
+}
+
+/// Records the event that a step waits for, if it has come, unless the attempt's lease is stale.
+pub(super) fn receive_now(
+    sql: &Connection,
+    draft: &mut Draft,
+    holder: Holder,
+    version: ModuleVersionId,
+    step: &Step,
+) -> Result<ReceiveEventResult, StoreError> {
+    let lease = Lease::granted(holder.job, holder.host, holder.number, 0);
+    let Some(held) = held(sql, draft, &lease)? else { return Ok(ReceiveEventResult::StaleLease) };
+    let created_at = live_row(sql, holder.job)?.map_or(draft.now, |row| row.created_at);
+    let of = (held.lane.tenant, holder.job, created_at);
+    let correlation = step.asked.correlation.as_deref().unwrap_or_default();
+    let Some((event, data)) = next_event(sql, of, step.asked.name.as_str(), correlation)? else {
+        return Ok(ReceiveEventResult::NotYet);
+    };
+    let received = receive(sql, draft, (of.0, of.1), version, (step, event, &data))?;
+    Ok(ReceiveEventResult::Received(received))
 }

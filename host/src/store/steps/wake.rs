@@ -12,7 +12,7 @@ const OVERDUE: &str = "SELECT job_id, step FROM event_waits WHERE until <= ?1 OR
 const NEXT: &str = "SELECT min(until) FROM event_waits";
 const WAIT: &str = "SELECT step FROM event_waits WHERE job_id = ?1";
 const END_WAIT: &str = "DELETE FROM event_waits WHERE job_id = ?1";
-const END_STEP: &str = "UPDATE job_steps SET result = ?3, ended_at = ?4 WHERE job_id = ?1 AND step = ?2";
+const END_STEP: &str = "UPDATE job_steps SET result = ?3, ended_at = ?4, event = ?5 WHERE job_id = ?1 AND step = ?2";
 const MAKE_READY: &str =
     "UPDATE live_jobs SET state = 'ready', run_at = ?2, ready_at = ?2, order_key = ?3, snoozed = 0,
         suspension = NULL, history = ?4
@@ -26,8 +26,8 @@ const MOVE_WAIT: &str = "UPDATE event_waits SET until = ?2 WHERE job_id = ?1";
 /// What ended a wait.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::store) enum Woken<'a> {
-    /// The event came, with this data, JSON text.
-    Event(&'a [u8]),
+    /// This event came, with this data, JSON text.
+    Event(i64, &'a [u8]),
     /// It did not come in time.
     TimedOut,
 }
@@ -42,12 +42,14 @@ pub(in crate::store) fn wake(
 ) -> Result<(), StoreError> {
     let id = row.id.to_bytes();
     let (result, event_type) = match woken {
-        Woken::Event(data) => (Some(data), EventType::EventReceived),
+        Woken::Event(event, data) => (Some((event, data)), EventType::EventReceived),
         Woken::TimedOut => (None, EventType::EventTimedOut),
     };
     sql.prepare_cached(END_WAIT)?.execute([id])?;
-    sql.prepare_cached(END_STEP)?.execute(params![id, step, result, draft.now.as_ms()])?;
-    draft.meter.stored(row.lane.tenant, row.id, result.map_or(0, |data| i64::try_from(data.len()).unwrap_or(i64::MAX)));
+    let (event, data) = (result.map(|(event, _)| event), result.map(|(_, data)| data));
+    sql.prepare_cached(END_STEP)?.execute(params![id, step, data, draft.now.as_ms(), event])?;
+    let bytes = data.map_or(0, |data| i64::try_from(data.len()).unwrap_or(i64::MAX));
+    draft.meter.stored(row.lane.tenant, row.id, bytes);
     let state = JobState::Ready;
     let note = HistoryNote { at: draft.now, event_type, state, attempt: row.attempt };
     let history = append_history(row.history.as_deref(), note)?;

@@ -63,7 +63,12 @@ const DELETE_FINISHED: &str = "DELETE FROM finished_jobs WHERE id = ?1";
 
 /// What is left when jobs and keys with values are gone, in this order, each so many rows at a time: those first that name others.
 /// What a statement returns are bytes that were counted.
-const OF_TENANT: [(&str, usize); 19] = [
+const OF_TENANT: [(&str, usize); 20] = [
+    (
+        "DELETE FROM emitted_events WHERE id IN (SELECT id FROM emitted_events WHERE tenant_id = ?1 LIMIT ?2)
+            RETURNING octet_length(event_type) + octet_length(correlation) + octet_length(data)",
+        REMOVED_ROWS_MAX,
+    ),
     ("DELETE FROM secrets WHERE id IN (SELECT id FROM secrets WHERE tenant_id = ?1 LIMIT ?2)", REMOVED_GROUPS_MAX),
     ("DELETE FROM kv_usage WHERE tenant_id = ?1 AND ?2 > 0", 1),
     (

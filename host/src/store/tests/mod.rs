@@ -255,6 +255,7 @@ pub(crate) fn finish(lease: Lease, next: Next, now: Timestamp) -> Finish {
         log_lines_dropped: 0,
         denied: Vec::new(),
         progress: None,
+        effects: None,
     }
 }
 
