@@ -32,6 +32,7 @@ mod panic;
 mod parents;
 mod progress;
 mod recurse;
+mod script;
 mod secret_get;
 mod secret_said;
 mod sleep;
@@ -73,6 +74,7 @@ stoker_sdk::module!(
     parents::parents,
     progress::progress,
     recurse::recurse,
+    script::script,
     secret_get::secret_get,
     secret_said::secret_said,
     sleep::sleep,
