@@ -53,3 +53,7 @@ CREATE TABLE emitted_events (
 CREATE INDEX emitted_events_of_type ON emitted_events (tenant_id, event_type, correlation, id);
 CREATE INDEX emitted_events_at ON emitted_events (at);
 CREATE INDEX emitted_events_undelivered ON emitted_events (id) WHERE undelivered = 1;
+
+-- By the store's own clock, which no change of the wall clock moves: from then on the key is not there. NULL: it stays.
+ALTER TABLE kv_entries ADD COLUMN expires_ms INTEGER;
+CREATE INDEX kv_entries_expiry ON kv_entries (expires_ms) WHERE expires_ms IS NOT NULL;

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use serde_json::{Value, json};
-use stoker_tests::{Api, DEADLINE, Guest, TestHost, cache_dir, make_tenant, run_stoker, state_of};
+use stoker_tests::{Api, DEADLINE, Guest, TestHost, cache_dir, eventually, make_tenant, run_stoker, state_of};
 
 fn host_with_handlers() -> TestHost {
     let host = TestHost::builder().workers(4).start();
@@ -170,4 +170,32 @@ fn the_same_key_is_another_one_in_another_tenant() {
     host.delete("/v1/kv/shared/k").expect_status(204);
     assert_eq!(host.get("/v1/kv").expect(200)["items"], json!([]));
     assert_eq!(acme.run_kind("kv-value", &asked("k"))["found"], "newer", "what one deletes the other keeps");
+}
+
+#[test]
+fn keys_are_set_for_a_time_and_listed_by_how_they_begin() {
+    let host = host_with_handlers();
+    granted(&host, "script", &["counts"]);
+    let run = |lines: Value| host.run_kind("script", &json!({ "lines": lines }));
+    let set = |key: &str, ms: u64| json!({"do": "set_for", "key": key, "value": "v", "ms": ms});
+    let output = run(json!([
+        set("user/1", 3_600_000), set("user/2", 150), set("visits", 3_600_000), {"do": "keys_with", "prefix": "user/"},
+    ]));
+    assert_eq!(output[3], json!(["user/1", "user/2"]));
+    let left = host.get("/v1/kv/counts/user%2F1").expect(200)["expires_in_ms"].as_u64().unwrap();
+    assert!((3_000_000..=3_600_000).contains(&left), "{left}");
+    eventually("its time is over", || (host.get("/v1/kv/counts/user%2F2").status == 404).then_some(()));
+    assert_eq!(run(json!([{"do": "keys_with", "prefix": "user/"}]))[0], json!(["user/1"]));
+    let odd = run(json!([set("never", 0), set("for ever", 366 * 24 * 3_600_000 + 1)]));
+    for refused in odd.as_array().unwrap() {
+        assert!(refused["refused"].as_str().unwrap().contains("at most 366 days"), "{refused}");
+    }
+    // By hand as well.
+    host.put("/v1/kv/counts/brief?ttl=1h", &json!({"value": "x"})).expect_status(201);
+    assert!(host.get("/v1/kv/counts/brief").expect(200)["expires_in_ms"].is_u64());
+    host.put("/v1/kv/counts/brief", &json!({"value": "x"})).expect_status(204);
+    assert!(host.get("/v1/kv/counts/brief").expect(200)["expires_in_ms"].is_null());
+    for wrong in ["0s", "9999d", "soon"] {
+        host.put(&format!("/v1/kv/counts/brief?ttl={wrong}"), &json!({"value": "x"})).expect_problem(422);
+    }
 }

@@ -104,9 +104,9 @@ fn what_was_recorded_is_never_taken_for_something_else() {
     fatal(json!([{"do": "nested"}]), "step `inner` is asked for inside of step `outer`");
     fatal(json!([{"do": "step", "name": "a\n"}]), "1 to 128 bytes of text without control characters");
     let most = 256 << 10;
-    fatal(json!([{"do": "step", "name": "a", "bytes": most}]), "it may have at most 256 KiB");
+    fatal(json!([{"do": "step", "name": "a", "bytes": most}]), "it may have at most 256KiB");
     let nearly = json!({"do": "step", "name": "a", "bytes": most - 2});
-    fatal(json!([nearly, nearly, nearly, nearly, {"do": "step", "name": "b"}]), "at most 1 MiB together");
+    fatal(json!([nearly, nearly, nearly, nearly, {"do": "step", "name": "b"}]), "at most 1MiB together");
     let many: Vec<Value> = (0..1_001).map(|_| json!({"do": "step", "name": "a"})).collect();
     fatal(json!(many), "at most 1000 steps");
     // A failed step is none: the next execution runs it in its place.

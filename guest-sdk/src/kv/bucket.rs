@@ -1,5 +1,7 @@
 //! A bucket, as handlers use it; on wasm over the host, natively over the fake one.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -8,6 +10,7 @@ use super::error::KvError;
 use super::fake as keeper;
 #[cfg(target_family = "wasm")]
 use super::host as keeper;
+use crate::failure::whole_ms;
 use crate::json;
 
 /// How often an update begins anew when others are at the same key.
@@ -49,6 +52,25 @@ impl Bucket {
         self.0.set(key, value)
     }
 
+    /// Sets a key for so long; after that it is not there. An increment or an update leaves it its time, another `set` does not.
+    ///
+    /// Asks the host, and so needs one of version 1.3 of `stoker:handler`.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let host = stoker_sdk::testing::FakeHost::new().bucket("b");
+    /// let bucket = stoker_sdk::kv::open("b")?;
+    /// bucket.set_for("session/1", b"on", Duration::from_secs(60))?;
+    /// assert!(bucket.exists("session/1")?);
+    /// // Time passes where a handler sleeps.
+    /// host.context().sleep("a while", Duration::from_secs(60)).unwrap();
+    /// assert!(!bucket.exists("session/1")?);
+    /// # Ok::<(), stoker_sdk::kv::KvError>(())
+    /// ```
+    pub fn set_for(&self, key: &str, value: &[u8], ttl: Duration) -> Result<(), KvError> {
+        self.0.set_for(key, value, whole_ms(ttl))
+    }
+
     /// Removes a key, if it is there.
     pub fn delete(&self, key: &str) -> Result<(), KvError> {
         self.0.delete(key)
@@ -74,6 +96,30 @@ impl Bucket {
         let mut cursor = None;
         loop {
             let (page, next) = self.0.keys(cursor)?;
+            keys.extend(page);
+            cursor = next;
+            if cursor.is_none() {
+                return Ok(keys);
+            }
+        }
+    }
+
+    /// The keys that begin with this, in the order of their bytes. A call for each 500.
+    ///
+    /// Asks the host, and so needs one of version 1.3 of `stoker:handler`.
+    ///
+    /// ```
+    /// # let _host = stoker_sdk::testing::FakeHost::new().bucket("b");
+    /// let bucket = stoker_sdk::kv::open("b")?;
+    /// bucket.set_many(&[("user/1", b"1"), ("user/2", b"2"), ("visits", b"3")])?;
+    /// assert_eq!(bucket.keys_with("user/")?, ["user/1", "user/2"]);
+    /// # Ok::<(), stoker_sdk::kv::KvError>(())
+    /// ```
+    pub fn keys_with(&self, prefix: &str) -> Result<Vec<String>, KvError> {
+        let mut keys = Vec::new();
+        let mut cursor = None;
+        loop {
+            let (page, next) = self.0.keys_with(prefix, cursor)?;
             keys.extend(page);
             cursor = next;
             if cursor.is_none() {

@@ -20,6 +20,14 @@ pub(crate) struct Buckets {
 pub(crate) struct Entry {
     pub(crate) value: Vec<u8>,
     version: u64,
+    /// When it is over, in the time that handlers have slept, ms; `None`: it stays.
+    expires_ms: Option<u64>,
+}
+
+impl Entry {
+    fn is_there(&self, now_ms: u64) -> bool {
+        self.expires_ms.is_none_or(|expires_ms| expires_ms > now_ms)
+    }
 }
 
 #[derive(Debug)]
@@ -42,15 +50,22 @@ pub(super) fn open(name: &str) -> Result<Bucket, KvError> {
 
 impl Buckets {
     pub(crate) fn set(&mut self, bucket: &str, key: &str, value: &[u8]) {
+        self.set_until(bucket, key, value, None);
+    }
+
+    fn set_until(&mut self, bucket: &str, key: &str, value: &[u8], expires_ms: Option<u64>) {
         self.last_version += 1;
-        let entry = Entry { value: value.to_vec(), version: self.last_version };
+        let entry = Entry { value: value.to_vec(), version: self.last_version, expires_ms };
         self.granted.entry(bucket.to_owned()).or_default().insert(key.to_owned(), entry);
     }
 }
 
 impl Bucket {
     fn entry(&self, key: &str) -> Option<Entry> {
-        self.host.lock().kv.granted.get(&self.name).and_then(|entries| entries.get(key)).cloned()
+        let host = self.host.lock();
+        let now_ms = host.ledger.slept_ms;
+        let entry = host.kv.granted.get(&self.name).and_then(|entries| entries.get(key));
+        entry.filter(|entry| entry.is_there(now_ms)).cloned()
     }
 
     pub(super) fn get(&self, key: &str) -> Result<Option<Vec<u8>>, KvError> {
@@ -58,10 +73,19 @@ impl Bucket {
     }
 
     pub(super) fn set(&self, key: &str, value: &[u8]) -> Result<(), KvError> {
+        self.set_until(key, value, None)
+    }
+
+    pub(super) fn set_for(&self, key: &str, value: &[u8], ttl_ms: u64) -> Result<(), KvError> {
+        let now_ms = self.host.lock().ledger.slept_ms;
+        self.set_until(key, value, Some(now_ms.saturating_add(ttl_ms)))
+    }
+
+    fn set_until(&self, key: &str, value: &[u8], expires_ms: Option<u64>) -> Result<(), KvError> {
         if key.is_empty() {
             return Err(KvError::Other("a key must not be empty".to_owned()));
         }
-        self.host.lock().kv.set(&self.name, key, value);
+        self.host.lock().kv.set_until(&self.name, key, value, expires_ms);
         Ok(())
     }
 
@@ -76,9 +100,20 @@ impl Bucket {
         Ok(self.entry(key).is_some())
     }
 
-    pub(super) fn keys(&self, _cursor: Option<String>) -> Result<(Vec<String>, Option<String>), KvError> {
+    pub(super) fn keys(&self, cursor: Option<String>) -> Result<(Vec<String>, Option<String>), KvError> {
+        self.keys_with("", cursor)
+    }
+
+    pub(super) fn keys_with(
+        &self,
+        prefix: &str,
+        _cursor: Option<String>,
+    ) -> Result<(Vec<String>, Option<String>), KvError> {
         let host = self.host.lock();
-        let keys = host.kv.granted.get(&self.name).map(|entries| entries.keys().cloned().collect());
+        let now_ms = host.ledger.slept_ms;
+        let is_meant = |(key, entry): &(&String, &Entry)| key.starts_with(prefix) && entry.is_there(now_ms);
+        let entries = host.kv.granted.get(&self.name);
+        let keys = entries.map(|entries| entries.iter().filter(is_meant).map(|(key, _)| key.clone()).collect());
         Ok((keys.unwrap_or_default(), None))
     }
 
@@ -87,7 +122,8 @@ impl Bucket {
         let number = text.map_or(Some(0), |text| text.parse::<i64>().ok());
         let sum = number.and_then(|number| number.checked_add(delta));
         let sum = sum.ok_or_else(|| KvError::Other("the key holds no number of 64 bits".to_owned()))?;
-        self.set(key, sum.to_string().as_bytes()).map(|()| sum)
+        let expires_ms = self.entry(key).and_then(|entry| entry.expires_ms);
+        self.set_until(key, sum.to_string().as_bytes(), expires_ms).map(|()| sum)
     }
 
     pub(super) fn set_many(&self, entries: &[(&str, &[u8])]) -> Result<(), KvError> {
@@ -109,6 +145,7 @@ impl Bucket {
         if version(&now) != version(&seen.entry) {
             return Ok(Some(Seen { key: seen.key, entry: now }));
         }
-        self.set(&seen.key, value).map(|()| None)
+        let expires_ms = now.and_then(|entry| entry.expires_ms);
+        self.set_until(&seen.key, value, expires_ms).map(|()| None)
     }
 }

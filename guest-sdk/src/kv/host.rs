@@ -2,15 +2,16 @@
 
 use super::bindings::{atomics, batch, store};
 use super::error::KvError;
+use crate::bindings::stoker::handler::kv;
 
 #[derive(Debug)]
-pub(super) struct Bucket(store::Bucket);
+pub(super) struct Bucket(store::Bucket, String);
 
 /// A key as it was when it was seen.
 pub(super) type Seen = atomics::Cas;
 
 pub(super) fn open(name: &str) -> Result<Bucket, KvError> {
-    store::open(name).map(Bucket).map_err(told)
+    store::open(name).map(|bucket| Bucket(bucket, name.to_owned())).map_err(told)
 }
 
 impl Bucket {
@@ -20,6 +21,19 @@ impl Bucket {
 
     pub(super) fn set(&self, key: &str, value: &[u8]) -> Result<(), KvError> {
         self.0.set(key, value).map_err(told)
+    }
+
+    pub(super) fn set_for(&self, key: &str, value: &[u8], ttl_ms: u64) -> Result<(), KvError> {
+        kv::set_for(&self.1, key, value, ttl_ms).map_err(refused)
+    }
+
+    #[allow(clippy::needless_pass_by_value)] // As the fake takes it.
+    pub(super) fn keys_with(
+        &self,
+        prefix: &str,
+        cursor: Option<String>,
+    ) -> Result<(Vec<String>, Option<String>), KvError> {
+        kv::keys(&self.1, prefix, cursor.as_deref()).map(|page| (page.keys, page.cursor)).map_err(refused)
     }
 
     pub(super) fn delete(&self, key: &str) -> Result<(), KvError> {
@@ -62,6 +76,13 @@ impl Bucket {
             Err(atomics::CasError::CasFailed(changed)) => Ok(Some(changed)),
             Err(atomics::CasError::StoreError(error)) => Err(told(error)),
         }
+    }
+}
+
+fn refused(error: kv::Error) -> KvError {
+    match error {
+        kv::Error::NotGranted => KvError::NotGranted,
+        kv::Error::Refused(sentence) => KvError::Other(sentence),
     }
 }
 

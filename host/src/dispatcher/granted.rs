@@ -55,9 +55,9 @@ impl KeyValue for StoredKeyValue {
         Box::pin(async { self.store.kv_values(self.tenant, bucket, keys).await.map_err(|error| error.to_string()) })
     }
 
-    fn keys(&self, bucket: BucketName, after: Option<KvKey>, limit: usize) -> Told<'_, Vec<KvKey>> {
+    fn keys(&self, bucket: BucketName, prefix: String, after: Option<KvKey>, limit: usize) -> Told<'_, Vec<KvKey>> {
         Box::pin(async move {
-            let rows = self.store.kv_keys(self.tenant, bucket, String::new(), after, limit).await;
+            let rows = self.store.kv_keys(self.tenant, bucket, prefix, after, limit).await;
             Ok(rows.map_err(|error| error.to_string())?.into_iter().map(|row| row.key).collect())
         })
     }

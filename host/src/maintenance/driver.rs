@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use super::status::MaintenanceStatus;
 use super::tasks::{
     CancelBatches, ExpireJobs, GiveBackSpace, Heartbeat, NoteKeyUses, PromoteDue, PruneAudit, PruneBatches,
-    PruneConcurrencyKeys, PruneEmittedEvents, PruneEvents, PruneIdempotencyKeys, PruneJobs, PruneModuleChunks,
+    PruneConcurrencyKeys, PruneEmittedEvents, PruneEvents, PruneIdempotencyKeys, PruneJobs, PruneKv, PruneModuleChunks,
     PruneOperations, PruneUniqueJobs, PruneUsage, RecoverExpired, ReencryptSecrets, RemoveTenants, RunSchedules,
     ScanStoredBytes, SettleDependents, SweepHistory, Unpark, WorkOffOperations,
 };
@@ -181,6 +181,7 @@ impl Maintenance {
         let prune_events = PruneEvents { store: store.clone(), keep_age: events_keep, keep_bytes: events_keep_bytes };
         start.task(prune_events, unsignalled());
         start.task(PruneEmittedEvents { store: store.clone() }, unsignalled());
+        start.task(PruneKv { store: store.clone() }, unsignalled());
         start.task(PruneIdempotencyKeys { store: store.clone() }, unsignalled());
         start.task(PruneConcurrencyKeys { store: store.clone() }, unsignalled());
         start.task(PruneJobs { store: store.clone() }, unsignalled());

@@ -11,6 +11,7 @@ const INTERFACES: &[(&str, &str)] = &[
     ("stoker:handler/attempt", "1"),
     ("stoker:handler/parents", "1"),
     ("stoker:handler/secrets", "1"),
+    ("stoker:handler/kv", "1"),
     ("stoker:handler/steps", "1"),
     ("stoker:handler/jobs", "1"),
     ("stoker:handler/events", "1"),

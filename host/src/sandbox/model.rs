@@ -172,8 +172,8 @@ pub trait KeyValue: std::fmt::Debug + Send + Sync + 'static {
     fn get(&self, bucket: BucketName, key: KvKey) -> Told<'_, Option<KvValue>>;
     /// The values of several keys, in their order; `None`: together they are too large.
     fn get_many(&self, bucket: BucketName, keys: Vec<KvKey>) -> Told<'_, Option<Vec<Option<KvValue>>>>;
-    /// So many keys in their order, after a key.
-    fn keys(&self, bucket: BucketName, after: Option<KvKey>, limit: usize) -> Told<'_, Vec<KvKey>>;
+    /// So many keys in their order, after a key, of those that begin with a prefix.
+    fn keys(&self, bucket: BucketName, prefix: String, after: Option<KvKey>, limit: usize) -> Told<'_, Vec<KvKey>>;
     /// Makes a change, unless the attempt's lease is not its job's any more.
     fn change(&self, bucket: BucketName, change: KvChange) -> Told<'_, KvChanged>;
 }

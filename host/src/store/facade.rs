@@ -284,6 +284,11 @@ impl Store {
             .await
     }
 
+    /// Now, by the store's own clock, ms.
+    pub(super) fn store_now_ms(&self) -> i64 {
+        self.0.clock.now_ms()
+    }
+
     // ---- hosts ----
 
     /// A name for a process that will register.

@@ -2,6 +2,7 @@
 //! that go with it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -44,18 +45,21 @@ impl TrialKeyValue {
         self.held.lock().entries.get(&(bucket.clone(), key.clone())).cloned()
     }
 
-    fn put(&self, bucket: &BucketName, key: &KvKey, value: bytes::Bytes) -> bool {
+    fn put(&self, bucket: &BucketName, key: &KvKey, value: bytes::Bytes, ttl: Option<Duration>) -> bool {
         let mut held = self.held.lock();
         held.last_version += 1;
-        let entry = KvValue { value, version: held.last_version, updated_at: self.now };
+        let entry = KvValue { value, version: held.last_version, updated_at: self.now, ttl };
         held.entries.insert((bucket.clone(), key.clone()), entry).is_none()
     }
 
     fn apply(&self, bucket: &BucketName, change: KvChange) -> KvChanged {
         match change {
             KvChange::Set(entries) => {
-                let new = entries.into_iter().filter(|(key, value)| self.put(bucket, key, value.clone())).count();
+                let new = entries.into_iter().filter(|(key, value)| self.put(bucket, key, value.clone(), None)).count();
                 KvChanged::Done { keys: new }
+            }
+            KvChange::SetFor { key, value, ttl } => {
+                KvChanged::Done { keys: usize::from(self.put(bucket, &key, value, Some(ttl))) }
             }
             KvChange::Delete(keys) => {
                 let mut held = self.held.lock();
@@ -63,9 +67,10 @@ impl TrialKeyValue {
                 KvChanged::Done { keys: gone.count() }
             }
             KvChange::Increment { key, delta } => {
-                let number = self.value(bucket, &key).map_or(Some(0), |known| known.number());
+                let known = self.value(bucket, &key);
+                let number = known.as_ref().map_or(Some(0), KvValue::number);
                 let Some(sum) = number.and_then(|number| number.checked_add(delta)) else { return KvChanged::NoNumber };
-                self.put(bucket, &key, sum.to_string().into());
+                self.put(bucket, &key, sum.to_string().into(), known.and_then(|known| known.ttl));
                 KvChanged::Number(sum)
             }
             KvChange::Swap { key, expected, value } => {
@@ -73,7 +78,8 @@ impl TrialKeyValue {
                 if known.as_ref().map(|known| known.version) != expected {
                     return KvChanged::Other(known);
                 }
-                KvChanged::Done { keys: usize::from(self.put(bucket, &key, value)) }
+                let ttl = known.and_then(|known| known.ttl);
+                KvChanged::Done { keys: usize::from(self.put(bucket, &key, value, ttl)) }
             }
         }
     }
@@ -88,9 +94,10 @@ impl KeyValue for TrialKeyValue {
         Box::pin(async move { Ok(Some(keys.iter().map(|key| self.value(&bucket, key)).collect())) })
     }
 
-    fn keys(&self, bucket: BucketName, after: Option<KvKey>, limit: usize) -> Told<'_, Vec<KvKey>> {
+    fn keys(&self, bucket: BucketName, prefix: String, after: Option<KvKey>, limit: usize) -> Told<'_, Vec<KvKey>> {
         let held = self.held.lock();
         let of_bucket = held.entries.keys().filter(|(of, _)| *of == bucket).map(|(_, key)| key);
+        let of_bucket = of_bucket.filter(|key| key.as_str().starts_with(&prefix));
         let keys = of_bucket.filter(|key| after.as_ref().is_none_or(|after| *key > after)).take(limit);
         let keys = keys.cloned().collect();
         Box::pin(async move { Ok(keys) })
@@ -147,7 +154,7 @@ mod tests {
         let known = kv.get(bucket.clone(), key.clone()).await.unwrap().unwrap();
         assert_eq!(change(swap(None, "y")).await, KvChanged::Other(Some(known.clone())));
         assert_eq!(change(swap(Some(known.version), "y")).await, KvChanged::Done { keys: 0 });
-        assert_eq!(kv.keys(bucket.clone(), None, 9).await.unwrap(), std::slice::from_ref(&key));
+        assert_eq!(kv.keys(bucket.clone(), String::new(), None, 9).await.unwrap(), std::slice::from_ref(&key));
         assert_eq!(change(KvChange::Delete(vec![key.clone(), key.clone()])).await, KvChanged::Done { keys: 1 });
         assert_eq!(change(swap(None, "z")).await, KvChanged::Done { keys: 1 });
     }

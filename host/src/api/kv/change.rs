@@ -6,31 +6,42 @@ use http::StatusCode;
 
 use super::key_not_found;
 use crate::api::error::{ApiError, ProblemCode};
-use crate::api::extract::{KvPath, NoParameters, ValueRequest, body_bytes_max, parse_value, require_json};
+use crate::api::extract::{KvPath, NoParameters, Parameters, ValueRequest, body_bytes_max, parse_value, require_json};
 use crate::api::identity::Call;
-use crate::job::kv::KV_VALUE_BYTES_MAX;
-use crate::job::{KvChange, KvChanged, KvQuota, QuotaName};
+use crate::job::kv::{KV_TTL_MAX, KV_VALUE_BYTES_MAX};
+use crate::job::{KvChange, KvChanged, KvQuota, QuotaName, Span};
 use crate::store::KvWriter;
+
+/// For how long it is set.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::api) struct Lasting {
+    #[serde(default)]
+    ttl: Option<Span>,
+}
 
 /// Set a key
 ///
 /// To a text in `value`, or any bytes as base64 in `value_base64`, at most 256 KiB. Handlers see it at once.
 #[utoipa::path(
     put, path = "/v1/kv/{bucket}/{key}", tag = "kv", request_body = ValueRequest,
-    params(("bucket" = String, Path), ("key" = String, Path, description = "Percent-encoded, `/` as `%2F`")),
+    params(
+        ("bucket" = String, Path), ("key" = String, Path, description = "Percent-encoded, `/` as `%2F`"),
+        ("ttl" = Option<String>, Query, description = "For how long: `30s`, `1h` or milliseconds; after that the key is not there"),
+    ),
     responses(
         (status = 201, description = "The key is new"),
         (status = 204, description = "It has another value now"),
         (status = 403, description = "`kv_full`: the tenant may keep no more"),
         (status = 413, description = "`body_too_large`"),
         (status = 415, description = "`unsupported_media_type`"),
-        (status = 422, description = "`invalid_request`"),
+        (status = 422, description = "`invalid_request`, `invalid_query`"),
     ),
 )]
 pub(in crate::api) async fn set_kv_entry(
     api: Call,
     KvPath(bucket, key): KvPath,
-    _: NoParameters,
+    Parameters(Lasting { ttl }): Parameters<Lasting>,
     request: Request,
 ) -> Result<StatusCode, ApiError> {
     let (parts, body) = request.into_parts();
@@ -40,7 +51,16 @@ pub(in crate::api) async fn set_kv_entry(
     if value.len() > KV_VALUE_BYTES_MAX {
         return Err(ApiError::field("/value", format!("may have at most {KV_VALUE_BYTES_MAX} bytes")));
     }
-    let change = KvChange::Set(vec![(key, Bytes::from(std::mem::take(&mut *value)))]);
+    let value = Bytes::from(std::mem::take(&mut *value));
+    let change = match ttl.map(|ttl| ttl.0) {
+        None => KvChange::Set(vec![(key, value)]),
+        Some(ttl) if ttl.is_zero() || ttl > KV_TTL_MAX => {
+            let days = KV_TTL_MAX.as_secs() / 86_400;
+            let detail = format!("`ttl`: write a time of more than nothing, and at most {days} days");
+            return Err(ApiError::new(ProblemCode::InvalidQuery, detail));
+        }
+        Some(ttl) => KvChange::SetFor { key, value, ttl },
+    };
     match api.store.change_kv(api.caller.tenant, KvWriter::Operator, bucket, change).await? {
         KvChanged::Done { keys: 0 } => Ok(StatusCode::NO_CONTENT),
         KvChanged::Done { .. } => Ok(StatusCode::CREATED),

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use super::time::Instant;
+use crate::job::duration::whole_ms;
 use crate::job::{BucketName, KvKey, KvValue};
 use crate::store::KvKeyRow;
 
@@ -29,12 +30,22 @@ pub struct KvListedKey<'a> {
     /// When it was set.
     #[schema(value_type = String, format = DateTime)]
     pub updated_at: Instant,
+    /// For how long it is still there, where it is set for a time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub expires_in_ms: Option<u64>,
 }
 
 impl<'a> From<&'a KvKeyRow> for KvListedKey<'a> {
     fn from(row: &'a KvKeyRow) -> Self {
-        let KvKeyRow { key, size_bytes, version, updated_at } = row;
-        KvListedKey { key: key.as_str(), size_bytes: *size_bytes, version: *version, updated_at: Instant(*updated_at) }
+        let KvKeyRow { key, size_bytes, version, updated_at, ttl } = row;
+        KvListedKey {
+            key: key.as_str(),
+            size_bytes: *size_bytes,
+            version: *version,
+            updated_at: Instant(*updated_at),
+            expires_in_ms: ttl.map(whole_ms),
+        }
     }
 }
 
@@ -60,12 +71,16 @@ pub struct KvEntry<'a> {
     /// When it was set.
     #[schema(value_type = String, format = DateTime)]
     pub updated_at: Instant,
+    /// For how long it is still there, where it is set for a time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub expires_in_ms: Option<u64>,
 }
 
 impl<'a> KvEntry<'a> {
     /// Of what is stored.
     pub fn of(bucket: &'a BucketName, key: &'a KvKey, stored: &'a KvValue) -> Self {
-        let KvValue { value, version, updated_at } = stored;
+        let KvValue { value, version, updated_at, ttl } = stored;
         let text = std::str::from_utf8(value).ok();
         KvEntry {
             bucket,
@@ -75,6 +90,7 @@ impl<'a> KvEntry<'a> {
             size_bytes: value.len(),
             version: *version,
             updated_at: Instant(*updated_at),
+            expires_in_ms: ttl.map(whole_ms),
         }
     }
 }

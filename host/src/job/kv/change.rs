@@ -1,5 +1,7 @@
 //! Changes of a bucket, and what becomes of them.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use super::key::KvKey;
@@ -12,6 +14,8 @@ pub const KV_VALUE_BYTES_MAX: usize = 256 << 10;
 pub const KV_BATCH_KEYS_MAX: usize = 100;
 /// Most bytes the values of one operation may have together, to be written or read.
 pub const KV_BATCH_BYTES_MAX: usize = 1 << 20;
+/// Longest time a key may be set for.
+pub const KV_TTL_MAX: Duration = Duration::from_hours(366 * 24);
 /// Most keys of a tenant. Bytes, of names of buckets, keys and values: its quota.
 pub const KV_KEYS_MAX: u64 = 100_000;
 
@@ -20,16 +24,25 @@ pub const KV_KEYS_MAX: u64 = 100_000;
 pub enum KvChange {
     /// Set these keys; of one named twice the last value counts.
     Set(Vec<(KvKey, Bytes)>),
+    /// Set this key for so long: after that it is not there.
+    SetFor {
+        /// Which.
+        key: KvKey,
+        /// What to set.
+        value: Bytes,
+        /// For how long.
+        ttl: Duration,
+    },
     /// Remove these keys, where they are.
     Delete(Vec<KvKey>),
-    /// Add to a decimal number; a missing key counts as 0.
+    /// Add to a decimal number; a missing key counts as 0. One that is set for a time stays so.
     Increment {
         /// Which.
         key: KvKey,
         /// How much.
         delta: i64,
     },
-    /// Set the key if it is as it was.
+    /// Set the key if it is as it was. One that is set for a time stays so.
     Swap {
         /// Which.
         key: KvKey,
@@ -94,6 +107,8 @@ pub struct KvValue {
     pub version: u64,
     /// When it was set.
     pub updated_at: Timestamp,
+    /// For how long it is still there; `None`: it stays.
+    pub ttl: Option<Duration>,
 }
 
 impl KvValue {

@@ -339,7 +339,7 @@ mod tests {
         let mut ledger = Ledger::new(1, Vec::new());
         assert!(ledger.begin(asked("a"), NOW).is_ok());
         let too_large = ledger.result(Bytes::from(vec![b'1'; STEP_RESULT_BYTES_MAX + 1]), NOW).unwrap_err();
-        assert!(too_large.to_string().contains("at most 256 KiB"), "{too_large}");
+        assert!(too_large.to_string().contains("at most 256KiB"), "{too_large}");
         let largest = || Bytes::from(vec![b'1'; STEP_RESULT_BYTES_MAX]);
         ledger.abandon();
         for _ in 0..STEPS_BYTES_MAX / STEP_RESULT_BYTES_MAX {

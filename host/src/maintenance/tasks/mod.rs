@@ -19,8 +19,8 @@ pub(super) use heartbeat::Heartbeat;
 pub(super) use identity::{NoteKeyUses, PruneAudit};
 pub(super) use promote_due::PromoteDue;
 pub(super) use prune::{
-    PruneBatches, PruneConcurrencyKeys, PruneEmittedEvents, PruneEvents, PruneIdempotencyKeys, PruneModuleChunks,
-    PruneOperations, PruneUniqueJobs, PruneUsage, ScanStoredBytes,
+    PruneBatches, PruneConcurrencyKeys, PruneEmittedEvents, PruneEvents, PruneIdempotencyKeys, PruneKv,
+    PruneModuleChunks, PruneOperations, PruneUniqueJobs, PruneUsage, ScanStoredBytes,
 };
 pub(super) use prune_jobs::{GiveBackSpace, PruneJobs, SweepHistory};
 pub(super) use recover_expired::RecoverExpired;

@@ -143,5 +143,6 @@ pub(in crate::store) fn kv<T>(
     change: impl FnOnce(&Connection, &mut Draft) -> Change<T>,
 ) -> Change<T> {
     let entry = Entry { tenant: Some(tenant), action, object: format!("kv/{bucket}/{key}") };
-    audited(sql, draft, &entry, |sql, _| kv_facts(sql, tenant, bucket, key), change)
+    let now_ms = draft.clock.now_ms();
+    audited(sql, draft, &entry, |sql, _| kv_facts(sql, tenant, bucket, key, now_ms), change)
 }

@@ -1,5 +1,7 @@
 //! What goes in and out of the operations on the key-value store.
 
+use std::time::Duration;
+
 use crate::job::{BucketName, KvKey, Lease, Timestamp};
 use crate::store::model::Holder;
 
@@ -30,6 +32,8 @@ pub struct KvKeyRow {
     pub version: u64,
     /// When it was set.
     pub updated_at: Timestamp,
+    /// For how long it is still there; `None`: it stays.
+    pub ttl: Option<Duration>,
 }
 
 /// What a tenant has.

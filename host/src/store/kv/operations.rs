@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::model::{KvBuckets, KvKeyRow, KvUsage, KvWriter};
-use super::{entries, usage, write};
+use super::{entries, removal, usage, write};
 use crate::job::{BucketName, KvChange, KvChanged, KvKey, KvValue};
 use crate::store::audit;
 use crate::store::catalog::TenantId;
@@ -30,6 +30,9 @@ impl Store {
                 (KvChange::Set(entries), KvWriter::Operator) if entries.len() == 1 => {
                     audit::kv(sql, draft, (tenant, &bucket, &entries[0].0), "kv.set", carry_out)
                 }
+                (KvChange::SetFor { key, .. }, KvWriter::Operator) => {
+                    audit::kv(sql, draft, (tenant, &bucket, key), "kv.set", carry_out)
+                }
                 (KvChange::Delete(keys), KvWriter::Operator) if keys.len() == 1 => {
                     audit::kv(sql, draft, (tenant, &bucket, &keys[0]), "kv.delete", carry_out)
                 }
@@ -46,7 +49,8 @@ impl Store {
         bucket: BucketName,
         key: KvKey,
     ) -> Result<Option<KvValue>, StoreError> {
-        self.read(move |sql, _| entries::value(sql, tenant, &bucket, &key)).await
+        let now_ms = self.store_now_ms();
+        self.read(move |sql, _| entries::value(sql, tenant, &bucket, &key, now_ms)).await
     }
 
     /// The values of several keys, in their order; `None`: together they are larger than one operation may be.
@@ -56,7 +60,8 @@ impl Store {
         bucket: BucketName,
         keys: Vec<KvKey>,
     ) -> Result<Option<Vec<Option<KvValue>>>, StoreError> {
-        self.read(move |sql, _| entries::values(sql, tenant, &bucket, &keys)).await
+        let now_ms = self.store_now_ms();
+        self.read(move |sql, _| entries::values(sql, tenant, &bucket, &keys, now_ms)).await
     }
 
     /// A bucket's keys in their order, of those that begin with a prefix.
@@ -68,7 +73,8 @@ impl Store {
         after: Option<KvKey>,
         limit: usize,
     ) -> Result<Vec<KvKeyRow>, StoreError> {
-        self.read(move |sql, _| entries::page(sql, tenant, &bucket, &prefix, after.as_ref(), limit)).await
+        let now_ms = self.store_now_ms();
+        self.read(move |sql, _| entries::page(sql, tenant, &bucket, &prefix, after.as_ref(), (limit, now_ms))).await
     }
 
     /// A tenant's buckets by name.
@@ -79,6 +85,11 @@ impl Store {
         limit: usize,
     ) -> Result<KvBuckets, StoreError> {
         self.read(move |sql, _| entries::buckets(sql, tenant, after.as_ref(), limit)).await
+    }
+
+    /// Removes keys whose time is over, a bounded number; `true` when more are left.
+    pub async fn prune_kv(&self) -> Result<bool, StoreError> {
+        self.write(Durability::Relaxed, removal::remove_expired).await
     }
 
     /// What a tenant has.

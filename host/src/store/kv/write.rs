@@ -1,6 +1,7 @@
 //! A change of a bucket, whole or not at all.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -9,17 +10,18 @@ use super::entries::value;
 use super::lease::may_write;
 use super::model::KvWriter;
 use super::usage::{self, Tally};
-use crate::job::{BucketName, KvChange, KvChanged, KvKey, QuotaName, Timestamp};
+use crate::job::{BucketName, KvChange, KvChanged, KvKey, KvValue, QuotaName, Timestamp};
 use crate::store::catalog::TenantId;
 use crate::store::draft::Draft;
 use crate::store::error::StoreError;
 
 const SIZE: &str = "SELECT length(value) FROM kv_entries WHERE tenant_id = ?1 AND bucket = ?2 AND key = ?3";
-const PUT: &str = "INSERT INTO kv_entries (tenant_id, bucket, key, value, version, updated_at)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+const PUT: &str = "INSERT INTO kv_entries (tenant_id, bucket, key, value, version, updated_at, expires_ms)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
     ON CONFLICT (tenant_id, bucket, key) DO UPDATE SET value = excluded.value, version = excluded.version,
-        updated_at = excluded.updated_at";
-const DELETE: &str = "DELETE FROM kv_entries WHERE tenant_id = ?1 AND bucket = ?2 AND key = ?3 RETURNING length(value)";
+        updated_at = excluded.updated_at, expires_ms = excluded.expires_ms";
+const DELETE: &str = "DELETE FROM kv_entries WHERE tenant_id = ?1 AND bucket = ?2 AND key = ?3
+    RETURNING length(value), expires_ms IS NULL OR expires_ms > ?4";
 
 /// Carries out a change.
 pub(super) fn change(
@@ -34,29 +36,33 @@ pub(super) fn change(
         return Ok(KvChanged::StaleLease);
     }
     let bytes_max = draft.meter.quotas(&draft.catalog, tenant).most(QuotaName::KvBytes).unwrap_or(u64::MAX);
-    let place = Place { sql, tenant, bucket, bytes_max, now: draft.now };
+    let now_ms = draft.clock.now_ms();
+    let place = Place { sql, tenant, bucket, bytes_max, now: draft.now, now_ms };
     match change {
         KvChange::Set(entries) => {
             let last: BTreeMap<&KvKey, &Bytes> = entries.iter().map(|(key, value)| (key, value)).collect();
-            place.put(&last)
+            place.put(&last, None)
         }
+        KvChange::SetFor { key, value, ttl } => place.put(&BTreeMap::from([(key, value)]), Some(*ttl)),
         KvChange::Delete(keys) => place.delete(&keys.iter().collect()),
         KvChange::Increment { key, delta } => {
-            let number = value(sql, tenant, bucket, key)?.map_or(Some(0), |known| known.number());
+            let known = value(sql, tenant, bucket, key, now_ms)?;
+            let number = known.as_ref().map_or(Some(0), KvValue::number);
             let Some(sum) = number.and_then(|number| number.checked_add(*delta)) else {
                 return Ok(KvChanged::NoNumber);
             };
-            Ok(match place.put(&BTreeMap::from([(key, &Bytes::from(sum.to_string()))]))? {
+            let ttl = known.and_then(|known| known.ttl);
+            Ok(match place.put(&BTreeMap::from([(key, &Bytes::from(sum.to_string()))]), ttl)? {
                 KvChanged::Done { .. } => KvChanged::Number(sum),
                 refused => refused,
             })
         }
         KvChange::Swap { key, expected, value: new } => {
-            let known = value(sql, tenant, bucket, key)?;
+            let known = value(sql, tenant, bucket, key, now_ms)?;
             if known.as_ref().map(|known| known.version) != *expected {
                 return Ok(KvChanged::Other(known));
             }
-            place.put(&BTreeMap::from([(key, new)]))
+            place.put(&BTreeMap::from([(key, new)]), known.and_then(|known| known.ttl))
         }
     }
 }
@@ -69,6 +75,8 @@ struct Place<'a> {
     /// Of all buckets of the tenant.
     bytes_max: u64,
     now: Timestamp,
+    /// By the store's clock.
+    now_ms: i64,
 }
 
 impl Place<'_> {
@@ -83,7 +91,9 @@ impl Place<'_> {
         Ok(self.sql.prepare_cached(SIZE)?.query_row(key, |row| row.get(0)).optional()?)
     }
 
-    fn put(&self, entries: &BTreeMap<&KvKey, &Bytes>) -> Result<KvChanged, StoreError> {
+    /// For so long, or until it is changed.
+    fn put(&self, entries: &BTreeMap<&KvKey, &Bytes>, ttl: Option<Duration>) -> Result<KvChanged, StoreError> {
+        let expires_ms = ttl.map(|ttl| self.now_ms.saturating_add(i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX)));
         let mut tally = usage::read(self.sql, self.tenant)?;
         let mut keys = 0;
         // All of it is counted before any of it is written.
@@ -96,31 +106,34 @@ impl Place<'_> {
             }
         }
         for (key, value) in entries {
-            self.write(&mut tally, key, value)?;
+            self.write(&mut tally, key, value, expires_ms)?;
         }
         tally.write(self.sql, self.tenant)?;
         Ok(KvChanged::Done { keys })
     }
 
-    fn write(&self, tally: &mut Tally, key: &KvKey, value: &Bytes) -> Result<(), StoreError> {
+    fn write(&self, tally: &mut Tally, key: &KvKey, value: &Bytes, expires_ms: Option<i64>) -> Result<(), StoreError> {
         let version = tally.next_version();
-        let entry = params![self.tenant.0, self.bucket.as_str(), key.as_str(), &value[..], version, self.now.as_ms()];
+        let (bucket, at) = (self.bucket.as_str(), self.now.as_ms());
+        let entry = params![self.tenant.0, bucket, key.as_str(), &value[..], version, at, expires_ms];
         self.sql.prepare_cached(PUT)?.execute(entry)?;
         Ok(())
     }
 
     fn delete(&self, keys: &BTreeSet<&KvKey>) -> Result<KvChanged, StoreError> {
         let mut tally = usage::read(self.sql, self.tenant)?;
-        let mut removed = 0;
+        let (mut removed, mut any_gone) = (0, false);
         for key in keys {
-            let place = params![self.tenant.0, self.bucket.as_str(), key.as_str()];
-            let gone: Option<u64> = self.sql.prepare_cached(DELETE)?.query_row(place, |row| row.get(0)).optional()?;
-            if let Some(bytes) = gone {
+            let place = params![self.tenant.0, self.bucket.as_str(), key.as_str(), self.now_ms];
+            let gone: Option<(u64, bool)> =
+                self.sql.prepare_cached(DELETE)?.query_row(place, |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+            if let Some((bytes, was_there)) = gone {
                 tally.take(self.cost(key, bytes));
-                removed += 1;
+                any_gone = true;
+                removed += usize::from(was_there);
             }
         }
-        if removed > 0 {
+        if any_gone {
             tally.write(self.sql, self.tenant)?;
         }
         Ok(KvChanged::Done { keys: removed })

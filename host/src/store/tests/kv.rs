@@ -150,3 +150,47 @@ async fn what_a_tenant_that_goes_still_has_is_counted() {
     }
     assert!(left.starts_with(&[30, 10, 0]), "{left:?}");
 }
+
+#[tokio::test]
+async fn a_key_that_is_set_for_a_time_goes_by_the_stores_clock() {
+    let harness = Harness::new();
+    let set_for = |name: &str, value: &'static str, seconds| KvChange::SetFor {
+        key: key(name),
+        value: Bytes::from(value),
+        ttl: Duration::from_secs(seconds),
+    };
+    change(&harness, set_for("session/1", "5", 10)).await;
+    change(&harness, set_for("session/2", "b", 1_000)).await;
+    change(&harness, set(&[("stays", "c")])).await;
+    let first = read(&harness, "session/1").await.unwrap();
+    assert_eq!(first.ttl, Some(Duration::from_secs(10)));
+    // An increment and a swap leave it its time, a set does not.
+    harness.clock.advance(4_000);
+    assert_eq!(change(&harness, KvChange::Increment { key: key("session/1"), delta: 1 }).await, KvChanged::Number(6));
+    let known = read(&harness, "session/1").await.unwrap();
+    assert_eq!(known.ttl, Some(Duration::from_secs(6)));
+    let swap = |expected| KvChange::Swap { key: key("session/1"), expected, value: Bytes::from("7") };
+    assert_eq!(change(&harness, swap(Some(known.version))).await, KvChanged::Done { keys: 0 });
+    assert_eq!(read(&harness, "session/1").await.unwrap().ttl, Some(Duration::from_secs(6)));
+    change(&harness, set(&[("session/2", "for good")])).await;
+    assert_eq!(read(&harness, "session/2").await.unwrap().ttl, None);
+    // The wall clock moves nothing.
+    harness.clock.jump(3_600_000);
+    assert!(read(&harness, "session/1").await.is_some());
+    harness.clock.advance(6_000);
+    assert_eq!(read(&harness, "session/1").await, None);
+    assert_eq!(keys(&harness, "session/", None, 9).await, ["session/2"]);
+    // What is over is not there for a swap, nor for an increment, nor for a delete.
+    assert_eq!(change(&harness, KvChange::Delete(vec![key("session/1")])).await, KvChanged::Done { keys: 0 });
+    change(&harness, set_for("session/1", "5", 1)).await;
+    harness.clock.advance(1_000);
+    assert_eq!(change(&harness, swap(None)).await, KvChanged::Done { keys: 0 });
+    assert_eq!(read(&harness, "session/1").await.unwrap().ttl, None);
+    // It is counted until it is taken away.
+    let used = harness.store.kv_usage(TENANT).await.unwrap();
+    change(&harness, set_for("brief", "xyz", 1)).await;
+    harness.clock.advance(1_000);
+    assert_eq!(harness.store.kv_usage(TENANT).await.unwrap().keys, used.keys + 1);
+    assert!(!harness.store.prune_kv().await.unwrap());
+    assert_eq!(harness.store.kv_usage(TENANT).await.unwrap(), used);
+}

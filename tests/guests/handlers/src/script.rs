@@ -79,6 +79,16 @@ enum Line {
         count: String,
     },
     Trap,
+    /// Sets a key of the bucket `counts` for a time.
+    SetFor {
+        key: String,
+        value: String,
+        ms: u64,
+    },
+    /// The keys of the bucket `counts` that begin so.
+    KeysWith {
+        prefix: String,
+    },
     /// Says its idempotency key.
     Key,
 }
@@ -151,6 +161,11 @@ fn run(context: &Context, line: Line) -> Result<Value, Failure> {
             let _: () = None.unwrap_or_else(|| std::process::abort());
             Value::Null
         }
+        Line::SetFor { key, value, ms } => {
+            let set = kv::open("counts")?.set_for(&key, value.as_bytes(), Duration::from_millis(ms));
+            set.map_or_else(|refused| json!({ "refused": refused.to_string() }), |()| Value::Null)
+        }
+        Line::KeysWith { prefix } => json!(kv::open("counts")?.keys_with(&prefix)?),
         Line::Key => context.step("key", || Ok(Value::from(context.idempotency_key())))?,
     })
 }

@@ -12,7 +12,7 @@ use crate::sandbox::model::KeyValue;
 use crate::sandbox::state::AttemptState;
 
 /// Keys of one page.
-const PAGE_KEYS_MAX: usize = 500;
+pub(super) const PAGE_KEYS_MAX: usize = 500;
 
 /// A bucket that a guest holds.
 pub struct OpenBucket {
@@ -73,7 +73,7 @@ impl HostBucket for AttemptState {
             Err(_) => return Ok(refused("the cursor is none that a page before has named")),
         };
         // One more than fits tells whether there are more.
-        let keys = match keeper.keys(bucket, after, PAGE_KEYS_MAX + 1).await {
+        let keys = match keeper.keys(bucket, String::new(), after, PAGE_KEYS_MAX + 1).await {
             Ok(keys) => keys,
             Err(sentence) => return Ok(refused(sentence)),
         };
