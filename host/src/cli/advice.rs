@@ -197,6 +197,10 @@ fn failure_advice(job: &Job) -> Option<String> {
                  it{again}"
             )
         }
+        "effect_rejected" => format!(
+            "the handler asked for something on success that can't be; the detail of the error says where. Mend what it asks for, \
+             or deploy the kind it asks for{again}"
+        ),
         "host_lost" => format!("hosts died while it ran: see whether it takes them down (memory, a bug){again}"),
         "module_unavailable" => {
             format!("the host could not run its module; the host's log says why. Deploy it anew{again}")
@@ -239,6 +243,11 @@ fn waiting_advice(job: &Job) -> Option<String> {
         "compiling" => "it starts once its module is compiled; if that takes long, the host's log says why".to_owned(),
         "retry_backoff" => format!("`stoker retry {}` runs it at once", job.id),
         "after_jobs" => "`stoker job` of a job it waits for says why that one has not ended".to_owned(),
+        "sleeping" => format!("`stoker run-now {}` ends the sleep", job.id),
+        "event" => format!(
+            "a job emits the event by `context.emit`; `stoker run-now {}` ends the wait as if its time were over",
+            job.id
+        ),
         "scheduled" => format!("it starts by itself when it is due; `stoker cancel {}` ends it", job.id),
         _ => return None,
     };
@@ -258,11 +267,8 @@ mod tests {
                 r#"{{"id":"job_01","kind":"greet","state":"failed","module":{{"name":"m"}},"error":{{"reason":"{reason}"}}}}"#
             );
             let advice = of_failure(&serde_json::from_str(&json).unwrap());
-            // Effects and deadlines are nothing jobs have; a stopping host gives back.
-            let silent = matches!(
-                reason,
-                FailureReason::Shutdown | FailureReason::EffectRejected | FailureReason::DeadlineExpired
-            );
+            // A deadline says what it is; a stopping host gives back.
+            let silent = matches!(reason, FailureReason::Shutdown | FailureReason::DeadlineExpired);
             assert_eq!(advice.is_none(), silent, "{reason}");
             assert!(advice.is_none_or(|advice| advice.contains("stoker retry job_01")), "{reason}");
         }

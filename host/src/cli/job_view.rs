@@ -12,6 +12,9 @@ use super::wire::{Execution, HistoryEntry, Job, JobParent, Receipt};
 /// Payloads and outputs are cut here, characters; `--json` shows all.
 const VALUE_CHARS_MAX: usize = 2_000;
 
+/// Of a step's result so much is shown, characters.
+const STEP_RESULT_CHARS_MAX: usize = 120;
+
 /// What is known of a job.
 pub(super) struct View {
     pub(super) job: Job,
@@ -31,6 +34,7 @@ pub(super) fn render(view: &View, now: &str, colours: Colours) -> String {
     }
     page.facts(job);
     page.timeline(history);
+    page.steps(job);
     page.attempts(attempts);
     page.error(job);
     page.value("Payload", job.payload.as_ref().map(|value| value.get()));
@@ -142,6 +146,9 @@ impl Page {
         if let Some(until) = &job.kept_until {
             self.row(&format!("  kept until {}", line(until)));
         }
+        if let Some(by) = &job.enqueued_by {
+            self.row(&format!("  asked for by {}", line(by)));
+        }
         if let Some(cause) = &job.caused_by {
             self.row(&format!("  made because {} failed", line(cause)));
         }
@@ -164,6 +171,36 @@ impl Page {
             let event = line(&entry.event).replace('_', " ");
             self.row(&format!("  {}  {step:>9}  {event}{attempt}{detail}", line(&entry.at)));
             before = Some(&entry.at);
+        }
+    }
+
+    fn steps(&mut self, job: &Job) {
+        if job.steps.is_empty() {
+            return;
+        }
+        self.heading("Steps");
+        for step in &job.steps {
+            let again = if step.occurrence > 0 { format!(" ({})", step.occurrence + 1) } else { String::new() };
+            let of = step.correlation.as_deref().filter(|of| !of.is_empty());
+            let of = of.map_or_else(String::new, |of| format!(" of {}", line(of)));
+            let what = match step.step_type.as_str() {
+                "sleep" => "sleep ",
+                "event" => "event ",
+                _ => "",
+            };
+            let end = match (&step.ended_at, &step.until) {
+                (Some(_), _) => since("  took", Some(&step.started_at), step.ended_at.as_deref()),
+                (None, Some(until)) => format!("  until {}", line(until)),
+                (None, None) => String::new(),
+            };
+            let result = step.result.as_ref().map(|result| result.get()).filter(|result| *result != "null");
+            let result = result.map_or_else(String::new, |result| {
+                let shown: String = result.chars().take(STEP_RESULT_CHARS_MAX).collect();
+                let rest = if shown.len() < result.len() { " …" } else { "" };
+                format!("  {}{rest}", json(&shown))
+            });
+            let (at, name) = (line(&step.started_at), line(&step.name));
+            self.row(&format!("  {at}  {what}{name}{again}{of}{end}{result}"));
         }
     }
 

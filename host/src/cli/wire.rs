@@ -24,6 +24,7 @@ pub(super) struct Job {
     pub(super) max_attempts: u32,
     pub(super) run_at: Option<String>,
     pub(super) expires_at: Option<String>,
+    pub(super) enqueued_by: Option<String>,
     pub(super) caused_by: Option<String>,
     pub(super) on_failed_jobs: Vec<String>,
     pub(super) created_at: Option<String>,
@@ -40,6 +41,22 @@ pub(super) struct Job {
     pub(super) after: Vec<JobParent>,
     pub(super) batch: Option<String>,
     pub(super) workflow: Option<JobWorkflow>,
+    pub(super) steps: Vec<JobStep>,
+}
+
+/// What an execution of a job recorded.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct JobStep {
+    pub(super) name: String,
+    #[serde(rename = "type")]
+    pub(super) step_type: String,
+    pub(super) occurrence: u32,
+    pub(super) correlation: Option<String>,
+    pub(super) started_at: String,
+    pub(super) ended_at: Option<String>,
+    pub(super) until: Option<String>,
+    pub(super) result: Option<Box<RawValue>>,
 }
 
 impl Job {

@@ -288,6 +288,7 @@ fn created_row(draft: &Draft, job: &NewJob, id: JobId, inserted: Inserted) -> Re
         options: job.spec.options.clone(),
         parked: inserted.parked,
         snoozed: false,
+        is_pinned: false,
         suspension: None,
         suspect: false,
         leased_by: None,

@@ -500,6 +500,8 @@ pub struct JobRow {
     pub parked: Option<WaitingReason>,
     /// Its handler has suspended it, rather than the caller scheduled it.
     pub snoozed: bool,
+    /// It has recorded steps, and stays on the version that did.
+    pub is_pinned: bool,
     /// What its handler waits for, where it sleeps or waits for an event.
     pub suspension: Option<WaitingReason>,
     /// Takes its turn among the suspects.

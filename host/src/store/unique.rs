@@ -74,8 +74,8 @@ fn judge(
     if let Some(AnyRow::Live(row)) = &found.row {
         found.holder.state = Some(seen_state(draft, row));
         let changes = matches!(decide(&found.holder, unique, draft.now), Action::Replace | Action::Postpone(_));
-        if changes && !can_be_taken_back(draft, row) {
-            // It has been entered, or is about to be.
+        if changes && (row.pinned.is_some() || !can_be_taken_back(draft, row)) {
+            // It has been entered, or is about to be; what has recorded steps is not to be another job.
             found.holder.state = Some(JobState::Running);
         }
     }

@@ -117,6 +117,11 @@ pub(super) fn awaited_event(step: &Step, waiting: Waiting, now: Timestamp) -> Wa
 /// The first thing that stands in the way, in the order in which they would have to go.
 fn ready(row: &JobRow, facts: &Facts<'_>) -> Waiting {
     let Slots { used, total } = facts.slots;
+    if row.is_pinned && row.parked == Some(WaitingReason::NoHandler) {
+        let detail =
+            "the module version that recorded its steps is gone; upload the same file again, or cancel the job";
+        return Waiting::new(WaitingReason::NoHandler, detail.to_owned());
+    }
     let Some(version) = facts.version else {
         let detail = format!("no active module serves `{}`; upload or activate one that does", row.kind);
         return Waiting::new(WaitingReason::NoHandler, detail);
@@ -222,6 +227,7 @@ pub(super) mod tests {
             options: JobOptions::default(),
             parked: None,
             snoozed: false,
+            is_pinned: false,
             suspension: None,
             suspect: false,
             leased_by: None,
@@ -292,7 +298,7 @@ pub(super) mod tests {
     #[test]
     fn every_waiting_job_has_its_reason() {
         type Change = fn(&mut JobRow, &mut Facts<'_>);
-        let table: [(JobState, Change, &str, &str); 25] = [
+        let table: [(JobState, Change, &str, &str); 26] = [
             (JobState::Blocked, |_, _| {}, "after_jobs", "runs after other jobs"),
             (JobState::Scheduled, |_, _| {}, "scheduled", "1970-01-01T01:00:00.000Z (in 1h)"),
             (JobState::Scheduled, |row, _| row.snoozed = true, "snoozed", "(in 1h)"),
@@ -301,6 +307,12 @@ pub(super) mod tests {
             (JobState::Retrying, |_, _| {}, "retry_backoff", "attempt 2 of 10 ended with trap"),
             (JobState::Ready, |_, facts| facts.version = None, "no_handler", "`k`"),
             (JobState::Ready, |row, _| row.parked = Some(WaitingReason::NoHandler), "no_handler", "again"),
+            (
+                JobState::Ready,
+                |row, _| (row.is_pinned, row.parked) = (true, Some(WaitingReason::NoHandler)),
+                "no_handler",
+                "upload the same file again",
+            ),
             (JobState::Ready, |_, facts| facts.slots.total = 0, "no_workers", "--workers 0"),
             (JobState::Ready, |_, facts| facts.stopping = true, "no_workers", "stopping"),
             (JobState::Ready, |_, facts| facts.is_paused = true, "queue_paused", "`stoker queues default --resume`"),

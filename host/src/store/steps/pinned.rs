@@ -9,7 +9,11 @@ use crate::job::{JobId, KindDescription};
 use crate::store::catalog::{Catalog, KindEntry, KindId, ModuleVersionId};
 use crate::store::error::StoreError;
 
-const DESCRIBED: &str = "SELECT kinds FROM module_versions WHERE id = ?1 AND deleted_at IS NULL";
+// The same bytes that were uploaded again are the same version.
+const DESCRIBED: &str = "SELECT kept.id, kept.kinds FROM module_versions AS pinned
+    JOIN module_versions AS kept ON kept.module_id = pinned.module_id AND kept.digest = pinned.digest
+        AND kept.deleted_at IS NULL
+    WHERE pinned.id = ?1";
 const NEEDED: &str = "SELECT id FROM live_jobs INDEXED BY live_pinned
     WHERE pinned_version IS NOT NULL AND pinned_version = ?1 LIMIT 1";
 
@@ -54,8 +58,10 @@ fn described(
     kind: &KindEntry,
     version: ModuleVersionId,
 ) -> Result<Option<KindEntry>, StoreError> {
-    let text: Option<String> = sql.prepare_cached(DESCRIBED)?.query_row([version.0], |row| row.get(0)).optional()?;
-    let (Some(text), Some(entry)) = (text, catalog.versions.get(&version)) else { return Ok(None) };
+    let kept: Option<(i64, String)> =
+        sql.prepare_cached(DESCRIBED)?.query_row([version.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let Some((kept, text)) = kept else { return Ok(None) };
+    let Some(entry) = catalog.versions.get(&ModuleVersionId(kept)) else { return Ok(None) };
     let kinds: Vec<KindDescription> = serde_json::from_str(&text).map_err(StoreError::internal)?;
     let Some(described) = kinds.into_iter().find(|described| described.name == kind.name) else { return Ok(None) };
     Ok(Some(KindEntry {

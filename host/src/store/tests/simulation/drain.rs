@@ -130,6 +130,7 @@ impl Run {
             self.prune().await;
             self.tidy().await;
             self.prune_keys().await;
+            while self.harness.store.prune_emitted_events().await.unwrap() {}
         }
         let mut tables = self
             .sql

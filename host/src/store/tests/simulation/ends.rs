@@ -14,7 +14,7 @@ impl Model {
         let job = self.job(id);
         (job.state, job.reason, job.finished_at) = (state, reason, Some(now));
         (job.holder, job.started, job.suspect, job.losses) = (None, false, false, 0);
-        (job.cancel_requested, job.snoozed) = (false, false);
+        (job.cancel_requested, job.snoozed, job.awaits) = (false, false, None);
         let (kind, own, chain, batch) = (job.kind, job.on_failed, job.chain + 1, job.batch);
         if state == JobState::Failed
             && let Some(kind) = own.or(self.kinds[kind].on_failed)

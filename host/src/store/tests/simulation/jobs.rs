@@ -199,7 +199,7 @@ impl Run {
                 job.max_attempts = edit.max_attempts.unwrap_or(job.max_attempts);
                 job.tags = edit.tags.unwrap_or_else(|| job.tags.clone());
                 if let Some(run_at) = edit.run_at {
-                    if job.state == JobState::Blocked {
+                    if job.state == JobState::Blocked && job.awaits.is_none() {
                         // A time is given now instead of a delay.
                         job.delay_ms = None;
                     }
@@ -216,8 +216,9 @@ impl Run {
         let result = self.harness.store.run_now(TENANT, id).await;
         let Some(result) = self.acknowledged(result) else { return format!("run {id} now: no commit") };
         let state = self.model.jobs[&id].state;
+        let is_blocked = state == JobState::Blocked && self.model.jobs[&id].awaits.is_none();
         assert_eq!(self.model.run_now(id), matches!(result, RunNowResult::Ready(_)), "{result:?}");
-        assert_eq!(state == JobState::Blocked, matches!(result, RunNowResult::Blocked(_)), "{result:?}");
+        assert_eq!(is_blocked, matches!(result, RunNowResult::Blocked(_)), "{result:?}");
         format!("run {id} now")
     }
 
@@ -240,6 +241,10 @@ impl Model {
     pub(super) fn run_now(&mut self, id: JobId) -> bool {
         let now = self.now;
         match self.jobs[&id].state {
+            JobState::Blocked if self.jobs[&id].awaits.is_some() => {
+                self.wake(id);
+                true
+            }
             JobState::Ready => true,
             JobState::Scheduled | JobState::Retrying => {
                 self.move_to(id, now);

@@ -1,7 +1,7 @@
 //! Operations of those who run jobs: claim, enter, finish, give back; and how hosts are lost.
 
 use super::*;
-use crate::job::{FailureReason, JobState, expiry};
+use crate::job::{FailureReason, JobState, StepType, expiry};
 
 pub(super) const TTL: Duration = Duration::from_secs(30);
 /// Slots of each host.
@@ -85,7 +85,7 @@ impl Run {
             // Looked at right before it would be entered.
             return (Next::Cancel(expiry::never_entered()), false);
         }
-        let chosen = if cancelled && self.chance.one_in(2) { 10 } else { self.chance.below(10) };
+        let chosen = if cancelled && self.chance.one_in(2) { 12 } else { self.chance.below(12) };
         let next = match chosen {
             0..4 => Next::Succeed(Bytes::from_static(b"{}")),
             4..7 if left => {
@@ -105,7 +105,17 @@ impl Run {
                     Next::Suspend(Timestamp(until))
                 }
             }
-            9 => Next::GiveBack(Failure::new(FailureReason::Shutdown, "the host stops")),
+            9 => self.some_wait(lease),
+            10 => {
+                let step = self.some_step(lease, StepType::Sleep);
+                match step.until {
+                    Some(until) if expires_at.is_some_and(|at| until.as_ms() >= at) => {
+                        Next::Expire(None, expiry::never_again(attempt, None))
+                    }
+                    _ => Next::Sleep(Box::new(step)),
+                }
+            }
+            11 => Next::GiveBack(Failure::new(FailureReason::Shutdown, "the host stops")),
             _ => Next::Cancel(Failure::new(FailureReason::Cancelled, "cancelled on request")),
         };
         let may_be_unentered = matches!(next, Next::GiveBack(_) | Next::Cancel(_) | Next::Fail(_))
@@ -125,9 +135,15 @@ impl Run {
         let what = format!("finish {id} with {next:?}, entered {entered}");
         let mut ended = finish(lease, next.clone(), Timestamp(self.model.now));
         ended.started_at = ended.started_at.filter(|_| entered);
+        ended.version = self.harness.store.catalog().kinds.values().find_map(|kind| Some(kind.version.as_ref()?.id));
+        let emitted = self.some_effects(&mut ended);
+        let what = format!("{what}, emits {emitted:?}");
         match self.harness.store.finish(ended).await {
             Ok(result) => {
                 assert!(!self.armed);
+                if let Some(correlation) = emitted {
+                    self.model.emit(correlation);
+                }
                 let expected = self.model.finish(id, &next, entered);
                 assert_eq!(result, FinishResult::Finished(expected), "{what}");
                 self.stale.push(kept);

@@ -9,11 +9,19 @@ impl Model {
     pub(super) fn finish(&mut self, id: JobId, next: &Next, entered: bool) -> JobState {
         let job = &self.jobs[&id];
         let must_end = job.cancel_requested
-            && matches!(next, Next::Retry(..) | Next::Suspend(_) | Next::GiveBack(_) | Next::Expire(..));
+            && matches!(
+                next,
+                Next::Retry(..)
+                    | Next::Suspend(_)
+                    | Next::Sleep(_)
+                    | Next::Await(_)
+                    | Next::GiveBack(_)
+                    | Next::Expire(..)
+            );
         let is_cancel = must_end || matches!(next, Next::Cancel(_));
         let uses_attempt = match next {
             _ if is_cancel => entered,
-            Next::Suspend(_) | Next::GiveBack(_) | Next::Expire(None, _) => false,
+            Next::Suspend(_) | Next::Sleep(_) | Next::Await(_) | Next::GiveBack(_) | Next::Expire(None, _) => false,
             _ => true,
         };
         // A cancel before the guest was entered ended no execution, nor does giving back.
@@ -38,7 +46,12 @@ impl Model {
             Next::Expire(..) => self.end(id, JobState::Cancelled, Some(FailureReason::DeadlineExpired)),
             Next::Retry(_, until) => (job.state, job.run_at, job.snoozed) = (JobState::Retrying, until.as_ms(), false),
             Next::Suspend(until) => (job.state, job.run_at, job.snoozed) = (JobState::Scheduled, until.as_ms(), true),
-            Next::Sleep(_) | Next::Await(_) => unreachable!("not made here"),
+            Next::Sleep(step) => {
+                let until = step.until.unwrap().as_ms();
+                (job.state, job.run_at, job.snoozed, job.steps) = (JobState::Scheduled, until, true, job.steps + 1);
+                self.saw("sleeps");
+            }
+            Next::Await(step) => self.awaits(id, step),
             Next::GiveBack(_) => {}
         }
         self.jobs[&id].state

@@ -20,6 +20,7 @@ mod pace;
 mod schedules;
 mod seeds;
 mod slots;
+mod steps;
 mod tenants;
 mod ties;
 mod time;
@@ -34,14 +35,14 @@ use chance::Chance;
 use model::{AGING_MS, KINDS, Model, Origin};
 use seeds::{Length, Told, run_seeds};
 
-const LENGTH: Length = Length { seeds: 4, steps: 3_000 };
+const LENGTH: Length = Length { seeds: 6, steps: 3_000 };
 /// Reasons of so many jobs are compared at each step, of all now and then.
 const REASONS_EACH_STEP: usize = 2;
 /// What a killed process leaves: the log first, which has all that the database may lack.
 const LEFT: [&str; 4] = ["stoker.db-wal", "stoker.db", "stoker.mark", "entered.slots"];
 
 /// What is to happen in the seeds that always run.
-const HAPPENS: [&str; 48] = [
+const HAPPENS: [&str; 54] = [
     "batch cancelled",
     "batch without unfinished jobs",
     "bulk cancel",
@@ -77,6 +78,12 @@ const HAPPENS: [&str; 48] = [
     "slot missed",
     "slot overlapped",
     "slot queued",
+    "step recorded",
+    "sleeps",
+    "received at once",
+    "waits for an event",
+    "waited in vain",
+    "woken",
     "suspect",
     "turned back",
     "unblocked",
@@ -238,7 +245,8 @@ impl Run {
             14..17 => self.create_batch().await,
             17..31 => self.claim().await,
             31..47 => self.finish().await,
-            47..49 => self.release().await,
+            47 => self.release().await,
+            48 => self.record_step().await,
             49..52 => self.enter().await,
             52..54 => self.cancel().await,
             54..58 => self.retry().await,

@@ -102,6 +102,12 @@ pub(super) struct Job {
     /// Its holder was asked to end it, since it was brought back last.
     pub(super) was_asked: bool,
     pub(super) snoozed: bool,
+    /// How many steps are recorded.
+    pub(super) steps: u32,
+    /// The event it waits for, and until when.
+    pub(super) awaits: Option<(u8, i64)>,
+    /// Events of each correlation it was given.
+    pub(super) received: BTreeMap<u8, i64>,
     pub(super) executions: usize,
     pub(super) expires_at: Option<i64>,
     pub(super) delay_ms: Option<i64>,
@@ -220,6 +226,8 @@ pub(super) struct Model {
     /// The store's own clock, ns.
     pub(super) store_now_ns: i64,
     pub(super) jobs: BTreeMap<JobId, Job>,
+    /// Events that were emitted, in order: of which correlation, when.
+    pub(super) emitted: Vec<(u8, i64)>,
     pub(super) batches: BTreeMap<BatchId, Batch>,
     pub(super) schedules: BTreeMap<String, Schedule>,
     pub(super) identities: BTreeMap<u8, Holder>,
@@ -288,6 +296,9 @@ impl Model {
             cancel_requested: false,
             was_asked: false,
             snoozed: false,
+            steps: 0,
+            awaits: None,
+            received: BTreeMap::new(),
             executions: 0,
             expires_at: None,
             delay_ms: None,

@@ -1,5 +1,7 @@
 //! Jobs as they are asked for, of the store and of the model.
 
+use std::collections::BTreeMap;
+
 use super::model::{Answer, Delays, HeldIdentity, Job, KEYS, KINDS, Model, QUEUES, Tie};
 use super::unique::{Asked, always};
 use super::*;
@@ -116,6 +118,9 @@ impl Model {
             cancel_requested: false,
             was_asked: false,
             snoozed: false,
+            steps: 0,
+            awaits: None,
+            received: BTreeMap::new(),
             executions: 0,
             expires_at: new.expires_at,
             delay_ms: new.delay_ms,

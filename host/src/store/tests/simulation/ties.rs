@@ -66,7 +66,7 @@ impl Model {
             return;
         }
         child.after[place].answer = said;
-        if child.state != JobState::Blocked {
+        if child.state != JobState::Blocked || child.awaits.is_some() {
             // Free once, free for good; or it ended for another reason.
             return;
         }
@@ -381,7 +381,7 @@ impl Model {
                 // One before it ended meanwhile.
                 _ if job.state.is_terminal() => {}
                 _ if job.holder.is_some() => self.cancel(member),
-                Whole::RunsAgain(_) if job.state == JobState::Blocked => {}
+                Whole::RunsAgain(_) if job.state == JobState::Blocked && job.awaits.is_none() => {}
                 Whole::On(place) => self.end_with(member, place),
                 Whole::Nothing | Whole::RunsAgain(_) => self.cancel(member),
             }

@@ -122,6 +122,13 @@ impl Run {
 impl Model {
     fn promote(&mut self, jobs_max: usize) -> usize {
         let now = self.now;
+        let mut over = self.ids(|job| job.awaits.is_some_and(|(_, until)| until <= now));
+        over.sort_by_key(|id| (self.jobs[id].awaits.map(|(_, until)| until), *id));
+        over.truncate(jobs_max);
+        for id in &over {
+            self.saw("waited in vain");
+            self.wake(*id);
+        }
         let mut due =
             self.ids(|job| matches!(job.state, JobState::Scheduled | JobState::Retrying) && job.run_at <= now);
         due.sort_by_key(|id| (self.jobs[id].run_at, *id));
@@ -130,7 +137,7 @@ impl Model {
             let job = self.job(*id);
             (job.state, job.snoozed) = (JobState::Ready, false);
         }
-        due.len()
+        due.len() + over.len()
     }
 
     fn expire_due(&mut self) -> usize {

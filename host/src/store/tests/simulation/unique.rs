@@ -58,8 +58,8 @@ impl Model {
         if !self.counts_as(&holder, word) {
             return Admitted::Made;
         }
-        if changes && is_waiting && self.jobs[&id].holder.is_some() {
-            // Held by somebody who will not let go of it: it counts as running.
+        if changes && is_waiting && (self.jobs[&id].holder.is_some() || self.jobs[&id].steps > 0) {
+            // Held by somebody who will not let go of it, or with steps that were recorded: it counts as running.
             word = JobState::Running.as_str();
             if !self.counts_as(&holder, word) {
                 return Admitted::Made;
@@ -91,7 +91,12 @@ impl Model {
     pub(super) fn move_to(&mut self, id: JobId, run_at: i64) {
         let now = self.now;
         let job = self.job(id);
-        (job.run_at, job.snoozed) = (run_at, false);
+        job.run_at = run_at;
+        if let Some((_, until)) = &mut job.awaits {
+            *until = run_at;
+            return;
+        }
+        job.snoozed = false;
         if job.state != JobState::Blocked {
             job.state = if run_at > now { JobState::Scheduled } else { JobState::Ready };
         }
