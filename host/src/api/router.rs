@@ -87,6 +87,7 @@ fn operator() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(jobs::cancel))
         .routes(routes!(jobs::retry))
         .routes(routes!(jobs::run_now))
+        .routes(routes!(jobs::replay))
         .routes(routes!(batches::cancel_batch))
         .routes(routes!(workflows::cancel_workflow))
         .routes(routes!(modules::upload, modules::delete_module))

@@ -17,6 +17,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "jobs",
             "job",
             "logs",
+            "replay",
             "retry",
             "cancel",
             "edit",

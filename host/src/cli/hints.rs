@@ -19,6 +19,7 @@ const CLIENTS: &[&str] = &[
     "jobs",
     "job",
     "logs",
+    "replay",
     "retry",
     "cancel",
     "dead-letters",

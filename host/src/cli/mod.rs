@@ -46,6 +46,7 @@ mod programs;
 mod project;
 mod quantities;
 mod queues;
+mod replay;
 mod retry;
 mod rollback;
 mod run;

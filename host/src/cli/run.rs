@@ -127,7 +127,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 /// What a host started here would be told about limits, and the file it would read.
-fn configured(named: Option<&Path>) -> anyhow::Result<(Config, Option<PathBuf>)> {
+pub(super) fn configured(named: Option<&Path>) -> anyhow::Result<(Config, Option<PathBuf>)> {
     let (from_file, file) = read_file(named)?;
     let (from_environment, wrong) = environment::settings();
     ensure!(wrong.is_empty(), "{}; correct or unset the variable", wrong.join("; "));
@@ -143,6 +143,16 @@ fn tried(
     follow: Option<&mut dyn FnMut(&LogLine)>,
 ) -> anyhow::Result<Report> {
     let wasm = Bytes::from(built.read()?);
+    try_module((built.module.clone(), wasm), config, |loaded| order(arguments, loaded), follow)
+}
+
+/// One run of a module; `order` says of what.
+pub(super) fn try_module(
+    (module, wasm): (ModuleName, Bytes),
+    config: Config,
+    order: impl FnOnce(&Loaded) -> anyhow::Result<Order>,
+    follow: Option<&mut dyn FnMut(&LogLine)>,
+) -> anyhow::Result<Report> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
         .enable_all()
@@ -151,8 +161,8 @@ fn tried(
     let cache = run_cache::open_cache()?;
     let tried = runtime.block_on(async {
         let bench = Workbench::open(cache.path().to_owned(), config)?;
-        let loaded = bench.load(built.module.clone(), wasm).await.map_err(told)?;
-        let order = order(arguments, &loaded)?;
+        let loaded = bench.load(module, wasm).await.map_err(told)?;
+        let order = order(&loaded)?;
         bench.run(&loaded, order, follow).await.map_err(told)
     });
     // A guest that was not waited for must not keep the process.
@@ -161,7 +171,7 @@ fn tried(
 }
 
 /// A refusal as the host's answer would be shown.
-fn told(error: TrialError) -> anyhow::Error {
+pub(super) fn told(error: TrialError) -> anyhow::Error {
     match error {
         TrialError::Refused(refusal) => refused(&refusal),
         error => error.into(),
@@ -192,11 +202,12 @@ fn order(arguments: &Arguments, loaded: &Loaded) -> anyhow::Result<Order> {
         max_attempts: arguments.max_attempts,
         parents: parents(&arguments.parents)?,
         secrets: secrets(&arguments.secrets)?,
+        repeats: None,
     })
 }
 
 /// `NAME=@FILE`, one for each secret. Never the value itself: it would stay in the shell's history.
-fn secrets(arguments: &[String]) -> anyhow::Result<GivenSecrets> {
+pub(super) fn secrets(arguments: &[String]) -> anyhow::Result<GivenSecrets> {
     let mut secrets = GivenSecrets::new();
     for argument in arguments {
         let (name, file) = argument.split_once("=@").filter(|(_, file)| !file.is_empty()).context(

@@ -108,21 +108,30 @@ impl KeyValue for TrialKeyValue {
     }
 }
 
-/// Steps of a job that is run once: none were recorded before, and nobody asks for them again.
+/// Steps of a job that is run once: those that were recorded before, if it is another job's run that is repeated.
 #[derive(Debug)]
-pub(super) struct TrialSteps(pub(super) JobId);
+pub(super) struct TrialSteps {
+    job: JobId,
+    recorded: Vec<Step>,
+}
+
+impl TrialSteps {
+    pub(super) fn new(job: JobId, recorded: Vec<Step>) -> Self {
+        Self { job, recorded }
+    }
+}
 
 impl Steps for TrialSteps {
     fn job(&self) -> JobId {
-        self.0
+        self.job
     }
 
     fn execution(&self) -> i64 {
-        1
+        self.recorded.iter().map(|step| step.execution).max().unwrap_or(0) + 1
     }
 
     fn recorded(&self) -> Told<'_, Vec<Step>> {
-        Box::pin(async { Ok(Vec::new()) })
+        Box::pin(async { Ok(self.recorded.clone()) })
     }
 
     fn receive(&self, _step: Step) -> Told<'_, EventReceived> {

@@ -9,4 +9,4 @@ mod workbench;
 pub use granted::GivenSecrets;
 pub use parents::GivenParent;
 pub use report::{GivenUp, Report, ReportedFailure, TriedModule};
-pub use workbench::{Loaded, Order, TrialError, Workbench};
+pub use workbench::{Loaded, Order, Repeated, TrialError, Workbench};

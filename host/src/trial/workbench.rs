@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::job::kind::MAX_ATTEMPTS_DEFAULT;
 use crate::job::{
     AttemptContext, Clock, Digest, GuestType, IdSequence, JobId, JobOptions, KindDescription, KindName, KindSettings,
-    LimitRequest, LogLine, ModuleName, QueueName, StdinFormat, TenantName,
+    LimitRequest, LogLine, ModuleName, QueueName, StdinFormat, Step, TenantName, Timestamp,
 };
 use crate::modules::{Examined, KindValidators, SchemaError, UploadError, digest_of, examine};
 use crate::sandbox::{
@@ -130,6 +130,27 @@ pub struct Order {
     pub parents: Vec<GivenParent>,
     /// Secrets it is granted and given.
     pub secrets: GivenSecrets,
+    /// The job it repeats; `None`: it is nobody's.
+    pub repeats: Option<Repeated>,
+}
+
+/// A job that was run before, somewhere else.
+#[derive(Debug)]
+pub struct Repeated {
+    /// The job.
+    pub job: JobId,
+    /// Whose it was.
+    pub tenant: TenantName,
+    /// Its lane.
+    pub queue: QueueName,
+    /// When it was enqueued.
+    pub created_at: Timestamp,
+    /// When it was due.
+    pub run_at: Timestamp,
+    /// The slot it was enqueued for.
+    pub slot_at: Option<Timestamp>,
+    /// What its executions recorded, in order.
+    pub steps: Vec<Step>,
 }
 
 impl Workbench {
@@ -176,7 +197,7 @@ impl Workbench {
         order: Order,
         follow: Option<&mut dyn FnMut(&LogLine)>,
     ) -> Result<Report, TrialError> {
-        let Order { kind, payload, settings: asked, limits, attempt, max_attempts, parents, secrets } = order;
+        let Order { kind, payload, settings: asked, limits, attempt, max_attempts, parents, secrets, repeats } = order;
         let Some(description) = loaded.examined.kinds.iter().find(|known| known.name == kind) else {
             return Err(offline::refuse_kind(kind.as_str(), &loaded.kinds()).into());
         };
@@ -196,7 +217,16 @@ impl Workbench {
         let progress = ProgressCell::default();
         let now = self.clock.now();
         let mut ids = IdSequence::after(0);
-        let job = JobId::from_u128(ids.next(now, rand::random()));
+        let new = JobId::from_u128(ids.next(now, rand::random()));
+        let Repeated { job, tenant, queue, created_at, run_at, slot_at, steps } = repeats.unwrap_or_else(|| Repeated {
+            job: new,
+            tenant: TenantName::default_tenant(),
+            queue: settings.queue.clone().unwrap_or_else(QueueName::default_queue),
+            created_at: now,
+            run_at: now,
+            slot_at: None,
+            steps: Vec::new(),
+        });
         let parents = GivenParents::of(parents, || JobId::from_u128(ids.next(now, rand::random())));
         let parents = (!parents.is_empty()).then(|| Arc::new(parents));
         let mut plain = terms.plain();
@@ -207,15 +237,15 @@ impl Workbench {
         let invocation = Invocation {
             context: AttemptContext {
                 job,
-                tenant: TenantName::default_tenant(),
+                tenant,
                 kind: kind.clone(),
-                queue: settings.queue.clone().unwrap_or_else(QueueName::default_queue),
+                queue,
                 attempt,
                 max_attempts,
-                created_at: now,
-                run_at: now,
+                created_at,
+                run_at,
                 deadline: now.plus(limits.timeout),
-                slot_at: None,
+                slot_at,
             },
             payload,
             limits,
@@ -229,7 +259,7 @@ impl Workbench {
             grants: terms.grants(),
             secrets: Some(Arc::new(TrialSecrets(secrets)) as Arc<dyn Secrets>),
             kv: Some(Arc::new(TrialKeyValue::new(now)) as Arc<dyn KeyValue>),
-            steps: Some(Arc::new(TrialSteps(job)) as Arc<dyn Steps>),
+            steps: Some(Arc::new(TrialSteps::new(job, steps)) as Arc<dyn Steps>),
         };
         let execution = self.execute(loaded, invocation, follow).await?;
         let next = terms.next(&execution.outcome, execution.finished_at, rand::random);

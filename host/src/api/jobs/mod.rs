@@ -17,6 +17,7 @@ mod log_pieces;
 mod logs;
 mod many;
 mod payload;
+mod replay;
 mod request;
 mod retry;
 mod run_now;
@@ -37,6 +38,7 @@ pub(super) use list::*;
 pub(super) use logs::*;
 pub(super) use many::{Refusals, check_many};
 pub(super) use payload::check_thoroughly;
+pub(super) use replay::*;
 pub(super) use request::{
     JobRequest, Refused, Rules, RulesOf, Unfinished, alike, did_you_mean, payload_too_large, unknown_kind,
 };

@@ -12,6 +12,7 @@ pub mod module;
 pub mod operation;
 pub mod queue;
 mod raw;
+pub mod replay;
 pub mod schedule;
 pub mod secret;
 pub mod tenant;

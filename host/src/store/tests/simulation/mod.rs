@@ -35,7 +35,7 @@ use chance::Chance;
 use model::{AGING_MS, KINDS, Model, Origin};
 use seeds::{Length, Told, run_seeds};
 
-const LENGTH: Length = Length { seeds: 6, steps: 3_000 };
+const LENGTH: Length = Length { seeds: 8, steps: 3_000 };
 /// Reasons of so many jobs are compared at each step, of all now and then.
 const REASONS_EACH_STEP: usize = 2;
 /// What a killed process leaves: the log first, which has all that the database may lack.
