@@ -6,11 +6,12 @@ use serde_json::{Value, json};
 use stoker_tests::{Guest, TestHost, cache_dir, run_stoker, state_of};
 
 fn replayed(host: &TestHost, id: &str, more: &[&str]) -> (i32, Value, String) {
-    let arguments = [&["replay", id, "--json", "--url", &host.url()][..], more].concat();
+    let arguments = [&["replay", id, "--json"][..], more].concat();
     let cache = cache_dir();
-    let ended = run_stoker(&arguments, &[("XDG_CACHE_HOME", cache.to_str().unwrap())]);
-    let report = serde_json::from_slice(&ended.stdout).unwrap_or(Value::Null);
-    (ended.status.code().unwrap(), report, String::from_utf8_lossy(&ended.stderr).into_owned())
+    let variables = [("XDG_CACHE_HOME", cache.to_str().unwrap()), ("STOKER_URL", host.url())];
+    let ended = run_stoker(&arguments, &variables, host.home(), b"");
+    let report = serde_json::from_str(&ended.stdout).unwrap_or(Value::Null);
+    (ended.status.code().unwrap(), report, ended.stderr)
 }
 
 #[test]
@@ -44,7 +45,8 @@ fn a_failed_job_is_run_again_here_with_what_it_recorded() {
     let (_, report, _) = replayed(&host, &id, &["--without-steps"]);
     assert!(report["error"]["message"].as_str().unwrap().contains("not granted the bucket"), "{report:#}");
     // One that succeeded shows its effects, under its own key.
-    let good = host.enqueue_kind("script", &json!({"lines": [{"do": "key"}, {"do": "enqueue", "kind": "echo", "payload": [1]}]}));
+    let good = host
+        .enqueue_kind("script", &json!({"lines": [{"do": "key"}, {"do": "enqueue", "kind": "echo", "payload": [1]}]}));
     host.wait_for(&good, "succeeded");
     host.wait_idle(stoker_tests::DEADLINE);
     let before = host.list("kind=echo").len();
