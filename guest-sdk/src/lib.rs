@@ -174,3 +174,8 @@ mod workflows_page {}
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/schedules.md")]
 mod schedules_page {}
+
+/// The same of `docs/durable-handlers.md`.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/durable-handlers.md")]
+mod durable_handlers_page {}

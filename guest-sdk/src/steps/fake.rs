@@ -81,7 +81,8 @@ impl Ledger {
     }
 
     fn occurrence(&self, name: &str) -> u32 {
-        self.ended.iter().filter(|(ended, _)| ended == name).count() as u32
+        let ended = self.ended.iter().filter(|(ended, _)| ended == name).count();
+        u32::try_from(ended).unwrap_or(u32::MAX)
     }
 
     /// What was recorded in this place, if something was.

@@ -385,7 +385,10 @@ impl FakeHost {
     /// Where the handler sleeps or waits, or the host is to die: [`run_to_end`](Self::run_to_end) runs it again then.
     pub fn run<H: Handler>(&self, input: H::Input) -> Result<H::Output, Failure> {
         let ended = self.one_execution(|| H::handle(&self.context_of(H::KIND.name()), input));
-        ended.expect("the handler is to be run again: `run_to_end` does that, for inputs that are `Clone`")
+        let Some(ended) = ended else {
+            panic!("the handler is to be run again: `run_to_end` does that, for inputs that are `Clone`")
+        };
+        ended
     }
 
     /// Runs a handler as a module does: from JSON text to JSON text.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -95,15 +96,7 @@ pub(super) async fn run(
     let ending = invocation::call(ticker, &mut store, guest, call, limits.timeout).await?;
     let ended = clock.monotonic();
 
-    let state = store.data();
-    let instantiated = state.instantiated_at.unwrap_or(ended);
-    receipt.instantiate_us = whole_us(instantiated.saturating_sub(began));
-    receipt.run_us = whole_us(ended.saturating_sub(instantiated));
-    receipt.fuel_used = limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
-    receipt.memory_peak_bytes = state.memory.peak_bytes();
-    receipt.host_calls = state.host_calls;
-    receipt.http_calls = state.http.requests;
-
+    measure(&mut receipt, &store, &limits, (began, ended));
     let is_command = capture.is_some();
     let outcome = outcome(&store, guest, ending, capture.as_ref(), (&limits, LimitsOf::Job), &plain);
     let outcome = redaction::of_output(outcome, store.data().secrets_given(), &limits);
@@ -135,6 +128,18 @@ pub(super) async fn run(
     let finished_at = started_at.plus(ended.saturating_sub(began));
     let remains = Remains { store: Some(store), ..Remains::default() };
     Ok(Execution { outcome, started_at, finished_at, receipt, log, log_lines_dropped, denied, effects, remains })
+}
+
+/// What it cost, read off the meters.
+fn measure(receipt: &mut Receipt, store: &Store<AttemptState>, limits: &Limits, (began, ended): (Duration, Duration)) {
+    let state = store.data();
+    let instantiated = state.instantiated_at.unwrap_or(ended);
+    receipt.instantiate_us = whole_us(instantiated.saturating_sub(began));
+    receipt.run_us = whole_us(ended.saturating_sub(instantiated));
+    receipt.fuel_used = limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
+    receipt.memory_peak_bytes = state.memory.peak_bytes();
+    receipt.host_calls = state.host_calls;
+    receipt.http_calls = state.http.requests;
 }
 
 /// Where standard input and output of a plain command lead.

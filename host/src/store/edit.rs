@@ -179,9 +179,8 @@ fn recount(
     }
     match state {
         JobState::Ready => draft.made_ready(queue),
-        JobState::Scheduled | JobState::Retrying => draft.made_due(run_at),
-        // The wait for an event may be over sooner.
-        JobState::Blocked => draft.made_due(run_at),
+        // Of one that is blocked the wait for an event may be over sooner.
+        JobState::Scheduled | JobState::Retrying | JobState::Blocked => draft.made_due(run_at),
         _ => {}
     }
     draft.suspects_waiting |= row.suspect;

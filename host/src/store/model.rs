@@ -461,6 +461,7 @@ pub struct Recovered {
 
 /// A job without its bulky parts.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools)] // Each is a fact of its own.
 pub struct JobRow {
     /// The job.
     pub id: JobId,

@@ -272,6 +272,7 @@ impl From<ApiError> for Refused {
 }
 
 /// What rules are made of.
+#[derive(Clone, Copy)]
 pub(in crate::api) struct RulesOf<'r> {
     pub(in crate::api) tenant: TenantId,
     pub(in crate::api) catalog: &'r Catalog,

@@ -89,9 +89,8 @@ async fn record(state: &mut AttemptState, result: String) -> Answer<()> {
     };
     match steps.record(step.clone()).await {
         Ok(StepRecorded::Done) => {}
-        Ok(StepRecorded::Refused(sentence)) => return Ok(Err(sentence)),
         Ok(StepRecorded::StaleLease) => return Err(lost(state)),
-        Err(sentence) => return Ok(Err(sentence)),
+        Ok(StepRecorded::Refused(sentence)) | Err(sentence) => return Ok(Err(sentence)),
     }
     let line =
         format!("step `{}` is recorded, {} ms after it began", step.asked.name, now.since(step.started_at).as_millis());

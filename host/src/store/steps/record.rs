@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 
 use super::operations::{ReceiveEventResult, RecordStepResult};
 use super::suspend::receive;
-use crate::job::{JobId, Lease, Step};
+use crate::job::{JobId, Lease, Step, Timestamp};
 use crate::store::catalog::ModuleVersionId;
 use crate::store::draft::Draft;
 use crate::store::emitted::next_event;
@@ -55,8 +55,8 @@ pub(super) fn write(sql: &Connection, job: JobId, version: ModuleVersionId, step
         result.as_deref(),
         execution,
         started_at.as_ms(),
-        ended_at.map(|at| at.as_ms()),
-        until.map(|at| at.as_ms()),
+        ended_at.map(Timestamp::as_ms),
+        until.map(Timestamp::as_ms),
         after_failure,
     ])?;
     sql.prepare_cached(PIN)?.execute(params![job.to_bytes(), version.0])?;
