@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
     /// The host to measure; a release build.
     #[arg(long, value_name = "FILE", default_value = "target/release/stoker")]
     pub(crate) stoker: PathBuf,
-    /// The guest with the kinds `noop`, `entered`, `hold` and `work`.
+    /// The guest with the kinds `noop`, `entered`, `hold`, `work` and `stepped`.
     #[arg(long, value_name = "FILE", default_value = "target/guests/bench-guest.wasm")]
     pub(crate) guest: PathBuf,
     /// Where data directories are made: on a real disk, or fsync costs nothing.
@@ -78,6 +78,8 @@ pub(crate) enum Scenario {
     FairnessTenants,
     /// Ending running guests, small, large and waiting ones.
     Cancel,
+    /// Jobs with five steps beside jobs without, on an idle host; and how many steps share a commit under load.
+    Steps,
 }
 
 impl Scenario {
@@ -102,6 +104,7 @@ impl Scenario {
             Scenario::FairnessWeights => "fairness_weights",
             Scenario::FairnessTenants => "fairness_tenants",
             Scenario::Cancel => "cancel",
+            Scenario::Steps => "steps",
         }
     }
 
@@ -126,6 +129,7 @@ impl Scenario {
             Scenario::FairnessWeights => "off_percent",
             Scenario::FairnessTenants => "tenants_percent",
             Scenario::Cancel => "large_p99_us",
+            Scenario::Steps => "commits_per_step",
         }
     }
 
@@ -147,7 +151,8 @@ impl Scenario {
             | Scenario::FairnessFlood
             | Scenario::FairnessWeights
             | Scenario::FairnessTenants
-            | Scenario::Cancel => None,
+            | Scenario::Cancel
+            | Scenario::Steps => None,
         }
     }
 }

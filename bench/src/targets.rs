@@ -25,6 +25,8 @@ const TENANTS_PERCENT_MIN: f64 = 90.0;
 const SHARE_OFF_PERCENT_MAX: f64 = 10.0;
 /// Beside twice the median job of the tenant that floods the host, how long another one's job may wait.
 const WAIT_P99_ADDED_US: f64 = 20_000.0;
+/// What a step may cost a job on an idle host, commits.
+const COMMITS_PER_STEP_MAX: f64 = 1.0;
 
 /// What a whole run came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +85,13 @@ pub(crate) fn judge(measurements: &[Measurement], cores: usize) -> (Verdict, Str
     let cancel = |target, name| at_most(target, number(Scenario::Cancel, name), Some(CANCEL_P99_MAX_US), "µs", "50 ms");
     let entry_wanted = floor_of(Scenario::LatencyIdle).map(|p50| p50 * ENTRY_P50_FSYNC_RATIO + ENTRY_P50_ADDED_US);
     let rows: Vec<Row> = [
+        at_most(
+            "a step of a job on an idle host",
+            number(Scenario::Steps, "commits_per_step"),
+            Some(COMMITS_PER_STEP_MAX),
+            "commits",
+            "the time of one commit of commit_floor",
+        ),
         of_floor("drain", Scenario::Drain, 0.25),
         of_floor("end_to_end", Scenario::EndToEnd, 0.15),
         of_floor("enqueue_single", Scenario::EnqueueSingle, 0.25),

@@ -100,4 +100,21 @@ pub fn work(_context: &Context, input: Work) -> Result<Done, Failure> {
     Ok(Done { ok: true })
 }
 
-stoker_sdk::module!(noop, entered, hold, work);
+/// How many steps to record.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct Stepped {
+    /// So many.
+    pub steps: u64,
+}
+
+/// Records steps, and says when it was entered.
+#[handler(kind = "stepped")]
+pub fn stepped(context: &Context, input: Stepped) -> Result<Entered, Failure> {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    for step in 0..input.steps {
+        context.step("step", || Ok(step))?;
+    }
+    Ok(Entered { entered_at_us: u64::try_from(since_epoch.as_micros())? })
+}
+
+stoker_sdk::module!(noop, entered, hold, work, stepped);

@@ -14,5 +14,6 @@ mod receipts;
 mod rss;
 mod run;
 mod scheduled;
+mod steps;
 
 pub(crate) use run::run;

@@ -5,7 +5,7 @@ use std::io::Write;
 use anyhow::Context as _;
 
 use super::{
-    cancel, cold_start, drain, end_to_end, enqueue, fairness, fifo_keys, latency_idle, limits, rss, scheduled,
+    cancel, cold_start, drain, end_to_end, enqueue, fairness, fifo_keys, latency_idle, limits, rss, scheduled, steps,
 };
 use crate::arguments::{Arguments, Scenario};
 use crate::floors;
@@ -65,5 +65,10 @@ fn measure(scenario: Scenario, arguments: &Arguments, cores: usize) -> anyhow::R
         Scenario::FairnessWeights => fairness::weights(arguments),
         Scenario::FairnessTenants => fairness::tenants(arguments),
         Scenario::Cancel => cancel::measure(arguments),
+        Scenario::Steps => {
+            let floor = floors::again(Scenario::CommitFloor, arguments, cores)?;
+            let rows = floor.number(Scenario::CommitFloor.number()).context("commit_floor has no number")?;
+            steps::measure(arguments, steps::commits_per_second(rows))
+        }
     }
 }
