@@ -12,6 +12,9 @@ const END_TO_END: &str = "stoker-tests";
 pub(crate) const CRASH_ROUNDS_DEFAULT: u32 = 50;
 const CRASH_ROUNDS_VARIABLE: &str = "STOKER_CRASH_ROUNDS";
 
+/// Tests that kill the host, as often as it says.
+const CRASH_TESTS: [&str; 3] = ["crash", "steps", "effects"];
+
 /// How much is tested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Extent {
@@ -56,8 +59,10 @@ pub(crate) fn crash(rounds: u32) -> anyhow::Result<()> {
     setup::c_compiler()?;
     let selection = Workspace::load()?.native_selection();
     prepare(&selection)?;
-    let mut command = cargo(["test", "--test", "crash"]);
-    command.args(&selection).args(["--", "--nocapture"]).env(CRASH_ROUNDS_VARIABLE, rounds.to_string());
+    let crash_tests = CRASH_TESTS.iter().flat_map(|test| ["--test", test]);
+    let mut command = cargo(["test"]);
+    command.args(crash_tests).args(&selection);
+    command.args(["--", "--nocapture", "kill", "lost", "died"]).env(CRASH_ROUNDS_VARIABLE, rounds.to_string());
     run(&mut command)
 }
 
