@@ -337,6 +337,7 @@ fn maintenance_options(
         events_keep: config.events_keep,
         events_keep_bytes: config.events_keep_bytes,
         audit_keep: config.audit_keep,
+        notifications_keep: config.notifications.keep,
     }
 }
 

@@ -8,6 +8,7 @@ use crate::store::{Store, StoreError};
 
 const EVENTS_PERIOD: Duration = Duration::from_secs(30);
 const EMITTED_EVENTS_PERIOD: Duration = Duration::from_mins(1);
+const NOTIFICATIONS_PERIOD: Duration = Duration::from_hours(1);
 const IDEMPOTENCY_KEYS_PERIOD: Duration = Duration::from_mins(1);
 const KEYS_PERIOD: Duration = Duration::from_mins(5);
 const UNIQUE_JOBS_PERIOD: Duration = Duration::from_mins(1);
@@ -52,6 +53,25 @@ impl Task for PruneEmittedEvents {
 
     async fn run(&self) -> Result<Turn, StoreError> {
         Ok(Turn::from_more(self.store.prune_emitted_events().await?))
+    }
+}
+
+pub(in crate::maintenance) struct PruneNotifications {
+    pub(in crate::maintenance) store: Store,
+    pub(in crate::maintenance) keep: Duration,
+}
+
+impl Task for PruneNotifications {
+    fn name(&self) -> &'static str {
+        "prune_notifications"
+    }
+
+    fn period(&self) -> Duration {
+        NOTIFICATIONS_PERIOD
+    }
+
+    async fn run(&self) -> Result<Turn, StoreError> {
+        Ok(Turn::from_more(self.store.prune_notifications(self.keep).await?))
     }
 }
 
