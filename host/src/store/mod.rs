@@ -124,7 +124,7 @@ pub use facade::{CommitNotice, MODULE_CHUNK_BYTES, Store, StoreOptions};
 pub use kv::*;
 pub use logs::KeptLines;
 pub use model::*;
-pub use notifications::{MarkedNotification, NotificationFilter, NotificationRow, UserTokenSecret};
+pub use notifications::{MarkedNotification, NotificationFilter, NotificationPage, NotificationRow, UserTokenSecret};
 pub use schedules::*;
 pub use secrets::*;
 pub use steps::{ReceiveEventResult, RecordStepResult};

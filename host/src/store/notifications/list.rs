@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::model::{NotificationFilter, NotificationRow};
+use super::model::{NotificationFilter, NotificationPage, NotificationRow};
 use crate::job::{JobId, NotificationId, Timestamp, UserName};
 use crate::store::catalog::TenantId;
 use crate::store::error::StoreError;
@@ -50,22 +50,42 @@ const NEWEST: &str = "SELECT id FROM notifications INDEXED BY notifications_of_u
 /// Greater than any id there is.
 const PAST_ALL: [u8; 16] = [u8::MAX; 16];
 
-/// So many, the newest first, that are older than one.
+/// Of messages and data in one page, bytes: what is beyond is on the next.
+const PAGE_BYTES_MAX: usize = 2 << 20;
+
+/// So many at most, the newest first, that are older than one.
 pub(super) fn page(
     sql: &Connection,
     tenant: TenantId,
     filter: &NotificationFilter,
     before: Option<NotificationId>,
     limit: usize,
-) -> Result<Vec<NotificationRow>, StoreError> {
+) -> Result<NotificationPage, StoreError> {
     let before = before.map_or(PAST_ALL, NotificationId::to_bytes);
     let NotificationFilter { user, unread } = filter;
-    match (user, unread) {
-        (None, false) => rows(sql, OF_TENANT, params![tenant.0, before, limit]),
-        (None, true) => rows(sql, UNREAD_OF_TENANT, params![tenant.0, before, limit]),
-        (Some(user), false) => rows(sql, OF_USER, params![tenant.0, before, limit, user.as_str()]),
-        (Some(user), true) => rows(sql, UNREAD_OF_USER, params![tenant.0, before, limit, user.as_str()]),
+    let one_more = limit.saturating_add(1);
+    let (statement, user) = match (user, unread) {
+        (None, false) => (OF_TENANT, None),
+        (None, true) => (UNREAD_OF_TENANT, None),
+        (Some(user), false) => (OF_USER, Some(user.as_str())),
+        (Some(user), true) => (UNREAD_OF_USER, Some(user.as_str())),
+    };
+    let mut statement = sql.prepare_cached(statement)?;
+    let mut found = match user {
+        None => statement.query(params![tenant.0, before, one_more])?,
+        Some(user) => statement.query(params![tenant.0, before, one_more, user])?,
+    };
+    let (mut page, mut bytes) = (NotificationPage::default(), 0);
+    while let Some(row) = found.next()? {
+        if page.rows.len() >= limit || bytes >= PAGE_BYTES_MAX {
+            page.is_more = true;
+            break;
+        }
+        let row = read(row)??;
+        bytes += row.message.len() + row.data.as_ref().map_or(0, Bytes::len);
+        page.rows.push(row);
     }
+    Ok(page)
 }
 
 /// So many, the oldest first, of a user's that are younger than one.
@@ -76,7 +96,9 @@ pub(super) fn after(
     after: NotificationId,
     limit: usize,
 ) -> Result<Vec<NotificationRow>, StoreError> {
-    rows(sql, AFTER, params![tenant.0, user.as_str(), after.to_bytes(), limit])
+    let mut statement = sql.prepare_cached(AFTER)?;
+    let rows = statement.query_map(params![tenant.0, user.as_str(), after.to_bytes(), limit], read)?;
+    rows.map(|row| row.map_err(StoreError::from)?).collect()
 }
 
 /// The youngest of a user's; `None`: there is none.
@@ -88,12 +110,6 @@ pub(super) fn newest(
     let of = params![tenant.0, user.as_str()];
     let id = sql.prepare_cached(NEWEST)?.query_row(of, |row| row.get(0)).optional()?;
     Ok(id.map(NotificationId::from_bytes))
-}
-
-fn rows(sql: &Connection, statement: &str, of: impl rusqlite::Params) -> Result<Vec<NotificationRow>, StoreError> {
-    let mut statement = sql.prepare_cached(statement)?;
-    let rows = statement.query_map(of, read)?;
-    rows.map(|row| row.map_err(StoreError::from)?).collect()
 }
 
 /// From the columns above.

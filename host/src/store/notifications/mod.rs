@@ -12,7 +12,7 @@ mod operations;
 mod removal;
 mod token_key;
 
-pub use model::{MarkedNotification, NotificationFilter, NotificationRow, UserTokenSecret};
+pub use model::{MarkedNotification, NotificationFilter, NotificationPage, NotificationRow, UserTokenSecret};
 pub(super) use notify::{bytes_of, notify};
 pub(super) use removal::{REMOVE_NOTIFICATIONS, REMOVE_NOTIFIED_USERS};
 pub(super) use token_key::FORGET_KEY;

@@ -25,6 +25,15 @@ pub struct NotificationRow {
     pub read_at: Option<Timestamp>,
 }
 
+/// A page of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NotificationPage {
+    /// The newest first.
+    pub rows: Vec<NotificationRow>,
+    /// There are more.
+    pub is_more: bool,
+}
+
 /// Which of a tenant's are listed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NotificationFilter {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::model::{MarkedNotification, NotificationFilter, NotificationRow, UserTokenSecret};
+use super::model::{MarkedNotification, NotificationFilter, NotificationPage, NotificationRow, UserTokenSecret};
 use super::{inbox, keep, list, mark, token_key};
 use crate::job::{NotificationId, UserName};
 use crate::store::catalog::TenantId;
@@ -17,7 +17,7 @@ impl Store {
         filter: NotificationFilter,
         before: Option<NotificationId>,
         limit: usize,
-    ) -> Result<Vec<NotificationRow>, StoreError> {
+    ) -> Result<NotificationPage, StoreError> {
         self.read(move |sql, _| list::page(sql, tenant, &filter, before, limit)).await
     }
 

@@ -32,8 +32,8 @@ async fn told(harness: &Harness, tenant: TenantId, asked: Vec<NewNotification>) 
 
 async fn page(harness: &Harness, name: Option<&str>, unread: bool) -> Vec<String> {
     let filter = NotificationFilter { user: name.map(user), unread };
-    let rows = harness.store.notifications(TENANT, filter, None, 5_000).await.unwrap();
-    rows.into_iter().map(|row| row.message).collect()
+    let page = harness.store.notifications(TENANT, filter, None, 5_000).await.unwrap();
+    page.rows.into_iter().map(|row| row.message).collect()
 }
 
 async fn unread(harness: &Harness, name: &str) -> u64 {
@@ -70,8 +70,12 @@ async fn an_inbox_is_listed_by_key_and_counted() {
     assert_eq!((unread(&harness, "ann").await, unread(&harness, "eve").await), (3, 0));
 
     let filter = || NotificationFilter { user: Some(user("ann")), unread: false };
-    let first = harness.store.notifications(TENANT, filter(), None, 1).await.unwrap().remove(0);
-    let rest = harness.store.notifications(TENANT, filter(), Some(first.id), 9).await.unwrap();
+    let first = harness.store.notifications(TENANT, filter(), None, 1).await.unwrap();
+    assert!(first.is_more);
+    let first = &first.rows[0];
+    let rest = harness.store.notifications(TENANT, filter(), Some(first.id), 2).await.unwrap();
+    assert!(!rest.is_more);
+    let rest = rest.rows;
     assert_eq!(rest.iter().map(|row| row.message.as_str()).collect::<Vec<_>>(), ["2", "1"]);
     let last = rest[1].id;
     let after = harness.store.notifications_after(TENANT, user("ann"), last, 9).await.unwrap();
@@ -114,7 +118,7 @@ async fn nothing_is_told_of_a_success_that_was_not() {
     let refused = told(&harness, small, vec![to("ann", "fits"), to("ann", "does not fit any more")]).await;
     assert_eq!(refused, FinishResult::Finished(crate::job::JobState::Failed));
     let none = harness.store.notifications(small, NotificationFilter::default(), None, 9).await.unwrap();
-    assert_eq!(none, []);
+    assert_eq!(none.rows, []);
     told(&harness, TENANT, vec![to("ann", "1"), to("ann", "2")]).await;
     let heard: Vec<_> = receiver.try_iter().collect();
     assert_eq!(heard, [(TENANT, user("ann"))], "once, and only of what was committed");
@@ -144,6 +148,24 @@ async fn a_user_keeps_so_many_and_none_for_ever() {
 }
 
 #[tokio::test]
+async fn a_page_of_large_ones_is_cut_and_goes_on() {
+    let harness = Harness::new();
+    let large = |n: u32| NewNotification { data: Some(Bytes::from(vec![b' '; 60_000])), ..to("ann", &n.to_string()) };
+    told(&harness, TENANT, (0..50).map(large).collect()).await;
+    let (mut seen, mut before) = (Vec::new(), None);
+    loop {
+        let page = harness.store.notifications(TENANT, NotificationFilter::default(), before, 500).await.unwrap();
+        assert!(!page.rows.is_empty() && page.rows.len() < 50, "{}", page.rows.len());
+        before = page.rows.last().map(|row| row.id);
+        seen.extend(page.rows.into_iter().map(|row| row.message));
+        if !page.is_more {
+            break;
+        }
+    }
+    assert_eq!(seen, (0..50).rev().map(|n: u32| n.to_string()).collect::<Vec<_>>());
+}
+
+#[tokio::test]
 async fn ids_go_on_when_the_clock_was_set_back() {
     let mut harness = Harness::new();
     told(&harness, TENANT, vec![to("ann", "1")]).await;
@@ -167,7 +189,7 @@ async fn tenants_see_their_own_and_leave_nothing() {
     told(&harness, TENANT, vec![to("ann", "here")]).await;
     told(&harness, acme, vec![to("ann", "there")]).await;
     let all = NotificationFilter::default;
-    let there = harness.store.notifications(acme, all(), None, 9).await.unwrap();
+    let there = harness.store.notifications(acme, all(), None, 9).await.unwrap().rows;
     assert_eq!(there.iter().map(|row| row.message.as_str()).collect::<Vec<_>>(), ["there"]);
     assert!(!harness.store.delete_notification(TENANT, None, there[0].id).await.unwrap());
     let marked = harness.store.mark_notification(TENANT, None, there[0].id, true).await.unwrap();
