@@ -3,7 +3,7 @@
 // The methods are those of a real host, which can refuse.
 #![allow(clippy::unnecessary_wraps)]
 
-use super::EffectError;
+use super::{EffectError, Notified};
 use crate::Context;
 
 /// An event as a fake host collected it.
@@ -29,6 +29,7 @@ pub struct Emitted {
 pub(crate) struct Effects {
     pub(crate) enqueued: Vec<String>,
     pub(crate) emitted: Vec<Emitted>,
+    pub(crate) notified: Vec<Notified>,
 }
 
 impl Context {

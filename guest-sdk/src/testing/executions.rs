@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::FakeHost;
 use crate::Failure;
 use crate::Handler;
+use crate::effects::Notified;
 use crate::effects::fake::{Effects, Emitted};
 use crate::steps::fake::{Ended, Step};
 
@@ -117,6 +118,11 @@ impl FakeHost {
     /// The events that the last execution emitted. None, unless it succeeded.
     pub fn emitted(&self) -> Vec<Emitted> {
         self.recorder.lock().effects.emitted.clone()
+    }
+
+    /// The users whom the last execution told something. None, unless it succeeded.
+    pub fn notifications(&self) -> Vec<Notified> {
+        self.recorder.lock().effects.notified.clone()
     }
 
     /// How long handlers slept, and waited in vain.

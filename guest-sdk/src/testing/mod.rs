@@ -27,6 +27,7 @@ mod recorder;
 mod run;
 mod sandbox;
 
+pub use crate::effects::Notified;
 pub use crate::effects::fake::Emitted;
 pub use crate::steps::fake::Step;
 pub use fake_host::{Answer, FakeHost};

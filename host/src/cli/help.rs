@@ -27,6 +27,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "schedules",
             "batches",
             "workflows",
+            "notifications",
         ],
     ),
     ("Run a host", &["serve", "queues", "tenants", "usage", "keys", "audit", "backup", "doctor", "completions"]),
