@@ -196,7 +196,7 @@ fn users_see_their_own_and_may_do_nothing_else() {
     for (body, said) in [
         (json!({"user": "a\nb"}), "control characters"),
         (json!({"user": ""}), "1 to 128"),
-        (json!({"user": "a", "expires_in": "25h"}), "24h"),
+        (json!({"user": "a", "expires_in": "25h"}), "to 1d"),
         (json!({"user": "a", "expires_in": "500ms"}), "1s"),
         (json!({"user": "a", "role": "admin"}), "unknown field"),
     ] {

@@ -3,7 +3,8 @@
 // The methods are those of a real host, which can refuse.
 #![allow(clippy::unnecessary_wraps)]
 
-use super::{EffectError, Notified};
+use super::EffectError;
+use super::notify::fake::Notified;
 use crate::Context;
 
 /// An event as a fake host collected it.

@@ -1,7 +1,7 @@
 //! What happens with the job's success, or not at all: jobs that are enqueued, events that are emitted, users who are told. The host collects it and
 //! commits it together with `succeeded`; of an attempt that fails, or is suspended, nothing remains.
 
-mod notify;
+pub(crate) mod notify;
 
 use std::error::Error;
 use std::fmt;
@@ -12,8 +12,6 @@ use crate::enqueue::{NewJob, Takes};
 use crate::{Context, json};
 
 pub use notify::NotificationLevel;
-#[cfg(not(target_family = "wasm"))]
-pub(crate) use notify::fake::Notified;
 
 /// Why something can't be asked for. With `?` it means "try again later", as any error does.
 #[derive(Clone, Debug, PartialEq, Eq)]

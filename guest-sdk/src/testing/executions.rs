@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::FakeHost;
 use crate::Failure;
 use crate::Handler;
-use crate::effects::Notified;
 use crate::effects::fake::{Effects, Emitted};
+use crate::effects::notify::fake::Notified;
 use crate::steps::fake::{Ended, Step};
 
 /// Executions after which a handler is taken for one that never ends.
