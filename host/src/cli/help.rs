@@ -68,7 +68,7 @@ fn listing(command: &Command) -> String {
         let _infallible = writeln!(listing, "{heading}:");
         for subcommand in found {
             let about = subcommand.get_about().map(ToString::to_string).unwrap_or_default();
-            let _infallible = writeln!(listing, "  {:<12} {about}", subcommand.get_name());
+            let _infallible = writeln!(listing, "  {:<13} {about}", subcommand.get_name());
         }
         listing.push('\n');
     }

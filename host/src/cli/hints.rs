@@ -22,6 +22,7 @@ const CLIENTS: &[&str] = &[
     "retry",
     "cancel",
     "dead-letters",
+    "notifications",
     "queues",
     "schedules",
     "secrets",
