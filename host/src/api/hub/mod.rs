@@ -1,5 +1,5 @@
 //! `/hubs/notifications`: notifications for clients of ASP.NET Core SignalR, as `@microsoft/signalr` connects unchanged: negotiation,
-//! WebSockets or server-sent events, the JSON protocol (version 1 of both).
+//! WebSocket or server-sent events, the JSON protocol (version 1 of both).
 //!
 //! Guarantees: a connection is one user's and is told that user's alone; how many there are, what each may send and how long it may be
 //! silent is bounded, and nothing gathers for who does not read; each ends when its credential does, and when the host stops, with

@@ -56,14 +56,13 @@ pub(in crate::api) async fn create_user_token(
         return Err(ApiError::invalid(errors));
     }
     let token = UserToken { tenant: api.caller.tenant, user, expires_at: api.clock.now().plus(lasts) };
-    let text = match api.identity.user_token(&token) {
-        Some(text) => text,
+    let text = if let Some(text) = api.identity.user_token(&token) {
+        text
+    } else {
         // The disk was full when the host started.
-        None => {
-            api.identity.begin_user_tokens(&api.store.user_token_secret().await?);
-            let made = api.identity.user_token(&token);
-            made.ok_or_else(|| ApiError::internal(&"a token can't be signed with the key that was just read"))?
-        }
+        api.identity.begin_user_tokens(&api.store.user_token_secret().await?);
+        let made = api.identity.user_token(&token);
+        made.ok_or_else(|| ApiError::internal(&"a token can't be signed with the key that was just read"))?
     };
     let made = MadeUserToken { token: &text, user: token.user.as_str(), expires_at: Instant(token.expires_at) };
     let mut response = json(StatusCode::CREATED, &made, ITEM_BYTES)?;

@@ -115,9 +115,8 @@ pub(super) fn newest(
 /// From the columns above.
 pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Result<NotificationRow, StoreError>> {
     let (user, level): (String, String) = (row.get(1)?, row.get(2)?);
-    let (user, level) = match (user.parse(), level.parse()) {
-        (Ok(user), Ok(level)) => (user, level),
-        _ => return Ok(Err(StoreError::internal("a notification to nobody, or of no level"))),
+    let (Ok(user), Ok(level)) = (user.parse(), level.parse()) else {
+        return Ok(Err(StoreError::internal("a notification to nobody, or of no level")));
     };
     Ok(Ok(NotificationRow {
         id: NotificationId::from_bytes(row.get(0)?),

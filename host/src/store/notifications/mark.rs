@@ -6,7 +6,7 @@ use super::inbox;
 use super::keep::{Gone, forget, kept_bytes};
 use super::list::{columns, read};
 use super::model::MarkedNotification;
-use crate::job::{NotificationId, UserName};
+use crate::job::{NotificationId, Timestamp, UserName};
 use crate::store::catalog::TenantId;
 use crate::store::draft::Draft;
 use crate::store::error::StoreError;
@@ -39,7 +39,7 @@ pub(super) fn mark(
     let Some(mut row) = found else { return Ok(MarkedNotification::NotFound) };
     if row.read_at.is_some() != is_read {
         row.read_at = is_read.then_some(draft.now);
-        sql.prepare_cached(MARK)?.execute(params![id.to_bytes(), row.read_at.map(|at| at.as_ms())])?;
+        sql.prepare_cached(MARK)?.execute(params![id.to_bytes(), row.read_at.map(Timestamp::as_ms)])?;
         inbox::change(sql, tenant, row.user.as_str(), (0, if is_read { -1 } else { 1 }))?;
     }
     Ok(MarkedNotification::Done(Box::new(row)))
