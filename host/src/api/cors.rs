@@ -34,7 +34,7 @@ pub(super) fn allowed_origin(allowed: &[String], uri: &Uri, headers: &HeaderMap)
 fn is_for_users(path: &str) -> bool {
     let is_below =
         |place: &&str| path.strip_prefix(*place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    path != TOKENS && FOR_USERS.iter().any(|place| is_below(place))
+    path != TOKENS && FOR_USERS.iter().any(is_below)
 }
 
 /// Whether a browser asks what a page may do.
