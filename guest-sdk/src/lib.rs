@@ -85,7 +85,7 @@ pub mod testing;
 mod text;
 
 pub use context::Context;
-pub use effects::EffectError;
+pub use effects::{EffectError, NotificationLevel};
 #[cfg(any(feature = "log", feature = "tracing"))]
 pub use facades::set_log_level;
 pub use failure::Failure;

@@ -17,7 +17,7 @@ use crate::api::{self, ApiState, HandlersRequests, Identity, Tls};
 use crate::artifact_folder::ArtifactFolder;
 use crate::config::Config;
 use crate::dispatcher::{Dispatcher, DispatcherOptions, DispatcherParts};
-use crate::events::JobWaiters;
+use crate::events::{JobWaiters, NotificationWatchers};
 use crate::job::{Clock, Digest, HostId, Most};
 use crate::maintenance::{Maintenance, MaintenanceOptions, MaintenanceSignals};
 use crate::modules::{Modules, ModulesOptions, Validators};
@@ -66,12 +66,12 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
     let options = sandbox_options(&config, cores, &artifacts);
     let sandbox = Sandbox::new(&options, Arc::clone(&clock), Arc::new(StoredModules(store.clone())))?;
 
-    let waiters = JobWaiters::default();
+    let (waiters, watchers) = (JobWaiters::default(), NotificationWatchers::default());
     let signals = MaintenanceSignals::default();
     // What maintenance hears of them.
     let heard = if config.ignore_wakeups { MaintenanceSignals::default() } else { signals.clone() };
     if !config.ignore_wakeups {
-        store.on_commit(publisher(waiters.clone(), signals.clone()));
+        store.on_commit(publisher(waiters.clone(), watchers.clone(), signals.clone()));
     }
 
     let host = store.next_host_id();
@@ -125,6 +125,7 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
         validators,
         dispatcher: dispatcher_handle,
         waiters,
+        watchers,
         maintenance: maintenance_status,
         started_at: clock.now(),
         clock,
@@ -185,6 +186,11 @@ async fn who_may_call(config: &Config, store: &Store, clock: &dyn Clock) -> anyh
     {
         // On a full disk; the next start does it. This one asks for credentials anyway.
         tracing::warn!(%error, "it could not be noted in the store that credentials are asked for");
+    }
+    match store.user_token_secret().await {
+        Ok(secret) => identity.begin_user_tokens(&secret),
+        // On a full disk; the first token that is asked for tries again.
+        Err(error) => tracing::warn!(%error, "tokens of users are not known yet"),
     }
     let catalog = store.catalog();
     config.require_credentials(catalog.credentials.has_admin(clock.now()))?;
@@ -306,7 +312,11 @@ pub(crate) fn sandbox_options(config: &Config, cores: usize, artifacts: &Artifac
 }
 
 /// What is told to whom after each commit. Runs on the writer's thread: signals only.
-fn publisher(waiters: JobWaiters, signals: MaintenanceSignals) -> Box<dyn Fn(&CommitNotice) + Send + Sync> {
+fn publisher(
+    waiters: JobWaiters,
+    watchers: NotificationWatchers,
+    signals: MaintenanceSignals,
+) -> Box<dyn Fn(&CommitNotice) + Send + Sync> {
     Box::new(move |notice| {
         if notice.next_due.is_some() {
             signals.due_changed();
@@ -318,6 +328,7 @@ fn publisher(waiters: JobWaiters, signals: MaintenanceSignals) -> Box<dyn Fn(&Co
             signals.ties_left();
         }
         waiters.publish(&notice.events);
+        watchers.publish(&notice.notified);
     })
 }
 
@@ -337,6 +348,7 @@ fn maintenance_options(
         events_keep: config.events_keep,
         events_keep_bytes: config.events_keep_bytes,
         audit_keep: config.audit_keep,
+        notifications_keep: config.notifications.keep,
     }
 }
 

@@ -106,6 +106,22 @@ impl Api {
         Ok(Reply { status: parts.status.as_u16(), headers: parts.headers, body, asked: format!("{method} {path}") })
     }
 
+    /// A `GET` that must be answered with 200, whose body is read as it comes.
+    #[track_caller]
+    pub fn open_stream(&self, path: &str, headers: &[(&str, &str)]) -> impl std::io::Read + Send + 'static {
+        let mut request = Request::builder().uri(format!("{}{path}", self.url));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(key) = &self.key {
+            request = request.header("authorization", format!("Bearer {key}"));
+        }
+        let response = self.agent.run(request.body(()).expect("a request"));
+        let response = response.unwrap_or_else(|error| panic!("GET {path}: {error}"));
+        assert_eq!(response.status().as_u16(), 200, "GET {path}");
+        response.into_body().into_reader()
+    }
+
     /// Any request.
     #[track_caller]
     pub fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Reply {

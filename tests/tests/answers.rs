@@ -18,6 +18,9 @@ const NOT_MET: &[&str] = &[
     "post /v1/workflows/{id}/cancel 202",
     // Of a schedule that a module declares.
     "delete /v1/schedules/{schedule} 200",
+    // Met by a client that speaks with the hub (`signalr.rs`).
+    "get /hubs/notifications 200",
+    "post /hubs/notifications 200",
 ];
 
 /// A host whose answers are all compared with its document.
@@ -167,6 +170,7 @@ fn every_answer_is_as_described() {
     schedules(&tour);
     secrets(&tour);
     kv(&tour);
+    notifications(&tour);
     jobs_together(&tour);
     bulk(&tour);
     batches(&tour);
@@ -394,6 +398,36 @@ fn kv(tour: &Tour) {
     tour.get("/v1/kv/{bucket}", "/v1/kv/tour?limit=501").expect_problem(422);
     tour.delete(template, path).expect_status(204);
     tour.delete(template, path).expect_problem(404);
+}
+
+fn notifications(tour: &Tour) {
+    tour.set("script", &json!({"grants": {"notify": true}})).expect_status(200);
+    let line = json!({"do": "notify", "user": "ann", "level": "success", "message": "m", "data": {"a": 1}});
+    tour.host.wait_for(&tour.host.enqueue_kind("script", &json!({"lines": [line]})), "succeeded");
+    let all = "/v1/notifications";
+    let listed = tour.get(all, "/v1/notifications?user=ann").expect(200);
+    tour.get(all, all).expect_status(200);
+    tour.get(all, "/v1/notifications?cursor=x").expect_problem(422);
+    let path = format!("{all}/{}", listed["items"][0]["id"].as_str().unwrap());
+    for action in ["read", "unread"] {
+        tour.act(&format!("{all}/{{id}}/{action}"), &format!("{path}/{action}")).expect_status(200);
+    }
+    tour.act("/v1/notifications/read-all", "/v1/notifications/read-all?user=ann").expect_status(200);
+    tour.act("/v1/notifications/read-all", "/v1/notifications/read-all").expect_problem(422);
+    tour.delete("/v1/notifications/{id}", &path).expect_status(204);
+    tour.delete("/v1/notifications/{id}", &path).expect_problem(404);
+    let tokens = "/v1/notifications/tokens";
+    tour.post(tokens, tokens, &json!({"user": ""})).expect_problem(422);
+    // Its stream is over when it is.
+    let token = tour.post(tokens, tokens, &json!({"user": "ann", "expires_in": "1s"})).expect(201);
+    let stream = "/v1/notifications/stream";
+    let with_token = format!("{stream}?access_token={}", token["token"].as_str().unwrap());
+    tour.get(stream, &with_token).expect_status(200);
+    tour.get(stream, stream).expect_problem(422);
+    let (hub, negotiate) = ("/hubs/notifications", "/hubs/notifications/negotiate");
+    tour.act(negotiate, "/hubs/notifications/negotiate?negotiateVersion=1&user=ann").expect_status(200);
+    tour.get(hub, "/hubs/notifications?user=ann").expect_problem(422);
+    tour.act(hub, "/hubs/notifications?user=ann&id=x").expect_problem(404);
 }
 
 fn jobs_together(tour: &Tour) {

@@ -10,7 +10,7 @@ use stoker_tests::{Api, Guest, Reply, TestHost, job_id};
 
 const ADMIN_KEY: &str = "the-admins-key-of-this-test";
 /// From the smallest on.
-const ROLES: [&str; 4] = ["viewer", "producer", "operator", "admin"];
+const ROLES: [&str; 5] = ["user", "viewer", "producer", "operator", "admin"];
 /// Routes whose answers are about the host, or about whoever asks.
 const OWN: [&str; 4] = ["/openapi.json", "/docs", "/dashboard", "/metrics"];
 
@@ -88,6 +88,10 @@ fn create(who: &Somebody<'_>, path: &str, body: &Value) -> Value {
 }
 
 fn key(admin: &Somebody<'_>, role: &str) -> String {
+    if role == "user" {
+        let made = create(admin, "/v1/notifications/tokens", &json!({"user": "ada"}));
+        return made["token"].as_str().unwrap().to_owned();
+    }
     let made = create(admin, "/v1/keys", &json!({"name": format!("a-{role}"), "role": role}));
     made["key"].as_str().unwrap().to_owned()
 }
@@ -121,6 +125,9 @@ fn furnish(admin: &Somebody<'_>) -> Things {
     let operation = operation["id"].as_str().unwrap().to_owned();
     admin.ask("PUT", "/v1/secrets/a-secret", Some(&json!({"value": "of alpha alone"}))).expect_status(201);
     admin.ask("PUT", "/v1/kv/sessions/ada", Some(&json!({"value": "of alpha alone"}))).expect_status(201);
+    admin.ask("PATCH", "/v1/kinds/script/settings", Some(&json!({"grants": {"notify": true}}))).expect(200);
+    let told = json!([{"do": "notify", "user": "ada", "level": "info", "message": "of alpha alone"}]);
+    create(admin, "/v1/jobs", &json!({"kind": "script", "payload": {"lines": told}}));
     let revoked = create(admin, "/v1/keys", &json!({"name": "another", "role": "viewer"}));
     let mut group = Value::Null;
     stoker_tests::eventually("everything has ended", || {
@@ -131,7 +138,9 @@ fn furnish(admin: &Somebody<'_>) -> Things {
         let is_done = [running, ready].iter().all(|page| page["items"].as_array().unwrap().is_empty());
         (is_done && !group.is_null()).then_some(())
     });
+    let notification = admin.ask("GET", "/v1/notifications", None).expect(200)["items"][0]["id"].clone();
     Things::from([
+        ("/v1/notifications", notification.as_str().unwrap().to_owned()),
         ("/v1/jobs", waiting),
         ("/v1/batches", batch),
         ("/v1/workflows", workflow),
@@ -293,7 +302,7 @@ fn no_route_lets_in_who_may_not() {
     let things = furnish(&alpha);
     create(&admin(None), "/v1/tenants", &json!({"name": "beta"}));
     let routes = routes(&api.with_key(Some(ADMIN_KEY)));
-    let keys: Vec<(&str, String)> = ROLES[..3].iter().map(|role| (*role, key(&alpha, role))).collect();
+    let keys: Vec<(&str, String)> = ROLES[..4].iter().map(|role| (*role, key(&alpha, role))).collect();
     let before = seen(&alpha, &routes, &things);
     let stranger = Somebody { api: &api, key: Some(key(&beta, "operator")), tenant: None };
     let nobody = nobodys(&things);

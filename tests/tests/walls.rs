@@ -152,6 +152,8 @@ const WITHOUT_TENANT: &[(&str, &str)] = &[
     ("prune_module_chunks", "upkeep"),
     ("prune_usage", "upkeep"),
     ("scan_stored_bytes", "upkeep"),
+    ("prune_notifications", "upkeep"),
+    ("user_token_secret", "the host's key, for tokens of all tenants"),
     ("unpark", "upkeep"),
     ("due_schedules", "upkeep"),
     ("note_schedule_fault", "upkeep; of a schedule that is due"),

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::cargo::{cargo, run, say};
 use crate::workspace::Workspace;
-use crate::{guests, setup, third_party};
+use crate::{guests, setup, signalr, third_party};
 
 /// The crate whose tests start the real host.
 const END_TO_END: &str = "stoker-tests";
@@ -70,6 +70,9 @@ pub(crate) fn crash(rounds: u32) -> anyhow::Result<()> {
 fn prepare(selection: &[String]) -> anyhow::Result<Vec<String>> {
     let skipped = guests::build_all()?;
     third_party::build()?;
+    if let Err(error) = signalr::install() {
+        say(&format!("SignalR's client for Node could not be installed, and its tests will fail: {error:#}"));
+    }
     // With `--tests`, as the tests will: features of dev-dependencies would otherwise make a second build of all.
     run(cargo(["build", "--bins", "--tests"]).args(selection))?;
     Ok(skipped)

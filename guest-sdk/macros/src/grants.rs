@@ -4,11 +4,11 @@
 use serde_json::{Map, Value};
 use syn::ext::IdentExt as _;
 use syn::parse::ParseStream;
-use syn::{Error, Ident, LitStr, Result, Token, bracketed, parenthesized, token};
+use syn::{Error, Ident, LitBool, LitStr, Result, Token, bracketed, parenthesized, token};
 
 use crate::forms::{expect, form, separator, wrong};
 
-const KNOWN: [&str; 6] = ["http", "secrets", "config", "kv", "enqueue", "events"];
+const KNOWN: [&str; 7] = ["http", "secrets", "config", "kv", "enqueue", "events", "notify"];
 
 /// In the form of the settings.
 pub(crate) fn grants(name: &Ident, input: ParseStream<'_>) -> Result<Value> {
@@ -33,7 +33,7 @@ pub(crate) fn grants(name: &Ident, input: ParseStream<'_>) -> Result<Value> {
             config(&inner, form)?
         } else {
             inner.parse::<Token![=]>().map_err(|_| Error::new(word.span(), form))?;
-            texts(&inner, form)?
+            if field == "notify" { Value::from(expect::<LitBool>(&inner, form)?.value) } else { texts(&inner, form)? }
         };
         if asked.insert(field.clone(), value).is_some() {
             return Err(Error::new(word.span(), format!("`{field}` is given twice")));

@@ -4,6 +4,7 @@
 #![allow(clippy::unnecessary_wraps)]
 
 use super::EffectError;
+use super::notify::fake::Notified;
 use crate::Context;
 
 /// An event as a fake host collected it.
@@ -29,6 +30,7 @@ pub struct Emitted {
 pub(crate) struct Effects {
     pub(crate) enqueued: Vec<String>,
     pub(crate) emitted: Vec<Emitted>,
+    pub(crate) notified: Vec<Notified>,
 }
 
 impl Context {

@@ -1,5 +1,7 @@
-//! What happens with the job's success, or not at all: jobs that are enqueued, events that are emitted. The host collects it and
+//! What happens with the job's success, or not at all: jobs that are enqueued, events that are emitted, users who are told. The host collects it and
 //! commits it together with `succeeded`; of an attempt that fails, or is suspended, nothing remains.
+
+pub(crate) mod notify;
 
 use std::error::Error;
 use std::fmt;
@@ -8,6 +10,8 @@ use serde::Serialize;
 
 use crate::enqueue::{NewJob, Takes};
 use crate::{Context, json};
+
+pub use notify::NotificationLevel;
 
 /// Why something can't be asked for. With `?` it means "try again later", as any error does.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use super::FakeHost;
 use crate::Failure;
 use crate::Handler;
 use crate::effects::fake::{Effects, Emitted};
+use crate::effects::notify::fake::Notified;
 use crate::steps::fake::{Ended, Step};
 
 /// Executions after which a handler is taken for one that never ends.
@@ -117,6 +118,11 @@ impl FakeHost {
     /// The events that the last execution emitted. None, unless it succeeded.
     pub fn emitted(&self) -> Vec<Emitted> {
         self.recorder.lock().effects.emitted.clone()
+    }
+
+    /// The users whom the last execution told something. None, unless it succeeded.
+    pub fn notifications(&self) -> Vec<Notified> {
+        self.recorder.lock().effects.notified.clone()
     }
 
     /// How long handlers slept, and waited in vain.

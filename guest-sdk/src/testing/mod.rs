@@ -28,6 +28,7 @@ mod run;
 mod sandbox;
 
 pub use crate::effects::fake::Emitted;
+pub use crate::effects::notify::fake::Notified;
 pub use crate::steps::fake::Step;
 pub use fake_host::{Answer, FakeHost};
 pub use recorder::{LogLine, Progress};

@@ -36,6 +36,11 @@ impl Guard {
         if is_health(uri) {
             return Ok(());
         }
+        self.check_origin(self.check_host(uri, headers)?, headers)
+    }
+
+    /// The same of a page that is let in wherever it comes from; gives how the host is called.
+    pub(super) fn check_host<'r>(&self, uri: &'r Uri, headers: &'r HeaderMap) -> Result<&'r str, ApiError> {
         let host = called_host(uri, headers)?;
         if !self.is_ours(host) {
             return Err(ApiError::new(
@@ -43,7 +48,7 @@ impl Guard {
                 "call this host by a loopback name, by the address it listens on, or by a name in its `allowed_hosts`",
             ));
         }
-        self.check_origin(host, headers)
+        Ok(host)
     }
 
     /// A page may call the host it came from, and nothing else on the same machine: a port of loopback belongs to

@@ -64,6 +64,8 @@ problem_codes! {
     HostAmbiguous = 400 "host_ambiguous" "The request names several hosts",
     /// No or a wrong credential.
     Unauthorized = 401 "unauthorized" "A valid credential is needed",
+    /// A user's token that was good.
+    TokenExpired = 401 "token_expired" "The token has expired",
     /// Too small a role.
     Forbidden = 403 "forbidden" "The credential's role is too small",
     /// DNS rebinding.
@@ -92,6 +94,10 @@ problem_codes! {
     SecretNotFound = 404 "secret_not_found" "There is no such secret",
     /// No such key in the bucket.
     KvKeyNotFound = 404 "kv_key_not_found" "There is no such key in the bucket",
+    /// No such connection to the hub, or another's.
+    ConnectionNotFound = 404 "connection_not_found" "There is no such connection",
+    /// No such notification, or another's.
+    NotificationNotFound = 404 "notification_not_found" "There is no such notification",
     /// No such batch.
     BatchNotFound = 404 "batch_not_found" "There is no such batch",
     /// No such workflow.
@@ -128,6 +134,8 @@ problem_codes! {
     ScheduleFaulty = 409 "schedule_faulty" "No job can be made of the schedule",
     /// Jobs of the queue have not ended.
     QueueInUse = 409 "queue_in_use" "Jobs of the queue have not ended",
+    /// A connection to the hub has the id.
+    ConnectionTaken = 409 "connection_taken" "A connection with this id is open",
     /// The batch is closed.
     BatchClosed = 409 "batch_closed" "The batch takes no more jobs",
     /// Jobs that have not ended need the job.

@@ -9,12 +9,13 @@ use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
-use http::header::X_CONTENT_TYPE_OPTIONS;
+use http::header::{COOKIE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, Uri};
 use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::auth::is_health;
+use super::cors;
 use super::dashboard::{DASHBOARD, LOGIN};
 use super::error::{ApiError, ProblemCode};
 use super::held_answer;
@@ -33,10 +34,15 @@ pub(super) async fn front(State(api): State<Arc<Api>>, mut request: Request, nex
     let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let route = api.http.route(path, request.method());
     let needed = api.access.needed(path, request.method());
-    let mut response = match admit(&api, &mut request, needed).await {
-        Ok(_places) => run(&api, request, next).await,
+    let page = cors::allowed_origin(&api.config.notifications.origins, request.uri(), request.headers());
+    let mut response = match admit(&api, &mut request, needed, page.is_some()).await {
+        Ok(Admitted::Asks) => cors::preflight(),
+        Ok(Admitted::Runs(_places)) => run(&api, request, next).await,
         Err(refusal) => refuse(&request, refusal),
     };
+    if let Some(page) = page {
+        cors::let_read(response.headers_mut(), page);
+    }
     // Answers hold what guests and callers said: they are what they are called, and never a page.
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     api.http.record(route, response.status(), began.elapsed());
@@ -52,12 +58,34 @@ async fn run(api: &Api, request: Request, next: Next) -> Response {
     held_answer::hold(&api.answers, part, is_final, response).await.unwrap_or_else(IntoResponse::into_response)
 }
 
-/// Whether the request may be made now; its places are held until it is answered.
-async fn admit<'a>(api: &'a Api, request: &mut Request, needed: Needed) -> Result<Option<Places<'a>>, ApiError> {
+/// What becomes of a request that may be made.
+enum Admitted<'a> {
+    /// It is carried out; its places are held until it is answered.
+    Runs(Option<Places<'a>>),
+    /// It only asks what a page may do.
+    Asks,
+}
+
+/// Whether the request may be made now. `is_page`: by a page of another origin that is let in.
+async fn admit<'a>(
+    api: &'a Api,
+    request: &mut Request,
+    needed: Needed,
+    is_page: bool,
+) -> Result<Admitted<'a>, ApiError> {
     if is_health(request.uri()) {
-        return Ok(None);
+        return Ok(Admitted::Runs(None));
     }
-    api.guard.check(request.uri(), request.headers())?;
+    if is_page {
+        api.guard.check_host(request.uri(), request.headers())?;
+        if cors::is_preflight(request.method(), request.headers()) {
+            return Ok(Admitted::Asks);
+        }
+        // A session is for this host's own pages.
+        request.headers_mut().remove(COOKIE);
+    } else {
+        api.guard.check(request.uri(), request.headers())?;
+    }
     let mut own = None;
     if needed == Needed::Nothing {
         own = Some(own_place(api, None)?);
@@ -84,7 +112,7 @@ async fn admit<'a>(api: &'a Api, request: &mut Request, needed: Needed) -> Resul
     let shared = api.requests.try_acquire().map_err(|_| {
         ApiError::new(ProblemCode::Busy, "too many requests are under way; send fewer at once, or try again later")
     })?;
-    Ok(Some((shared, own)))
+    Ok(Admitted::Runs(Some((shared, own))))
 }
 
 /// A place among those of a tenant, or of all who have not said yet who they are, so that nobody has all there are.

@@ -10,8 +10,8 @@ use rustc_hash::FxHashMap;
 use crate::job::duration::whole_us;
 
 /// Statuses the API answers with; anything else is counted as `0`.
-const STATUSES: [u16; 20] =
-    [200, 201, 202, 204, 303, 304, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429, 500, 503, 0];
+const STATUSES: [u16; 21] =
+    [101, 200, 201, 202, 204, 303, 304, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429, 500, 503, 0];
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "DELETE", "other"];
 /// Upper bounds of the histogram, µs.
 pub(super) const BUCKETS_US: [u64; 12] =

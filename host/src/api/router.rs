@@ -14,14 +14,15 @@ use super::openapi::Document;
 use super::shared::Api;
 use super::state::ApiState;
 use super::{
-    audit, backup, batches, dashboard, dead_letters, docs, health, jobs, keys, kinds, kv, metrics, modules, openapi,
-    operations, queues, schedules, secrets, tenants, usage, workflows,
+    audit, backup, batches, dashboard, dead_letters, docs, health, hub, jobs, keys, kinds, kv, metrics, modules,
+    notifications, openapi, operations, queues, schedules, secrets, tenants, usage, workflows,
 };
 use crate::job::Role;
 
 /// By the least role each needs. A greater role may do what a smaller one may.
 pub(super) fn routes() -> Grouped<Arc<Api>> {
     Grouped::anybody(open())
+        .least(Role::User, user())
         .least(Role::Viewer, viewer())
         .least(Role::Producer, producer())
         .least(Role::Operator, operator())
@@ -34,6 +35,19 @@ fn open() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(dashboard::login_page, dashboard::login))
+}
+
+/// What is for one user of an application.
+fn user() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new()
+        .routes(routes!(notifications::list_notifications))
+        .routes(routes!(notifications::read_notification))
+        .routes(routes!(notifications::unread_notification))
+        .routes(routes!(notifications::read_all_notifications))
+        .routes(routes!(notifications::delete_notification))
+        .routes(routes!(notifications::notification_stream))
+        .routes(routes!(hub::negotiate))
+        .routes(routes!(hub::hub_connect, hub::hub_send))
 }
 
 /// Looks at what a tenant has, and changes nothing.
@@ -78,6 +92,7 @@ fn producer() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(batches::create_batch))
         .routes(routes!(batches::close_batch))
         .routes(routes!(workflows::submit_workflow))
+        .routes(routes!(notifications::create_user_token))
 }
 
 /// Everything else in a tenant.

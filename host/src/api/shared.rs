@@ -9,7 +9,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::auth::Guard;
 use super::http_metrics::HttpMetrics;
+use super::hub::Connections;
 use super::identity::Access;
+use super::notifications::Places;
 use super::openapi::Document;
 use super::room::Room;
 use super::slow_turns::SlowTurns;
@@ -76,6 +78,10 @@ pub(super) struct Api {
     pub(super) requests_of_tenants: EachTenant<Option<TenantId>>,
     /// Those of them that may wait for a job's end.
     pub(super) waits_of_tenants: EachTenant<TenantId>,
+    /// For connections that stay open for users.
+    pub(super) places: Places,
+    /// Those to the hub that are server-sent events.
+    pub(super) hub: Connections,
     /// The queue of jobs that name none; made once.
     pub(super) default_queue: QueueName,
 }
@@ -110,6 +116,8 @@ impl Api {
             requests: Semaphore::new(requests_at_once),
             requests_of_tenants: EachTenant::with((requests_at_once / REQUESTS_PARTS).max(1)),
             waits_of_tenants: EachTenant::with((requests_at_once / WAITS_PARTS).max(1)),
+            places: Places::of(connections_max),
+            hub: Connections::default(),
             default_queue: QueueName::default_queue(),
             state,
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::identity::Identity;
 use crate::config::Config;
 use crate::dispatcher::DispatcherHandle;
-use crate::events::JobWaiters;
+use crate::events::{JobWaiters, NotificationWatchers};
 use crate::job::{Clock, HostId, Timestamp};
 use crate::maintenance::MaintenanceStatus;
 use crate::modules::{Modules, Validators};
@@ -27,6 +27,8 @@ pub struct ApiState {
     pub dispatcher: DispatcherHandle,
     /// Callers that wait for jobs.
     pub waiters: JobWaiters,
+    /// Connections of users.
+    pub watchers: NotificationWatchers,
     /// How upkeep is doing.
     pub maintenance: MaintenanceStatus,
     /// Time.

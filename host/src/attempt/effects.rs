@@ -30,7 +30,8 @@ pub async fn resolve(
     effects: Vec<Effect>,
     if_rejected: Next,
 ) -> Result<Box<Effects>, Failure> {
-    let mut resolved = Box::new(Effects { jobs: Vec::new(), events: Vec::new(), if_rejected });
+    let mut resolved =
+        Box::new(Effects { jobs: Vec::new(), events: Vec::new(), notifications: Vec::new(), if_rejected });
     for (place, effect) in effects.into_iter().enumerate() {
         match effect {
             Effect::Enqueue(request) => {
@@ -40,6 +41,7 @@ pub async fn resolve(
                 resolved.jobs.push((place, new));
             }
             Effect::Emit(event) => resolved.events.push((place, event)),
+            Effect::Notify(notification) => resolved.notifications.push((place, notification)),
         }
     }
     Ok(resolved)

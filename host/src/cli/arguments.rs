@@ -6,8 +6,8 @@ use clap::{FromArgMatches, Parser, Subcommand};
 
 use super::{
     advice, audit, backup, batches, bulk, cancel, completions, dead_letters, deploy, dev, doctor, edit, enqueue, help,
-    hints, job, jobs, keys, kinds, kv, logs, modules, new, operations, queues, retry, rollback, run_now, schedules,
-    secrets, serve, tenants, terminal, usage, workflows,
+    hints, job, jobs, keys, kinds, kv, logs, modules, new, notifications, operations, queues, retry, rollback, run_now,
+    schedules, secrets, serve, tenants, terminal, usage, workflows,
 };
 
 /// Runs background jobs as sandboxed WebAssembly.
@@ -48,6 +48,7 @@ enum Command {
     Usage(usage::Arguments),
     Secrets(secrets::Arguments),
     Kv(kv::Arguments),
+    Notifications(notifications::Arguments),
     Keys(keys::Arguments),
     Audit(audit::Arguments),
     Backup(backup::Arguments),
@@ -99,6 +100,7 @@ fn carry_out(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Usage(arguments) => usage::run(&arguments),
         Command::Secrets(arguments) => secrets::run(&arguments),
         Command::Kv(arguments) => kv::run(&arguments),
+        Command::Notifications(arguments) => notifications::run(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),
         Command::Backup(arguments) => backup::run(&arguments),
@@ -193,6 +195,8 @@ mod tests {
             ("kv get sessions user/1 --json", true),
             ("kv delete sessions user/1", true),
             ("kv get sessions", false),
+            ("notifications --user ann --unread --json", true),
+            ("notifications --user", false),
             ("run hello.wasm --secret a=@a.key --secret b=@b.key", true),
             ("batches --submit import.json --idempotency-key k", true),
             ("batches batch_01ARZ3NDEKTSV4RRFFQ69G5FAV --close", true),

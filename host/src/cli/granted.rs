@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::job::grants::CAPABILITY_NOTIFY;
 use crate::job::{BucketName, ConfigName, HttpGrant, NamePattern, SecretName};
 
 /// One of them.
@@ -13,12 +14,16 @@ pub(super) enum Granted {
     Kv(BucketName),
     Enqueue(NamePattern),
     Event(NamePattern),
+    Notify,
 }
 
 /// From the command line; the error says how it is written.
 pub(super) fn parse(text: &str) -> Result<Granted, String> {
     const FORM: &str =
-        "write it as http=PATTERN, config=NAME=VALUE, secret=NAME, kv=BUCKET, enqueue=KIND or event=TYPE";
+        "write it as http=PATTERN, config=NAME=VALUE, secret=NAME, kv=BUCKET, enqueue=KIND, event=TYPE or notify";
+    if text == CAPABILITY_NOTIFY {
+        return Ok(Granted::Notify);
+    }
     let (what, name) = text.split_once('=').ok_or(FORM)?;
     match what {
         "http" => name.parse().map(Granted::Http).map_err(|error| error.to_string()),
@@ -41,7 +46,7 @@ pub(super) fn settings(granted: &[Granted]) -> serde_json::Result<Option<String>
         return Ok(None);
     }
     let (mut http, mut secrets, mut config, mut kv) = (Vec::new(), Vec::new(), Map::new(), Vec::new());
-    let (mut enqueue, mut events) = (Vec::new(), Vec::new());
+    let (mut enqueue, mut events, mut notify) = (Vec::new(), Vec::new(), false);
     for one in granted {
         match one {
             Granted::Http(pattern) => http.push(pattern),
@@ -52,10 +57,12 @@ pub(super) fn settings(granted: &[Granted]) -> serde_json::Result<Option<String>
             Granted::Kv(bucket) => kv.push(bucket),
             Granted::Enqueue(kind) => enqueue.push(kind),
             Granted::Event(event_type) => events.push(event_type),
+            Granted::Notify => notify = true,
         }
     }
     let grants = json!({
         "http": http, "secrets": secrets, "config": config, "kv": kv, "enqueue": enqueue, "events": events,
+        "notify": notify,
     });
     serde_json::to_string(&json!({"grants": grants})).map(Some)
 }
@@ -67,10 +74,11 @@ mod tests {
 
     #[test]
     fn what_is_granted_is_what_an_operator_would_set() {
-        let granted = ["http=*.example.com", "config=a=b=c", "secret=key", "kv=cache", "enqueue=email.*", "event=paid"]
-            .map(|text| parse(text).unwrap());
+        let granted =
+            ["http=*.example.com", "config=a=b=c", "secret=key", "kv=cache", "enqueue=email.*", "event=paid", "notify"]
+                .map(|text| parse(text).unwrap());
         let set = settings(&granted).unwrap().unwrap();
-        let expected = json!({"grants": {"http": ["*.example.com"], "secrets": ["key"], "config": {"a": "b=c"}, "kv": ["cache"], "enqueue": ["email.*"], "events": ["paid"]}});
+        let expected = json!({"grants": {"http": ["*.example.com"], "secrets": ["key"], "config": {"a": "b=c"}, "kv": ["cache"], "enqueue": ["email.*"], "events": ["paid"], "notify": true}});
         assert_eq!(serde_json::from_str::<Value>(&set).unwrap(), expected);
         assert_eq!(settings(&[]).unwrap(), None);
         for (wrong, said) in [

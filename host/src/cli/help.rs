@@ -28,6 +28,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "schedules",
             "batches",
             "workflows",
+            "notifications",
         ],
     ),
     ("Run a host", &["serve", "queues", "tenants", "usage", "keys", "audit", "backup", "doctor", "completions"]),
@@ -68,7 +69,7 @@ fn listing(command: &Command) -> String {
         let _infallible = writeln!(listing, "{heading}:");
         for subcommand in found {
             let about = subcommand.get_about().map(ToString::to_string).unwrap_or_default();
-            let _infallible = writeln!(listing, "  {:<12} {about}", subcommand.get_name());
+            let _infallible = writeln!(listing, "  {:<13} {about}", subcommand.get_name());
         }
         listing.push('\n');
     }

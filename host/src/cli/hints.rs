@@ -23,6 +23,7 @@ const CLIENTS: &[&str] = &[
     "retry",
     "cancel",
     "dead-letters",
+    "notifications",
     "queues",
     "schedules",
     "secrets",

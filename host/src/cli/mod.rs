@@ -39,6 +39,7 @@ mod logs;
 mod logs_follow;
 mod modules;
 mod new;
+mod notifications;
 mod operations;
 mod payload;
 mod problem;

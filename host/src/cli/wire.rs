@@ -113,6 +113,17 @@ pub(super) struct KvBucket {
     pub(super) bucket: String,
 }
 
+/// What a handler told a user.
+#[derive(Debug, Deserialize)]
+pub(super) struct Notification {
+    pub(super) id: String,
+    pub(super) user: String,
+    pub(super) level: String,
+    pub(super) message: String,
+    pub(super) created_at: String,
+    pub(super) read_at: Option<String>,
+}
+
 /// A key without its value.
 #[derive(Debug, Deserialize)]
 pub(super) struct KvListedKey {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::egress::egress;
 use super::identity::{jwt, tls};
+use super::notifications::notifications;
 use super::secrets_keys::secrets_keys;
 use super::sources::Settings;
 use super::{AdminKey, CompileLimits, Config, RequestLimits};
@@ -90,6 +91,7 @@ pub fn resolve(settings: &Settings, cores: usize) -> Result<Config, ConfigError>
         jwt: jwt(settings)?,
         tls: tls(settings)?,
         audit_keep: span(settings.audit_keep, Duration::from_hours(24 * 90)),
+        notifications: notifications(settings)?,
         secrets_keys: secrets_keys(settings)?,
         shutdown_grace: span(settings.shutdown_grace, Duration::from_secs(30)),
         priority_aging: span(settings.priority_aging, Duration::from_mins(1)),

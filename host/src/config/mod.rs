@@ -6,6 +6,7 @@ mod check;
 mod egress;
 mod hidden_text;
 mod identity;
+mod notifications;
 mod report;
 mod secrets_keys;
 mod sources;
@@ -13,6 +14,7 @@ mod sources;
 pub use check::{ADMIN_KEY_CHARS_MIN, ConfigError, WORKERS_MAX, resolve};
 pub use hidden_text::HiddenText;
 pub use identity::{JwtAlgorithm, JwtConfig, JwtKeys, JwtSecret, TlsFiles};
+pub use notifications::NotificationSettings;
 pub use sources::{CONFIG_FILE_DEFAULT, Settings, read_file};
 
 use std::net::SocketAddr;
@@ -41,6 +43,8 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// How long the audit log is kept. Default 90 d.
     pub audit_keep: Duration,
+    /// How users are told what handlers have for them.
+    pub notifications: NotificationSettings,
     /// How long running attempts may go on after SIGTERM. Default 30 s.
     pub shutdown_grace: Duration,
     /// A waiting job rises one priority level per this time; zero = never. Default 60 s.

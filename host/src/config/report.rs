@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{CompileLimits, Config, JwtConfig, JwtKeys, RequestLimits, TlsFiles, egress};
+use super::{CompileLimits, Config, JwtConfig, JwtKeys, NotificationSettings, RequestLimits, TlsFiles, egress};
 use crate::job::{ByteSize, JobState, LimitBounds, Limits, QuotaName, Span};
 use crate::secrets::KeyRing;
 
@@ -18,6 +18,7 @@ impl fmt::Display for Config {
             jwt,
             tls,
             audit_keep,
+            notifications: NotificationSettings { keep: notifications_keep, origins, keep_alive, client_timeout },
             shutdown_grace,
             priority_aging,
             quotas,
@@ -53,6 +54,10 @@ impl fmt::Display for Config {
         identity(&mut line, tls.as_ref(), jwt.as_ref())?;
         secrets(&mut line, secrets_keys)?;
         line("audit_keep", &Span(*audit_keep))?;
+        line("notifications_keep", &Span(*notifications_keep))?;
+        line("hub_origins", &format_args!("[{}]", origins.join(", ")))?;
+        line("hub_keep_alive", &Span(*keep_alive))?;
+        line("hub_client_timeout", &Span(*client_timeout))?;
         line("shutdown_grace", &Span(*shutdown_grace))?;
         line("priority_aging", &Span(*priority_aging))?;
         for quota in QuotaName::ALL {

@@ -83,6 +83,25 @@ pub struct Settings {
     /// How long the audit log is kept, at least 1d [default: 90d]
     #[arg(long, env = "STOKER_AUDIT_KEEP", value_name = "DURATION")]
     pub audit_keep: Option<Span>,
+    /// How long notifications of users are kept, at least 1h [default: 90d]
+    #[arg(long, env = "STOKER_NOTIFICATIONS_KEEP", value_name = "DURATION", help_heading = "Notifications of users")]
+    pub notifications_keep: Option<Span>,
+    /// Origins, like `https://app.example.com`, whose pages may read notifications and connect to the hub (repeat, or separate
+    /// by commas) [default: none but this host's own]
+    #[arg(
+        long,
+        env = "STOKER_HUB_ORIGINS",
+        value_name = "ORIGIN",
+        value_delimiter = ',',
+        help_heading = "Notifications of users"
+    )]
+    pub hub_origins: Option<Vec<String>>,
+    /// After so long without anything else a connection of a user is sent a sign of life, 100ms to 20s [default: 15s]
+    #[arg(long, env = "STOKER_HUB_KEEP_ALIVE", value_name = "DURATION", help_heading = "Notifications of users")]
+    pub hub_keep_alive: Option<Span>,
+    /// After so long without a sign of life from its client a connection to the hub is ended, 1s to 1h [default: 30s]
+    #[arg(long, env = "STOKER_HUB_CLIENT_TIMEOUT", value_name = "DURATION", help_heading = "Notifications of users")]
+    pub hub_client_timeout: Option<Span>,
     /// File of the certificate TLS is spoken with, and of those it follows from, as PEM; read again when it changes
     #[arg(long, env = "STOKER_TLS_CERT", value_name = "FILE", help_heading = "Identity")]
     pub tls_cert: Option<PathBuf>,
@@ -362,7 +381,7 @@ impl Settings {
     #[must_use]
     pub fn or(self, lower: Settings) -> Settings {
         overlay!(self, lower, {
-        admin_key, allowed_hosts, audit_keep, tls_cert, tls_key, jwt_alg, jwt_secret, jwt_jwks, jwt_issuer, jwt_audience, jwt_leeway,
+        admin_key, allowed_hosts, audit_keep, notifications_keep, hub_origins, hub_keep_alive, hub_client_timeout, tls_cert, tls_key, jwt_alg, jwt_secret, jwt_jwks, jwt_issuer, jwt_audience, jwt_leeway,
                 jwt_tenant_claim, jwt_role_claim, jwt_user_claim, jwt_admin_allowed, data_dir, events_keep, events_keep_bytes, fuel, fuel_max, ignore_wakeups, lease_ttl, listen, memory, memory_max, output, priority_aging, retention_cancelled, retention_failed, retention_succeeded, secrets_key, secrets_key_file, secrets_key_previous_file, shutdown_grace, timeout, timeout_max, usage_keep, workers,
                 output_max, logs, logs_max, host_calls, host_calls_max, payload_max, batch_jobs_max, batch_max,
                 module_max, connections_max, request_head_timeout, compile_timeout, compile_memory, log, log_format,
@@ -386,6 +405,10 @@ impl Settings {
             secrets_key_file: None,
             secrets_key_previous_file: None,
             audit_keep: None,
+            notifications_keep: None,
+            hub_origins: None,
+            hub_keep_alive: None,
+            hub_client_timeout: None,
             tls_cert: None,
             tls_key: None,
             jwt_alg: None,

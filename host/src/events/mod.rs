@@ -2,5 +2,7 @@
 //! read again when they lag.
 
 mod job_waiters;
+mod notification_watchers;
 
 pub use job_waiters::{JobWait, JobWaiters};
+pub use notification_watchers::{NotificationWatch, NotificationWatchers};

@@ -24,6 +24,8 @@ macro_rules! id_type {
         impl $name {
             /// What the textual form begins with.
             pub const PREFIX: &'static str = $prefix;
+            /// Below the milliseconds lie so many bits.
+            pub const MS_SHIFT: u32 = 80;
 
             /// From the 128-bit value; the upper 48 bits are milliseconds since the epoch.
             pub const fn from_u128(value: u128) -> Self {
@@ -43,7 +45,7 @@ macro_rules! id_type {
             }
             /// When the id was made.
             pub fn created_at(self) -> Timestamp {
-                Timestamp(i64::try_from(self.0 >> 80).unwrap_or(i64::MAX))
+                Timestamp(i64::try_from(self.0 >> Self::MS_SHIFT).unwrap_or(i64::MAX))
             }
         }
 
@@ -113,6 +115,12 @@ id_type!(
     /// Names one key of the API.
     KeyId,
     "key_"
+);
+
+id_type!(
+    /// Names one notification. Drawn from the sequence of job ids.
+    NotificationId,
+    "ntf_"
 );
 
 id_type!(

@@ -28,6 +28,7 @@ pub mod limits;
 pub mod most;
 pub mod name;
 mod named_values;
+pub mod notification;
 pub mod on_failed;
 pub mod outcome;
 pub mod pace;
@@ -66,7 +67,7 @@ pub use egress::{EgressBounds, EgressOptions};
 pub use event::{Event, EventType};
 pub use field::FieldError;
 pub use grants::{Grants, HttpGrant, HttpScheme, HttpTarget, NamePattern};
-pub use id::{BatchId, HostId, IdSequence, JobId, KeyId, OperationId, ParseIdError, WorkflowId};
+pub use id::{BatchId, HostId, IdSequence, JobId, KeyId, NotificationId, OperationId, ParseIdError, WorkflowId};
 pub use kind::{ExitFailure, GuestType, KindDescription, KindSettings, StdinFormat, StdoutFormat};
 pub use kv::{KvChange, KvChanged, KvKey, KvKeyError, KvQuota, KvValue};
 pub use lease::Lease;
@@ -76,6 +77,7 @@ pub use name::{
     BucketName, ConfigName, Digest, KeyName, KindName, ModuleName, NameError, QueueName, ScheduleName, SecretName,
     TenantName,
 };
+pub use notification::{NewNotification, NotificationLevel, UserName};
 pub use on_failed::{CausedBy, OnFailed};
 pub use outcome::{Failure, FailureReason, HandlerVerdict, LogLevel, LogLine, Outcome, Progress, Suspension};
 pub use pace::{Admission, KeyOrder, KindPace, Pace};

@@ -1,4 +1,4 @@
-//! What a caller may do, as four words that contain each other.
+//! What a caller may do, as five words that contain each other.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,6 +6,8 @@ use std::str::FromStr;
 /// From the least to the greatest: each may do what those before it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
+    /// Reads what is for one user of an application. Of tokens only: no key has it.
+    User,
     /// Looks at one tenant.
     Viewer,
     /// And enqueues jobs.
@@ -23,11 +25,12 @@ pub struct RoleError;
 
 impl Role {
     /// Every role, the least first.
-    pub const ALL: [Role; 4] = [Role::Viewer, Role::Producer, Role::Operator, Role::Admin];
+    pub const ALL: [Role; 5] = [Role::User, Role::Viewer, Role::Producer, Role::Operator, Role::Admin];
 
     /// The word for it everywhere.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Role::User => "user",
             Role::Viewer => "viewer",
             Role::Producer => "producer",
             Role::Operator => "operator",

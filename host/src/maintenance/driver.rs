@@ -15,8 +15,8 @@ use super::status::MaintenanceStatus;
 use super::tasks::{
     CancelBatches, ExpireJobs, GiveBackSpace, Heartbeat, NoteKeyUses, PromoteDue, PruneAudit, PruneBatches,
     PruneConcurrencyKeys, PruneEmittedEvents, PruneEvents, PruneIdempotencyKeys, PruneJobs, PruneKv, PruneModuleChunks,
-    PruneOperations, PruneUniqueJobs, PruneUsage, RecoverExpired, ReencryptSecrets, RemoveTenants, RunSchedules,
-    ScanStoredBytes, SettleDependents, SweepHistory, Unpark, WorkOffOperations,
+    PruneNotifications, PruneOperations, PruneUniqueJobs, PruneUsage, RecoverExpired, ReencryptSecrets, RemoveTenants,
+    RunSchedules, ScanStoredBytes, SettleDependents, SweepHistory, Unpark, WorkOffOperations,
 };
 use crate::dispatcher::DispatcherHandle;
 use crate::job::{Clock, Digest, HostId};
@@ -107,6 +107,8 @@ pub struct MaintenanceOptions {
     pub events_keep_bytes: u64,
     /// How long the audit log is kept.
     pub audit_keep: Duration,
+    /// How long notifications are kept.
+    pub notifications_keep: Duration,
 }
 
 /// All tasks.
@@ -151,6 +153,7 @@ impl Maintenance {
             events_keep,
             events_keep_bytes,
             audit_keep,
+            notifications_keep,
         } = options;
         let unsignalled = || Arc::new(Notify::new());
         let heartbeat = Heartbeat {
@@ -182,6 +185,7 @@ impl Maintenance {
         start.task(prune_events, unsignalled());
         start.task(PruneEmittedEvents { store: store.clone() }, unsignalled());
         start.task(PruneKv { store: store.clone() }, unsignalled());
+        start.task(PruneNotifications { store: store.clone(), keep: notifications_keep }, unsignalled());
         start.task(PruneIdempotencyKeys { store: store.clone() }, unsignalled());
         start.task(PruneConcurrencyKeys { store: store.clone() }, unsignalled());
         start.task(PruneJobs { store: store.clone() }, unsignalled());

@@ -8,6 +8,7 @@ use rusqlite::backup::{Backup, StepResult};
 
 use super::connection::open_reader;
 use super::error::StoreError;
+use super::notifications::FORGET_KEY;
 
 /// A copy leaves so much of the disk to the host, which goes on writing while it is made and fetched: twice what the log
 /// has before it is folded in, bytes.
@@ -38,6 +39,8 @@ fn copy(source: &Path, destination: &Path) -> Result<(), StoreError> {
         StepResult::Done => {}
         other => return Err(StoreError::Unavailable(format!("the copy stopped: {other:?}"))),
     }
+    // What leaves the machine makes nobody a user of this host.
+    to.execute_batch(FORGET_KEY)?;
     // Read back without the log's side files: a single file is what people move around.
     let _mode: String = to.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0))?;
     to.close().map_err(|(_, error)| StoreError::from(error))

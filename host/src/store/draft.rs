@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::catalog::{Catalog, KindId, QueueId, QueueSettings, TenantId};
 use super::claimant::{Claimant, ClaimantCell};
@@ -28,7 +28,7 @@ use super::store_clock::StoreClock;
 use super::ties::Ties;
 use crate::job::kind::PRIORITY_DEFAULT;
 use crate::job::{
-    Actor, EventType, HostId, IdSequence, JobId, JobState, Pace, QueueName, Quotas, Retention, Timestamp,
+    Actor, EventType, HostId, IdSequence, JobId, JobState, Pace, QueueName, Quotas, Retention, Timestamp, UserName,
 };
 
 // One that was deleted comes back as if it were new.
@@ -40,7 +40,7 @@ const HOSTS: &str = "SELECT id, number FROM hosts";
 const LAST_ID: &str =
     "SELECT max(id) FROM (SELECT max(id) AS id FROM live_jobs UNION ALL SELECT max(id) FROM finished_jobs
         UNION ALL SELECT max(id) FROM operations UNION ALL SELECT max(id) FROM batches
-        UNION ALL SELECT max(id) FROM api_keys)";
+        UNION ALL SELECT max(id) FROM api_keys UNION ALL SELECT max(id) FROM notifications)";
 
 /// Where an entered guest of a previous process stood when it died.
 #[derive(Clone, Copy, Debug)]
@@ -87,6 +87,8 @@ pub(super) struct Draft {
     pub(super) looks: Looks,
     events: Vec<StoredEvent>,
     settled_events: usize,
+    /// Users who were told something.
+    pub(super) notified: FxHashSet<(TenantId, UserName)>,
     /// The earliest `run_at` written.
     pub(super) next_due: Option<Timestamp>,
     /// A schedule may have come to have something to do.
@@ -165,6 +167,7 @@ impl Draft {
             looks: Looks::default(),
             events: Vec::new(),
             settled_events: 0,
+            notified: FxHashSet::default(),
             next_due: None,
             schedules_changed: false,
             runs_waited_for: any_queued(sql)?,
@@ -330,7 +333,11 @@ impl Draft {
 
     /// Whether anybody in this process may want to know of the commit.
     pub(super) fn has_news(&self) -> bool {
-        !self.events.is_empty() || self.next_due.is_some() || self.ties.is_left_over || self.schedules_changed
+        !self.events.is_empty()
+            || !self.notified.is_empty()
+            || self.next_due.is_some()
+            || self.ties.is_left_over
+            || self.schedules_changed
     }
 
     pub(super) fn flush_counters(&self, sql: &Connection) -> Result<(), StoreError> {
@@ -397,6 +404,7 @@ impl Draft {
         self.looks.clear();
         self.events.clear();
         self.settled_events = 0;
+        self.notified.clear();
         self.next_due = None;
         self.schedules_changed = false;
         self.ties.is_left_over = false;

@@ -10,6 +10,7 @@ use super::enqueue_batch::{Batch, enqueue_batch};
 use super::error::StoreError;
 use super::finish::{held, write_finish_as};
 use super::model::{BatchItem, BatchResult, Effects, Finish, FinishResult, TieRefusal};
+use super::notifications;
 use crate::job::{Failure, FailureReason, JobId};
 
 /// Carries out a finish with effects. The first thing in its operation: what can't be is taken back with all before it.
@@ -38,11 +39,13 @@ fn write(
     job: JobId,
     effects: &Effects,
 ) -> Result<Option<(String, String)>, StoreError> {
-    let Effects { jobs, events, if_rejected: _ } = effects;
+    let Effects { jobs, events, notifications, if_rejected: _ } = effects;
     // Before anything is written: what follows can't be refused.
-    let bytes = events.iter().map(|(_, event)| emitted::bytes_of(event)).sum();
+    let bytes: i64 = events.iter().map(|(_, event)| emitted::bytes_of(event)).sum();
+    let bytes = notifications.iter().fold(bytes, |sum, (_, notification)| sum + notifications::bytes_of(notification));
     if let Err(quota) = draft.meter.admit_bytes(&draft.catalog, tenant, bytes) {
-        let place = events.first().map_or(0, |(place, _)| *place);
+        let places = events.iter().map(|(place, _)| place).chain(notifications.iter().map(|(place, _)| place));
+        let place = places.min().copied().unwrap_or_default();
         return Ok(Some((format!("/effects/{place}"), quota.sentence())));
     }
     if !jobs.is_empty() {
@@ -61,6 +64,9 @@ fn write(
     }
     for (_, event) in events {
         emitted::emit(sql, draft, tenant, job, event)?;
+    }
+    for (_, notification) in notifications {
+        notifications::notify(sql, draft, tenant, job, notification)?;
     }
     Ok(None)
 }

@@ -54,7 +54,7 @@ use crate::job::quota::day_of;
 use crate::job::{
     Actor, BatchId, Clock, Digest, Event, GroupId, HostId, IdSequence, JobId, KindName, KindSettings, Lease,
     ModuleName, OperationId, Pace, ParentOutput, Progress, QueueName, QuotaExceeded, QuotaName, Quotas, Retention,
-    TenantName, TenantState, Timestamp, WaitingReason,
+    TenantName, TenantState, Timestamp, UserName, WaitingReason,
 };
 
 /// How the store is opened.
@@ -1229,6 +1229,8 @@ pub struct CommitNotice {
     pub commit: i64,
     /// Events of jobs, in order.
     pub events: Vec<Event>,
+    /// Users who were told something, by tenant.
+    pub notified: Vec<(TenantId, UserName)>,
     /// The earliest `run_at` written in this commit.
     pub next_due: Option<Timestamp>,
     /// A schedule may have come to have something to do.

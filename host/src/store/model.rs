@@ -14,9 +14,9 @@ use crate::job::state::JobState;
 use crate::job::unique::Unique;
 use crate::job::{
     BatchId, BulkAction, BulkFilter, Digest, EventType, Failure, FailureReason, GroupId, GuestType, HostId, JobId,
-    JobOptions, JobSpec, KindDescription, KindName, Lease, LimitRequest, LogLine, ModuleName, NewEvent, OperationId,
-    OperationState, Pace, Parent, Progress, QueueName, QuotaExceeded, Rate, RateWire, Receipt, Retention, RetryPolicy,
-    Step, TenantName, Timestamp, WaitingReason, Wanted,
+    JobOptions, JobSpec, KindDescription, KindName, Lease, LimitRequest, LogLine, ModuleName, NewEvent,
+    NewNotification, OperationId, OperationState, Pace, Parent, Progress, QueueName, QuotaExceeded, Rate, RateWire,
+    Receipt, Retention, RetryPolicy, Step, TenantName, Timestamp, WaitingReason, Wanted,
 };
 
 // ---- enqueue ----------------------------------------------------------------------------------------------------
@@ -334,6 +334,8 @@ pub struct Effects {
     pub jobs: Vec<(usize, NewJob)>,
     /// Events to emit.
     pub events: Vec<(usize, NewEvent)>,
+    /// Users to notify.
+    pub notifications: Vec<(usize, NewNotification)>,
     /// What becomes of the job if any of it can't be.
     pub if_rejected: Next,
 }
@@ -343,7 +345,8 @@ impl Effects {
     pub fn bytes(&self) -> usize {
         let jobs: usize = self.jobs.iter().map(|(_, job)| job.spec.payload.len()).sum();
         let events: usize = self.events.iter().map(|(_, event)| event.data.len()).sum();
-        jobs + events
+        let notifications: usize = self.notifications.iter().map(|(_, notification)| notification.bytes()).sum();
+        jobs + events + notifications
     }
 }
 

@@ -321,6 +321,7 @@ impl Writer {
         let notice = tell.then(|| CommitNotice {
             commit: self.last_commit,
             events: self.draft.events().iter().filter_map(|event| named(event, &self.draft.catalog)).collect(),
+            notified: std::mem::take(&mut self.draft.notified).into_iter().collect(),
             next_due: self.draft.next_due,
             schedules_changed: self.draft.schedules_changed,
             ties_left: self.draft.ties.is_left_over,

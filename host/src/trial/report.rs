@@ -10,7 +10,7 @@ use crate::attempt::Terms;
 use crate::job::duration::whole_ms;
 use crate::job::{
     Digest, Effect, Failure, FailureReason, GuestType, HandlerVerdict, JobState, KindName, Limits, LogLevel, LogLine,
-    ModuleName, NewEvent, Progress, Receipt, Timestamp,
+    ModuleName, NewEvent, NewNotification, Progress, Receipt, Timestamp,
 };
 use crate::sandbox::Execution;
 use crate::store::Next;
@@ -112,6 +112,18 @@ pub enum ReportedEffect {
         /// What it brings.
         data: Option<Box<RawValue>>,
     },
+    /// A notification.
+    Notify {
+        /// To whom.
+        user: String,
+        /// How grave it is.
+        level: &'static str,
+        /// For the user to read.
+        message: String,
+        /// For the application to read.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        data: Option<Box<RawValue>>,
+    },
 }
 
 impl From<Effect> for ReportedEffect {
@@ -121,6 +133,12 @@ impl From<Effect> for ReportedEffect {
             Effect::Emit(NewEvent { event_type, correlation, data }) => {
                 ReportedEffect::Event { event_type: event_type.to_string(), correlation, data: raw(&data) }
             }
+            Effect::Notify(NewNotification { user, level, message, data }) => ReportedEffect::Notify {
+                user: user.to_string(),
+                level: level.as_str(),
+                message,
+                data: data.and_then(|data| raw(&data)),
+            },
         }
     }
 }
@@ -133,6 +151,10 @@ impl ReportedEffect {
             ReportedEffect::Enqueue { request } => format!("enqueue {}", json(request)),
             ReportedEffect::Event { event_type, correlation, data } => {
                 format!("event {event_type} of {correlation}: {}", json(data))
+            }
+            ReportedEffect::Notify { user, level, message, data } => {
+                let data = data.as_ref().map(|data| format!(", with {}", data.get())).unwrap_or_default();
+                format!("notify {user} ({level}): {message}{data}")
             }
         }
     }

@@ -12,7 +12,7 @@ use super::resolve::unauthorized;
 use crate::api::error::ApiError;
 use crate::api::extract::{HeldBody, read_body};
 use crate::api::shared::Api;
-use crate::job::{Actor, Role};
+use crate::job::{Actor, Role, Timestamp, UserName};
 use crate::modules::Modules;
 use crate::secrets::Vault;
 use crate::store::{Catalog, CredentialHash, Store, TenantId};
@@ -32,6 +32,10 @@ pub(in crate::api) struct Caller {
     pub(in crate::api) credential: Option<CredentialHash>,
     /// Of its cookie, where it has a session.
     pub(in crate::api) session: Option<CredentialHash>,
+    /// The one user whose things it may see and change: of the role `user` always, of greater ones never.
+    pub(in crate::api) user: Option<UserName>,
+    /// What it came with is worth nothing from then on.
+    pub(in crate::api) expires_at: Option<Timestamp>,
 }
 
 impl Caller {

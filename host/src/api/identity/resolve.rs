@@ -12,13 +12,14 @@ use subtle::ConstantTimeEq;
 use super::access::Needed;
 use super::call::Caller;
 use super::failures::{Failures, Verdict};
-use super::jwt::{Claimed, Jwt};
+use super::jwt::{Claimed, Jwt, NotClaimed};
 use super::secret::{csrf_token, hash};
 use super::sent::{CSRF_HEADER, Sent, only_looks, sent};
+use super::user_token::{self, UserToken, UserTokens};
 use crate::api::error::{ApiError, ProblemCode};
 use crate::config::{Config, ConfigError};
-use crate::job::{Actor, Role, TenantName, Timestamp, Via};
-use crate::store::{Catalog, CredentialHash, TenantId};
+use crate::job::{Actor, Role, TenantName, Timestamp, UserName, Via};
+use crate::store::{Catalog, CredentialHash, TenantId, UserTokenSecret};
 
 /// In which tenant a request acts. For admins any, for others their own.
 const TENANT_HEADER: &str = "stoker-tenant";
@@ -39,6 +40,7 @@ pub struct Identity {
     may_be_open: bool,
     jwt: Option<Jwt>,
     jwt_admin_allowed: bool,
+    user_tokens: UserTokens,
     failures: Failures,
 }
 
@@ -61,6 +63,9 @@ pub(in crate::api) struct Known {
     pub(in crate::api) credential: Option<CredentialHash>,
     /// Of the session's cookie.
     pub(in crate::api) session: Option<CredentialHash>,
+    /// Of the role `user`: who it is.
+    pub(in crate::api) user: Option<UserName>,
+    pub(in crate::api) expires_at: Option<Timestamp>,
 }
 
 /// What a first look tells.
@@ -82,8 +87,19 @@ impl Identity {
             may_be_open: config.listen.ip().to_canonical().is_loopback(),
             jwt_admin_allowed: config.jwt.as_ref().is_some_and(|jwt| jwt.admin_allowed),
             jwt: config.jwt.clone().map(Jwt::new).transpose()?,
+            user_tokens: UserTokens::default(),
             failures: Failures::default(),
         })
+    }
+
+    /// From now on tokens of users can be made and are known.
+    pub fn begin_user_tokens(&self, secret: &UserTokenSecret) {
+        self.user_tokens.begin(secret);
+    }
+
+    /// A token for a user; `None`: the key is not known yet.
+    pub(in crate::api) fn user_token(&self, token: &UserToken) -> Option<String> {
+        self.user_tokens.make(token)
     }
 
     /// Whether the configuration says who may call.
@@ -103,12 +119,17 @@ impl Identity {
 
     /// Whose request it is, as far as that is known at once.
     pub(in crate::api) fn look(&self, asked: &Asked<'_>, catalog: &Catalog, now: Timestamp) -> Result<Look, ApiError> {
-        if self.is_open(catalog) {
-            let who = "loopback".into();
-            let known = Known { tenant: None, role: Role::Admin, who, credential: None, session: None };
-            return Ok(Look::Known(known));
+        let sent = sent(asked.uri, asked.headers);
+        // Who sends one wants to be that user, also where anybody may be more.
+        if let Sent::Token(token) = &sent
+            && user_token::may_be_one(token)
+        {
+            return self.known_user(token, asked.peer, catalog, now).map(Look::Known);
         }
-        match sent(asked.uri, asked.headers) {
+        if self.is_open(catalog) {
+            return Ok(Look::Known(Known::of_host("loopback", None)));
+        }
+        match sent {
             Sent::Nothing => Err(unauthorized()),
             Sent::Token(token) => self.look_at(token, asked.peer, catalog, now),
             Sent::Session(cookie) => self.session(&cookie, asked, catalog, now).map(Look::Known),
@@ -142,6 +163,31 @@ impl Identity {
         Err(self.refuse(peer))
     }
 
+    /// Nobody guesses a signature: who has a good one is not kept out by what others behind the same address try.
+    fn known_user(&self, token: &[u8], peer: IpAddr, catalog: &Catalog, now: Timestamp) -> Result<Known, ApiError> {
+        match self.user_tokens.read(token, now) {
+            user_token::Read::Good(UserToken { tenant, user, expires_at })
+                if catalog.tenant_entries.contains_key(&tenant) =>
+            {
+                Ok(Known {
+                    tenant: Some(tenant),
+                    role: Role::User,
+                    who: format!("user:{user}").into(),
+                    credential: None,
+                    session: None,
+                    user: Some(user),
+                    expires_at: Some(expires_at),
+                })
+            }
+            // No guess either.
+            user_token::Read::Expired => Err(token_expired()),
+            user_token::Read::Good(_) | user_token::Read::Bad => {
+                self.before(peer, &hash(token))?;
+                Err(self.refuse(peer))
+            }
+        }
+    }
+
     /// Whether a credential of this address is to be looked at.
     fn before(&self, peer: IpAddr, hash: &CredentialHash) -> Result<(), ApiError> {
         match self.failures.before(peer, hash, Instant::now()) {
@@ -166,15 +212,19 @@ impl Identity {
     ) -> Result<Known, ApiError> {
         let claimed = match &self.jwt {
             Some(jwt) => jwt.claimed(&text, hash, now).await,
-            None => None,
+            None => Err(NotClaimed::Bad),
         };
-        let known = claimed.and_then(|Claimed { tenant, role, who, .. }| {
+        if let Err(NotClaimed::Expired) = claimed {
+            return Err(token_expired());
+        }
+        let known = claimed.ok().and_then(|Claimed { tenant, role, who, user, expires_at }| {
             // A tenant that is not there is no reason to say so.
             let tenant = match tenant {
                 Some(name) => Some(tenant_of(&name)?),
                 None => None,
             };
-            Some(Known { tenant, role, who, credential: None, session: None })
+            let expires_at = Some(expires_at);
+            Some(Known { tenant, role, who, credential: None, session: None, user, expires_at })
         });
         if known.is_some() {
             self.failures.succeeded(peer, &hash);
@@ -184,8 +234,7 @@ impl Identity {
 
     fn by_hash(&self, hash: &CredentialHash, catalog: &Catalog, now: Timestamp) -> Option<Known> {
         if self.admin_key_hash.as_ref().is_some_and(|known| bool::from(hash.ct_eq(known))) {
-            let who = "admin_key".into();
-            return Some(Known { tenant: None, role: Role::Admin, who, credential: Some(*hash), session: None });
+            return Some(Known::of_host("admin_key", Some(*hash)));
         }
         by_key(hash, catalog, now)
     }
@@ -199,7 +248,11 @@ impl Identity {
     fn session(&self, cookie: &[u8], asked: &Asked<'_>, catalog: &Catalog, now: Timestamp) -> Result<Known, ApiError> {
         let session_hash = hash(cookie);
         let session = catalog.credentials.sessions.get(&session_hash).filter(|session| now < session.expires_at);
-        let known = session.and_then(|session| self.by_hash(&session.credential, catalog, now));
+        let known = session.and_then(|session| {
+            let known = self.by_hash(&session.credential, catalog, now)?;
+            let ends_at = known.expires_at.map_or(session.expires_at, |ends_at| ends_at.min(session.expires_at));
+            Some(Known { expires_at: Some(ends_at), ..known })
+        });
         // A browser goes on sending a cookie that has ended: that is no guess.
         let known = known.ok_or_else(unauthorized)?;
         let sends_token_itself = FORMS.contains(&asked.uri.path());
@@ -231,6 +284,8 @@ impl Identity {
             actor: Actor { who: known.who, via },
             credential: known.credential,
             session: known.session,
+            user: known.user,
+            expires_at: known.expires_at,
         })
     }
 }
@@ -245,7 +300,17 @@ fn by_key(hash: &CredentialHash, catalog: &Catalog, now: Timestamp) -> Option<Kn
         who: Arc::clone(&key.who),
         credential: Some(*hash),
         session: None,
+        user: None,
+        expires_at: key.expires_at,
     })
+}
+
+impl Known {
+    /// Whoever may do everything.
+    fn of_host(who: &str, credential: Option<CredentialHash>) -> Self {
+        let (tenant, role, who) = (None, Role::Admin, who.into());
+        Self { tenant, role, who, credential, session: None, user: None, expires_at: None }
+    }
 }
 
 /// Whether the token is the one of the session with this cookie.
@@ -260,6 +325,11 @@ pub(in crate::api) fn check_csrf(cookie: &[u8], given: &[u8]) -> Result<(), ApiE
 /// The same for every reason there is.
 pub(super) fn unauthorized() -> ApiError {
     ApiError::new(ProblemCode::Unauthorized, "send `Authorization: Bearer` and a valid key or token")
+}
+
+/// Of a user's token that was good: whoever sends it is told what to do.
+pub(in crate::api) fn token_expired() -> ApiError {
+    ApiError::new(ProblemCode::TokenExpired, "the token has expired; get a new one, and come again with that")
 }
 
 fn too_many(wait_s: u64) -> ApiError {
@@ -321,6 +391,7 @@ mod tests {
             may_be_open: listen.parse::<IpAddr>().unwrap().is_loopback(),
             jwt: None,
             jwt_admin_allowed: false,
+            user_tokens: UserTokens::default(),
             failures: Failures::default(),
         };
         let headers = headers(pairs);

@@ -9,7 +9,7 @@ pub(in crate::api) const SESSION_COOKIE: &str = "stoker_session";
 /// What a page of ours sends beside it.
 pub(super) const CSRF_HEADER: &str = "x-csrf-token";
 /// Where a browser can set no header, so that the token may stand in the query string. Nowhere else it is read.
-const STREAMS: [&str; 2] = ["/v1/stream", "/hubs/notifications"];
+const STREAMS: [&str; 3] = ["/v1/stream", "/v1/notifications/stream", "/hubs/notifications"];
 /// How it is called there.
 const ACCESS_TOKEN: &str = "access_token";
 
@@ -101,6 +101,9 @@ mod tests {
             ("/v1/jobs?access_token=abc", &[], Sent::Nothing),
             ("/v1/stream?access_token=a%62c&x=1", &[], token("abc")),
             ("/v1/stream/?access_token=abc", &[], Sent::Nothing),
+            ("/v1/notifications/stream?access_token=abc", &[], token("abc")),
+            ("/v1/notifications?access_token=abc", &[], Sent::Nothing),
+            ("/hubs/notifications/negotiate?access_token=abc", &[], Sent::Nothing),
             ("/hubs/notifications?id=1&access_token=abc", &[], token("abc")),
             ("/v1/stream?access_token=abc", &[("authorization", "Bearer xyz")], token("xyz")),
             ("/v1/jobs", &[("cookie", "a=b; stoker_session=s1; c=d")], Sent::Session(b"s1".to_vec())),

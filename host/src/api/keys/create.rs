@@ -59,6 +59,10 @@ pub(in crate::api) async fn create_key(api: Call, _: NoParameters, request: Requ
     let mut errors = Vec::new();
     let name = name.parse::<KeyName>().map_err(|error| errors.push(FieldError::new("/name", error.to_string())));
     let role = role.parse::<Role>().map_err(|error| errors.push(FieldError::new("/role", error.to_string())));
+    if role == Ok(Role::User) {
+        let sentence = "`user` is the role of one user's token, which `POST /v1/notifications/tokens` makes";
+        errors.push(FieldError::new("/role", sentence));
+    }
     let expires_at = match (expires_at, expires_in) {
         (Some(_), Some(_)) => {
             errors.push(FieldError::new("/expires_in", "goes without `expires_at`"));

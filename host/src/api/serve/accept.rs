@@ -221,7 +221,8 @@ struct Arrived {
     permit: OwnedSemaphorePermit,
 }
 
-/// Answers what is asked on a connection until it ends, or until what is under way is done and it is to end.
+/// Answers what is asked on a connection until it ends, or until what is under way is done and it is to end. One that is made
+/// a WebSocket goes on without this: it counts as before, and whoever has it ends it.
 async fn converse<I, S, B>(protocol: &Protocol, stream: I, service: S, finishing: &mut oneshot::Receiver<()>)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -231,7 +232,7 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let mut connection = pin!(protocol.serve_connection(TokioIo::new(stream), service));
+    let mut connection = pin!(protocol.serve_connection_with_upgrades(TokioIo::new(stream), service));
     let mut is_finishing = false;
     poll_fn(|cx| {
         if !is_finishing && std::pin::Pin::new(&mut *finishing).poll(cx).is_ready() {

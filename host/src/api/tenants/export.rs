@@ -20,7 +20,7 @@ use crate::job::TenantName;
 /// Export a tenant
 ///
 /// Everything it has as NDJSON: a line each for the tenant, its queues, kinds, module versions and their bytes (in pieces, base64),
-/// schedules, batches, workflows, operations, the names of its secrets, its keys and values, and its jobs with payload, output,
+/// schedules, batches, workflows, operations, the names of its secrets, notifications of its users, its keys and values, and its jobs with payload, output,
 /// executions, history and logs. The last line is `{"type":"end"}`: without it the export broke off. Each job, and each key, is as
 /// it was when it was read. No secret's value is ever in it.
 #[utoipa::path(

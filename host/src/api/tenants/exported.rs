@@ -15,8 +15,8 @@ use crate::api::wire::operation::Operation;
 use crate::api::wire::tenant::Tenant;
 use crate::api::wire::{Instant, Raw};
 use crate::job::{
-    BatchId, BucketName, Digest, JobId, JobOptions, JobState, KindName, KvKey, ModuleName, OperationId, QueueName,
-    Retention, ScheduleName, SecretName, SettingsWire,
+    BatchId, BucketName, Digest, JobId, JobOptions, JobState, KindName, KvKey, ModuleName, NotificationId, OperationId,
+    QueueName, Retention, ScheduleName, SecretName, SettingsWire,
 };
 use crate::store::{JobFilter, KeptLines, KeptLog, ModuleVersionId, Store, StoreError, TenantId};
 
@@ -47,6 +47,7 @@ pub(super) enum Stage {
     Batches(bool, Option<BatchId>),
     Operations(Option<OperationId>),
     Secrets(Option<SecretName>),
+    Notifications(Option<NotificationId>),
     Buckets(Option<BucketName>),
     Keys(BucketName, Option<KvKey>),
     Jobs(Option<JobId>),
@@ -167,6 +168,7 @@ impl Exporter {
             Stage::Batches(is_workflow, before) => self.batches(out, is_workflow, before).await?,
             Stage::Operations(before) => self.operations(out, before).await?,
             Stage::Secrets(after) => self.secrets(out, after).await?,
+            Stage::Notifications(before) => self.notifications(out, before).await?,
             Stage::Buckets(after) => self.next_bucket(after).await?,
             Stage::Keys(bucket, after) => self.page_of_keys(bucket, after).await?,
             Stage::Jobs(before) => self.page_of_jobs(before).await?,

@@ -9,6 +9,7 @@ pub mod kind;
 pub mod kv;
 pub mod limits;
 pub mod module;
+pub mod notification;
 pub mod operation;
 pub mod queue;
 mod raw;

@@ -54,6 +54,9 @@ pub struct Grants {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<String>, example = json!(["order.*"]))]
     pub events: Vec<NamePattern>,
+    /// Whether it may notify users.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub notify: bool,
 }
 
 /// How a secret is named where it was refused.
@@ -76,6 +79,9 @@ pub fn capability_of_event(event_type: &str) -> String {
     format!("event {event_type}")
 }
 
+/// How it is named where notifying users was refused.
+pub const CAPABILITY_NOTIFY: &str = "notify";
+
 /// How a value of the configuration is named where it is missing.
 pub fn capability_of_config(name: &str) -> String {
     format!("config {name}")
@@ -89,7 +95,7 @@ impl Grants {
 
     /// Adds what is wrong with them to `errors`; `at` points to them.
     pub fn check(&self, at: &str, errors: &mut Vec<FieldError>) {
-        let Grants { http, secrets, config, kv, enqueue, events } = self;
+        let Grants { http, secrets, config, kv, enqueue, events, notify: _ } = self;
         check_list(&format!("{at}/http"), http, HTTP_GRANTS_MAX, errors);
         check_list(&format!("{at}/secrets"), secrets, SECRETS_MAX, errors);
         check_list(&format!("{at}/kv"), kv, KV_BUCKETS_MAX, errors);
@@ -126,7 +132,7 @@ impl Grants {
     /// What of `asked` is not in here.
     #[must_use]
     pub fn missing(&self, asked: &Grants) -> Grants {
-        let Grants { http, secrets, config, kv, enqueue, events } = asked;
+        let Grants { http, secrets, config, kv, enqueue, events, notify } = asked;
         let is_granted = |asked: &&HttpGrant| !self.http.iter().any(|granted| granted.covers(asked));
         Grants {
             http: http.iter().filter(is_granted).cloned().collect(),
@@ -139,20 +145,22 @@ impl Grants {
             kv: kv.iter().filter(|bucket| !self.kv.contains(bucket)).cloned().collect(),
             enqueue: not_covered(enqueue, &self.enqueue),
             events: not_covered(events, &self.events),
+            notify: *notify && !self.notify,
         }
     }
 
     /// As capabilities are named: `http api.example.com`, `secret stripe-key`, `config greeting`, `kv sessions`, `enqueue email.*`,
-    /// `event order.*`.
+    /// `event order.*`, `notify`.
     pub fn names(&self) -> Vec<String> {
-        let Grants { http, secrets, config, kv, enqueue, events } = self;
+        let Grants { http, secrets, config, kv, enqueue, events, notify } = self;
         let http = http.iter().map(|grant| format!("http {grant}"));
         let secrets = secrets.iter().map(|name| capability_of_secret(name.as_str()));
         let config = config.keys().map(|name| capability_of_config(name.as_str()));
         let kv = kv.iter().map(|bucket| capability_of_kv(bucket.as_str()));
         let enqueue = enqueue.iter().map(|kind| capability_of_enqueue(kind.as_str()));
         let events = events.iter().map(|event_type| capability_of_event(event_type.as_str()));
-        http.chain(secrets).chain(config).chain(kv).chain(enqueue).chain(events).collect()
+        let notify = notify.then(|| CAPABILITY_NOTIFY.to_owned());
+        http.chain(secrets).chain(config).chain(kv).chain(enqueue).chain(events).chain(notify).collect()
     }
 
     /// Whether it may enqueue jobs of this kind.
@@ -205,7 +213,7 @@ mod tests {
 
     #[test]
     fn grants_round_trip_and_say_what_they_hold() {
-        let text = r#"{"http":["api.example.com","*.example.org:8443"],"secrets":["stripe-key"],"config":{"greeting":"Hi"},"kv":["sessions"],"enqueue":["email.*"],"events":["order.paid"]}"#;
+        let text = r#"{"http":["api.example.com","*.example.org:8443"],"secrets":["stripe-key"],"config":{"greeting":"Hi"},"kv":["sessions"],"enqueue":["email.*"],"events":["order.paid"],"notify":true}"#;
         let all = grants(text);
         assert_eq!(serde_json::to_string(&all).unwrap(), text);
         assert_eq!(
@@ -217,7 +225,8 @@ mod tests {
                 "config greeting",
                 "kv sessions",
                 "enqueue email.*",
-                "event order.paid"
+                "event order.paid",
+                "notify"
             ]
         );
         assert!(grants("{}").is_empty() && !all.is_empty());
@@ -258,10 +267,12 @@ mod tests {
     #[test]
     fn what_is_missing_is_what_was_asked_and_not_granted() {
         let asked = grants(
-            r#"{"http":["a.example.com","b.example"],"secrets":["x","y"],"config":{"g":"1","h":"2"},"kv":["k"],"enqueue":["a.b","c"]}"#,
+            r#"{"http":["a.example.com","b.example"],"secrets":["x","y"],"config":{"g":"1","h":"2"},"kv":["k"],"enqueue":["a.b","c"],"notify":true}"#,
         );
         let granted = grants(r#"{"http":["*.example.com"],"secrets":["y"],"config":{"g":"other"},"enqueue":["a.*"]}"#);
-        let missing = grants(r#"{"http":["b.example"],"secrets":["x"],"config":{"h":"2"},"kv":["k"],"enqueue":["c"]}"#);
+        let missing = grants(
+            r#"{"http":["b.example"],"secrets":["x"],"config":{"h":"2"},"kv":["k"],"enqueue":["c"],"notify":true}"#,
+        );
         assert_eq!(granted.missing(&asked), missing);
         assert!(asked.missing(&asked).is_empty());
     }

@@ -20,7 +20,7 @@ pub(super) use identity::{NoteKeyUses, PruneAudit};
 pub(super) use promote_due::PromoteDue;
 pub(super) use prune::{
     PruneBatches, PruneConcurrencyKeys, PruneEmittedEvents, PruneEvents, PruneIdempotencyKeys, PruneKv,
-    PruneModuleChunks, PruneOperations, PruneUniqueJobs, PruneUsage, ScanStoredBytes,
+    PruneModuleChunks, PruneNotifications, PruneOperations, PruneUniqueJobs, PruneUsage, ScanStoredBytes,
 };
 pub(super) use prune_jobs::{GiveBackSpace, PruneJobs, SweepHistory};
 pub(super) use recover_expired::RecoverExpired;

@@ -9,6 +9,7 @@ use crate::store::{Store, StoreError};
 const EVENTS_PERIOD: Duration = Duration::from_secs(30);
 const EMITTED_EVENTS_PERIOD: Duration = Duration::from_mins(1);
 const KV_PERIOD: Duration = Duration::from_secs(30);
+const NOTIFICATIONS_PERIOD: Duration = Duration::from_hours(1);
 const IDEMPOTENCY_KEYS_PERIOD: Duration = Duration::from_mins(1);
 const KEYS_PERIOD: Duration = Duration::from_mins(5);
 const UNIQUE_JOBS_PERIOD: Duration = Duration::from_mins(1);
@@ -71,6 +72,25 @@ impl Task for PruneKv {
 
     async fn run(&self) -> Result<Turn, StoreError> {
         Ok(Turn::from_more(self.store.prune_kv().await?))
+    }
+}
+
+pub(in crate::maintenance) struct PruneNotifications {
+    pub(in crate::maintenance) store: Store,
+    pub(in crate::maintenance) keep: Duration,
+}
+
+impl Task for PruneNotifications {
+    fn name(&self) -> &'static str {
+        "prune_notifications"
+    }
+
+    fn period(&self) -> Duration {
+        NOTIFICATIONS_PERIOD
+    }
+
+    async fn run(&self) -> Result<Turn, StoreError> {
+        Ok(Turn::from_more(self.store.prune_notifications(self.keep).await?))
     }
 }
 

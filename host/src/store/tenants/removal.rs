@@ -20,6 +20,7 @@ use crate::store::job_writes::deleted_bytes;
 use crate::store::kv::remove_some_kv;
 use crate::store::model::LeaseKey;
 use crate::store::module_bytes::is_kept;
+use crate::store::notifications::{REMOVE_NOTIFICATIONS, REMOVE_NOTIFIED_USERS};
 use crate::store::removal::{DELETES_OF_BYTES, remove_bulk};
 use crate::store::rows::{FinishedRow, LiveRow, finished_columns, live_columns};
 use crate::store::steps::{DELETE_STEPS, DELETE_WAIT};
@@ -63,7 +64,9 @@ const DELETE_FINISHED: &str = "DELETE FROM finished_jobs WHERE id = ?1";
 
 /// What is left when jobs and keys with values are gone, in this order, each so many rows at a time: those first that name others.
 /// What a statement returns are bytes that were counted.
-const OF_TENANT: [(&str, usize); 20] = [
+const OF_TENANT: [(&str, usize); 22] = [
+    (REMOVE_NOTIFICATIONS, REMOVED_ROWS_MAX),
+    (REMOVE_NOTIFIED_USERS, REMOVED_ROWS_MAX),
     (
         "DELETE FROM emitted_events WHERE id IN (SELECT id FROM emitted_events WHERE tenant_id = ?1 LIMIT ?2)
             RETURNING octet_length(event_type) + octet_length(correlation) + octet_length(data)",

@@ -25,6 +25,7 @@ mod limits_random;
 mod listing;
 mod losses;
 mod meter;
+mod notifications;
 mod opening;
 mod registry;
 mod retention;

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use stoker_sdk::enqueue::NewJob;
-use stoker_sdk::{Context, Failure, handler, kv};
+use stoker_sdk::{Context, Failure, NotificationLevel, handler, kv};
 
 #[derive(Deserialize, JsonSchema)]
 pub struct Script {
@@ -66,6 +66,13 @@ enum Line {
         event: String,
         correlation: String,
         data: Value,
+    },
+    Notify {
+        user: String,
+        level: String,
+        message: String,
+        #[serde(default)]
+        data: Option<Value>,
     },
     Hold {
         ms: u64,
@@ -145,6 +152,13 @@ fn run(context: &Context, line: Line) -> Result<Value, Failure> {
             said(context.enqueue_job(&job))
         }
         Line::Emit { event, correlation, data } => said(context.emit(&event, &correlation, &data)),
+        Line::Notify { user, level, message, data } => {
+            let level = level_of(&level)?;
+            said(match data {
+                None => context.notify(&user, level, &message),
+                Some(data) => context.notify_with(&user, level, &message, &data),
+            })
+        }
         Line::Hold { ms } => {
             sleep(Duration::from_millis(ms));
             Value::Null
@@ -167,6 +181,16 @@ fn run(context: &Context, line: Line) -> Result<Value, Failure> {
         }
         Line::KeysWith { prefix } => json!(kv::open("counts")?.keys_with(&prefix)?),
         Line::Key => context.step("key", || Ok(Value::from(context.idempotency_key())))?,
+    })
+}
+
+fn level_of(word: &str) -> Result<NotificationLevel, Failure> {
+    Ok(match word {
+        "info" => NotificationLevel::Info,
+        "success" => NotificationLevel::Success,
+        "warning" => NotificationLevel::Warning,
+        "error" => NotificationLevel::Error,
+        other => return Err(Failure::fatal(format!("there is no level `{other}`"))),
     })
 }
 

@@ -55,7 +55,8 @@ mod tests {
 
     #[test]
     fn nothing_is_kept_beyond_its_time_or_its_keys() {
-        let claimed = |expires_at| Claimed { tenant: None, role: Role::Viewer, who: "jwt:a".into(), expires_at };
+        let claimed =
+            |expires_at| Claimed { tenant: None, role: Role::Viewer, who: "jwt:a".into(), user: None, expires_at };
         let cache = Cache::default();
         let now = Timestamp(1_000_000);
         cache.put([1; 32], 1, claimed(Timestamp(1_005_000)), now);

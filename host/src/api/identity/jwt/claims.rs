@@ -5,10 +5,10 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::config::JwtConfig;
-use crate::job::{Role, TenantName, Timestamp};
+use crate::job::{Role, TenantName, Timestamp, UserName};
 
-/// Longest name of a user, bytes.
-const USER_BYTES_MAX: usize = 128;
+/// What is wrong with a user's token of which all else holds.
+pub(super) const USER_EXPIRED: &str = "exp (a user's, which has passed)";
 /// Far beyond any time that comes, seconds.
 const TIME_S_MAX: f64 = 1e12;
 
@@ -22,6 +22,8 @@ pub(in crate::api) struct Claimed {
     pub(in crate::api) tenant: Option<TenantName>,
     pub(in crate::api) role: Role,
     pub(in crate::api) who: Arc<str>,
+    /// Of the role `user`: who it is.
+    pub(in crate::api) user: Option<UserName>,
     /// With the leeway.
     pub(in crate::api) expires_at: Timestamp,
 }
@@ -33,9 +35,6 @@ impl Reading {
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
         let leeway_ms = i64::try_from(leeway.as_millis()).unwrap_or(0);
         let expires_at = claims.get("exp").and_then(time).map(|at| Timestamp(at.as_ms() + leeway_ms)).ok_or("exp")?;
-        if now >= expires_at {
-            return Err("exp");
-        }
         if let Some(from) = claims.get("nbf") {
             let from = time(from).ok_or("nbf")?;
             if now.as_ms() + leeway_ms < from.as_ms() {
@@ -61,10 +60,12 @@ impl Reading {
             Role::Admin => None,
             _ => Some(text(tenant_claim).and_then(|name| name.parse().ok()).ok_or(tenant_claim.as_str())?),
         };
-        let is_name =
-            |user: &&str| !user.is_empty() && user.len() <= USER_BYTES_MAX && !user.chars().any(char::is_control);
-        let user = text(user_claim).filter(is_name).ok_or(user_claim.as_str())?;
-        Ok(Claimed { tenant, role, who: format!("jwt:{user}").into(), expires_at })
+        let user: UserName = text(user_claim).and_then(|name| name.parse().ok()).ok_or(user_claim.as_str())?;
+        if now >= expires_at {
+            return Err(if role == Role::User { USER_EXPIRED } else { "exp" });
+        }
+        let who = format!("jwt:{user}").into();
+        Ok(Claimed { tenant, role, who, user: (role == Role::User).then_some(user), expires_at })
     }
 }
 
@@ -141,6 +142,18 @@ mod tests {
             claims.as_object_mut().unwrap().remove(name);
             assert_eq!(read(&claims, false), Err(name.to_owned()));
         }
+    }
+
+    #[test]
+    fn a_user_is_named_and_told_of_the_end() {
+        let mut claims = good();
+        claims[ROLE] = json!("user");
+        assert_eq!(read(&claims, false).unwrap().user.unwrap().as_str(), "ann");
+        assert_eq!(read(&good(), false).unwrap().user, None);
+        claims["exp"] = json!(970);
+        assert_eq!(read(&claims, false), Err(USER_EXPIRED.to_owned()));
+        claims["aud"] = json!("another");
+        assert_eq!(read(&claims, false), Err("aud".to_owned()));
     }
 
     #[test]

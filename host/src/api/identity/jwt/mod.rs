@@ -14,7 +14,7 @@ use ring::hmac;
 
 use self::cache::Cache;
 pub(super) use self::claims::Claimed;
-use self::claims::Reading;
+use self::claims::{Reading, USER_EXPIRED};
 use self::source::KeySource;
 use self::token::{CheckKey, Token};
 use crate::config::{ConfigError, JwtAlgorithm, JwtConfig, JwtKeys};
@@ -30,6 +30,14 @@ pub(in crate::api) struct Jwt {
     keys: Keys,
     reading: Reading,
     cache: Cache,
+}
+
+/// Why a token is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotClaimed {
+    /// It was a user's, all else holds, and its time is over.
+    Expired,
+    Bad,
 }
 
 enum Keys {
@@ -56,14 +64,19 @@ impl Jwt {
         text.len() <= TOKEN_BYTES_MAX && text.bytes().filter(|byte| *byte == b'.').count() == 2
     }
 
-    /// What a good token says; `None`: it is not good.
-    pub(super) async fn claimed(&self, text: &str, hash: CredentialHash, now: Timestamp) -> Option<Claimed> {
+    /// What a good token says.
+    pub(super) async fn claimed(
+        &self,
+        text: &str,
+        hash: CredentialHash,
+        now: Timestamp,
+    ) -> Result<Claimed, NotClaimed> {
         let version = match &self.keys {
             Keys::Secret(_) => 0,
             Keys::Set(source) => source.version(),
         };
         if let Some(known) = self.cache.get(&hash, version, now) {
-            return Some(known);
+            return Ok(known);
         }
         // Before anything is fetched: a token of another algorithm is no reason to.
         let Some(token) = Token::parse(text, self.algorithm) else {
@@ -71,14 +84,14 @@ impl Jwt {
                 jwt_alg = self.algorithm.as_str(),
                 "what came as a token is none, or says that it is signed otherwise"
             );
-            return None;
+            return Err(NotClaimed::Bad);
         };
         let claims = match &self.keys {
             Keys::Secret(key) => token.check(key),
             Keys::Set(source) => {
                 let Some(key) = source.key(token.key_id.as_deref()).await else {
                     tracing::debug!("a token was refused: the key it names (`kid`) is not among the known ones");
-                    return None;
+                    return Err(NotClaimed::Bad);
                 };
                 token.check(&key)
             }
@@ -87,17 +100,17 @@ impl Jwt {
             tracing::debug!(
                 "a token was refused: its signature is not that of the key, or what it signs is no JSON object"
             );
-            return None;
+            return Err(NotClaimed::Bad);
         };
         let claimed = match self.reading.read(&claims, now) {
             Ok(claimed) => claimed,
             Err(claim) => {
                 // For whoever sets tokens up. Their signature is good; what they say is not shown.
                 tracing::debug!(claim, "a signed token was refused for this claim");
-                return None;
+                return Err(if claim == USER_EXPIRED { NotClaimed::Expired } else { NotClaimed::Bad });
             }
         };
         self.cache.put(hash, version, claimed.clone(), now);
-        Some(claimed)
+        Ok(claimed)
     }
 }

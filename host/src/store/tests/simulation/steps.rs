@@ -50,7 +50,12 @@ impl Run {
             data: Bytes::from_static(b"7"),
         };
         let if_rejected = Next::Fail(failure());
-        finish.effects = Some(Box::new(Effects { jobs: Vec::new(), events: vec![(0, event)], if_rejected }));
+        finish.effects = Some(Box::new(Effects {
+            jobs: Vec::new(),
+            events: vec![(0, event)],
+            notifications: Vec::new(),
+            if_rejected,
+        }));
         Some(correlation)
     }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::Connection;
 
 /// Of nobody in particular: the host's own, hints, and what is addressed by its content.
-const NOBODYS: [&str; 11] = [
+const NOBODYS: [&str; 12] = [
     "deleted_tenants",
     "events",
     "host_access",
@@ -18,6 +18,7 @@ const NOBODYS: [&str; 11] = [
     "sqlite_sequence",
     "stored_bytes_scan",
     "sweep",
+    "user_token_key",
 ];
 /// What outlives its tenant, on purpose.
 const OUTLIVES: [&str; 3] = ["audit", "audit_rows", "usage"];

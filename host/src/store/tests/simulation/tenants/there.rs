@@ -28,6 +28,8 @@ const STORED: &str = concat!(
         + coalesce(octet_length(on_finish), 0) FROM batches
     UNION ALL SELECT tenant_id, length(payload) + octet_length(definition) + coalesce(octet_length(declared), 0)
         FROM schedules
+    UNION ALL SELECT tenant_id, octet_length(user_name) + octet_length(message) + coalesce(length(data), 0)
+        FROM notifications
     UNION ALL SELECT tenant_id, octet_length(key) + length(request_hash) + length(jobs) + coalesce(length(answers), 0)
         FROM idempotency_keys) GROUP BY tenant_id"
 );
