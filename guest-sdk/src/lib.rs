@@ -74,6 +74,7 @@ mod json;
 mod kind;
 pub mod kv;
 mod logging;
+pub mod mail;
 mod module;
 mod payload;
 mod schema;

@@ -5,6 +5,7 @@
 
 use super::EffectError;
 use crate::Context;
+use crate::mail::Mail;
 
 /// An event as a fake host collected it.
 ///
@@ -29,6 +30,7 @@ pub struct Emitted {
 pub(crate) struct Effects {
     pub(crate) enqueued: Vec<String>,
     pub(crate) emitted: Vec<Emitted>,
+    pub(crate) mails: Vec<Mail>,
 }
 
 impl Context {

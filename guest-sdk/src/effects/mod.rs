@@ -1,4 +1,4 @@
-//! What happens with the job's success, or not at all: jobs that are enqueued, events that are emitted. The host collects it and
+//! What happens with the job's success, or not at all: jobs that are enqueued, events that are emitted, mail that is sent. The host collects it and
 //! commits it together with `succeeded`; of an attempt that fails, or is suspended, nothing remains.
 
 use std::error::Error;

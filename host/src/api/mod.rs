@@ -22,6 +22,7 @@ mod jobs;
 mod keys;
 mod kinds;
 mod kv;
+mod mail;
 mod metrics;
 mod modules;
 pub mod offline;

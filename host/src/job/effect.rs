@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::mail::NewMail;
 use super::step::EventName;
 
 /// Most effects of one attempt.
@@ -18,6 +19,8 @@ pub enum Effect {
     Enqueue(Bytes),
     /// Emit an event.
     Emit(NewEvent),
+    /// Send a mail.
+    Mail(Box<NewMail>),
 }
 
 /// An event that is to be emitted.
@@ -39,6 +42,7 @@ impl Effect {
             Effect::Emit(NewEvent { event_type, correlation, data }) => {
                 event_type.as_str().len() + correlation.len() + data.len()
             }
+            Effect::Mail(mail) => mail.bytes(),
         }
     }
 }

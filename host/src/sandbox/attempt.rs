@@ -18,11 +18,17 @@ use super::redaction;
 use super::state::{AttemptParts, AttemptState, Ended, PlainStreams};
 use super::streams::{Capture, SharedCapture};
 use crate::job::duration::whole_us;
-use crate::job::{AttemptContext, Clock, Failure, FailureReason, Limits, Outcome, Receipt, StdoutFormat};
+use crate::job::{AttemptContext, Clock, Failure, FailureReason, Limits, Mailbox, Outcome, Receipt, StdoutFormat};
 
 /// Runs one attempt to its end.
 pub(super) async fn run(
-    (engine, clock, ticker, egress): (&Engine, &Arc<dyn Clock>, &Ticker, &Arc<Egress>),
+    (engine, clock, ticker, egress, mail_sender): (
+        &Engine,
+        &Arc<dyn Clock>,
+        &Ticker,
+        &Arc<Egress>,
+        &Option<Arc<Mailbox>>,
+    ),
     guest: &Guest,
     invocation: Invocation,
     on_entry: impl FnOnce() + Send,
@@ -87,6 +93,7 @@ pub(super) async fn run(
         secrets,
         kv,
         steps,
+        mail_sender: mail_sender.clone(),
         egress: Some((Arc::clone(egress), context.tenant.clone())),
     });
     let engine_limits = EngineLimits { fuel: limits.fuel, handover_bytes: limits.output_bytes.max(limits.log_bytes) };
@@ -253,6 +260,7 @@ pub(super) async fn describe(
         secrets: None,
         kv: None,
         steps: None,
+        mail_sender: None,
         egress: None,
     });
     let engine_limits = EngineLimits { fuel: limits.fuel, handover_bytes: limits.output_bytes };

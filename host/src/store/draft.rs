@@ -91,6 +91,8 @@ pub(super) struct Draft {
     pub(super) next_due: Option<Timestamp>,
     /// A schedule may have come to have something to do.
     pub(super) schedules_changed: bool,
+    /// A mail may have come to be due.
+    pub(super) mail_due: bool,
     /// A schedule has a slot that waits for a run to end. `false`: none has.
     pub(super) runs_waited_for: bool,
     /// Numbers of hosts that were registered when the directory was opened, oldest first: dead, since the lock is ours.
@@ -167,6 +169,7 @@ impl Draft {
             settled_events: 0,
             next_due: None,
             schedules_changed: false,
+            mail_due: false,
             runs_waited_for: any_queued(sql)?,
             lost_entries,
             chunks_looked_at: Vec::new(),
@@ -330,7 +333,11 @@ impl Draft {
 
     /// Whether anybody in this process may want to know of the commit.
     pub(super) fn has_news(&self) -> bool {
-        !self.events.is_empty() || self.next_due.is_some() || self.ties.is_left_over || self.schedules_changed
+        !self.events.is_empty()
+            || self.next_due.is_some()
+            || self.ties.is_left_over
+            || self.schedules_changed
+            || self.mail_due
     }
 
     pub(super) fn flush_counters(&self, sql: &Connection) -> Result<(), StoreError> {
@@ -399,6 +406,7 @@ impl Draft {
         self.settled_events = 0;
         self.next_due = None;
         self.schedules_changed = false;
+        self.mail_due = false;
         self.ties.is_left_over = false;
     }
 

@@ -9,6 +9,7 @@ use super::emitted;
 use super::enqueue_batch::{Batch, enqueue_batch};
 use super::error::StoreError;
 use super::finish::{held, write_finish_as};
+use super::mail;
 use super::model::{BatchItem, BatchResult, Effects, Finish, FinishResult, TieRefusal};
 use crate::job::{Failure, FailureReason, JobId};
 
@@ -38,11 +39,13 @@ fn write(
     job: JobId,
     effects: &Effects,
 ) -> Result<Option<(String, String)>, StoreError> {
-    let Effects { jobs, events, if_rejected: _ } = effects;
+    let Effects { jobs, events, mails, mail_tried_for, if_rejected: _ } = effects;
     // Before anything is written: what follows can't be refused.
-    let bytes = events.iter().map(|(_, event)| emitted::bytes_of(event)).sum();
+    let bytes_of_mails: i64 = mails.iter().map(|(_, mail)| mail::bytes_of(mail)).sum();
+    let bytes = bytes_of_mails + events.iter().map(|(_, event)| emitted::bytes_of(event)).sum::<i64>();
     if let Err(quota) = draft.meter.admit_bytes(&draft.catalog, tenant, bytes) {
-        let place = events.first().map_or(0, |(place, _)| *place);
+        let first = events.first().map(|(place, _)| *place).into_iter().chain(mails.first().map(|(place, _)| *place));
+        let place = first.min().unwrap_or(0);
         return Ok(Some((format!("/effects/{place}"), quota.sentence())));
     }
     if !jobs.is_empty() {
@@ -61,6 +64,9 @@ fn write(
     }
     for (_, event) in events {
         emitted::emit(sql, draft, tenant, job, event)?;
+    }
+    for (_, mail) in mails {
+        mail::write(sql, draft, (tenant, job), mail, *mail_tried_for)?;
     }
     Ok(None)
 }

@@ -323,6 +323,7 @@ impl Writer {
             events: self.draft.events().iter().filter_map(|event| named(event, &self.draft.catalog)).collect(),
             next_due: self.draft.next_due,
             schedules_changed: self.draft.schedules_changed,
+            mail_due: self.draft.mail_due,
             ties_left: self.draft.ties.is_left_over,
         });
         if let Some(catalog) = self.draft.committed() {

@@ -112,6 +112,15 @@ pub enum ReportedEffect {
         /// What it brings.
         data: Option<Box<RawValue>>,
     },
+    /// A mail.
+    Mail {
+        /// Whom it is from.
+        sender: String,
+        /// Whom it would be given to.
+        recipients: Vec<String>,
+        /// What it is about.
+        subject: String,
+    },
 }
 
 impl From<Effect> for ReportedEffect {
@@ -121,6 +130,11 @@ impl From<Effect> for ReportedEffect {
             Effect::Emit(NewEvent { event_type, correlation, data }) => {
                 ReportedEffect::Event { event_type: event_type.to_string(), correlation, data: raw(&data) }
             }
+            Effect::Mail(mail) => ReportedEffect::Mail {
+                sender: mail.content.sender.to_string(),
+                recipients: mail.recipients.iter().map(|(_, mailbox)| mailbox.address()).collect(),
+                subject: mail.content.subject,
+            },
         }
     }
 }
@@ -133,6 +147,9 @@ impl ReportedEffect {
             ReportedEffect::Enqueue { request } => format!("enqueue {}", json(request)),
             ReportedEffect::Event { event_type, correlation, data } => {
                 format!("event {event_type} of {correlation}: {}", json(data))
+            }
+            ReportedEffect::Mail { sender, recipients, subject } => {
+                format!("mail {} from {sender}: {subject}", recipients.join(", "))
             }
         }
     }

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use stoker_sdk::enqueue::NewJob;
 use stoker_sdk::{Context, Failure, handler, kv};
 
+use crate::script_mail::{self, MailLine};
+
 #[derive(Deserialize, JsonSchema)]
 pub struct Script {
     #[serde(default)]
@@ -67,6 +69,7 @@ enum Line {
         correlation: String,
         data: Value,
     },
+    Mail(MailLine),
     Hold {
         ms: u64,
     },
@@ -135,6 +138,7 @@ fn run(context: &Context, line: Line) -> Result<Value, Failure> {
             said(context.enqueue_job(&job))
         }
         Line::Emit { event, correlation, data } => said(context.emit(&event, &correlation, &data)),
+        Line::Mail(mail) => script_mail::send(context, mail),
         Line::Hold { ms } => {
             sleep(Duration::from_millis(ms));
             Value::Null
