@@ -171,6 +171,11 @@ mod handlers_page {}
 #[doc = include_str!("../../docs/workflows.md")]
 mod workflows_page {}
 
+/// The same of `docs/mail.md`.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/mail.md")]
+mod mail_page {}
+
 /// The same of `docs/schedules.md`.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/schedules.md")]

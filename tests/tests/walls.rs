@@ -78,6 +78,13 @@ fn axum_is_the_apis_alone() {
 }
 
 #[test]
+fn smtp_is_the_mails_alone() {
+    let sources = host_sources();
+    let outside = sources.iter().filter(|source| !source.is_in(&["mail", "job/mail"]));
+    assert_none_names("only mail/ speaks SMTP, and job/mail/ reads addresses as it does", outside, &["lettre"]);
+}
+
+#[test]
 fn every_file_says_what_it_owns() {
     let silent: Vec<_> =
         host_sources().into_iter().filter(|source| !source.text.starts_with("//!")).map(|source| source.path).collect();
@@ -123,6 +130,8 @@ const WITHOUT_TENANT: &[(&str, &str)] = &[
     ("hosts", "hosts"),
     ("claim_for", "dispatch"),
     ("look_for_jobs", "dispatch"),
+    ("next_mail", "of the tenant whose turn it is; guarded by the claim"),
+    ("holds_mail", "guarded by the claim"),
     ("claims_settled", "dispatch"),
     ("note_entry", "guarded by a lease"),
     ("note_end", "guarded by a lease"),
@@ -149,6 +158,7 @@ const WITHOUT_TENANT: &[(&str, &str)] = &[
     ("prune_keys", "upkeep"),
     ("prune_unique_jobs", "upkeep"),
     ("prune_batches", "upkeep"),
+    ("prune_mails", "upkeep"),
     ("prune_module_chunks", "upkeep"),
     ("prune_usage", "upkeep"),
     ("scan_stored_bytes", "upkeep"),
@@ -176,6 +186,7 @@ const WITHOUT_TENANT: &[(&str, &str)] = &[
     ("tenants", "admins"),
     ("oldest_ready_jobs", "admins: metrics"),
     ("counters", "admins: metrics; others filter by tenant"),
+    ("mail_counts", "admins: metrics"),
 ];
 
 #[test]

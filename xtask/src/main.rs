@@ -15,6 +15,7 @@ mod host;
 mod hostile;
 mod projects;
 mod setup;
+mod smtp;
 mod test;
 mod third_party;
 mod workspace;

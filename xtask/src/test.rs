@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::cargo::{cargo, run, say};
 use crate::workspace::Workspace;
-use crate::{guests, setup, third_party};
+use crate::{guests, setup, smtp, third_party};
 
 /// The crate whose tests start the real host.
 const END_TO_END: &str = "stoker-tests";
@@ -65,6 +65,7 @@ pub(crate) fn crash(rounds: u32) -> anyhow::Result<()> {
 fn prepare(selection: &[String]) -> anyhow::Result<Vec<String>> {
     let skipped = guests::build_all()?;
     third_party::build()?;
+    smtp::install()?;
     // With `--tests`, as the tests will: features of dev-dependencies would otherwise make a second build of all.
     run(cargo(["build", "--bins", "--tests"]).args(selection))?;
     Ok(skipped)

@@ -23,6 +23,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "run-now",
             "bulk",
             "operations",
+            "mail",
             "dead-letters",
             "schedules",
             "batches",
