@@ -478,9 +478,7 @@ fn mail(tour: &Tour) {
     tour.get("/v1/mail/{id}", none).expect_problem(404);
     // It may be tried right now.
     let done = |reply: Reply, status: u16| (reply.status == status).then_some(());
-    stoker_tests::eventually("it can be sent", || {
-        done(tour.act("/v1/mail/{id}/send", &format!("{path}/send")), 200)
-    });
+    stoker_tests::eventually("it can be sent", || done(tour.act("/v1/mail/{id}/send", &format!("{path}/send")), 200));
     tour.act("/v1/mail/{id}/send", &format!("{none}/send")).expect_problem(404);
     tour.post("/v1/mail/send", "/v1/mail/send", &json!({"state": "kept"})).expect_status(200);
     tour.post("/v1/mail/send", "/v1/mail/send", &json!({"state": "sent"})).expect_problem(422);

@@ -102,7 +102,10 @@ fn a_mail_arrives_encrypted_and_logged_in_with_all_it_holds() {
 
     let detail = host.get(&format!("/v1/mail/{}", shown["id"].as_str().unwrap())).expect(200);
     assert_eq!((&detail["text"], &detail["attempts"]), (&json!("Hello.\n.\nBye.\n"), &json!(1)));
-    assert_eq!(detail["attachments"], json!([{"name": "attached.txt", "content_type": "text/plain", "size_bytes": 13}]));
+    assert_eq!(
+        detail["attachments"],
+        json!([{"name": "attached.txt", "content_type": "text/plain", "size_bytes": 13}])
+    );
     let of_job = host.job(job["id"].as_str().unwrap());
     assert_eq!(of_job["mail"][0]["id"], shown["id"]);
     assert_eq!(of_job["mail"][0]["recipients"].as_array().unwrap().len(), 3);
@@ -298,8 +301,11 @@ fn without_a_server_mail_is_kept_and_sent_when_there_is_one() {
     let audit = host.get("/v1/audit?limit=3").expect(200);
     let rows = audit["items"].as_array().unwrap().iter().map(|row| (row["action"].clone(), row["object"].clone()));
     let (id, by) = (first["id"].as_str().unwrap(), |action: &str, object: String| (json!(action), json!(object)));
-    let expected =
-        [by("mail.delete", format!("mail/{id}")), by("mail.send", "mails/kept".into()), by("mail.send", format!("mail/{id}"))];
+    let expected = [
+        by("mail.delete", format!("mail/{id}")),
+        by("mail.send", "mails/kept".into()),
+        by("mail.send", format!("mail/{id}")),
+    ];
     assert_eq!(rows.collect::<Vec<_>>(), expected);
 }
 
@@ -392,9 +398,9 @@ fn a_kill_costs_at_most_one_transmission_more() {
                 let to = json!(["hang@example.com"]);
                 server.taken()[taken_before..].iter().any(|taken| taken["to"] == to).then_some(())
             }),
-            Moment::Sent(count) => eventually("some are taken", || {
-                (server.taken().len() >= taken_before + count).then_some(())
-            }),
+            Moment::Sent(count) => {
+                eventually("some are taken", || (server.taken().len() >= taken_before + count).then_some(()))
+            }
         }
         host.kill9();
         server.let_go();

@@ -123,7 +123,8 @@ fn furnish(admin: &Somebody<'_>) -> Things {
     admin.ask("PUT", "/v1/kv/sessions/ada", Some(&json!({"value": "of alpha alone"}))).expect_status(201);
     let grants = json!({"grants": {"mail": ["noreply@alpha.example"]}});
     admin.ask("PATCH", "/v1/kinds/script/settings", Some(&grants)).expect(200);
-    let mail = json!({"do": "mail", "from": "noreply@alpha.example", "to": ["ada@alpha.example"], "text": "Of alpha alone"});
+    let mail =
+        json!({"do": "mail", "from": "noreply@alpha.example", "to": ["ada@alpha.example"], "text": "Of alpha alone"});
     create(admin, "/v1/jobs", &json!({"kind": "script", "payload": {"lines": [mail]}}));
     let mail = stoker_tests::eventually("the mail is kept", || {
         let page = admin.ask("GET", "/v1/mail", None).expect(200);

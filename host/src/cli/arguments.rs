@@ -6,8 +6,8 @@ use clap::{FromArgMatches, Parser, Subcommand};
 
 use super::{
     advice, audit, backup, batches, bulk, cancel, completions, dead_letters, deploy, dev, doctor, edit, enqueue, help,
-    hints, job, jobs, keys, kinds, kv, logs, mail, modules, new, operations, queues, retry, rollback, run_now, schedules,
-    secrets, serve, tenants, terminal, usage, workflows,
+    hints, job, jobs, keys, kinds, kv, logs, mail, modules, new, operations, queues, retry, rollback, run_now,
+    schedules, secrets, serve, tenants, terminal, usage, workflows,
 };
 
 /// Runs background jobs as sandboxed WebAssembly.

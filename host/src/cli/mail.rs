@@ -118,7 +118,8 @@ fn one(client: &Client, id: MailId, arguments: &Arguments) -> anyhow::Result<()>
         terminal::remark(&format!("{id} is gone"));
         return Ok(());
     }
-    let answer = if arguments.send { client.post(&format!("{path}/send")).send()? } else { client.get(&path).send()? };
+    let answer =
+        if arguments.send { client.post(&format!("{path}/send")).send()? } else { client.get(&path).send()? };
     if arguments.connection.json {
         return Ok(answer.print()?);
     }
@@ -149,7 +150,9 @@ fn list(client: &Client, arguments: &Arguments) -> anyhow::Result<()> {
     }
     let page: MailPage = answer.parse().context("the host's list of mail can't be understood")?;
     match (page.server.state.as_str(), &page.server.error) {
-        ("not_configured", _) => terminal::remark("the host has no server for mail (`smtp_url`): what is asked for is kept"),
+        ("not_configured", _) => {
+            terminal::remark("the host has no server for mail (`smtp_url`): what is asked for is kept")
+        }
         ("failing", Some(error)) => terminal::remark(&format!("mail waits: {}", line(error))),
         _ => {}
     }
@@ -162,8 +165,21 @@ fn list(client: &Client, arguments: &Arguments) -> anyhow::Result<()> {
 
 /// One mail, line by line.
 fn shown(mail: &Mail) -> String {
-    let Mail { id, state, job, message_id, sender, subject, recipients, attempts, next_at, error, created_at, text, html } =
-        mail;
+    let Mail {
+        id,
+        state,
+        job,
+        message_id,
+        sender,
+        subject,
+        recipients,
+        attempts,
+        next_at,
+        error,
+        created_at,
+        text,
+        html,
+    } = mail;
     let mut shown = format!("{} {}\n", line(id), line(state));
     let attempts = attempts.to_string();
     let rows = [
@@ -203,7 +219,14 @@ fn mails_table(mails: &[Mail], colours: Colours) -> String {
             [one] => one.address.clone(),
             [first, rest @ ..] => format!("{} and {} more", first.address, rest.len()),
         };
-        [mail.id.clone(), mail.state.clone(), to, mail.subject.clone(), mail.created_at.clone(), mail.error.clone().unwrap_or_default()]
+        [
+            mail.id.clone(),
+            mail.state.clone(),
+            to,
+            mail.subject.clone(),
+            mail.created_at.clone(),
+            mail.error.clone().unwrap_or_default(),
+        ]
     };
     let rows: Vec<_> = mails.iter().map(row).collect();
     let headings = ["ID", "STATE", "TO", "SUBJECT", "CREATED", "ERROR"];
@@ -229,7 +252,24 @@ mod tests {
             {"id":"mail_01","state":"kept","subject":"Hi","created_at":"2026-11-21T08:00:00Z",
              "recipients":[{"address":"ada@b.example","role":"to","state":"queued"}]}]}"#;
         let page: MailPage = serde_json::from_str(json).unwrap();
-        insta::assert_snapshot!(shown(&page.items[0]), @"");
-        insta::assert_snapshot!(mails_table(&page.items, Colours::Off), @"");
+        insta::assert_snapshot!(shown(&page.items[0]), @r"
+        mail_02 partly_sent
+          job         job_01
+          message id  <mail_02@a.example>
+          from        noreply@a.example
+          subject     Hello\u{1b}
+          created     2026-11-21T09:00:00Z
+          attempts    2
+          error       bob@b.example: 550 no
+          to          ada@b.example sent
+          cc          bob@b.example refused: 550 no
+
+          Hi.
+        ");
+        insta::assert_snapshot!(mails_table(&page.items, Colours::Off), @r"
+        ID       STATE        TO                        SUBJECT      CREATED               ERROR
+        mail_02  partly_sent  ada@b.example and 1 more  Hello\u{1b}  2026-11-21T09:00:00Z  bob@b.example: 550 no
+        mail_01  kept         ada@b.example             Hi           2026-11-21T08:00:00Z
+        ");
     }
 }

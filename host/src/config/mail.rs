@@ -233,7 +233,18 @@ mod tests {
             fmt::Write::write_fmt(&mut shown, format_args!("{name} = {value}\n"))
         };
         report(&config, &mut line).unwrap();
-        insta::assert_snapshot!(shown, @"");
+        insta::assert_snapshot!(shown, @r"
+        smtp_url = smtp://mail.example.com:587?tls=required
+        smtp_user = ada
+        smtp_password = (set, hidden)
+        mail_sender = Shop <noreply@example.com>
+        mail_rate = 5/m
+        mail_rate_of_all = 9/s
+        mail_retry_base = 1s
+        mail_retry_cap = 1h
+        mail_try_for = 2h
+        mail_keep = 1d
+        ");
         assert!(!format!("{shown}{config:?}").contains("hidden-words"));
         assert_eq!(config.tried_for(), Some(Duration::from_hours(2)));
     }

@@ -135,6 +135,8 @@ impl Connection {
         }
         let (mut answer, mut is_usable) = self.command(Data.to_string()).await;
         if answer == Answer::Taken {
+            // The end of the message brings a line break of its own.
+            let message = message.strip_suffix(b"\r\n").unwrap_or(message);
             let sent = tokio::time::timeout(MESSAGE_TIMEOUT, self.smtp.message(message)).await;
             (answer, is_usable) = judged(sent.ok(), "the message", MESSAGE_TIMEOUT);
         }

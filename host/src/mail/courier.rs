@@ -142,13 +142,16 @@ impl Courier {
     ) -> Transmission {
         let Parts { server, clock, open, .. } = &*self.0;
         let Some(server) = server else {
-            return Transmission::Unreachable("this host has no SMTP server".to_owned(), LOGIN_PAUSE.delay(1, 0.0));
+            return Transmission::Unreachable("this host has no SMTP server".to_owned());
         };
         // Out of there while it is used: what is dropped half way must not be used again.
         let kept = open.lock().await.take();
         let mut connection = match self.connected(server, kept).await {
             Ok(connection) => connection,
-            Err(error) => return Transmission::Unreachable(error.to_string(), self.found_failing(&error)),
+            Err(error) => {
+                self.found_failing(&error);
+                return Transmission::Unreachable(error.to_string());
+            }
         };
         let Told { answers, is_usable } = connection.transmit(sender, recipients, message, may_go_on).await;
         self.note(&answers);
@@ -188,8 +191,8 @@ impl Courier {
         Ok(connection)
     }
 
-    /// In how long the server is to be asked again.
-    fn found_failing(&self, error: &SmtpError) -> Duration {
+    /// Nobody asks the server for a while.
+    fn found_failing(&self, error: &SmtpError) {
         let Parts { server, clock, found, .. } = &*self.0;
         let mut found = found.lock();
         found.failures = found.failures.saturating_add(1);
@@ -208,7 +211,6 @@ impl Courier {
             }
         };
         found.reach = Reach::Failing { error: error.to_string(), since };
-        pause
     }
 
     fn note(&self, answers: &[(usize, Answer)]) {

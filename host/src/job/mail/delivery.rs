@@ -47,8 +47,8 @@ pub enum Answer {
 /// What one transmission came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Transmission {
-    /// No server could be asked: why, and in how long there will be one to ask.
-    Unreachable(String, Duration),
+    /// No server could be asked: why. When one is asked again is the host's to say; another host may at once.
+    Unreachable(String),
     /// Of recipients, by their place among all.
     Answered(Vec<(usize, Answer)>),
 }
@@ -76,8 +76,8 @@ pub fn settle(
     let mut error = None;
     let mut again_in = rules.retry.delay(attempt, chance);
     match transmission {
-        Transmission::Unreachable(why, pause) => {
-            (error, again_in) = (Some(cut(why, ANSWER_BYTES_MAX)), pause);
+        Transmission::Unreachable(why) => {
+            (error, again_in) = (Some(cut(why, ANSWER_BYTES_MAX)), Duration::ZERO);
         }
         Transmission::Answered(answers) => {
             for (place, answer) in answers {
@@ -205,9 +205,9 @@ mod tests {
             ),
             (
                 vec![Queued],
-                Transmission::Unreachable("nobody there".into(), Duration::from_secs(5)),
+                Transmission::Unreachable("nobody there".into()),
                 9,
-                (MailState::Queued, vec![Queued], Some(5), said("nobody there")),
+                (MailState::Queued, vec![Queued], Some(0), said("nobody there")),
             ),
         ] {
             assert_eq!(after(&before, answers.clone(), attempt, END), expected, "{answers:?}");
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn what_was_tried_long_enough_has_failed_with_the_last_words() {
-        let unreachable = Transmission::Unreachable("nobody there".into(), Duration::from_secs(5));
+        let unreachable = Transmission::Unreachable("nobody there".into());
         let mut all = recipients(&[RecipientState::Sent, RecipientState::Queued]);
         let settled = settle(&rules(), &mut all, unreachable, (3, NOW, NOW), 0.0);
         assert_eq!((settled.state, settled.next_at), (MailState::PartlySent, None));

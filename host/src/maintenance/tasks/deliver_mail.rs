@@ -119,7 +119,7 @@ impl DeliverMail {
             transmission = self.courier.carry(&content.sender, &recipients, &message, may_go_on) => end(transmission),
             () = stopped => {
                 let why = "the host was stopped while it transmitted the mail".to_owned();
-                end(Transmission::Unreachable(why, Duration::ZERO))
+                end(Transmission::Unreachable(why))
             }
         }
     }
