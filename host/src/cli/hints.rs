@@ -19,6 +19,7 @@ const CLIENTS: &[&str] = &[
     "jobs",
     "job",
     "logs",
+    "mail",
     "retry",
     "cancel",
     "dead-letters",
