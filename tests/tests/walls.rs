@@ -130,7 +130,6 @@ const WITHOUT_TENANT: &[(&str, &str)] = &[
     ("hosts", "hosts"),
     ("claim_for", "dispatch"),
     ("look_for_jobs", "dispatch"),
-    ("next_mail", "of the tenant whose turn it is; guarded by the claim"),
     ("holds_mail", "guarded by the claim"),
     ("claims_settled", "dispatch"),
     ("note_entry", "guarded by a lease"),
