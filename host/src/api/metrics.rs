@@ -164,6 +164,25 @@ fn labelled<'a, L: EncodeLabelSet>(
     Ok(())
 }
 
+/// What became of mail, and of the server it is given to.
+fn mail(e: &mut DescriptorEncoder<'_>, mails: &[MailCount], courier: &CourierStatus) -> fmt::Result {
+    metric(e, "mails", "Mails by state; those that are over count what is kept", MetricType::Gauge, |m| {
+        let samples = mails.iter().map(|MailCount { tenant, state, mails }| {
+            ([("tenant", tenant.as_str()), ("state", state.as_str())], *mails)
+        });
+        labelled(m, samples, false)
+    })?;
+    let MailMetrics { sent, refused, later, unreachable } = courier.metrics;
+    metric(e, "mail_recipients", "Recipients told to the server, by its answer", MetricType::Counter, |m| {
+        let answers = [("sent", sent), ("refused", refused), ("later", later)];
+        labelled(m, answers.into_iter().map(|(answer, count)| ([("answer", answer)], count)), true)
+    })?;
+    let help = "Times the server for mail could not be reached, or refused the login";
+    counter(e, "mail_server_failures", help, unreachable)?;
+    let is_failing = matches!(courier.reach, Reach::Failing { .. });
+    gauge(e, "mail_server_failing", "1 while the server for mail can't be used", is_failing.into())
+}
+
 impl Collector for Snapshot {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
         let e = &mut encoder;
@@ -222,21 +241,7 @@ impl Collector for Snapshot {
         let help = "Secrets that are still to be encrypted under the current key";
         gauge(e, "secrets_under_earlier_keys", help, *secrets_under_earlier_keys)?;
 
-        metric(e, "mails", "Mails by state; those that are over count what is kept", MetricType::Gauge, |m| {
-            let samples = mails.iter().map(|MailCount { tenant, state, mails }| {
-                ([("tenant", tenant.as_str()), ("state", state.as_str())], *mails)
-            });
-            labelled(m, samples, false)
-        })?;
-        let MailMetrics { sent, refused, later, unreachable } = courier.metrics;
-        metric(e, "mail_recipients", "Recipients told to the server, by its answer", MetricType::Counter, |m| {
-            let answers = [("sent", sent), ("refused", refused), ("later", later)];
-            labelled(m, answers.into_iter().map(|(answer, count)| ([("answer", answer)], count)), true)
-        })?;
-        let help = "Times the server for mail could not be reached, or refused the login";
-        counter(e, "mail_server_failures", help, unreachable)?;
-        let is_failing = matches!(courier.reach, Reach::Failing { .. });
-        gauge(e, "mail_server_failing", "1 while the server for mail can't be used", is_failing.into())?;
+        mail(e, mails, courier)?;
 
         metric(e, "maintenance_runs", "Runs of upkeep since the start, by task", MetricType::Counter, |m| {
             labelled(m, tasks.iter().map(|(task, _)| ([("task", task.name)], task.runs)), true)

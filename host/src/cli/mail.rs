@@ -121,7 +121,7 @@ fn one(client: &Client, id: MailId, arguments: &Arguments) -> anyhow::Result<()>
     let answer =
         if arguments.send { client.post(&format!("{path}/send")).send()? } else { client.get(&path).send()? };
     if arguments.connection.json {
-        return Ok(answer.print()?);
+        return answer.print();
     }
     Ok(terminal::print(&shown(&answer.parse()?))?)
 }
@@ -146,12 +146,12 @@ fn list(client: &Client, arguments: &Arguments) -> anyhow::Result<()> {
     let call = client.get("/v1/mail").query("limit", Some(&PAGE_MAX.to_string()));
     let answer = call.query("state", state).query("job", job.as_deref()).send()?;
     if arguments.connection.json {
-        return Ok(answer.print()?);
+        return answer.print();
     }
     let page: MailPage = answer.parse().context("the host's list of mail can't be understood")?;
     match (page.server.state.as_str(), &page.server.error) {
         ("not_configured", _) => {
-            terminal::remark("the host has no server for mail (`smtp_url`): what is asked for is kept")
+            terminal::remark("the host has no server for mail (`smtp_url`): what is asked for is kept");
         }
         ("failing", Some(error)) => terminal::remark(&format!("mail waits: {}", line(error))),
         _ => {}

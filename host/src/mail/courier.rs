@@ -203,12 +203,12 @@ impl Courier {
         };
         let pause = policy.delay(found.failures, rand::random());
         found.paused_until = clock.monotonic().saturating_add(pause);
-        let since = match &found.reach {
-            Reach::Failing { since, .. } => *since,
-            _ => {
-                tracing::warn!(server = server.as_ref().map(tracing::field::display), %error, "mail waits until its server can be used; GET /v1/mail shows it");
-                clock.now()
-            }
+        let since = if let Reach::Failing { since, .. } = &found.reach {
+            *since
+        } else {
+            let server = server.as_ref().map(tracing::field::display);
+            tracing::warn!(server, %error, "mail waits until its server can be used; GET /v1/mail shows it");
+            clock.now()
         };
         found.reach = Reach::Failing { error: error.to_string(), since };
     }

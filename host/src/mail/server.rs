@@ -189,8 +189,8 @@ fn parse_url(url: &str) -> Result<(String, u16, Encryption), String> {
 mod tests {
     use super::*;
 
-    fn login() -> Option<Login> {
-        Some(Login { user: "ada".into(), password: Zeroizing::new("hidden-words".into()) })
+    fn login() -> Login {
+        Login { user: "ada".into(), password: Zeroizing::new("hidden-words".into()) }
     }
 
     #[test]
@@ -231,7 +231,7 @@ mod tests {
             ("smtp://127.0.0.1?tls=none", true),
             ("smtp://[::1]?tls=none", true),
         ] {
-            let server = SmtpServer::new(url, login(), None);
+            let server = SmtpServer::new(url, Some(login()), None);
             assert_eq!(server.is_ok(), is_taken, "{url}");
             assert!(server.is_err() || !format!("{server:?} {:?}", login()).contains("hidden"));
         }

@@ -20,15 +20,13 @@ use super::streams::{Capture, SharedCapture};
 use crate::job::duration::whole_us;
 use crate::job::{AttemptContext, Clock, Failure, FailureReason, Limits, Mailbox, Outcome, Receipt, StdoutFormat};
 
+/// What is the same for all attempts of a host.
+pub(super) type Surroundings<'a> =
+    (&'a Engine, &'a Arc<dyn Clock>, &'a Ticker, &'a Arc<Egress>, &'a Option<Arc<Mailbox>>);
+
 /// Runs one attempt to its end.
 pub(super) async fn run(
-    (engine, clock, ticker, egress, mail_sender): (
-        &Engine,
-        &Arc<dyn Clock>,
-        &Ticker,
-        &Arc<Egress>,
-        &Option<Arc<Mailbox>>,
-    ),
+    (engine, clock, ticker, egress, mail_sender): Surroundings<'_>,
     guest: &Guest,
     invocation: Invocation,
     on_entry: impl FnOnce() + Send,

@@ -57,6 +57,7 @@ pub(super) type LostEntries = FxHashMap<(JobId, i64), LostEntry>;
 pub(super) type Place = (i64, [u8; 16]);
 
 /// See the file's head. One per writer.
+#[allow(clippy::struct_excessive_bools)] // Each is a note of its own.
 #[derive(Debug)]
 pub(super) struct Draft {
     pub(super) clock: StoreClock,

@@ -570,10 +570,10 @@ pub struct JobDetail {
     pub membership: Option<Membership>,
     /// What its executions recorded, in order.
     pub steps: Vec<Step>,
-    /// Jobs made for its failures, the newest first, at most `ON_FAILED_JOBS_SHOWN_MAX`.
-    pub on_failed_jobs: Vec<JobId>,
     /// Mails that were committed with its success, at most 100 of them.
     pub mails: Vec<MailRow>,
+    /// Jobs made for its failures, the newest first, at most `ON_FAILED_JOBS_SHOWN_MAX`.
+    pub on_failed_jobs: Vec<JobId>,
 }
 
 /// A limit that keeps a ready job from being begun.

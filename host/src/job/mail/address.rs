@@ -9,6 +9,8 @@ use crate::job::text::control_character;
 /// Most bytes of an address with its name.
 pub const MAILBOX_BYTES_MAX: usize = 512;
 
+const FORM: &str = "write it as `ada@example.com` or `Ada Lovelace <ada@example.com>`";
+
 /// `ada@example.com`, or `Ada Lovelace <ada@example.com>`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Mailbox {
@@ -60,7 +62,6 @@ impl FromStr for Mailbox {
         if let Some(sentence) = control_character(text) {
             return Err(MailboxError { text: text.escape_debug().take(100).collect(), why: format!("it {sentence}") });
         }
-        const FORM: &str = "write it as `ada@example.com` or `Ada Lovelace <ada@example.com>`";
         let parsed: lettre::message::Mailbox = text.trim().parse().map_err(|_| wrong(FORM))?;
         let (local, domain) = (parsed.email.user().to_owned(), parsed.email.domain().to_ascii_lowercase());
         if !local.is_ascii() || !domain.is_ascii() {

@@ -262,7 +262,8 @@ mod tests {
             change(&mut request);
             checked(request)
         };
-        let cases: &[(&dyn Fn(&mut MailRequest), &str)] = &[
+        type Change<'a> = &'a dyn Fn(&mut MailRequest);
+        let cases: &[(Change<'_>, &str)] = &[
             (&|mail| mail.to.clear(), "to: a mail needs"),
             (&|mail| mail.to = vec!["a@example.com".into(); RECIPIENTS_MAX + 1], "to: a mail may have at most 50"),
             (&|mail| mail.to[0] = "ada".into(), "to/0: `ada` is no address"),
