@@ -220,6 +220,8 @@ fn check_attachments(attachments: &[Attachment]) -> Result<(), String> {
 mod tests {
     use super::*;
 
+    type Change<'a> = &'a dyn Fn(&mut MailRequest);
+
     fn request() -> MailRequest {
         MailRequest {
             to: vec!["Ada <ada@example.com>".into()],
@@ -262,7 +264,6 @@ mod tests {
             change(&mut request);
             checked(request)
         };
-        type Change<'a> = &'a dyn Fn(&mut MailRequest);
         let cases: &[(Change<'_>, &str)] = &[
             (&|mail| mail.to.clear(), "to: a mail needs"),
             (&|mail| mail.to = vec!["a@example.com".into(); RECIPIENTS_MAX + 1], "to: a mail may have at most 50"),
