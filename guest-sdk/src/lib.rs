@@ -74,6 +74,7 @@ mod json;
 mod kind;
 pub mod kv;
 mod logging;
+pub mod mail;
 mod module;
 mod payload;
 mod schema;
@@ -169,6 +170,11 @@ mod handlers_page {}
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/workflows.md")]
 mod workflows_page {}
+
+/// The same of `docs/mail.md`.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/mail.md")]
+mod mail_page {}
 
 /// The same of `docs/schedules.md`.
 #[cfg(doctest)]

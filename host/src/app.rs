@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::dispatcher::{Dispatcher, DispatcherOptions, DispatcherParts};
 use crate::events::{JobWaiters, NotificationWatchers};
 use crate::job::{Clock, Digest, HostId, Most};
+use crate::mail::Courier;
 use crate::maintenance::{Maintenance, MaintenanceOptions, MaintenanceSignals};
 use crate::modules::{Modules, ModulesOptions, Validators};
 use crate::sandbox::{ArtifactSource, CompilerProcess, DESCRIBES_MAX, Sandbox, SandboxError, SandboxOptions};
@@ -105,13 +106,15 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
             slots: config.workers,
             guest_threads: cores,
             bounds: config.limits,
+            mail_tried_for: config.mail.tried_for(),
             shutdown_grace: config.shutdown_grace,
             ignore_wakeups: config.ignore_wakeups,
         },
     );
+    let courier = Courier::new(config.mail.server.clone(), Arc::clone(&clock));
     let (maintenance, maintenance_status) = Maintenance::new(
         store.clone(),
-        vault.clone(),
+        (vault.clone(), courier.clone()),
         dispatcher_handle.clone(),
         Arc::clone(&clock),
         heard,
@@ -121,6 +124,7 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
     let state = ApiState {
         store: store.clone(),
         vault,
+        courier,
         modules: modules.clone(),
         validators,
         dispatcher: dispatcher_handle,
@@ -308,6 +312,7 @@ pub(crate) fn sandbox_options(config: &Config, cores: usize, artifacts: &Artifac
         compile_timeout: config.compile.timeout,
         compile_memory_bytes: config.compile.memory_bytes,
         egress: config.egress.clone(),
+        mail_sender: config.mail.sender.clone(),
     }
 }
 
@@ -323,6 +328,9 @@ fn publisher(
         }
         if notice.schedules_changed {
             signals.schedules_changed();
+        }
+        if notice.mail_due {
+            signals.mail_due();
         }
         if notice.ties_left {
             signals.ties_left();
@@ -349,6 +357,8 @@ fn maintenance_options(
         events_keep_bytes: config.events_keep_bytes,
         audit_keep: config.audit_keep,
         notifications_keep: config.notifications.keep,
+        mail_terms: Arc::clone(&config.mail.terms),
+        mail_keep: config.mail.keep,
     }
 }
 

@@ -11,6 +11,7 @@ pub mod dispatcher;
 mod each_tenant;
 pub mod events;
 pub mod job;
+pub mod mail;
 pub mod maintenance;
 pub mod modules;
 mod niceness;

@@ -34,6 +34,7 @@ fn sandbox(directory: &std::path::Path, wasm: Vec<u8>, memory_bytes: u64, timeou
         compile_memory_bytes: memory_bytes,
         compiler: CompilerProcess::Path(env!("CARGO_BIN_EXE_stoker").into()),
         egress: stoker::job::EgressOptions::default(),
+        mail_sender: None,
     };
     Sandbox::new(&options, Arc::new(SystemClock::default()), Arc::new(Given(wasm.into()))).expect("a sandbox")
 }

@@ -55,6 +55,7 @@ impl Host {
             compile_memory_bytes: 1 << 30,
             compiler: CompilerProcess::InProcess,
             egress: stoker::job::EgressOptions::default(),
+            mail_sender: None,
         };
         let sandbox = Sandbox::new(&options, clock, Arc::new(FromStore(store.clone()))).expect("a sandbox");
         let options = ModulesOptions { module_bytes_max: 64 << 20, ceilings: LimitBounds::default().ceilings };

@@ -155,7 +155,13 @@ impl Tour {
 
 #[test]
 fn every_answer_is_as_described() {
-    let mut tour = Tour::begin(TestHost::builder().env("STOKER_SECRETS_KEY", "07".repeat(32)).start());
+    let mut tour = Tour::begin(
+        TestHost::builder()
+            .env("STOKER_SECRETS_KEY", "07".repeat(32))
+            // Nobody listens there: mail waits.
+            .env("STOKER_SMTP_URL", "smtp://127.0.0.1:9?tls=none")
+            .start(),
+    );
     let list = &tour.document["paths"]["/v1/jobs"]["get"]["responses"]["200"]["content"]["application/json"]["schema"];
     let page = |item: Value| json!({"items": [item], "next_cursor": null});
     for wrong in [json!([]), json!({"items": []}), page(json!({"id": "x"}))] {
@@ -174,6 +180,7 @@ fn every_answer_is_as_described() {
     jobs_together(&tour);
     bulk(&tour);
     batches(&tour);
+    mail(&tour);
     operations(&tour);
     tenants(&tour);
     identity(&tour);
@@ -488,6 +495,29 @@ fn batches(tour: &Tour) {
     for job in tour.host.list("tag=batch") {
         tour.host.wait_end(&job_id(&job));
     }
+}
+
+fn mail(tour: &Tour) {
+    let grants = json!({"grants": {"mail": ["noreply@shop.example"]}});
+    tour.host.set_kind("script", &grants);
+    let mail = json!({"do": "mail", "from": "Shop <noreply@shop.example>", "to": ["Ada <ada@example.com>"], "text": "Hello",
+        "attachment": "attached", "headers": [["X-A", "b"]]});
+    let job = tour.host.run(&json!({"kind": "script", "payload": {"lines": [mail]}}));
+    tour.get("/v1/jobs/{id}", &format!("/v1/jobs/{}", job["id"].as_str().unwrap())).expect_status(200);
+    let page = tour.get("/v1/mail", "/v1/mail?limit=1").expect(200);
+    tour.get("/v1/mail", "/v1/mail?state=gone").expect_problem(422);
+    let path = format!("/v1/mail/{}", page["items"][0]["id"].as_str().unwrap());
+    let none = "/v1/mail/mail_01ARZ3NDEKTSV4RRFFQ69G5FAV";
+    tour.get("/v1/mail/{id}", &path).expect_status(200);
+    tour.get("/v1/mail/{id}", none).expect_problem(404);
+    // It may be tried right now.
+    let done = |reply: Reply, status: u16| (reply.status == status).then_some(());
+    stoker_tests::eventually("it can be sent", || done(tour.act("/v1/mail/{id}/send", &format!("{path}/send")), 200));
+    tour.act("/v1/mail/{id}/send", &format!("{none}/send")).expect_problem(404);
+    tour.post("/v1/mail/send", "/v1/mail/send", &json!({"state": "kept"})).expect_status(200);
+    tour.post("/v1/mail/send", "/v1/mail/send", &json!({"state": "sent"})).expect_problem(422);
+    stoker_tests::eventually("it can be deleted", || done(tour.delete("/v1/mail/{id}", &path), 204));
+    tour.delete("/v1/mail/{id}", &path).expect_problem(404);
 }
 
 fn operations(tour: &Tour) {

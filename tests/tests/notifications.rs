@@ -224,8 +224,8 @@ fn a_token_is_good_until_its_time_and_survives_a_restart() {
     assert_eq!(problem["code"], "unauthorized");
     host.restart();
     assert_eq!(status(&host, &long), 200);
-    let log = host.log();
-    assert!(!log.contains(&long) && !log.contains(&short), "{log}");
+    let said = host.log();
+    assert!(!said.contains(&long) && !said.contains(&short), "{said}");
 }
 
 fn jwt(claims: &Value) -> String {

@@ -125,7 +125,15 @@ fn furnish(admin: &Somebody<'_>) -> Things {
     let operation = operation["id"].as_str().unwrap().to_owned();
     admin.ask("PUT", "/v1/secrets/a-secret", Some(&json!({"value": "of alpha alone"}))).expect_status(201);
     admin.ask("PUT", "/v1/kv/sessions/ada", Some(&json!({"value": "of alpha alone"}))).expect_status(201);
-    admin.ask("PATCH", "/v1/kinds/script/settings", Some(&json!({"grants": {"notify": true}}))).expect(200);
+    let grants = json!({"grants": {"notify": true, "mail": ["noreply@alpha.example"]}});
+    admin.ask("PATCH", "/v1/kinds/script/settings", Some(&grants)).expect(200);
+    let mail =
+        json!({"do": "mail", "from": "noreply@alpha.example", "to": ["ada@alpha.example"], "text": "Of alpha alone"});
+    create(admin, "/v1/jobs", &json!({"kind": "script", "payload": {"lines": [mail]}}));
+    let mail = stoker_tests::eventually("the mail is kept", || {
+        let page = admin.ask("GET", "/v1/mail", None).expect(200);
+        page["items"][0]["id"].as_str().map(str::to_owned)
+    });
     let told = json!([{"do": "notify", "user": "ada", "level": "info", "message": "of alpha alone"}]);
     create(admin, "/v1/jobs", &json!({"kind": "script", "payload": {"lines": told}}));
     let revoked = create(admin, "/v1/keys", &json!({"name": "another", "role": "viewer"}));
@@ -151,6 +159,7 @@ fn furnish(admin: &Somebody<'_>) -> Things {
         ("/v1/schedules", "yearly".to_owned()),
         ("/v1/dead-letters", group.as_str().unwrap().to_owned()),
         ("/v1/operations", operation),
+        ("/v1/mail", mail),
         ("/v1/keys", revoked["id"].as_str().unwrap().to_owned()),
         ("/v1/secrets", "a-secret".to_owned()),
         ("/v1/kv", "sessions".to_owned()),

@@ -78,6 +78,13 @@ fn axum_is_the_apis_alone() {
 }
 
 #[test]
+fn smtp_is_the_mails_alone() {
+    let sources = host_sources();
+    let outside = sources.iter().filter(|source| !source.is_in(&["mail", "job/mail"]));
+    assert_none_names("only mail/ speaks SMTP, and job/mail/ reads addresses as it does", outside, &["lettre"]);
+}
+
+#[test]
 fn every_file_says_what_it_owns() {
     let silent: Vec<_> =
         host_sources().into_iter().filter(|source| !source.text.starts_with("//!")).map(|source| source.path).collect();
@@ -123,6 +130,7 @@ const WITHOUT_TENANT: &[(&str, &str)] = &[
     ("hosts", "hosts"),
     ("claim_for", "dispatch"),
     ("look_for_jobs", "dispatch"),
+    ("holds_mail", "guarded by the claim"),
     ("claims_settled", "dispatch"),
     ("note_entry", "guarded by a lease"),
     ("note_end", "guarded by a lease"),
@@ -132,6 +140,9 @@ const WITHOUT_TENANT: &[(&str, &str)] = &[
     ("finish_all", "guarded by a lease"),
     ("release", "guarded by a lease"),
     ("write_progress", "guarded by a lease"),
+    ("record_step", "guarded by a lease"),
+    ("receive_event", "guarded by a lease"),
+    ("recorded_steps", "of a job that was found by its tenant, or is held"),
     ("parent_output", "of the job whose lease is held, by a name in its own workflow or an id of its own parents"),
     ("parents", "of a job that was found by its tenant, or is held"),
     ("module_bytes", "of a version that was claimed: by its digest"),
@@ -145,10 +156,13 @@ const WITHOUT_TENANT: &[(&str, &str)] = &[
     ("cancel_batches_further", "upkeep"),
     ("prune_operations", "upkeep"),
     ("prune_events", "upkeep"),
+    ("prune_emitted_events", "upkeep"),
+    ("prune_kv", "upkeep"),
     ("prune_idempotency_keys", "upkeep"),
     ("prune_keys", "upkeep"),
     ("prune_unique_jobs", "upkeep"),
     ("prune_batches", "upkeep"),
+    ("prune_mails", "upkeep"),
     ("prune_module_chunks", "upkeep"),
     ("prune_usage", "upkeep"),
     ("scan_stored_bytes", "upkeep"),
@@ -178,6 +192,7 @@ const WITHOUT_TENANT: &[(&str, &str)] = &[
     ("tenants", "admins"),
     ("oldest_ready_jobs", "admins: metrics"),
     ("counters", "admins: metrics; others filter by tenant"),
+    ("mail_counts", "admins: metrics"),
 ];
 
 #[test]

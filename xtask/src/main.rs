@@ -16,6 +16,7 @@ mod hostile;
 mod projects;
 mod setup;
 mod signalr;
+mod smtp;
 mod test;
 mod third_party;
 mod workspace;

@@ -46,5 +46,5 @@ fn is_installed(source: &Path, target: &Path) -> bool {
         let read = |folder: &Path| std::fs::read(folder.join(file)).ok();
         read(source).is_some_and(|wanted| read(target) == Some(wanted))
     };
-    FILES.iter().all(|file| is_same(&file)) && target.join("node_modules/@microsoft/signalr/package.json").is_file()
+    FILES.iter().all(is_same) && target.join("node_modules/@microsoft/signalr/package.json").is_file()
 }

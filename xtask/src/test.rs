@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::cargo::{cargo, run, say};
 use crate::workspace::Workspace;
-use crate::{guests, setup, signalr, third_party};
+use crate::{guests, setup, signalr, smtp, third_party};
 
 /// The crate whose tests start the real host.
 const END_TO_END: &str = "stoker-tests";
@@ -73,6 +73,7 @@ fn prepare(selection: &[String]) -> anyhow::Result<Vec<String>> {
     if let Err(error) = signalr::install() {
         say(&format!("SignalR's client for Node could not be installed, and its tests will fail: {error:#}"));
     }
+    smtp::install()?;
     // With `--tests`, as the tests will: features of dev-dependencies would otherwise make a second build of all.
     run(cargo(["build", "--bins", "--tests"]).args(selection))?;
     Ok(skipped)

@@ -33,7 +33,7 @@ pub(crate) fn measure(arguments: &Arguments, commits_per_second: f64) -> anyhow:
     let mut client = host.client()?;
     let (plain, stepped) = idle(arguments, &mut client)?;
     let commit_us = 1e6 / commits_per_second;
-    let more_us = (stepped.p50_us as f64 - plain.p50_us as f64).max(0.0);
+    let more_us = (f64::from(stepped.p50_us) - f64::from(plain.p50_us)).max(0.0);
     let measurement = Measurement::new(Scenario::Steps)
         .latency("plain", plain)
         .latency("stepped", stepped)

@@ -6,6 +6,7 @@
 use super::EffectError;
 use super::notify::fake::Notified;
 use crate::Context;
+use crate::mail::Mail;
 
 /// An event as a fake host collected it.
 ///
@@ -31,6 +32,7 @@ pub(crate) struct Effects {
     pub(crate) enqueued: Vec<String>,
     pub(crate) emitted: Vec<Emitted>,
     pub(crate) notified: Vec<Notified>,
+    pub(crate) mails: Vec<Mail>,
 }
 
 impl Context {

@@ -1,5 +1,5 @@
-//! What happens with the job's success, or not at all: jobs that are enqueued, events that are emitted, users who are told. The host collects it and
-//! commits it together with `succeeded`; of an attempt that fails, or is suspended, nothing remains.
+//! What happens with the job's success, or not at all: jobs that are enqueued, events that are emitted, users who are told, mail that
+//! is sent. The host collects it and commits it together with `succeeded`; of an attempt that fails, or is suspended, nothing remains.
 
 pub(crate) mod notify;
 

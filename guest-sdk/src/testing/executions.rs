@@ -8,6 +8,7 @@ use crate::Failure;
 use crate::Handler;
 use crate::effects::fake::{Effects, Emitted};
 use crate::effects::notify::fake::Notified;
+use crate::mail::Mail;
 use crate::steps::fake::{Ended, Step};
 
 /// Executions after which a handler is taken for one that never ends.
@@ -123,6 +124,27 @@ impl FakeHost {
     /// The users whom the last execution told something. None, unless it succeeded.
     pub fn notifications(&self) -> Vec<Notified> {
         self.recorder.lock().effects.notified.clone()
+    }
+
+    /// The mails that the last execution sent. None, unless it succeeded.
+    ///
+    /// ```
+    /// # use stoker_sdk::mail::Mail;
+    /// # use stoker_sdk::testing::FakeHost;
+    /// # use stoker_sdk::{Context, Failure, handler};
+    /// #[handler(kind = "late")]
+    /// fn late(context: &Context, fails: bool) -> Result<(), Failure> {
+    ///     context.send_mail(&Mail::to("ada@example.com").text("Hello"))?;
+    ///     if fails { Err(Failure::fatal("after all")) } else { Ok(()) }
+    /// }
+    /// let host = FakeHost::new();
+    /// let _failed = host.run::<late>(true);
+    /// assert!(host.mails().is_empty());
+    /// host.run::<late>(false).unwrap();
+    /// assert_eq!(host.mails()[0].text_body(), Some("Hello"));
+    /// ```
+    pub fn mails(&self) -> Vec<Mail> {
+        self.recorder.lock().effects.mails.clone()
     }
 
     /// How long handlers slept, and waited in vain.

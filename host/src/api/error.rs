@@ -106,6 +106,8 @@ problem_codes! {
     GroupNotFound = 404 "group_not_found" "There is no such group of failed jobs",
     /// No such operation.
     OperationNotFound = 404 "operation_not_found" "There is no such operation",
+    /// No such mail.
+    MailNotFound = 404 "mail_not_found" "There is no such mail",
     /// No such module.
     ModuleNotFound = 404 "module_not_found" "There is no such module",
     /// No such version.
@@ -130,6 +132,8 @@ problem_codes! {
     ScheduleDeclared = 409 "schedule_declared" "A module declares the schedule",
     /// Secrets can't be encrypted.
     NoSecretsKey = 409 "no_secrets_key" "The host has no key for secrets",
+    /// Mail can't be sent.
+    NoMailServer = 409 "no_mail_server" "The host has no server for mail",
     /// No job can be made of it.
     ScheduleFaulty = 409 "schedule_faulty" "No job can be made of the schedule",
     /// Jobs of the queue have not ended.

@@ -17,8 +17,9 @@ use super::http_metrics::BUCKETS_US;
 use super::shared::{Api, Shared};
 use crate::dispatcher::{DispatcherMetrics, Slots};
 use crate::job::duration::whole_ms;
+use crate::mail::{CourierStatus, MailMetrics, Reach};
 use crate::maintenance::TaskStatus;
-use crate::store::{CounterRow, OldestReady, StoreMetrics};
+use crate::store::{CounterRow, MailCount, OldestReady, StoreMetrics};
 
 /// Tells Prometheus which of its formats this is: counters are named without `_total` in their descriptions.
 const CONTENT_TYPE_TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -34,6 +35,8 @@ struct Snapshot {
     store: StoreMetrics,
     writable: bool,
     secrets_under_earlier_keys: u64,
+    mails: Vec<MailCount>,
+    courier: CourierStatus,
     requests: Vec<Requests>,
     resident_bytes: u64,
     uptime_ms: u64,
@@ -54,7 +57,8 @@ struct Requests {
 #[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, body = String, content_type = "application/openmetrics-text", description = "OpenMetrics text, as Prometheus reads it")))]
 pub(super) async fn metrics(State(api): Shared, _: NoParameters) -> Result<Response, ApiError> {
     let (jobs, oldest) = (api.store.counters().await?, api.store.oldest_ready_jobs().await?);
-    let snapshot = Snapshot::take(&api, jobs, oldest, api.vault.under_earlier_keys().await?);
+    let mails = api.store.mail_counts().await?;
+    let snapshot = Snapshot::take(&api, jobs, oldest, (api.vault.under_earlier_keys().await?, mails));
     Ok(([(CONTENT_TYPE, CONTENT_TYPE_TEXT)], text(snapshot)?).into_response())
 }
 
@@ -67,7 +71,12 @@ fn text(snapshot: Snapshot) -> Result<String, ApiError> {
 }
 
 impl Snapshot {
-    fn take(api: &Api, jobs: Vec<CounterRow>, oldest: Vec<OldestReady>, secrets_under_earlier_keys: u64) -> Self {
+    fn take(
+        api: &Api,
+        jobs: Vec<CounterRow>,
+        oldest: Vec<OldestReady>,
+        (secrets_under_earlier_keys, mails): (u64, Vec<MailCount>),
+    ) -> Self {
         let bounds = || BUCKETS_US.iter().map(|us| seconds(*us)).chain([f64::INFINITY]);
         let requests = api.http.counts().map(|counts| Requests {
             route: counts.path.to_owned(),
@@ -93,6 +102,8 @@ impl Snapshot {
             store: api.store.metrics(),
             writable: api.store.is_writable(),
             secrets_under_earlier_keys,
+            mails,
+            courier: api.courier.status(),
             requests: requests.collect(),
             resident_bytes: resident_bytes().unwrap_or(0),
             uptime_ms: whole_ms(now.since(api.started_at)),
@@ -153,6 +164,25 @@ fn labelled<'a, L: EncodeLabelSet>(
     Ok(())
 }
 
+/// What became of mail, and of the server it is given to.
+fn mail(e: &mut DescriptorEncoder<'_>, mails: &[MailCount], courier: &CourierStatus) -> fmt::Result {
+    metric(e, "mails", "Mails by state; those that are over count what is kept", MetricType::Gauge, |m| {
+        let samples = mails.iter().map(|MailCount { tenant, state, mails }| {
+            ([("tenant", tenant.as_str()), ("state", state.as_str())], *mails)
+        });
+        labelled(m, samples, false)
+    })?;
+    let MailMetrics { sent, refused, later, unreachable } = courier.metrics;
+    metric(e, "mail_recipients", "Recipients told to the server, by its answer", MetricType::Counter, |m| {
+        let answers = [("sent", sent), ("refused", refused), ("later", later)];
+        labelled(m, answers.into_iter().map(|(answer, count)| ([("answer", answer)], count)), true)
+    })?;
+    let help = "Times the server for mail could not be reached, or refused the login";
+    counter(e, "mail_server_failures", help, unreachable)?;
+    let is_failing = matches!(courier.reach, Reach::Failing { .. });
+    gauge(e, "mail_server_failing", "1 while the server for mail can't be used", is_failing.into())
+}
+
 impl Collector for Snapshot {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
         let e = &mut encoder;
@@ -164,6 +194,8 @@ impl Collector for Snapshot {
             store,
             writable,
             secrets_under_earlier_keys,
+            mails,
+            courier,
             requests,
             resident_bytes,
             uptime_ms,
@@ -208,6 +240,8 @@ impl Collector for Snapshot {
         gauge(e, "store_writable", "1 while the store can write", u64::from(*writable))?;
         let help = "Secrets that are still to be encrypted under the current key";
         gauge(e, "secrets_under_earlier_keys", help, *secrets_under_earlier_keys)?;
+
+        mail(e, mails, courier)?;
 
         metric(e, "maintenance_runs", "Runs of upkeep since the start, by task", MetricType::Counter, |m| {
             labelled(m, tasks.iter().map(|(task, _)| ([("task", task.name)], task.runs)), true)
@@ -278,6 +312,16 @@ mod tests {
             store: StoreMetrics::default(),
             writable: true,
             secrets_under_earlier_keys: 3,
+            mails: vec![MailCount {
+                tenant: TenantName::default_tenant(),
+                state: crate::job::MailState::Kept,
+                mails: 2,
+            }],
+            courier: CourierStatus {
+                reach: Reach::Failing { error: "nobody there".into(), since: crate::job::Timestamp(0) },
+                metrics: MailMetrics { sent: 5, refused: 1, later: 2, unreachable: 4 },
+                ..CourierStatus::default()
+            },
             requests: vec![Requests {
                 route: "/v1/jobs".into(),
                 method: "POST",

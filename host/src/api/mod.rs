@@ -24,6 +24,7 @@ mod jobs;
 mod keys;
 mod kinds;
 mod kv;
+mod mail;
 mod metrics;
 mod modules;
 mod notifications;

@@ -14,7 +14,7 @@ use super::openapi::Document;
 use super::shared::Api;
 use super::state::ApiState;
 use super::{
-    audit, backup, batches, dashboard, dead_letters, docs, health, hub, jobs, keys, kinds, kv, metrics, modules,
+    audit, backup, batches, dashboard, dead_letters, docs, health, hub, jobs, keys, kinds, kv, mail, metrics, modules,
     notifications, openapi, operations, queues, schedules, secrets, tenants, usage, workflows,
 };
 use crate::job::Role;
@@ -76,6 +76,8 @@ fn viewer() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(dead_letters::dead_letter_group))
         .routes(routes!(operations::list_operations))
         .routes(routes!(operations::operation_detail))
+        .routes(routes!(mail::list_mail))
+        .routes(routes!(mail::mail_detail))
         .routes(routes!(usage::usage))
         .routes(routes!(openapi::openapi))
         .routes(routes!(dashboard::home))
@@ -124,6 +126,9 @@ fn operator() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(kv::list_kv_buckets))
         .routes(routes!(kv::list_kv_keys))
         .routes(routes!(kv::kv_entry, kv::set_kv_entry, kv::delete_kv_entry))
+        .routes(routes!(mail::delete_mail))
+        .routes(routes!(mail::send_mail))
+        .routes(routes!(mail::send_mails))
         .routes(routes!(keys::create_key, keys::list_keys))
         .routes(routes!(keys::key_detail, keys::revoke_key))
         .routes(routes!(audit::list_audit))

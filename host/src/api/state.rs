@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::dispatcher::DispatcherHandle;
 use crate::events::{JobWaiters, NotificationWatchers};
 use crate::job::{Clock, HostId, Timestamp};
+use crate::mail::Courier;
 use crate::maintenance::MaintenanceStatus;
 use crate::modules::{Modules, Validators};
 use crate::secrets::Vault;
@@ -19,6 +20,8 @@ pub struct ApiState {
     pub store: Store,
     /// Secrets, encrypted.
     pub vault: Vault,
+    /// How the server of mail is doing.
+    pub courier: Courier,
     /// The upload pipeline.
     pub modules: Modules,
     /// Compiled schemas.

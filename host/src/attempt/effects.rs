@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -23,15 +24,22 @@ pub trait JobRequests: std::fmt::Debug + Send + Sync + 'static {
     ) -> Pin<Box<dyn Future<Output = Result<NewJob, Vec<FieldError>>> + Send + '_>>;
 }
 
-/// All of it, or why the attempt has failed. `if_rejected`: what becomes of the job if the store can't write it.
+/// All of it, or why the attempt has failed. `if_rejected`: what becomes of the job if the store can't write it; `mail_tried_for`: how
+/// long mail is tried, where there is a server.
 pub async fn resolve(
     requests: &Arc<dyn JobRequests>,
     (tenant, job): (TenantId, JobId),
     effects: Vec<Effect>,
-    if_rejected: Next,
+    (if_rejected, mail_tried_for): (Next, Option<Duration>),
 ) -> Result<Box<Effects>, Failure> {
-    let mut resolved =
-        Box::new(Effects { jobs: Vec::new(), events: Vec::new(), notifications: Vec::new(), if_rejected });
+    let mut resolved = Box::new(Effects {
+        jobs: Vec::new(),
+        events: Vec::new(),
+        notifications: Vec::new(),
+        mails: Vec::new(),
+        mail_tried_for,
+        if_rejected,
+    });
     for (place, effect) in effects.into_iter().enumerate() {
         match effect {
             Effect::Enqueue(request) => {
@@ -42,6 +50,7 @@ pub async fn resolve(
             }
             Effect::Emit(event) => resolved.events.push((place, event)),
             Effect::Notify(notification) => resolved.notifications.push((place, notification)),
+            Effect::Mail(mail) => resolved.mails.push((place, *mail)),
         }
     }
     Ok(resolved)

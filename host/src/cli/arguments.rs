@@ -6,8 +6,8 @@ use clap::{FromArgMatches, Parser, Subcommand};
 
 use super::{
     advice, audit, backup, batches, bulk, cancel, completions, dead_letters, deploy, dev, doctor, edit, enqueue, help,
-    hints, job, jobs, keys, kinds, kv, logs, modules, new, notifications, operations, queues, retry, rollback, run_now,
-    schedules, secrets, serve, tenants, terminal, usage, workflows,
+    hints, job, jobs, keys, kinds, kv, logs, mail, modules, new, notifications, operations, queues, retry, rollback,
+    run_now, schedules, secrets, serve, tenants, terminal, usage, workflows,
 };
 
 /// Runs background jobs as sandboxed WebAssembly.
@@ -42,6 +42,7 @@ enum Command {
     RunNow(run_now::Arguments),
     Bulk(bulk::Arguments),
     Operations(operations::Arguments),
+    Mail(mail::Arguments),
     Queues(queues::Arguments),
     Schedules(schedules::Arguments),
     Tenants(tenants::Arguments),
@@ -94,6 +95,7 @@ fn carry_out(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::RunNow(arguments) => run_now::run(&arguments),
         Command::Bulk(arguments) => bulk::run(&arguments),
         Command::Operations(arguments) => operations::run(&arguments),
+        Command::Mail(arguments) => mail::run(&arguments),
         Command::Queues(arguments) => queues::run(&arguments),
         Command::Schedules(arguments) => schedules::run(&arguments),
         Command::Tenants(arguments) => tenants::run(&arguments),

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::job::grants::CAPABILITY_NOTIFY;
-use crate::job::{BucketName, ConfigName, HttpGrant, NamePattern, SecretName};
+use crate::job::{BucketName, ConfigName, HttpGrant, MailGrant, NamePattern, SecretName};
 
 /// One of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,12 +15,12 @@ pub(super) enum Granted {
     Enqueue(NamePattern),
     Event(NamePattern),
     Notify,
+    Mail(MailGrant),
 }
 
 /// From the command line; the error says how it is written.
 pub(super) fn parse(text: &str) -> Result<Granted, String> {
-    const FORM: &str =
-        "write it as http=PATTERN, config=NAME=VALUE, secret=NAME, kv=BUCKET, enqueue=KIND, event=TYPE or notify";
+    const FORM: &str = "write it as http=PATTERN, config=NAME=VALUE, secret=NAME, kv=BUCKET, enqueue=KIND, event=TYPE, mail=SENDER or notify";
     if text == CAPABILITY_NOTIFY {
         return Ok(Granted::Notify);
     }
@@ -31,6 +31,7 @@ pub(super) fn parse(text: &str) -> Result<Granted, String> {
         "kv" => name.parse().map(Granted::Kv).map_err(|error| error.to_string()),
         "enqueue" => name.parse().map(Granted::Enqueue).map_err(|error| error.to_string()),
         "event" | "events" => name.parse().map(Granted::Event).map_err(|error| error.to_string()),
+        "mail" => name.parse().map(Granted::Mail).map_err(|error| error.to_string()),
         "config" => {
             let (name, value) = name.split_once('=').ok_or("write it as config=NAME=VALUE")?;
             let name = name.parse().map_err(|error: crate::job::NameError| error.to_string())?;
@@ -46,7 +47,7 @@ pub(super) fn settings(granted: &[Granted]) -> serde_json::Result<Option<String>
         return Ok(None);
     }
     let (mut http, mut secrets, mut config, mut kv) = (Vec::new(), Vec::new(), Map::new(), Vec::new());
-    let (mut enqueue, mut events, mut notify) = (Vec::new(), Vec::new(), false);
+    let (mut enqueue, mut events, mut notify, mut mail) = (Vec::new(), Vec::new(), false, Vec::new());
     for one in granted {
         match one {
             Granted::Http(pattern) => http.push(pattern),
@@ -58,11 +59,12 @@ pub(super) fn settings(granted: &[Granted]) -> serde_json::Result<Option<String>
             Granted::Enqueue(kind) => enqueue.push(kind),
             Granted::Event(event_type) => events.push(event_type),
             Granted::Notify => notify = true,
+            Granted::Mail(sender) => mail.push(sender),
         }
     }
     let grants = json!({
         "http": http, "secrets": secrets, "config": config, "kv": kv, "enqueue": enqueue, "events": events,
-        "notify": notify,
+        "notify": notify, "mail": mail,
     });
     serde_json::to_string(&json!({"grants": grants})).map(Some)
 }
@@ -74,11 +76,19 @@ mod tests {
 
     #[test]
     fn what_is_granted_is_what_an_operator_would_set() {
-        let granted =
-            ["http=*.example.com", "config=a=b=c", "secret=key", "kv=cache", "enqueue=email.*", "event=paid", "notify"]
-                .map(|text| parse(text).unwrap());
+        let granted = [
+            "http=*.example.com",
+            "config=a=b=c",
+            "secret=key",
+            "kv=cache",
+            "enqueue=email.*",
+            "event=paid",
+            "notify",
+            "mail=*@a.example",
+        ]
+        .map(|text| parse(text).unwrap());
         let set = settings(&granted).unwrap().unwrap();
-        let expected = json!({"grants": {"http": ["*.example.com"], "secrets": ["key"], "config": {"a": "b=c"}, "kv": ["cache"], "enqueue": ["email.*"], "events": ["paid"], "notify": true}});
+        let expected = json!({"grants": {"http": ["*.example.com"], "secrets": ["key"], "config": {"a": "b=c"}, "kv": ["cache"], "enqueue": ["email.*"], "events": ["paid"], "notify": true, "mail": ["*@a.example"]}});
         assert_eq!(serde_json::from_str::<Value>(&set).unwrap(), expected);
         assert_eq!(settings(&[]).unwrap(), None);
         for (wrong, said) in [

@@ -24,6 +24,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "run-now",
             "bulk",
             "operations",
+            "mail",
             "dead-letters",
             "schedules",
             "batches",

@@ -20,6 +20,7 @@ const CLIENTS: &[&str] = &[
     "job",
     "logs",
     "replay",
+    "mail",
     "retry",
     "cancel",
     "dead-letters",

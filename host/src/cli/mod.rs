@@ -37,6 +37,7 @@ mod kv;
 mod limited;
 mod logs;
 mod logs_follow;
+mod mail;
 mod modules;
 mod new;
 mod notifications;

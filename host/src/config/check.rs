@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::egress::egress;
 use super::identity::{jwt, tls};
+use super::mail::mail;
 use super::notifications::notifications;
 use super::secrets_keys::secrets_keys;
 use super::sources::Settings;
@@ -105,6 +106,7 @@ pub fn resolve(settings: &Settings, cores: usize) -> Result<Config, ConfigError>
             memory_bytes: settings.compile_memory.map_or(1 << 30, |size| size.0),
         },
         egress: egress(settings)?,
+        mail: mail(settings)?,
         retention: Retention::HOST.overlaid_by(Retention {
             succeeded: settings.retention_succeeded,
             cancelled: settings.retention_cancelled,

@@ -6,6 +6,7 @@ mod check;
 mod egress;
 mod hidden_text;
 mod identity;
+mod mail;
 mod notifications;
 mod report;
 mod secrets_keys;
@@ -14,6 +15,7 @@ mod sources;
 pub use check::{ADMIN_KEY_CHARS_MIN, ConfigError, WORKERS_MAX, resolve};
 pub use hidden_text::HiddenText;
 pub use identity::{JwtAlgorithm, JwtConfig, JwtKeys, JwtSecret, TlsFiles};
+pub use mail::MailConfig;
 pub use notifications::NotificationSettings;
 pub use sources::{CONFIG_FILE_DEFAULT, Settings, read_file};
 
@@ -63,6 +65,8 @@ pub struct Config {
     pub compile: CompileLimits,
     /// How requests of handlers leave, and what they may take.
     pub egress: EgressOptions,
+    /// How mail leaves.
+    pub mail: MailConfig,
     /// How long finished jobs are kept, unless their kind or queue says more. Default: succeeded and cancelled 24 h, failed 30 d.
     pub retention: Retention,
     /// How long it is kept what tenants used, by day. Default 400 d.

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::{CompileLimits, Config, JwtConfig, JwtKeys, NotificationSettings, RequestLimits, TlsFiles, egress};
+use super::{
+    CompileLimits, Config, JwtConfig, JwtKeys, NotificationSettings, RequestLimits, TlsFiles, egress, mail as of_mail,
+};
 use crate::job::{ByteSize, JobState, LimitBounds, Limits, QuotaName, Span};
 use crate::secrets::KeyRing;
 
@@ -36,6 +38,7 @@ impl fmt::Display for Config {
                 },
             compile: CompileLimits { timeout: compile_timeout, memory_bytes: compile_memory_bytes },
             egress,
+            mail,
             retention,
             usage_keep,
             events_keep,
@@ -94,6 +97,7 @@ impl fmt::Display for Config {
         line("connections_max", connections_max)?;
         line("request_head_timeout", &Span(*head_timeout))?;
         egress::report(egress, &mut line)?;
+        of_mail::report(mail, &mut line)?;
         line("compile_timeout", &Span(*compile_timeout))?;
         write!(f, "  compile_memory = {}", ByteSize(*compile_memory_bytes))
     }

@@ -335,6 +335,50 @@ pub struct Settings {
     )]
     pub egress_dns: Option<Vec<SocketAddr>>,
 
+    /// Server that mail is given to: `smtp://HOST:587` with STARTTLS, `?tls=starttls` with it if it is offered, `?tls=none` without;
+    /// or `smtps://HOST:465` [default: none, and mail is kept]
+    #[arg(long, env = "STOKER_SMTP_URL", value_name = "URL", help_heading = "Mail")]
+    pub smtp_url: Option<String>,
+    /// Who logs in there
+    #[arg(long, env = "STOKER_SMTP_USER", value_name = "NAME", help_heading = "Mail")]
+    pub smtp_user: Option<String>,
+    /// The password. Better set in the environment than as a flag, which other users of the machine can see; best kept in a file
+    #[arg(long, env = "STOKER_SMTP_PASSWORD", value_name = "PASSWORD", hide_env_values = true, help_heading = "Mail")]
+    pub smtp_password: Option<HiddenText>,
+    /// File with the password in its first line, which nobody else may be able to read
+    #[arg(
+        long,
+        env = "STOKER_SMTP_PASSWORD_FILE",
+        value_name = "FILE",
+        conflicts_with = "smtp_password",
+        help_heading = "Mail"
+    )]
+    pub smtp_password_file: Option<PathBuf>,
+    /// Certificates (PEM) of authorities that are trusted beside the public ones
+    #[arg(long, env = "STOKER_SMTP_CA_FILE", value_name = "FILE", help_heading = "Mail")]
+    pub smtp_ca_file: Option<PathBuf>,
+    /// Whom mail is from that names no sender
+    #[arg(long, env = "STOKER_MAIL_SENDER", value_name = "ADDRESS", help_heading = "Mail")]
+    pub mail_sender: Option<String>,
+    /// Mails of one tenant in a time, over all hosts [default: 100/m]
+    #[arg(long, env = "STOKER_MAIL_RATE", value_name = "RATE", help_heading = "Mail")]
+    pub mail_rate: Option<String>,
+    /// Mails of all tenants together in a time [default: any number]
+    #[arg(long, env = "STOKER_MAIL_RATE_OF_ALL", value_name = "RATE", help_heading = "Mail")]
+    pub mail_rate_of_all: Option<String>,
+    /// When a mail is tried again after the server said "later"; twice as long each time [default: 30s]
+    #[arg(long, env = "STOKER_MAIL_RETRY_BASE", value_name = "DURATION", help_heading = "Mail")]
+    pub mail_retry_base: Option<Span>,
+    /// The longest time between two tries [default: 1h]
+    #[arg(long, env = "STOKER_MAIL_RETRY_CAP", value_name = "DURATION", help_heading = "Mail")]
+    pub mail_retry_cap: Option<Span>,
+    /// How long a mail is tried [default: 1d]
+    #[arg(long, env = "STOKER_MAIL_TRY_FOR", value_name = "DURATION", help_heading = "Mail")]
+    pub mail_try_for: Option<Span>,
+    /// How long a mail is kept that was sent, or has failed [default: 30d]
+    #[arg(long, env = "STOKER_MAIL_KEEP", value_name = "DURATION", help_heading = "Mail")]
+    pub mail_keep: Option<Span>,
+
     /// Largest payload of one job [default: 1MiB]
     #[arg(long, env = "STOKER_PAYLOAD_MAX", value_name = "SIZE", help_heading = "Limits of requests")]
     pub payload_max: Option<ByteSize>,
@@ -389,6 +433,8 @@ impl Settings {
                 egress_requests, egress_connections, egress_tenant_connections, egress_host_connections, egress_request_max,
                 egress_response_max, egress_head_max, egress_dns_timeout, egress_connect_timeout,
                 egress_first_byte_timeout, egress_between_bytes_timeout, egress_total_timeout, egress_ca_file, egress_dns,
+                smtp_url, smtp_user, smtp_password, smtp_password_file, smtp_ca_file, mail_sender, mail_rate,
+                mail_rate_of_all, mail_retry_base, mail_retry_cap, mail_try_for, mail_keep,
             })
     }
 
@@ -421,6 +467,11 @@ impl Settings {
             jwt_role_claim: None,
             jwt_user_claim: None,
             jwt_admin_allowed: None,
+            smtp_url: None,
+            smtp_user: None,
+            smtp_password: None,
+            smtp_password_file: None,
+            smtp_ca_file: None,
             shutdown_grace: None,
             lease_ttl: None,
             allowed_hosts: None,

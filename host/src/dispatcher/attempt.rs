@@ -33,6 +33,8 @@ pub struct AttemptRunner {
     pub validators: Validators,
     /// Checks what handlers ask to be enqueued.
     pub requests: Arc<dyn JobRequests>,
+    /// How long mail is tried; `None`: there is no server to give it to.
+    pub mail_tried_for: Option<Duration>,
     /// The host's limits.
     pub bounds: LimitBounds,
     /// Time.
@@ -210,7 +212,9 @@ impl AttemptRunner {
         if !asked.is_empty() {
             let rejected = Failure::new(FailureReason::EffectRejected, "");
             let if_rejected = self.terms(&job).next_after(rejected, finished_at, rand::random());
-            match resolve(&self.requests, (job.kind.tenant, job.lease.job()), asked, if_rejected).await {
+            match resolve(&self.requests, (job.kind.tenant, job.lease.job()), asked, (if_rejected, self.mail_tried_for))
+                .await
+            {
                 Ok(resolved) => effects = Some(resolved),
                 Err(failure) => outcome = Outcome::Failed(failure),
             }

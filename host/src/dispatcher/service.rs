@@ -54,6 +54,8 @@ pub struct DispatcherOptions {
     pub guest_threads: usize,
     /// The host's limits.
     pub bounds: LimitBounds,
+    /// How long mail is tried; `None`: there is no server to give it to.
+    pub mail_tried_for: Option<Duration>,
     /// How long running attempts may go on once stopping.
     pub shutdown_grace: Duration,
     /// For tests: heed no wake-up, only periodic looks.
@@ -115,6 +117,7 @@ impl Dispatcher {
             sandbox: sandbox.clone(),
             validators,
             requests,
+            mail_tried_for: options.mail_tried_for,
             bounds: options.bounds,
             clock,
         };

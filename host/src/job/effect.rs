@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::mail::NewMail;
 use super::notification::NewNotification;
 use super::step::EventName;
 
@@ -21,6 +22,8 @@ pub enum Effect {
     Emit(NewEvent),
     /// Tell a user.
     Notify(NewNotification),
+    /// Send a mail.
+    Mail(Box<NewMail>),
 }
 
 /// An event that is to be emitted.
@@ -43,6 +46,7 @@ impl Effect {
                 event_type.as_str().len() + correlation.len() + data.len()
             }
             Effect::Notify(notification) => notification.bytes(),
+            Effect::Mail(mail) => mail.bytes(),
         }
     }
 }

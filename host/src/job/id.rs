@@ -129,6 +129,12 @@ id_type!(
     "op_"
 );
 
+id_type!(
+    /// Names one mail.
+    MailId,
+    "mail_"
+);
+
 /// Hands out strictly increasing ids, whatever the clock does.
 ///
 /// Within one millisecond ids count up from a random start, so that a batch keeps its order and ids of different

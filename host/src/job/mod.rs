@@ -25,6 +25,7 @@ pub mod kind;
 pub mod kv;
 pub mod lease;
 pub mod limits;
+pub mod mail;
 pub mod most;
 pub mod name;
 mod named_values;
@@ -66,12 +67,15 @@ pub use effect::{Effect, NewEvent};
 pub use egress::{EgressBounds, EgressOptions};
 pub use event::{Event, EventType};
 pub use field::FieldError;
-pub use grants::{Grants, HttpGrant, HttpScheme, HttpTarget, NamePattern};
-pub use id::{BatchId, HostId, IdSequence, JobId, KeyId, NotificationId, OperationId, ParseIdError, WorkflowId};
+pub use grants::{Grants, HttpGrant, HttpScheme, HttpTarget, MailGrant, NamePattern};
+pub use id::{
+    BatchId, HostId, IdSequence, JobId, KeyId, MailId, NotificationId, OperationId, ParseIdError, WorkflowId,
+};
 pub use kind::{ExitFailure, GuestType, KindDescription, KindSettings, StdinFormat, StdoutFormat};
 pub use kv::{KvChange, KvChanged, KvKey, KvKeyError, KvQuota, KvValue};
 pub use lease::Lease;
 pub use limits::{LimitBounds, LimitRequest, Limits};
+pub use mail::{MailState, Mailbox, NewMail};
 pub use most::Most;
 pub use name::{
     BucketName, ConfigName, Digest, KeyName, KindName, ModuleName, NameError, QueueName, ScheduleName, SecretName,

@@ -13,15 +13,17 @@ use tokio_util::task::TaskTracker;
 
 use super::status::MaintenanceStatus;
 use super::tasks::{
-    CancelBatches, ExpireJobs, GiveBackSpace, Heartbeat, NoteKeyUses, PromoteDue, PruneAudit, PruneBatches,
-    PruneConcurrencyKeys, PruneEmittedEvents, PruneEvents, PruneIdempotencyKeys, PruneJobs, PruneKv, PruneModuleChunks,
-    PruneNotifications, PruneOperations, PruneUniqueJobs, PruneUsage, RecoverExpired, ReencryptSecrets, RemoveTenants,
-    RunSchedules, ScanStoredBytes, SettleDependents, SweepHistory, Unpark, WorkOffOperations,
+    CancelBatches, DeliverMail, ExpireJobs, GiveBackSpace, Heartbeat, NoteKeyUses, PromoteDue, PruneAudit,
+    PruneBatches, PruneConcurrencyKeys, PruneEmittedEvents, PruneEvents, PruneIdempotencyKeys, PruneJobs, PruneKv,
+    PruneMails, PruneModuleChunks, PruneNotifications, PruneOperations, PruneUniqueJobs, PruneUsage, RecoverExpired,
+    ReencryptSecrets, RemoveTenants, RunSchedules, ScanStoredBytes, SettleDependents, SweepHistory, Unpark,
+    WorkOffOperations,
 };
 use crate::dispatcher::DispatcherHandle;
 use crate::job::{Clock, Digest, HostId};
+use crate::mail::Courier;
 use crate::secrets::Vault;
-use crate::store::{Store, StoreError};
+use crate::store::{MailTerms, Store, StoreError};
 
 /// After a failure a task waits this long, or its period if that is shorter.
 const FAILURE_DELAY: Duration = Duration::from_secs(1);
@@ -61,6 +63,7 @@ pub struct MaintenanceSignals {
     run_schedules: Arc<Notify>,
     settle: Arc<Notify>,
     cancel_batches: Arc<Notify>,
+    mail: Arc<Notify>,
 }
 
 impl MaintenanceSignals {
@@ -72,6 +75,11 @@ impl MaintenanceSignals {
     /// A schedule may have come to have something to do.
     pub fn schedules_changed(&self) {
         self.run_schedules.notify_one();
+    }
+
+    /// A mail was written, or is to be sent now.
+    pub fn mail_due(&self) {
+        self.mail.notify_one();
     }
 
     /// A commit left work on jobs that wait for others, or are of a batch.
@@ -109,12 +117,17 @@ pub struct MaintenanceOptions {
     pub audit_keep: Duration,
     /// How long notifications are kept.
     pub notifications_keep: Duration,
+    /// How mail goes out.
+    pub mail_terms: Arc<MailTerms>,
+    /// How long mail is kept that is over.
+    pub mail_keep: Duration,
 }
 
 /// All tasks.
 pub struct Maintenance {
     store: Store,
     vault: Vault,
+    courier: Courier,
     dispatcher: DispatcherHandle,
     clock: Arc<dyn Clock>,
     signals: MaintenanceSignals,
@@ -127,7 +140,7 @@ impl Maintenance {
     /// The service and the view of it. `forget`: called with each module that no tenant has any more.
     pub fn new(
         store: Store,
-        vault: Vault,
+        (vault, courier): (Vault, Courier),
         dispatcher: DispatcherHandle,
         clock: Arc<dyn Clock>,
         signals: MaintenanceSignals,
@@ -135,13 +148,17 @@ impl Maintenance {
         forget: Arc<dyn Fn(Digest) + Send + Sync>,
     ) -> (Maintenance, MaintenanceStatus) {
         let status = MaintenanceStatus::default();
-        (Maintenance { store, vault, dispatcher, clock, signals, status: status.clone(), options, forget }, status)
+        (
+            Maintenance { store, vault, courier, dispatcher, clock, signals, status: status.clone(), options, forget },
+            status,
+        )
     }
 
     /// Runs until `stop`; a task that is at work finishes its turn.
     pub async fn run(self, stop: CancellationToken) {
-        let Maintenance { store, vault, dispatcher, clock, signals, status, options, forget } = self;
+        let Maintenance { store, vault, courier, dispatcher, clock, signals, status, options, forget } = self;
         let tasks = TaskTracker::new();
+        let mail_stop = stop.clone();
         let start = Start { clock: Arc::clone(&clock), status, stop, tasks: tasks.clone() };
         let MaintenanceOptions {
             host,
@@ -154,6 +171,8 @@ impl Maintenance {
             events_keep_bytes,
             audit_keep,
             notifications_keep,
+            mail_terms,
+            mail_keep,
         } = options;
         let unsignalled = || Arc::new(Notify::new());
         let heartbeat = Heartbeat {
@@ -170,6 +189,18 @@ impl Maintenance {
             RunSchedules { store: store.clone(), dispatcher: dispatcher.clone(), clock: Arc::clone(&clock) };
         start.task(run_schedules, signals.run_schedules);
         start.task(PromoteDue { store: store.clone(), clock: Arc::clone(&clock) }, signals.promote_due);
+        let deliver_mail = DeliverMail {
+            store: store.clone(),
+            courier,
+            clock: Arc::clone(&clock),
+            host,
+            terms: mail_terms,
+            lease_ttl,
+            stop: mail_stop,
+            place: Mutex::default(),
+        };
+        start.task(deliver_mail, signals.mail);
+        start.task(PruneMails { store: store.clone(), keep: mail_keep }, unsignalled());
         start.task(ExpireJobs { store: store.clone(), clock }, unsignalled());
         start.task(RecoverExpired { store: store.clone(), host, lease_ttl }, unsignalled());
         start.task(SettleDependents { store: store.clone() }, signals.settle);

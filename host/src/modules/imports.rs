@@ -16,6 +16,7 @@ const INTERFACES: &[(&str, &str)] = &[
     ("stoker:handler/jobs", "1"),
     ("stoker:handler/events", "1"),
     ("stoker:handler/notifications", "1"),
+    ("stoker:handler/mail", "1"),
     ("wasi:cli/environment", "0.2"),
     ("wasi:cli/exit", "0.2"),
     ("wasi:cli/stderr", "0.2"),

@@ -19,11 +19,15 @@ use super::redaction;
 use super::state::{AttemptParts, AttemptState, Ended, PlainStreams};
 use super::streams::{Capture, SharedCapture};
 use crate::job::duration::whole_us;
-use crate::job::{AttemptContext, Clock, Failure, FailureReason, Limits, Outcome, Receipt, StdoutFormat};
+use crate::job::{AttemptContext, Clock, Failure, FailureReason, Limits, Mailbox, Outcome, Receipt, StdoutFormat};
+
+/// What is the same for all attempts of a host.
+pub(super) type Surroundings<'a> =
+    (&'a Engine, &'a Arc<dyn Clock>, &'a Ticker, &'a Arc<Egress>, &'a Option<Arc<Mailbox>>);
 
 /// Runs one attempt to its end.
 pub(super) async fn run(
-    (engine, clock, ticker, egress): (&Engine, &Arc<dyn Clock>, &Ticker, &Arc<Egress>),
+    (engine, clock, ticker, egress, mail_sender): Surroundings<'_>,
     guest: &Guest,
     invocation: Invocation,
     on_entry: impl FnOnce() + Send,
@@ -88,6 +92,7 @@ pub(super) async fn run(
         secrets,
         kv,
         steps,
+        mail_sender: mail_sender.clone(),
         egress: Some((Arc::clone(egress), context.tenant.clone())),
     });
     let engine_limits = EngineLimits { fuel: limits.fuel, handover_bytes: limits.output_bytes.max(limits.log_bytes) };
@@ -258,6 +263,7 @@ pub(super) async fn describe(
         secrets: None,
         kv: None,
         steps: None,
+        mail_sender: None,
         egress: None,
     });
     let engine_limits = EngineLimits { fuel: limits.fuel, handover_bytes: limits.output_bytes };

@@ -22,7 +22,7 @@ use super::model::{
 };
 use super::threads::GuestThreads;
 use super::{attempt, describe, engine};
-use crate::job::{Clock, CompiledFrom, Digest, GuestType, KindDescription, Limits};
+use crate::job::{Clock, CompiledFrom, Digest, GuestType, KindDescription, Limits, Mailbox};
 use crate::schema::SlowWork;
 
 /// Limits of `describe`: enough for an interpreter to start and read its program.
@@ -52,6 +52,7 @@ struct Parts {
     threads: GuestThreads,
     /// How requests leave.
     egress: Arc<Egress>,
+    mail_sender: Option<Arc<Mailbox>>,
 }
 
 impl Sandbox {
@@ -82,6 +83,7 @@ impl Sandbox {
             schemas: SlowWork::default(),
             cache,
             egress: Arc::new(Egress::new(&options.egress).map_err(SandboxError::Egress)?),
+            mail_sender: options.mail_sender.clone(),
         })))
     }
 
@@ -193,7 +195,7 @@ impl Sandbox {
         invocation: Invocation,
         on_entry: impl FnOnce() + Send,
     ) -> Result<Execution, SandboxError> {
-        let Parts { engine, clock, ticker, room, instances, egress, .. } = &*self.0;
+        let Parts { engine, clock, ticker, room, instances, egress, mail_sender, .. } = &*self.0;
         let mut room_taken = Arc::clone(room).try_acquire_owned().ok();
         if room_taken.is_none() {
             room_taken = tokio::select! {
@@ -204,7 +206,7 @@ impl Sandbox {
             };
         }
         let instance = instances.begin(guest.digest());
-        match attempt::run((engine, clock, ticker, egress), guest, invocation, on_entry).await {
+        match attempt::run((engine, clock, ticker, egress, mail_sender), guest, invocation, on_entry).await {
             Ok(mut execution) => {
                 execution.remains.instance = Some(instance);
                 execution.remains.room = room_taken;

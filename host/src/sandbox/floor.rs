@@ -31,6 +31,7 @@ pub fn sandbox_floor(wasm: &[u8], kind: &str, payload: &str, threads: usize, cal
         compile_memory_bytes: u64::MAX,
         compiler: CompilerProcess::InProcess,
         egress: EgressOptions::default(),
+        mail_sender: None,
     };
     let (engine, space) = engine::running_engine(&options)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
@@ -102,6 +103,7 @@ fn call_repeatedly(
                 secrets: None,
                 kv: None,
                 steps: None,
+                mail_sender: None,
                 egress: None,
             });
             let engine_limits = EngineLimits { fuel: limits.fuel, handover_bytes: limits.output_bytes };

@@ -34,6 +34,7 @@ impl Linkers {
         capabilities::jobs::link(&mut component)?;
         capabilities::events::link(&mut component)?;
         capabilities::notifications::link(&mut component)?;
+        capabilities::mail::link(&mut component)?;
         capabilities::keyvalue::link(&mut component)?;
         capabilities::config::link(&mut component)?;
         capabilities::sockets::link(&mut component)?;
@@ -69,6 +70,7 @@ impl Linkers {
                 secrets: None,
                 kv: None,
                 steps: None,
+                mail_sender: None,
                 egress: None,
             }),
         );

@@ -1,6 +1,7 @@
 //! The values that go in and out of the sandbox. Holds no engine types, so that the rest of the host can use them.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use super::interrupt::{Interrupt, ProgressCell};
 use super::state::AttemptState;
 use crate::job::{
     AttemptContext, BucketName, CompiledFrom, Digest, Effect, EgressOptions, ExitFailure, Grants, JobId, JobState,
-    KvChange, KvChanged, KvKey, KvValue, Limits, LogLine, Outcome, ParentOutput, Receipt, SecretName, Span,
+    KvChange, KvChanged, KvKey, KvValue, Limits, LogLine, Mailbox, Outcome, ParentOutput, Receipt, SecretName, Span,
     StdinFormat, StdoutFormat, Step, Timestamp,
 };
 use crate::schema::SharedSchema;
@@ -44,6 +45,8 @@ pub struct SandboxOptions {
     pub compiler: CompilerProcess,
     /// How requests leave this host.
     pub egress: EgressOptions,
+    /// Whom mail is from that names no sender.
+    pub mail_sender: Option<Arc<Mailbox>>,
 }
 
 /// Where modules are compiled.

@@ -1,6 +1,7 @@
 //! What a guest's store holds: the meters of its limits and, made when first used, its closed WASI context.
 //! Nothing here survives the attempt.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use super::redaction::{Automaton, Given, redact_text};
 use super::streams::{GuestStream, SharedCapture};
 use crate::job::effect::Asked;
 use crate::job::step::Ledger;
-use crate::job::{Clock, FailureReason, Grants, LogLevel, Suspension, TenantName, Timestamp};
+use crate::job::{Clock, FailureReason, Grants, LogLevel, Mailbox, Suspension, TenantName, Timestamp};
 use crate::secrets::SecretValue;
 
 /// Most random bytes a guest gets from one call.
@@ -90,6 +91,8 @@ pub(super) struct AttemptState {
     pub(super) kv: Option<Arc<dyn KeyValue>>,
     /// Of a handler.
     pub(super) steps: Option<Arc<dyn Steps>>,
+    /// Whom mail is from that names no sender.
+    pub(super) mail_sender: Option<Arc<Mailbox>>,
     /// Made by the first step: most attempts have none.
     pub(super) ledger: Option<Box<Ledger>>,
     /// Made by the first effect that is asked for: most attempts have none.
@@ -128,6 +131,7 @@ pub(super) struct AttemptParts {
     pub(super) secrets: Option<Arc<dyn Secrets>>,
     pub(super) kv: Option<Arc<dyn KeyValue>>,
     pub(super) steps: Option<Arc<dyn Steps>>,
+    pub(super) mail_sender: Option<Arc<Mailbox>>,
     pub(super) egress: Option<(Arc<Egress>, TenantName)>,
 }
 
@@ -149,6 +153,7 @@ impl AttemptState {
             secrets,
             kv,
             steps,
+            mail_sender,
             egress,
         } = parts;
         Self {
@@ -173,6 +178,7 @@ impl AttemptState {
             secrets,
             kv,
             steps,
+            mail_sender,
             ledger: None,
             effects: None,
             suspension: None,
@@ -264,6 +270,15 @@ impl AttemptState {
     /// A text of the guest's without the secrets it was given.
     pub(super) fn redact(&self, text: String) -> String {
         redact_text(self.secrets_given(), text)
+    }
+
+    /// The same of bytes.
+    pub(super) fn redact_bytes(&self, bytes: Vec<u8>) -> Vec<u8> {
+        let redacted = self.secrets_given().map(|finder| finder.redact(&bytes));
+        match redacted {
+            Some(Cow::Owned(redacted)) => redacted,
+            None | Some(Cow::Borrowed(_)) => bytes,
+        }
     }
 
     /// What the host keeps for the guest.

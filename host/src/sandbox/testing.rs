@@ -31,6 +31,7 @@ pub(crate) fn options(directory: &Path) -> SandboxOptions {
         compile_memory_bytes: 1 << 30,
         compiler: CompilerProcess::InProcess,
         egress: EgressOptions::default(),
+        mail_sender: None,
     }
 }
 

@@ -12,6 +12,7 @@ use super::catalog::ModuleVersionId;
 use super::error::StoreError;
 use super::model::AttemptOutcome;
 use crate::job::duration::whole_us;
+use crate::job::mail::MailContent;
 use crate::job::{
     CompiledFrom, EventType, Failure, FailureReason, GuestType, HandlerVerdict, HostId, JobState, Limits, LogLevel,
     LogLine, Progress, Receipt, Timestamp,
@@ -397,6 +398,18 @@ pub(super) fn pack_events(events: &[StoredEvent]) -> Result<Vec<u8>, StoreError>
     let mut bytes = Vec::with_capacity(1 + events.len() * 40);
     bytes.push(FORMAT);
     postcard::to_extend(events, bytes).map_err(StoreError::internal)
+}
+
+// ---- mail -------------------------------------------------------------------------------------------------------
+
+/// What a mail holds.
+pub(super) fn pack_mail(content: &MailContent) -> Result<Vec<u8>, StoreError> {
+    pack(content)
+}
+
+/// What a mail holds.
+pub(super) fn unpack_mail(bytes: &[u8]) -> Result<MailContent, StoreError> {
+    unpack("mail", bytes)
 }
 
 #[cfg(test)]

@@ -57,6 +57,7 @@ pub(super) type LostEntries = FxHashMap<(JobId, i64), LostEntry>;
 pub(super) type Place = (i64, [u8; 16]);
 
 /// See the file's head. One per writer.
+#[allow(clippy::struct_excessive_bools)] // Each is a note of its own.
 #[derive(Debug)]
 pub(super) struct Draft {
     pub(super) clock: StoreClock,
@@ -93,6 +94,8 @@ pub(super) struct Draft {
     pub(super) next_due: Option<Timestamp>,
     /// A schedule may have come to have something to do.
     pub(super) schedules_changed: bool,
+    /// A mail may have come to be due.
+    pub(super) mail_due: bool,
     /// A schedule has a slot that waits for a run to end. `false`: none has.
     pub(super) runs_waited_for: bool,
     /// Numbers of hosts that were registered when the directory was opened, oldest first: dead, since the lock is ours.
@@ -170,6 +173,7 @@ impl Draft {
             notified: FxHashSet::default(),
             next_due: None,
             schedules_changed: false,
+            mail_due: false,
             runs_waited_for: any_queued(sql)?,
             lost_entries,
             chunks_looked_at: Vec::new(),
@@ -338,6 +342,7 @@ impl Draft {
             || self.next_due.is_some()
             || self.ties.is_left_over
             || self.schedules_changed
+            || self.mail_due
     }
 
     pub(super) fn flush_counters(&self, sql: &Connection) -> Result<(), StoreError> {
@@ -407,6 +412,7 @@ impl Draft {
         self.notified.clear();
         self.next_due = None;
         self.schedules_changed = false;
+        self.mail_due = false;
         self.ties.is_left_over = false;
     }
 

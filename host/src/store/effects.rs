@@ -9,6 +9,7 @@ use super::emitted;
 use super::enqueue_batch::{Batch, enqueue_batch};
 use super::error::StoreError;
 use super::finish::{held, write_finish_as};
+use super::mail;
 use super::model::{BatchItem, BatchResult, Effects, Finish, FinishResult, TieRefusal};
 use super::notifications;
 use crate::job::{Failure, FailureReason, JobId};
@@ -39,13 +40,18 @@ fn write(
     job: JobId,
     effects: &Effects,
 ) -> Result<Option<(String, String)>, StoreError> {
-    let Effects { jobs, events, notifications, if_rejected: _ } = effects;
+    let Effects { jobs, events, notifications, mails, mail_tried_for, if_rejected: _ } = effects;
     // Before anything is written: what follows can't be refused.
-    let bytes: i64 = events.iter().map(|(_, event)| emitted::bytes_of(event)).sum();
-    let bytes = notifications.iter().fold(bytes, |sum, (_, notification)| sum + notifications::bytes_of(notification));
+    let bytes_of_events: i64 = events.iter().map(|(_, event)| emitted::bytes_of(event)).sum();
+    let bytes_of_notifications: i64 =
+        notifications.iter().map(|(_, notification)| notifications::bytes_of(notification)).sum();
+    let bytes_of_mails: i64 = mails.iter().map(|(_, mail)| mail::bytes_of(mail)).sum();
+    let bytes = bytes_of_events + bytes_of_notifications + bytes_of_mails;
     if let Err(quota) = draft.meter.admit_bytes(&draft.catalog, tenant, bytes) {
-        let places = events.iter().map(|(place, _)| place).chain(notifications.iter().map(|(place, _)| place));
-        let place = places.min().copied().unwrap_or_default();
+        let places = events.iter().map(|(place, _)| *place);
+        let places =
+            places.chain(notifications.iter().map(|(place, _)| *place)).chain(mails.iter().map(|(place, _)| *place));
+        let place = places.min().unwrap_or_default();
         return Ok(Some((format!("/effects/{place}"), quota.sentence())));
     }
     if !jobs.is_empty() {
@@ -67,6 +73,9 @@ fn write(
     }
     for (_, notification) in notifications {
         notifications::notify(sql, draft, tenant, job, notification)?;
+    }
+    for (_, mail) in mails {
+        mail::write(sql, draft, (tenant, job), mail, *mail_tried_for)?;
     }
     Ok(None)
 }

@@ -1235,6 +1235,8 @@ pub struct CommitNotice {
     pub next_due: Option<Timestamp>,
     /// A schedule may have come to have something to do.
     pub schedules_changed: bool,
+    /// A mail may have come to be due.
+    pub mail_due: bool,
     /// There is work left for upkeep on jobs that wait for others, or are of a batch.
     pub ties_left: bool,
 }

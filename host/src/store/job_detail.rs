@@ -7,6 +7,7 @@ use super::catalog::{Catalog, TenantId};
 use super::error::StoreError;
 use super::in_line::{Depth, LimitFacts, Look};
 use super::job_writes::NULL_OUTPUT;
+use super::mail::mails_of_job;
 use super::model::{InLine, JobDetail, JobRow};
 use super::on_failed;
 use super::rows::{AnyRow, any_row};
@@ -40,12 +41,14 @@ pub(super) fn job_detail(
         AnyRow::Finished(row) => row.pinned,
     };
     let steps = if pinned.is_some() { steps_of(sql, job)? } else { Vec::new() };
+    // They come with its success; a job may have come back since.
+    let mails = mails_of_job(sql, job)?;
     let after = dependencies::parents_of(sql, job)?;
     let membership = batches::membership_of(sql, job)?;
     let row = JobRow { in_line, ..row.to_job_row(sql, catalog)? };
     // Only what failed once can have caused others.
     let on_failed_jobs = if row.error.is_some() { on_failed::jobs_of(sql, job)? } else { Vec::new() };
-    Ok(Some(JobDetail { row, payload, output, after, membership, steps, on_failed_jobs }))
+    Ok(Some(JobDetail { row, payload, output, after, membership, steps, mails, on_failed_jobs }))
 }
 
 fn body(sql: &Connection, query: &str, job: JobId) -> Result<Option<Bytes>, StoreError> {

@@ -34,6 +34,7 @@ pub(super) const SCRIPTS: &[&str] = &[
     include_str!("../../../migrations/0023_lists_of_tenants.sql"),
     include_str!("../../../migrations/0024_steps.sql"),
     include_str!("../../../migrations/0025_notifications.sql"),
+    include_str!("../../../migrations/0026_mail.sql"),
 ];
 
 /// The schema version this binary writes.

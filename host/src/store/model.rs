@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::batches::model::Membership;
 use super::catalog::{Catalog, KindEntry, KindId, ModuleVersionId, QueueId, TenantId};
+use super::mail::MailRow;
 use super::retention::{Ended, kept_until};
 use super::schedules::JobSlot;
 use crate::job::kind::{MAX_ATTEMPTS_DEFAULT, PRIORITY_DEFAULT};
@@ -14,7 +15,7 @@ use crate::job::state::JobState;
 use crate::job::unique::Unique;
 use crate::job::{
     BatchId, BulkAction, BulkFilter, Digest, EventType, Failure, FailureReason, GroupId, GuestType, HostId, JobId,
-    JobOptions, JobSpec, KindDescription, KindName, Lease, LimitRequest, LogLine, ModuleName, NewEvent,
+    JobOptions, JobSpec, KindDescription, KindName, Lease, LimitRequest, LogLine, ModuleName, NewEvent, NewMail,
     NewNotification, OperationId, OperationState, Pace, Parent, Progress, QueueName, QuotaExceeded, Rate, RateWire,
     Receipt, Retention, RetryPolicy, Step, TenantName, Timestamp, WaitingReason, Wanted,
 };
@@ -336,6 +337,10 @@ pub struct Effects {
     pub events: Vec<(usize, NewEvent)>,
     /// Users to notify.
     pub notifications: Vec<(usize, NewNotification)>,
+    /// Mails to send.
+    pub mails: Vec<(usize, NewMail)>,
+    /// How long they are tried; `None`: there is no server, and they are kept.
+    pub mail_tried_for: Option<Duration>,
     /// What becomes of the job if any of it can't be.
     pub if_rejected: Next,
 }
@@ -346,7 +351,8 @@ impl Effects {
         let jobs: usize = self.jobs.iter().map(|(_, job)| job.spec.payload.len()).sum();
         let events: usize = self.events.iter().map(|(_, event)| event.data.len()).sum();
         let notifications: usize = self.notifications.iter().map(|(_, notification)| notification.bytes()).sum();
-        jobs + events + notifications
+        let mails: usize = self.mails.iter().map(|(_, mail)| mail.bytes()).sum();
+        jobs + events + notifications + mails
     }
 }
 
@@ -570,6 +576,8 @@ pub struct JobDetail {
     pub membership: Option<Membership>,
     /// What its executions recorded, in order.
     pub steps: Vec<Step>,
+    /// Mails that were committed with its success, at most 100 of them.
+    pub mails: Vec<MailRow>,
     /// Jobs made for its failures, the newest first, at most `ON_FAILED_JOBS_SHOWN_MAX`.
     pub on_failed_jobs: Vec<JobId>,
 }

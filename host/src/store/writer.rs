@@ -324,6 +324,7 @@ impl Writer {
             notified: std::mem::take(&mut self.draft.notified).into_iter().collect(),
             next_due: self.draft.next_due,
             schedules_changed: self.draft.schedules_changed,
+            mail_due: self.draft.mail_due,
             ties_left: self.draft.ties.is_left_over,
         });
         if let Some(catalog) = self.draft.committed() {

@@ -124,6 +124,15 @@ pub enum ReportedEffect {
         #[serde(skip_serializing_if = "Option::is_none")]
         data: Option<Box<RawValue>>,
     },
+    /// A mail.
+    Mail {
+        /// Whom it is from.
+        sender: String,
+        /// Whom it would be given to.
+        recipients: Vec<String>,
+        /// What it is about.
+        subject: String,
+    },
 }
 
 impl From<Effect> for ReportedEffect {
@@ -138,6 +147,11 @@ impl From<Effect> for ReportedEffect {
                 level: level.as_str(),
                 message,
                 data: data.and_then(|data| raw(&data)),
+            },
+            Effect::Mail(mail) => ReportedEffect::Mail {
+                sender: mail.content.sender.to_string(),
+                recipients: mail.recipients.iter().map(|(_, mailbox)| mailbox.address()).collect(),
+                subject: mail.content.subject,
             },
         }
     }
@@ -155,6 +169,9 @@ impl ReportedEffect {
             ReportedEffect::Notify { user, level, message, data } => {
                 let data = data.as_ref().map(|data| format!(", with {}", data.get())).unwrap_or_default();
                 format!("notify {user} ({level}): {message}{data}")
+            }
+            ReportedEffect::Mail { sender, recipients, subject } => {
+                format!("mail {} from {sender}: {subject}", recipients.join(", "))
             }
         }
     }

@@ -167,6 +167,7 @@ impl Workbench {
             compile_timeout: config.compile.timeout,
             compile_memory_bytes: config.compile.memory_bytes,
             egress: config.egress.clone(),
+            mail_sender: config.mail.sender.clone(),
         };
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let source = Arc::<OneModule>::default();

@@ -6,6 +6,7 @@ use crate::api::wire::job::{
     Job, JobFailure, JobModule, JobParent, JobProgress, JobSchedule, JobStep, JobWorkflow, Waiting,
 };
 use crate::api::wire::limits::JobLimits;
+use crate::api::wire::mail::JobMail;
 use crate::api::wire::{Instant, Raw};
 use crate::dispatcher::Slots;
 use crate::job::{JobState, TenantState, Timestamp, WaitingReason, WorkflowId};
@@ -61,7 +62,8 @@ impl<'v> View<'v> {
             (waiting, _) => waiting,
         };
         let steps = detail.steps.iter().map(JobStep::from).collect();
-        Job { limits: Some(limits), batch, workflow, steps, waiting, on_failed_jobs, ..job }
+        let mail = detail.mails.iter().map(JobMail::from).collect();
+        Job { limits: Some(limits), batch, workflow, steps, mail, waiting, on_failed_jobs, ..job }
     }
 
     /// With the jobs it runs after.
@@ -110,6 +112,7 @@ impl<'v> View<'v> {
             batch: None,
             workflow: None,
             steps: Vec::new(),
+            mail: Vec::new(),
             enqueued_by: row.options.enqueued_by,
             caused_by: row.options.caused_by.map(|cause| cause.job),
             on_failed_jobs: &[],

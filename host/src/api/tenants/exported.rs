@@ -15,8 +15,8 @@ use crate::api::wire::operation::Operation;
 use crate::api::wire::tenant::Tenant;
 use crate::api::wire::{Instant, Raw};
 use crate::job::{
-    BatchId, BucketName, Digest, JobId, JobOptions, JobState, KindName, KvKey, ModuleName, NotificationId, OperationId,
-    QueueName, Retention, ScheduleName, SecretName, SettingsWire,
+    BatchId, BucketName, Digest, JobId, JobOptions, JobState, KindName, KvKey, MailId, ModuleName, NotificationId,
+    OperationId, QueueName, Retention, ScheduleName, SecretName, SettingsWire,
 };
 use crate::store::{JobFilter, KeptLines, KeptLog, ModuleVersionId, Store, StoreError, TenantId};
 
@@ -51,6 +51,7 @@ pub(super) enum Stage {
     Buckets(Option<BucketName>),
     Keys(BucketName, Option<KvKey>),
     Jobs(Option<JobId>),
+    Mails(Option<MailId>),
     End,
     Over,
 }
@@ -70,6 +71,8 @@ pub(super) struct Exporter {
     pub(super) keys: VecDeque<(BucketName, KvKey)>,
     /// Jobs still to be written of the page that was read.
     jobs: VecDeque<JobId>,
+    /// Mails still to be written of the page that was read.
+    pub(super) mails: VecDeque<MailId>,
     /// Logs still to be written of the last job.
     logs: VecDeque<(JobId, KeptLog)>,
     /// The log that is being written.
@@ -88,6 +91,7 @@ impl Exporter {
             chunks: VecDeque::new(),
             keys: VecDeque::new(),
             jobs: VecDeque::new(),
+            mails: VecDeque::new(),
             logs: VecDeque::new(),
             log: None,
             lines: 0,
@@ -154,6 +158,10 @@ impl Exporter {
             self.job(out, job).await?;
             return Ok(true);
         }
+        if let Some(mail) = self.mails.pop_front() {
+            self.mail(out, mail).await?;
+            return Ok(true);
+        }
         Ok(false)
     }
 
@@ -172,6 +180,7 @@ impl Exporter {
             Stage::Buckets(after) => self.next_bucket(after).await?,
             Stage::Keys(bucket, after) => self.page_of_keys(bucket, after).await?,
             Stage::Jobs(before) => self.page_of_jobs(before).await?,
+            Stage::Mails(before) => self.page_of_mails(before).await?,
             Stage::End => {
                 let lines = self.lines + 1;
                 self.store.note_export(self.tenant).await?;
@@ -305,7 +314,7 @@ impl Exporter {
     async fn page_of_jobs(&mut self, before: Option<JobId>) -> Result<Stage, ExportError> {
         let page = self.store.jobs(self.tenant, JobFilter::default(), PAGE_MAX, before).await?;
         self.jobs = page.items.iter().map(|row| row.id).collect();
-        Ok(page.next.map_or(Stage::End, |next| Stage::Jobs(Some(next))))
+        Ok(page.next.map_or(Stage::Mails(None), |next| Stage::Jobs(Some(next))))
     }
 
     async fn job(&mut self, out: &mut Vec<u8>, job: JobId) -> Result<(), ExportError> {

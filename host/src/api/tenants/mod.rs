@@ -6,6 +6,7 @@ mod delete;
 mod export;
 mod exported;
 mod exported_kv;
+mod exported_mail;
 mod exported_notifications;
 mod inspect;
 mod request;

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::limits::JobLimits;
+use super::mail::JobMail;
 use super::raw::Raw;
 use super::time::Instant;
 use crate::job::{
@@ -92,6 +93,10 @@ pub struct Job<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     pub steps: Vec<JobStep<'a>>,
+    /// Mails that came with its success, and what became of them, at most 100. Not in lists.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub mail: Vec<JobMail<'a>>,
     /// Why it is not running.
     pub waiting: Option<Waiting>,
     /// The job that asked for it on success.

@@ -8,6 +8,7 @@ pub mod key;
 pub mod kind;
 pub mod kv;
 pub mod limits;
+pub mod mail;
 pub mod module;
 pub mod notification;
 pub mod operation;

@@ -99,6 +99,7 @@ impl Running {
             slots: 2,
             guest_threads: 2,
             bounds: LimitBounds::default(),
+            mail_tried_for: None,
             shutdown_grace: Duration::ZERO,
             ignore_wakeups,
         };

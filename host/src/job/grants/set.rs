@@ -6,8 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::http_grant::{HttpGrant, HttpTarget};
+use super::mail_grant::MailGrant;
 use super::pattern::NamePattern;
 use crate::job::field::FieldError;
+use crate::job::mail::Mailbox;
 use crate::job::name::{BucketName, ConfigName, SecretName};
 use crate::job::named_values::named_values;
 use crate::job::size::ByteSize;
@@ -20,6 +22,8 @@ pub const SECRETS_MAX: usize = 64;
 pub const KV_BUCKETS_MAX: usize = 64;
 /// Most entries of `enqueue`, and of `events`.
 pub const NAME_PATTERNS_MAX: usize = 64;
+/// Most entries of `mail`.
+pub const MAIL_SENDERS_MAX: usize = 64;
 /// Most entries of `config`.
 pub const CONFIG_MAX: usize = 128;
 /// Names and values of `config` together, bytes.
@@ -57,6 +61,10 @@ pub struct Grants {
     /// Whether it may notify users.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub notify: bool,
+    /// Senders it may send mail from: addresses, or all of a domain like `*@example.com`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>, example = json!(["noreply@example.com"]))]
+    pub mail: Vec<MailGrant>,
 }
 
 /// How a secret is named where it was refused.
@@ -82,6 +90,11 @@ pub fn capability_of_event(event_type: &str) -> String {
 /// How it is named where notifying users was refused.
 pub const CAPABILITY_NOTIFY: &str = "notify";
 
+/// How a sender is named where mail from it was refused.
+pub fn capability_of_mail(address: &str) -> String {
+    format!("mail {address}")
+}
+
 /// How a value of the configuration is named where it is missing.
 pub fn capability_of_config(name: &str) -> String {
     format!("config {name}")
@@ -95,12 +108,13 @@ impl Grants {
 
     /// Adds what is wrong with them to `errors`; `at` points to them.
     pub fn check(&self, at: &str, errors: &mut Vec<FieldError>) {
-        let Grants { http, secrets, config, kv, enqueue, events, notify: _ } = self;
+        let Grants { http, secrets, config, kv, enqueue, events, notify: _, mail } = self;
         check_list(&format!("{at}/http"), http, HTTP_GRANTS_MAX, errors);
         check_list(&format!("{at}/secrets"), secrets, SECRETS_MAX, errors);
         check_list(&format!("{at}/kv"), kv, KV_BUCKETS_MAX, errors);
         check_list(&format!("{at}/enqueue"), enqueue, NAME_PATTERNS_MAX, errors);
         check_list(&format!("{at}/events"), events, NAME_PATTERNS_MAX, errors);
+        check_list(&format!("{at}/mail"), mail, MAIL_SENDERS_MAX, errors);
         if http.len() > 1 && http.iter().any(HttpGrant::is_everybody) {
             let message = "`*` is every host: write it alone, or name the hosts";
             errors.push(FieldError::new(format!("{at}/http"), message));
@@ -126,13 +140,20 @@ impl Grants {
             };
             Some(FieldError::new(format!("{at}/http/{index}"), message))
         };
-        self.http.iter().enumerate().filter(|(_, grant)| new(grant)).filter_map(refused).collect()
+        let refused = self.http.iter().enumerate().filter(|(_, grant)| new(grant)).filter_map(refused);
+        let is_new =
+            |grant: &MailGrant| before.is_none_or(|before| !before.mail.iter().any(|granted| granted.covers(grant)));
+        let senders = self.mail.iter().enumerate().filter(|(_, grant)| is_new(grant)).map(|(index, grant)| {
+            let message = format!("mail from {grant} leaves by the host's own server, which only an admin may grant");
+            FieldError::new(format!("{at}/mail/{index}"), message)
+        });
+        refused.chain(senders).collect()
     }
 
     /// What of `asked` is not in here.
     #[must_use]
     pub fn missing(&self, asked: &Grants) -> Grants {
-        let Grants { http, secrets, config, kv, enqueue, events, notify } = asked;
+        let Grants { http, secrets, config, kv, enqueue, events, notify, mail } = asked;
         let is_granted = |asked: &&HttpGrant| !self.http.iter().any(|granted| granted.covers(asked));
         Grants {
             http: http.iter().filter(is_granted).cloned().collect(),
@@ -146,13 +167,14 @@ impl Grants {
             enqueue: not_covered(enqueue, &self.enqueue),
             events: not_covered(events, &self.events),
             notify: *notify && !self.notify,
+            mail: mail.iter().filter(|asked| !self.mail.iter().any(|granted| granted.covers(asked))).cloned().collect(),
         }
     }
 
     /// As capabilities are named: `http api.example.com`, `secret stripe-key`, `config greeting`, `kv sessions`, `enqueue email.*`,
-    /// `event order.*`, `notify`.
+    /// `event order.*`, `notify`, `mail noreply@example.com`.
     pub fn names(&self) -> Vec<String> {
-        let Grants { http, secrets, config, kv, enqueue, events, notify } = self;
+        let Grants { http, secrets, config, kv, enqueue, events, notify, mail } = self;
         let http = http.iter().map(|grant| format!("http {grant}"));
         let secrets = secrets.iter().map(|name| capability_of_secret(name.as_str()));
         let config = config.keys().map(|name| capability_of_config(name.as_str()));
@@ -160,7 +182,8 @@ impl Grants {
         let enqueue = enqueue.iter().map(|kind| capability_of_enqueue(kind.as_str()));
         let events = events.iter().map(|event_type| capability_of_event(event_type.as_str()));
         let notify = notify.then(|| CAPABILITY_NOTIFY.to_owned());
-        http.chain(secrets).chain(config).chain(kv).chain(enqueue).chain(events).chain(notify).collect()
+        let mail = mail.iter().map(|sender| capability_of_mail(&sender.to_string()));
+        http.chain(secrets).chain(config).chain(kv).chain(enqueue).chain(events).chain(notify).chain(mail).collect()
     }
 
     /// Whether it may enqueue jobs of this kind.
@@ -171,6 +194,11 @@ impl Grants {
     /// Whether it may emit events of this type.
     pub fn allows_event(&self, event_type: &str) -> bool {
         self.events.iter().any(|pattern| pattern.allows(event_type))
+    }
+
+    /// Whether it may send mail from this sender.
+    pub fn allows_mail(&self, sender: &Mailbox) -> bool {
+        self.mail.iter().any(|grant| grant.allows(sender))
     }
 
     /// Whether such a request may go out, as far as its host is known by name or address.
@@ -213,7 +241,7 @@ mod tests {
 
     #[test]
     fn grants_round_trip_and_say_what_they_hold() {
-        let text = r#"{"http":["api.example.com","*.example.org:8443"],"secrets":["stripe-key"],"config":{"greeting":"Hi"},"kv":["sessions"],"enqueue":["email.*"],"events":["order.paid"],"notify":true}"#;
+        let text = r#"{"http":["api.example.com","*.example.org:8443"],"secrets":["stripe-key"],"config":{"greeting":"Hi"},"kv":["sessions"],"enqueue":["email.*"],"events":["order.paid"],"notify":true,"mail":["noreply@example.com"]}"#;
         let all = grants(text);
         assert_eq!(serde_json::to_string(&all).unwrap(), text);
         assert_eq!(
@@ -226,7 +254,8 @@ mod tests {
                 "kv sessions",
                 "enqueue email.*",
                 "event order.paid",
-                "notify"
+                "notify",
+                "mail noreply@example.com"
             ]
         );
         assert!(grants("{}").is_empty() && !all.is_empty());
@@ -262,6 +291,9 @@ mod tests {
         assert_eq!(refused[0].pointer, "/grants/http/1");
         assert_eq!(asked.for_admins(Some(&grants(r#"{"http":["10.0.0.1:80"]}"#)), "/grants"), []);
         assert_eq!(grants(r#"{"http":["*"]}"#).for_admins(None, "/grants").len(), 1);
+        let asked = grants(r#"{"mail":["a@x.example","b@y.example"]}"#);
+        let refused = asked.for_admins(Some(&grants(r#"{"mail":["*@x.example"]}"#)), "/grants");
+        assert_eq!(refused.iter().map(|error| error.pointer.as_str()).collect::<Vec<_>>(), ["/grants/mail/1"]);
     }
 
     #[test]

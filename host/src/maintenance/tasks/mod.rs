@@ -1,5 +1,6 @@
 //! The tasks, one file each.
 
+mod deliver_mail;
 mod expire_jobs;
 mod heartbeat;
 mod identity;
@@ -14,6 +15,7 @@ mod settle;
 mod unpark;
 mod work_off;
 
+pub(super) use deliver_mail::{DeliverMail, PruneMails};
 pub(super) use expire_jobs::ExpireJobs;
 pub(super) use heartbeat::Heartbeat;
 pub(super) use identity::{NoteKeyUses, PruneAudit};

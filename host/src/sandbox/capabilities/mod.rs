@@ -8,6 +8,7 @@ pub(super) mod http_errors;
 pub(super) mod jobs;
 pub(super) mod keyvalue;
 pub(super) mod logging;
+pub(super) mod mail;
 pub(super) mod notifications;
 pub(super) mod parents;
 pub(super) mod progress;

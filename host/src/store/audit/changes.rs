@@ -3,15 +3,16 @@
 use rusqlite::Connection;
 
 use super::facts;
-use super::record::{Entry, audited};
+use super::record::{Entry, audited, record};
 use crate::job::{
-    BatchId, BucketName, JobId, KindName, KvKey, ModuleName, OperationId, QueueName, ScheduleName, SecretName,
-    TenantName,
+    BatchId, BucketName, JobId, KindName, KvKey, MailId, MailState, ModuleName, OperationId, QueueName, ScheduleName,
+    SecretName, TenantName,
 };
 use crate::store::catalog::TenantId;
 use crate::store::draft::Draft;
 use crate::store::error::StoreError;
 use crate::store::kv::kv_facts;
+use crate::store::mail::mail_facts;
 use crate::store::secrets::secret_facts;
 
 /// What changes something.
@@ -132,6 +133,33 @@ pub(in crate::store) fn secret<T>(
 ) -> Change<T> {
     let entry = entry(tenant, action, "secret", name);
     audited(sql, draft, &entry, |sql, _| secret_facts(sql, tenant, name), change)
+}
+
+/// A mail.
+pub(in crate::store) fn mail<T>(
+    sql: &Connection,
+    draft: &mut Draft,
+    (tenant, id): (TenantId, MailId),
+    action: &'static str,
+    change: impl FnOnce(&Connection, &mut Draft) -> Change<T>,
+) -> Change<T> {
+    let entry = entry(tenant, action, "mail", &id);
+    audited(sql, draft, &entry, |sql, _| mail_facts(sql, tenant, id), change)
+}
+
+/// Many mails, all of one state, that are to be sent. What changes them says how many there were.
+pub(in crate::store) fn mails(
+    sql: &Connection,
+    draft: &mut Draft,
+    (tenant, state): (TenantId, MailState),
+    change: impl FnOnce(&Connection, &mut Draft) -> Change<usize>,
+) -> Change<usize> {
+    let entry = entry(tenant, "mail.send", "mails", &state);
+    let changed = change(sql, draft)?;
+    if changed > 0 {
+        record(sql, draft, &entry, &None, &Some(serde_json::json!({"queued": changed})))?;
+    }
+    Ok(changed)
 }
 
 /// A bucket of the key-value store; the keys that change.

@@ -64,9 +64,26 @@ const DELETE_FINISHED: &str = "DELETE FROM finished_jobs WHERE id = ?1";
 
 /// What is left when jobs and keys with values are gone, in this order, each so many rows at a time: those first that name others.
 /// What a statement returns are bytes that were counted.
-const OF_TENANT: [(&str, usize); 22] = [
+const OF_TENANT: [(&str, usize); 27] = [
     (REMOVE_NOTIFICATIONS, REMOVED_ROWS_MAX),
     (REMOVE_NOTIFIED_USERS, REMOVED_ROWS_MAX),
+    (
+        "DELETE FROM mail_contents WHERE mail_id IN (SELECT id FROM mails INDEXED BY mails_of_tenant
+            JOIN mail_contents ON mail_id = id WHERE tenant_id = ?1 LIMIT ?2)",
+        REMOVED_GROUPS_MAX,
+    ),
+    (
+        "DELETE FROM mail_recipients WHERE mail_id IN (SELECT id FROM mails INDEXED BY mails_of_tenant
+            JOIN mail_recipients ON mail_id = id WHERE tenant_id = ?1 LIMIT ?2)",
+        REMOVED_GROUPS_MAX,
+    ),
+    (
+        "DELETE FROM mails WHERE id IN (SELECT id FROM mails INDEXED BY mails_of_tenant WHERE tenant_id = ?1 LIMIT ?2)
+            RETURNING counted_bytes",
+        REMOVED_ROWS_MAX,
+    ),
+    ("DELETE FROM mail_counts WHERE tenant_id = ?1 AND ?2 > 0", 1),
+    ("DELETE FROM mail_buckets WHERE tenant_id = ?1 AND ?2 > 0", 1),
     (
         "DELETE FROM emitted_events WHERE id IN (SELECT id FROM emitted_events WHERE tenant_id = ?1 LIMIT ?2)
             RETURNING octet_length(event_type) + octet_length(correlation) + octet_length(data)",

@@ -24,6 +24,7 @@ mod limits_model;
 mod limits_random;
 mod listing;
 mod losses;
+mod mail;
 mod meter;
 mod notifications;
 mod opening;

@@ -24,7 +24,14 @@ async fn told(harness: &Harness, tenant: TenantId, asked: Vec<NewNotification>) 
     assert!(matches!(store.enqueue(tenant, job(kind)).await.unwrap(), EnqueueResult::Created(_)));
     let lease = harness.claim(host, 1).await.remove(0).lease;
     let notifications = asked.into_iter().enumerate().collect();
-    let effects = Effects { jobs: Vec::new(), events: Vec::new(), notifications, if_rejected: Next::Fail(failure()) };
+    let effects = Effects {
+        jobs: Vec::new(),
+        events: Vec::new(),
+        notifications,
+        mails: Vec::new(),
+        mail_tried_for: None,
+        if_rejected: Next::Fail(failure()),
+    };
     let next = Next::Succeed(Bytes::from_static(b"null"));
     let finish = Finish { effects: Some(Box::new(effects)), ..finish(lease, next, harness.store_now()) };
     store.finish(finish).await.unwrap()

@@ -115,6 +115,7 @@ async fn a_deleted_tenant_leaves_no_trace_and_its_name_is_free() {
     for _ in 0..300 {
         enqueue(&harness.store, acme, job(own)).await;
     }
+    super::mail::commit(&harness.store, acme, 7, None).await;
     let claimed = harness.claim(host, 40).await;
     let now = harness.store_now();
     let mut running = Vec::new();
@@ -166,6 +167,10 @@ async fn a_deleted_tenant_leaves_no_trace_and_its_name_is_free() {
         let left: i64 = sql
             .query_row(&format!("SELECT count(*) FROM {table} WHERE tenant_id = ?1"), [acme.0], |row| row.get(0))
             .unwrap();
+        assert_eq!(left, 0, "{table}");
+    }
+    for table in ["mail_recipients", "mail_contents"] {
+        let left: i64 = sql.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap();
         assert_eq!(left, 0, "{table}");
     }
     for (table, job) in [

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use stoker_sdk::enqueue::NewJob;
 use stoker_sdk::{Context, Failure, NotificationLevel, handler, kv};
 
+use crate::script_mail::{self, MailLine};
+
 #[derive(Deserialize, JsonSchema)]
 pub struct Script {
     #[serde(default)]
@@ -74,6 +76,7 @@ enum Line {
         #[serde(default)]
         data: Option<Value>,
     },
+    Mail(MailLine),
     Hold {
         ms: u64,
     },
@@ -159,6 +162,7 @@ fn run(context: &Context, line: Line) -> Result<Value, Failure> {
                 Some(data) => context.notify_with(&user, level, &message, &data),
             })
         }
+        Line::Mail(mail) => script_mail::send(context, mail),
         Line::Hold { ms } => {
             sleep(Duration::from_millis(ms));
             Value::Null

@@ -54,6 +54,8 @@ impl Run {
             jobs: Vec::new(),
             events: vec![(0, event)],
             notifications: Vec::new(),
+            mails: Vec::new(),
+            mail_tried_for: None,
             if_rejected,
         }));
         Some(correlation)

@@ -26,12 +26,13 @@ const OUTLIVES: [&str; 3] = ["audit", "audit_rows", "usage"];
 const HOSTS_TOO: [&str; 2] = ["api_keys", "audit"];
 
 /// By which column a row says whose it is, the surest first.
-const OWNERS: [(&str, &str); 8] = [
+const OWNERS: [(&str, &str); 9] = [
     ("tenant_id", "row.tenant_id"),
     ("schedule_id", "(SELECT tenant_id FROM schedules WHERE id = row.schedule_id)"),
     ("limit_code", OWNER_OF_LIMIT),
     ("credential_hash", "(SELECT tenant_id FROM api_keys WHERE hash = row.credential_hash)"),
     ("job_id", "(SELECT tenant_id FROM jobs WHERE id = row.job_id)"),
+    ("mail_id", "(SELECT tenant_id FROM mails WHERE id = row.mail_id)"),
     ("child_id", "(SELECT tenant_id FROM jobs WHERE id = row.child_id)"),
     ("cause", "(SELECT tenant_id FROM jobs WHERE id = row.cause)"),
     ("deleting_since", "row.id"),

@@ -1,0 +1,103 @@
+//! Mail that is sent when the job succeeds.
+//!
+//! The host commits it together with `succeeded`, and then gives it to its SMTP server until that takes it, or says that it never
+//! will; of an attempt that fails, or is suspended, nothing is sent. Senders have to be granted (`grants(mail = ["noreply@example.com"])`).
+//!
+//! ```
+//! use stoker_sdk::mail::Mail;
+//! use stoker_sdk::testing::FakeHost;
+//! use stoker_sdk::{Context, Failure, handler};
+//!
+//! #[handler(kind = "email.welcome", grants(mail = ["noreply@shop.example"]))]
+//! fn welcome(context: &Context, address: String) -> Result<(), Failure> {
+//!     context.send_mail(&Mail::to(address).from("Shop <noreply@shop.example>").subject("Welcome").text("Good to see you."))?;
+//!     Ok(())
+//! }
+//!
+//! let host = FakeHost::new();
+//! assert_eq!(host.run::<welcome>("ada@example.com".into()), Ok(()));
+//! let mails = host.mails();
+//! assert_eq!((mails.len(), mails[0].recipients()), (1, vec!["ada@example.com"]));
+//! ```
+
+mod message;
+
+pub use message::Mail;
+
+use crate::{Context, EffectError};
+
+impl Context {
+    /// Sends a mail when this job succeeds; returns the `Message-ID` that every transmission of it has.
+    ///
+    /// Asks the host, and so needs one of version 1.3 of `stoker:handler`.
+    ///
+    /// ```
+    /// # use stoker_sdk::mail::Mail;
+    /// # use stoker_sdk::testing::FakeHost;
+    /// let host = FakeHost::new();
+    /// let mail = Mail::to("ada@example.com").subject("Your invoice").text("It is attached.").attach(
+    ///     "invoice.pdf",
+    ///     "application/pdf",
+    ///     b"%PDF-1.7".to_vec(),
+    /// );
+    /// host.context().send_mail(&mail).unwrap();
+    /// assert_eq!(host.mails(), [mail]);
+    /// ```
+    pub fn send_mail(&self, mail: &Mail) -> Result<String, EffectError> {
+        self.send(mail)
+    }
+}
+
+#[cfg(target_family = "wasm")]
+mod calls {
+    use super::Mail;
+    use crate::bindings::stoker::handler::mail::{self, Attachment, Message};
+    use crate::{Context, EffectError};
+
+    impl Context {
+        pub(super) fn send(&self, mail: &Mail) -> Result<String, EffectError> {
+            let Mail { sender, to, cc, bcc, reply_to, subject, text, html, headers, attachments } = mail.clone();
+            let attachments = attachments.into_iter();
+            let message = Message {
+                sender,
+                to,
+                cc,
+                bcc,
+                reply_to,
+                subject,
+                text,
+                html,
+                headers,
+                attachments: attachments
+                    .map(|(name, content_type, bytes)| Attachment { name, content_type, bytes })
+                    .collect(),
+            };
+            mail::send(&message).map_err(|error| match error {
+                mail::Error::NotGranted => EffectError::NotGranted,
+                mail::Error::Refused(why) => EffectError::Refused(why),
+            })
+        }
+    }
+}
+
+#[cfg(not(target_family = "wasm"))]
+mod fake {
+    use super::Mail;
+    use crate::{Context, EffectError};
+
+    impl Context {
+        // A real host can refuse more than this one.
+        pub(super) fn send(&self, mail: &Mail) -> Result<String, EffectError> {
+            if mail.recipients().is_empty() {
+                return Err(EffectError::Refused("to: a mail needs at least one recipient".to_owned()));
+            }
+            if mail.text.is_none() && mail.html.is_none() {
+                let why = "text: a mail needs a body: give `text`, `html` or both";
+                return Err(EffectError::Refused(why.to_owned()));
+            }
+            let mut record = self.recorder().lock();
+            record.effects.mails.push(mail.clone());
+            Ok(format!("<mail_{:026}@fake.example>", record.effects.mails.len()))
+        }
+    }
+}
