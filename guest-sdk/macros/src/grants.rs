@@ -8,7 +8,7 @@ use syn::{Error, Ident, LitStr, Result, Token, bracketed, parenthesized, token};
 
 use crate::forms::{expect, form, separator, wrong};
 
-const KNOWN: [&str; 6] = ["http", "secrets", "config", "kv", "enqueue", "events"];
+const KNOWN: [&str; 7] = ["http", "secrets", "config", "kv", "enqueue", "events", "databases"];
 
 /// In the form of the settings.
 pub(crate) fn grants(name: &Ident, input: ParseStream<'_>) -> Result<Value> {

@@ -90,6 +90,8 @@ problem_codes! {
     ScheduleNotFound = 404 "schedule_not_found" "There is no such schedule",
     /// No such secret.
     SecretNotFound = 404 "secret_not_found" "There is no such secret",
+    /// No such database.
+    DatabaseNotFound = 404 "database_not_found" "There is no such database",
     /// No such key in the bucket.
     KvKeyNotFound = 404 "kv_key_not_found" "There is no such key in the bucket",
     /// No such batch.
@@ -126,6 +128,10 @@ problem_codes! {
     NoSecretsKey = 409 "no_secrets_key" "The host has no key for secrets",
     /// No job can be made of it.
     ScheduleFaulty = 409 "schedule_faulty" "No job can be made of the schedule",
+    /// Handlers are at it.
+    DatabaseInUse = 409 "database_in_use" "The database is in use",
+    /// It is there, and run by something else.
+    DatabaseOther = 409 "database_other" "There is another database of that name",
     /// Jobs of the queue have not ended.
     QueueInUse = 409 "queue_in_use" "Jobs of the queue have not ended",
     /// The batch is closed.
@@ -302,6 +308,8 @@ impl ApiError {
             QuotaName::Schedules => "schedules; delete one",
             QuotaName::Secrets => "secrets; delete one",
             QuotaName::KvBytes => "bytes in key-value buckets; delete some",
+            QuotaName::Databases => "databases; delete one",
+            QuotaName::DatabaseBytes => "bytes of databases; delete rows, or a database",
             QuotaName::RunningJobs => "jobs that run at once; let some end",
             QuotaName::FuelPerDay | QuotaName::RunTimePerDay => "in a day; it begins anew at midnight (UTC)",
         };

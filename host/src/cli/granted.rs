@@ -13,12 +13,12 @@ pub(super) enum Granted {
     Kv(BucketName),
     Enqueue(NamePattern),
     Event(NamePattern),
+    Database(NamePattern),
 }
 
 /// From the command line; the error says how it is written.
 pub(super) fn parse(text: &str) -> Result<Granted, String> {
-    const FORM: &str =
-        "write it as http=PATTERN, config=NAME=VALUE, secret=NAME, kv=BUCKET, enqueue=KIND or event=TYPE";
+    const FORM: &str = "write it as http=PATTERN, config=NAME=VALUE, secret=NAME, kv=BUCKET, enqueue=KIND, event=TYPE or database=NAME";
     let (what, name) = text.split_once('=').ok_or(FORM)?;
     match what {
         "http" => name.parse().map(Granted::Http).map_err(|error| error.to_string()),
@@ -26,6 +26,7 @@ pub(super) fn parse(text: &str) -> Result<Granted, String> {
         "kv" => name.parse().map(Granted::Kv).map_err(|error| error.to_string()),
         "enqueue" => name.parse().map(Granted::Enqueue).map_err(|error| error.to_string()),
         "event" | "events" => name.parse().map(Granted::Event).map_err(|error| error.to_string()),
+        "database" | "databases" => name.parse().map(Granted::Database).map_err(|error| error.to_string()),
         "config" => {
             let (name, value) = name.split_once('=').ok_or("write it as config=NAME=VALUE")?;
             let name = name.parse().map_err(|error: crate::job::NameError| error.to_string())?;
@@ -41,7 +42,7 @@ pub(super) fn settings(granted: &[Granted]) -> serde_json::Result<Option<String>
         return Ok(None);
     }
     let (mut http, mut secrets, mut config, mut kv) = (Vec::new(), Vec::new(), Map::new(), Vec::new());
-    let (mut enqueue, mut events) = (Vec::new(), Vec::new());
+    let (mut enqueue, mut events, mut databases) = (Vec::new(), Vec::new(), Vec::new());
     for one in granted {
         match one {
             Granted::Http(pattern) => http.push(pattern),
@@ -52,10 +53,12 @@ pub(super) fn settings(granted: &[Granted]) -> serde_json::Result<Option<String>
             Granted::Kv(bucket) => kv.push(bucket),
             Granted::Enqueue(kind) => enqueue.push(kind),
             Granted::Event(event_type) => events.push(event_type),
+            Granted::Database(name) => databases.push(name),
         }
     }
     let grants = json!({
         "http": http, "secrets": secrets, "config": config, "kv": kv, "enqueue": enqueue, "events": events,
+        "databases": databases,
     });
     serde_json::to_string(&json!({"grants": grants})).map(Some)
 }
@@ -67,10 +70,18 @@ mod tests {
 
     #[test]
     fn what_is_granted_is_what_an_operator_would_set() {
-        let granted = ["http=*.example.com", "config=a=b=c", "secret=key", "kv=cache", "enqueue=email.*", "event=paid"]
-            .map(|text| parse(text).unwrap());
+        let granted = [
+            "http=*.example.com",
+            "config=a=b=c",
+            "secret=key",
+            "kv=cache",
+            "enqueue=email.*",
+            "event=paid",
+            "database=app",
+        ]
+        .map(|text| parse(text).unwrap());
         let set = settings(&granted).unwrap().unwrap();
-        let expected = json!({"grants": {"http": ["*.example.com"], "secrets": ["key"], "config": {"a": "b=c"}, "kv": ["cache"], "enqueue": ["email.*"], "events": ["paid"]}});
+        let expected = json!({"grants": {"http": ["*.example.com"], "secrets": ["key"], "config": {"a": "b=c"}, "kv": ["cache"], "enqueue": ["email.*"], "events": ["paid"], "databases": ["app"]}});
         assert_eq!(serde_json::from_str::<Value>(&set).unwrap(), expected);
         assert_eq!(settings(&[]).unwrap(), None);
         for (wrong, said) in [

@@ -42,6 +42,7 @@ pub(super) async fn run(
         secrets,
         kv,
         steps,
+        databases,
     } = invocation;
     let started_at = clock.now();
     let began = clock.monotonic();
@@ -87,6 +88,7 @@ pub(super) async fn run(
         secrets,
         kv,
         steps,
+        databases,
         egress: Some((Arc::clone(egress), context.tenant.clone())),
     });
     let engine_limits = EngineLimits { fuel: limits.fuel, handover_bytes: limits.output_bytes.max(limits.log_bytes) };
@@ -94,6 +96,8 @@ pub(super) async fn run(
     on_entry();
     let ending = invocation::call(ticker, &mut store, guest, call, limits.timeout).await?;
     let ended = clock.monotonic();
+    // What is open in them is rolled back, and free for others, before anybody is told of the end.
+    store.data_mut().open_databases.clear();
 
     let state = store.data();
     let instantiated = state.instantiated_at.unwrap_or(ended);
@@ -253,6 +257,7 @@ pub(super) async fn describe(
         secrets: None,
         kv: None,
         steps: None,
+        databases: None,
         egress: None,
     });
     let engine_limits = EngineLimits { fuel: limits.fuel, handover_bytes: limits.output_bytes };

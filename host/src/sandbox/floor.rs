@@ -102,6 +102,7 @@ fn call_repeatedly(
                 secrets: None,
                 kv: None,
                 steps: None,
+                databases: None,
                 egress: None,
             });
             let engine_limits = EngineLimits { fuel: limits.fuel, handover_bytes: limits.output_bytes };

@@ -33,6 +33,7 @@ impl Linkers {
         capabilities::steps::link(&mut component)?;
         capabilities::jobs::link(&mut component)?;
         capabilities::events::link(&mut component)?;
+        capabilities::database::link(&mut component)?;
         capabilities::keyvalue::link(&mut component)?;
         capabilities::config::link(&mut component)?;
         capabilities::sockets::link(&mut component)?;
@@ -68,6 +69,7 @@ impl Linkers {
                 secrets: None,
                 kv: None,
                 steps: None,
+                databases: None,
                 egress: None,
             }),
         );

@@ -48,7 +48,7 @@ pub use floor::sandbox_floor;
 pub use guest::{Guest, LinkError};
 pub use interrupt::{Interrupt, ProgressCell};
 pub use model::{
-    ArtifactSource, CompileError, CompilerProcess, DESCRIBES_MAX, DescribeError, EventReceived, Execution,
-    InstanceBounds, Invocation, KeyValue, ParentFacts, Parents, PlainSettings, Remains, SandboxError, SandboxOptions,
-    Secrets, StepRecorded, Steps, Told,
+    ArtifactSource, CompileError, CompilerProcess, DESCRIBES_MAX, Databases, DescribeError, EventReceived, Execution,
+    InstanceBounds, Invocation, KeyValue, OfDatabase, OpenDatabase, ParentFacts, Parents, PlainSettings, Remains,
+    SandboxError, SandboxOptions, Secrets, StepRecorded, Steps, Told,
 };

@@ -14,12 +14,13 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::attempt_log::{AttemptLog, SharedLog, Stream};
+use super::capabilities::database::OpenedDatabase;
 use super::capabilities::http::{FIELDS_BYTES_MAX, OutgoingHttp, WayOut};
 use super::denied::Denied;
 use super::egress::Egress;
 use super::interrupt::{Interrupt, ProgressCell};
 use super::limiter::MemoryMeter;
-use super::model::{KeyValue, Parents, Secrets, Steps};
+use super::model::{Databases, KeyValue, Parents, Secrets, Steps};
 use super::redaction::{Automaton, Given, redact_text};
 use super::streams::{GuestStream, SharedCapture};
 use crate::job::effect::Asked;
@@ -94,6 +95,10 @@ pub(super) struct AttemptState {
     pub(super) ledger: Option<Box<Ledger>>,
     /// Made by the first effect that is asked for: most attempts have none.
     pub(super) effects: Option<Box<Asked>>,
+    /// Of a kind that is granted one.
+    pub(super) databases: Option<Arc<dyn Databases>>,
+    /// Those that are open, by their number.
+    pub(super) open_databases: Vec<OpenedDatabase>,
     /// What the guest was ended to wait for.
     pub(super) suspension: Option<Suspension>,
     /// Made by the first secret that is given: most attempts are given none.
@@ -128,6 +133,7 @@ pub(super) struct AttemptParts {
     pub(super) secrets: Option<Arc<dyn Secrets>>,
     pub(super) kv: Option<Arc<dyn KeyValue>>,
     pub(super) steps: Option<Arc<dyn Steps>>,
+    pub(super) databases: Option<Arc<dyn Databases>>,
     pub(super) egress: Option<(Arc<Egress>, TenantName)>,
 }
 
@@ -149,6 +155,7 @@ impl AttemptState {
             secrets,
             kv,
             steps,
+            databases,
             egress,
         } = parts;
         Self {
@@ -173,6 +180,8 @@ impl AttemptState {
             secrets,
             kv,
             steps,
+            databases,
+            open_databases: Vec::new(),
             ledger: None,
             effects: None,
             suspension: None,

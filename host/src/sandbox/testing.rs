@@ -149,6 +149,7 @@ pub(crate) fn invocation(compiled: CompiledFrom) -> Invocation {
         secrets: None,
         kv: None,
         steps: None,
+        databases: None,
     }
 }
 

@@ -33,6 +33,7 @@ pub(super) const SCRIPTS: &[&str] = &[
     include_str!("../../../migrations/0022_keys_are_counted.sql"),
     include_str!("../../../migrations/0023_lists_of_tenants.sql"),
     include_str!("../../../migrations/0024_steps.sql"),
+    include_str!("../../../migrations/0027_databases.sql"),
 ];
 
 /// The schema version this binary writes.

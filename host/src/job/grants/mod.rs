@@ -14,5 +14,6 @@ pub use http_grant::{HttpGrant, HttpGrantError, HttpScheme, HttpTarget};
 pub use pattern::{NamePattern, NamePatternError};
 pub use set::{
     CONFIG_BYTES_MAX, CONFIG_MAX, Grants, HTTP_GRANTS_MAX, KV_BUCKETS_MAX, NAME_PATTERNS_MAX, SECRETS_MAX,
-    capability_of_config, capability_of_enqueue, capability_of_event, capability_of_kv, capability_of_secret,
+    capability_of_config, capability_of_database, capability_of_enqueue, capability_of_event, capability_of_kv,
+    capability_of_secret,
 };

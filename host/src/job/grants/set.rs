@@ -18,7 +18,7 @@ pub const HTTP_GRANTS_MAX: usize = 64;
 pub const SECRETS_MAX: usize = 64;
 /// Most entries of `kv`.
 pub const KV_BUCKETS_MAX: usize = 64;
-/// Most entries of `enqueue`, and of `events`.
+/// Most entries of `enqueue`, of `events`, and of `databases`.
 pub const NAME_PATTERNS_MAX: usize = 64;
 /// Most entries of `config`.
 pub const CONFIG_MAX: usize = 128;
@@ -54,6 +54,10 @@ pub struct Grants {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<String>, example = json!(["order.*"]))]
     pub events: Vec<NamePattern>,
+    /// SQL databases it may open: names, or beginnings of names like `tenant-*`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>, example = json!(["app", "tenant-*"]))]
+    pub databases: Vec<NamePattern>,
 }
 
 /// How a secret is named where it was refused.
@@ -76,6 +80,11 @@ pub fn capability_of_event(event_type: &str) -> String {
     format!("event {event_type}")
 }
 
+/// How a database is named where it was refused.
+pub fn capability_of_database(name: &str) -> String {
+    format!("database {name}")
+}
+
 /// How a value of the configuration is named where it is missing.
 pub fn capability_of_config(name: &str) -> String {
     format!("config {name}")
@@ -89,12 +98,13 @@ impl Grants {
 
     /// Adds what is wrong with them to `errors`; `at` points to them.
     pub fn check(&self, at: &str, errors: &mut Vec<FieldError>) {
-        let Grants { http, secrets, config, kv, enqueue, events } = self;
+        let Grants { http, secrets, config, kv, enqueue, events, databases } = self;
         check_list(&format!("{at}/http"), http, HTTP_GRANTS_MAX, errors);
         check_list(&format!("{at}/secrets"), secrets, SECRETS_MAX, errors);
         check_list(&format!("{at}/kv"), kv, KV_BUCKETS_MAX, errors);
         check_list(&format!("{at}/enqueue"), enqueue, NAME_PATTERNS_MAX, errors);
         check_list(&format!("{at}/events"), events, NAME_PATTERNS_MAX, errors);
+        check_list(&format!("{at}/databases"), databases, NAME_PATTERNS_MAX, errors);
         if http.len() > 1 && http.iter().any(HttpGrant::is_everybody) {
             let message = "`*` is every host: write it alone, or name the hosts";
             errors.push(FieldError::new(format!("{at}/http"), message));
@@ -126,7 +136,7 @@ impl Grants {
     /// What of `asked` is not in here.
     #[must_use]
     pub fn missing(&self, asked: &Grants) -> Grants {
-        let Grants { http, secrets, config, kv, enqueue, events } = asked;
+        let Grants { http, secrets, config, kv, enqueue, events, databases } = asked;
         let is_granted = |asked: &&HttpGrant| !self.http.iter().any(|granted| granted.covers(asked));
         Grants {
             http: http.iter().filter(is_granted).cloned().collect(),
@@ -139,20 +149,22 @@ impl Grants {
             kv: kv.iter().filter(|bucket| !self.kv.contains(bucket)).cloned().collect(),
             enqueue: not_covered(enqueue, &self.enqueue),
             events: not_covered(events, &self.events),
+            databases: not_covered(databases, &self.databases),
         }
     }
 
     /// As capabilities are named: `http api.example.com`, `secret stripe-key`, `config greeting`, `kv sessions`, `enqueue email.*`,
-    /// `event order.*`.
+    /// `event order.*`, `database app`.
     pub fn names(&self) -> Vec<String> {
-        let Grants { http, secrets, config, kv, enqueue, events } = self;
+        let Grants { http, secrets, config, kv, enqueue, events, databases } = self;
         let http = http.iter().map(|grant| format!("http {grant}"));
         let secrets = secrets.iter().map(|name| capability_of_secret(name.as_str()));
         let config = config.keys().map(|name| capability_of_config(name.as_str()));
         let kv = kv.iter().map(|bucket| capability_of_kv(bucket.as_str()));
         let enqueue = enqueue.iter().map(|kind| capability_of_enqueue(kind.as_str()));
         let events = events.iter().map(|event_type| capability_of_event(event_type.as_str()));
-        http.chain(secrets).chain(config).chain(kv).chain(enqueue).chain(events).collect()
+        let databases = databases.iter().map(|database| capability_of_database(database.as_str()));
+        http.chain(secrets).chain(config).chain(kv).chain(enqueue).chain(events).chain(databases).collect()
     }
 
     /// Whether it may enqueue jobs of this kind.
@@ -163,6 +175,11 @@ impl Grants {
     /// Whether it may emit events of this type.
     pub fn allows_event(&self, event_type: &str) -> bool {
         self.events.iter().any(|pattern| pattern.allows(event_type))
+    }
+
+    /// Whether it may open this database.
+    pub fn allows_database(&self, name: &str) -> bool {
+        self.databases.iter().any(|pattern| pattern.allows(name))
     }
 
     /// Whether such a request may go out, as far as its host is known by name or address.
@@ -205,7 +222,7 @@ mod tests {
 
     #[test]
     fn grants_round_trip_and_say_what_they_hold() {
-        let text = r#"{"http":["api.example.com","*.example.org:8443"],"secrets":["stripe-key"],"config":{"greeting":"Hi"},"kv":["sessions"],"enqueue":["email.*"],"events":["order.paid"]}"#;
+        let text = r#"{"http":["api.example.com","*.example.org:8443"],"secrets":["stripe-key"],"config":{"greeting":"Hi"},"kv":["sessions"],"enqueue":["email.*"],"events":["order.paid"],"databases":["app","tenant-*"]}"#;
         let all = grants(text);
         assert_eq!(serde_json::to_string(&all).unwrap(), text);
         assert_eq!(
@@ -217,7 +234,9 @@ mod tests {
                 "config greeting",
                 "kv sessions",
                 "enqueue email.*",
-                "event order.paid"
+                "event order.paid",
+                "database app",
+                "database tenant-*"
             ]
         );
         assert!(grants("{}").is_empty() && !all.is_empty());

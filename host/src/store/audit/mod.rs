@@ -12,7 +12,7 @@ mod prune;
 mod record;
 mod told;
 
-pub(super) use changes::{batch, job, kind, kv, module, operation, queue, schedule, secret, tenant};
+pub(super) use changes::{batch, database, job, kind, kv, module, operation, queue, schedule, secret, tenant};
 pub(super) use facts::payload as payload_facts;
 pub use model::{AuditFilter, AuditPage, AuditRow};
 pub(super) use record::{Entry, record};

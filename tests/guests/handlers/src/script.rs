@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use stoker_sdk::enqueue::NewJob;
 use stoker_sdk::{Context, Failure, handler, kv};
 
+use crate::script_database::{self, InDatabase};
+
 #[derive(Deserialize, JsonSchema)]
 pub struct Script {
     #[serde(default)]
@@ -79,6 +81,8 @@ enum Line {
         count: String,
     },
     Trap,
+    /// See there.
+    Database(InDatabase),
     /// Says its idempotency key.
     Key,
 }
@@ -89,7 +93,7 @@ pub fn script(context: &Context, input: Script) -> Result<Vec<Value>, Failure> {
     let mut results = Vec::new();
     for (place, line) in (0..).zip(input.lines) {
         context.progress(place, total, None);
-        results.push(run(context, line)?);
+        results.push(run(context, line, (place, total))?);
     }
     context.progress(total, total, None);
     Ok(results)
@@ -99,7 +103,7 @@ fn count(context: &Context, key: &str) -> Result<i64, Failure> {
     Ok(kv::open("counts")?.increment(&format!("{}/{key}", context.job_id()), 1)?)
 }
 
-fn run(context: &Context, line: Line) -> Result<Value, Failure> {
+fn run(context: &Context, line: Line, (place, total): (u64, u64)) -> Result<Value, Failure> {
     Ok(match line {
         Line::Count { key } => json!(count(context, &key)?),
         Line::Step { name, count: key, hold_ms, result, bytes, fail_attempts, renamed, retyped } => {
@@ -150,6 +154,9 @@ fn run(context: &Context, line: Line) -> Result<Value, Failure> {
         Line::Trap => {
             let _: () = None.unwrap_or_else(|| std::process::abort());
             Value::Null
+        }
+        Line::Database(line) => {
+            script_database::run(context, &line, || context.progress(place, total, Some("in the database")))?
         }
         Line::Key => context.step("key", || Ok(Value::from(context.idempotency_key())))?,
     })
