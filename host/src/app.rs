@@ -21,6 +21,7 @@ use crate::events::JobWaiters;
 use crate::job::{Clock, Digest, HostId, Most};
 use crate::maintenance::{Maintenance, MaintenanceOptions, MaintenanceSignals};
 use crate::modules::{Modules, ModulesOptions, Validators};
+use crate::postgres::Servers;
 use crate::sandbox::{ArtifactSource, CompilerProcess, DESCRIBES_MAX, Sandbox, SandboxError, SandboxOptions};
 use crate::secrets::{KeyRingError, Vault, admit};
 use crate::shutdown::Shutdown;
@@ -31,6 +32,9 @@ use crate::system_clock::SystemClock;
 const CACHED_MODULES_MAX: usize = 256;
 /// Threads of the API and of everything that is not a guest.
 const API_THREADS_MAX: usize = 4;
+
+/// Between two looks for connections to databases that nobody uses.
+const DATABASES_LOOK_PERIOD: Duration = Duration::from_secs(10);
 
 /// How long guest threads may take to end once no guest runs any more.
 const SANDBOX_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -66,6 +70,7 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
     let options = sandbox_options(&config, cores, &artifacts);
     let sandbox = Sandbox::new(&options, Arc::clone(&clock), Arc::new(StoredModules(store.clone())))?;
 
+    let servers = Servers::new(store.clone(), vault.clone(), sandbox.way_to_servers());
     let waiters = JobWaiters::default();
     let signals = MaintenanceSignals::default();
     // What maintenance hears of them.
@@ -97,6 +102,7 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
             validators: validators.clone(),
             requests: Arc::new(requests),
             vault: vault.clone(),
+            servers: servers.clone(),
             clock: Arc::clone(&clock),
             unpark: signals.unpark(),
         },
@@ -121,6 +127,7 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
     let state = ApiState {
         store: store.clone(),
         vault,
+        servers: servers.clone(),
         modules: modules.clone(),
         validators,
         dispatcher: dispatcher_handle,
@@ -138,6 +145,7 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
     let dispatcher = dispatcher.run(shutdown.stop.clone(), shutdown.hurry.clone());
     let dispatcher = tokio::spawn(watched(broken.clone(), dispatcher));
     let mut beside = beside(&store, signals, state.validators.clone(), modules);
+    beside.spawn(close_idle_databases(store.clone(), servers));
     tracing::info!("listening on {}://{}", if tls.is_some() { "https" } else { "http" }, listener.local_addr()?);
 
     // Guarantee 10: new requests first, then claims and attempts, then upkeep, then the store.
@@ -350,6 +358,16 @@ async fn give_back_memory() {
     loop {
         period.tick().await;
         allocator::give_back();
+    }
+}
+
+/// Connections to databases that nobody has used for a while.
+async fn close_idle_databases(store: Store, servers: Servers) {
+    let mut period = tokio::time::interval(DATABASES_LOOK_PERIOD);
+    loop {
+        period.tick().await;
+        store.close_idle_databases().await;
+        servers.close_idle();
     }
 }
 

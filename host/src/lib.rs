@@ -14,6 +14,7 @@ pub mod job;
 pub mod maintenance;
 pub mod modules;
 mod niceness;
+pub mod postgres;
 mod private_folder;
 mod regular_file;
 pub mod sandbox;

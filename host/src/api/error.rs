@@ -206,6 +206,8 @@ problem_codes! {
     Internal = 500 "internal" "The host made a mistake",
     /// The store cannot write.
     StoreUnavailable = 503 "store_unavailable" "The store cannot write now",
+    /// Its server or file can't be used.
+    DatabaseUnavailable = 503 "database_unavailable" "The database can't be used now",
     /// A read took too long.
     QueryTooSlow = 503 "query_too_slow" "The query took too long",
     /// Stopping.

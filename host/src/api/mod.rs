@@ -8,6 +8,7 @@ mod auth;
 mod backup;
 mod batches;
 mod dashboard;
+mod databases;
 mod dead_letters;
 mod docs;
 mod effects;

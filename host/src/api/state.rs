@@ -9,6 +9,7 @@ use crate::events::JobWaiters;
 use crate::job::{Clock, HostId, Timestamp};
 use crate::maintenance::MaintenanceStatus;
 use crate::modules::{Modules, Validators};
+use crate::postgres::Servers;
 use crate::secrets::Vault;
 use crate::store::Store;
 
@@ -19,6 +20,8 @@ pub struct ApiState {
     pub store: Store,
     /// Secrets, encrypted.
     pub vault: Vault,
+    /// Databases on servers.
+    pub servers: Servers,
     /// The upload pipeline.
     pub modules: Modules,
     /// Compiled schemas.

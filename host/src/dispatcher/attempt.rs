@@ -10,6 +10,7 @@ use crate::job::{
     Timestamp, expiry,
 };
 use crate::modules::Validators;
+use crate::postgres::Servers;
 use crate::sandbox::{
     Databases, Execution, Invocation, KeyValue, Parents, Remains, Sandbox, SandboxError, Secrets, Steps,
 };
@@ -30,6 +31,8 @@ pub struct AttemptRunner {
     pub store: Store,
     /// Where secrets are.
     pub vault: Vault,
+    /// Databases on servers.
+    pub servers: Servers,
     /// Runs guests.
     pub sandbox: Sandbox,
     /// Compiled schemas.
@@ -114,7 +117,7 @@ impl AttemptRunner {
         let secrets = (!grants.secrets.is_empty()).then(|| StoredSecrets::of(&self.vault, tenant));
         let kv = (!grants.kv.is_empty()).then(|| StoredKeyValue::of(&self.store, tenant, &job.lease));
         let steps = (version.guest == GuestType::Handler).then(|| StoredSteps::of(&self.store, &job, version.id));
-        let databases = (!grants.databases.is_empty()).then(|| StoredDatabases::of(&self.store, &job));
+        let databases = (!grants.databases.is_empty()).then(|| StoredDatabases::of(&self.store, &self.servers, &job));
         let invocation = Invocation {
             context: self.context(&job),
             payload: job.payload.clone(),

@@ -136,7 +136,7 @@ impl Store {
     }
 
     /// Now, by the store's clock.
-    pub(super) fn clock_now(&self) -> Timestamp {
+    pub fn clock_now(&self) -> Timestamp {
         self.store_clock().now()
     }
 
