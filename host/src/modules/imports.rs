@@ -12,6 +12,7 @@ const INTERFACES: &[(&str, &str)] = &[
     ("stoker:handler/parents", "1"),
     ("stoker:handler/secrets", "1"),
     ("stoker:handler/steps", "1"),
+    ("stoker:handler/database", "1"),
     ("stoker:handler/jobs", "1"),
     ("stoker:handler/events", "1"),
     ("wasi:cli/environment", "0.2"),

@@ -141,6 +141,6 @@ mod tests {
         assert!(room.take(&[]).is_err_and(|sentence| sentence.contains("10000 rows")));
         let large = SqlValue::Blob(vec![0; RESULT_BYTES_MAX - VALUE_BYTES]);
         assert_eq!(RowRoom::default().take(std::slice::from_ref(&large)), Ok(()));
-        assert!(RowRoom::default().take(&[large, SqlValue::Null]).is_err_and(|sentence| sentence.contains("4 MiB")));
+        assert!(RowRoom::default().take(&[large, SqlValue::Null]).is_err_and(|sentence| sentence.contains("4MiB")));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::Authorization;
@@ -70,11 +71,14 @@ CREATE INDEX _stoker_attempts_at ON _stoker_attempts (at);
 pub(super) struct GuestConnection {
     pub(super) sql: Connection,
     pub(super) watch: Arc<Watch>,
+    /// Bytes of the database as of the last commit, for whoever adds up.
+    pub(super) bytes: Arc<AtomicU64>,
 }
 
 impl GuestConnection {
-    /// Over a file that is there; an empty one becomes a database. `watch`: what has been asked of it already.
-    pub(super) fn open(path: &Path, watch: Arc<Watch>) -> rusqlite::Result<Self> {
+    /// Over a file that is there; an empty one becomes a database.
+    pub(super) fn open(path: &Path, bytes: Arc<AtomicU64>) -> rusqlite::Result<Self> {
+        let watch = Arc::<Watch>::default();
         let flags =
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let mut sql = Connection::open_with_flags(path, flags)?;
@@ -122,7 +126,17 @@ impl GuestConnection {
         }))?;
         let looked = Arc::clone(&watch);
         sql.progress_handler(INSTRUCTIONS, Some(move || looked.is_over()))?;
-        Ok(Self { sql, watch })
+        let opened = Self { sql, watch, bytes };
+        opened.measure()?;
+        Ok(opened)
+    }
+
+    /// Notes how large the database is, what is only in its log included.
+    pub(super) fn measure(&self) -> rusqlite::Result<()> {
+        let number = |pragma: &str| self.sql.query_row(pragma, [], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs);
+        let bytes = number("PRAGMA page_count")?.saturating_mul(number("PRAGMA page_size")?);
+        self.bytes.store(bytes, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Whether a transaction is open.

@@ -6,7 +6,7 @@ use std::io::{Error, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -14,7 +14,6 @@ use rustc_hash::FxHashMap;
 use tokio::sync::Semaphore;
 
 use super::connection::GuestConnection;
-use super::watch::Watch;
 use crate::each_tenant::EachTenant;
 use crate::job::DatabaseName;
 use crate::regular_file;
@@ -58,6 +57,8 @@ pub(super) struct DatabaseFile {
     pub(super) turn: Arc<Semaphore>,
     pub(super) places: Arc<Semaphore>,
     idle: Mutex<Vec<(GuestConnection, Instant)>>,
+    /// As of the last commit; 0: it was not opened yet.
+    bytes: Arc<AtomicU64>,
     /// It is being deleted.
     is_removed: AtomicBool,
 }
@@ -91,6 +92,7 @@ impl SqliteFiles {
                 turn: Arc::new(Semaphore::new(1)),
                 places: Arc::new(Semaphore::new(CONNECTIONS_OF_DATABASE_MAX as usize)),
                 idle: Mutex::default(),
+                bytes: Arc::default(),
                 is_removed: AtomicBool::new(false),
             })
         });
@@ -118,21 +120,20 @@ impl SqliteFiles {
         self.files.lock().retain(|_, file| Arc::strong_count(file) > 1 || !file.idle.lock().is_empty());
     }
 
-    /// Bytes of one file, its log aside; 0 where it was never opened.
+    /// Bytes of one database, what is only in its log included; 0 where it was never opened.
     pub(super) fn bytes(&self, tenant: TenantId, name: &DatabaseName) -> u64 {
-        std::fs::metadata(path_of(&self.folder, tenant, name)).map_or(0, |file| file.len())
+        let known = self.files.lock().get(&(tenant, name.clone())).map_or(0, |file| file.bytes.load(Ordering::Relaxed));
+        if known > 0 { known } else { bytes_of(&path_of(&self.folder, tenant, name)) }
     }
 
-    /// Bytes of all files of a tenant but this one.
+    /// Bytes of all databases of a tenant but this one.
     pub(in crate::store) fn bytes_of_tenant(&self, tenant: TenantId, but: Option<&DatabaseName>) -> u64 {
-        let but = but.map(|name| format!("{name}.db"));
         let Ok(entries) = std::fs::read_dir(self.folder.join(tenant.0.to_string())) else { return 0 };
-        let counts = |entry: &std::fs::DirEntry| {
+        let named = entries.flatten().filter_map(|entry| {
             let name = entry.file_name();
-            name.to_str().is_some_and(|name| name.ends_with(".db") && Some(name) != but.as_deref())
-        };
-        let sizes = entries.flatten().filter(counts).map(|entry| entry.metadata().map_or(0, |file| file.len()));
-        sizes.sum()
+            name.to_str()?.strip_suffix(".db")?.parse::<DatabaseName>().ok()
+        });
+        named.filter(|name| but != Some(name)).map(|name| self.bytes(tenant, &name)).sum()
     }
 
     /// Removes a file that nobody is at; whoever holds it finds it removed. Blocking.
@@ -169,7 +170,7 @@ impl DatabaseFile {
     /// A new one. Blocking.
     pub(super) fn new_connection(&self) -> rusqlite::Result<GuestConnection> {
         let path = made(&self.path).map_err(|error| cannot_open(&self.path, &error))?;
-        GuestConnection::open(&path, Arc::new(Watch::default()))
+        GuestConnection::open(&path, Arc::clone(&self.bytes))
     }
 
     /// Somebody is done with it.
@@ -193,6 +194,12 @@ impl DatabaseFile {
     pub(super) fn set_removed(&self, is_removed: bool) {
         self.is_removed.store(is_removed, Ordering::Release);
     }
+}
+
+/// Of a file that nobody has opened yet: what is in its log may be new.
+fn bytes_of(path: &Path) -> u64 {
+    let length = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+    length(path).saturating_add(length(&beside(path, "-wal")))
 }
 
 pub(super) fn path_of(folder: &Path, tenant: TenantId, name: &DatabaseName) -> PathBuf {

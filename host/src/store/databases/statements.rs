@@ -141,8 +141,12 @@ impl GuestConnection {
 
     pub(super) fn commit(&self) -> Said<()> {
         let committed = self.sql.execute_batch("COMMIT").map_err(|error| told(&self.watch, &error));
-        if committed.is_err() {
-            self.taken_back();
+        match &committed {
+            Ok(()) => {
+                // It is committed; the next who asks measures again.
+                let _not_yet = self.measure();
+            }
+            Err(_) => self.taken_back(),
         }
         committed
     }
