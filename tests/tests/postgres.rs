@@ -128,6 +128,7 @@ fn a_server_that_is_down_is_an_error_of_the_call() {
     assert_refused(&scene.sql("SELECT 1"), &["can't be used now"]);
     scene.host.get("/v1/databases/app").expect_problem_saying(503, &["database_unavailable"]);
     // Nothing else stops.
+    scene.host.upload(Guest::Hello);
     scene.host.assert_still_runs();
     scene.server.start_again();
     assert_eq!(scene.sql("SELECT 2"), json!([[2]]));

@@ -8,6 +8,9 @@ use tokio_postgres::{CancelToken, NoTls};
 
 use super::connection::{Connection, Server};
 
+/// It is asked as often, after such pauses: a request that comes before the statement has begun is forgotten by the server.
+const PAUSES: [Duration; 4] =
+    [Duration::ZERO, Duration::from_millis(50), Duration::from_millis(250), Duration::from_secs(1)];
 /// How long the server may take to hear of it.
 const CANCEL_TIME_MAX: Duration = Duration::from_secs(5);
 
@@ -29,11 +32,15 @@ impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         let Some((token, server, runtime)) = self.0.take() else { return };
         runtime.spawn(async move {
-            let asked = tokio::time::timeout(CANCEL_TIME_MAX, ask(&token, server)).await;
-            if !matches!(asked, Ok(true)) {
-                tracing::warn!(
-                    "a database's server could not be asked to cancel a statement; its own time limit ends it"
-                );
+            for pause in PAUSES {
+                tokio::time::sleep(pause).await;
+                let asked = tokio::time::timeout(CANCEL_TIME_MAX, ask(&token, server.clone())).await;
+                if !matches!(asked, Ok(true)) {
+                    tracing::warn!(
+                        "a database's server could not be asked to cancel a statement; its time limit ends it"
+                    );
+                    return;
+                }
             }
         });
     }

@@ -23,6 +23,10 @@ const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
 const TIDY: &str = "RESET SESSION AUTHORIZATION; RESET ALL; CLOSE ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); \
      DISCARD PLANS; DISCARD TEMP; DISCARD SEQUENCES; ";
 
+/// A server from version 14 on looks now and then whether anybody waits for what it does.
+const NOTICE_END: &str = "SELECT set_config(name, '1000', false) FROM pg_settings
+    WHERE name = 'client_connection_check_interval'";
+
 /// See the file's head.
 pub(super) struct Connection {
     pub(super) client: Client,
@@ -65,7 +69,8 @@ impl Connection {
     /// Makes it as good as new.
     pub(super) async fn tidy(&self) -> Result<(), DatabaseError> {
         let most = STATEMENT_TIME_MAX.as_millis();
-        let settings = format!("{TIDY}SET statement_timeout = {most}; SET idle_in_transaction_session_timeout = 0");
+        let settings =
+            format!("{TIDY}SET statement_timeout = {most}; SET idle_in_transaction_session_timeout = 0; {NOTICE_END}");
         let tidied = tokio::time::timeout(CONNECT_TIME_MAX, self.client.batch_execute(&settings)).await;
         tidied.map_err(|_| unavailable("it does not answer"))?.map_err(|error| told(&error))
     }

@@ -115,7 +115,7 @@ mod tests {
         for (scripts, said) in [
             (vec![script(1, "b")], "migration 1 was applied with another text"),
             (vec![script(1, "a"), script(2, "b")], "migration 2 is new, and 3 was applied"),
-            (vec![script(2, "b"), script(2, "b")], "migration 2 stands behind 2"),
+            (vec![script(4, "b"), script(4, "b")], "migration 4 stands behind 4"),
             (vec![script(0, "b")], "migration 0 stands behind 0"),
             (vec![script(1, &"x".repeat(SQL_BYTES_MAX + 1))], "at most 262144"),
         ] {
