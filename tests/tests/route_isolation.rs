@@ -120,6 +120,7 @@ fn furnish(admin: &Somebody<'_>) -> Things {
     let operation = create(admin, "/v1/jobs/bulk", &json!({"action": "retry", "filter": {"tag": "nobody"}}));
     let operation = operation["id"].as_str().unwrap().to_owned();
     admin.ask("PUT", "/v1/secrets/a-secret", Some(&json!({"value": "of alpha alone"}))).expect_status(201);
+    admin.ask("PUT", "/v1/databases/ledger", Some(&json!({}))).expect_status(201);
     admin.ask("PUT", "/v1/kv/sessions/ada", Some(&json!({"value": "of alpha alone"}))).expect_status(201);
     let revoked = create(admin, "/v1/keys", &json!({"name": "another", "role": "viewer"}));
     let mut group = Value::Null;
@@ -144,6 +145,7 @@ fn furnish(admin: &Somebody<'_>) -> Things {
         ("/v1/operations", operation),
         ("/v1/keys", revoked["id"].as_str().unwrap().to_owned()),
         ("/v1/secrets", "a-secret".to_owned()),
+        ("/v1/databases", "ledger".to_owned()),
         ("/v1/kv", "sessions".to_owned()),
         ("/v1/kv/*", "ada".to_owned()),
         ("/v1/tenants", tenant.to_owned()),

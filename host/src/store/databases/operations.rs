@@ -100,13 +100,17 @@ impl Store {
         SqliteSession::new(files, files.file(tenant, name), Writer::Attempt(self.clone(), holder))
     }
 
-    /// Scripts that were applied to a database that is a file. Makes the file, where it is not there.
+    /// Scripts that were applied to a database that is a file.
     pub async fn applied_scripts(
         &self,
         tenant: TenantId,
         name: &DatabaseName,
     ) -> Result<Vec<AppliedScript>, DatabaseError> {
         let files = self.sqlite_files();
+        // To look at it makes nothing.
+        if files.bytes(tenant, name) == 0 {
+            return Ok(Vec::new());
+        }
         let held = Held::of(files, &files.file(tenant, name)).await?;
         let read = tokio::task::spawn_blocking(move || held.connection().applied());
         read.await.map_err(|error| DatabaseError::Unavailable(error.to_string()))?
