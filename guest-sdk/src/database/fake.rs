@@ -93,7 +93,7 @@ mod sqlite {
         pub(in crate::database) fn query(&self, sql: &str, parameters: Vec<Value>) -> Said<Rows> {
             self.on(|connection| {
                 let mut statement = connection.prepare(sql).map_err(told)?;
-                let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+                let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
                 let width = columns.len();
                 let mut found = statement.query(params_from_iter(bound(parameters))).map_err(told)?;
                 let mut rows = Vec::new();

@@ -164,7 +164,7 @@ impl<'de> Deserializer<'de> for RowOf<'_> {
 
 struct OneValue(Value);
 
-impl<'de> IntoDeserializer<'de, Mismatch> for OneValue {
+impl IntoDeserializer<'_, Mismatch> for OneValue {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {

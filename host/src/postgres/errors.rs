@@ -10,7 +10,7 @@ use crate::job::database::STATEMENT_TIME_MAX;
 /// Why a statement came to nothing.
 pub(super) fn told(error: &Error) -> DatabaseError {
     let Some(said) = error.as_db_error() else {
-        if error.is_closed() || error.source().is_some_and(|cause| cause.is::<std::io::Error>()) {
+        if error.is_closed() || error.source().is_some_and(<dyn std::error::Error>::is::<std::io::Error>) {
             return DatabaseError::Unavailable("the connection to the database's server broke off".to_owned());
         }
         let cause = error.source().map(ToString::to_string).unwrap_or_default();

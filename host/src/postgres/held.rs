@@ -14,7 +14,7 @@ use crate::job::DatabaseError;
 pub(super) const CONNECTIONS_OF_DATABASE_MAX: usize = 8;
 /// Connections to one database that are kept though nobody uses them, and how long.
 const IDLE_MAX: usize = 4;
-const IDLE_TIME_MAX: Duration = Duration::from_secs(60);
+const IDLE_TIME_MAX: Duration = Duration::from_mins(1);
 /// How long an attempt waits for one.
 const WAIT_MAX: Duration = Duration::from_secs(10);
 

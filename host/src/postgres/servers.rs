@@ -27,8 +27,11 @@ struct Parts {
     /// Where connections live.
     runtime: Handle,
     /// With what the database was reached by when it was made.
-    pools: Mutex<FxHashMap<(TenantId, DatabaseName), ([u8; 32], Arc<Pool>)>>,
+    pools: Mutex<FxHashMap<(TenantId, DatabaseName), ReachedBy>>,
 }
+
+/// What a pool's connections were made by, and the pool.
+type ReachedBy = ([u8; 32], Arc<Pool>);
 
 impl std::fmt::Debug for Servers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -87,7 +90,9 @@ impl Servers {
             ))
         })?;
         let mut reached_by = Sha256::new_with_prefix(url.reveal());
-        addresses.iter().for_each(|address| reached_by.update(address.to_string()));
+        for address in addresses {
+            reached_by.update(address.to_string());
+        }
         let pool = self.pool((tenant, row.name.clone()), reached_by.finalize().into());
         let place = pool.place().await?;
         while let Some(connection) = pool.idle_connection() {

@@ -131,11 +131,14 @@ fn instant(microseconds: i64) -> Result<String, Broken> {
 }
 
 fn uuid(raw: &[u8]) -> String {
-    let hex: String = raw.iter().map(|byte| format!("{byte:02x}")).collect();
-    match (hex.get(..8), hex.get(8..12), hex.get(12..16), hex.get(16..20), hex.get(20..)) {
-        (Some(a), Some(b), Some(c), Some(d), Some(e)) => format!("{a}-{b}-{c}-{d}-{e}"),
-        _ => hex,
+    let mut text = String::with_capacity(36);
+    for (place, byte) in raw.iter().enumerate() {
+        if matches!(place, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        text.extend([byte >> 4, byte & 0xf].map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0')));
     }
+    text
 }
 
 /// Groups of four decimal digits, the power of ten thousand of the first, a sign, and how many digits stand behind the point.
@@ -156,13 +159,15 @@ fn numeric(raw: &[u8]) -> Option<String> {
     let mut text = String::new();
     for power in (0..=i32::from(weight).max(0)).rev() {
         let digits = group(power)?;
-        text.push_str(&if text.is_empty() { digits.to_string() } else { format!("{digits:04}") });
+        let group = if text.is_empty() { digits.to_string() } else { format!("{digits:04}") };
+        text.push_str(&group);
     }
     if scale > 0 {
         let mut behind = String::new();
         let mut power = -1;
         while behind.len() < scale {
-            behind.push_str(&format!("{:04}", group(power)?));
+            let group = format!("{:04}", group(power)?);
+            behind.push_str(&group);
             power -= 1;
         }
         behind.truncate(scale);

@@ -9,7 +9,7 @@ pub enum DatabaseError {
     /// The engine says no: a constraint, a missing table, a mistake in the statement.
     #[error("{message} ({code})")]
     Sql {
-        /// `SQLITE_CONSTRAINT_UNIQUE`; a SQLSTATE of PostgreSQL.
+        /// `SQLITE_CONSTRAINT_UNIQUE`; a SQLSTATE of `PostgreSQL`.
         code: String,
         /// The engine's words.
         message: String,

@@ -52,7 +52,7 @@ fn first_word(sql: &str) -> &str {
     }
 }
 
-/// PostgreSQL's comments stand in each other. To SQLite such a text is a mistake, or the same.
+/// Comments of `PostgreSQL` stand in each other. To `SQLite` such a text is a mistake, or the same.
 fn behind_comment(mut rest: &str) -> &str {
     let mut depth = 1;
     while depth > 0 {

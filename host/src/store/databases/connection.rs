@@ -27,7 +27,7 @@ const VALUE_BYTES_MAX: i32 = 8 << 20;
 /// Bounds of what a statement may be. Those of `SQLite` itself are for who trusts its input.
 const LIMITS: [(Limit, i32); 11] = [
     (Limit::SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX),
-    (Limit::SQLITE_LIMIT_SQL_LENGTH, SQL_BYTES_MAX as i32),
+    (Limit::SQLITE_LIMIT_SQL_LENGTH, small(SQL_BYTES_MAX)),
     (Limit::SQLITE_LIMIT_COLUMN, 500),
     (Limit::SQLITE_LIMIT_EXPR_DEPTH, 200),
     (Limit::SQLITE_LIMIT_COMPOUND_SELECT, 200),
@@ -35,9 +35,16 @@ const LIMITS: [(Limit, i32); 11] = [
     (Limit::SQLITE_LIMIT_FUNCTION_ARG, 100),
     (Limit::SQLITE_LIMIT_ATTACHED, 0),
     (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1_000),
-    (Limit::SQLITE_LIMIT_VARIABLE_NUMBER, PARAMETERS_MAX as i32),
+    (Limit::SQLITE_LIMIT_VARIABLE_NUMBER, small(PARAMETERS_MAX)),
     (Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 50),
 ];
+
+/// A bound as `SQLite` takes it.
+#[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)] // Checked when it is compiled.
+const fn small(bound: usize) -> i32 {
+    assert!(bound <= i32::MAX as usize);
+    bound as i32
+}
 
 const HAS_TABLES: &str = "SELECT count(*) FROM sqlite_schema WHERE name = '_stoker_attempts'";
 const TABLES: &str = "

@@ -113,7 +113,9 @@ impl SqliteFiles {
         let files: Vec<Arc<DatabaseFile>> = self.files.lock().values().map(Arc::clone).collect();
         for file in &files {
             let old: Vec<_> = file.idle.lock().extract_if(.., |(_, since)| since.elapsed() >= longest).collect();
-            old.into_iter().for_each(|(connection, _)| connection.close_tidily());
+            for (connection, _) in old {
+                connection.close_tidily();
+            }
         }
         drop(files);
         // Nobody has it, and nothing is open: it is made anew when it is asked for.

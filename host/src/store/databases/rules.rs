@@ -40,12 +40,14 @@ pub(super) fn refusal(context: &AuthContext<'_>) -> Option<String> {
         return Some("rule `attach`: there is no other database on this connection".to_owned());
     }
     match &context.action {
-        AuthAction::Read { .. } | AuthAction::Select | AuthAction::Recursive | AuthAction::Analyze { .. } => None,
-        AuthAction::Reindex { .. } => None,
-        AuthAction::Insert { table_name } | AuthAction::Delete { table_name } => {
-            host_table(table_name, "they can be read, not written")
-        }
-        AuthAction::Update { table_name, .. } => host_table(table_name, "they can be read, not written"),
+        AuthAction::Read { .. }
+        | AuthAction::Select
+        | AuthAction::Recursive
+        | AuthAction::Analyze { .. }
+        | AuthAction::Reindex { .. } => None,
+        AuthAction::Insert { table_name }
+        | AuthAction::Delete { table_name }
+        | AuthAction::Update { table_name, .. } => host_table(table_name, "they can be read, not written"),
         AuthAction::CreateTable { table_name }
         | AuthAction::CreateIndex { table_name, .. }
         | AuthAction::CreateTrigger { table_name, .. }
@@ -85,10 +87,9 @@ pub(super) fn refusal(context: &AuthContext<'_>) -> Option<String> {
         AuthAction::Attach { .. } | AuthAction::Detach { .. } => Some(
             "rule `attach`: a database is one database; `ATTACH`, `DETACH` and `VACUUM` are not allowed".to_owned(),
         ),
-        AuthAction::Function { function_name } if function_name.eq_ignore_ascii_case("load_extension") => {
-            Some("rule `extensions`: `load_extension` is not allowed".to_owned())
-        }
-        AuthAction::Function { .. } => None,
+        AuthAction::Function { function_name } => function_name
+            .eq_ignore_ascii_case("load_extension")
+            .then(|| "rule `extensions`: `load_extension` is not allowed".to_owned()),
         other => Some(format!("rule `unknown`: {other:?} is not allowed")),
     }
 }

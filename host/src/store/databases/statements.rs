@@ -101,7 +101,7 @@ impl GuestConnection {
     }
 
     fn rows(&self, statement: &mut Statement<'_>) -> Said<SqlRows> {
-        let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let width = columns.len();
         let (mut rows, mut room) = (Vec::new(), RowRoom::default());
         let mut found = statement.raw_query();
