@@ -382,7 +382,7 @@ fn secrets(tour: &Tour) {
 
 fn databases(tour: &Tour) {
     let (template, path) = ("/v1/databases/{database}", "/v1/databases/tour");
-    tour.ask("put", template, path, &[JSON], Some(b"{}")).expect_status(201);
+    tour.ask("put", template, path, &[JSON], Some(b"{\"engine\": \"sqlite\"}")).expect_status(201);
     tour.ask("put", template, path, &[JSON], Some(b"{\"engine\": \"sqlite\"}")).expect_status(200);
     tour.ask("put", template, path, &[JSON], Some(b"{\"engine\": \"postgres\"}")).expect_problem(422);
     let other = json!({"engine": "postgres", "url_secret": "tour"}).to_string();

@@ -194,7 +194,7 @@ fn a_tenant_has_its_own_and_no_more_than_its_quotas() {
     host.merge_patch("/v1/tenants/acme", &json!({"quotas": {"databases": 2, "database_bytes": "1MiB"}})).expect(200);
     run(json!({"database": "two", "sql": ["SELECT 1"]}));
     assert_refused(&run(json!({"database": "three", "sql": ["SELECT 1"]})), &["`databases`"]);
-    acme.put("/v1/databases/three", &json!({})).expect_problem_saying(403, &["quota_exceeded"]);
+    acme.put("/v1/databases/three", &json!({"engine": "sqlite"})).expect_problem_saying(403, &["quota_exceeded"]);
     run(json!({"migrations": ["CREATE TABLE filling (raw BLOB)"]}));
     let fill = json!({"sql": ["INSERT INTO filling VALUES (zeroblob(600000))", "INSERT INTO filling VALUES (zeroblob(600000))"],
         "transaction": true});
@@ -307,13 +307,15 @@ fn who_was_taken_for_dead_commits_no_more() {
 #[test]
 fn operators_see_which_there_are() {
     let host = host();
-    host.put("/v1/databases/made", &json!({})).expect_status(201);
+    host.put("/v1/databases/made", &json!({"engine": "sqlite"})).expect_status(201);
     host.put("/v1/databases/made", &json!({"engine": "sqlite"})).expect_status(200);
     assert_eq!(host.get("/v1/databases/made").expect(200)["migrations"], json!([]));
     host.put("/v1/databases/made", &json!({"engine": "postgres", "url_secret": "x"}))
         .expect_problem_saying(409, &["database_other", "sqlite"]);
     host.put("/v1/databases/far", &json!({"engine": "postgres"})).expect_problem_saying(422, &["/url_secret"]);
-    host.put("/v1/databases/x", &json!({"url_secret": "x"})).expect_problem_saying(422, &["a file has none"]);
-    host.put("/v1/databases/A", &json!({})).expect_problem(422);
+    host.put("/v1/databases/x", &json!({"engine": "sqlite", "url_secret": "x"}))
+        .expect_problem_saying(422, &["a file has none"]);
+    host.put("/v1/databases/A", &json!({"engine": "sqlite"})).expect_problem(422);
+    host.put("/v1/databases/a", &json!({})).expect_problem_saying(422, &["engine"]);
     host.get("/v1/databases/none").expect_problem_saying(404, &["database_not_found"]);
 }

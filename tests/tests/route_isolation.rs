@@ -120,7 +120,7 @@ fn furnish(admin: &Somebody<'_>) -> Things {
     let operation = create(admin, "/v1/jobs/bulk", &json!({"action": "retry", "filter": {"tag": "nobody"}}));
     let operation = operation["id"].as_str().unwrap().to_owned();
     admin.ask("PUT", "/v1/secrets/a-secret", Some(&json!({"value": "of alpha alone"}))).expect_status(201);
-    admin.ask("PUT", "/v1/databases/ledger", Some(&json!({}))).expect_status(201);
+    admin.ask("PUT", "/v1/databases/ledger", Some(&json!({"engine": "sqlite"}))).expect_status(201);
     admin.ask("PUT", "/v1/kv/sessions/ada", Some(&json!({"value": "of alpha alone"}))).expect_status(201);
     let revoked = create(admin, "/v1/keys", &json!({"name": "another", "role": "viewer"}));
     let mut group = Value::Null;

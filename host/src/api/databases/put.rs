@@ -28,8 +28,7 @@ const ADDRESSES_MAX: usize = 8;
 #[serde(deny_unknown_fields)]
 #[schema(as = DatabaseSettings)]
 pub(in crate::api) struct DatabaseRequest {
-    /// `sqlite` (default): a file of the host. `postgres`: on a server.
-    #[serde(default)]
+    /// `sqlite`: a file of the host. `postgres`: on a server.
     engine: EngineWord,
     /// Of a server: the secret that holds its URL, `postgres://user:password@host:5432/name?sslmode=require`.
     #[serde(default)]

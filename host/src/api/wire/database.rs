@@ -10,12 +10,11 @@ use crate::job::{DatabaseName, SecretName};
 use crate::store::{AppliedScript, DatabasePlace, DatabaseRow};
 
 /// What runs a database.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = DatabaseEngine)]
 pub enum EngineWord {
     /// A file of the host.
-    #[default]
     Sqlite,
     /// A server.
     Postgres,
