@@ -71,7 +71,7 @@ impl Context {
     }
 
     #[cfg(not(target_family = "wasm"))]
-    pub(crate) fn recorder(&self) -> &Recorder {
+    pub(crate) fn recorder(&self) -> &Arc<Recorder> {
         &self.recorder
     }
 

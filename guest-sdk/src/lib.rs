@@ -47,6 +47,7 @@
 //!   of the `log` and `tracing` crates, with the features `log` and `tracing`: nothing has to be set up, and
 //!   `set_log_level` says what is kept (`Info` and above).
 //! - What an operator has granted to the kind is there: [`secrets`], and buckets of the key-value store ([`kv`]).
+//! - [`Context::database`] opens SQL databases that are granted, with typed rows, transactions, and steps that happen once.
 //! - [`enqueue`] has jobs, batches, workflows and schedules as types, checked against the kinds of handlers.
 //! - [`http`] and [`config`] use what an operator grants to the kind; without that there is nothing to use.
 //! - [`testing`] runs handlers in `cargo test`, natively and in the real sandbox.
@@ -60,6 +61,7 @@ compile_error!("handlers are WebAssembly components: build with `--target wasm32
 pub mod bindings;
 pub mod config;
 mod context;
+pub mod database;
 mod effects;
 pub mod enqueue;
 mod facades;

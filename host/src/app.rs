@@ -22,6 +22,7 @@ use crate::job::{Clock, Digest, HostId, Most};
 use crate::mail::Courier;
 use crate::maintenance::{Maintenance, MaintenanceOptions, MaintenanceSignals};
 use crate::modules::{Modules, ModulesOptions, Validators};
+use crate::postgres::Servers;
 use crate::sandbox::{ArtifactSource, CompilerProcess, DESCRIBES_MAX, Sandbox, SandboxError, SandboxOptions};
 use crate::secrets::{KeyRingError, Vault, admit};
 use crate::shutdown::Shutdown;
@@ -32,6 +33,9 @@ use crate::system_clock::SystemClock;
 const CACHED_MODULES_MAX: usize = 256;
 /// Threads of the API and of everything that is not a guest.
 const API_THREADS_MAX: usize = 4;
+
+/// Between two looks for connections to databases that nobody uses.
+const DATABASES_LOOK_PERIOD: Duration = Duration::from_secs(10);
 
 /// How long guest threads may take to end once no guest runs any more.
 const SANDBOX_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -67,6 +71,7 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
     let options = sandbox_options(&config, cores, &artifacts);
     let sandbox = Sandbox::new(&options, Arc::clone(&clock), Arc::new(StoredModules(store.clone())))?;
 
+    let servers = Servers::new(store.clone(), vault.clone(), sandbox.way_to_servers());
     let (waiters, watchers) = (JobWaiters::default(), NotificationWatchers::default());
     let signals = MaintenanceSignals::default();
     // What maintenance hears of them.
@@ -98,18 +103,11 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
             validators: validators.clone(),
             requests: Arc::new(requests),
             vault: vault.clone(),
+            servers: servers.clone(),
             clock: Arc::clone(&clock),
             unpark: signals.unpark(),
         },
-        DispatcherOptions {
-            host,
-            slots: config.workers,
-            guest_threads: cores,
-            bounds: config.limits,
-            mail_tried_for: config.mail.tried_for(),
-            shutdown_grace: config.shutdown_grace,
-            ignore_wakeups: config.ignore_wakeups,
-        },
+        dispatcher_options(&config, host, cores),
     );
     let courier = Courier::new(config.mail.server.clone(), Arc::clone(&clock));
     let (maintenance, maintenance_status) = Maintenance::new(
@@ -125,6 +123,7 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
         store: store.clone(),
         vault,
         courier,
+        servers: servers.clone(),
         modules: modules.clone(),
         validators,
         dispatcher: dispatcher_handle,
@@ -143,6 +142,7 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
     let dispatcher = dispatcher.run(shutdown.stop.clone(), shutdown.hurry.clone());
     let dispatcher = tokio::spawn(watched(broken.clone(), dispatcher));
     let mut beside = beside(&store, signals, state.validators.clone(), modules);
+    beside.spawn(close_idle_databases(store.clone(), servers));
     tracing::info!("listening on {}://{}", if tls.is_some() { "https" } else { "http" }, listener.local_addr()?);
 
     // Guarantee 10: new requests first, then claims and attempts, then upkeep, then the store.
@@ -340,6 +340,18 @@ fn publisher(
     })
 }
 
+fn dispatcher_options(config: &Config, host: HostId, cores: usize) -> DispatcherOptions {
+    DispatcherOptions {
+        host,
+        slots: config.workers,
+        guest_threads: cores,
+        bounds: config.limits,
+        mail_tried_for: config.mail.tried_for(),
+        shutdown_grace: config.shutdown_grace,
+        ignore_wakeups: config.ignore_wakeups,
+    }
+}
+
 fn maintenance_options(
     config: &Config,
     host: HostId,
@@ -372,6 +384,16 @@ async fn give_back_memory() {
     loop {
         period.tick().await;
         allocator::give_back();
+    }
+}
+
+/// Connections to databases that nobody has used for a while.
+async fn close_idle_databases(store: Store, servers: Servers) {
+    let mut period = tokio::time::interval(DATABASES_LOOK_PERIOD);
+    loop {
+        period.tick().await;
+        store.close_idle_databases().await;
+        servers.close_idle();
     }
 }
 

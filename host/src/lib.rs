@@ -15,6 +15,7 @@ pub mod mail;
 pub mod maintenance;
 pub mod modules;
 mod niceness;
+pub mod postgres;
 mod private_folder;
 mod regular_file;
 pub mod sandbox;

@@ -175,6 +175,7 @@ fn every_answer_is_as_described() {
     changes(&tour);
     schedules(&tour);
     secrets(&tour);
+    databases(&tour);
     kv(&tour);
     notifications(&tour);
     jobs_together(&tour);
@@ -387,6 +388,21 @@ fn secrets(tour: &Tour) {
     tour.get("/v1/secrets", "/v1/secrets?limit=1").expect_status(200);
     tour.get("/v1/secrets", "/v1/secrets?limit=0").expect_problem(422);
     tour.delete(template, path).expect_status(200);
+    tour.delete(template, path).expect_problem(404);
+}
+
+fn databases(tour: &Tour) {
+    let (template, path) = ("/v1/databases/{database}", "/v1/databases/tour");
+    tour.ask("put", template, path, &[JSON], Some(b"{\"engine\": \"sqlite\"}")).expect_status(201);
+    tour.ask("put", template, path, &[JSON], Some(b"{\"engine\": \"sqlite\"}")).expect_status(200);
+    tour.ask("put", template, path, &[JSON], Some(b"{\"engine\": \"postgres\"}")).expect_problem(422);
+    let other = json!({"engine": "postgres", "url_secret": "tour"}).to_string();
+    tour.ask("put", template, path, &[JSON], Some(other.as_bytes())).expect_problem(409);
+    tour.ask("put", template, path, &[], Some(b"{}")).expect_problem(415);
+    tour.get("/v1/databases", "/v1/databases?limit=1").expect_status(200);
+    tour.get("/v1/databases", "/v1/databases?limit=0").expect_problem(422);
+    tour.get(template, path).expect_status(200);
+    tour.delete(template, path).expect_status(204);
     tour.delete(template, path).expect_problem(404);
 }
 

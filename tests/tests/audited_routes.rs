@@ -167,6 +167,9 @@ fn queues_schedules_and_values(walk: &Walk) {
     let secret = json!({"value": "nobody-guesses-it"});
     walk.change("PUT /v1/secrets/{secret}", "/v1/secrets/s", Some(&secret), "secret.set");
     walk.change("DELETE /v1/secrets/{secret}", "/v1/secrets/s", None, "secret.delete");
+    let (database, path) = ("/v1/databases/{database}", "/v1/databases/app");
+    walk.change(&format!("PUT {database}"), path, Some(&json!({"engine": "sqlite"})), "database.put");
+    walk.change(&format!("DELETE {database}"), path, None, "database.delete");
     let (entry, path) = ("/v1/kv/{bucket}/{key}", "/v1/kv/b/k");
     walk.change(&format!("PUT {entry}"), path, Some(&value), "kv.set");
     walk.change(&format!("DELETE {entry}"), path, None, "kv.delete");

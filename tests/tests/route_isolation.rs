@@ -124,6 +124,7 @@ fn furnish(admin: &Somebody<'_>) -> Things {
     let operation = create(admin, "/v1/jobs/bulk", &json!({"action": "retry", "filter": {"tag": "nobody"}}));
     let operation = operation["id"].as_str().unwrap().to_owned();
     admin.ask("PUT", "/v1/secrets/a-secret", Some(&json!({"value": "of alpha alone"}))).expect_status(201);
+    admin.ask("PUT", "/v1/databases/ledger", Some(&json!({"engine": "sqlite"}))).expect_status(201);
     admin.ask("PUT", "/v1/kv/sessions/ada", Some(&json!({"value": "of alpha alone"}))).expect_status(201);
     let grants = json!({"grants": {"notify": true, "mail": ["noreply@alpha.example"]}});
     admin.ask("PATCH", "/v1/kinds/script/settings", Some(&grants)).expect(200);
@@ -162,6 +163,7 @@ fn furnish(admin: &Somebody<'_>) -> Things {
         ("/v1/mail", mail),
         ("/v1/keys", revoked["id"].as_str().unwrap().to_owned()),
         ("/v1/secrets", "a-secret".to_owned()),
+        ("/v1/databases", "ledger".to_owned()),
         ("/v1/kv", "sessions".to_owned()),
         ("/v1/kv/*", "ada".to_owned()),
         ("/v1/tenants", tenant.to_owned()),

@@ -69,6 +69,13 @@ fn wasmtime_is_the_sandboxs_alone() {
 }
 
 #[test]
+fn servers_of_databases_are_postgres_alone() {
+    let sources = host_sources();
+    let outside = sources.iter().filter(|source| !source.is_in(&["postgres"]));
+    assert_none_names("only postgres/ names tokio_postgres", outside, &["tokio_postgres", "postgres_types"]);
+}
+
+#[test]
 fn axum_is_the_apis_alone() {
     let sources = host_sources();
     let outside = || sources.iter().filter(|source| !source.is_in(&["api"]));
@@ -116,6 +123,8 @@ const WITHOUT_TENANT: &[(&str, &str)] = &[
     ("is_writable", "the store"),
     ("count_secrets_not_under", "a number of all secrets for the metrics, which are for admins"),
     ("backup", "the store, for admins"),
+    ("close_idle_databases", "upkeep"),
+    ("clock_now", "the store's clock"),
     ("note_keyed", "the host's keys"),
     ("reset_keys", "the host's keys, while no host runs"),
     ("operations_signal", "a signal"),

@@ -13,6 +13,8 @@ pub(crate) const COMMAND_TARGET: &str = "wasm32-wasip1";
 pub(crate) const COMPONENT_TARGET: &str = "wasm32-wasip2";
 /// Debian's names of what the C parts (SQLite, the allocator) and the power-cut test need.
 const DEBIAN_PACKAGES: [&str; 2] = ["gcc", "libc6-dev"];
+/// Where Debian has the programs of `PostgreSQL`, which are not on the path.
+const POSTGRES_FOLDER: &str = "/usr/lib/postgresql";
 /// Set to `1` where the guests of every language must be built and tested.
 const ALL_LANGUAGES_VARIABLE: &str = "STOKER_ALL_LANGUAGES";
 
@@ -39,6 +41,16 @@ pub(crate) fn c_compiler() -> anyhow::Result<()> {
     anyhow::ensure!(can_install(), "{advice}");
     say("no C compiler: installing one");
     install_packages(&DEBIAN_PACKAGES).context(advice)
+}
+
+/// Makes sure that tests find the programs of `PostgreSQL`, where they can be installed; a test that lacks them says so.
+pub(crate) fn postgres() -> anyhow::Result<()> {
+    let is_there = answers("postgres") || std::path::Path::new(POSTGRES_FOLDER).is_dir();
+    if is_there || !can_install() {
+        return Ok(());
+    }
+    say("no PostgreSQL for the tests: installing it");
+    install_packages(&["postgresql"])
 }
 
 /// Whether the guests of every language must be built, their compilers being installed where they are absent.

@@ -28,6 +28,7 @@ pub(crate) enum Extent {
 pub(crate) fn run_tests(extent: Extent) -> anyhow::Result<()> {
     let started = Instant::now();
     setup::c_compiler()?;
+    setup::postgres()?;
     let workspace = Workspace::load()?;
     let mut selection = workspace.native_selection();
     let mut skipped = Vec::new();

@@ -8,7 +8,7 @@ use syn::{Error, Ident, LitBool, LitStr, Result, Token, bracketed, parenthesized
 
 use crate::forms::{expect, form, separator, wrong};
 
-const KNOWN: [&str; 8] = ["http", "secrets", "config", "kv", "enqueue", "events", "notify", "mail"];
+const KNOWN: [&str; 9] = ["http", "secrets", "config", "kv", "enqueue", "events", "notify", "mail", "databases"];
 
 /// In the form of the settings.
 pub(crate) fn grants(name: &Ident, input: ParseStream<'_>) -> Result<Value> {

@@ -126,7 +126,7 @@ impl Ledger {
 }
 
 impl Context {
-    pub(super) fn begin_step(&self, name: &str, shape: &str) -> Result<Begun, String> {
+    pub(crate) fn begin_step(&self, name: &str, shape: &str) -> Result<Begun, String> {
         let mut record = self.recorder().lock();
         let ledger = &mut record.ledger;
         if let Some(step) = ledger.ask(name, shape)? {
@@ -137,7 +137,7 @@ impl Context {
         Ok(Begun::Run(format!("{}/{name}/{occurrence}", self.job_id())))
     }
 
-    pub(super) fn record_step(&self, name: &str, result: &str) -> Result<(), String> {
+    pub(crate) fn record_step(&self, name: &str, result: &str) -> Result<(), String> {
         let mut record = self.recorder().lock();
         let ledger = &mut record.ledger;
         let (_, _, shape) = ledger.open.take().ok_or("no step is begun that could be recorded")?;
@@ -170,7 +170,7 @@ impl Context {
         Ok(())
     }
 
-    pub(super) fn abandon_step(&self) {
+    pub(crate) fn abandon_step(&self) {
         let mut record = self.recorder().lock();
         record.ledger.open = None;
         record.ledger.has_failed = true;

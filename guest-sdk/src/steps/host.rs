@@ -5,18 +5,18 @@ use crate::Context;
 use crate::bindings::stoker::handler::steps;
 
 impl Context {
-    pub(super) fn begin_step(&self, name: &str, shape: &str) -> Result<Begun, String> {
+    pub(crate) fn begin_step(&self, name: &str, shape: &str) -> Result<Begun, String> {
         Ok(match steps::begin(name, shape)? {
             steps::Begun::Recorded(result) => Begun::Recorded(result),
             steps::Begun::Run(key) => Begun::Run(key),
         })
     }
 
-    pub(super) fn record_step(&self, _name: &str, result: &str) -> Result<(), String> {
+    pub(crate) fn record_step(&self, _name: &str, result: &str) -> Result<(), String> {
         steps::record(result)
     }
 
-    pub(super) fn abandon_step(&self) {
+    pub(crate) fn abandon_step(&self) {
         steps::abandon();
     }
 

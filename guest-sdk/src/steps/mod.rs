@@ -29,6 +29,14 @@ thread_local! {
     static KEY: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
+/// Runs a step's part, whose key this is.
+pub(crate) fn under_key<T>(key: String, run: impl FnOnce() -> T) -> T {
+    KEY.set(Some(key));
+    let ran = run();
+    KEY.set(None);
+    ran
+}
+
 impl Context {
     /// Runs a part of the job and keeps its result: it is on the disk before this returns, and later executions of the job (after
     /// a crash, a retry, a sleep) get it back instead of running the part again. If the part fails nothing is kept.
@@ -75,10 +83,7 @@ impl Context {
         match self.begin_step(name, type_name::<T>()).map_err(Failure::fatal)? {
             Begun::Recorded(result) => payload::parse_step(name, &result),
             Begun::Run(key) => {
-                KEY.set(Some(key));
-                let ran = run();
-                KEY.set(None);
-                let ran = ran.and_then(|value| Ok((payload::print_step(name, &value)?, value)));
+                let ran = under_key(key, run).and_then(|value| Ok((payload::print_step(name, &value)?, value)));
                 match ran {
                     Ok((result, value)) => self.record_step(name, &result).map_err(Failure::fatal).map(|()| value),
                     Err(failure) => {

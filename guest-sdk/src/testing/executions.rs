@@ -168,10 +168,12 @@ impl FakeHost {
             let mut record = self.recorder.lock();
             record.executions += 1;
             record.effects = Effects::default();
+            record.databases.roll_back();
         }
         let ended = catch_unwind(AssertUnwindSafe(execute));
         let mut record = self.recorder.lock();
         record.ledger.is_executing = false;
+        record.databases.roll_back();
         if !matches!(ended, Ok(Ok(_))) {
             record.effects = Effects::default();
         }

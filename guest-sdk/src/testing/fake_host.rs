@@ -286,6 +286,24 @@ impl FakeHost {
         self
     }
 
+    /// The kind is granted this database, which is empty: real `SQLite`, in memory. Needs the feature `testing-database`, which
+    /// compiles it.
+    ///
+    /// ```
+    /// # use stoker_sdk::testing::FakeHost;
+    /// let host = FakeHost::new().database("app");
+    /// let context = host.context();
+    /// # #[cfg(feature = "testing-database")]
+    /// assert_eq!(context.database("app")?.query_one::<i64>("SELECT 6 * ?1", (7,))?, Some(42));
+    /// assert_eq!(context.database("other").err(), Some(stoker_sdk::database::DatabaseError::NotGranted));
+    /// # Ok::<(), stoker_sdk::database::DatabaseError>(())
+    /// ```
+    #[must_use]
+    pub fn database(self, name: impl Into<String>) -> Self {
+        self.recorder.lock().databases.granted.insert(name.into());
+        self
+    }
+
     /// The kind is granted this bucket, and this is in it.
     ///
     /// ```

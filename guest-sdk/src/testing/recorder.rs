@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::Level;
+use crate::database::fake::Databases;
 use crate::effects::fake::Effects;
 use crate::http::{Error, Request, Response};
 use crate::kv::fake::Buckets;
@@ -77,6 +78,8 @@ pub(crate) struct Record {
     pub(crate) secrets: HashMap<String, Vec<u8>>,
     /// Granted buckets and what is in them.
     pub(crate) kv: Buckets,
+    /// Granted databases.
+    pub(crate) databases: Databases,
     /// What outlives an execution.
     pub(crate) ledger: Ledger,
     pub(crate) executions: u32,
@@ -99,6 +102,7 @@ impl Recorder {
             config: BTreeMap::new(),
             secrets: HashMap::new(),
             kv: Buckets::default(),
+            databases: Databases::default(),
             ledger: Ledger::default(),
             executions: 0,
             effects: Effects::default(),

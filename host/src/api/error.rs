@@ -92,6 +92,8 @@ problem_codes! {
     ScheduleNotFound = 404 "schedule_not_found" "There is no such schedule",
     /// No such secret.
     SecretNotFound = 404 "secret_not_found" "There is no such secret",
+    /// No such database.
+    DatabaseNotFound = 404 "database_not_found" "There is no such database",
     /// No such key in the bucket.
     KvKeyNotFound = 404 "kv_key_not_found" "There is no such key in the bucket",
     /// No such connection to the hub, or another's.
@@ -136,6 +138,10 @@ problem_codes! {
     NoMailServer = 409 "no_mail_server" "The host has no server for mail",
     /// No job can be made of it.
     ScheduleFaulty = 409 "schedule_faulty" "No job can be made of the schedule",
+    /// Handlers are at it.
+    DatabaseInUse = 409 "database_in_use" "The database is in use",
+    /// It is there, and run by something else.
+    DatabaseOther = 409 "database_other" "There is another database of that name",
     /// Jobs of the queue have not ended.
     QueueInUse = 409 "queue_in_use" "Jobs of the queue have not ended",
     /// A connection to the hub has the id.
@@ -212,6 +218,8 @@ problem_codes! {
     Internal = 500 "internal" "The host made a mistake",
     /// The store cannot write.
     StoreUnavailable = 503 "store_unavailable" "The store cannot write now",
+    /// Its server or file can't be used.
+    DatabaseUnavailable = 503 "database_unavailable" "The database can't be used now",
     /// A read took too long.
     QueryTooSlow = 503 "query_too_slow" "The query took too long",
     /// Stopping.
@@ -314,6 +322,8 @@ impl ApiError {
             QuotaName::Schedules => "schedules; delete one",
             QuotaName::Secrets => "secrets; delete one",
             QuotaName::KvBytes => "bytes in key-value buckets; delete some",
+            QuotaName::Databases => "databases; delete one",
+            QuotaName::DatabaseBytes => "bytes of databases; delete rows, or a database",
             QuotaName::RunningJobs => "jobs that run at once; let some end",
             QuotaName::FuelPerDay | QuotaName::RunTimePerDay => "in a day; it begins anew at midnight (UTC)",
         };

@@ -9,6 +9,7 @@ mod backup;
 mod batches;
 mod cors;
 mod dashboard;
+mod databases;
 mod dead_letters;
 mod docs;
 mod effects;

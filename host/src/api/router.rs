@@ -14,8 +14,8 @@ use super::openapi::Document;
 use super::shared::Api;
 use super::state::ApiState;
 use super::{
-    audit, backup, batches, dashboard, dead_letters, docs, health, hub, jobs, keys, kinds, kv, mail, metrics, modules,
-    notifications, openapi, operations, queues, schedules, secrets, tenants, usage, workflows,
+    audit, backup, batches, dashboard, databases, dead_letters, docs, health, hub, jobs, keys, kinds, kv, mail,
+    metrics, modules, notifications, openapi, operations, queues, schedules, secrets, tenants, usage, workflows,
 };
 use crate::job::Role;
 
@@ -123,6 +123,8 @@ fn operator() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(schedules::resume_schedule))
         .routes(routes!(secrets::list_secrets))
         .routes(routes!(secrets::set_secret, secrets::delete_secret))
+        .routes(routes!(databases::list_databases))
+        .routes(routes!(databases::database_detail, databases::put_database, databases::delete_database))
         .routes(routes!(kv::list_kv_buckets))
         .routes(routes!(kv::list_kv_keys))
         .routes(routes!(kv::kv_entry, kv::set_kv_entry, kv::delete_kv_entry))

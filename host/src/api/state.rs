@@ -10,6 +10,7 @@ use crate::job::{Clock, HostId, Timestamp};
 use crate::mail::Courier;
 use crate::maintenance::MaintenanceStatus;
 use crate::modules::{Modules, Validators};
+use crate::postgres::Servers;
 use crate::secrets::Vault;
 use crate::store::Store;
 
@@ -22,6 +23,8 @@ pub struct ApiState {
     pub vault: Vault,
     /// How the server of mail is doing.
     pub courier: Courier,
+    /// Databases on servers.
+    pub servers: Servers,
     /// The upload pipeline.
     pub modules: Modules,
     /// Compiled schemas.

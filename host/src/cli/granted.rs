@@ -16,11 +16,12 @@ pub(super) enum Granted {
     Event(NamePattern),
     Notify,
     Mail(MailGrant),
+    Database(NamePattern),
 }
 
 /// From the command line; the error says how it is written.
 pub(super) fn parse(text: &str) -> Result<Granted, String> {
-    const FORM: &str = "write it as http=PATTERN, config=NAME=VALUE, secret=NAME, kv=BUCKET, enqueue=KIND, event=TYPE, mail=SENDER or notify";
+    const FORM: &str = "write it as http=PATTERN, config=NAME=VALUE, secret=NAME, kv=BUCKET, enqueue=KIND, event=TYPE, mail=SENDER, database=NAME or notify";
     if text == CAPABILITY_NOTIFY {
         return Ok(Granted::Notify);
     }
@@ -32,6 +33,7 @@ pub(super) fn parse(text: &str) -> Result<Granted, String> {
         "enqueue" => name.parse().map(Granted::Enqueue).map_err(|error| error.to_string()),
         "event" | "events" => name.parse().map(Granted::Event).map_err(|error| error.to_string()),
         "mail" => name.parse().map(Granted::Mail).map_err(|error| error.to_string()),
+        "database" | "databases" => name.parse().map(Granted::Database).map_err(|error| error.to_string()),
         "config" => {
             let (name, value) = name.split_once('=').ok_or("write it as config=NAME=VALUE")?;
             let name = name.parse().map_err(|error: crate::job::NameError| error.to_string())?;
@@ -48,6 +50,7 @@ pub(super) fn settings(granted: &[Granted]) -> serde_json::Result<Option<String>
     }
     let (mut http, mut secrets, mut config, mut kv) = (Vec::new(), Vec::new(), Map::new(), Vec::new());
     let (mut enqueue, mut events, mut notify, mut mail) = (Vec::new(), Vec::new(), false, Vec::new());
+    let mut databases = Vec::new();
     for one in granted {
         match one {
             Granted::Http(pattern) => http.push(pattern),
@@ -60,11 +63,12 @@ pub(super) fn settings(granted: &[Granted]) -> serde_json::Result<Option<String>
             Granted::Event(event_type) => events.push(event_type),
             Granted::Notify => notify = true,
             Granted::Mail(sender) => mail.push(sender),
+            Granted::Database(name) => databases.push(name),
         }
     }
     let grants = json!({
         "http": http, "secrets": secrets, "config": config, "kv": kv, "enqueue": enqueue, "events": events,
-        "notify": notify, "mail": mail,
+        "notify": notify, "mail": mail, "databases": databases,
     });
     serde_json::to_string(&json!({"grants": grants})).map(Some)
 }
@@ -85,10 +89,11 @@ mod tests {
             "event=paid",
             "notify",
             "mail=*@a.example",
+            "database=app",
         ]
         .map(|text| parse(text).unwrap());
         let set = settings(&granted).unwrap().unwrap();
-        let expected = json!({"grants": {"http": ["*.example.com"], "secrets": ["key"], "config": {"a": "b=c"}, "kv": ["cache"], "enqueue": ["email.*"], "events": ["paid"], "notify": true, "mail": ["*@a.example"]}});
+        let expected = json!({"grants": {"http": ["*.example.com"], "secrets": ["key"], "config": {"a": "b=c"}, "kv": ["cache"], "enqueue": ["email.*"], "events": ["paid"], "notify": true, "mail": ["*@a.example"], "databases": ["app"]}});
         assert_eq!(serde_json::from_str::<Value>(&set).unwrap(), expected);
         assert_eq!(settings(&[]).unwrap(), None);
         for (wrong, said) in [

@@ -160,6 +160,8 @@ fn quotas(settings: &Settings) -> Result<Quotas, ConfigError> {
             fuel_per_day: settings.quota_fuel_per_day,
             run_time_per_day: settings.quota_run_time_per_day,
             kv_bytes: settings.quota_kv_bytes,
+            databases: settings.quota_databases,
+            database_bytes: settings.quota_database_bytes,
             secrets: settings.quota_secrets,
         })),
     }

@@ -268,6 +268,22 @@ pub struct Settings {
         help_heading = "Quotas of tenants on which none is set; `any`: any number"
     )]
     pub quota_kv_bytes: Option<Most<ByteSize>>,
+    /// SQL databases [default: 100]
+    #[arg(
+        long,
+        env = "STOKER_QUOTA_DATABASES",
+        value_name = "N",
+        help_heading = "Quotas of tenants on which none is set; `any`: any number"
+    )]
+    pub quota_databases: Option<Most<u32>>,
+    /// The files of all SQL databases together [default: 4GiB]
+    #[arg(
+        long,
+        env = "STOKER_QUOTA_DATABASE_BYTES",
+        value_name = "SIZE",
+        help_heading = "Quotas of tenants on which none is set; `any`: any number"
+    )]
+    pub quota_database_bytes: Option<Most<ByteSize>>,
     /// Secrets [default: 1000]
     #[arg(
         long,
@@ -430,6 +446,7 @@ impl Settings {
                 output_max, logs, logs_max, host_calls, host_calls_max, payload_max, batch_jobs_max, batch_max,
                 module_max, connections_max, request_head_timeout, compile_timeout, compile_memory, log, log_format,
                 quota_waiting_jobs, quota_running_jobs, quota_enqueues_per_second, quota_stored_bytes, quota_modules, quota_module_bytes, quota_kinds, quota_schedules, quota_fuel_per_day, quota_run_time_per_day, quota_kv_bytes, quota_secrets,
+                quota_databases, quota_database_bytes,
                 egress_requests, egress_connections, egress_tenant_connections, egress_host_connections, egress_request_max,
                 egress_response_max, egress_head_max, egress_dns_timeout, egress_connect_timeout,
                 egress_first_byte_timeout, egress_between_bytes_timeout, egress_total_timeout, egress_ca_file, egress_dns,

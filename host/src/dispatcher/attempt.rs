@@ -10,11 +10,15 @@ use crate::job::{
     Timestamp, expiry,
 };
 use crate::modules::Validators;
-use crate::sandbox::{Execution, Invocation, KeyValue, Parents, Remains, Sandbox, SandboxError, Secrets, Steps};
+use crate::postgres::Servers;
+use crate::sandbox::{
+    Databases, Execution, Invocation, KeyValue, Parents, Remains, Sandbox, SandboxError, Secrets, Steps,
+};
 use crate::schema::{SharedSchema, Verdict, Violation};
 use crate::secrets::Vault;
 use crate::store::{ClaimedJob, Finish, ModuleVersionId, Next, Store};
 
+use super::databases::StoredDatabases;
 use super::feed::FeedItem;
 use super::granted::{StoredKeyValue, StoredSecrets};
 use super::parents::StoredParents;
@@ -27,6 +31,8 @@ pub struct AttemptRunner {
     pub store: Store,
     /// Where secrets are.
     pub vault: Vault,
+    /// Databases on servers.
+    pub servers: Servers,
     /// Runs guests.
     pub sandbox: Sandbox,
     /// Compiled schemas.
@@ -113,6 +119,7 @@ impl AttemptRunner {
         let secrets = (!grants.secrets.is_empty()).then(|| StoredSecrets::of(&self.vault, tenant));
         let kv = (!grants.kv.is_empty()).then(|| StoredKeyValue::of(&self.store, tenant, &job.lease));
         let steps = (version.guest == GuestType::Handler).then(|| StoredSteps::of(&self.store, &job, version.id));
+        let databases = (!grants.databases.is_empty()).then(|| StoredDatabases::of(&self.store, &self.servers, &job));
         let invocation = Invocation {
             context: self.context(&job),
             payload: job.payload.clone(),
@@ -128,6 +135,7 @@ impl AttemptRunner {
             secrets: secrets.map(|secrets| secrets as Arc<dyn Secrets>),
             kv: kv.map(|kv| kv as Arc<dyn KeyValue>),
             steps: steps.map(|steps| steps as Arc<dyn Steps>),
+            databases: databases.map(|databases| databases as Arc<dyn Databases>),
         };
         let clock = &self.clock;
         match self.sandbox.run(&guest, invocation, || on_entry(&job, clock.now())).await {

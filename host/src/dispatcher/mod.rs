@@ -6,6 +6,7 @@
 mod active;
 mod attempt;
 mod claims;
+mod databases;
 mod estimate;
 mod feed;
 mod granted;
@@ -23,6 +24,7 @@ mod tally;
 mod tests;
 
 pub use active::RunningLog;
+pub(crate) use databases::OpenFile;
 pub use guests::LoadFailure;
 pub use handle::{ActiveAttempt, DispatcherHandle, DispatcherMetrics, Slots};
 pub use service::{Dispatcher, DispatcherOptions, DispatcherParts};

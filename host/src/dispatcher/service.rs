@@ -22,6 +22,7 @@ use super::tally::Tally;
 use crate::attempt::JobRequests;
 use crate::job::{Clock, FailureReason, HostId, LimitBounds, WaitingReason};
 use crate::modules::Validators;
+use crate::postgres::Servers;
 use crate::sandbox::Sandbox;
 use crate::secrets::Vault;
 use crate::store::{Claimant, LeaseKey, Store, StoreError};
@@ -75,6 +76,8 @@ pub struct DispatcherParts {
     pub requests: Arc<dyn JobRequests>,
     /// Where secrets are.
     pub vault: Vault,
+    /// Databases on servers.
+    pub servers: Servers,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Raised when parked jobs are to be looked at.
@@ -104,7 +107,7 @@ impl Dispatcher {
     /// The service and its handle; to be called inside the runtime. The dispatcher signals `unpark` when a module has
     /// been loaded whose jobs were parked.
     pub fn new(parts: DispatcherParts, options: DispatcherOptions) -> (Dispatcher, DispatcherHandle) {
-        let DispatcherParts { store, sandbox, validators, requests, vault, clock, unpark } = parts;
+        let DispatcherParts { store, sandbox, validators, requests, vault, servers, clock, unpark } = parts;
         let active = Arc::new(Active::default());
         let (outcomes, outcome_writer) = Outcomes::new(store.clone(), Arc::clone(&active));
         let feed = {
@@ -114,6 +117,7 @@ impl Dispatcher {
         let runner = AttemptRunner {
             store: store.clone(),
             vault,
+            servers,
             sandbox: sandbox.clone(),
             validators,
             requests,

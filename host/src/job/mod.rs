@@ -9,6 +9,7 @@ pub mod ceilings;
 pub mod clock;
 pub mod context;
 pub mod cron;
+pub mod database;
 pub mod dead_letter;
 pub mod dependency;
 pub mod duration;
@@ -60,6 +61,7 @@ pub use actor::{Actor, Via};
 pub use bulk::{BulkAction, BulkFilter, OperationState};
 pub use clock::{Clock, Timestamp};
 pub use context::AttemptContext;
+pub use database::DatabaseError;
 pub use dead_letter::GroupId;
 pub use dependency::{Parent, ParentOutput, Wanted};
 pub use duration::{DurationError, Span};
@@ -78,8 +80,8 @@ pub use limits::{LimitBounds, LimitRequest, Limits};
 pub use mail::{MailState, Mailbox, NewMail};
 pub use most::Most;
 pub use name::{
-    BucketName, ConfigName, Digest, KeyName, KindName, ModuleName, NameError, QueueName, ScheduleName, SecretName,
-    TenantName,
+    BucketName, ConfigName, DatabaseName, Digest, KeyName, KindName, ModuleName, NameError, QueueName, ScheduleName,
+    SecretName, TenantName,
 };
 pub use notification::{NewNotification, NotificationLevel, UserName};
 pub use on_failed::{CausedBy, OnFailed};

@@ -121,6 +121,12 @@ name_type!(
 );
 
 name_type!(
+    /// An SQL database of a tenant; a file is called after it.
+    DatabaseName, "a database's name", 64, "a-z, 0-9, `-` and `_`",
+    |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_'
+);
+
+name_type!(
     /// A value that is given to a kind's handler.
     ConfigName, "the name of a config value", 128, "letters, digits, `.`, `_`, `-`, `/` and `:`",
     |c| c.is_ascii_alphanumeric() || "._-/:".contains(c)

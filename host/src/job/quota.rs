@@ -88,6 +88,10 @@ quotas! {
     kv_bytes: Bytes = KvBytes, false, |bytes| bytes.0,
     /// Secrets.
     secrets: Number = Secrets, false, u64::from,
+    /// SQL databases.
+    databases: Number = Databases, false, u64::from,
+    /// The files of all SQL databases together.
+    database_bytes: Bytes = DatabaseBytes, false, |bytes| bytes.0,
 }
 
 impl Quotas {
@@ -107,13 +111,17 @@ impl Quotas {
         run_time_per_day: None,
         kv_bytes: Some(Most::Of(ByteSize(256 << 20))),
         secrets: Some(Most::Of(1_000)),
+        databases: Some(Most::Of(100)),
+        database_bytes: Some(Most::Of(ByteSize(4 << 30))),
     };
 
     /// A quota for people, with its unit.
     pub fn shown(&self, name: QuotaName) -> String {
         let Some(most) = self.most(name) else { return ANY.to_owned() };
         match name {
-            QuotaName::StoredBytes | QuotaName::ModuleBytes | QuotaName::KvBytes => ByteSize(most).to_string(),
+            QuotaName::StoredBytes | QuotaName::ModuleBytes | QuotaName::KvBytes | QuotaName::DatabaseBytes => {
+                ByteSize(most).to_string()
+            }
             QuotaName::RunTimePerDay => Span(Duration::from_millis(most)).to_string(),
             _ => most.to_string(),
         }

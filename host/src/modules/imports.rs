@@ -17,6 +17,7 @@ const INTERFACES: &[(&str, &str)] = &[
     ("stoker:handler/events", "1"),
     ("stoker:handler/notifications", "1"),
     ("stoker:handler/mail", "1"),
+    ("stoker:handler/database", "1"),
     ("wasi:cli/environment", "0.2"),
     ("wasi:cli/exit", "0.2"),
     ("wasi:cli/stderr", "0.2"),

@@ -19,7 +19,9 @@ use super::redaction;
 use super::state::{AttemptParts, AttemptState, Ended, PlainStreams};
 use super::streams::{Capture, SharedCapture};
 use crate::job::duration::whole_us;
-use crate::job::{AttemptContext, Clock, Failure, FailureReason, Limits, Mailbox, Outcome, Receipt, StdoutFormat};
+use crate::job::{
+    AttemptContext, Clock, Failure, FailureReason, Limits, Mailbox, Outcome, Receipt, StdoutFormat, Timestamp,
+};
 
 /// What is the same for all attempts of a host.
 pub(super) type Surroundings<'a> =
@@ -47,23 +49,14 @@ pub(super) async fn run(
         secrets,
         kv,
         steps,
+        databases,
     } = invocation;
     let started_at = clock.now();
     let began = clock.monotonic();
     let queue_wait_us = whole_us(started_at.since(ready_at));
     let mut receipt = Receipt { queue_wait_us, compiled, limits: Some(limits), ..Receipt::default() };
 
-    let refused = |failure: Failure| Execution {
-        outcome: Outcome::Failed(failure),
-        started_at,
-        finished_at: started_at,
-        receipt,
-        log: Vec::new(),
-        log_lines_dropped: 0,
-        denied: Vec::new(),
-        effects: Vec::new(),
-        remains: Remains::default(),
-    };
+    let refused = |failure: Failure| refused(failure, started_at, receipt);
     let Ok(payload_text) = std::str::from_utf8(&payload) else {
         return Ok(refused(Failure::new(FailureReason::InvalidPayload, "the payload is not UTF-8")));
     };
@@ -93,6 +86,7 @@ pub(super) async fn run(
         kv,
         steps,
         mail_sender: mail_sender.clone(),
+        databases,
         egress: Some((Arc::clone(egress), context.tenant.clone())),
     });
     let engine_limits = EngineLimits { fuel: limits.fuel, handover_bytes: limits.output_bytes.max(limits.log_bytes) };
@@ -100,6 +94,8 @@ pub(super) async fn run(
     on_entry();
     let ending = invocation::call(ticker, &mut store, guest, call, limits.timeout).await?;
     let ended = clock.monotonic();
+    // What is open in them is rolled back, and free for others, before anybody is told of the end.
+    store.data_mut().open_databases.clear();
 
     measure(&mut receipt, &store, &limits, (began, ended));
     let is_command = capture.is_some();
@@ -133,6 +129,21 @@ pub(super) async fn run(
     let finished_at = started_at.plus(ended.saturating_sub(began));
     let remains = Remains { store: Some(store), ..Remains::default() };
     Ok(Execution { outcome, started_at, finished_at, receipt, log, log_lines_dropped, denied, effects, remains })
+}
+
+/// Of an attempt that never reached its handler.
+fn refused(failure: Failure, at: Timestamp, receipt: Receipt) -> Execution {
+    Execution {
+        outcome: Outcome::Failed(failure),
+        started_at: at,
+        finished_at: at,
+        receipt,
+        log: Vec::new(),
+        log_lines_dropped: 0,
+        denied: Vec::new(),
+        effects: Vec::new(),
+        remains: Remains::default(),
+    }
 }
 
 /// What it cost, read off the meters.
@@ -264,6 +275,7 @@ pub(super) async fn describe(
         kv: None,
         steps: None,
         mail_sender: None,
+        databases: None,
         egress: None,
     });
     let engine_limits = EngineLimits { fuel: limits.fuel, handover_bytes: limits.output_bytes };

@@ -11,7 +11,7 @@ use wasmtime::Engine;
 use super::artifacts::Artifacts;
 use super::compile::Compiler;
 use super::component_cache::ComponentCache;
-use super::egress::Egress;
+use super::egress::{Egress, WayToServers};
 use super::epoch::Ticker;
 use super::guest::{Guest, LinkError};
 use super::instances::Instances;
@@ -185,6 +185,11 @@ impl Sandbox {
                 detail: failure.detail,
             }),
         }
+    }
+
+    /// The way to servers that operators named.
+    pub fn way_to_servers(&self) -> WayToServers {
+        WayToServers(Arc::clone(&self.0.egress))
     }
 
     /// Runs one attempt to its end. Must be polled on a guest thread (`spawn`). `on_entry` is called right before the

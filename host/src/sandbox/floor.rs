@@ -104,6 +104,7 @@ fn call_repeatedly(
                 kv: None,
                 steps: None,
                 mail_sender: None,
+                databases: None,
                 egress: None,
             });
             let engine_limits = EngineLimits { fuel: limits.fuel, handover_bytes: limits.output_bytes };

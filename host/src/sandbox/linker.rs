@@ -35,6 +35,7 @@ impl Linkers {
         capabilities::events::link(&mut component)?;
         capabilities::notifications::link(&mut component)?;
         capabilities::mail::link(&mut component)?;
+        capabilities::database::link(&mut component)?;
         capabilities::keyvalue::link(&mut component)?;
         capabilities::config::link(&mut component)?;
         capabilities::sockets::link(&mut component)?;
@@ -71,6 +72,7 @@ impl Linkers {
                 kv: None,
                 steps: None,
                 mail_sender: None,
+                databases: None,
                 egress: None,
             }),
         );

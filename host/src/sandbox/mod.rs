@@ -43,12 +43,13 @@ mod threads;
 pub use artifact_use::{ArtifactUse, LOCK_FILE as ARTIFACT_LOCK_FILE, SHARED_BYTES_MAX as SHARED_ARTIFACTS_BYTES_MAX};
 pub use artifacts::KEY_FILE as ARTIFACT_KEY_FILE;
 pub use compile_child::{SUBCOMMAND as COMPILE_CHILD_SUBCOMMAND, main_of_child};
+pub use egress::WayToServers;
 pub use facade::Sandbox;
 pub use floor::sandbox_floor;
 pub use guest::{Guest, LinkError};
 pub use interrupt::{Interrupt, ProgressCell};
 pub use model::{
-    ArtifactSource, CompileError, CompilerProcess, DESCRIBES_MAX, DescribeError, EventReceived, Execution,
-    InstanceBounds, Invocation, KeyValue, ParentFacts, Parents, PlainSettings, Remains, SandboxError, SandboxOptions,
-    Secrets, StepRecorded, Steps, Told,
+    ArtifactSource, CompileError, CompilerProcess, DESCRIBES_MAX, Databases, DescribeError, EventReceived, Execution,
+    InstanceBounds, Invocation, KeyValue, OfDatabase, OpenDatabase, ParentFacts, Parents, PlainSettings, Remains,
+    SandboxError, SandboxOptions, Secrets, StepRecorded, Steps, Told,
 };

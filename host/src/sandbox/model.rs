@@ -11,10 +11,11 @@ use super::artifact_use::ArtifactUse;
 use super::instances::Instance;
 use super::interrupt::{Interrupt, ProgressCell};
 use super::state::AttemptState;
+use crate::job::database::{DatabaseStep, RecordedStep, Script, SqlRows, SqlValue};
 use crate::job::{
-    AttemptContext, BucketName, CompiledFrom, Digest, Effect, EgressOptions, ExitFailure, Grants, JobId, JobState,
-    KvChange, KvChanged, KvKey, KvValue, Limits, LogLine, Mailbox, Outcome, ParentOutput, Receipt, SecretName, Span,
-    StdinFormat, StdoutFormat, Step, Timestamp,
+    AttemptContext, BucketName, CompiledFrom, DatabaseError, DatabaseName, Digest, Effect, EgressOptions, ExitFailure,
+    Grants, JobId, JobState, KvChange, KvChanged, KvKey, KvValue, Limits, LogLine, Mailbox, Outcome, ParentOutput,
+    Receipt, SecretName, Span, StdinFormat, StdoutFormat, Step, StepName, Timestamp,
 };
 use crate::schema::SharedSchema;
 use crate::secrets::SecretValue;
@@ -217,6 +218,35 @@ pub trait Steps: std::fmt::Debug + Send + Sync + 'static {
     fn receive(&self, step: Step) -> Told<'_, EventReceived>;
 }
 
+/// What a call to a database gives.
+pub type OfDatabase<'a, T> = std::pin::Pin<Box<dyn Future<Output = Result<T, DatabaseError>> + Send + 'a>>;
+
+/// The databases of a tenant, as one attempt may use them. Implemented over the store, and over servers.
+pub trait Databases: std::fmt::Debug + Send + Sync + 'static {
+    /// Opens one, which is made where it is not there.
+    fn open(&self, name: DatabaseName) -> OfDatabase<'_, Box<dyn OpenDatabase>>;
+}
+
+/// One of them. What is open in it when it is dropped is rolled back; a call that is dropped ends its statement.
+pub trait OpenDatabase: std::fmt::Debug + Send + 'static {
+    /// Applies those scripts that are not applied yet. How many.
+    fn migrate(&mut self, scripts: Vec<Script>) -> OfDatabase<'_, u32>;
+    /// Runs a statement and gives its rows.
+    fn query(&mut self, sql: String, parameters: Vec<SqlValue>) -> OfDatabase<'_, SqlRows>;
+    /// Runs a statement; how many rows it changed.
+    fn execute(&mut self, sql: String, parameters: Vec<SqlValue>) -> OfDatabase<'_, u64>;
+    /// Begins a transaction.
+    fn begin(&mut self) -> OfDatabase<'_, ()>;
+    /// Commits it.
+    fn commit(&mut self) -> OfDatabase<'_, ()>;
+    /// Takes it back. Nothing where none is open.
+    fn rollback(&mut self) -> OfDatabase<'_, ()>;
+    /// The shape and the result of a step that was done; `None`: it was not, and a transaction is open in which it is to be.
+    fn begin_step(&mut self, name: StepName, occurrence: u32) -> OfDatabase<'_, Option<RecordedStep>>;
+    /// Commits what is open together with a step's result.
+    fn commit_step(&mut self, step: DatabaseStep) -> OfDatabase<'_, ()>;
+}
+
 /// How a plain command is run.
 #[derive(Clone, Debug, Default)]
 pub struct PlainSettings {
@@ -263,6 +293,8 @@ pub struct Invocation {
     pub kv: Option<std::sync::Arc<dyn KeyValue>>,
     /// Of a handler.
     pub steps: Option<std::sync::Arc<dyn Steps>>,
+    /// Of a kind that is granted one.
+    pub databases: Option<std::sync::Arc<dyn Databases>>,
 }
 
 /// What an execution came to.

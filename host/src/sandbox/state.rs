@@ -15,12 +15,13 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::attempt_log::{AttemptLog, SharedLog, Stream};
+use super::capabilities::database::OpenedDatabase;
 use super::capabilities::http::{FIELDS_BYTES_MAX, OutgoingHttp, WayOut};
 use super::denied::Denied;
 use super::egress::Egress;
 use super::interrupt::{Interrupt, ProgressCell};
 use super::limiter::MemoryMeter;
-use super::model::{KeyValue, Parents, Secrets, Steps};
+use super::model::{Databases, KeyValue, Parents, Secrets, Steps};
 use super::redaction::{Automaton, Given, redact_text};
 use super::streams::{GuestStream, SharedCapture};
 use crate::job::effect::Asked;
@@ -97,6 +98,10 @@ pub(super) struct AttemptState {
     pub(super) ledger: Option<Box<Ledger>>,
     /// Made by the first effect that is asked for: most attempts have none.
     pub(super) effects: Option<Box<Asked>>,
+    /// Of a kind that is granted one.
+    pub(super) databases: Option<Arc<dyn Databases>>,
+    /// Those that are open, by their number.
+    pub(super) open_databases: Vec<OpenedDatabase>,
     /// What the guest was ended to wait for.
     pub(super) suspension: Option<Suspension>,
     /// Made by the first secret that is given: most attempts are given none.
@@ -132,6 +137,7 @@ pub(super) struct AttemptParts {
     pub(super) kv: Option<Arc<dyn KeyValue>>,
     pub(super) steps: Option<Arc<dyn Steps>>,
     pub(super) mail_sender: Option<Arc<Mailbox>>,
+    pub(super) databases: Option<Arc<dyn Databases>>,
     pub(super) egress: Option<(Arc<Egress>, TenantName)>,
 }
 
@@ -154,6 +160,7 @@ impl AttemptState {
             kv,
             steps,
             mail_sender,
+            databases,
             egress,
         } = parts;
         Self {
@@ -179,6 +186,8 @@ impl AttemptState {
             kv,
             steps,
             mail_sender,
+            databases,
+            open_databases: Vec::new(),
             ledger: None,
             effects: None,
             suspension: None,

@@ -150,6 +150,7 @@ pub(crate) fn invocation(compiled: CompiledFrom) -> Invocation {
         secrets: None,
         kv: None,
         steps: None,
+        databases: None,
     }
 }
 

@@ -1,4 +1,5 @@
-//! A consistent copy of the database while the host runs, in one step from a connection of its own.
+//! A consistent copy of the database while the host runs, in one step from a connection of its own; then, into the same file, copies
+//! of tenants' databases, each in one step as well.
 
 use std::fs::{File, OpenOptions};
 use std::path::Path;
@@ -7,6 +8,7 @@ use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 
 use super::connection::open_reader;
+use super::databases::{carried_bytes, pack};
 use super::error::StoreError;
 use super::notifications::FORGET_KEY;
 
@@ -32,7 +34,7 @@ pub(super) fn back_up(source: &Path, destination: &Path) -> Result<(), StoreErro
 
 fn copy(source: &Path, destination: &Path) -> Result<(), StoreError> {
     let from = open_reader(source)?;
-    check_room(&from, destination)?;
+    check_room(&from, source, destination)?;
     let mut to = Connection::open(destination)?;
     let step = Backup::new(&from, &mut to)?.step(-1)?;
     match step {
@@ -43,13 +45,21 @@ fn copy(source: &Path, destination: &Path) -> Result<(), StoreError> {
     to.execute_batch(FORGET_KEY)?;
     // Read back without the log's side files: a single file is what people move around.
     let _mode: String = to.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0))?;
+    if let Some(directory) = source.parent() {
+        // It is synced once, when all is in it.
+        to.pragma_update(None, "synchronous", "off")?;
+        pack(&mut to, directory, &destination.with_extension("database"))?;
+    }
     to.close().map_err(|(_, error)| StoreError::from(error))
 }
 
 /// Whether the disk has room for the copy and for what the host writes meanwhile.
-fn check_room(from: &Connection, destination: &Path) -> Result<(), StoreError> {
+fn check_room(from: &Connection, source: &Path, destination: &Path) -> Result<(), StoreError> {
     let number = |pragma: &str| from.query_row(pragma, [], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs);
-    let copy_bytes = number("PRAGMA page_count")?.saturating_mul(number("PRAGMA page_size")?);
+    // Each database stands beside the copy until it is in it; that of the largest is at most what all have.
+    let databases_bytes = source.parent().map_or(0, carried_bytes).saturating_mul(2);
+    let store_bytes = number("PRAGMA page_count")?.saturating_mul(number("PRAGMA page_size")?);
+    let copy_bytes = store_bytes.saturating_add(databases_bytes);
     let disk = rustix::fs::statvfs(destination).map_err(|error| StoreError::Unavailable(error.to_string()))?;
     let free_bytes = disk.f_bavail.saturating_mul(disk.f_frsize);
     if free_bytes < copy_bytes.saturating_add(ROOM_LEFT_BYTES) {

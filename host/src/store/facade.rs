@@ -18,6 +18,7 @@ use super::backup::back_up;
 use super::batches::model::{BatchRow, ChangeBatchResult, CreateBatchResult, MemberRow, NewBatch};
 use super::catalog::{Catalog, KindId, ModuleVersionId, TenantId};
 use super::claimant::Claimant;
+use super::databases::SqliteFiles;
 use super::delete::Deletion;
 use super::draft::Draft;
 use super::enqueue_batch::{Batch, enqueue_batch};
@@ -93,6 +94,7 @@ struct Handle {
     tenant_pace: Pace,
     quotas: Quotas,
     database: PathBuf,
+    sqlite_files: Arc<SqliteFiles>,
 }
 
 impl std::fmt::Debug for Handle {
@@ -154,6 +156,7 @@ impl Store {
             tenant_pace: options.tenant_pace,
             quotas: options.quotas,
             database: opened.database,
+            sqlite_files: Arc::new(SqliteFiles::in_directory(&options.data_dir)),
         };
         Ok(Store(Arc::new(handle), None))
     }
@@ -169,6 +172,9 @@ impl Store {
     pub async fn close(&self) -> Result<(), StoreError> {
         let (reply, closed) = oneshot::channel();
         let Some(queue) = self.0.queue.write().take() else { return Ok(()) };
+        let files = Arc::clone(&self.0.sqlite_files);
+        // What is left open is read from its log by whoever opens it next.
+        let _untidy = tokio::task::spawn_blocking(move || files.close_all()).await;
         // Blocks only while the queue is full, and the writer is emptying it.
         if queue.send(Queued::Close(reply)).is_err() {
             return Ok(());
@@ -197,6 +203,22 @@ impl Store {
         if self.0.shared.on_commit.set(listener).is_err() {
             tracing::error!("a second listener to commits was refused");
         }
+    }
+
+    /// The files of databases.
+    pub(super) fn sqlite_files(&self) -> &Arc<SqliteFiles> {
+        &self.0.sqlite_files
+    }
+
+    /// What a tenant may use.
+    pub(super) fn quotas_of(&self, tenant: TenantId) -> Quotas {
+        let catalog = self.catalog();
+        self.0.quotas.overlaid_by(catalog.tenant_entries.get(&tenant).map(|entry| entry.quotas).unwrap_or_default())
+    }
+
+    /// The store's own clock.
+    pub(super) fn store_clock(&self) -> &StoreClock {
+        &self.0.clock
     }
 
     /// What the store's own clock shows, ms.
@@ -917,7 +939,15 @@ impl Store {
     /// One tenant.
     pub async fn tenant(&self, tenant: TenantId) -> Result<Option<TenantRow>, StoreError> {
         let (host, now) = (self.0.quotas, self.0.clock.now());
-        self.read(move |sql, catalog| tenants::tenant(sql, catalog, tenant, Some((host, now)))).await
+        let files = Arc::clone(&self.0.sqlite_files);
+        self.read(move |sql, catalog| {
+            let mut row = tenants::tenant(sql, catalog, tenant, Some((host, now)))?;
+            if let Some(row) = &mut row {
+                row.set_used(QuotaName::DatabaseBytes, files.bytes_of_tenant(tenant, None));
+            }
+            Ok(row)
+        })
+        .await
     }
 
     /// Tenants by name.
@@ -960,7 +990,12 @@ impl Store {
 
     /// Removes the next piece of a tenant that is being deleted.
     pub async fn remove_tenant_further(&self, tenant: TenantId) -> Result<RemovedPiece, StoreError> {
-        self.write(Durability::Synced, move |sql, draft| tenants::remove_further(sql, draft, tenant)).await
+        let piece =
+            self.write(Durability::Synced, move |sql, draft| tenants::remove_further(sql, draft, tenant)).await?;
+        if piece.has_databases {
+            self.remove_some_databases(tenant).await?;
+        }
+        Ok(piece)
     }
 
     /// Which daily quota the tenant has used up, so that no job of it begins before midnight (UTC). As of the last claim.

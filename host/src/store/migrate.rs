@@ -35,6 +35,7 @@ pub(super) const SCRIPTS: &[&str] = &[
     include_str!("../../../migrations/0024_steps.sql"),
     include_str!("../../../migrations/0025_notifications.sql"),
     include_str!("../../../migrations/0026_mail.sql"),
+    include_str!("../../../migrations/0027_databases.sql"),
 ];
 
 /// The schema version this binary writes.

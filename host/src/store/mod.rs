@@ -21,6 +21,7 @@ mod comeback;
 mod connection;
 mod counters;
 mod credentials;
+mod databases;
 mod dead_letters;
 mod delete;
 mod dependencies;
@@ -119,6 +120,9 @@ pub use claimant::Claimant;
 pub use credentials::{
     CreateKeyResult, CredentialHash, Credentials, KEYS_MAX, KeyEntry, KeyRow, NewKey, RevokeKeyResult,
     SESSIONS_OF_CREDENTIAL_MAX, SessionEntry,
+};
+pub use databases::{
+    AppliedScript, DatabasePlace, DatabaseRow, DeleteDatabaseResult, PutDatabaseResult, SqliteSession, TrialFiles,
 };
 pub use error::{OpenError, StoreError};
 pub use facade::{CommitNotice, MODULE_CHUNK_BYTES, Store, StoreOptions};

@@ -15,6 +15,7 @@ use super::catalog::Catalog;
 use super::catalog_rows::load_catalog;
 use super::connection::{DATABASE_FILE, open_writer};
 use super::credentials::load_credentials;
+use super::databases::unpack;
 use super::draft::{Draft, StoreSettings};
 use super::entry_notes::{ENTRIES_FILE, EntryNotes};
 use super::error::{OpenError, StoreError};
@@ -90,6 +91,9 @@ pub(super) fn open(
     }
     let mark = evidence.check_commits(&sql).map_err(unusable)??;
     sql.set_db_config(keep_log, false).map_err(unusable)?;
+    if opening == Opening::ToServe {
+        unpack(&mut sql, directory).map_err(|error| OpenError::store(&database, error))?;
+    }
     let mark = MarkWriter::open(directory, evidence.mark, mark);
     let (notes, lost_entries) =
         EntryNotes::open(directory).map_err(|error| OpenError::system(&directory.join(ENTRIES_FILE), &error))?;

@@ -6,9 +6,15 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::job::{BucketName, JobId, KvChange, KvChanged, KvKey, KvValue, SecretName, Step, Timestamp};
-use crate::sandbox::{EventReceived, KeyValue, Secrets, StepRecorded, Steps, Told};
+use crate::dispatcher::OpenFile;
+use crate::job::{
+    BucketName, DatabaseError, DatabaseName, JobId, KvChange, KvChanged, KvKey, KvValue, SecretName, Step, Timestamp,
+};
+use crate::sandbox::{
+    Databases, EventReceived, KeyValue, OfDatabase, OpenDatabase, Secrets, StepRecorded, Steps, Told,
+};
 use crate::secrets::SecretValue;
+use crate::store::TrialFiles;
 
 /// By name.
 pub type GivenSecrets = BTreeMap<SecretName, SecretValue>;
@@ -140,6 +146,37 @@ impl Steps for TrialSteps {
 
     fn record(&self, _step: Step) -> Told<'_, StepRecorded> {
         Box::pin(async { Ok(StepRecorded::Done) })
+    }
+}
+
+/// Files in a temporary folder, made when the first is opened.
+#[derive(Debug)]
+pub(super) struct TrialDatabases {
+    job: JobId,
+    files: Mutex<Option<TrialFiles>>,
+}
+
+impl TrialDatabases {
+    pub(super) fn of(job: JobId) -> Self {
+        Self { job, files: Mutex::default() }
+    }
+
+    fn session(&self, name: &DatabaseName) -> std::io::Result<OpenFile> {
+        let mut files = self.files.lock();
+        let made = files.take().map_or_else(TrialFiles::new, Ok)?;
+        Ok(OpenFile(files.insert(made).session(name, self.job)))
+    }
+}
+
+impl Databases for TrialDatabases {
+    fn open(&self, name: DatabaseName) -> OfDatabase<'_, Box<dyn OpenDatabase>> {
+        Box::pin(async move {
+            let mut opened = self
+                .session(&name)
+                .map_err(|error| DatabaseError::Unavailable(format!("a temporary folder: {error}")))?;
+            opened.0.make().await?;
+            Ok(Box::new(opened) as Box<dyn OpenDatabase>)
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::granted::{GivenSecrets, TrialKeyValue, TrialSecrets, TrialSteps};
+use super::granted::{GivenSecrets, TrialDatabases, TrialKeyValue, TrialSecrets, TrialSteps};
 use super::parents::{GivenParent, GivenParents};
 use super::report::Report;
 use crate::api::{ApiError, offline};
@@ -22,9 +22,9 @@ use crate::job::{
 };
 use crate::modules::{Examined, KindValidators, SchemaError, UploadError, digest_of, examine};
 use crate::sandbox::{
-    ArtifactSource, ArtifactUse, CompileError, CompilerProcess, DESCRIBES_MAX, DescribeError, Execution, Interrupt,
-    Invocation, KeyValue, Parents, ProgressCell, SHARED_ARTIFACTS_BYTES_MAX, Sandbox, SandboxError, SandboxOptions,
-    Secrets, Steps,
+    ArtifactSource, ArtifactUse, CompileError, CompilerProcess, DESCRIBES_MAX, Databases, DescribeError, Execution,
+    Interrupt, Invocation, KeyValue, Parents, ProgressCell, SHARED_ARTIFACTS_BYTES_MAX, Sandbox, SandboxError,
+    SandboxOptions, Secrets, Steps,
 };
 use crate::schema::{SharedSchema, SlowWork};
 use crate::system_clock::SystemClock;
@@ -261,6 +261,7 @@ impl Workbench {
             secrets: Some(Arc::new(TrialSecrets(secrets)) as Arc<dyn Secrets>),
             kv: Some(Arc::new(TrialKeyValue::new(now)) as Arc<dyn KeyValue>),
             steps: Some(Arc::new(TrialSteps::new(job, steps)) as Arc<dyn Steps>),
+            databases: Some(Arc::new(TrialDatabases::of(job)) as Arc<dyn Databases>),
         };
         let execution = self.execute(loaded, invocation, follow).await?;
         let next = terms.next(&execution.outcome, execution.finished_at, rand::random);

@@ -9,14 +9,15 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::api::wire::batch::Batch;
+use crate::api::wire::database::Database;
 use crate::api::wire::job::{Attempt, Entry, JobFailure, Line};
 use crate::api::wire::module::ModuleVersion;
 use crate::api::wire::operation::Operation;
 use crate::api::wire::tenant::Tenant;
 use crate::api::wire::{Instant, Raw};
 use crate::job::{
-    BatchId, BucketName, Digest, JobId, JobOptions, JobState, KindName, KvKey, MailId, ModuleName, NotificationId,
-    OperationId, QueueName, Retention, ScheduleName, SecretName, SettingsWire,
+    BatchId, BucketName, DatabaseName, Digest, JobId, JobOptions, JobState, KindName, KvKey, MailId, ModuleName,
+    NotificationId, OperationId, QueueName, Retention, ScheduleName, SecretName, SettingsWire,
 };
 use crate::store::{JobFilter, KeptLines, KeptLog, ModuleVersionId, Store, StoreError, TenantId};
 
@@ -48,6 +49,7 @@ pub(super) enum Stage {
     Operations(Option<OperationId>),
     Secrets(Option<SecretName>),
     Notifications(Option<NotificationId>),
+    Databases(Option<DatabaseName>),
     Buckets(Option<BucketName>),
     Keys(BucketName, Option<KvKey>),
     Jobs(Option<JobId>),
@@ -177,6 +179,7 @@ impl Exporter {
             Stage::Operations(before) => self.operations(out, before).await?,
             Stage::Secrets(after) => self.secrets(out, after).await?,
             Stage::Notifications(before) => self.notifications(out, before).await?,
+            Stage::Databases(after) => self.databases(out, after).await?,
             Stage::Buckets(after) => self.next_bucket(after).await?,
             Stage::Keys(bucket, after) => self.page_of_keys(bucket, after).await?,
             Stage::Jobs(before) => self.page_of_jobs(before).await?,
@@ -309,6 +312,17 @@ impl Exporter {
         }
         let last = rows.last().filter(|_| rows.len() == PAGE_MAX);
         Ok(last.map_or(Stage::Secrets(None), |row| Stage::Operations(Some(row.id))))
+    }
+
+    /// Which there are; what is in them is taken along by a backup.
+    async fn databases(&mut self, out: &mut Vec<u8>, after: Option<DatabaseName>) -> Result<Stage, ExportError> {
+        let rows = self.store.databases(self.tenant, after, PAGE_MAX).await?;
+        for row in &rows {
+            let shown = Database::of(row, self.store.database_bytes(self.tenant, &row.name), None);
+            self.line(out, &json!({"type": "database", "database": shown}))?;
+        }
+        let last = rows.last().filter(|_| rows.len() == PAGE_MAX);
+        Ok(last.map_or(Stage::Notifications(None), |row| Stage::Databases(Some(row.name.clone()))))
     }
 
     async fn page_of_jobs(&mut self, before: Option<JobId>) -> Result<Stage, ExportError> {

@@ -14,7 +14,7 @@ impl Exporter {
             self.line(out, &json!({"type": "secret", "secret": Secret::from(row)}))?;
         }
         let last = rows.last().filter(|_| rows.len() == PAGE_MAX);
-        Ok(last.map_or(Stage::Notifications(None), |row| Stage::Secrets(Some(row.name.clone()))))
+        Ok(last.map_or(Stage::Databases(None), |row| Stage::Secrets(Some(row.name.clone()))))
     }
 
     pub(super) async fn next_bucket(&mut self, after: Option<BucketName>) -> Result<Stage, ExportError> {

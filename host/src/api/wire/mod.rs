@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod changes;
+pub mod database;
 pub mod dead_letter;
 pub mod job;
 pub mod key;

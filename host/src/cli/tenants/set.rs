@@ -72,7 +72,7 @@ fn quota(text: &str) -> Result<(&'static str, Value), String> {
     let value = match (most, known) {
         ("none", _) => Value::Null,
         (ANY, _) => json!(ANY),
-        (_, QuotaName::StoredBytes | QuotaName::ModuleBytes | QuotaName::KvBytes) => {
+        (_, QuotaName::StoredBytes | QuotaName::ModuleBytes | QuotaName::KvBytes | QuotaName::DatabaseBytes) => {
             json!(most.parse::<ByteSize>().map_err(|error| error.to_string())?)
         }
         (_, QuotaName::RunTimePerDay) => json!(most.parse::<Span>().map_err(|error| error.to_string())?),

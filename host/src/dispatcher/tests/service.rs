@@ -110,6 +110,11 @@ impl Running {
                 validators: Validators::default(),
                 requests: Arc::new(NoRequests),
                 vault: Vault::new(harness.store.clone(), KeyRing::default()),
+                servers: crate::postgres::Servers::new(
+                    harness.store.clone(),
+                    Vault::new(harness.store.clone(), KeyRing::default()),
+                    bench.sandbox.way_to_servers(),
+                ),
                 clock: Arc::clone(&harness.clock) as Arc<dyn crate::job::Clock>,
                 unpark: Arc::clone(&unpark),
             },

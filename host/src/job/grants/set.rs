@@ -20,7 +20,7 @@ pub const HTTP_GRANTS_MAX: usize = 64;
 pub const SECRETS_MAX: usize = 64;
 /// Most entries of `kv`.
 pub const KV_BUCKETS_MAX: usize = 64;
-/// Most entries of `enqueue`, and of `events`.
+/// Most entries of `enqueue`, of `events`, and of `databases`.
 pub const NAME_PATTERNS_MAX: usize = 64;
 /// Most entries of `mail`.
 pub const MAIL_SENDERS_MAX: usize = 64;
@@ -65,6 +65,10 @@ pub struct Grants {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<String>, example = json!(["noreply@example.com"]))]
     pub mail: Vec<MailGrant>,
+    /// SQL databases it may open: names, or beginnings of names like `tenant-*`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>, example = json!(["app", "tenant-*"]))]
+    pub databases: Vec<NamePattern>,
 }
 
 /// How a secret is named where it was refused.
@@ -95,6 +99,11 @@ pub fn capability_of_mail(address: &str) -> String {
     format!("mail {address}")
 }
 
+/// How a database is named where it was refused.
+pub fn capability_of_database(name: &str) -> String {
+    format!("database {name}")
+}
+
 /// How a value of the configuration is named where it is missing.
 pub fn capability_of_config(name: &str) -> String {
     format!("config {name}")
@@ -108,13 +117,14 @@ impl Grants {
 
     /// Adds what is wrong with them to `errors`; `at` points to them.
     pub fn check(&self, at: &str, errors: &mut Vec<FieldError>) {
-        let Grants { http, secrets, config, kv, enqueue, events, notify: _, mail } = self;
+        let Grants { http, secrets, config, kv, enqueue, events, notify: _, mail, databases } = self;
         check_list(&format!("{at}/http"), http, HTTP_GRANTS_MAX, errors);
         check_list(&format!("{at}/secrets"), secrets, SECRETS_MAX, errors);
         check_list(&format!("{at}/kv"), kv, KV_BUCKETS_MAX, errors);
         check_list(&format!("{at}/enqueue"), enqueue, NAME_PATTERNS_MAX, errors);
         check_list(&format!("{at}/events"), events, NAME_PATTERNS_MAX, errors);
         check_list(&format!("{at}/mail"), mail, MAIL_SENDERS_MAX, errors);
+        check_list(&format!("{at}/databases"), databases, NAME_PATTERNS_MAX, errors);
         if http.len() > 1 && http.iter().any(HttpGrant::is_everybody) {
             let message = "`*` is every host: write it alone, or name the hosts";
             errors.push(FieldError::new(format!("{at}/http"), message));
@@ -153,7 +163,7 @@ impl Grants {
     /// What of `asked` is not in here.
     #[must_use]
     pub fn missing(&self, asked: &Grants) -> Grants {
-        let Grants { http, secrets, config, kv, enqueue, events, notify, mail } = asked;
+        let Grants { http, secrets, config, kv, enqueue, events, notify, mail, databases } = asked;
         let is_granted = |asked: &&HttpGrant| !self.http.iter().any(|granted| granted.covers(asked));
         Grants {
             http: http.iter().filter(is_granted).cloned().collect(),
@@ -168,13 +178,14 @@ impl Grants {
             events: not_covered(events, &self.events),
             notify: *notify && !self.notify,
             mail: mail.iter().filter(|asked| !self.mail.iter().any(|granted| granted.covers(asked))).cloned().collect(),
+            databases: not_covered(databases, &self.databases),
         }
     }
 
     /// As capabilities are named: `http api.example.com`, `secret stripe-key`, `config greeting`, `kv sessions`, `enqueue email.*`,
-    /// `event order.*`, `notify`, `mail noreply@example.com`.
+    /// `event order.*`, `notify`, `mail noreply@example.com`, `database app`.
     pub fn names(&self) -> Vec<String> {
-        let Grants { http, secrets, config, kv, enqueue, events, notify, mail } = self;
+        let Grants { http, secrets, config, kv, enqueue, events, notify, mail, databases } = self;
         let http = http.iter().map(|grant| format!("http {grant}"));
         let secrets = secrets.iter().map(|name| capability_of_secret(name.as_str()));
         let config = config.keys().map(|name| capability_of_config(name.as_str()));
@@ -183,7 +194,9 @@ impl Grants {
         let events = events.iter().map(|event_type| capability_of_event(event_type.as_str()));
         let notify = notify.then(|| CAPABILITY_NOTIFY.to_owned());
         let mail = mail.iter().map(|sender| capability_of_mail(&sender.to_string()));
-        http.chain(secrets).chain(config).chain(kv).chain(enqueue).chain(events).chain(notify).chain(mail).collect()
+        let databases = databases.iter().map(|database| capability_of_database(database.as_str()));
+        let names = http.chain(secrets).chain(config).chain(kv).chain(enqueue).chain(events);
+        names.chain(notify).chain(mail).chain(databases).collect()
     }
 
     /// Whether it may enqueue jobs of this kind.
@@ -199,6 +212,11 @@ impl Grants {
     /// Whether it may send mail from this sender.
     pub fn allows_mail(&self, sender: &Mailbox) -> bool {
         self.mail.iter().any(|grant| grant.allows(sender))
+    }
+
+    /// Whether it may open this database.
+    pub fn allows_database(&self, name: &str) -> bool {
+        self.databases.iter().any(|pattern| pattern.allows(name))
     }
 
     /// Whether such a request may go out, as far as its host is known by name or address.
@@ -241,7 +259,7 @@ mod tests {
 
     #[test]
     fn grants_round_trip_and_say_what_they_hold() {
-        let text = r#"{"http":["api.example.com","*.example.org:8443"],"secrets":["stripe-key"],"config":{"greeting":"Hi"},"kv":["sessions"],"enqueue":["email.*"],"events":["order.paid"],"notify":true,"mail":["noreply@example.com"]}"#;
+        let text = r#"{"http":["api.example.com","*.example.org:8443"],"secrets":["stripe-key"],"config":{"greeting":"Hi"},"kv":["sessions"],"enqueue":["email.*"],"events":["order.paid"],"notify":true,"mail":["noreply@example.com"],"databases":["app","tenant-*"]}"#;
         let all = grants(text);
         assert_eq!(serde_json::to_string(&all).unwrap(), text);
         assert_eq!(
@@ -255,7 +273,9 @@ mod tests {
                 "enqueue email.*",
                 "event order.paid",
                 "notify",
-                "mail noreply@example.com"
+                "mail noreply@example.com",
+                "database app",
+                "database tenant-*"
             ]
         );
         assert!(grants("{}").is_empty() && !all.is_empty());

@@ -33,7 +33,8 @@ impl Task for RemoveTenants {
             entries.filter(|entry| entry.state == TenantState::Deleting).map(|entry| entry.id).collect();
         let mut soonest: Option<Duration> = None;
         for tenant in going {
-            let RemovedPiece { again_in, interrupts, unused } = self.store.remove_tenant_further(tenant).await?;
+            let RemovedPiece { again_in, interrupts, unused, has_databases: _ } =
+                self.store.remove_tenant_further(tenant).await?;
             for lease in interrupts {
                 self.dispatcher.interrupt(lease, FailureReason::Cancelled);
             }

@@ -2,6 +2,7 @@
 
 pub(super) mod attempt;
 pub(super) mod config;
+pub(super) mod database;
 pub(super) mod events;
 pub(super) mod http;
 pub(super) mod http_errors;

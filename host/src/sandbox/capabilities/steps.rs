@@ -14,7 +14,7 @@ use crate::sandbox::model::{EventReceived, StepRecorded};
 use crate::sandbox::state::{AttemptState, Ended};
 
 /// What a handler may say of the type of a result, bytes; what is longer is cut.
-const SHAPE_BYTES_MAX: usize = 512;
+pub(super) const SHAPE_BYTES_MAX: usize = 512;
 
 pub(in crate::sandbox) fn link(linker: &mut Linker<AttemptState>) -> wasmtime::Result<()> {
     let mut interface = linker.instance("stoker:handler/steps@1.3.0")?;
@@ -30,9 +30,7 @@ pub(in crate::sandbox) fn link(linker: &mut Linker<AttemptState>) -> wasmtime::R
     interface.func_wrap("abandon", |mut store: StoreContextMut<'_, AttemptState>, (): ()| {
         let state = store.data_mut();
         state.count_host_call()?;
-        if let Some(ledger) = &mut state.ledger {
-            ledger.abandon();
-        }
+        abandon(state);
         Ok(())
     })?;
     interface.func_wrap_async(
@@ -65,25 +63,50 @@ async fn begin(state: &mut AttemptState, name: &str, shape: String) -> Answer<Wi
             state.log_line(LogLevel::Debug, &line);
             WireBegun::Recorded(json_of(step)?)
         }
-        Begun::Run(occurrence) => {
-            let job = state.steps.as_ref().map(|steps| steps.job().to_string()).unwrap_or_default();
-            WireBegun::Run(format!("{job}/{name}/{occurrence}"))
-        }
+        Begun::Run(occurrence) => WireBegun::Run(key(state, name, occurrence)),
     }))
 }
 
 async fn record(state: &mut AttemptState, result: String) -> Answer<()> {
     state.count_host_call()?;
+    // It is shown to people, like an output.
+    let result = state.redact(result);
+    if let Err(sentence) = check_result(state, &result) {
+        return Ok(Err(sentence));
+    }
+    record_result(state, Bytes::from(result)).await
+}
+
+/// What names a step for ever.
+pub(super) fn key(state: &AttemptState, name: &str, occurrence: u32) -> String {
+    let job = state.steps.as_ref().map(|steps| steps.job().to_string()).unwrap_or_default();
+    format!("{job}/{name}/{occurrence}")
+}
+
+/// The step that is open has failed.
+pub(super) fn abandon(state: &mut AttemptState) {
+    if let Some(ledger) = &mut state.ledger {
+        ledger.abandon();
+    }
+}
+
+/// Whether the step that is open can have this result.
+pub(super) fn check_result(state: &AttemptState, result: &str) -> Result<(), String> {
+    let Some(ledger) = &state.ledger else { return Err(StepError::NoneOpen.to_string()) };
+    if serde_json::from_str::<serde::de::IgnoredAny>(result).is_err() {
+        return Err("the result of a step must be JSON".to_owned());
+    }
+    let checked = ledger.result(Bytes::copy_from_slice(result.as_bytes()), state.clock.now());
+    checked.map(|_| ()).map_err(|error| error.to_string())
+}
+
+/// Records what [`check_result`] has found good.
+pub(super) async fn record_result(state: &mut AttemptState, result: Bytes) -> Answer<()> {
     let now = state.clock.now();
     let (Some(steps), Some(ledger)) = (state.steps.clone(), state.ledger.as_ref()) else {
         return Ok(Err(StepError::NoneOpen.to_string()));
     };
-    // It is shown to people, like an output.
-    let result = state.redact(result);
-    if serde_json::from_str::<serde::de::IgnoredAny>(&result).is_err() {
-        return Ok(Err("the result of a step must be JSON".to_owned()));
-    }
-    let step = match ledger.result(Bytes::from(result), now) {
+    let step = match ledger.result(result, now) {
         Ok(step) => step,
         Err(error) => return Ok(Err(error.to_string())),
     };
@@ -155,7 +178,7 @@ async fn wait_for(
 }
 
 /// Counts the call, reads what earlier executions recorded, and looks the step up.
-async fn ask(
+pub(super) async fn ask(
     state: &mut AttemptState,
     step_type: StepType,
     name: &str,
@@ -193,7 +216,7 @@ fn waits(state: &mut AttemptState, wait_ms: u64) -> Result<Step, String> {
     ledger.waits_until(until).ok_or_else(|| StepError::NoneOpen.to_string())
 }
 
-fn json_of(step: Step) -> wasmtime::Result<String> {
+pub(super) fn json_of(step: Step) -> wasmtime::Result<String> {
     Ok(String::from_utf8(step.result.unwrap_or_default().to_vec())?)
 }
 
@@ -204,7 +227,7 @@ fn suspended(state: &mut AttemptState, suspension: Suspension) -> wasmtime::Erro
 }
 
 /// Ends the guest: the job is another one's.
-fn lost(state: &AttemptState) -> wasmtime::Error {
+pub(super) fn lost(state: &AttemptState) -> wasmtime::Error {
     state.interrupt.raise(FailureReason::HostLost);
     Ended::Interrupted(FailureReason::HostLost).into()
 }

@@ -39,6 +39,8 @@ pub(in crate::sandbox) struct Egress {
     bounds: EgressBounds,
     names: Names,
     tls: TlsConnector,
+    /// For what is not HTTP.
+    plain_tls: TlsConnector,
     places: Places,
 }
 
@@ -49,7 +51,8 @@ impl Egress {
         Ok(Self {
             bounds: *bounds,
             names: Names::new(dns, bounds.dns_timeout),
-            tls: tls::connector(ca_file.as_deref())?,
+            tls: tls::connector(ca_file.as_deref(), &[b"http/1.1"])?,
+            plain_tls: tls::connector(ca_file.as_deref(), &[])?,
             places: Places::new(bounds),
         })
     }
@@ -57,6 +60,14 @@ impl Egress {
     /// The most one attempt may make.
     pub(in crate::sandbox) fn requests_max(&self) -> u64 {
         self.bounds.requests
+    }
+
+    pub(super) fn names(&self) -> &Names {
+        &self.names
+    }
+
+    pub(super) fn plain_tls(&self) -> TlsConnector {
+        self.plain_tls.clone()
     }
 
     /// Places for the connections of one attempt.

@@ -9,7 +9,9 @@ mod exchange;
 mod places;
 mod request;
 mod resolver;
+mod servers;
 mod tls;
 
 pub(super) use exchange::{Egress, Sender, Transfer};
 pub(super) use request::is_hosts;
+pub use servers::WayToServers;

@@ -15,7 +15,7 @@ use crate::job::grants::Host;
 const CA_FILE_BYTES_MAX: u64 = 4 << 20;
 
 /// A connector that verifies. The error is a sentence about the file.
-pub(super) fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, String> {
+pub(super) fn connector(ca_file: Option<&Path>, protocols: &[&[u8]]) -> Result<TlsConnector, String> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     if let Some(path) = ca_file {
         let said = |why: String| format!("`egress_ca_file`: {}: {why}", path.display());
@@ -38,7 +38,7 @@ pub(super) fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, String> 
         .with_no_client_auth();
     // A session that is resumed would tie one tenant's requests to another's.
     config.resumption = Resumption::disabled();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
@@ -69,10 +69,10 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("ca.pem");
         std::fs::write(&file, "nothing of the kind").expect("written");
-        let said = connector(Some(&file)).err().expect("refused");
+        let said = connector(Some(&file), &[]).err().expect("refused");
         assert!(said.contains("egress_ca_file") && said.contains("no certificate"), "{said}");
-        let missing = connector(Some(&folder.path().join("none.pem"))).err().expect("refused");
+        let missing = connector(Some(&folder.path().join("none.pem")), &[]).err().expect("refused");
         assert!(missing.contains("none.pem"), "{missing}");
-        assert!(connector(None).is_ok());
+        assert!(connector(None, &[]).is_ok());
     }
 }

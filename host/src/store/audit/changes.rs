@@ -5,10 +5,11 @@ use rusqlite::Connection;
 use super::facts;
 use super::record::{Entry, audited, record};
 use crate::job::{
-    BatchId, BucketName, JobId, KindName, KvKey, MailId, MailState, ModuleName, OperationId, QueueName, ScheduleName,
-    SecretName, TenantName,
+    BatchId, BucketName, DatabaseName, JobId, KindName, KvKey, MailId, MailState, ModuleName, OperationId, QueueName,
+    ScheduleName, SecretName, TenantName,
 };
 use crate::store::catalog::TenantId;
+use crate::store::databases::database_facts;
 use crate::store::draft::Draft;
 use crate::store::error::StoreError;
 use crate::store::kv::kv_facts;
@@ -160,6 +161,18 @@ pub(in crate::store) fn mails(
         record(sql, draft, &entry, &None, &Some(serde_json::json!({"queued": changed})))?;
     }
     Ok(changed)
+}
+
+/// A database: where it is, never what is in it.
+pub(in crate::store) fn database<T>(
+    sql: &Connection,
+    draft: &mut Draft,
+    (tenant, name): (TenantId, &DatabaseName),
+    action: &'static str,
+    change: impl FnOnce(&Connection, &mut Draft) -> Change<T>,
+) -> Change<T> {
+    let entry = entry(tenant, action, "database", name);
+    audited(sql, draft, &entry, |sql, _| database_facts(sql, tenant, name), change)
 }
 
 /// A bucket of the key-value store; the keys that change.

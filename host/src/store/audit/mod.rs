@@ -12,7 +12,9 @@ mod prune;
 mod record;
 mod told;
 
-pub(super) use changes::{batch, job, kind, kv, mail, mails, module, operation, queue, schedule, secret, tenant};
+pub(super) use changes::{
+    batch, database, job, kind, kv, mail, mails, module, operation, queue, schedule, secret, tenant,
+};
 pub(super) use facts::payload as payload_facts;
 pub use model::{AuditFilter, AuditPage, AuditRow};
 pub(super) use record::{Entry, record};

@@ -18,6 +18,7 @@ const LEASED: &str =
 const STORED: &str = "SELECT coalesce(max(bytes), 0) FROM stored_bytes WHERE tenant_id = ?1 AND bytes > 0";
 const KV: &str = "SELECT coalesce(sum(bytes), 0) FROM kv_usage WHERE tenant_id = ?1";
 const SECRETS: &str = "SELECT count(*) FROM secrets WHERE tenant_id = ?1";
+const DATABASES: &str = "SELECT count(*) FROM databases WHERE tenant_id = ?1";
 const KINDS: &str = "SELECT count(*) FROM kinds WHERE tenant_id = ?1";
 const SCHEDULES: &str = "SELECT count(*) FROM schedules WHERE tenant_id = ?1";
 const SPENT: &str =
@@ -65,8 +66,9 @@ fn quota_uses(sql: &Connection, row: &TenantRow, quotas: &Quotas, now: Timestamp
             QuotaName::RunTimePerDay => Some(run_us / 1_000),
             QuotaName::KvBytes => Some(one(KV)?),
             QuotaName::Secrets => Some(one(SECRETS)?),
-            // In the writer's memory.
-            QuotaName::EnqueuesPerSecond => None,
+            QuotaName::Databases => Some(one(DATABASES)?),
+            // In the writer's memory; files, which are looked at elsewhere.
+            QuotaName::EnqueuesPerSecond | QuotaName::DatabaseBytes => None,
         };
         quotas_shown.push(QuotaUse { name: *name, most: quotas.most(*name), used });
     }

@@ -46,6 +46,13 @@ pub struct TenantRow {
     pub removed_jobs: u64,
 }
 
+impl TenantRow {
+    /// So much of a quota is used, as is known elsewhere.
+    pub(in crate::store) fn set_used(&mut self, name: QuotaName, used: u64) {
+        self.quota_uses.iter_mut().filter(|quota| quota.name == name).for_each(|quota| quota.used = Some(used));
+    }
+}
+
 /// How much of one quota is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QuotaUse {
@@ -101,4 +108,6 @@ pub struct RemovedPiece {
     pub interrupts: Vec<LeaseKey>,
     /// Modules no tenant has any more.
     pub unused: Vec<Digest>,
+    /// Its databases are to be removed, which is not the writer's to do.
+    pub has_databases: bool,
 }

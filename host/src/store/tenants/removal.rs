@@ -14,6 +14,7 @@ use crate::store::cancel;
 use crate::store::catalog::{Catalog, TenantId};
 use crate::store::catalog_rows::load_catalog;
 use crate::store::credentials::revoke_all_of;
+use crate::store::databases::has_databases;
 use crate::store::draft::Draft;
 use crate::store::error::StoreError;
 use crate::store::job_writes::deleted_bytes;
@@ -197,6 +198,9 @@ pub(in crate::store) fn remove_further(
     if !unused.is_empty() {
         return Ok(RemovedPiece { unused, ..at_once });
     }
+    if has_databases(sql, tenant)? {
+        return Ok(RemovedPiece { again_in: Some(WAIT_FOR_ENDS), has_databases: true, ..RemovedPiece::default() });
+    }
     if remove_some_kv(sql, tenant, REMOVED_GROUPS_MAX)? > 0 {
         return Ok(at_once);
     }
@@ -274,7 +278,7 @@ fn remove_unfinished(sql: &Connection, draft: &mut Draft, tenant: TenantId) -> R
     let comes_to = last.filter(|_| !is_end);
     sql.prepare_cached(COMES_TO)?.execute(params![tenant.0, comes_to, removed])?;
     let again_in = Some(if is_end && removed == 0 { WAIT_FOR_ENDS } else { Duration::ZERO });
-    Ok(RemovedPiece { again_in, interrupts, unused: Vec::new() })
+    Ok(RemovedPiece { again_in, interrupts, ..RemovedPiece::default() })
 }
 
 fn page(sql: &Connection, after: &[u8]) -> Result<Vec<LiveRow>, StoreError> {

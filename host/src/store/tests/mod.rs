@@ -7,6 +7,7 @@ mod batches;
 mod bounds;
 mod bulk;
 mod claimant;
+mod databases;
 mod dead_letters;
 mod dependencies;
 mod edit;

@@ -12,6 +12,8 @@ use stoker_sdk::{Context, Failure, NotificationLevel, handler, kv};
 
 use crate::script_mail::{self, MailLine};
 
+use crate::script_database::{self, InDatabase};
+
 #[derive(Deserialize, JsonSchema)]
 pub struct Script {
     #[serde(default)]
@@ -99,6 +101,8 @@ enum Line {
     KeysWith {
         prefix: String,
     },
+    /// See there.
+    Database(InDatabase),
     /// Says its idempotency key.
     Key,
 }
@@ -109,7 +113,7 @@ pub fn script(context: &Context, input: Script) -> Result<Vec<Value>, Failure> {
     let mut results = Vec::new();
     for (place, line) in (0..).zip(input.lines) {
         context.progress(place, total, None);
-        results.push(run(context, line)?);
+        results.push(run(context, line, (place, total))?);
     }
     context.progress(total, total, None);
     Ok(results)
@@ -119,7 +123,7 @@ fn count(context: &Context, key: &str) -> Result<i64, Failure> {
     Ok(kv::open("counts")?.increment(&format!("{}/{key}", context.job_id()), 1)?)
 }
 
-fn run(context: &Context, line: Line) -> Result<Value, Failure> {
+fn run(context: &Context, line: Line, (place, total): (u64, u64)) -> Result<Value, Failure> {
     Ok(match line {
         Line::Count { key } => json!(count(context, &key)?),
         Line::Step { name, count: key, hold_ms, result, bytes, fail_attempts, renamed, retyped } => {
@@ -184,6 +188,9 @@ fn run(context: &Context, line: Line) -> Result<Value, Failure> {
             set.map_or_else(|refused| json!({ "refused": refused.to_string() }), |()| Value::Null)
         }
         Line::KeysWith { prefix } => json!(kv::open("counts")?.keys_with(&prefix)?),
+        Line::Database(line) => {
+            script_database::run(context, &line, || context.progress(place, total, Some("in the database")))?
+        }
         Line::Key => context.step("key", || Ok(Value::from(context.idempotency_key())))?,
     })
 }

@@ -1,0 +1,109 @@
+//! One connection to a server: made to an address that was checked, driven by a task that ends with it, tidied up before somebody else
+//! gets it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+use tokio_postgres::{Client, NoTls};
+
+use super::address::Address;
+use super::errors::{not_connected, told, unavailable};
+use super::tls::Shake;
+use crate::job::database::STATEMENT_TIME_MAX;
+use crate::job::{DatabaseError, TenantName};
+use crate::sandbox::WayToServers;
+
+/// From the look-up of a name to the server's word that it may be used.
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// What the execution before may have set, and what this one has.
+const TIDY: &str = "RESET SESSION AUTHORIZATION; RESET ALL; CLOSE ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); \
+     DISCARD PLANS; DISCARD TEMP; DISCARD SEQUENCES; ";
+
+/// A server from version 14 on looks now and then whether anybody waits for what it does.
+const NOTICE_END: &str = "SELECT set_config(name, '1000', false) FROM pg_settings
+    WHERE name = 'client_connection_check_interval'";
+
+/// See the file's head.
+pub(super) struct Connection {
+    pub(super) client: Client,
+    pub(super) server: Server,
+    driver: AbortHandle,
+}
+
+/// Where a connection leads, to ask there for what runs on it to be cancelled.
+#[derive(Clone)]
+pub(super) struct Server {
+    pub(super) socket: SocketAddr,
+    pub(super) tls: Option<Shake>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl Connection {
+    /// Connects on the runtime where connections live.
+    pub(super) async fn open(
+        runtime: &Handle,
+        way: WayToServers,
+        tenant: TenantName,
+        address: Address,
+        inner: Vec<SocketAddr>,
+    ) -> Result<Self, DatabaseError> {
+        let driven = runtime.clone();
+        let connecting = runtime.spawn(async move {
+            let opened = connect(&driven, &way, &tenant, &address, &inner);
+            tokio::time::timeout(CONNECT_TIME_MAX, opened)
+                .await
+                .map_err(|_| unavailable(&format!("it did not answer within {} s", CONNECT_TIME_MAX.as_secs())))?
+        });
+        connecting.await.map_err(|error| DatabaseError::Unavailable(error.to_string()))?
+    }
+
+    /// Makes it as good as new.
+    pub(super) async fn tidy(&self) -> Result<(), DatabaseError> {
+        let most = STATEMENT_TIME_MAX.as_millis();
+        let settings =
+            format!("{TIDY}SET statement_timeout = {most}; SET idle_in_transaction_session_timeout = 0; {NOTICE_END}");
+        let tidied = tokio::time::timeout(CONNECT_TIME_MAX, self.client.batch_execute(&settings)).await;
+        tidied.map_err(|_| unavailable("it does not answer"))?.map_err(|error| told(&error))
+    }
+}
+
+async fn connect(
+    runtime: &Handle,
+    way: &WayToServers,
+    tenant: &TenantName,
+    address: &Address,
+    inner: &[SocketAddr],
+) -> Result<Connection, DatabaseError> {
+    let Address { host, port, is_tls, config } = address;
+    let (stream, socket) = way.connect(tenant, (host, *port), inner, *is_tls).await.map_err(|why| unavailable(&why))?;
+    // A statement is small and waited for.
+    let _slower_without = stream.set_nodelay(true);
+    let (client, driver, tls) = if *is_tls {
+        let (connector, name) = way.tls(host).ok_or_else(|| unavailable("its name can't be in a certificate"))?;
+        let shake = Shake { connector, name };
+        let (client, driver) =
+            config.connect_raw(stream, shake.clone()).await.map_err(|error| not_connected(&error))?;
+        (client, runtime.spawn(drive(driver)).abort_handle(), Some(shake))
+    } else {
+        let (client, driver) =
+            config.connect_raw::<TcpStream, _>(stream, NoTls).await.map_err(|error| not_connected(&error))?;
+        (client, runtime.spawn(drive(driver)).abort_handle(), None)
+    };
+    Ok(Connection { client, server: Server { socket, tls }, driver })
+}
+
+/// Until the server or the host is done with it; whoever uses the client hears of an end there.
+async fn drive(connection: impl Future<Output = Result<(), tokio_postgres::Error>>) {
+    if let Err(error) = connection.await {
+        tracing::debug!(%error, "a connection to a database's server ended");
+    }
+}

@@ -1,0 +1,120 @@
+//! Databases inside of a backup: each is copied at one moment, after that of the store itself, and lies in pieces in a table of the
+//! copy. The first start on it puts them back as files.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, OpenFlags, params};
+
+use super::files::{FOLDER, made, path_of, remove_file};
+use crate::job::DatabaseName;
+use crate::store::catalog::TenantId;
+use crate::store::error::StoreError;
+
+/// Bytes of one piece.
+const PIECE_BYTES: usize = 1 << 20;
+
+const FILES: &str = "SELECT tenant_id, name FROM databases WHERE engine = 'sqlite' ORDER BY tenant_id, name";
+const CARRY: &str = "INSERT INTO carried_databases (tenant_id, name, piece, bytes) VALUES (?1, ?2, ?3, ?4)";
+const CARRIED: &str = "SELECT DISTINCT tenant_id, name FROM carried_databases ORDER BY tenant_id, name";
+const PIECE: &str = "SELECT bytes FROM carried_databases WHERE tenant_id = ?1 AND name = ?2 AND piece = ?3";
+const UNPACKED: &str = "DELETE FROM carried_databases WHERE tenant_id = ?1 AND name = ?2";
+
+/// Bytes of all files of databases in a data directory.
+pub(in crate::store) fn carried_bytes(directory: &Path) -> u64 {
+    let Ok(tenants) = std::fs::read_dir(directory.join(FOLDER)) else { return 0 };
+    let files = tenants.flatten().filter_map(|tenant| std::fs::read_dir(tenant.path()).ok()).flatten().flatten();
+    files.map(|file| file.metadata().map_or(0, |file| file.len())).sum()
+}
+
+/// Puts the databases of a data directory into a copy of its store; `beside` is where a copy of each stands meanwhile.
+pub(in crate::store) fn pack(copy: &mut Connection, directory: &Path, beside: &Path) -> Result<(), StoreError> {
+    let folder = directory.join(FOLDER);
+    for (tenant, name) in named(copy, FILES)? {
+        let source = path_of(&folder, tenant, &name);
+        // One that nobody has opened yet.
+        if !source.exists() {
+            continue;
+        }
+        let packed = copy_one(&source, beside).and_then(|()| carry(copy, (tenant, &name), beside));
+        let _left_behind = remove_file(beside);
+        packed?;
+    }
+    Ok(())
+}
+
+fn copy_one(source: &Path, destination: &Path) -> Result<(), StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let from = Connection::open_with_flags(source, flags)?;
+    let mut to = Connection::open(destination)?;
+    match Backup::new(&from, &mut to)?.step(-1)? {
+        StepResult::Done => {}
+        other => return Err(StoreError::Unavailable(format!("the copy of {} stopped: {other:?}", source.display()))),
+    }
+    to.close().map_err(|(_, error)| StoreError::from(error))
+}
+
+fn carry(copy: &mut Connection, (tenant, name): (TenantId, &DatabaseName), from: &Path) -> Result<(), StoreError> {
+    let broken = |error: std::io::Error| StoreError::Unavailable(format!("{}: {error}", from.display()));
+    let mut file = File::open(from).map_err(broken)?;
+    let transaction = copy.transaction()?;
+    for piece in 0.. {
+        let mut bytes = Vec::with_capacity(PIECE_BYTES);
+        Read::by_ref(&mut file).take(PIECE_BYTES as u64).read_to_end(&mut bytes).map_err(broken)?;
+        if bytes.is_empty() {
+            break;
+        }
+        transaction.prepare_cached(CARRY)?.execute(params![tenant.0, name.as_str(), piece, bytes])?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+/// Puts what a backup carries into files. A kill in between loses nothing: what is in its file is carried no more, and what is not
+/// is put there by the next start.
+pub(in crate::store) fn unpack(sql: &mut Connection, directory: &Path) -> Result<(), StoreError> {
+    for (tenant, name) in named(sql, CARRIED)? {
+        let path = path_of(&directory.join(FOLDER), tenant, &name);
+        write(sql, (tenant, &name), &path)
+            .map_err(|error| StoreError::Unavailable(format!("{}: {error}", path.display())))?;
+        sql.execute(UNPACKED, params![tenant.0, name.as_str()])?;
+        tracing::info!(database = %name, "a database was put back from the backup");
+    }
+    Ok(())
+}
+
+fn write(sql: &Connection, (tenant, name): (TenantId, &DatabaseName), path: &Path) -> std::io::Result<()> {
+    let piece = |piece: i64| {
+        let found = sql.query_row(PIECE, params![tenant.0, name.as_str(), piece], |row| row.get::<_, Vec<u8>>(0));
+        match found {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(rusqlite::Error::QueryReturnedNoRows) => Ok(None),
+            Err(error) => Err(std::io::Error::other(error)),
+        }
+    };
+    let unfinished = made(&PathBuf::from(format!("{}.restored", path.display())))?;
+    let mut file = File::create(&unfinished)?;
+    let mut next = 0;
+    while let Some(bytes) = piece(next)? {
+        file.write_all(&bytes)?;
+        next += 1;
+    }
+    file.sync_all()?;
+    // What stands beside another file would be taken for this one's.
+    remove_file(path)?;
+    let folder = unfinished.parent().unwrap_or(Path::new("."));
+    std::fs::rename(&unfinished, path)?;
+    File::open(folder)?.sync_all()
+}
+
+fn named(sql: &Connection, statement: &str) -> Result<Vec<(TenantId, DatabaseName)>, StoreError> {
+    let mut statement = sql.prepare(statement)?;
+    let rows = statement.query_map([], |row| Ok((TenantId(row.get(0)?), row.get::<_, String>(1)?)))?;
+    rows.map(|row| {
+        let (tenant, name) = row?;
+        Ok((tenant, name.parse().map_err(StoreError::internal)?))
+    })
+    .collect()
+}

@@ -1,0 +1,66 @@
+//! What `SQLite` says, as a handler is told.
+
+use rusqlite::ffi::{self, ErrorCode};
+
+use super::watch::Watch;
+use crate::job::DatabaseError;
+use crate::job::database::STATEMENT_TIME_MAX;
+
+/// Codes that handlers tell apart; others are `SQLITE_ERROR`.
+const NAMES: [(i32, &str); 18] = [
+    (ffi::SQLITE_CONSTRAINT_CHECK, "SQLITE_CONSTRAINT_CHECK"),
+    (ffi::SQLITE_CONSTRAINT_FOREIGNKEY, "SQLITE_CONSTRAINT_FOREIGNKEY"),
+    (ffi::SQLITE_CONSTRAINT_NOTNULL, "SQLITE_CONSTRAINT_NOTNULL"),
+    (ffi::SQLITE_CONSTRAINT_PRIMARYKEY, "SQLITE_CONSTRAINT_PRIMARYKEY"),
+    (ffi::SQLITE_CONSTRAINT_ROWID, "SQLITE_CONSTRAINT_ROWID"),
+    (ffi::SQLITE_CONSTRAINT_TRIGGER, "SQLITE_CONSTRAINT_TRIGGER"),
+    (ffi::SQLITE_CONSTRAINT_UNIQUE, "SQLITE_CONSTRAINT_UNIQUE"),
+    (ffi::SQLITE_CONSTRAINT_DATATYPE, "SQLITE_CONSTRAINT_DATATYPE"),
+    (ffi::SQLITE_CONSTRAINT_VTAB, "SQLITE_CONSTRAINT_VTAB"),
+    (ffi::SQLITE_CONSTRAINT, "SQLITE_CONSTRAINT"),
+    (ffi::SQLITE_MISMATCH, "SQLITE_MISMATCH"),
+    (ffi::SQLITE_TOOBIG, "SQLITE_TOOBIG"),
+    (ffi::SQLITE_RANGE, "SQLITE_RANGE"),
+    (ffi::SQLITE_SCHEMA, "SQLITE_SCHEMA"),
+    (ffi::SQLITE_READONLY, "SQLITE_READONLY"),
+    (ffi::SQLITE_CORRUPT, "SQLITE_CORRUPT"),
+    (ffi::SQLITE_NOTADB, "SQLITE_NOTADB"),
+    (ffi::SQLITE_ERROR, "SQLITE_ERROR"),
+];
+
+/// Why a statement came to nothing.
+pub(super) fn told(watch: &Watch, error: &rusqlite::Error) -> DatabaseError {
+    if let Some(rule) = watch.refused() {
+        return DatabaseError::Refused(rule);
+    }
+    let (code, message) = match error {
+        rusqlite::Error::SqliteFailure(code, message) => (code, message.clone().unwrap_or_else(|| code.to_string())),
+        rusqlite::Error::SqlInputError { error, msg, offset, .. } => (error, format!("{msg} (at byte {offset})")),
+        other => return DatabaseError::Sql { code: "SQLITE_ERROR".to_owned(), message: other.to_string() },
+    };
+    match code.code {
+        ErrorCode::OperationInterrupted if watch.is_late() => DatabaseError::Interrupted(format!(
+            "a statement may take {} s at most, and no longer than the attempt has left",
+            STATEMENT_TIME_MAX.as_secs()
+        )),
+        ErrorCode::OperationInterrupted => DatabaseError::Interrupted("the statement was interrupted".to_owned()),
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
+            DatabaseError::Busy("the database is locked; try again later".to_owned())
+        }
+        ErrorCode::DiskFull => DatabaseError::Quota(
+            "the database can't grow: the tenant's databases hold as much as its quota `database_bytes` allows, or the disk \
+             of the host is full; delete something, or ask for more"
+                .to_owned(),
+        ),
+        ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::OutOfMemory => {
+            tracing::warn!(%error, "a tenant's database can't be used");
+            DatabaseError::Unavailable("the database can't be used now; the host's log says more".to_owned())
+        }
+        _ => DatabaseError::Sql { code: name_of(code.extended_code).to_owned(), message },
+    }
+}
+
+fn name_of(extended: i32) -> &'static str {
+    let named = |code: i32| NAMES.iter().find(|(known, _)| *known == code).map(|(_, name)| *name);
+    named(extended).or_else(|| named(extended & 0xff)).unwrap_or("SQLITE_ERROR")
+}

@@ -1,0 +1,27 @@
+//! SQL databases of tenants: their rows in the store, and those that are files, with all that runs in them.
+//!
+//! What a handler says is SQL of a stranger: it runs on a connection of its own kind (`connection.rs`) under rules (`rules.rs`), watched
+//! and stopped in time (`watch.rs`), on a bounded number of threads (`session.rs`), in a file that grows no further than its tenant
+//! may (`files.rs`). Every transaction that writes for an attempt carries its lease (`fence.rs`).
+
+mod carried;
+mod connection;
+mod errors;
+mod fence;
+mod files;
+mod held;
+mod model;
+mod operations;
+mod rows;
+mod rules;
+mod session;
+mod statements;
+mod trial;
+mod watch;
+
+pub(super) use carried::{carried_bytes, pack, unpack};
+pub(super) use files::SqliteFiles;
+pub use model::*;
+pub(super) use rows::{database_facts, has_databases};
+pub use session::SqliteSession;
+pub use trial::TrialFiles;

@@ -1,0 +1,104 @@
+//! What SQL of a handler may do, asked by `SQLite` for every part of a statement before it runs. A refusal is the name of the rule, in a
+//! sentence. The host's own statements are not asked about.
+
+use rusqlite::hooks::{AuthAction, AuthContext};
+
+use crate::job::database::HOST_PREFIX;
+
+/// Pragmas that only tell something, with or without a table's name.
+const PRAGMAS_READ: [&str; 11] = [
+    "table_info",
+    "table_xinfo",
+    "table_list",
+    "index_list",
+    "index_info",
+    "index_xinfo",
+    "foreign_key_list",
+    "foreign_key_check",
+    "integrity_check",
+    "quick_check",
+    // Full-text search asks for it.
+    "data_version",
+];
+/// Pragmas that tell something where they are given nothing, and would set it else.
+const PRAGMAS_ASKED: [&str; 7] =
+    ["foreign_keys", "user_version", "page_count", "page_size", "freelist_count", "encoding", "max_page_count"];
+/// Pragmas that act on the transaction alone.
+const PRAGMAS_SET: [&str; 1] = ["defer_foreign_keys"];
+/// Modules of virtual tables that keep to the database.
+const MODULES: [&str; 3] = ["fts5", "rtree", "rtree_i32"];
+
+/// Why it may not be done; `None`: it may.
+pub(super) fn refusal(context: &AuthContext<'_>) -> Option<String> {
+    let host_table = |name: &str, what: &str| {
+        let is_hosts = name.get(..HOST_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(HOST_PREFIX));
+        is_hosts.then(|| {
+            format!("rule `host tables`: tables whose names begin with `{HOST_PREFIX}` are the host's; {what}")
+        })
+    };
+    if context.database_name.is_some_and(|database| !matches!(database, "main" | "temp" | "")) {
+        return Some("rule `attach`: there is no other database on this connection".to_owned());
+    }
+    match &context.action {
+        AuthAction::Read { .. }
+        | AuthAction::Select
+        | AuthAction::Recursive
+        | AuthAction::Analyze { .. }
+        | AuthAction::Reindex { .. } => None,
+        AuthAction::Insert { table_name }
+        | AuthAction::Delete { table_name }
+        | AuthAction::Update { table_name, .. } => host_table(table_name, "they can be read, not written"),
+        AuthAction::CreateTable { table_name }
+        | AuthAction::CreateIndex { table_name, .. }
+        | AuthAction::CreateTrigger { table_name, .. }
+        | AuthAction::DropTable { table_name }
+        | AuthAction::DropIndex { table_name, .. }
+        | AuthAction::DropTrigger { table_name, .. }
+        | AuthAction::AlterTable { table_name, .. } => {
+            host_table(table_name, "they are neither made, changed nor dropped")
+        }
+        AuthAction::CreateView { view_name } | AuthAction::DropView { view_name } => {
+            host_table(view_name, "they are neither made, changed nor dropped")
+        }
+        AuthAction::CreateVtable { table_name, module_name } | AuthAction::DropVtable { table_name, module_name } => {
+            if !MODULES.iter().any(|module| module.eq_ignore_ascii_case(module_name)) {
+                return Some(format!(
+                    "rule `virtual tables`: `{module_name}` is not allowed; there are {}",
+                    MODULES.join(", ")
+                ));
+            }
+            host_table(table_name, "they are neither made, changed nor dropped")
+        }
+        AuthAction::CreateTempTable { .. }
+        | AuthAction::CreateTempIndex { .. }
+        | AuthAction::CreateTempTrigger { .. }
+        | AuthAction::CreateTempView { .. }
+        | AuthAction::DropTempTable { .. }
+        | AuthAction::DropTempIndex { .. }
+        | AuthAction::DropTempTrigger { .. }
+        | AuthAction::DropTempView { .. } => {
+            Some("rule `temporary`: nothing temporary is made: connections are shared; use WITH, or a table".to_owned())
+        }
+        AuthAction::Pragma { pragma_name, pragma_value } => pragma(pragma_name, pragma_value.is_some()),
+        AuthAction::Transaction { .. } | AuthAction::Savepoint { .. } => Some(
+            "rule `transactions`: they are begun, committed and rolled back by calls (`transaction`), not by SQL"
+                .to_owned(),
+        ),
+        AuthAction::Attach { .. } | AuthAction::Detach { .. } => Some(
+            "rule `attach`: a database is one database; `ATTACH`, `DETACH` and `VACUUM` are not allowed".to_owned(),
+        ),
+        AuthAction::Function { function_name } => function_name
+            .eq_ignore_ascii_case("load_extension")
+            .then(|| "rule `extensions`: `load_extension` is not allowed".to_owned()),
+        other => Some(format!("rule `unknown`: {other:?} is not allowed")),
+    }
+}
+
+fn pragma(name: &str, is_given: bool) -> Option<String> {
+    let is_in = |list: &[&str]| list.iter().any(|allowed| allowed.eq_ignore_ascii_case(name));
+    if is_in(&PRAGMAS_READ) || is_in(&PRAGMAS_SET) || (is_in(&PRAGMAS_ASKED) && !is_given) {
+        return None;
+    }
+    let what = if is_in(&PRAGMAS_ASKED) { "can be asked, not set" } else { "is not allowed" };
+    Some(format!("rule `pragmas`: `PRAGMA {name}` {what}"))
+}

@@ -1,0 +1,121 @@
+//! What watches a connection while something runs on it: whose statement it is, when it must have ended, whether somebody wants it to
+//! end, and which rule it broke.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use rusqlite::InterruptHandle;
+
+/// Instructions of `SQLite`'s machine between two looks.
+pub(super) const INSTRUCTIONS: std::os::raw::c_int = 1_000;
+
+/// Of one connection.
+#[derive(Default)]
+pub(super) struct Watch {
+    /// What runs is a handler's, and asked about.
+    by_guest: AtomicBool,
+    /// What runs is to end.
+    stopped: AtomicBool,
+    run: Mutex<Run>,
+    refused: Mutex<Option<String>>,
+}
+
+#[derive(Default)]
+struct Run {
+    /// Counts them: who wants one to end never ends the next.
+    number: u64,
+    is_running: bool,
+    deadline: Option<Instant>,
+    interrupt: Option<InterruptHandle>,
+}
+
+/// Ends what runs, should it be dropped before it is disarmed.
+pub(super) struct Stopper {
+    watch: Arc<Watch>,
+    number: u64,
+    is_armed: bool,
+}
+
+impl Watch {
+    pub(super) fn set_interrupt(&self, interrupt: InterruptHandle) {
+        self.run.lock().interrupt = Some(interrupt);
+    }
+
+    /// Something is about to run, until then.
+    pub(super) fn begin(self: &Arc<Self>, deadline: Instant) -> Stopper {
+        let mut run = self.run.lock();
+        run.number += 1;
+        run.is_running = true;
+        run.deadline = Some(deadline);
+        self.stopped.store(false, Ordering::Release);
+        Stopper { watch: Arc::clone(self), number: run.number, is_armed: true }
+    }
+
+    /// It has ended: nobody ends it any more.
+    pub(super) fn end(&self) {
+        let mut run = self.run.lock();
+        run.is_running = false;
+        run.deadline = None;
+        self.stopped.store(false, Ordering::Release);
+    }
+
+    /// Asked every so many instructions: whether what runs is to be broken off.
+    pub(super) fn is_over(&self) -> bool {
+        self.stopped.load(Ordering::Acquire) || self.is_late()
+    }
+
+    /// Whether what runs has had its time.
+    pub(super) fn is_late(&self) -> bool {
+        self.run.lock().deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    /// Runs SQL of a handler: every part of it is asked about.
+    pub(super) fn by_guest<T>(&self, run: impl FnOnce() -> T) -> T {
+        self.refused.lock().take();
+        self.by_guest.store(true, Ordering::Release);
+        let ran = run();
+        self.by_guest.store(false, Ordering::Release);
+        ran
+    }
+
+    pub(super) fn is_guests(&self) -> bool {
+        self.by_guest.load(Ordering::Acquire)
+    }
+
+    /// It broke a rule. The first is told.
+    pub(super) fn refuse(&self, rule: String) {
+        self.refused.lock().get_or_insert(rule);
+    }
+
+    pub(super) fn refused(&self) -> Option<String> {
+        self.refused.lock().take()
+    }
+}
+
+impl Stopper {
+    /// Ends what it was made for, if that still runs.
+    pub(super) fn stop(&self) {
+        let run = self.watch.run.lock();
+        if run.is_running && run.number == self.number {
+            self.watch.stopped.store(true, Ordering::Release);
+            // Under the lock: it never meets what runs next.
+            if let Some(interrupt) = &run.interrupt {
+                interrupt.interrupt();
+            }
+        }
+    }
+
+    pub(super) fn disarm(mut self) {
+        self.is_armed = false;
+    }
+}
+
+impl Drop for Stopper {
+    fn drop(&mut self) {
+        if self.is_armed {
+            self.stop();
+        }
+    }
+}
