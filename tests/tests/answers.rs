@@ -297,12 +297,12 @@ fn jobs(tour: &Tour) {
     tour.get("/v1/jobs", "/v1/jobs?state=done").expect_problem(422);
     for id in [&id, &lines, &failed, &later, &at] {
         tour.get("/v1/jobs/{id}", &format!("/v1/jobs/{id}")).expect_status(200);
-        for part in ["attempts", "logs", "history"] {
+        for part in ["attempts", "logs", "history", "replay"] {
             let template = format!("/v1/jobs/{{id}}/{part}");
             tour.get(&template, &format!("/v1/jobs/{id}/{part}")).expect_status(200);
         }
     }
-    for part in ["", "/attempts", "/logs", "/history"] {
+    for part in ["", "/attempts", "/logs", "/history", "/replay"] {
         let template = format!("/v1/jobs/{{id}}{part}");
         tour.get(&template, &format!("/v1/jobs/job_01ARZ3NDEKTSV4RRFFQ69G5FAV{part}")).expect_problem(404);
         tour.get(&template, &format!("/v1/jobs/17{part}")).expect_problem(422);
