@@ -187,3 +187,13 @@ mod schedules_page {}
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/durable-handlers.md")]
 mod durable_handlers_page {}
+
+/// The same of `docs/databases.md`.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/databases.md")]
+mod databases_page {}
+
+/// The same of `docs/notifications.md`.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/notifications.md")]
+mod notifications_page {}

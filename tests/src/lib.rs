@@ -8,6 +8,7 @@
 mod api;
 mod child;
 mod command_module;
+mod crashes;
 mod event_stream;
 mod fake_host;
 mod guests;
@@ -35,6 +36,7 @@ mod web_server;
 pub use api::{Api, Reply};
 pub use child::{Exited, run_stoker, stoker_binary, workspace_root};
 pub use command_module::{CommandModule, core_module, with_settings};
+pub use crashes::crash_rounds;
 pub use event_stream::{EventStream, SentEvent};
 pub use fake_host::FakeHost;
 pub use guests::{Guest, kept_guests, project_settings};

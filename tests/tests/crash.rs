@@ -11,7 +11,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
-use stoker_tests::{Api, Guest, TestHost, eventually, job_id, seed, state_of};
+use stoker_tests::{Api, Guest, TestHost, crash_rounds, eventually, job_id, seed, state_of};
 
 /// Rounds when nobody says otherwise.
 const ROUNDS_DEFAULT: usize = 3;
@@ -23,10 +23,6 @@ const BATCH_JOBS: usize = 40;
 const KILL_AFTER_JOBS_MAX: usize = 600;
 /// How long everything may take to finish after the last restart.
 const DRAIN_DEADLINE: Duration = Duration::from_mins(4);
-
-fn rounds() -> usize {
-    std::env::var("STOKER_CRASH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(ROUNDS_DEFAULT)
-}
 
 /// One job of the load: mostly quick ones; some sleep a little, so that a kill finds them running; some fail once.
 fn request(random: &mut StdRng, name: &str) -> Value {
@@ -125,7 +121,7 @@ fn no_acknowledged_job_is_lost() {
     host.upload(Guest::Handlers);
     host.assert_still_runs();
     let mut acknowledged = Vec::new();
-    for round in 1..=rounds() {
+    for round in 1..=crash_rounds(ROUNDS_DEFAULT) {
         let of_round = killed_under_load(&mut host, &mut random);
         println!("round {round}: killed after {} acknowledged jobs", of_round.len());
         acknowledged.extend(of_round);
@@ -159,7 +155,7 @@ fn a_job_that_ran_when_its_host_died_tells_it_in_its_history() {
 #[test]
 fn killed_during_a_drain_everything_still_succeeds() {
     // `cargo xtask crash` drains the 20,000 of the acceptance; a short run a tenth of it.
-    let jobs = if rounds() > ROUNDS_DEFAULT { 20_000 } else { 2_000 };
+    let jobs = if crash_rounds(ROUNDS_DEFAULT) > ROUNDS_DEFAULT { 20_000 } else { 2_000 };
     let mut host = TestHost::builder().workers(0).start();
     host.upload(Guest::Hello);
     let mut ids = Vec::new();

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use serde_json::{Value, json};
-use stoker_tests::{Guest, TestHost, make_tenant, state_of};
+use stoker_tests::{Guest, TestHost, crash_rounds, make_tenant, state_of};
 
 fn host() -> TestHost {
     let host = TestHost::builder().workers(4).start();
@@ -248,25 +248,20 @@ fn a_backup_takes_them_along_and_the_first_start_puts_them_back() {
     assert_eq!(sql(&restored, "SELECT done FROM notes"), json!([[1]]));
 }
 
-/// How many rounds of kills, by `STOKER_DATABASE_KILLS`.
-fn rounds() -> u32 {
-    std::env::var("STOKER_DATABASE_KILLS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(6)
-}
-
 #[test]
 fn a_step_in_a_database_happens_once_wherever_the_host_is_killed() {
     let mut host = TestHost::builder().workers(4).start();
     ready(&host);
     run(&host, &[json!({"migrations": ["CREATE TABLE done (job TEXT, step TEXT)"]})]);
-    let step = |round: u32, name: &str, hold_ms: u64| json!({"step": name, "sql": [format!("INSERT INTO done VALUES ('{round}', '{name}')")], "hold_ms": hold_ms});
+    let step = |round: usize, name: &str, hold_ms: u64| json!({"step": name, "sql": [format!("INSERT INTO done VALUES ('{round}', '{name}')")], "hold_ms": hold_ms});
     let mut jobs = Vec::new();
-    for round in 0..rounds() {
+    for round in 0..crash_rounds(6) {
         // Held before its commit, or let go: a kill comes before, in, or after it.
-        let hold_ms = [2_000, 0, 20][round as usize % 3];
+        let hold_ms = [2_000, 0, 20][round % 3];
         let lines = script(&[step(round, "first", 0), step(round, "second", hold_ms), step(round, "third", 0)]);
         let id = host.enqueue_kind("script", &lines);
         host.wait_until(&id, "somewhere in its steps", |job| {
-            job["progress"]["done"].as_u64().unwrap_or(0) >= u64::from(round % 3) || state_of(job) == "succeeded"
+            job["progress"]["done"].as_u64().unwrap_or(0) >= [0, 1, 2][round % 3] || state_of(job) == "succeeded"
         });
         host.kill9();
         host.restart();
@@ -278,7 +273,7 @@ fn a_step_in_a_database_happens_once_wherever_the_host_is_killed() {
     let done = sql(&host, "SELECT job, step, count(*) FROM done GROUP BY job, step HAVING count(*) <> 1");
     assert_eq!(done, json!([]), "a step happened twice");
     let count = sql(&host, "SELECT count(*) FROM done");
-    assert_eq!(count, json!([[3 * rounds()]]), "a step was lost");
+    assert_eq!(count, json!([[3 * crash_rounds(6)]]), "a step was lost");
 }
 
 #[test]

@@ -4,19 +4,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use serde_json::{Value, json};
-use stoker_tests::{Guest, TestHost, job_id, state_of};
+use stoker_tests::{Guest, TestHost, crash_rounds, job_id, state_of};
 
 /// Rounds in each place when nobody says otherwise.
 const ROUNDS_DEFAULT: usize = 2;
 
-fn rounds() -> usize {
-    std::env::var("STOKER_CRASH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(ROUNDS_DEFAULT)
-}
-
 fn set_up(host: &TestHost) {
     host.upload(Guest::Handlers);
     host.upload(Guest::Hello);
-    let grants = json!({"kv": ["counts"], "enqueue": ["hello", "ec*", "gone"], "events": ["order.*"]});
+    let grants = json!({"kv": ["counts"], "enqueue": ["hello", "ec*", "gone"], "events": ["order.*"], "notify": true});
     let retry = json!({"strategy": "fixed", "delay": 20});
     host.set_kind("script", &json!({"grants": grants, "retry": retry, "max_attempts": 3, "timeout": "1m"}));
 }
@@ -131,15 +127,24 @@ fn killed_around_effects_they_come_once() {
     set_up(&host);
     let hold = json!({"do": "hold", "ms": 300});
     let (one, two) = (enqueue("echo", &json!({"n": 1})), enqueue("echo", &json!({"n": 2})));
-    for (at, lines) in [(0, json!([hold, one, two])), (1, json!([one, hold, two])), (2, json!([one, two, hold]))] {
-        for round in 0..rounds() {
-            let id = run(&host, &lines);
+    for at in 0..3 {
+        for round in 0..crash_rounds(ROUNDS_DEFAULT) {
+            let user = format!("{at}-{round}");
+            let tell = json!({"do": "notify", "user": user, "level": "info", "message": "Done"});
+            let mut lines = vec![one.clone(), tell, two.clone()];
+            lines.insert(at, hold.clone());
+            let id = run(&host, &json!(lines));
+            let told = |host: &TestHost| {
+                let page = host.get(&format!("/v1/notifications?user={user}")).expect(200);
+                page["items"].as_array().unwrap().len()
+            };
             host.wait_until(&id, "holding on", |job| job["progress"]["done"] == at);
+            assert_eq!((made_by(&host, &id).len(), told(&host)), (0, 0), "before it has succeeded");
             host.kill9();
             host.restart();
             host.wait_for(&id, "succeeded");
             let made = made_by(&host, &id);
-            assert_eq!(made.len(), 2, "{at}, round {round}: {made:#?}");
+            assert_eq!((made.len(), told(&host)), (2, 1), "{at}, round {round}: {made:#?}");
             for job in &made {
                 host.wait_for(&job_id(job), "succeeded");
             }
@@ -153,7 +158,7 @@ fn killed_while_many_succeed_each_has_one_follower() {
     const JOBS: usize = 60;
     let mut host = TestHost::builder().workers(4).leaves_work_behind().start();
     set_up(&host);
-    for round in 0..rounds() {
+    for round in 0..crash_rounds(ROUNDS_DEFAULT) {
         let line = enqueue("echo", &json!({"round": round}));
         let request = json!({"kind": "script", "payload": {"lines": [line]}, "tags": [format!("round {round}")]});
         let ids = host.enqueue_lines((0..JOBS).map(|_| request.clone()));

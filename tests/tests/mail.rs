@@ -1,6 +1,6 @@
 //! Mail: committed with the success of its job, and given to a real SMTP server until that has it, or says that it never will.
 //!
-//! `STOKER_MAIL_KILL_ROUNDS` says how often the host is killed, `STOKER_SEED` replays the moments.
+//! `STOKER_CRASH_ROUNDS` says how often the host is killed, `STOKER_SEED` replays the moments.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
-use stoker_tests::{Guest, HostBuilder, SmtpServer, TestHost, eventually, make_tenant, seed, with_role};
+use stoker_tests::{Guest, HostBuilder, SmtpServer, TestHost, crash_rounds, eventually, make_tenant, seed, with_role};
 
 /// Rounds when nobody says otherwise.
 const KILL_ROUNDS_DEFAULT: usize = 6;
@@ -349,10 +349,6 @@ fn what_can_not_be_is_said_at_the_start() {
     assert!(log.contains("for everybody on the way to read") && !log.contains("a-hidden-password"), "{log}");
 }
 
-fn kill_rounds() -> usize {
-    std::env::var("STOKER_MAIL_KILL_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(KILL_ROUNDS_DEFAULT)
-}
-
 /// When a host is killed.
 #[derive(Clone, Copy, Debug)]
 enum Moment {
@@ -370,7 +366,7 @@ fn a_kill_costs_at_most_one_transmission_more() {
     let server = SmtpServer::builder().start();
     let builder = server.used_by(builder()).env("STOKER_MAIL_RATE", "1000000/s").leaves_work_behind();
     let mut host = furnished(builder.start());
-    let rounds = kill_rounds();
+    let rounds = crash_rounds(KILL_ROUNDS_DEFAULT);
     let mut jobs = 0;
     for round in 0..rounds {
         let moment = match round % 3 {

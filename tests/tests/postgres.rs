@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use serde_json::{Value, json};
-use stoker_tests::{Guest, PostgresServer, TestHost, state_of, with_role};
+use stoker_tests::{Guest, PostgresServer, TestHost, crash_rounds, state_of, with_role};
 
 struct Scene {
     server: PostgresServer,
@@ -137,16 +137,16 @@ fn a_server_that_is_down_is_an_error_of_the_call() {
 #[test]
 fn a_step_on_a_server_happens_once_wherever_the_host_is_killed() {
     let mut scene = Scene::begin();
-    let rounds: u32 = std::env::var("STOKER_DATABASE_KILLS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(6);
+    let rounds = crash_rounds(6);
     scene.run(&json!({"migrations": ["CREATE TABLE done (job text, step text)"]}));
-    let step = |round: u32, name: &str, hold_ms: u64| json!({"step": name, "sql": [format!("INSERT INTO done VALUES ('{round}', '{name}')")], "hold_ms": hold_ms});
+    let step = |round: usize, name: &str, hold_ms: u64| json!({"step": name, "sql": [format!("INSERT INTO done VALUES ('{round}', '{name}')")], "hold_ms": hold_ms});
     let mut jobs = Vec::new();
     for round in 0..rounds {
-        let hold_ms = [2_000, 0, 20][round as usize % 3];
+        let hold_ms = [2_000, 0, 20][round % 3];
         let lines = script(&[step(round, "first", 0), step(round, "second", hold_ms), step(round, "third", 0)]);
         let id = scene.host.enqueue_kind("script", &lines);
         scene.host.wait_until(&id, "somewhere in its steps", |job| {
-            job["progress"]["done"].as_u64().unwrap_or(0) >= u64::from(round % 3) || state_of(job) == "succeeded"
+            job["progress"]["done"].as_u64().unwrap_or(0) >= [0, 1, 2][round % 3] || state_of(job) == "succeeded"
         });
         scene.host.kill9();
         scene.host.restart();

@@ -8,7 +8,9 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
-use stoker_tests::{Exited, Guest, HandlerModule, KindOf, TestHost, eventually, eventually_within, run_stoker, seed};
+use stoker_tests::{
+    Exited, Guest, HandlerModule, KindOf, TestHost, crash_rounds, eventually, eventually_within, run_stoker, seed,
+};
 
 /// Kills of a host when nobody says otherwise.
 const ROUNDS_DEFAULT: usize = 4;
@@ -88,7 +90,7 @@ fn what_is_put_fires_until_it_is_deleted() {
 #[test]
 fn killed_again_and_again_every_slot_fires_once() {
     let mut random = StdRng::seed_from_u64(seed());
-    let rounds = std::env::var("STOKER_CRASH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(ROUNDS_DEFAULT);
+    let rounds = crash_rounds(ROUNDS_DEFAULT);
     let mut host = TestHost::builder().workers(2).start();
     host.upload(Guest::Hello);
     let all = with(hello(), &json!({"every": "1s", "misfire": "all"}));

@@ -7,14 +7,10 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use stoker_tests::{Guest, TestHost, eventually, job_id, state_of};
+use stoker_tests::{Guest, TestHost, crash_rounds, eventually, job_id, state_of};
 
 /// Rounds in each place when nobody says otherwise.
 const ROUNDS_DEFAULT: usize = 2;
-
-fn rounds() -> usize {
-    std::env::var("STOKER_CRASH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(ROUNDS_DEFAULT)
-}
 
 fn host_with_scripts() -> TestHost {
     let host = TestHost::builder().workers(4).start();
@@ -262,7 +258,7 @@ fn killed_before_in_and_after_a_step() {
         ("in", json!([step("a", 0), step("b", 400), step("c", 0), emit]), 1, 2),
         ("after", json!([step("a", 0), step("b", 0), hold, emit]), 2, 1),
     ] {
-        for round in 0..rounds() {
+        for round in 0..crash_rounds(ROUNDS_DEFAULT) {
             let id = run(&host, &lines);
             host.wait_until(&id, place, |job| job["progress"]["done"] == at);
             if place == "in" {

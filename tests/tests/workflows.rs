@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use stoker_tests::{Exited, Guest, TestHost, eventually, eventually_within, run_stoker};
+use stoker_tests::{Exited, Guest, TestHost, crash_rounds, eventually, eventually_within, run_stoker};
 
 fn host() -> TestHost {
     let host = TestHost::builder().workers(4).start();
@@ -328,7 +328,7 @@ fn a_workflow_cancelled_and_retried_again_and_again_under_kills_is_whole_in_the_
     let mut host = host();
     let made = host.post("/v1/workflows", &layers(12, 5)).expect(201);
     let id = made["id"].as_str().unwrap().to_owned();
-    let rounds: u64 = std::env::var("STOKER_CRASH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(4);
+    let rounds: u64 = crash_rounds(4) as u64;
     for round in 1..=rounds {
         let share = 40 * round / (rounds + 1);
         eventually_within(Duration::from_mins(1), "more of it has succeeded", || {
