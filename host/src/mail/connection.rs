@@ -139,6 +139,9 @@ impl Connection {
             let message = message.strip_suffix(b"\r\n").unwrap_or(message);
             let sent = tokio::time::timeout(MESSAGE_TIMEOUT, self.smtp.message(message)).await;
             (answer, is_usable) = judged(sent.ok(), "the message", MESSAGE_TIMEOUT);
+        } else {
+            // Its sender and recipients are not those of the next mail.
+            is_usable = is_usable && self.reset().await;
         }
         answers.extend(taken.into_iter().map(|place| (place, answer.clone())));
         Told { answers, is_usable }

@@ -63,8 +63,11 @@ impl Conversation {
                     if self.is_flooded() {
                         return last("messages come too fast; send fewer", false);
                     }
-                    self.heard_by = Instant::now() + self.client_timeout;
                     let Heard { answers: text, is_over } = self.talk.hear(&piece);
+                    // Until it has greeted nothing else is a sign of life.
+                    if self.talk.is_greeted() {
+                        self.heard_by = Instant::now() + self.client_timeout;
+                    }
                     if is_over || !text.is_empty() {
                         return Said { text, is_over };
                     }

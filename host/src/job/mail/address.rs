@@ -55,7 +55,26 @@ impl FromStr for Mailbox {
     type Err = MailboxError;
 
     fn from_str(text: &str) -> Result<Self, MailboxError> {
-        let wrong = |why: &str| MailboxError { text: text.chars().take(100).collect(), why: why.to_owned() };
+        let mailbox = Self::read(text)?;
+        // It is stored the way it is shown, and must be found to be the same.
+        let is_found_again = Self::read(&mailbox.to_string()).is_ok_and(|again| again == mailbox);
+        if is_found_again {
+            Ok(mailbox)
+        } else {
+            Err(MailboxError::new(text, "its name is too long, or has signs it can't have"))
+        }
+    }
+}
+
+impl MailboxError {
+    fn new(text: &str, why: &str) -> Self {
+        Self { text: text.chars().take(100).collect(), why: why.to_owned() }
+    }
+}
+
+impl Mailbox {
+    fn read(text: &str) -> Result<Self, MailboxError> {
+        let wrong = |why: &str| MailboxError::new(text, why);
         if text.len() > MAILBOX_BYTES_MAX {
             return Err(wrong(&format!("it may have at most {MAILBOX_BYTES_MAX} bytes")));
         }
@@ -67,6 +86,9 @@ impl FromStr for Mailbox {
         if !local.is_ascii() || !domain.is_ascii() {
             // Most servers take no others, and one such address would keep the mail from everybody.
             return Err(wrong("an address has ASCII characters only; write its domain in the form that begins `xn--`"));
+        }
+        if !local.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".!#$%&'*+-/=?^_`{|}~".contains(&byte)) {
+            return Err(wrong("before the `@` stand letters, digits, dots and other signs, nothing in quotes"));
         }
         let name = parsed.name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
         Ok(Self { name, local, domain })
@@ -123,6 +145,17 @@ mod tests {
             let mailbox: Mailbox = text.parse().unwrap();
             assert_eq!((mailbox.name(), mailbox.address().as_str()), (name, address), "{text}");
             assert_eq!(mailbox.to_string().parse::<Mailbox>().unwrap(), mailbox, "{text} as {mailbox}");
+        }
+    }
+
+    #[test]
+    fn what_would_be_read_otherwise_than_it_was_written_is_refused() {
+        let dotted = |bytes: usize| format!("J.{} <ada@example.com>", "a".repeat(bytes - 20));
+        assert!(dotted(400).parse::<Mailbox>().is_ok());
+        for text in
+            [dotted(MAILBOX_BYTES_MAX), r#""\"a,b\""@example.com"#.to_owned(), r#""a b"@example.com"#.to_owned()]
+        {
+            assert!(text.parse::<Mailbox>().is_err(), "{text}");
         }
     }
 
