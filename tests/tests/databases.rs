@@ -107,6 +107,10 @@ fn what_is_not_allowed_is_refused_by_its_rule() {
         ("/* a */ COMMIT", "transactions are begun"),
         ("VACUUM INTO '/tmp/stolen.db'", "`VACUUM` is not allowed"),
         ("SELECT load_extension('x')", "rule `extensions`"),
+        ("SELECT hex(fts3_tokenizer('simple'))", "rule `extensions`"),
+        ("SELECT count(*) FROM fts3tokenize WHERE input = 'x'", "rule `virtual tables`"),
+        ("SELECT count(*) FROM dbstat", "rule `virtual tables`"),
+        ("SELECT * FROM pragma_table_info('_stoker_steps')", "rule `pragmas`"),
         ("PRAGMA journal_mode = OFF", "rule `pragmas`"),
         ("PRAGMA writable_schema = 1", "rule `pragmas`"),
         ("PRAGMA foreign_keys = 0", "can be asked, not set"),
@@ -114,10 +118,19 @@ fn what_is_not_allowed_is_refused_by_its_rule() {
         ("CREATE TABLE _stoker_mine (id)", "rule `host tables`"),
         ("DROP TABLE _stoker_steps", "rule `host tables`"),
         ("CREATE TEMP TABLE t (id)", "rule `temporary`"),
+        ("CREATE TABLE temp.t (id)", "rule `temporary`"),
+        ("CREATE VIEW temp.t AS SELECT 1", "rule `temporary`"),
+        ("CREATE TRIGGER temp.t AFTER INSERT ON main._stoker_steps BEGIN SELECT 1; END", "rule `"),
         ("CREATE VIRTUAL TABLE t USING dbstat", "rule `virtual tables`"),
     ] {
         assert_refused(&sql(&host, statement), &[rule]);
     }
+    run(
+        &host,
+        &[json!({"migrations": ["CREATE TABLE plain (id INTEGER PRIMARY KEY); ALTER TABLE plain RENAME TO plainer"]})],
+    );
+    let trigger = "CREATE TRIGGER temp.t AFTER INSERT ON main.plainer BEGIN SELECT 1; END";
+    assert_refused(&sql(&host, trigger), &["rule `temporary`"]);
     let rows = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) SELECT i FROM n";
     let many = |most: u64| run(&host, &[json!({"sql": [rows], "parameters": [most]})]).remove(0);
     assert_eq!(many(10_000).as_array().unwrap().len(), 10_000);
@@ -129,7 +142,8 @@ fn what_is_not_allowed_is_refused_by_its_rule() {
         run(
             &host,
             &[
-                json!({"migrations": ["CREATE VIRTUAL TABLE words USING fts5 (text); INSERT INTO words VALUES ('one two')"],
+                json!({"migrations": ["CREATE TABLE plain (id INTEGER PRIMARY KEY); ALTER TABLE plain RENAME TO plainer",
+                    "CREATE VIRTUAL TABLE words USING fts5 (text); INSERT INTO words VALUES ('one two')"],
             "sql": ["SELECT text FROM words WHERE words MATCH 'two'"]})
             ]
         ),

@@ -28,6 +28,15 @@ const PRAGMAS_SET: [&str; 1] = ["defer_foreign_keys"];
 /// Modules of virtual tables that keep to the database.
 const MODULES: [&str; 3] = ["fts5", "rtree", "rtree_i32"];
 
+/// Functions that reach beyond the database: addresses of code, files.
+const FUNCTIONS_REFUSED: [&str; 2] = ["load_extension", "fts3_tokenizer"];
+/// Tables that are there without being made, and tell of the host's process or file, or call what `fts3_tokenizer` set.
+const TABLES_REFUSED: [&str; 7] =
+    ["fts3tokenize", "dbstat", "sqlite_dbpage", "sqlite_dbdata", "sqlite_stmt", "bytecode", "tables_used"];
+const TEMPORARY: &str = "rule `temporary`: nothing temporary is made: connections are shared; use WITH, or a table";
+/// How tables begin that are pragmas.
+const PRAGMA_TABLES: &str = "pragma_";
+
 /// Why it may not be done; `None`: it may.
 pub(super) fn refusal(context: &AuthContext<'_>) -> Option<String> {
     let host_table = |name: &str, what: &str| {
@@ -39,12 +48,19 @@ pub(super) fn refusal(context: &AuthContext<'_>) -> Option<String> {
     if context.database_name.is_some_and(|database| !matches!(database, "main" | "temp" | "")) {
         return Some("rule `attach`: there is no other database on this connection".to_owned());
     }
+    let is_temporary = context.database_name.is_some_and(|database| database == "temp");
+    // A change of a table's name looks through the temporary schema, which is empty.
+    if is_temporary
+        && !matches!(
+            context.action,
+            AuthAction::Read { .. } | AuthAction::Select | AuthAction::Function { .. } | AuthAction::Update { .. }
+        )
+    {
+        return Some(TEMPORARY.to_owned());
+    }
     match &context.action {
-        AuthAction::Read { .. }
-        | AuthAction::Select
-        | AuthAction::Recursive
-        | AuthAction::Analyze { .. }
-        | AuthAction::Reindex { .. } => None,
+        AuthAction::Read { table_name, .. } => read(table_name),
+        AuthAction::Select | AuthAction::Recursive | AuthAction::Analyze { .. } | AuthAction::Reindex { .. } => None,
         AuthAction::Insert { table_name }
         | AuthAction::Delete { table_name }
         | AuthAction::Update { table_name, .. } => host_table(table_name, "they can be read, not written"),
@@ -76,9 +92,7 @@ pub(super) fn refusal(context: &AuthContext<'_>) -> Option<String> {
         | AuthAction::DropTempTable { .. }
         | AuthAction::DropTempIndex { .. }
         | AuthAction::DropTempTrigger { .. }
-        | AuthAction::DropTempView { .. } => {
-            Some("rule `temporary`: nothing temporary is made: connections are shared; use WITH, or a table".to_owned())
-        }
+        | AuthAction::DropTempView { .. } => Some(TEMPORARY.to_owned()),
         AuthAction::Pragma { pragma_name, pragma_value } => pragma(pragma_name, pragma_value.is_some()),
         AuthAction::Transaction { .. } | AuthAction::Savepoint { .. } => Some(
             "rule `transactions`: they are begun, committed and rolled back by calls (`transaction`), not by SQL"
@@ -87,11 +101,20 @@ pub(super) fn refusal(context: &AuthContext<'_>) -> Option<String> {
         AuthAction::Attach { .. } | AuthAction::Detach { .. } => Some(
             "rule `attach`: a database is one database; `ATTACH`, `DETACH` and `VACUUM` are not allowed".to_owned(),
         ),
-        AuthAction::Function { function_name } => function_name
-            .eq_ignore_ascii_case("load_extension")
-            .then(|| "rule `extensions`: `load_extension` is not allowed".to_owned()),
+        AuthAction::Function { function_name } => FUNCTIONS_REFUSED
+            .iter()
+            .find(|refused| refused.eq_ignore_ascii_case(function_name))
+            .map(|refused| format!("rule `extensions`: `{refused}` is not allowed")),
         other => Some(format!("rule `unknown`: {other:?} is not allowed")),
     }
+}
+
+fn read(table: &str) -> Option<String> {
+    if table.get(..PRAGMA_TABLES.len()).is_some_and(|start| start.eq_ignore_ascii_case(PRAGMA_TABLES)) {
+        return Some("rule `pragmas`: a pragma is no table here; write `PRAGMA table_info(…)`".to_owned());
+    }
+    let refused = TABLES_REFUSED.iter().find(|refused| refused.eq_ignore_ascii_case(table))?;
+    Some(format!("rule `virtual tables`: `{refused}` is not allowed"))
 }
 
 fn pragma(name: &str, is_given: bool) -> Option<String> {
