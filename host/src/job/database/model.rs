@@ -93,11 +93,22 @@ pub struct RowRoom {
 impl RowRoom {
     /// One more row; the error is a sentence for whoever wrote the query.
     pub fn take(&mut self, row: &[SqlValue]) -> Result<(), String> {
+        self.take_row()?;
+        row.iter().try_for_each(|value| self.take_value(value))
+    }
+
+    /// One more row whose values follow, by [`RowRoom::take_value`].
+    pub fn take_row(&mut self) -> Result<(), String> {
         self.rows += 1;
-        self.bytes += row.iter().map(SqlValue::bytes).sum::<usize>();
         if self.rows > RESULT_ROWS_MAX {
             return Err(format!("a result may have at most {RESULT_ROWS_MAX} rows; ask for them in pages, with LIMIT"));
         }
+        Ok(())
+    }
+
+    /// One more value.
+    pub fn take_value(&mut self, value: &SqlValue) -> Result<(), String> {
+        self.bytes += value.bytes();
         if self.bytes > RESULT_BYTES_MAX {
             let most = crate::job::size::ByteSize(RESULT_BYTES_MAX as u64);
             return Err(format!("a result may have at most {most}; ask for fewer rows or columns at a time"));

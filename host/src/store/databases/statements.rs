@@ -106,11 +106,14 @@ impl GuestConnection {
         let (mut rows, mut room) = (Vec::new(), RowRoom::default());
         let mut found = statement.raw_query();
         while let Some(row) = found.next().map_err(|error| told(&self.watch, &error))? {
+            room.take_row().map_err(DatabaseError::Refused)?;
             let mut values = Vec::with_capacity(width);
             for place in 0..width {
-                values.push(value(row.get_ref(place).map_err(|error| told(&self.watch, &error))?)?);
+                // Value by value: a row can be a thousand times what a result may be.
+                let value = value(row.get_ref(place).map_err(|error| told(&self.watch, &error))?)?;
+                room.take_value(&value).map_err(DatabaseError::Refused)?;
+                values.push(value);
             }
-            room.take(&values).map_err(DatabaseError::Refused)?;
             rows.push(values);
         }
         Ok(SqlRows { columns, rows })
