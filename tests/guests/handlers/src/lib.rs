@@ -33,8 +33,6 @@ mod parents;
 mod progress;
 mod recurse;
 mod script;
-mod script_database;
-mod script_mail;
 mod secret_get;
 mod secret_said;
 mod sleep;

@@ -1,6 +1,9 @@
 //! Does what its payload says, one thing after the other, and returns what each came to. Tells before each which one it is, so that
 //! a test can end the host there. What is counted is counted in the bucket `counts`, under `<job>/<key>`.
 
+mod database;
+mod mail;
+
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -10,9 +13,8 @@ use serde_json::{Value, json};
 use stoker_sdk::enqueue::NewJob;
 use stoker_sdk::{Context, Failure, NotificationLevel, handler, kv};
 
-use crate::script_mail::{self, MailLine};
-
-use crate::script_database::{self, InDatabase};
+use database::InDatabase;
+use mail::MailLine;
 
 #[derive(Deserialize, JsonSchema)]
 pub struct Script {
@@ -166,7 +168,7 @@ fn run(context: &Context, line: Line, (place, total): (u64, u64)) -> Result<Valu
                 Some(data) => context.notify_with(&user, level, &message, &data),
             })
         }
-        Line::Mail(mail) => script_mail::send(context, mail),
+        Line::Mail(mail) => mail::send(context, mail),
         Line::Hold { ms } => {
             sleep(Duration::from_millis(ms));
             Value::Null
@@ -189,7 +191,7 @@ fn run(context: &Context, line: Line, (place, total): (u64, u64)) -> Result<Valu
         }
         Line::KeysWith { prefix } => json!(kv::open("counts")?.keys_with(&prefix)?),
         Line::Database(line) => {
-            script_database::run(context, &line, || context.progress(place, total, Some("in the database")))?
+            database::run(context, &line, || context.progress(place, total, Some("in the database")))?
         }
         Line::Key => context.step("key", || Ok(Value::from(context.idempotency_key())))?,
     })
