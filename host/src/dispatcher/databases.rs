@@ -36,8 +36,8 @@ impl StoredDatabases {
         if let Some(row) = self.store.database(self.tenant, name.clone()).await.map_err(unavailable)? {
             return Ok(row);
         }
-        let put = self.store.put_database(self.tenant, name.clone(), DatabasePlace::Sqlite).await;
-        match put.map_err(unavailable)? {
+        let put = self.store.put_database_of_attempt(self.tenant, name.clone(), self.holder).await;
+        match put.map_err(unavailable)?.ok_or(DatabaseError::StaleLease)? {
             PutDatabaseResult::Created(row) | PutDatabaseResult::There(row) => Ok(row),
             PutDatabaseResult::OverQuota(quota) => Err(DatabaseError::Quota(quota.sentence())),
             // Named meanwhile.

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OpenFlags, Row, params};
 use rustix::fs::{FlockOperation, flock};
 
 use super::connection::DATABASE_FILE;
+use super::databases::bound_memory;
 use super::lock::LOCK_FILE;
 use super::loss::{Evidence, LOG_FILE};
 use super::mark::FoundMark;
@@ -200,6 +201,7 @@ fn read_with_log(data_dir: &Path, bytes: u64, evidence: &Evidence) -> Result<Loo
 }
 
 fn read_copy(copy: &Path, evidence: &Evidence) -> rusqlite::Result<Looked> {
+    let _is_bounded = bound_memory();
     let sql = Connection::open(copy)?;
     // A copy need not outlast anything.
     sql.pragma_update(None, "synchronous", "OFF")?;
@@ -244,6 +246,7 @@ fn read(database: &Path, usage: &Usage, evidence: &Evidence) -> rusqlite::Result
     // Where no host has it open, a reader would leave an index of the log behind, unless it takes the file for one that
     // never changes.
     let immutable = if matches!(usage, Usage::InUse(_)) { "" } else { "&immutable=1" };
+    let _is_bounded = bound_memory();
     let sql = Connection::open_with_flags(format!("file:{}?mode=ro{immutable}", escaped(database)), flags)?;
     look(&sql, matches!(usage, Usage::Free).then_some(evidence))
 }

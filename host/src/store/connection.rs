@@ -5,6 +5,8 @@ use std::path::Path;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
+use super::databases::bound_memory;
+
 /// The database file inside the data directory.
 pub(super) const DATABASE_FILE: &str = "stoker.db";
 /// Page cache of the writer, KiB: the hot ends of every table and index.
@@ -20,6 +22,8 @@ const BUSY_TIMEOUT_MS: i64 = 5_000;
 
 /// The one connection that writes.
 pub(super) fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
+    // Said when a tenant's database is opened, should it not be.
+    let _is_bounded = bound_memory();
     let is_new = std::fs::metadata(path).map_or(true, |file| file.len() == 0);
     let connection = Connection::open_with_flags(
         path,
@@ -40,6 +44,7 @@ pub(super) fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
 
 /// A connection that can't write.
 pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+    let _is_bounded = bound_memory();
     let connection =
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;

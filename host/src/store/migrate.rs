@@ -36,6 +36,7 @@ pub(super) const SCRIPTS: &[&str] = &[
     include_str!("../../../migrations/0025_notifications.sql"),
     include_str!("../../../migrations/0026_mail.sql"),
     include_str!("../../../migrations/0027_databases.sql"),
+    include_str!("../../../migrations/0028_databases_made.sql"),
 ];
 
 /// The schema version this binary writes.

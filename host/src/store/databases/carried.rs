@@ -8,17 +8,20 @@ use std::path::{Path, PathBuf};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags, params};
 
-use super::files::{FOLDER, made, path_of, remove_file};
+use super::files::{FOLDER, made, path_of, remove_file, without_links};
 use crate::job::DatabaseName;
 use crate::store::catalog::TenantId;
 use crate::store::error::StoreError;
 
+/// Piece of one that could not be copied: it says why.
+const NOT_CARRIED: i64 = -1;
 /// Bytes of one piece.
 const PIECE_BYTES: usize = 1 << 20;
 
-const FILES: &str = "SELECT tenant_id, name FROM databases WHERE engine = 'sqlite' ORDER BY tenant_id, name";
+const FILES: &str = "SELECT tenant_id, name, made FROM databases WHERE engine = 'sqlite' ORDER BY tenant_id, name";
 const CARRY: &str = "INSERT INTO carried_databases (tenant_id, name, piece, bytes) VALUES (?1, ?2, ?3, ?4)";
-const CARRIED: &str = "SELECT DISTINCT tenant_id, name FROM carried_databases ORDER BY tenant_id, name";
+const CARRIED: &str =
+    "SELECT tenant_id, name, min(piece) >= 0 FROM carried_databases GROUP BY tenant_id, name ORDER BY tenant_id, name";
 const PIECE: &str = "SELECT bytes FROM carried_databases WHERE tenant_id = ?1 AND name = ?2 AND piece = ?3";
 const UNPACKED: &str = "DELETE FROM carried_databases WHERE tenant_id = ?1 AND name = ?2";
 
@@ -32,28 +35,56 @@ pub(in crate::store) fn carried_bytes(directory: &Path) -> u64 {
 /// Puts the databases of a data directory into a copy of its store; `beside` is where a copy of each stands meanwhile.
 pub(in crate::store) fn pack(copy: &mut Connection, directory: &Path, beside: &Path) -> Result<(), StoreError> {
     let folder = directory.join(FOLDER);
-    for (tenant, name) in named(copy, FILES)? {
+    for (tenant, name, was_made) in named(copy, FILES)? {
         let source = path_of(&folder, tenant, &name);
         // One that nobody has opened yet.
-        if !source.exists() {
+        if !was_made && !source.exists() {
             continue;
         }
-        let packed = copy_one(&source, beside).and_then(|()| carry(copy, (tenant, &name), beside));
+        let packed = match copy_one(&source, beside) {
+            Ok(()) => carry(copy, (tenant, &name), beside),
+            // One tenant's damage leaves nobody else without a backup; who starts on this one is told.
+            Err(Uncopied::File(error)) => {
+                tracing::error!(%error, path = %source.display(), "a tenant's database is not in the backup");
+                let why = format!("{}: {error}", source.display()).into_bytes();
+                let noted = copy.execute(CARRY, params![tenant.0, name.as_str(), NOT_CARRIED, why]);
+                noted.map(|_| ()).map_err(StoreError::from)
+            }
+            Err(Uncopied::Disk(error)) => Err(error),
+        };
         let _left_behind = remove_file(beside);
         packed?;
     }
     Ok(())
 }
 
-fn copy_one(source: &Path, destination: &Path) -> Result<(), StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+/// What keeps one from being copied.
+enum Uncopied {
+    /// Of the file itself, for whoever looks after it.
+    File(String),
+    /// The disk has no room for the copy.
+    Disk(StoreError),
+}
+
+impl From<rusqlite::Error> for Uncopied {
+    fn from(error: rusqlite::Error) -> Self {
+        if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) {
+            return Uncopied::Disk(error.into());
+        }
+        Uncopied::File(error.to_string())
+    }
+}
+
+fn copy_one(source: &Path, destination: &Path) -> Result<(), Uncopied> {
+    let source = without_links(source).map_err(|error| Uncopied::File(error.to_string()))?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let from = Connection::open_with_flags(source, flags)?;
     let mut to = Connection::open(destination)?;
     match Backup::new(&from, &mut to)?.step(-1)? {
         StepResult::Done => {}
-        other => return Err(StoreError::Unavailable(format!("the copy of {} stopped: {other:?}", source.display()))),
+        other => return Err(Uncopied::File(format!("the copy stopped: {other:?}"))),
     }
-    to.close().map_err(|(_, error)| StoreError::from(error))
+    to.close().map_err(|(_, error)| error.into())
 }
 
 fn carry(copy: &mut Connection, (tenant, name): (TenantId, &DatabaseName), from: &Path) -> Result<(), StoreError> {
@@ -75,7 +106,15 @@ fn carry(copy: &mut Connection, (tenant, name): (TenantId, &DatabaseName), from:
 /// Puts what a backup carries into files. A kill in between loses nothing: what is in its file is carried no more, and what is not
 /// is put there by the next start.
 pub(in crate::store) fn unpack(sql: &mut Connection, directory: &Path) -> Result<(), StoreError> {
-    for (tenant, name) in named(sql, CARRIED)? {
+    for (tenant, name, is_carried) in named(sql, CARRIED)? {
+        if !is_carried {
+            let why =
+                sql.query_row(PIECE, params![tenant.0, name.as_str(), NOT_CARRIED], |row| row.get::<_, Vec<u8>>(0))?;
+            let why = String::from_utf8_lossy(&why);
+            tracing::error!(database = %name, tenant = tenant.0, %why, "a database is not in this backup, and is lost but for its name");
+            sql.execute(UNPACKED, params![tenant.0, name.as_str()])?;
+            continue;
+        }
         let path = path_of(&directory.join(FOLDER), tenant, &name);
         write(sql, (tenant, &name), &path)
             .map_err(|error| StoreError::Unavailable(format!("{}: {error}", path.display())))?;
@@ -109,12 +148,12 @@ fn write(sql: &Connection, (tenant, name): (TenantId, &DatabaseName), path: &Pat
     File::open(folder)?.sync_all()
 }
 
-fn named(sql: &Connection, statement: &str) -> Result<Vec<(TenantId, DatabaseName)>, StoreError> {
+fn named(sql: &Connection, statement: &str) -> Result<Vec<(TenantId, DatabaseName, bool)>, StoreError> {
     let mut statement = sql.prepare(statement)?;
-    let rows = statement.query_map([], |row| Ok((TenantId(row.get(0)?), row.get::<_, String>(1)?)))?;
+    let rows = statement.query_map([], |row| Ok((TenantId(row.get(0)?), row.get::<_, String>(1)?, row.get(2)?)))?;
     rows.map(|row| {
-        let (tenant, name) = row?;
-        Ok((tenant, name.parse().map_err(StoreError::internal)?))
+        let (tenant, name, is_so) = row?;
+        Ok((tenant, name.parse().map_err(StoreError::internal)?, is_so))
     })
     .collect()
 }

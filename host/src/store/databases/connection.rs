@@ -1,5 +1,6 @@
 //! A connection that runs SQL of strangers: how it is set up, each setting with its reason.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +10,10 @@ use rusqlite::hooks::Authorization;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use super::rules::refusal;
+use super::bounds::Bounds;
+use super::memory;
+use super::rules::{alters, refusal};
+use super::temporary;
 use super::watch::{INSTRUCTIONS, Watch};
 use crate::job::database::{PARAMETERS_MAX, SQL_BYTES_MAX};
 
@@ -46,7 +50,7 @@ const fn small(bound: usize) -> i32 {
     bound as i32
 }
 
-const HAS_TABLES: &str = "SELECT count(*) FROM sqlite_schema WHERE name = '_stoker_attempts'";
+const HAS_TABLES: &str = "SELECT count(*) FROM main.sqlite_schema WHERE name = '_stoker_attempts'";
 const TABLES: &str = "
 CREATE TABLE _stoker_migrations (
     -- Scripts that were applied, each in the transaction that applied it.
@@ -78,24 +82,38 @@ CREATE INDEX _stoker_attempts_at ON _stoker_attempts (at);
 pub(super) struct GuestConnection {
     pub(super) sql: Connection,
     pub(super) watch: Arc<Watch>,
-    /// Bytes of the database as of the last commit, for whoever adds up.
+    /// What it takes of the host.
+    pub(super) bounds: Arc<Bounds>,
+    /// Bytes of the database, what is not committed yet included, for whoever adds up.
     pub(super) bytes: Arc<AtomicU64>,
+    /// The same when what is open was begun.
+    pub(super) begun_bytes: Cell<u64>,
 }
 
 impl GuestConnection {
     /// Over a file that is there; an empty one becomes a database.
     pub(super) fn open(path: &Path, bytes: Arc<AtomicU64>) -> rusqlite::Result<Self> {
-        let watch = Arc::<Watch>::default();
+        // Before the first connection of all the store has asked for it.
+        if !memory::is_bounded() || !temporary::is_known() {
+            tracing::error!("SQLite has begun before its memory was bounded: no database of a tenant is opened");
+            return Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_MISUSE), None));
+        }
+        let bounds = Arc::<Bounds>::default();
+        bounds.within(|| Self::set_up(path, bytes, &bounds))
+    }
+
+    fn set_up(path: &Path, bytes: Arc<AtomicU64>, bounds: &Arc<Bounds>) -> rusqlite::Result<Self> {
+        let watch = Arc::new(Watch::of(path));
         let flags =
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-        let mut sql = Connection::open_with_flags(path, flags)?;
+        let mut sql = Connection::open_with_flags_and_vfs(path, flags, temporary::NAME)?;
         sql.pragma_update(None, "busy_timeout", BUSY_TIMEOUT_MS)?;
         let _mode: String = sql.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
         // A commit is answered when it is on the disk.
         sql.pragma_update(None, "synchronous", "FULL")?;
         sql.pragma_update(None, "journal_size_limit", LOG_KEEP_BYTES)?;
         sql.pragma_update(None, "cache_size", -CACHE_KIB)?;
-        // What sorts and groups spills to files that have no name: memory is everybody's.
+        // What sorts and groups spills to files that have no name, and count: memory is everybody's.
         sql.pragma_update(None, "temp_store", "file")?;
         sql.pragma_update(None, "mmap_size", 0)?;
         sql.pragma_update(None, "foreign_keys", true)?;
@@ -123,6 +141,9 @@ impl GuestConnection {
             if !asked.is_guests() {
                 return Authorization::Allow;
             }
+            if alters(&context) {
+                asked.alter();
+            }
             match refusal(&context) {
                 None => Authorization::Allow,
                 Some(rule) => {
@@ -133,7 +154,8 @@ impl GuestConnection {
         }))?;
         let looked = Arc::clone(&watch);
         sql.progress_handler(INSTRUCTIONS, Some(move || looked.is_over()))?;
-        let opened = Self { sql, watch, bytes };
+        let begun_bytes = Cell::default();
+        let opened = Self { sql, watch, bounds: Arc::clone(bounds), bytes, begun_bytes };
         opened.measure()?;
         Ok(opened)
     }
@@ -153,7 +175,11 @@ impl GuestConnection {
 
     /// Takes back what is open, whatever it is.
     pub(super) fn roll_back(&self) -> rusqlite::Result<()> {
-        if self.in_transaction() { self.sql.execute_batch("ROLLBACK") } else { Ok(()) }
+        if self.in_transaction() {
+            self.sql.execute_batch("ROLLBACK")?;
+            self.measure()?;
+        }
+        Ok(())
     }
 
     /// Folds the log in and closes.

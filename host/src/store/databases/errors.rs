@@ -2,12 +2,13 @@
 
 use rusqlite::ffi::{self, ErrorCode};
 
+use super::bounds::{self, Bound};
 use super::watch::Watch;
 use crate::job::DatabaseError;
 use crate::job::database::STATEMENT_TIME_MAX;
 
 /// Codes that handlers tell apart; others are `SQLITE_ERROR`.
-const NAMES: [(i32, &str); 18] = [
+const NAMES: [(i32, &str); 17] = [
     (ffi::SQLITE_CONSTRAINT_CHECK, "SQLITE_CONSTRAINT_CHECK"),
     (ffi::SQLITE_CONSTRAINT_FOREIGNKEY, "SQLITE_CONSTRAINT_FOREIGNKEY"),
     (ffi::SQLITE_CONSTRAINT_NOTNULL, "SQLITE_CONSTRAINT_NOTNULL"),
@@ -23,8 +24,7 @@ const NAMES: [(i32, &str); 18] = [
     (ffi::SQLITE_RANGE, "SQLITE_RANGE"),
     (ffi::SQLITE_SCHEMA, "SQLITE_SCHEMA"),
     (ffi::SQLITE_READONLY, "SQLITE_READONLY"),
-    (ffi::SQLITE_CORRUPT, "SQLITE_CORRUPT"),
-    (ffi::SQLITE_NOTADB, "SQLITE_NOTADB"),
+    (ffi::SQLITE_CORRUPT_VTAB, "SQLITE_CORRUPT_VTAB"),
     (ffi::SQLITE_ERROR, "SQLITE_ERROR"),
 ];
 
@@ -39,6 +39,20 @@ pub(super) fn told(watch: &Watch, error: &rusqlite::Error) -> DatabaseError {
         other => return DatabaseError::Sql { code: "SQLITE_ERROR".to_owned(), message: other.to_string() },
     };
     match code.code {
+        ErrorCode::OutOfMemory if bounds::refused() == Some(Bound::Memory) => DatabaseError::Refused(too_much_memory()),
+        ErrorCode::DiskFull if bounds::refused() == Some(Bound::Temporary) => DatabaseError::Refused(format!(
+            "rule `temporary space`: what a statement sorts, groups or compares may take {} MiB of temporary files; give it less \
+             at a time, or an index to go by",
+            bounds::TEMPORARY_MAX >> 20
+        )),
+        // A module of virtual tables says so of its own rows.
+        ErrorCode::DatabaseCorrupt if code.extended_code == ffi::SQLITE_CORRUPT_VTAB => {
+            DatabaseError::Sql { code: name_of(code.extended_code).to_owned(), message }
+        }
+        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => {
+            tracing::error!(%error, path = %watch.path().display(), "the file of a tenant's database is damaged");
+            DatabaseError::Unavailable("the database's file is damaged; the host's log says which it is".to_owned())
+        }
         ErrorCode::OperationInterrupted if watch.is_late() => DatabaseError::Interrupted(format!(
             "a statement may take {} s at most, and no longer than the attempt has left",
             STATEMENT_TIME_MAX.as_secs()
@@ -53,11 +67,21 @@ pub(super) fn told(watch: &Watch, error: &rusqlite::Error) -> DatabaseError {
                 .to_owned(),
         ),
         ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::OutOfMemory => {
-            tracing::warn!(%error, "a tenant's database can't be used");
+            tracing::error!(%error, path = %watch.path().display(), "a tenant's database can't be used");
             DatabaseError::Unavailable("the database can't be used now; the host's log says more".to_owned())
         }
         _ => DatabaseError::Sql { code: name_of(code.extended_code).to_owned(), message },
     }
+}
+
+/// What is said of a statement, or of tables, that would take more memory than they may.
+pub(super) fn too_much_memory() -> String {
+    format!(
+        "rule `memory`: a statement may take {} MiB of memory, and all tables of a database {} MiB between statements; ask for fewer \
+         or smaller values at a time, or keep fewer tables",
+        bounds::MEMORY_MAX >> 20,
+        bounds::MEMORY_KEPT_MAX >> 20
+    )
 }
 
 fn name_of(extended: i32) -> &'static str {

@@ -14,8 +14,10 @@ use rustc_hash::FxHashMap;
 use tokio::sync::Semaphore;
 
 use super::connection::GuestConnection;
+use super::errors::told;
+use super::watch::Watch;
 use crate::each_tenant::EachTenant;
-use crate::job::DatabaseName;
+use crate::job::{DatabaseError, DatabaseName};
 use crate::regular_file;
 use crate::store::catalog::TenantId;
 
@@ -57,7 +59,7 @@ pub(super) struct DatabaseFile {
     pub(super) turn: Arc<Semaphore>,
     pub(super) places: Arc<Semaphore>,
     idle: Mutex<Vec<(GuestConnection, Instant)>>,
-    /// As of the last commit; 0: it was not opened yet.
+    /// What is not committed yet included; 0: it was not opened yet.
     bytes: Arc<AtomicU64>,
     /// It is being deleted.
     is_removed: AtomicBool,
@@ -151,6 +153,12 @@ impl SqliteFiles {
         }
     }
 
+    /// Whether this is what a database of that name is, still.
+    pub(super) fn knows(&self, file: &Arc<DatabaseFile>) -> bool {
+        let files = self.files.lock();
+        files.get(&(file.tenant, file.name.clone())).is_some_and(|known| Arc::ptr_eq(known, file))
+    }
+
     /// From here on it can be made anew.
     pub(super) fn forget(&self, file: &DatabaseFile) {
         self.files.lock().remove(&(file.tenant, file.name.clone()));
@@ -171,8 +179,28 @@ impl DatabaseFile {
 
     /// A new one. Blocking.
     pub(super) fn new_connection(&self) -> rusqlite::Result<GuestConnection> {
-        let path = made(&self.path).map_err(|error| cannot_open(&self.path, &error))?;
+        let path = without_links(&self.path).map_err(|error| cannot_open(&self.path, &error))?;
         GuestConnection::open(&path, Arc::clone(&self.bytes))
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes the file, if it never `was_made`. Blocking.
+    pub(super) fn make(&self, was_made: bool) -> Result<(), DatabaseError> {
+        if was_made {
+            if self.path.symlink_metadata().is_ok() {
+                return Ok(());
+            }
+            tracing::error!(path = %self.path.display(), "the file of a tenant's database is gone; put it back, or delete the database");
+            return Err(DatabaseError::Unavailable(
+                "the database's file is gone from the host; the host's log says which it is".to_owned(),
+            ));
+        }
+        let made = made(&self.path).map_err(|error| cannot_open(&self.path, &error));
+        made.map(|_| ()).map_err(|error| told(&Watch::of(&self.path), &error))
     }
 
     /// Somebody is done with it.
@@ -237,6 +265,14 @@ pub(super) fn made(path: &Path) -> std::io::Result<PathBuf> {
         file.sync_all()?;
         File::open(folder)?.sync_all()?;
     }
+    without_links(path)
+}
+
+/// The path of a file that is there, without a link in it.
+pub(super) fn without_links(path: &Path) -> std::io::Result<PathBuf> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    make_folders(folder)?;
+    regular_file::open_no_link(path, OpenOptions::new().read(true).write(true))?;
     let name = path.file_name().ok_or_else(|| Error::from(ErrorKind::InvalidInput))?;
     Ok(std::fs::canonicalize(folder)?.join(name))
 }
@@ -262,4 +298,25 @@ fn cannot_open(path: &Path, error: &Error) -> rusqlite::Error {
     let full = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
     let code = if full { rusqlite::ffi::SQLITE_FULL } else { rusqlite::ffi::SQLITE_CANTOPEN };
     rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_was_deleted_is_not_the_next_of_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = SqliteFiles::in_directory(folder.path());
+        let name: DatabaseName = "app".parse().unwrap();
+        // Held by two that want to delete it.
+        let old = files.file(TenantId(1), &name);
+        assert!(files.knows(&old));
+        files.remove(&old).unwrap();
+        files.forget(&old);
+        assert!(!files.knows(&old));
+        let anew = files.file(TenantId(1), &name);
+        assert!(files.knows(&anew) && !files.knows(&old));
+    }
 }

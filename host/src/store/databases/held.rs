@@ -26,24 +26,44 @@ pub(super) struct Held {
     _places: [OwnedSemaphorePermit; 3],
 }
 
-impl Held {
-    /// Waits for a place, and opens a connection where none is.
+/// Places at a database, without a connection yet. It is not deleted while somebody has them.
+pub(super) struct Places {
+    file: Arc<DatabaseFile>,
+    permits: [OwnedSemaphorePermit; 3],
+}
+
+impl Places {
+    /// Waits for them.
     pub(super) async fn of(files: &SqliteFiles, file: &Arc<DatabaseFile>) -> Result<Self, DatabaseError> {
         let own = place(&file.places, "connections of this database").await?;
         let tenants = place(&files.places_of_tenants.of(&file.tenant), "connections of this tenant").await?;
         let hosts = place(&files.places, "connections of this host").await?;
         check_there(file)?;
-        let mut held = Self { connection: None, file: Arc::clone(file), turn: None, _places: [own, tenants, hosts] };
-        held.connection = file.idle_connection().map(Mutex::new);
+        Ok(Self { file: Arc::clone(file), permits: [own, tenants, hosts] })
+    }
+}
+
+impl Held {
+    /// Waits for a place, and opens a connection where none is.
+    pub(super) async fn of(files: &SqliteFiles, file: &Arc<DatabaseFile>) -> Result<Self, DatabaseError> {
+        Self::in_places(Places::of(files, file).await?).await
+    }
+
+    /// The same, in places that are there.
+    pub(super) async fn in_places(places: Places) -> Result<Self, DatabaseError> {
+        let Places { file, permits } = places;
+        let connection = file.idle_connection().map(Mutex::new);
+        let mut held = Self { connection, file, turn: None, _places: permits };
         if held.connection.is_some() {
             return Ok(held);
         }
         let opened = tokio::task::spawn_blocking(move || {
-            held.connection = Some(Mutex::new(held.file.new_connection()?));
+            let opened = held.file.new_connection().map_err(|error| told(&Watch::of(held.file.path()), &error))?;
+            held.connection = Some(Mutex::new(opened));
             Ok(held)
         });
         match opened.await {
-            Ok(opened) => opened.map_err(|error: rusqlite::Error| told(&Watch::default(), &error)),
+            Ok(opened) => opened,
             Err(error) => Err(DatabaseError::Unavailable(format!("the database could not be opened: {error}"))),
         }
     }
@@ -69,6 +89,8 @@ impl Drop for Held {
         let Some(connection) = self.connection.take().map(Mutex::into_inner) else { return };
         // In a log nothing is to be undone: this takes no time to speak of.
         match connection.roll_back() {
+            // One with much in it is opened anew when it is needed.
+            Ok(()) if connection.bounds.is_large() => {}
             Ok(()) => self.file.give_back(connection),
             Err(error) => tracing::warn!(%error, "a connection to a tenant's database is given up"),
         }

@@ -52,6 +52,45 @@ impl Store {
         .await
     }
 
+    /// Has a database that is a file be there for an attempt, under its lease. `None`: the lease is its job's no more.
+    pub async fn put_database_of_attempt(
+        &self,
+        tenant: TenantId,
+        name: DatabaseName,
+        holder: Holder,
+    ) -> Result<Option<PutDatabaseResult>, StoreError> {
+        self.write_in(Some(tenant), Durability::Synced, move |sql, draft| {
+            if !rows::holds(sql, tenant, holder)? {
+                return Ok(None);
+            }
+            audit::database(sql, draft, (tenant, &name), "database.put", |sql, draft| {
+                let quotas = draft.meter.quotas(&draft.catalog, tenant);
+                rows::put(sql, (draft.now, &quotas), tenant, &name, &DatabasePlace::Sqlite).map(Some)
+            })
+        })
+        .await
+    }
+
+    /// Whether the file of a database was made once.
+    pub(super) async fn was_database_made(&self, tenant: TenantId, name: &DatabaseName) -> Result<bool, DatabaseError> {
+        let named = name.clone();
+        let was_made = self.read(move |sql, _| rows::was_made(sql, tenant, &named)).await;
+        was_made.map_err(|error| DatabaseError::Unavailable(error.to_string()))?.ok_or_else(|| {
+            DatabaseError::Unavailable(format!("the database {name} was deleted a moment ago; open it again"))
+        })
+    }
+
+    /// Whether the file of a database is there from now on.
+    pub(super) async fn note_database_made(
+        &self,
+        tenant: TenantId,
+        name: &DatabaseName,
+        is_made: bool,
+    ) -> Result<(), StoreError> {
+        let name = name.clone();
+        self.write(Durability::Synced, move |sql, _| rows::note_made(sql, tenant, &name, is_made)).await
+    }
+
     /// Removes a database, and its file, once nobody is at it.
     pub async fn delete_database(
         &self,
@@ -65,13 +104,20 @@ impl Store {
             DatabasePlace::Sqlite => Some(files.file(tenant, &name)),
         };
         if let Some(file) = &file {
+            // A kill in between leaves one that is empty, and not one that was lost.
+            self.note_database_made(tenant, &name, false).await?;
             // Nobody new comes to it.
             file.set_removed(true);
             let all = Arc::clone(&file.places).acquire_many_owned(CONNECTIONS_OF_DATABASE_MAX);
             let Ok(Ok(_places)) = tokio::time::timeout(DELETE_WAIT_MAX, all).await else {
                 file.set_removed(false);
+                self.note_database_made(tenant, &name, files.bytes(tenant, &name) > 0).await?;
                 return Ok(DeleteDatabaseResult::InUse);
             };
+            if !files.knows(file) {
+                // Somebody else has deleted it meanwhile; what is there now is another one of its name.
+                return Ok(DeleteDatabaseResult::NotFound);
+            }
             let (removing, removed) = (Arc::clone(&files), Arc::clone(file));
             let result = tokio::task::spawn_blocking(move || removing.remove(&removed)).await;
             if let Err(error) = result.map_err(StoreError::internal)? {

@@ -20,6 +20,8 @@ const INSERT: &str = "INSERT INTO databases (tenant_id, name, engine, url_secret
     VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 const CHANGE: &str = "UPDATE databases SET url_secret = ?3, addresses = ?4 WHERE tenant_id = ?1 AND name = ?2";
 const DELETE: &str = "DELETE FROM databases WHERE tenant_id = ?1 AND name = ?2";
+const MADE: &str = "SELECT made FROM databases WHERE tenant_id = ?1 AND name = ?2 AND engine = 'sqlite'";
+const NOTE_MADE: &str = "UPDATE databases SET made = ?3 WHERE tenant_id = ?1 AND name = ?2 AND made <> ?3";
 const HOLDS: &str = "SELECT 1 FROM live_jobs JOIN hosts ON hosts.number = live_jobs.lease_host
     WHERE live_jobs.id = ?1 AND live_jobs.lease_number = ?2 AND hosts.id = ?3 AND live_jobs.tenant_id = ?4";
 
@@ -28,6 +30,22 @@ pub(super) fn holds(sql: &Connection, tenant: TenantId, holder: Holder) -> Resul
     let Holder { job, host, number } = holder;
     let held = params![job.to_bytes(), number, host.to_bytes(), tenant.0];
     Ok(sql.prepare_cached(HOLDS)?.query_row(held, |_| Ok(())).optional()?.is_some())
+}
+
+/// Whether the file of a database was made; `None`: there is none that is a file.
+pub(super) fn was_made(sql: &Connection, tenant: TenantId, name: &DatabaseName) -> Result<Option<bool>, StoreError> {
+    Ok(sql.prepare_cached(MADE)?.query_row(params![tenant.0, name.as_str()], |row| row.get(0)).optional()?)
+}
+
+/// Notes whether the file of a database was made.
+pub(super) fn note_made(
+    sql: &Connection,
+    tenant: TenantId,
+    name: &DatabaseName,
+    is_made: bool,
+) -> Result<(), StoreError> {
+    sql.prepare_cached(NOTE_MADE)?.execute(params![tenant.0, name.as_str(), is_made])?;
+    Ok(())
 }
 
 /// One database.

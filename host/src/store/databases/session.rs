@@ -9,15 +9,15 @@ use tokio::sync::oneshot;
 use super::connection::GuestConnection;
 use super::fence::Fence;
 use super::files::{DatabaseFile, SqliteFiles};
-use super::held::{Held, place};
+use super::held::{Held, Places, place};
+use super::room::Room;
 use super::statements::{Queried, Terms, lost};
+use super::watch::Running;
 use crate::job::database::{DatabaseStep, RecordedStep, STATEMENT_TIME_MAX, Script, SqlRows, SqlValue, check_scripts};
 use crate::job::{DatabaseError, JobId, StepName, Timestamp};
+use crate::store::error::StoreError;
 use crate::store::facade::Store;
 use crate::store::model::Holder;
-
-/// A log may have so much more than the file, bytes.
-const LOG_BYTES_BESIDE: u64 = 64 << 20;
 
 /// Who has it open.
 #[derive(Clone, Debug)]
@@ -52,9 +52,21 @@ impl SqliteSession {
         Self { files: Arc::clone(files), file, writer, open: None, is_lost: false }
     }
 
-    /// That it can be opened. Makes the file, where it is not there.
+    /// That it can be opened. Makes the file, where it never was.
     pub async fn make(&mut self) -> Said<()> {
-        Held::of(&self.files, &self.file).await.map(drop)
+        let places = Places::of(&self.files, &self.file).await?;
+        // With a place nobody deletes it: what the store says of it now stays true.
+        let was_made = match &self.writer {
+            Writer::Attempt(store, _) => store.was_database_made(self.file.tenant, &self.file.name).await?,
+            Writer::Trial(_) => false,
+        };
+        let file = Arc::clone(&self.file);
+        let make = move || file.make(was_made);
+        tokio::task::spawn_blocking(make).await.map_err(|error| DatabaseError::Unavailable(error.to_string()))??;
+        if let (Writer::Attempt(store, _), false) = (&self.writer, was_made) {
+            store.note_database_made(self.file.tenant, &self.file.name, true).await.map_err(unavailable)?;
+        }
+        Held::in_places(places).await.map(drop)
     }
 
     /// Applies those scripts that are not applied yet. How many.
@@ -71,7 +83,7 @@ impl SqliteSession {
         for place in to_apply {
             let (terms, now) = (self.terms().await?, self.now());
             let all = Arc::clone(&scripts);
-            let (back, done) = self.run(held, move |connection| connection.apply(terms, &all, place, now)).await;
+            let (back, done) = self.run(held, move |connection| connection.apply(&terms, &all, place, now)).await;
             count += u32::from(done?);
             held = back.ok_or_else(broke_off)?;
         }
@@ -111,7 +123,7 @@ impl SqliteSession {
         let mut held = Held::of(&self.files, &self.file).await?;
         held.take_turn().await?;
         let terms = self.terms().await?;
-        let (held, begun) = self.run(held, move |connection| connection.begin(terms)).await;
+        let (held, begun) = self.run(held, move |connection| connection.begin(&terms)).await;
         begun?;
         self.open = Some(held.ok_or_else(broke_off)?);
         Ok(())
@@ -153,9 +165,10 @@ impl SqliteSession {
         // As late as can be: from here on only one that is newer here already stands in the way.
         self.check_lease().await?;
         let Some(held) = self.open.take() else { return Err(lost()) };
-        self.run(held, |connection| {
+        let room = self.room();
+        self.run(held, move |connection| {
             last(connection)?;
-            connection.commit()
+            connection.commit(&room)
         })
         .await
         .1
@@ -194,22 +207,29 @@ impl SqliteSession {
         match store.holds_lease(self.file.tenant, *holder).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(DatabaseError::StaleLease),
-            Err(error) => Err(DatabaseError::Unavailable(error.to_string())),
+            Err(error) => Err(unavailable(error)),
         }
     }
 
     /// What a transaction that writes begins with now.
     async fn terms(&self) -> Said<Terms> {
         self.check_lease().await?;
-        let (fence, most) = match &self.writer {
+        let fence = match &self.writer {
             Writer::Attempt(store, holder) => {
-                let fence = Fence { job: holder.job, lease: holder.number, now: store.clock_now() };
-                (Some(fence), store.database_bytes_max(self.file.tenant))
+                Some(Fence { job: holder.job, lease: holder.number, now: store.clock_now() })
             }
-            Writer::Trial(_) => (None, u64::MAX),
+            Writer::Trial(_) => None,
         };
-        let others = self.files.bytes_of_tenant(self.file.tenant, Some(&self.file.name));
-        Ok(Terms { fence, file_bytes_max: most.saturating_sub(others) })
+        Ok(Terms { fence, room: self.room() })
+    }
+
+    /// How far it may grow.
+    fn room(&self) -> Room {
+        let most = match &self.writer {
+            Writer::Attempt(store, _) => store.database_bytes_max(self.file.tenant),
+            Writer::Trial(_) => u64::MAX,
+        };
+        Room { files: Arc::clone(&self.files), file: Arc::clone(&self.file), most }
     }
 
     /// In the transaction that is open.
@@ -220,30 +240,15 @@ impl SqliteSession {
         let Some(held) = self.open.take() else { return Err(lost()) };
         // Should this be dropped, it is gone.
         self.is_lost = true;
-        let file = Arc::clone(&self.file);
-        let log_bytes_max = self.log_bytes_max();
-        let (held, ran) = self.run(held, work).await;
+        let room = self.room();
+        let (held, ran) = self.run(held, move |connection| connection.in_open(&room, || work(connection))).await;
         let held = held.filter(|held| held.connection().in_transaction());
-        if file.log_bytes() > log_bytes_max {
-            drop(held);
-            return Err(DatabaseError::Quota(
-                "the transaction has written more than its database may hold; commit in between".to_owned(),
-            ));
-        }
         self.is_lost = held.is_none();
         self.open = held;
         match ran {
             Ok(_) if self.is_lost => Err(lost()),
             ran => ran,
         }
-    }
-
-    fn log_bytes_max(&self) -> u64 {
-        let most = match &self.writer {
-            Writer::Attempt(store, _) => store.database_bytes_max(self.file.tenant),
-            Writer::Trial(_) => u64::MAX,
-        };
-        most.saturating_add(LOG_BYTES_BESIDE)
     }
 
     /// In a transaction of its own.
@@ -254,7 +259,7 @@ impl SqliteSession {
     ) -> Said<T> {
         held.take_turn().await?;
         let terms = self.terms().await?;
-        self.run(held, move |connection| connection.in_own(terms, || work(connection))).await.1
+        self.run(held, move |connection| connection.in_own(&terms, || work(connection))).await.1
     }
 
     /// Runs something on a thread of its own. Should this be dropped, it ends there, and what it held is given back. `None` for
@@ -276,9 +281,12 @@ impl SqliteSession {
         let stopper = watch.begin(deadline);
         let (reply, answer) = oneshot::channel();
         tokio::task::spawn_blocking(move || {
-            let ran = work(&held.connection());
-            watch.end();
-            drop((own, hosts));
+            let running = Running(watch);
+            let ran = {
+                let connection = held.connection();
+                connection.bounds.within(|| work(&connection))
+            };
+            drop((running, own, hosts));
             // Nobody listens where the attempt has ended: what is open is rolled back here.
             let _given_up = reply.send((held, ran));
         });
@@ -301,6 +309,11 @@ impl SqliteSession {
 
 /// A statement that looks at its time itself is not ended from outside.
 const LATE: Duration = Duration::from_millis(500);
+
+#[allow(clippy::needless_pass_by_value)] // Called by name.
+fn unavailable(error: StoreError) -> DatabaseError {
+    DatabaseError::Unavailable(error.to_string())
+}
 
 fn broke_off() -> DatabaseError {
     DatabaseError::Unavailable("the host made a mistake; its log says more".to_owned())

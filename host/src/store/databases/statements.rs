@@ -1,32 +1,35 @@
 //! What runs on a connection, one thing at a time. Blocking: called on threads that may wait.
 
+use std::sync::atomic::Ordering;
+
 use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Batch, OptionalExtension, Statement, params};
 
+use super::bounds;
 use super::connection::GuestConnection;
 use super::errors::told;
 use super::fence::{self, Fence};
 use super::model::AppliedScript;
+use super::room::Room;
 use crate::job::database::{
     Applied, DatabaseStep, PARAMETERS_BYTES_MAX, RecordedStep, RowRoom, SQL_BYTES_MAX, Script, ScriptDigest, SqlRows,
     SqlValue, check_scripts, refused_word,
 };
 use crate::job::{DatabaseError, JobId, StepName, Timestamp};
 
-const APPLIED: &str = "SELECT number, sha256, applied_at FROM _stoker_migrations ORDER BY number";
-const APPLY: &str = "INSERT INTO _stoker_migrations (number, sha256, applied_at) VALUES (?1, ?2, ?3)";
-const STEP: &str = "SELECT shape, result FROM _stoker_steps WHERE job = ?1 AND name = ?2 AND occurrence = ?3";
+const APPLIED: &str = "SELECT number, sha256, applied_at FROM main._stoker_migrations ORDER BY number";
+const APPLY: &str = "INSERT INTO main._stoker_migrations (number, sha256, applied_at) VALUES (?1, ?2, ?3)";
+const STEP: &str = "SELECT shape, result FROM main._stoker_steps WHERE job = ?1 AND name = ?2 AND occurrence = ?3";
 const RECORD: &str =
-    "INSERT INTO _stoker_steps (job, name, occurrence, shape, result, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    "INSERT INTO main._stoker_steps (job, name, occurrence, shape, result, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 
 /// What a transaction that writes is begun with.
-#[derive(Clone, Copy, Debug)]
 pub(super) struct Terms {
     /// Of an attempt; `None`: nobody fences.
     pub(super) fence: Option<Fence>,
-    /// Bytes the file may have.
-    pub(super) file_bytes_max: u64,
+    /// What the file may have.
+    pub(super) room: Room,
 }
 
 /// What a statement outside of a transaction came to.
@@ -106,21 +109,24 @@ impl GuestConnection {
         let (mut rows, mut room) = (Vec::new(), RowRoom::default());
         let mut found = statement.raw_query();
         while let Some(row) = found.next().map_err(|error| told(&self.watch, &error))? {
-            room.take_row().map_err(DatabaseError::Refused)?;
-            let mut values = Vec::with_capacity(width);
-            for place in 0..width {
-                // Value by value: a row can be a thousand times what a result may be.
-                let value = value(row.get_ref(place).map_err(|error| told(&self.watch, &error))?)?;
-                room.take_value(&value).map_err(DatabaseError::Refused)?;
-                values.push(value);
-            }
-            rows.push(values);
+            bounds::beyond(|| {
+                room.take_row().map_err(DatabaseError::Refused)?;
+                let mut values = Vec::with_capacity(width);
+                for place in 0..width {
+                    // Value by value: a row can be a thousand times what a result may be.
+                    let value = value(row.get_ref(place).map_err(|error| told(&self.watch, &error))?)?;
+                    room.take_value(&value).map_err(DatabaseError::Refused)?;
+                    values.push(value);
+                }
+                rows.push(values);
+                Ok(())
+            })?;
         }
         Ok(SqlRows { columns, rows })
     }
 
     /// Begins a transaction that writes, if the lease still may.
-    pub(super) fn begin(&self, terms: Terms) -> Said<()> {
+    pub(super) fn begin(&self, terms: &Terms) -> Said<()> {
         let begun = self.try_begin(terms);
         if begun.is_err() {
             self.taken_back();
@@ -128,21 +134,27 @@ impl GuestConnection {
         begun
     }
 
-    fn try_begin(&self, terms: Terms) -> Said<()> {
+    fn try_begin(&self, terms: &Terms) -> Said<()> {
         let said = |error: rusqlite::Error| told(&self.watch, &error);
-        let page_bytes: i64 = self.sql.query_row("PRAGMA page_size", [], |row| row.get(0)).map_err(said)?;
-        let pages_max = i64::try_from(terms.file_bytes_max).unwrap_or(i64::MAX) / page_bytes.max(1);
-        // It never is less than there are already.
-        let set = format!("PRAGMA max_page_count = {}", pages_max.clamp(1, i64::from(u32::MAX) - 1));
-        let _most: i64 = self.sql.query_row(&set, [], |row| row.get(0)).map_err(said)?;
-        self.sql.execute_batch("BEGIN IMMEDIATE").map_err(said)?;
+        self.fold_in(&terms.room)?;
+        self.set_room(&terms.room)?;
+        self.check_wanted()?;
+        // It stays on where a statement outside of a transaction has set it.
+        self.sql.execute_batch("PRAGMA defer_foreign_keys = OFF; BEGIN IMMEDIATE").map_err(said)?;
+        self.measure().map_err(said)?;
+        self.begun_bytes.set(self.bytes.load(Ordering::Relaxed));
         match terms.fence {
             Some(fence) if !fence::pass(&self.sql, fence).map_err(said)? => Err(DatabaseError::StaleLease),
             Some(_) | None => Ok(()),
         }
     }
 
-    pub(super) fn commit(&self) -> Said<()> {
+    /// Commits what is open.
+    pub(super) fn commit(&self, room: &Room) -> Said<()> {
+        if let Err(error) = self.check_wanted().and_then(|()| self.check_taken(room)) {
+            self.taken_back();
+            return Err(error);
+        }
         let committed = self.sql.execute_batch("COMMIT").map_err(|error| told(&self.watch, &error));
         match &committed {
             Ok(()) => {
@@ -155,16 +167,37 @@ impl GuestConnection {
     }
 
     /// One thing in a transaction of its own.
-    pub(super) fn in_own<T>(&self, terms: Terms, run: impl FnOnce() -> Said<T>) -> Said<T> {
+    pub(super) fn in_own<T>(&self, terms: &Terms, run: impl FnOnce() -> Said<T>) -> Said<T> {
         self.begin(terms)?;
         match run() {
             Ok(_) if !self.in_transaction() => Err(lost()),
-            Ok(ran) => self.commit().map(|()| ran),
+            Ok(ran) => self.commit(&terms.room).map(|()| ran),
             Err(error) => {
                 self.taken_back();
                 Err(error)
             }
         }
+    }
+
+    /// One thing in the transaction that is open.
+    pub(super) fn in_open<T>(&self, room: &Room, run: impl FnOnce() -> Said<T>) -> Said<T> {
+        self.set_room(room)?;
+        let ran = run();
+        if self.in_transaction()
+            && let Err(error) = self.check_taken(room)
+        {
+            self.taken_back();
+            return Err(error);
+        }
+        ran
+    }
+
+    /// That somebody still waits for it.
+    fn check_wanted(&self) -> Said<()> {
+        if self.watch.is_over() {
+            return Err(DatabaseError::Interrupted("the attempt has ended: nothing more is written for it".to_owned()));
+        }
+        Ok(())
     }
 
     /// Whoever gets this connection next finds nothing open; should that fail it is not kept.
@@ -188,7 +221,7 @@ impl GuestConnection {
     }
 
     /// Applies one of these scripts, unless somebody else has. Whether it did.
-    pub(super) fn apply(&self, terms: Terms, scripts: &[Script], place: usize, now: Timestamp) -> Said<bool> {
+    pub(super) fn apply(&self, terms: &Terms, scripts: &[Script], place: usize, now: Timestamp) -> Said<bool> {
         self.in_own(terms, || {
             let applied: Vec<Applied> = self.applied()?.into_iter().map(|known| known.applied).collect();
             if !check_scripts(scripts, &applied)?.contains(&place) {

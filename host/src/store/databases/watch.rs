@@ -1,6 +1,7 @@
 //! What watches a connection while something runs on it: whose statement it is, when it must have ended, whether somebody wants it to
 //! end, and which rule it broke.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -18,6 +19,10 @@ pub(super) struct Watch {
     by_guest: AtomicBool,
     /// What runs is to end.
     stopped: AtomicBool,
+    /// Tables were made or changed.
+    altered: AtomicBool,
+    /// Of the database.
+    path: PathBuf,
     run: Mutex<Run>,
     refused: Mutex<Option<String>>,
 }
@@ -39,6 +44,16 @@ pub(super) struct Stopper {
 }
 
 impl Watch {
+    /// Of a connection to this file.
+    pub(super) fn of(path: &Path) -> Self {
+        Self { path: path.to_owned(), ..Self::default() }
+    }
+
+    /// Of the database, for the log.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(super) fn set_interrupt(&self, interrupt: InterruptHandle) {
         self.run.lock().interrupt = Some(interrupt);
     }
@@ -54,7 +69,7 @@ impl Watch {
     }
 
     /// It has ended: nobody ends it any more.
-    pub(super) fn end(&self) {
+    fn end(&self) {
         let mut run = self.run.lock();
         run.is_running = false;
         run.deadline = None;
@@ -75,9 +90,18 @@ impl Watch {
     pub(super) fn by_guest<T>(&self, run: impl FnOnce() -> T) -> T {
         self.refused.lock().take();
         self.by_guest.store(true, Ordering::Release);
-        let ran = run();
-        self.by_guest.store(false, Ordering::Release);
-        ran
+        let _asked = Asked(self);
+        run()
+    }
+
+    /// A statement of a handler makes or changes a table.
+    pub(super) fn alter(&self) {
+        self.altered.store(true, Ordering::Release);
+    }
+
+    /// Whether tables were made or changed since this was last asked.
+    pub(super) fn was_altered(&self) -> bool {
+        self.altered.swap(false, Ordering::AcqRel)
     }
 
     pub(super) fn is_guests(&self) -> bool {
@@ -91,6 +115,24 @@ impl Watch {
 
     pub(super) fn refused(&self) -> Option<String> {
         self.refused.lock().take()
+    }
+}
+
+/// A handler's SQL runs; no longer, however it ends.
+struct Asked<'a>(&'a Watch);
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        self.0.by_guest.store(false, Ordering::Release);
+    }
+}
+
+/// Something runs; no longer, however it ends.
+pub(super) struct Running(pub(super) Arc<Watch>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }
 

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::job::database::{DatabaseStep, Script, SqlValue};
-use crate::job::{DatabaseError, DatabaseName};
-use crate::store::{DatabasePlace, DeleteDatabaseResult, Holder, PutDatabaseResult, SqliteSession};
+use crate::job::{ByteSize, DatabaseError, DatabaseName, Most, Quotas};
+use crate::store::{DatabasePlace, DeleteDatabaseResult, Holder, PutDatabaseResult, SqliteSession, TenantChange};
 
 fn name(text: &str) -> DatabaseName {
     text.parse().unwrap()
@@ -16,7 +16,20 @@ async fn opened(harness: &Harness) -> (Holder, SqliteSession) {
     let holder = held(harness).await;
     let put = harness.store.put_database(TENANT, name("app"), DatabasePlace::Sqlite).await.unwrap();
     assert!(matches!(put, PutDatabaseResult::Created(_) | PutDatabaseResult::There(_)));
-    (holder, harness.store.sqlite_session(TENANT, &name("app"), holder))
+    let mut session = harness.store.sqlite_session(TENANT, &name("app"), holder);
+    session.make().await.unwrap();
+    (holder, session)
+}
+
+fn path_of(harness: &Harness, name: &str) -> std::path::PathBuf {
+    harness.directory.path().join("databases").join(TENANT.0.to_string()).join(format!("{name}.db"))
+}
+
+fn refused(result: Result<impl std::fmt::Debug, DatabaseError>, words: &str) {
+    match result {
+        Err(DatabaseError::Refused(why)) if why.contains(words) => {}
+        other => panic!("{words}: {other:?}"),
+    }
 }
 
 async fn held(harness: &Harness) -> Holder {
@@ -53,7 +66,7 @@ async fn an_older_lease_writes_no_more_once_a_newer_one_has() {
     let mut later = harness.store.sqlite_session(TENANT, &name("app"), newer);
     // The store does not know it as the job's: it is not believed.
     assert_eq!(execute(&mut later, "INSERT INTO t VALUES ('never')").await, Err(DatabaseError::StaleLease));
-    let path = harness.directory.path().join("databases").join(TENANT.0.to_string()).join("app.db");
+    let path = path_of(&harness, "app");
     let sql = rusqlite::Connection::open(path).unwrap();
     let noted: i64 = sql.query_row("SELECT lease FROM _stoker_attempts", [], |row| row.get(0)).unwrap();
     assert_eq!(noted, holder.number);
@@ -145,18 +158,187 @@ async fn none_is_deleted_while_somebody_is_at_it_and_nothing_of_it_comes_back() 
     assert!(matches!(execute(&mut session, "DELETE FROM t").await, Err(DatabaseError::Unavailable(_))));
     harness.store.put_database(TENANT, name("app"), DatabasePlace::Sqlite).await.unwrap();
     let mut anew = harness.store.sqlite_session(TENANT, &name("app"), holder);
+    anew.make().await.unwrap();
     assert_eq!(number(&mut anew, "SELECT count(*) FROM sqlite_schema WHERE name = 't'").await, 0);
 }
 
 #[tokio::test]
 async fn a_link_in_place_of_a_file_is_not_followed() {
     let harness = Harness::new();
-    let (_, mut session) = opened(&harness).await;
-    let folder = harness.directory.path().join("databases").join(TENANT.0.to_string());
-    std::fs::create_dir_all(&folder).unwrap();
+    let holder = held(&harness).await;
+    harness.store.put_database(TENANT, name("app"), DatabasePlace::Sqlite).await.unwrap();
+    let mut session = harness.store.sqlite_session(TENANT, &name("app"), holder);
+    let path = path_of(&harness, "app");
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let elsewhere = harness.directory.path().join("elsewhere.db");
     std::fs::write(&elsewhere, "").unwrap();
-    std::os::unix::fs::symlink(&elsewhere, folder.join("app.db")).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, path).unwrap();
     assert!(matches!(session.make().await, Err(DatabaseError::Unavailable(_))));
     assert_eq!(std::fs::read(elsewhere).unwrap(), b"");
+}
+
+#[tokio::test]
+async fn a_statement_takes_no_more_memory_than_it_may() {
+    let harness = Harness::new();
+    let (_, mut session) = opened(&harness).await;
+    let many = |function: &str| format!("SELECT {}", vec![format!("{function}(8000000)"); 400].join(", "));
+    for sql in [
+        many("randomblob"),
+        many("zeroblob") + " UNION SELECT " + &vec!["randomblob(8000000)"; 400].join(", "),
+        format!("SELECT max({})", vec!["hex(zeroblob(4000000))"; 100].join(", ")),
+        format!("SELECT {} FROM (SELECT 1)", vec!["group_concat(hex(zeroblob(4000000)))"; 64].join(", ")),
+    ] {
+        refused(session.query(sql, Vec::new()).await, "rule `memory`");
+    }
+    // What it takes of it is given back, and what is open goes on.
+    session.begin().await.unwrap();
+    execute(&mut session, "CREATE TABLE t (b)").await.unwrap();
+    refused(session.query(many("randomblob"), Vec::new()).await, "rule `memory`");
+    execute(&mut session, "INSERT INTO t VALUES (zeroblob(8000000))").await.unwrap();
+    session.commit().await.unwrap();
+    assert_eq!(number(&mut session, "SELECT length(b) FROM t").await, 8_000_000);
+}
+
+#[tokio::test]
+async fn tables_take_no_more_memory_than_they_may() {
+    let harness = Harness::new();
+    let (_, mut session) = opened(&harness).await;
+    let columns =
+        (0..400).map(|number| format!("a_column_with_a_long_name_{number} TEXT")).collect::<Vec<_>>().join(", ");
+    session.begin().await.unwrap();
+    for table in 0.. {
+        assert!(table < 2_000, "as many as it likes");
+        match execute(&mut session, &format!("CREATE TABLE t{table} ({columns})")).await {
+            Ok(_) => {}
+            result => {
+                refused(result, "rule `memory`");
+                break;
+            }
+        }
+    }
+    session.rollback();
+    execute(&mut session, "CREATE TABLE t (n)").await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_sorted_takes_no_more_temporary_files_than_it_may() {
+    let harness = Harness::new();
+    let (_, mut session) = opened(&harness).await;
+    let sorted = |count: u32| {
+        format!(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}),
+             large AS MATERIALIZED (SELECT zeroblob(40000) AS b, i FROM n ORDER BY -i, b)
+             SELECT count(*) FROM large"
+        )
+    };
+    assert_eq!(number(&mut session, &sorted(3_000)).await, 3_000);
+    for _ in 0..2 {
+        refused(session.query(sorted(40_000), Vec::new()).await, "rule `temporary space`");
+    }
+    // Nothing of it is left.
+    assert_eq!(number(&mut session, &sorted(3_000)).await, 3_000);
+}
+
+#[tokio::test]
+async fn nothing_gets_a_name_of_the_hosts_or_refers_to_what_is_the_hosts() {
+    let harness = Harness::new();
+    let (_, mut session) = opened(&harness).await;
+    execute(&mut session, "CREATE TABLE t (job BLOB)").await.unwrap();
+    for sql in [
+        "ALTER TABLE t RENAME TO _stoker_t",
+        "CREATE INDEX _stoker_i ON t (job)",
+        "CREATE TRIGGER _Stoker_g AFTER INSERT ON t BEGIN SELECT 1; END",
+        "CREATE TABLE u (job BLOB REFERENCES _stoker_attempts (job))",
+        "CREATE TABLE u (lease INTEGER REFERENCES _stoker_attempts (lease) ON DELETE CASCADE)",
+        "ALTER TABLE t ADD COLUMN lease INTEGER REFERENCES _stoker_attempts (lease)",
+    ] {
+        refused(execute(&mut session, sql).await, "rule `host tables`");
+        session.begin().await.unwrap();
+        refused(execute(&mut session, sql).await, "rule `host tables`");
+        session.rollback();
+        refused(session.migrate(vec![Script { number: 1, sql: sql.to_owned() }]).await, "rule `host tables`");
+    }
+    assert_eq!(number(&mut session, "SELECT count(*) FROM sqlite_schema WHERE name = 't'").await, 1);
+    assert_eq!(number(&mut session, "SELECT count(*) FROM _stoker_migrations").await, 0);
+}
+
+#[tokio::test]
+async fn what_a_statement_sets_ends_with_it() {
+    let harness = Harness::new();
+    let (_, mut session) = opened(&harness).await;
+    execute(&mut session, "CREATE TABLE parents (id INTEGER PRIMARY KEY)").await.unwrap();
+    execute(&mut session, "CREATE TABLE children (parent INTEGER REFERENCES parents)").await.unwrap();
+    session.query("PRAGMA defer_foreign_keys = ON".to_owned(), Vec::new()).await.unwrap();
+    session.begin().await.unwrap();
+    let orphan = execute(&mut session, "INSERT INTO children VALUES (7)").await;
+    assert!(matches!(&orphan, Err(DatabaseError::Sql { code, .. }) if code.ends_with("FOREIGNKEY")), "{orphan:?}");
+}
+
+#[tokio::test]
+async fn two_that_grow_at_once_do_not_both_get_the_room_that_is_there_once() {
+    let harness = Harness::new();
+    let (holder, mut one) = opened(&harness).await;
+    harness.store.put_database(TENANT, name("b"), DatabasePlace::Sqlite).await.unwrap();
+    let mut two = harness.store.sqlite_session(TENANT, &name("b"), holder);
+    two.make().await.unwrap();
+    let quotas = Quotas { database_bytes: Some(Most::Of(ByteSize(10 << 20))), ..Quotas::default() };
+    let change = TenantChange { quotas: Some(quotas), ..TenantChange::default() };
+    harness.store.change_tenant(TENANT, change).await.unwrap();
+    for session in [&mut one, &mut two] {
+        execute(session, "CREATE TABLE t (b)").await.unwrap();
+        session.begin().await.unwrap();
+    }
+    execute(&mut one, "INSERT INTO t VALUES (zeroblob(6000000))").await.unwrap();
+    let second = execute(&mut two, "INSERT INTO t VALUES (zeroblob(6000000))").await;
+    assert!(matches!(second, Err(DatabaseError::Quota(_))), "{second:?}");
+    one.commit().await.unwrap();
+    two.rollback();
+    // What takes nothing more is let through, and what makes room.
+    execute(&mut two, "INSERT INTO t VALUES (1)").await.unwrap();
+    execute(&mut one, "DELETE FROM t").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_file_that_is_gone_or_damaged_is_no_empty_database() {
+    let harness = Harness::new();
+    let (holder, mut session) = opened(&harness).await;
+    execute(&mut session, "CREATE TABLE t (n)").await.unwrap();
+    drop(session);
+    harness.store.close_idle_databases().await;
+    let path = path_of(&harness, "app");
+    let damaged = path.with_file_name("b.db");
+    harness.store.put_database(TENANT, name("b"), DatabasePlace::Sqlite).await.unwrap();
+    std::fs::write(&damaged, vec![7; 8192]).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let unavailable = |result: Result<(), DatabaseError>, words: &str| match result {
+        Err(DatabaseError::Unavailable(why)) if why.contains(words) => {}
+        other => panic!("{words}: {other:?}"),
+    };
+    unavailable(harness.store.sqlite_session(TENANT, &name("app"), holder).make().await, "gone");
+    unavailable(harness.store.sqlite_session(TENANT, &name("b"), holder).make().await, "damaged");
+    assert!(!path.exists());
+    // Neither keeps the rest out of a backup, and neither becomes an empty one behind it.
+    let folder = tempfile::tempdir().unwrap();
+    harness.store.backup(folder.path().join("stoker.db")).await.unwrap();
+    let restored = open_at(folder.path(), harness.aging, &harness.clock).unwrap();
+    for gone in ["app", "b"] {
+        assert!(restored.database(TENANT, name(gone)).await.unwrap().is_some());
+        assert!(!folder.path().join("databases").join(TENANT.0.to_string()).join(format!("{gone}.db")).exists());
+    }
+    restored.close().await.unwrap();
+    // Deleted, it can be made anew.
+    assert_eq!(harness.store.delete_database(TENANT, name("app")).await.unwrap(), DeleteDatabaseResult::Deleted);
+    harness.store.put_database(TENANT, name("app"), DatabasePlace::Sqlite).await.unwrap();
+    harness.store.sqlite_session(TENANT, &name("app"), holder).make().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_attempt_that_is_over_makes_no_database() {
+    let harness = Harness::new();
+    let (holder, _) = opened(&harness).await;
+    let newer = Holder { number: holder.number + 1, ..holder };
+    assert_eq!(harness.store.put_database_of_attempt(TENANT, name("c"), newer).await.unwrap(), None);
+    assert_eq!(harness.store.database(TENANT, name("c")).await.unwrap(), None);
+    let made = harness.store.put_database_of_attempt(TENANT, name("c"), holder).await.unwrap();
+    assert!(matches!(made, Some(PutDatabaseResult::Created(_))));
 }
