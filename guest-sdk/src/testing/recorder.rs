@@ -10,7 +10,8 @@ use crate::database::fake::Databases;
 use crate::effects::fake::Effects;
 use crate::http::{Error, Request, Response};
 use crate::kv::fake::Buckets;
-use crate::steps::fake::Ledger;
+use crate::steps::fake::Progressed;
+use crate::testing::grants::Grants;
 
 /// The host's default timeout.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
@@ -76,12 +77,13 @@ pub(crate) struct Record {
     pub(crate) config: BTreeMap<String, String>,
     /// Granted, by name.
     pub(crate) secrets: HashMap<String, Vec<u8>>,
-    /// Granted buckets and what is in them.
+    pub(crate) grants: Grants,
+    /// Whom mail is from that says nothing.
+    pub(crate) mail_sender: Option<String>,
     pub(crate) kv: Buckets,
-    /// Granted databases.
     pub(crate) databases: Databases,
     /// What outlives an execution.
-    pub(crate) ledger: Ledger,
+    pub(crate) job: Progressed,
     pub(crate) executions: u32,
     /// What is asked for on success.
     pub(crate) effects: Effects,
@@ -101,9 +103,11 @@ impl Recorder {
             requests: Vec::new(),
             config: BTreeMap::new(),
             secrets: HashMap::new(),
+            grants: Grants::default(),
+            mail_sender: None,
             kv: Buckets::default(),
             databases: Databases::default(),
-            ledger: Ledger::default(),
+            job: Progressed::default(),
             executions: 0,
             effects: Effects::default(),
         })))
