@@ -18,6 +18,9 @@ use crate::script_database::{self, InDatabase};
 pub struct Script {
     #[serde(default)]
     lines: Vec<Line>,
+    /// A line that fails is told, and the next one follows.
+    #[serde(default)]
+    goes_on: bool,
 }
 
 /// One line.
@@ -113,7 +116,10 @@ pub fn script(context: &Context, input: Script) -> Result<Vec<Value>, Failure> {
     let mut results = Vec::new();
     for (place, line) in (0..).zip(input.lines) {
         context.progress(place, total, None);
-        results.push(run(context, line, (place, total))?);
+        results.push(match run(context, line, (place, total)) {
+            Err(failure) if input.goes_on => json!({ "failed": failure.to_string() }),
+            ran => ran?,
+        });
     }
     context.progress(total, total, None);
     Ok(results)
