@@ -74,17 +74,21 @@ impl Context {
         if !record.grants.allows_enqueue(&kind) {
             return Err(EffectError::NotGranted);
         }
+        // What is kept is read by others.
+        let request = record.redacted(request);
         record.effects.take(request.len())?;
-        record.effects.enqueued.push(request.to_owned());
+        record.effects.enqueued.push(request);
         Ok(())
     }
 
+    #[allow(clippy::needless_pass_by_value)] // As a real host takes it.
     pub(super) fn emit_json(&self, event_type: &str, correlation: &str, data: String) -> Result<(), EffectError> {
         let mut record = self.recorder().lock();
         if !record.grants.allows_event(event_type) {
             return Err(EffectError::NotGranted);
         }
         check_event(event_type, correlation, &data).map_err(EffectError::Refused)?;
+        let data = record.redacted(&data);
         record.effects.take(event_type.len() + correlation.len() + data.len())?;
         let event = Emitted { event_type: event_type.to_owned(), correlation: correlation.to_owned(), data };
         record.effects.emitted.push(event);

@@ -139,8 +139,11 @@ pub(crate) mod fake {
                 return Err(EffectError::NotGranted);
             }
             check(user, message, data.as_deref()).map_err(EffectError::Refused)?;
+            // What is kept is read by others.
+            let (user, message) = (record.redacted(user), record.redacted(message));
+            let data = data.map(|data| record.redacted(&data));
             record.effects.take(user.len() + message.len() + data.as_ref().map_or(0, String::len))?;
-            let told = Notified { user: user.to_owned(), level, message: message.to_owned(), data };
+            let told = Notified { user, level, message, data };
             record.effects.notified.push(told);
             Ok(())
         }

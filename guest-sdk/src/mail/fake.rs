@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::Mail;
 use super::address::Mailbox;
+use crate::testing::Record;
 use crate::testing::bounds::{
     ATTACHMENTS_MAX, HEADER_NAME_BYTES_MAX, HEADERS_MAX, LINE_BYTES_MAX, MAIL_BYTES_MAX, NAME_BYTES_MAX, RECIPIENTS_MAX,
 };
@@ -13,6 +14,7 @@ use crate::{Context, EffectError};
 impl Context {
     pub(super) fn send(&self, mail: &Mail) -> Result<String, EffectError> {
         let mut record = self.recorder().lock();
+        let mail = &redacted(&record, mail);
         let sender = sender(mail, record.mail_sender.as_deref()).map_err(EffectError::Refused)?;
         if !record.grants.allows_mail(&sender) {
             return Err(EffectError::NotGranted);
@@ -21,6 +23,31 @@ impl Context {
         record.effects.take(bytes(mail, &recipients))?;
         record.effects.mails.push(mail.clone());
         Ok(format!("<mail_{:026}@{}>", record.effects.mails.len(), sender.domain()))
+    }
+}
+
+/// As it is kept, and shown to people.
+fn redacted(record: &Record, mail: &Mail) -> Mail {
+    let Mail { sender, to, cc, bcc, reply_to, subject, text, html, headers, attachments } = mail;
+    let one = |text: &String| record.redacted(text);
+    let all = |texts: &[String]| texts.iter().map(one).collect();
+    let bytes = |bytes: &[u8]| match std::str::from_utf8(bytes) {
+        Ok(text) => record.redacted(text).into_bytes(),
+        Err(_) => bytes.to_owned(),
+    };
+    let attachment =
+        |(name, content_type, content): &(String, String, Vec<u8>)| (one(name), one(content_type), bytes(content));
+    Mail {
+        sender: sender.as_ref().map(one),
+        to: all(to),
+        cc: all(cc),
+        bcc: all(bcc),
+        reply_to: reply_to.as_ref().map(one),
+        subject: one(subject),
+        text: text.as_ref().map(one),
+        html: html.as_ref().map(one),
+        headers: headers.iter().map(|(name, value)| (one(name), one(value))).collect(),
+        attachments: attachments.iter().map(attachment).collect(),
     }
 }
 

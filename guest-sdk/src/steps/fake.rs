@@ -74,16 +74,21 @@ impl Context {
         Ok(Begun::Run(format!("{}/{name}/{}", self.job_id(), ledger.open_occurrence())))
     }
 
-    /// Whether the step that is open can have this result.
+    /// A result as it is kept, if the step that is open can have it.
     #[cfg(feature = "testing-database")]
-    pub(crate) fn check_step(&self, result: &str) -> Result<(), String> {
-        self.recorder().lock().job.ledger.check(result)
+    pub(crate) fn checked_step(&self, result: &str) -> Result<String, String> {
+        let record = self.recorder().lock();
+        let result = record.redacted(result);
+        record.job.ledger.check(&result)?;
+        Ok(result)
     }
 
     pub(crate) fn record_step(&self, result: &str) -> Result<(), String> {
         let record = self.recorder().lock();
-        record.job.ledger.check(result)?;
-        drop(recorded(alive(record), Some(result.to_owned())));
+        // It is shown to people, like an output.
+        let result = record.redacted(result);
+        record.job.ledger.check(&result)?;
+        drop(recorded(alive(record), Some(result)));
         Ok(())
     }
 

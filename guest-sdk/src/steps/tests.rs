@@ -156,6 +156,24 @@ fn time_goes_forward_where_a_handler_sleeps() {
 }
 
 #[test]
+fn secrets_are_in_nothing_that_is_kept() {
+    let host = FakeHost::new().secret("token", "very \"secret\"").may_emit("*").may_notify().may_enqueue("*");
+    let run = |context: &Context| {
+        let token = context.step("ask", || Ok(crate::secrets::get("token")?.text()?.to_owned()))?;
+        context.emit("asked", "", &token)?;
+        context.enqueue("use", &token)?;
+        context.notify("ann", crate::NotificationLevel::Info, &token)?;
+        Ok(token)
+    };
+    assert_eq!(execute(&host, run), Some(Ok("very \"secret\"".to_owned())));
+    assert_eq!(host.steps()[0].result.as_deref(), Some("\"[secret token]\""));
+    assert_eq!(host.emitted()[0].data, "\"[secret token]\"");
+    assert_eq!(host.enqueued(), [r#"{"kind":"use","payload":"[secret token]"}"#]);
+    assert_eq!(host.notifications()[0].message, "[secret token]");
+    assert_eq!(execute(&host, run), Some(Ok("[secret token]".to_owned())), "whoever needs it asks for it again");
+}
+
+#[test]
 fn a_host_that_dies_in_a_wait_has_lost_nothing_of_it() {
     for host in [FakeHost::new().crash_in_step(1), FakeHost::new().crash_after_steps(1)] {
         let host = host.event("paid", "7", "1").event_after(MINUTE, "paid", "7", "2");

@@ -1,7 +1,7 @@
 //! What a fake host answers and hears. Log lines carry no context, so the newest fake host of a thread gets them.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -77,6 +77,8 @@ pub(crate) struct Record {
     pub(crate) config: BTreeMap<String, String>,
     /// Granted, by name.
     pub(crate) secrets: HashMap<String, Vec<u8>>,
+    /// Those that a handler was given: its words are kept without them.
+    pub(crate) secrets_given: BTreeSet<String>,
     pub(crate) grants: Grants,
     /// Whom mail is from that says nothing.
     pub(crate) mail_sender: Option<String>,
@@ -87,6 +89,22 @@ pub(crate) struct Record {
     pub(crate) executions: u32,
     /// What is asked for on success.
     pub(crate) effects: Effects,
+}
+
+impl Record {
+    /// As it is kept: without the secrets that were given, as they are and as JSON writes them. A real host finds more spellings.
+    pub(crate) fn redacted(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for name in &self.secrets_given {
+            let value = self.secrets.get(name).and_then(|value| std::str::from_utf8(value).ok()).unwrap_or_default();
+            let in_json = crate::json::print(value).unwrap_or_default();
+            let in_quotes = in_json.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default();
+            for spelling in [value, in_quotes].into_iter().filter(|spelling| !spelling.is_empty()) {
+                text = text.replace(spelling, &format!("[secret {name}]"));
+            }
+        }
+        text
+    }
 }
 
 impl Recorder {
@@ -103,6 +121,7 @@ impl Recorder {
             requests: Vec::new(),
             config: BTreeMap::new(),
             secrets: HashMap::new(),
+            secrets_given: BTreeSet::new(),
             grants: Grants::default(),
             mail_sender: None,
             kv: Buckets::default(),

@@ -241,13 +241,13 @@ impl Database {
             return Err(refused("no step is begun in this database that could be recorded"));
         };
         // Before it is committed here: what is not taken there must not have happened.
-        context.check_step(result).map_err(DatabaseError::Refused)?;
+        let result = context.checked_step(result).map_err(DatabaseError::Refused)?;
         self.on(|session, _| {
-            session.commit_with(|connection| connection.record_step(&key, &shape, result))?;
+            session.commit_with(|connection| connection.record_step(&key, &shape, &result))?;
             session.step = None;
             Ok(())
         })?;
-        context.record_step(result).map_err(DatabaseError::Unavailable)
+        context.record_step(&result).map_err(DatabaseError::Unavailable)
     }
 
     pub(in crate::database) fn abandon_step(&self, context: &Context) -> Said<()> {
