@@ -2,13 +2,14 @@
 //! come to the same, to the last word; and the bounds the SDK keeps are the host's.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-#[allow(dead_code, missing_docs, clippy::cast_precision_loss)]
+// Its lints, and those of the next two, are looked at where it is built.
+#[allow(dead_code, missing_docs, clippy::all, clippy::pedantic)]
 #[path = "../guests/handlers/src/script.rs"]
 mod script;
-#[allow(dead_code, missing_docs)]
+#[allow(dead_code, missing_docs, clippy::all, clippy::pedantic)]
 #[path = "../guests/handlers/src/script_database.rs"]
 mod script_database;
-#[allow(dead_code, missing_docs)]
+#[allow(dead_code, missing_docs, clippy::all, clippy::pedantic)]
 #[path = "../guests/handlers/src/script_mail.rs"]
 mod script_mail;
 
