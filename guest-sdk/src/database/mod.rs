@@ -193,11 +193,8 @@ impl Database<'_> {
             Ok(value)
         });
         if ran.is_err() {
-            // As above.
+            // As above; also where the result could not be recorded: the handler may go on without it.
             let _ended_anyway = self.keeper.abandon_step(self.context);
-            // One that is committed there and not recorded here is no more to the database, and is to the host: the handler may
-            // go on, or ask for it again.
-            self.context.abandon_step();
         }
         ran
     }

@@ -221,8 +221,10 @@ impl Database {
             Ok(None) => Ok(Begun::Run(key)),
             // The host died between the two places where it is recorded.
             Ok(Some((was, result))) if was == shape => {
-                context.record_step(&result).map_err(DatabaseError::Unavailable)?;
-                Ok(Begun::Recorded(result))
+                let recorded = context.record_step(&result);
+                // Whoever asks for it anew finds it there again.
+                let recorded = recorded.inspect_err(|_| context.abandon_step());
+                recorded.map(|()| Begun::Recorded(result)).map_err(DatabaseError::Unavailable)
             }
             Ok(Some((was, _))) => {
                 context.abandon_step();
@@ -242,12 +244,20 @@ impl Database {
         };
         // Before it is committed here: what is not taken there must not have happened.
         let result = context.checked_step(result).map_err(DatabaseError::Refused)?;
-        self.on(|session, _| {
-            session.commit_with(|connection| connection.record_step(&key, &shape, &result))?;
+        let committed = self.on(|session, _| {
             session.step = None;
-            Ok(())
-        })?;
-        context.record_step(&result).map_err(DatabaseError::Unavailable)
+            session.commit_with(|connection| connection.record_step(&key, &shape, &result))
+        });
+        if committed.is_err() {
+            self.on(|session, _| {
+                session.roll_back();
+                Ok(())
+            })?;
+            context.abandon_step();
+            return committed;
+        }
+        let recorded = context.record_step(&result);
+        recorded.inspect_err(|_| context.abandon_step()).map_err(DatabaseError::Unavailable)
     }
 
     pub(in crate::database) fn abandon_step(&self, context: &Context) -> Said<()> {

@@ -134,6 +134,21 @@ fn a_step_whose_result_is_refused_has_not_happened_and_the_next_one_goes_on() {
 }
 
 #[test]
+fn a_step_that_cannot_be_committed_has_not_happened_and_the_next_one_goes_on() {
+    on(|app| {
+        let broken: Result<(), Failure> = app.step("broken", |tx| {
+            tx.execute("PRAGMA defer_foreign_keys = 1", ())?;
+            tx.execute("CREATE TABLE children (note INTEGER REFERENCES notes)", ())?;
+            tx.execute("INSERT INTO children VALUES (7)", ())?;
+            Ok(())
+        });
+        assert!(broken.is_err_and(|failure| failure.to_string().contains("FOREIGN KEY")));
+        assert_eq!(app.query_one::<i64>("SELECT count(*) FROM sqlite_schema WHERE name = 'children'", ()), Ok(Some(0)));
+        assert_eq!(app.step("whole", |tx| Ok(tx.execute("INSERT INTO notes VALUES (1, 'a')", ())?)), Ok(1));
+    });
+}
+
+#[test]
 fn names_and_numbers_of_databases_are_bounded() {
     let host = FakeHost::new().database("app-*").database("X*");
     let opened = host.one_execution(|| {
