@@ -100,9 +100,6 @@ fn handlers() -> Vec<Case> {
         case("trap", none()).with(json!({"max_attempts": 1})),
         case("secret-get", json!({"names": ["granted", "other"]})).with(json!({"grants": {"secrets": ["granted"]}})),
         case("secret-said", json!({"name": "other"})),
-        case("script", json!({"lines": [{"do": "step", "name": "a", "result": 1}, {"do": "step", "name": "b"}]})),
-        case("script", json!({"lines": [{"do": "step", "name": "a"}, {"do": "nested"}]})),
-        case("script", json!({"lines": [{"do": "emit", "event": "a", "correlation": "", "data": 1}]})),
         case("kv-count", json!({"times": 3})).with(json!({"grants": {"kv": ["counts"]}})),
         case("kv-value", json!({"bucket": "values", "key": "k", "value": "v"}))
             .with(json!({"grants": {"kv": ["values"]}})),
