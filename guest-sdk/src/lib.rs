@@ -128,6 +128,7 @@ pub use schema::{JsonSchema, SchemaText};
 /// | `key_rate = "5/s"` | so many jobs with the same `concurrency_key` may begin in a time; any number |
 /// | `key_order = "fifo"` | jobs with the same `concurrency_key` run one after the other as they were enqueued |
 /// | `grants(http = ["api.example.com"], secrets = ["stripe-key"], config(greeting = "Hello"), kv = ["sessions"])` | what it asks the operator for: hosts, secrets, values with a suggestion, buckets. It gets what the operator grants, and nothing by asking; none |
+/// | `grants(enqueue = ["email.*"], events = ["order.*"], notify = true, mail = ["noreply@example.com"], databases = ["app"])` | the same: kinds it may enqueue, events it may emit, whether it may notify users, senders of mail, databases |
 /// | `schedules = [schedule(name = "nightly", cron = "0 3 * * *", timezone = "Europe/Berlin", payload = "{}")]` | what the host enqueues again and again, from the activation of this version on: `cron` or `every`, and `jitter`, `misfire`, `overlap`, `queue`, `priority`, `max_attempts`; none |
 ///
 /// These are defaults the operator can override; the host's ceilings hold in any case.

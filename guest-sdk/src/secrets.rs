@@ -66,7 +66,8 @@ impl fmt::Display for SecretError {
 
 impl Error for SecretError {}
 
-/// A secret by its name. What is given here is taken out of the log, the output and the errors wherever it shows.
+/// A secret by its name. What is given here is taken out of the log, the output and the errors wherever it shows, and out of the
+/// results of steps: ask for it where it is used.
 ///
 /// Asks the host, and so needs one of version 1.2 of `stoker:handler`.
 ///
@@ -102,6 +103,8 @@ fn read(name: &str) -> Result<Vec<u8>, SecretError> {
 #[cfg(not(target_family = "wasm"))]
 fn read(name: &str) -> Result<Vec<u8>, SecretError> {
     let host = crate::testing::current().ok_or(SecretError::NotGranted)?;
-    let found = host.lock().secrets.get(name).cloned();
-    found.ok_or(SecretError::NotGranted)
+    let mut record = host.lock();
+    let found = record.secrets.get(name).cloned().ok_or(SecretError::NotGranted)?;
+    record.secrets_given.insert(name.to_owned());
+    Ok(found)
 }

@@ -19,6 +19,8 @@ pub enum Guest {
     Thumbnail,
     /// `jobs/csv-report`.
     CsvReport,
+    /// `jobs/trial`: lasts for days.
+    Trial,
     /// `jobs/markdown`: a plain command.
     Markdown,
     /// `jobs/checksum-c`: a plain command in C.
@@ -72,6 +74,7 @@ impl Guest {
             Guest::Hello => "hello",
             Guest::Thumbnail => "thumbnail",
             Guest::CsvReport => "csv-report",
+            Guest::Trial => "trial",
             Guest::Markdown => "markdown",
             Guest::Checksum => "checksum",
             Guest::Words => "words",
@@ -98,8 +101,15 @@ impl Guest {
     }
 
     /// What lies in `jobs/`.
-    pub const EXAMPLES: [Guest; 6] =
-        [Guest::Hello, Guest::Thumbnail, Guest::CsvReport, Guest::Markdown, Guest::Checksum, Guest::Words];
+    pub const EXAMPLES: [Guest; 7] = [
+        Guest::Hello,
+        Guest::Thumbnail,
+        Guest::CsvReport,
+        Guest::Trial,
+        Guest::Markdown,
+        Guest::Checksum,
+        Guest::Words,
+    ];
 
     /// Its folder in `jobs/`.
     pub fn folder(self) -> Option<&'static str> {

@@ -76,6 +76,25 @@ fn csv_report_names_the_bad_row_or_leaves_it_out() {
 }
 
 #[test]
+fn a_trial_that_is_paid_in_time_stays_open() {
+    let host = TestHost::start();
+    host.upload(Guest::Trial);
+    host.upload(Guest::Handlers);
+    host.set_kind("trial", &json!({"grants": {"kv": ["accounts"], "events": ["trial.*"], "notify": true}}));
+    host.set_kind("script", &json!({"grants": {"events": ["trial.*"]}}));
+    let id = host.enqueue_kind("trial", &json!({"user": "ann", "days": 14}));
+    let waiting = host.wait_until(&id, "waiting for its payment", |job| job["waiting"]["reason"] == "event");
+    assert_eq!(waiting["steps"][0]["result"], json!(1), "{waiting:#}");
+    let paid = json!({"do": "emit", "event": "trial.paid", "correlation": "ann", "data": 4_200});
+    host.run_kind("script", &json!({"lines": [paid]}));
+    let job = host.wait_for(&id, "succeeded");
+    assert_eq!(job["output"], json!({"account": 1, "paid_cents": 4_200}));
+    assert_eq!(host.get("/v1/kv/accounts/account%2F1").expect(200)["value"], "\"ann\"");
+    let told = host.get("/v1/notifications?user=ann").expect(200);
+    assert_eq!(told["items"][0]["level"], "success", "{told:#}");
+}
+
+#[test]
 fn markdown_of_strangers_becomes_html_without_scripts() {
     let host = host_with(Guest::Markdown, "jobs/markdown").expect("Rust is always there");
     let html = host.run_kind("markdown", &json!("# Hi\n\n[a](javascript:b) <script>c</script>\n"));

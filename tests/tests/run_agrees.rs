@@ -209,6 +209,10 @@ fn jobs(name: &str) -> Vec<Case> {
             let report = |bad_rows: &str| json!({"csv": "a,n\nx,1\ny,one\nx,2.5\n", "group_by": ["a"], "sum": ["n"], "bad_rows": bad_rows});
             vec![case("csv.report", report("skip")), case("csv.report", report("fail"))]
         }
+        "trial" => {
+            let asked = json!({"user": "ann", "days": 1});
+            vec![case("trial", json!({"user": " ", "days": 1})), case("trial", asked).with(json!({"max_attempts": 1}))]
+        }
         "markdown" => {
             vec![case("markdown", json!("# Hi\n\n<b>bold</b>"))]
         }

@@ -51,7 +51,7 @@ impl Database {
         })
     }
 
-    pub(super) fn record_step(&self, _context: &Context, _name: &str, result: &str) -> Said<()> {
+    pub(super) fn record_step(&self, _context: &Context, result: &str) -> Said<()> {
         wire::record_step(self.0, result).map_err(told)
     }
 

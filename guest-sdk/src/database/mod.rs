@@ -187,16 +187,15 @@ impl Database<'_> {
             crate::steps::Begun::Recorded(result) => return crate::payload::parse_step(name, &result),
             crate::steps::Begun::Run(key) => crate::steps::under_key(key, || run(&Transaction(self))),
         };
-        match ran.and_then(|value| Ok((crate::payload::print_step(name, &value)?, value))) {
-            Ok((result, value)) => {
-                let recorded = self.keeper.record_step(self.context, name, &result);
-                recorded.map(|()| value).map_err(DatabaseError::into_failure)
-            }
-            Err(failure) => {
-                // As above.
-                let _ended_anyway = self.keeper.abandon_step(self.context);
-                Err(failure)
-            }
+        let ran = ran.and_then(|value| {
+            let result = crate::payload::print_step(name, &value)?;
+            self.keeper.record_step(self.context, &result).map_err(DatabaseError::into_failure)?;
+            Ok(value)
+        });
+        if ran.is_err() {
+            // As above; also where the result could not be recorded: the handler may go on without it.
+            let _ended_anyway = self.keeper.abandon_step(self.context);
         }
+        ran
     }
 }

@@ -70,7 +70,7 @@ impl Context {
     /// # use std::time::Duration;
     /// # use stoker_sdk::enqueue::NewJob;
     /// # use stoker_sdk::testing::FakeHost;
-    /// let host = FakeHost::new();
+    /// let host = FakeHost::new().may_enqueue("email.*");
     /// let job = NewJob::of("email.remind", "Ada")?.delay(Duration::from_secs(3_600));
     /// host.context().enqueue_job(&job).unwrap();
     /// assert_eq!(host.enqueued(), [r#"{"kind":"email.remind","payload":"Ada","delay":"3600s"}"#]);
@@ -86,7 +86,7 @@ impl Context {
     /// ```
     /// use stoker_sdk::testing::{Emitted, FakeHost};
     ///
-    /// let host = FakeHost::new();
+    /// let host = FakeHost::new().may_emit("payment.*");
     /// host.context().emit("payment.received", "order-7", &4_200).unwrap();
     /// let event =
     ///     Emitted { event_type: "payment.received".into(), correlation: "order-7".into(), data: "4200".into() };

@@ -52,7 +52,7 @@ impl Context {
     /// ```
     /// # use stoker_sdk::NotificationLevel;
     /// # use stoker_sdk::testing::FakeHost;
-    /// let host = FakeHost::new();
+    /// let host = FakeHost::new().may_notify();
     /// host.context().notify_with("ann", NotificationLevel::Warning, "Nearly full", &[97, 100]).unwrap();
     /// assert_eq!(host.notifications()[0].data.as_deref(), Some("[97,100]"));
     /// ```
@@ -101,19 +101,16 @@ pub(crate) mod fake {
     //! What a fake host collects.
 
     use super::NotificationLevel;
+    use crate::testing::bounds::{MESSAGE_BYTES_MAX, NOTIFICATION_DATA_BYTES_MAX, USER_BYTES_MAX};
+    use crate::testing::texts::{control_character, size, stumbling_block};
     use crate::{Context, EffectError};
-
-    /// The bounds of a real host.
-    const USER_BYTES_MAX: usize = 128;
-    const MESSAGE_BYTES_MAX: usize = 4 << 10;
-    const DATA_BYTES_MAX: usize = 64 << 10;
 
     /// A notification as a fake host collected it.
     ///
     /// ```
     /// # use stoker_sdk::NotificationLevel;
     /// # use stoker_sdk::testing::FakeHost;
-    /// let host = FakeHost::new();
+    /// let host = FakeHost::new().may_notify();
     /// let refused = host.context().notify("a\nb", NotificationLevel::Info, "Hello");
     /// assert!(refused.is_err() && host.notifications().is_empty());
     /// ```
@@ -137,24 +134,64 @@ pub(crate) mod fake {
             message: &str,
             data: Option<String>,
         ) -> Result<(), EffectError> {
-            let refused = |sentence: String| Err(EffectError::Refused(sentence));
-            if user.is_empty() || user.len() > USER_BYTES_MAX {
-                return refused(format!("a user's name must have 1 to {USER_BYTES_MAX} bytes, not {}", user.len()));
+            let mut record = self.recorder().lock();
+            if !record.grants.allows_notify() {
+                return Err(EffectError::NotGranted);
             }
-            if user.chars().any(char::is_control) {
-                return refused("a user's name must hold no control characters".to_owned());
-            }
-            if message.is_empty() || message.len() > MESSAGE_BYTES_MAX {
-                let bytes = message.len();
-                return refused(format!("a message to a user must have 1 to {MESSAGE_BYTES_MAX} bytes, not {bytes}"));
-            }
-            if let Some(data) = data.as_ref().filter(|data| data.len() > DATA_BYTES_MAX) {
-                let bytes = data.len();
-                return refused(format!("the data of a notification has {bytes} bytes; it may have at most 64KiB"));
-            }
-            let told = Notified { user: user.to_owned(), level, message: message.to_owned(), data };
-            self.recorder().lock().effects.notified.push(told);
+            check(user, message, data.as_deref()).map_err(EffectError::Refused)?;
+            // What is kept is read by others.
+            let (user, message) = (record.redacted(user), record.redacted(message));
+            let data = data.map(|data| record.redacted(&data));
+            record.effects.take(user.len() + message.len() + data.as_ref().map_or(0, String::len))?;
+            let told = Notified { user, level, message, data };
+            record.effects.notified.push(told);
             Ok(())
+        }
+    }
+
+    fn check(user: &str, message: &str, data: Option<&str>) -> Result<(), String> {
+        if message.is_empty() || message.len() > MESSAGE_BYTES_MAX {
+            let bytes = message.len();
+            return Err(format!("a message to a user must have 1 to {MESSAGE_BYTES_MAX} bytes, not {bytes}"));
+        }
+        if let Some(data) = data.filter(|data| data.len() > NOTIFICATION_DATA_BYTES_MAX) {
+            let most = size(NOTIFICATION_DATA_BYTES_MAX as u64);
+            return Err(format!("the data of a notification has {} bytes; it may have at most {most}", data.len()));
+        }
+        if user.is_empty() || user.len() > USER_BYTES_MAX {
+            return Err(format!("a user's name must have 1 to {USER_BYTES_MAX} bytes, not {}", user.len()));
+        }
+        if let Some(sentence) = control_character(user) {
+            return Err(format!("a user's name {sentence}"));
+        }
+        let block = data.and_then(stumbling_block);
+        block.map_or(Ok(()), |sentence| Err(format!("the data of a notification {sentence}")))
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+        use crate::testing::FakeHost;
+
+        #[test]
+        fn a_notification_keeps_to_its_bounds_and_its_grant() {
+            let host = FakeHost::new().may_notify();
+            let (user, message) = ("x".repeat(USER_BYTES_MAX), "x".repeat(MESSAGE_BYTES_MAX));
+            for (user, message, data, said) in [
+                ("", "m", 0, "a user's name must have 1 to 128 bytes, not 0"),
+                (&*format!("{user}x"), "m", 0, "a user's name must have 1 to 128 bytes, not 129"),
+                ("a\nb", "m", 0, "a user's name must hold no control characters: the one in place 2 is U+000A"),
+                ("a", "", 0, "a message to a user must have 1 to 4096 bytes, not 0"),
+                ("a", &*format!("{message}x"), 0, "a message to a user must have 1 to 4096 bytes, not 4097"),
+                ("a", "m", NOTIFICATION_DATA_BYTES_MAX, "has 65538 bytes; it may have at most 64KiB"),
+            ] {
+                let asked = host.context().notify_with(user, NotificationLevel::Info, message, &"x".repeat(data));
+                assert!(matches!(&asked, Err(EffectError::Refused(sentence)) if sentence.ends_with(said)), "{asked:?}");
+            }
+            assert!(host.notifications().is_empty());
+            assert_eq!(host.context().notify(&user, NotificationLevel::Info, &message), Ok(()));
+            let closed = FakeHost::new();
+            assert_eq!(closed.context().notify("a", NotificationLevel::Info, "m"), Err(EffectError::NotGranted));
         }
     }
 }

@@ -20,6 +20,10 @@
 //! assert_eq!((mails.len(), mails[0].recipients()), (1, vec!["ada@example.com"]));
 //! ```
 
+#[cfg(not(target_family = "wasm"))]
+pub(crate) mod address;
+#[cfg(not(target_family = "wasm"))]
+mod fake;
 mod message;
 
 pub use message::Mail;
@@ -34,7 +38,7 @@ impl Context {
     /// ```
     /// # use stoker_sdk::mail::Mail;
     /// # use stoker_sdk::testing::FakeHost;
-    /// let host = FakeHost::new();
+    /// let host = FakeHost::new().may_send_mail("*@shop.example").mail_sender("noreply@shop.example");
     /// let mail = Mail::to("ada@example.com").subject("Your invoice").text("It is attached.").attach(
     ///     "invoice.pdf",
     ///     "application/pdf",
@@ -76,28 +80,6 @@ mod calls {
                 mail::Error::NotGranted => EffectError::NotGranted,
                 mail::Error::Refused(why) => EffectError::Refused(why),
             })
-        }
-    }
-}
-
-#[cfg(not(target_family = "wasm"))]
-mod fake {
-    use super::Mail;
-    use crate::{Context, EffectError};
-
-    impl Context {
-        // A real host can refuse more than this one.
-        pub(super) fn send(&self, mail: &Mail) -> Result<String, EffectError> {
-            if mail.recipients().is_empty() {
-                return Err(EffectError::Refused("to: a mail needs at least one recipient".to_owned()));
-            }
-            if mail.text.is_none() && mail.html.is_none() {
-                let why = "text: a mail needs a body: give `text`, `html` or both";
-                return Err(EffectError::Refused(why.to_owned()));
-            }
-            let mut record = self.recorder().lock();
-            record.effects.mails.push(mail.clone());
-            Ok(format!("<mail_{:026}@fake.example>", record.effects.mails.len()))
         }
     }
 }

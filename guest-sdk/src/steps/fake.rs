@@ -1,191 +1,113 @@
-//! What a fake host records of steps, and how it ends an execution in their midst: as a host does, by not returning.
+//! The calls that a fake host answers about steps, its clock, and how it ends an execution in their midst: as a real one does, by not
+//! returning.
 
 use std::panic::resume_unwind;
+use std::sync::MutexGuard;
+use std::time::Duration;
 
 use super::Begun;
+use super::ledger::{Asked, Ledger};
 use crate::Context;
+use crate::testing::bounds::{CORRELATION_BYTES_MAX, SHAPE_BYTES_MAX, WAIT_MAX};
+use crate::testing::texts::{control_character, cut};
 use crate::testing::{Record, Recorder};
-
-/// Largest result of a step, bytes.
-const RESULT_BYTES_MAX: usize = 256 << 10;
-/// Most steps.
-const STEPS_MAX: usize = 1_000;
-
-/// A step as a fake host recorded it.
-///
-/// ```
-/// # use stoker_sdk::testing::{FakeHost, Step};
-/// let host = FakeHost::new();
-/// host.context().step("count", || Ok(3)).unwrap();
-/// assert_eq!(host.steps(), [Step { name: "count".into(), occurrence: 0, result: Some("3".into()) }]);
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
-    /// As the handler calls it; of a wait the type of the event.
-    pub name: String,
-    /// The how many-eth of its name, from 0.
-    pub occurrence: u32,
-    /// JSON text; `None` of a sleep, and of a wait that was in vain.
-    pub result: Option<String>,
-}
 
 /// Why an execution did not return.
 #[derive(Debug)]
 pub(crate) enum Ended {
     /// The host died.
     Crashed,
-    /// It goes on from its top when so much time has passed.
-    Sleeps(u64),
-    /// It goes on from its top when the event comes, or its time is over.
-    Awaits,
+    /// It goes on from its top now: what it waited for came, or its time is over.
+    Waited,
 }
 
-#[derive(Debug)]
-struct Recorded {
-    step: Step,
-    /// The type of its result; `sleep`, `event` and the correlation of the others.
-    shape: String,
-    after_failure: bool,
-    met: bool,
-}
-
-/// The steps of one job.
+/// What one job has behind it.
 #[derive(Debug, Default)]
-pub(crate) struct Ledger {
-    recorded: Vec<Recorded>,
-    /// Ended in this execution, by name.
-    ended: Vec<(String, u32)>,
-    open: Option<(String, u32, String)>,
-    has_failed: bool,
+pub(crate) struct Progressed {
+    pub(crate) ledger: Ledger,
     /// A handler is run by the fake host, and not called by hand.
     pub(crate) is_executing: bool,
     pub(crate) crashes_after: Vec<usize>,
     pub(crate) crashes_before: Vec<usize>,
-    /// Those that were not returned yet, in their order: type, correlation, JSON text.
-    pub(crate) events: Vec<(String, String, String)>,
-    /// Time that passed while it slept or waited in vain, ms.
+    events: Vec<Came>,
+    /// Time that passed while it slept or waited, ms.
     pub(crate) slept_ms: u64,
 }
 
-impl Ledger {
-    pub(crate) fn begin_execution(&mut self) {
-        self.ended.clear();
-        (self.open, self.has_failed, self.is_executing) = (None, false, true);
-        for recorded in &mut self.recorded {
-            recorded.met = false;
-        }
+/// An event that was not returned yet.
+#[derive(Debug)]
+struct Came {
+    at_ms: u64,
+    event_type: String,
+    correlation: String,
+    /// JSON text.
+    data: String,
+}
+
+impl Progressed {
+    /// It comes so long after the job was enqueued.
+    pub(crate) fn add_event(&mut self, at_ms: u64, [event_type, correlation, data]: [&str; 3]) {
+        let (event_type, correlation, data) = (event_type.to_owned(), correlation.to_owned(), data.to_owned());
+        self.events.push(Came { at_ms, event_type, correlation, data });
+        // Those of one moment stay in the order they were told.
+        self.events.sort_by_key(|event| event.at_ms);
     }
 
-    pub(crate) fn steps(&self) -> Vec<Step> {
-        self.recorded.iter().map(|recorded| recorded.step.clone()).collect()
-    }
-
-    fn occurrence(&self, name: &str) -> u32 {
-        let ended = self.ended.iter().filter(|(ended, _)| ended == name).count();
-        u32::try_from(ended).unwrap_or(u32::MAX)
-    }
-
-    /// What was recorded in this place, if something was.
-    fn ask(&mut self, name: &str, shape: &str) -> Result<Option<Step>, String> {
-        if name.is_empty() || name.len() > 128 || name.chars().any(char::is_control) {
-            return Err("the name of a step must be 1 to 128 bytes of text without control characters".to_owned());
-        }
-        if let Some((open, ..)) = &self.open {
-            return Err(format!("step `{name}` is asked for inside of step `{open}`; end that one first"));
-        }
-        let occurrence = self.occurrence(name);
-        let known = |recorded: &&mut Recorded| recorded.step.name == name && recorded.step.occurrence == occurrence;
-        if let Some(recorded) = self.recorded.iter_mut().find(known) {
-            if recorded.shape != shape {
-                let was = &recorded.shape;
-                return Err(format!("the result of step `{name}` was recorded as `{was}`; it can't be `{shape}` now"));
-            }
-            recorded.met = true;
-            let step = recorded.step.clone();
-            self.ended.push((name.to_owned(), occurrence));
-            return Ok(Some(step));
-        }
-        if let Some(unmet) = self.recorded.iter().find(|recorded| !recorded.met && !recorded.after_failure) {
-            return Err(format!(
-                "step `{name}` is asked for, but an earlier execution recorded `{}`, which this one has not asked for",
-                unmet.step.name
-            ));
-        }
-        if self.recorded.len() >= STEPS_MAX {
-            return Err(format!("a job may have at most {STEPS_MAX} steps"));
-        }
-        Ok(None)
-    }
-
-    fn record(&mut self, name: &str, shape: String, result: Option<String>) {
-        let occurrence = self.occurrence(name);
-        let step = Step { name: name.to_owned(), occurrence, result };
-        self.recorded.push(Recorded { step, shape, after_failure: self.has_failed, met: true });
-        self.ended.push((name.to_owned(), occurrence));
+    /// When the next one of these comes, and its data; if it does until then.
+    fn event(&mut self, event_type: &str, correlation: &str, until_ms: u64) -> Option<(u64, String)> {
+        let is_meant = |event: &Came| {
+            event.event_type == event_type && event.correlation == correlation && event.at_ms <= until_ms
+        };
+        let place = self.events.iter().position(is_meant)?;
+        let Came { at_ms, data, .. } = self.events.remove(place);
+        Some((at_ms, data))
     }
 }
 
 impl Context {
     pub(crate) fn begin_step(&self, name: &str, shape: &str) -> Result<Begun, String> {
         let mut record = self.recorder().lock();
-        let ledger = &mut record.ledger;
-        if let Some(step) = ledger.ask(name, shape)? {
+        let ledger = &mut record.job.ledger;
+        if let Some(step) = ledger.begin(name, Asked::Step(cut(shape, SHAPE_BYTES_MAX)))? {
             return Ok(Begun::Recorded(step.result.unwrap_or_else(|| "null".to_owned())));
         }
-        let occurrence = ledger.occurrence(name);
-        ledger.open = Some((name.to_owned(), occurrence, shape.to_owned()));
-        Ok(Begun::Run(format!("{}/{name}/{occurrence}", self.job_id())))
+        Ok(Begun::Run(format!("{}/{name}/{}", self.job_id(), ledger.open_occurrence())))
     }
 
-    pub(crate) fn record_step(&self, name: &str, result: &str) -> Result<(), String> {
-        let mut record = self.recorder().lock();
-        let ledger = &mut record.ledger;
-        let (_, _, shape) = ledger.open.take().ok_or("no step is begun that could be recorded")?;
-        if result.len() > RESULT_BYTES_MAX {
-            return Err(format!(
-                "the result of step `{name}` has {} bytes; it may have at most {RESULT_BYTES_MAX}",
-                result.len()
-            ));
-        }
-        let number = ledger.recorded.len() + 1;
-        if ledger
-            .crashes_before
-            .iter()
-            .position(|place| *place == number)
-            .map(|place| ledger.crashes_before.remove(place))
-            .is_some()
-        {
-            end(record, Ended::Crashed);
-        }
-        ledger.record(name, shape, Some(result.to_owned()));
-        if ledger
-            .crashes_after
-            .iter()
-            .position(|place| *place == number)
-            .map(|place| ledger.crashes_after.remove(place))
-            .is_some()
-        {
-            end(record, Ended::Crashed);
-        }
+    /// A result as it is kept, if the step that is open can have it.
+    #[cfg(feature = "testing-database")]
+    pub(crate) fn checked_step(&self, result: &str) -> Result<String, String> {
+        let record = self.recorder().lock();
+        let result = record.redacted(result);
+        record.job.ledger.check(&result)?;
+        Ok(result)
+    }
+
+    pub(crate) fn record_step(&self, result: &str) -> Result<(), String> {
+        let record = self.recorder().lock();
+        // It is shown to people, like an output.
+        let result = record.redacted(result);
+        record.job.ledger.check(&result)?;
+        drop(recorded(alive(record), Some(result)));
         Ok(())
     }
 
     pub(crate) fn abandon_step(&self) {
-        let mut record = self.recorder().lock();
-        record.ledger.open = None;
-        record.ledger.has_failed = true;
+        self.recorder().lock().job.ledger.abandon();
     }
 
     pub(super) fn sleep_ms(&self, name: &str, duration_ms: u64) -> Result<(), String> {
         let mut record = self.recorder().lock();
-        if record.ledger.ask(name, "sleep")?.is_some() {
+        if record.job.ledger.begin(name, Asked::Sleep)?.is_some() {
             return Ok(());
         }
-        record.ledger.record(name, "sleep".to_owned(), None);
-        if record.ledger.is_executing {
-            end(record, Ended::Sleeps(duration_ms));
+        check_wait(&mut record.job, duration_ms)?;
+        let mut record = alive(record);
+        record.job.slept_ms = record.job.slept_ms.saturating_add(duration_ms);
+        let record = recorded(record, None);
+        if record.job.is_executing {
+            end(record, Ended::Waited);
         }
-        record.ledger.slept_ms = record.ledger.slept_ms.saturating_add(duration_ms);
         Ok(())
     }
 
@@ -195,27 +117,71 @@ impl Context {
         correlation: &str,
         timeout_ms: u64,
     ) -> Result<Option<String>, String> {
+        if correlation.len() > CORRELATION_BYTES_MAX {
+            return Err(format!("a correlation may have at most {CORRELATION_BYTES_MAX} bytes"));
+        }
+        if let Some(sentence) = control_character(correlation) {
+            return Err(format!("a correlation {sentence}"));
+        }
         let mut record = self.recorder().lock();
-        let shape = format!("event of {correlation}");
-        if let Some(step) = record.ledger.ask(event_type, &shape)? {
+        if let Some(step) = record.job.ledger.begin(event_type, Asked::Event(correlation.to_owned()))? {
             return Ok(step.result);
         }
-        let ledger = &mut record.ledger;
-        let came = ledger.events.iter().position(|(of_type, of, _)| of_type == event_type && of == correlation);
-        let data = came.map(|place| ledger.events.remove(place).2);
-        if data.is_none() {
-            ledger.slept_ms = ledger.slept_ms.saturating_add(timeout_ms);
-        }
-        ledger.record(event_type, shape, data.clone());
-        if ledger.is_executing {
-            end(record, Ended::Awaits);
+        check_wait(&mut record.job, timeout_ms)?;
+        let mut record = alive(record);
+        let job = &mut record.job;
+        let (now_ms, until_ms) = (job.slept_ms, job.slept_ms.saturating_add(timeout_ms));
+        let came = job.event(event_type, correlation, until_ms);
+        // One that has come is returned at once.
+        let is_there = came.as_ref().is_some_and(|(at_ms, _)| *at_ms <= now_ms);
+        job.slept_ms = came.as_ref().map_or(until_ms, |(at_ms, _)| now_ms.max(*at_ms));
+        let data = came.map(|(_, data)| data);
+        let record = recorded(record, data.clone());
+        if record.job.is_executing && !is_there {
+            end(record, Ended::Waited);
         }
         Ok(data)
     }
 }
 
+/// A sleep or a wait that was just begun is not too long; or it is none.
+fn check_wait(job: &mut Progressed, wait_ms: u64) -> Result<(), String> {
+    if Duration::from_millis(wait_ms) > WAIT_MAX {
+        job.ledger.abandon();
+        return Err(format!("a job may wait at most {} days at a time", WAIT_MAX.as_secs() / 86_400));
+    }
+    Ok(())
+}
+
+/// What is open is about to be recorded, unless the host is to die before that.
+fn alive(mut record: MutexGuard<'_, Record>) -> MutexGuard<'_, Record> {
+    let job = &mut record.job;
+    let number = job.ledger.next_number();
+    if job.is_executing && dies(&mut job.crashes_before, number) {
+        end(record, Ended::Crashed);
+    }
+    record
+}
+
+/// Records what is open. The host may be to die after that.
+fn recorded(mut record: MutexGuard<'_, Record>, result: Option<String>) -> MutexGuard<'_, Record> {
+    let job = &mut record.job;
+    let number = job.ledger.next_number();
+    job.ledger.record(result);
+    if job.is_executing && dies(&mut job.crashes_after, number) {
+        end(record, Ended::Crashed);
+    }
+    record
+}
+
+/// Whether the host is to die here; once for each time it was told so.
+fn dies(places: &mut Vec<usize>, number: usize) -> bool {
+    let place = places.iter().position(|place| *place == number);
+    place.map(|place| places.remove(place)).is_some()
+}
+
 /// Ends the execution where it stands. Nothing is printed: it is no panic.
-fn end(record: std::sync::MutexGuard<'_, Record>, ended: Ended) -> ! {
+fn end(record: MutexGuard<'_, Record>, ended: Ended) -> ! {
     drop(record);
     resume_unwind(Box::new(ended))
 }
@@ -224,6 +190,8 @@ impl Recorder {
     /// The step that is open when an execution ends is no more.
     pub(crate) fn begin_execution(&self) {
         super::KEY.set(None);
-        self.lock().ledger.begin_execution();
+        let mut record = self.lock();
+        record.job.ledger.begin_execution();
+        record.job.is_executing = true;
     }
 }

@@ -12,7 +12,7 @@ impl Context {
         })
     }
 
-    pub(crate) fn record_step(&self, _name: &str, result: &str) -> Result<(), String> {
+    pub(crate) fn record_step(&self, result: &str) -> Result<(), String> {
         steps::record(result)
     }
 

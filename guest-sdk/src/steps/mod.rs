@@ -4,6 +4,11 @@
 pub(crate) mod fake;
 #[cfg(target_family = "wasm")]
 mod host;
+#[cfg(not(target_family = "wasm"))]
+pub(crate) mod ledger;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 
 use std::any::type_name;
 use std::cell::RefCell;
@@ -83,14 +88,15 @@ impl Context {
         match self.begin_step(name, type_name::<T>()).map_err(Failure::fatal)? {
             Begun::Recorded(result) => payload::parse_step(name, &result),
             Begun::Run(key) => {
-                let ran = under_key(key, run).and_then(|value| Ok((payload::print_step(name, &value)?, value)));
-                match ran {
-                    Ok((result, value)) => self.record_step(name, &result).map_err(Failure::fatal).map(|()| value),
-                    Err(failure) => {
-                        self.abandon_step();
-                        Err(failure)
-                    }
+                let ran = under_key(key, run).and_then(|value| {
+                    self.record_step(&payload::print_step(name, &value)?).map_err(Failure::fatal)?;
+                    Ok(value)
+                });
+                // Also where the result could not be recorded: the handler may go on without it.
+                if ran.is_err() {
+                    self.abandon_step();
                 }
+                ran
             }
         }
     }
@@ -135,8 +141,8 @@ impl Context {
     }
 
     /// Waits for an event of this type and correlation, as [`sleep`](Context::sleep) waits for time, and returns its data: that of
-    /// the first one that came since the job was enqueued and was not returned to it before. `None`: none came in this time. A fatal
-    /// failure where the data does not fit `T`.
+    /// the first one that came since the job was enqueued and was not returned to it before. One that is there already is returned
+    /// at once. `None`: none came in this time, which is at most 366 days. A fatal failure where the data does not fit `T`.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -150,6 +156,10 @@ impl Context {
     ///
     /// let host = FakeHost::new().event("payment.received", "order-7", "4200");
     /// assert_eq!(host.run_to_end::<ship>("order-7".into()).as_deref(), Ok("paid 4200"));
+    /// assert_eq!(host.executions(), 1);
+    /// let late = FakeHost::new().event_after(Duration::from_secs(60), "payment.received", "order-7", "4200");
+    /// assert_eq!(late.run_to_end::<ship>("order-7".into()).as_deref(), Ok("paid 4200"));
+    /// assert_eq!((late.executions(), late.slept()), (2, Duration::from_secs(60)));
     /// assert_eq!(FakeHost::new().run_to_end::<ship>("order-7".into()).as_deref(), Ok("not paid"));
     /// ```
     pub fn wait_for<T: DeserializeOwned>(

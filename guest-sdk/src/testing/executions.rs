@@ -4,19 +4,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
 use super::FakeHost;
-use crate::Failure;
-use crate::Handler;
 use crate::effects::fake::{Effects, Emitted};
 use crate::effects::notify::fake::Notified;
+use crate::failure::whole_ms;
 use crate::mail::Mail;
-use crate::steps::fake::{Ended, Step};
+use crate::steps::fake::Ended;
+use crate::steps::ledger::Step;
+use crate::{Failure, Handler};
 
 /// Executions after which a handler is taken for one that never ends.
 const EXECUTIONS_MAX: u32 = 10_000;
 
 impl FakeHost {
     /// Runs a handler as often as it takes: where it sleeps, waits for an event, or the host is to die, it is run again from its
-    /// top with what was recorded, as a host does. Time it sleeps passes at once.
+    /// top with what was recorded, as a host does. Time it sleeps passes at once: of the next execution, `run_at` and the deadline
+    /// are later by as much. For all places where the host can die there is [`crash_everywhere`](super::crash_everywhere).
     ///
     /// ```
     /// # use std::time::Duration;
@@ -40,6 +42,7 @@ impl FakeHost {
     where
         H::Input: Clone,
     {
+        self.recorder.lock().grants.asked_by(H::SETTINGS);
         self.to_its_end(|| H::handle(&self.context_of(H::KIND.name()), input.clone()))
     }
 
@@ -58,7 +61,7 @@ impl FakeHost {
     /// ```
     #[must_use]
     pub fn crash_after_steps(self, steps: usize) -> Self {
-        self.recorder.lock().ledger.crashes_after.push(steps);
+        self.recorder.lock().job.crashes_after.push(steps);
         self
     }
 
@@ -82,11 +85,11 @@ impl FakeHost {
     /// ```
     #[must_use]
     pub fn crash_in_step(self, step: usize) -> Self {
-        self.recorder.lock().ledger.crashes_before.push(step);
+        self.recorder.lock().job.crashes_before.push(step);
         self
     }
 
-    /// An event that came since the job was enqueued, with its data as JSON text.
+    /// An event that came since the job was enqueued, with its data as JSON text: a wait for it returns at once.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -97,13 +100,33 @@ impl FakeHost {
     /// ```
     #[must_use]
     pub fn event(self, event_type: &str, correlation: &str, data: &str) -> Self {
-        self.recorder.lock().ledger.events.push((event_type.into(), correlation.into(), data.into()));
+        self.event_after(Duration::ZERO, event_type, correlation, data)
+    }
+
+    /// An event that comes so long after the job was enqueued, in the time that handlers sleep and wait: a wait for it that begins
+    /// before ends the execution, and the next one has it, if it comes in time.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use stoker_sdk::testing::FakeHost;
+    /// # use stoker_sdk::{Context, Failure, handler};
+    /// #[handler(kind = "ship")]
+    /// fn ship(context: &Context, order: String) -> Result<Option<u64>, Failure> {
+    ///     context.wait_for("paid", &order, Duration::from_secs(60))
+    /// }
+    /// let paid_after = |time| FakeHost::new().event_after(time, "paid", "7", "4200").run_to_end::<ship>("7".into());
+    /// assert_eq!(paid_after(Duration::from_secs(60)), Ok(Some(4_200)));
+    /// assert_eq!(paid_after(Duration::from_secs(61)), Ok(None));
+    /// ```
+    #[must_use]
+    pub fn event_after(self, time: Duration, event_type: &str, correlation: &str, data: &str) -> Self {
+        self.recorder.lock().job.add_event(whole_ms(time), [event_type, correlation, data]);
         self
     }
 
     /// What was recorded, in order.
     pub fn steps(&self) -> Vec<Step> {
-        self.recorder.lock().ledger.steps()
+        self.recorder.lock().job.ledger.steps()
     }
 
     /// How often handlers were run from their top.
@@ -132,9 +155,9 @@ impl FakeHost {
     /// # use stoker_sdk::mail::Mail;
     /// # use stoker_sdk::testing::FakeHost;
     /// # use stoker_sdk::{Context, Failure, handler};
-    /// #[handler(kind = "late")]
+    /// #[handler(kind = "late", grants(mail = ["noreply@shop.example"]))]
     /// fn late(context: &Context, fails: bool) -> Result<(), Failure> {
-    ///     context.send_mail(&Mail::to("ada@example.com").text("Hello"))?;
+    ///     context.send_mail(&Mail::to("ada@example.com").from("noreply@shop.example").text("Hello"))?;
     ///     if fails { Err(Failure::fatal("after all")) } else { Ok(()) }
     /// }
     /// let host = FakeHost::new();
@@ -147,9 +170,9 @@ impl FakeHost {
         self.recorder.lock().effects.mails.clone()
     }
 
-    /// How long handlers slept, and waited in vain.
+    /// How long handlers slept, and waited for events.
     pub fn slept(&self) -> Duration {
-        Duration::from_millis(self.recorder.lock().ledger.slept_ms)
+        Duration::from_millis(self.recorder.lock().job.slept_ms)
     }
 
     pub(super) fn to_its_end<T>(&self, execute: impl Fn() -> Result<T, Failure>) -> Result<T, Failure> {
@@ -162,30 +185,27 @@ impl FakeHost {
     }
 
     /// `None`: it is to be run again.
-    pub(super) fn one_execution<T>(&self, execute: impl FnOnce() -> Result<T, Failure>) -> Option<Result<T, Failure>> {
+    pub(crate) fn one_execution<T>(&self, execute: impl FnOnce() -> Result<T, Failure>) -> Option<Result<T, Failure>> {
         self.recorder.begin_execution();
         {
             let mut record = self.recorder.lock();
             record.executions += 1;
             record.effects = Effects::default();
-            record.databases.roll_back();
+            record.databases.end_execution();
         }
         let ended = catch_unwind(AssertUnwindSafe(execute));
         let mut record = self.recorder.lock();
-        record.ledger.is_executing = false;
-        record.databases.roll_back();
+        record.job.is_executing = false;
+        record.databases.end_execution();
         if !matches!(ended, Ok(Ok(_))) {
             record.effects = Effects::default();
         }
         match ended {
             Ok(result) => Some(result),
             Err(panic) => match panic.downcast::<Ended>() {
-                Ok(ended) => {
-                    if let Ended::Sleeps(ms) = *ended {
-                        record.ledger.slept_ms = record.ledger.slept_ms.saturating_add(ms);
-                    }
-                    None
-                }
+                Ok(ended) => match *ended {
+                    Ended::Crashed | Ended::Waited => None,
+                },
                 Err(panic) => {
                     drop(record);
                     resume_unwind(panic)

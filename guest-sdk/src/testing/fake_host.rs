@@ -1,12 +1,16 @@
 //! A host for handlers run natively: it decides what they are told and keeps what they say.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::grants::{is_pattern, is_sender};
 use super::recorder::{LogLine, Progress, Recorder, TIMEOUT, forget, make_current};
+use super::texts::is_bucket_name;
 use crate::context::Facts;
 use crate::failure::whole_ms;
 use crate::http::{Error, Request, Response};
+use crate::kv::fake::check;
 use crate::module::run_one;
 use crate::{Context, Failure, Handler};
 
@@ -14,8 +18,13 @@ use crate::{Context, Failure, Handler};
 ///
 /// Without further words it is the first of ten attempts of some job of tenant and queue `default`, enqueued at
 /// 2026-01-01T00:00:00Z, with the host's default limits. Log lines go to the newest fake host of the thread, so have one
-/// at a time. What is printed with `println!` is not caught, and the payload is not checked against the schema: that is
-/// the real host's, see [`sandbox`](super::sandbox()).
+/// at a time. What is printed with `println!` is not caught, and the payload is not checked against the schema, nor are those of
+/// jobs that are enqueued: that is the real host's, see [`sandbox`](super::sandbox()).
+///
+/// Nothing is granted but what a test says ([`secret`](Self::secret), [`bucket`](Self::bucket), [`may_emit`](Self::may_emit), …) and,
+/// secrets, values and requests aside, what the handler that is [run](Self::run) asks for with `grants(…)`, as if an operator had
+/// agreed. What a real host refuses (too many steps, a mail without recipients, `ATTACH`, a full bucket) is refused here in the same
+/// words.
 ///
 /// ```
 /// use std::time::Duration;
@@ -42,7 +51,7 @@ use crate::{Context, Failure, Handler};
 pub struct FakeHost {
     facts: Facts,
     timeout: Duration,
-    pub(super) recorder: Arc<Recorder>,
+    pub(crate) recorder: Arc<Recorder>,
 }
 
 /// What a fake host answers to a request: a response, or why there is none.
@@ -273,21 +282,28 @@ impl FakeHost {
         self
     }
 
-    /// The kind is granted this bucket, which is empty unless something was put into it.
+    /// The kind is granted this bucket, which is empty unless something was put into it. A handler that is [run](Self::run) has those
+    /// it asks for with `grants(kv = […])` in any case.
     ///
     /// ```
     /// # use stoker_sdk::testing::FakeHost;
     /// let _host = FakeHost::new().bucket("sessions");
     /// assert_eq!(stoker_sdk::kv::open("sessions").unwrap().keys(), Ok(vec![]));
     /// ```
+    ///
+    /// # Panics
+    /// If no bucket can be called so.
     #[must_use]
     pub fn bucket(self, name: impl Into<String>) -> Self {
-        self.recorder.lock().kv.granted.entry(name.into()).or_default();
+        let name = name.into();
+        assert!(is_bucket_name(&name), "no bucket can be called `{name}`");
+        self.recorder.lock().grants.told.kv.push(name);
         self
     }
 
-    /// The kind is granted this database, which is empty: real `SQLite`, in memory. Needs the feature `testing-database`, which
-    /// compiles it.
+    /// The kind is granted this database, which is empty: real `SQLite`, in memory, with the rules and bounds of a host. `tenant-*` are
+    /// all that begin so. A handler that is [run](Self::run) has those it asks for with `grants(databases = […])` in any case.
+    /// Needs the feature `testing-database`, which compiles it.
     ///
     /// ```
     /// # use stoker_sdk::testing::FakeHost;
@@ -298,9 +314,34 @@ impl FakeHost {
     /// assert_eq!(context.database("other").err(), Some(stoker_sdk::database::DatabaseError::NotGranted));
     /// # Ok::<(), stoker_sdk::database::DatabaseError>(())
     /// ```
+    ///
+    /// # Panics
+    /// If it is no pattern of names.
     #[must_use]
     pub fn database(self, name: impl Into<String>) -> Self {
-        self.recorder.lock().databases.granted.insert(name.into());
+        let name = pattern(name.into());
+        self.recorder.lock().grants.told.databases.push(name);
+        self
+    }
+
+    /// All databases of the tenant together may have so many bytes: its quota `database_bytes`, 4 GiB if nothing is said.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing-database")] {
+    /// # use stoker_sdk::database::DatabaseError;
+    /// # use stoker_sdk::testing::FakeHost;
+    /// let host = FakeHost::new().database("app").database_bytes(128 << 10);
+    /// let context = host.context();
+    /// let app = context.database("app")?;
+    /// app.migrate(&[(1, "CREATE TABLE notes (text TEXT)")])?;
+    /// let full = app.execute("INSERT INTO notes VALUES (?1)", ("x".repeat(200 << 10),));
+    /// assert!(matches!(full, Err(DatabaseError::Quota(_))), "{full:?}");
+    /// # }
+    /// # Ok::<(), stoker_sdk::database::DatabaseError>(())
+    /// ```
+    #[must_use]
+    pub fn database_bytes(self, most: u64) -> Self {
+        self.recorder.lock().databases.bytes_max = most;
         self
     }
 
@@ -312,9 +353,143 @@ impl FakeHost {
     /// assert_eq!(stoker_sdk::kv::open("sessions").unwrap().get("user/1"), Ok(Some(b"on".to_vec())));
     /// assert_eq!(host.value("sessions", "user/1"), Some(b"on".to_vec()));
     /// ```
+    ///
+    /// # Panics
+    /// If no host would take it.
     #[must_use]
     pub fn entry(self, bucket: &str, key: &str, value: impl AsRef<[u8]>) -> Self {
-        self.recorder.lock().kv.set(bucket, key, value.as_ref());
+        let host = self.bucket(bucket);
+        let value = value.as_ref();
+        let entry = BTreeMap::from([(key, value)]);
+        let put = check(key, value).and_then(|()| host.recorder.lock().kv.put(bucket, &entry, None));
+        if let Err(sentence) = put {
+            panic!("the entry `{key}` can't be: {sentence}");
+        }
+        host
+    }
+
+    /// The keys and values of all buckets may have so many bytes together: the tenant's quota `kv_bytes`, 256 MiB if nothing is said.
+    ///
+    /// ```
+    /// # use stoker_sdk::testing::FakeHost;
+    /// let _host = FakeHost::new().bucket("sessions").kv_bytes(100);
+    /// assert!(stoker_sdk::kv::open("sessions").unwrap().set("user/1", &[0; 100]).is_err());
+    /// ```
+    #[must_use]
+    pub fn kv_bytes(self, most: u64) -> Self {
+        self.recorder.lock().kv.bytes_max = most;
+        self
+    }
+
+    /// The kind is granted to enqueue jobs of these kinds: `email.send`, `email.*`. Handlers that are [run](Self::run) may enqueue what
+    /// they ask for with `grants(enqueue = […])` in any case.
+    ///
+    /// ```
+    /// # use stoker_sdk::EffectError;
+    /// # use stoker_sdk::testing::FakeHost;
+    /// let context = FakeHost::new().may_enqueue("email.*").context();
+    /// assert_eq!(context.enqueue("email.send", "Ada"), Ok(()));
+    /// assert_eq!(context.enqueue("sms.send", "Ada"), Err(EffectError::NotGranted));
+    /// ```
+    ///
+    /// # Panics
+    /// If it is no pattern of names.
+    #[must_use]
+    pub fn may_enqueue(self, kinds: impl Into<String>) -> Self {
+        let kinds = pattern(kinds.into());
+        self.recorder.lock().grants.told.enqueue.push(kinds);
+        self
+    }
+
+    /// The kind is granted to emit events of these types: `order.paid`, `order.*`. Handlers that are [run](Self::run) may emit what
+    /// they ask for with `grants(events = […])` in any case.
+    ///
+    /// ```
+    /// # use stoker_sdk::EffectError;
+    /// # use stoker_sdk::testing::FakeHost;
+    /// let context = FakeHost::new().may_emit("order.*").context();
+    /// assert_eq!(context.emit("order.paid", "7", &4_200), Ok(()));
+    /// assert_eq!(context.emit("refund", "7", &4_200), Err(EffectError::NotGranted));
+    /// ```
+    ///
+    /// # Panics
+    /// If it is no pattern of names.
+    #[must_use]
+    pub fn may_emit(self, event_types: impl Into<String>) -> Self {
+        let event_types = pattern(event_types.into());
+        self.recorder.lock().grants.told.events.push(event_types);
+        self
+    }
+
+    /// The kind is granted to notify users. Handlers that are [run](Self::run) and ask for it with `grants(notify = true)` are in any
+    /// case.
+    ///
+    /// ```
+    /// # use stoker_sdk::{EffectError, NotificationLevel};
+    /// # use stoker_sdk::testing::FakeHost;
+    /// let tell = |host: FakeHost| host.context().notify("ann", NotificationLevel::Info, "Hello");
+    /// assert_eq!(tell(FakeHost::new().may_notify()), Ok(()));
+    /// assert_eq!(tell(FakeHost::new()), Err(EffectError::NotGranted));
+    /// ```
+    #[must_use]
+    pub fn may_notify(self) -> Self {
+        self.recorder.lock().grants.told.notify = true;
+        self
+    }
+
+    /// The kind is granted to send mail from this address, or `*@example.com`. Handlers that are [run](Self::run) may send it from
+    /// where they ask for with `grants(mail = […])` in any case.
+    ///
+    /// ```
+    /// # use stoker_sdk::EffectError;
+    /// # use stoker_sdk::mail::Mail;
+    /// # use stoker_sdk::testing::FakeHost;
+    /// let context = FakeHost::new().may_send_mail("*@shop.example").context();
+    /// let mail = Mail::to("ada@example.com").text("Hello");
+    /// assert!(context.send_mail(&mail.clone().from("Shop <noreply@shop.example>")).is_ok());
+    /// assert_eq!(context.send_mail(&mail.from("ceo@example.com")), Err(EffectError::NotGranted));
+    /// ```
+    ///
+    /// # Panics
+    /// If it is no such address.
+    #[must_use]
+    pub fn may_send_mail(self, from: impl Into<String>) -> Self {
+        let from = from.into();
+        assert!(is_sender(&from), "`{from}` is no sender of mail: write `noreply@example.com`, or `*@example.com`");
+        self.recorder.lock().grants.told.mail.push(from);
+        self
+    }
+
+    /// Mail that names no sender is from here: the host's setting `mail_sender`. Without it such mail is refused. It has to be granted
+    /// as well.
+    ///
+    /// ```
+    /// # use stoker_sdk::mail::Mail;
+    /// # use stoker_sdk::testing::FakeHost;
+    /// let host = FakeHost::new().mail_sender("noreply@shop.example").may_send_mail("noreply@shop.example");
+    /// assert!(host.context().send_mail(&Mail::to("ada@example.com").text("Hello")).is_ok());
+    /// ```
+    #[must_use]
+    pub fn mail_sender(self, address: impl Into<String>) -> Self {
+        self.recorder.lock().mail_sender = Some(address.into());
+        self
+    }
+
+    /// What handlers ask for with `grants(…)` is not granted: only what is said here.
+    ///
+    /// ```
+    /// # use stoker_sdk::testing::FakeHost;
+    /// # use stoker_sdk::{Context, Failure, handler};
+    /// #[handler(kind = "pay", grants(events = ["order.*"]))]
+    /// fn pay(context: &Context, order: String) -> Result<(), Failure> {
+    ///     Ok(context.emit("order.paid", &order, &())?)
+    /// }
+    /// assert_eq!(FakeHost::new().run::<pay>("7".into()), Ok(()));
+    /// assert!(FakeHost::new().without_grants().run::<pay>("7".into()).is_err());
+    /// ```
+    #[must_use]
+    pub fn without_grants(self) -> Self {
+        self.recorder.lock().grants.is_asking_in_vain = true;
         self
     }
 
@@ -327,7 +502,8 @@ impl FakeHost {
     /// ```
     pub fn value(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
         let record = self.recorder.lock();
-        record.kv.granted.get(bucket).and_then(|entries| entries.get(key)).map(|entry| entry.value.clone())
+        let contents = record.kv.contents(record.job.slept_ms);
+        contents.get(bucket).and_then(|entries| entries.get(key)).map(|value| value.to_vec())
     }
 
     /// The job is this one.
@@ -377,11 +553,20 @@ impl FakeHost {
     /// assert_eq!(work(&FakeHost::new().context()), Ok(1));
     /// ```
     pub fn context(&self) -> Context {
-        Context::from_recorder(self.facts.clone(), Arc::clone(&self.recorder))
+        Context::from_recorder(self.facts_now(), Arc::clone(&self.recorder))
     }
 
     pub(super) fn context_of(&self, kind: &str) -> Context {
-        Context::from_recorder(Facts { kind: kind.into(), ..self.facts.clone() }, Arc::clone(&self.recorder))
+        Context::from_recorder(Facts { kind: kind.into(), ..self.facts_now() }, Arc::clone(&self.recorder))
+    }
+
+    /// Who slept was due when it was over, and has all of its time again.
+    fn facts_now(&self) -> Facts {
+        let slept_ms = self.recorder.lock().job.slept_ms;
+        let mut facts = self.facts.clone();
+        facts.run_at_ms = facts.run_at_ms.saturating_add(slept_ms);
+        facts.deadline_ms = facts.deadline_ms.saturating_add(slept_ms);
+        facts
     }
 
     /// Runs a handler, named as its function is.
@@ -402,6 +587,7 @@ impl FakeHost {
     ///
     /// Where the handler sleeps or waits, or the host is to die: [`run_to_end`](Self::run_to_end) runs it again then.
     pub fn run<H: Handler>(&self, input: H::Input) -> Result<H::Output, Failure> {
+        self.recorder.lock().grants.asked_by(H::SETTINGS);
         let ended = self.one_execution(|| H::handle(&self.context_of(H::KIND.name()), input));
         let Some(ended) = ended else {
             panic!("the handler is to be run again: `run_to_end` does that, for inputs that are `Clone`")
@@ -425,6 +611,7 @@ impl FakeHost {
     /// assert!(failure.to_string().contains("at `[1]`"));
     /// ```
     pub fn run_json<H: Handler>(&self, payload: &str) -> Result<String, Failure> {
+        self.recorder.lock().grants.asked_by(H::SETTINGS);
         self.to_its_end(|| run_one::<H>(&self.context_of(H::KIND.name()), payload))
     }
 
@@ -451,4 +638,14 @@ impl FakeHost {
     pub fn progress(&self) -> Vec<Progress> {
         self.recorder.lock().progress.clone()
     }
+}
+
+/// # Panics
+/// If it is none.
+fn pattern(text: String) -> String {
+    assert!(
+        is_pattern(&text),
+        "`{text}` is no pattern of names: write one name, or the beginning of names and then `*`"
+    );
+    text
 }

@@ -19,17 +19,22 @@
 //! # Ok::<(), Failure>(())
 //! ```
 
+pub(crate) mod bounds;
 mod build;
+mod crashes;
 mod executions;
 mod fake_host;
+pub(crate) mod grants;
 mod process;
 mod recorder;
 mod run;
 mod sandbox;
+pub(crate) mod texts;
 
 pub use crate::effects::fake::Emitted;
 pub use crate::effects::notify::fake::Notified;
-pub use crate::steps::fake::Step;
+pub use crate::steps::ledger::Step;
+pub use crashes::crash_everywhere;
 pub use fake_host::{Answer, FakeHost};
 pub use recorder::{LogLine, Progress};
 pub use run::{Refused, Run, RunError};

@@ -1,7 +1,7 @@
 //! What a fake host answers and hears. Log lines carry no context, so the newest fake host of a thread gets them.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use crate::database::fake::Databases;
 use crate::effects::fake::Effects;
 use crate::http::{Error, Request, Response};
 use crate::kv::fake::Buckets;
-use crate::steps::fake::Ledger;
+use crate::steps::fake::Progressed;
+use crate::testing::grants::Grants;
 
 /// The host's default timeout.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
@@ -76,15 +77,34 @@ pub(crate) struct Record {
     pub(crate) config: BTreeMap<String, String>,
     /// Granted, by name.
     pub(crate) secrets: HashMap<String, Vec<u8>>,
-    /// Granted buckets and what is in them.
+    /// Those that a handler was given: its words are kept without them.
+    pub(crate) secrets_given: BTreeSet<String>,
+    pub(crate) grants: Grants,
+    /// Whom mail is from that says nothing.
+    pub(crate) mail_sender: Option<String>,
     pub(crate) kv: Buckets,
-    /// Granted databases.
     pub(crate) databases: Databases,
     /// What outlives an execution.
-    pub(crate) ledger: Ledger,
+    pub(crate) job: Progressed,
     pub(crate) executions: u32,
     /// What is asked for on success.
     pub(crate) effects: Effects,
+}
+
+impl Record {
+    /// As it is kept: without the secrets that were given, as they are and as JSON writes them. A real host finds more spellings.
+    pub(crate) fn redacted(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for name in &self.secrets_given {
+            let value = self.secrets.get(name).and_then(|value| std::str::from_utf8(value).ok()).unwrap_or_default();
+            let in_json = crate::json::print(value).unwrap_or_default();
+            let in_quotes = in_json.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default();
+            for spelling in [value, in_quotes].into_iter().filter(|spelling| !spelling.is_empty()) {
+                text = text.replace(spelling, &format!("[secret {name}]"));
+            }
+        }
+        text
+    }
 }
 
 impl Recorder {
@@ -101,9 +121,12 @@ impl Recorder {
             requests: Vec::new(),
             config: BTreeMap::new(),
             secrets: HashMap::new(),
+            secrets_given: BTreeSet::new(),
+            grants: Grants::default(),
+            mail_sender: None,
             kv: Buckets::default(),
             databases: Databases::default(),
-            ledger: Ledger::default(),
+            job: Progressed::default(),
             executions: 0,
             effects: Effects::default(),
         })))

@@ -20,6 +20,9 @@ use mail::MailLine;
 pub struct Script {
     #[serde(default)]
     lines: Vec<Line>,
+    /// A line that fails is told, and the next one follows.
+    #[serde(default)]
+    goes_on: bool,
 }
 
 /// One line.
@@ -115,7 +118,10 @@ pub fn script(context: &Context, input: Script) -> Result<Vec<Value>, Failure> {
     let mut results = Vec::new();
     for (place, line) in (0..).zip(input.lines) {
         context.progress(place, total, None);
-        results.push(run(context, line, (place, total))?);
+        results.push(match run(context, line, (place, total)) {
+            Err(failure) if input.goes_on => json!({ "failed": failure.to_string() }),
+            ran => ran?,
+        });
     }
     context.progress(total, total, None);
     Ok(results)
