@@ -11,7 +11,7 @@ use rusqlite::limits::Limit;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Batch, OptionalExtension, Statement};
 
-use super::rules::refusal;
+use super::rules::{HOST_PREFIX, alters, refusal};
 use super::statement::{RowRoom, check, check_scripts, lost};
 use super::{DatabaseError, Rows, Said, Value, refused};
 use crate::testing::bounds::{PARAMETERS_MAX, SQL_BYTES_MAX, STATEMENT_TIME_MAX};
@@ -33,7 +33,7 @@ const LIMITS: [(Limit, i32); 11] = [
     (Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 50),
 ];
 /// Codes that handlers tell apart; others are `SQLITE_ERROR`. Host: `store/databases/errors.rs`.
-const NAMES: [(i32, &str); 18] = [
+const NAMES: [(i32, &str); 17] = [
     (ffi::SQLITE_CONSTRAINT_CHECK, "SQLITE_CONSTRAINT_CHECK"),
     (ffi::SQLITE_CONSTRAINT_FOREIGNKEY, "SQLITE_CONSTRAINT_FOREIGNKEY"),
     (ffi::SQLITE_CONSTRAINT_NOTNULL, "SQLITE_CONSTRAINT_NOTNULL"),
@@ -49,8 +49,7 @@ const NAMES: [(i32, &str); 18] = [
     (ffi::SQLITE_RANGE, "SQLITE_RANGE"),
     (ffi::SQLITE_SCHEMA, "SQLITE_SCHEMA"),
     (ffi::SQLITE_READONLY, "SQLITE_READONLY"),
-    (ffi::SQLITE_CORRUPT, "SQLITE_CORRUPT"),
-    (ffi::SQLITE_NOTADB, "SQLITE_NOTADB"),
+    (ffi::SQLITE_CORRUPT_VTAB, "SQLITE_CORRUPT_VTAB"),
     (ffi::SQLITE_ERROR, "SQLITE_ERROR"),
 ];
 /// Instructions of `SQLite`'s machine between two looks. Host: `store/databases/watch.rs`.
@@ -66,6 +65,15 @@ const RECORD: &str = "INSERT INTO _stoker_steps (key, shape, result) VALUES (?1,
 const OWN_TABLES: &str =
     "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
     AND name NOT LIKE '\\_stoker\\_%' ESCAPE '\\' ORDER BY name";
+
+/// What is named like the host's tables and is none of them, or refers to one of them. Host: `store/databases/room.rs`.
+const FOREIGN: &str = r"SELECT name FROM main.sqlite_schema
+    WHERE name LIKE '\_stoker\_%' ESCAPE '\' AND name NOT IN (
+        '_stoker_migrations', '_stoker_steps', '_stoker_steps_at', '_stoker_attempts', '_stoker_attempts_at')
+    UNION ALL
+    SELECT schema.name FROM main.sqlite_schema AS schema, pragma_foreign_key_list(schema.name) AS key
+    WHERE schema.type = 'table' AND key.`table` LIKE '\_stoker\_%' ESCAPE '\'
+    LIMIT 1";
 
 /// A bound as `SQLite` takes it.
 #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)] // Checked when it is compiled.
@@ -86,6 +94,8 @@ pub(super) enum Queried {
 struct Watch {
     deadline: Option<Instant>,
     broken: Option<String>,
+    /// Tables were made or changed.
+    altered: bool,
 }
 
 impl Watch {
@@ -126,6 +136,7 @@ impl Connection {
         let asked = Arc::clone(&watch);
         sql.authorizer(Some(move |context: AuthContext<'_>| {
             let mut watch = asked.lock().unwrap_or_else(PoisonError::into_inner);
+            watch.altered |= alters(&context);
             match watch.deadline.and_then(|_| refusal(&context)) {
                 None => Authorization::Allow,
                 Some(rule) => {
@@ -143,10 +154,25 @@ impl Connection {
     /// Runs SQL of a handler: every part of it is asked about.
     fn by_handler<T>(&self, run: impl FnOnce() -> Said<T>) -> Said<T> {
         let watch = || self.watch.lock().unwrap_or_else(PoisonError::into_inner);
-        *watch() = Watch { deadline: Some(Instant::now() + STATEMENT_TIME_MAX), broken: None };
+        *watch() = Watch { deadline: Some(Instant::now() + STATEMENT_TIME_MAX), ..Watch::default() };
         let ran = run();
         watch().deadline = None;
+        if ran.is_ok() && watch().altered {
+            self.check_names().inspect_err(|_| self.roll_back())?;
+        }
         ran
+    }
+
+    /// That nothing is named like a table of the host's, or refers to one.
+    fn check_names(&self) -> Said<()> {
+        let found = self.sql.query_row(FOREIGN, [], |row| row.get::<_, String>(0)).optional();
+        match found.map_err(|error| self.told(&error))? {
+            None => Ok(()),
+            Some(name) => Err(refused(format!(
+                "rule `host tables`: names that begin with `{HOST_PREFIX}` are the host's; `{name}` neither may be called so nor \
+                 refer to one"
+            ))),
+        }
     }
 
     /// Runs a statement that only reads. One that would write is not run.

@@ -66,13 +66,16 @@ pub(super) fn refusal(context: &AuthContext<'_>) -> Option<String> {
         | AuthAction::Delete { table_name }
         | AuthAction::Update { table_name, .. } => host_table(table_name, "they can be read, not written"),
         AuthAction::CreateTable { table_name }
-        | AuthAction::CreateIndex { table_name, .. }
-        | AuthAction::CreateTrigger { table_name, .. }
         | AuthAction::DropTable { table_name }
-        | AuthAction::DropIndex { table_name, .. }
-        | AuthAction::DropTrigger { table_name, .. }
         | AuthAction::AlterTable { table_name, .. } => {
             host_table(table_name, "they are neither made, changed nor dropped")
+        }
+        AuthAction::CreateIndex { index_name: name, table_name }
+        | AuthAction::DropIndex { index_name: name, table_name }
+        | AuthAction::CreateTrigger { trigger_name: name, table_name }
+        | AuthAction::DropTrigger { trigger_name: name, table_name } => {
+            let what = "they are neither made, changed nor dropped";
+            host_table(table_name, what).or_else(|| host_table(name, what))
         }
         AuthAction::CreateView { view_name } | AuthAction::DropView { view_name } => {
             host_table(view_name, "they are neither made, changed nor dropped")
@@ -108,6 +111,14 @@ pub(super) fn refusal(context: &AuthContext<'_>) -> Option<String> {
             .map(|refused| format!("rule `extensions`: `{refused}` is not allowed")),
         other => Some(format!("rule `unknown`: {other:?} is not allowed")),
     }
+}
+
+/// Whether a table gets a name, or refers to another, by what is asked about.
+pub(super) fn alters(context: &AuthContext<'_>) -> bool {
+    matches!(
+        context.action,
+        AuthAction::CreateTable { .. } | AuthAction::CreateVtable { .. } | AuthAction::AlterTable { .. }
+    )
 }
 
 fn read(table: &str) -> Option<String> {
