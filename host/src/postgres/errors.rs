@@ -26,9 +26,8 @@ pub(super) fn told(error: &Error) -> DatabaseError {
         // Deadlock, serialization, a lock that was not got.
         "40001" | "40P01" | "55P03" => DatabaseError::Busy(format!("{message}; begin the transaction anew")),
         "53100" => DatabaseError::Quota(format!("the database's server: {message}")),
-        "53300" | "57P01" | "57P02" | "57P03" | "57P05" => unavailable(&message),
-        // What was prepared on it, which is the host's to do, is gone: the connection is of no more use.
-        "26000" => unavailable(&message),
+        // Of 26000 what was prepared on it, which is the host's to do, is gone: the connection is of no more use.
+        "26000" | "53300" | "57P01" | "57P02" | "57P03" | "57P05" => unavailable(&message),
         _ if code.starts_with("08") => unavailable(&message),
         _ => DatabaseError::Sql { code: code.to_owned(), message },
     }

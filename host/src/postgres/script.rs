@@ -169,9 +169,8 @@ fn behind_quotes(text: &str, from: usize, is_escaped: bool) -> usize {
     let mut at = from + 1;
     while let Some(&byte) = bytes.get(at) {
         at += 1;
-        if byte == b'\\' && is_escaped {
-            at += 1;
-        } else if byte == quote && bytes.get(at) == Some(&quote) {
+        let is_twice = byte == quote && bytes.get(at) == Some(&quote);
+        if is_twice || (byte == b'\\' && is_escaped) {
             at += 1;
         } else if byte == quote {
             let next = behind(text, at, is_blank);
