@@ -71,7 +71,7 @@ async fn serve(config: Arc<Config>, shared_artifacts: Option<PathBuf>, cores: us
     let options = sandbox_options(&config, cores, &artifacts);
     let sandbox = Sandbox::new(&options, Arc::clone(&clock), Arc::new(StoredModules(store.clone())))?;
 
-    let servers = Servers::new(store.clone(), vault.clone(), sandbox.way_to_servers());
+    let servers = Servers::new(store.clone(), vault.clone(), sandbox.way_to_servers(), config.limits.ceilings.timeout);
     let (waiters, watchers) = (JobWaiters::default(), NotificationWatchers::default());
     let signals = MaintenanceSignals::default();
     // What maintenance hears of them.

@@ -1,10 +1,13 @@
 //! A real `PostgreSQL` server for a test: made in a temporary folder, on a free port of this machine, gone with the value. As root it runs
 //! as the user `postgres`, since it refuses to run as root.
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 
+use crate::child::workspace_root;
 use crate::wait::{DEADLINE, eventually_within};
 
 /// Where Debian has the programs, by version.
@@ -18,11 +21,27 @@ pub struct PostgresServer {
     home: tempfile::TempDir,
     port: u16,
     server: Option<Child>,
+    is_tls: bool,
+}
+
+/// A transaction of somebody else's, and what it locks, until it is dropped.
+pub struct SomebodyElse {
+    asked: Child,
+    statements: Option<ChildStdin>,
 }
 
 impl PostgresServer {
     /// Makes one and waits until it answers.
     pub fn start() -> Self {
+        Self::make(false)
+    }
+
+    /// One that speaks TLS, with a certificate of the tests' own authority for requests, for 127.0.0.1.
+    pub fn start_tls() -> Self {
+        Self::make(true)
+    }
+
+    fn make(is_tls: bool) -> Self {
         let programs = programs();
         let home = tempfile::Builder::new().prefix("stoker-postgres-").tempdir_in("/tmp").unwrap();
         if let Some((user, group)) = other_user() {
@@ -32,22 +51,41 @@ impl PostgresServer {
         std::fs::write(&password, PASSWORD).unwrap();
         // Others than root are to read it.
         let mut readable = std::fs::metadata(&password).unwrap().permissions();
-        std::os::unix::fs::PermissionsExt::set_mode(&mut readable, 0o644);
+        readable.set_mode(0o644);
         std::fs::set_permissions(&password, readable).unwrap();
-        let mut server = Self { programs, home, port: free_port(), server: None };
+        let mut server = Self { programs, home, port: free_port(), server: None, is_tls };
         let mut made = server.program("initdb");
         made.args(["--username", USER, "--auth", "scram-sha-256", "--encoding", "UTF8", "--no-locale", "--no-sync"]);
         made.arg("--pwfile").arg(&password).arg("--pgdata").arg(server.data());
         let made = made.output().expect("initdb runs");
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        if is_tls {
+            server.put("server.pem");
+            server.put("server.key");
+        }
         server.start_again();
         server
+    }
+
+    /// Puts a file of the tests' certificates where only the server reads it: else it refuses a key.
+    fn put(&self, name: &str) {
+        let file = self.home.path().join(name);
+        std::fs::copy(workspace_root().join("tests/certificates/egress").join(name), &file).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        if let Some((user, group)) = other_user() {
+            std::os::unix::fs::chown(&file, Some(user), Some(group)).unwrap();
+        }
     }
 
     /// Starts it where it was stopped.
     pub fn start_again(&mut self) {
         let mut server = self.program("postgres");
         server.arg("-D").arg(self.data()).args(["-p", &self.port.to_string(), "-h", "127.0.0.1", "-k", ""]);
+        if self.is_tls {
+            let file = |name: &str| self.home.path().join(name).display().to_string();
+            server.args(["-c", "ssl=on", "-c", &format!("ssl_cert_file={}", file("server.pem"))]);
+            server.args(["-c", &format!("ssl_key_file={}", file("server.key"))]);
+        }
         server.stdout(Stdio::null()).stderr(Stdio::null());
         self.server = Some(server.spawn().expect("postgres runs"));
         eventually_within(DEADLINE, "the server answers", || {
@@ -68,7 +106,8 @@ impl PostgresServer {
 
     /// What a handler's host reaches it by.
     pub fn url(&self) -> String {
-        format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{}/postgres", self.port)
+        let mode = if self.is_tls { "?sslmode=require" } else { "" };
+        format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{}/postgres{mode}", self.port)
     }
 
     /// Its address and port.
@@ -82,6 +121,18 @@ impl PostgresServer {
         let asked = asked.args([&self.url(), "-At", "-c", sql]).output().expect("psql runs");
         assert!(asked.status.success(), "{sql}: {}", String::from_utf8_lossy(&asked.stderr));
         String::from_utf8_lossy(&asked.stdout).trim().to_owned()
+    }
+
+    /// Somebody else runs this in a transaction that stays open.
+    pub fn hold(&self, sql: &str) -> SomebodyElse {
+        let mut asked = Command::new(self.programs.join("psql"));
+        asked.args([&self.url(), "-At", "--no-psqlrc"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut asked = asked.spawn().expect("psql runs");
+        let mut statements = asked.stdin.take().unwrap();
+        writeln!(statements, "BEGIN; {sql}; SELECT 'it is so';").unwrap();
+        let said = BufReader::new(asked.stdout.take().unwrap()).lines();
+        assert!(said.map_while(Result::ok).any(|line| line == "it is so"), "{sql} was not done");
+        SomebodyElse { asked, statements: Some(statements) }
     }
 
     fn data(&self) -> PathBuf {
@@ -105,6 +156,13 @@ impl PostgresServer {
         };
         command.current_dir(self.home.path());
         command
+    }
+}
+
+impl Drop for SomebodyElse {
+    fn drop(&mut self) {
+        drop(self.statements.take());
+        let _ended = self.asked.wait();
     }
 }
 

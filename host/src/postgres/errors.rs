@@ -2,10 +2,14 @@
 
 use std::error::Error as _;
 
+use rustls::CertificateError;
 use tokio_postgres::Error;
 
 use crate::job::DatabaseError;
 use crate::job::database::STATEMENT_TIME_MAX;
+
+/// What the client says of a server that refuses TLS.
+const NO_TLS: &str = "server does not support TLS";
 
 /// Why a statement came to nothing.
 pub(super) fn told(error: &Error) -> DatabaseError {
@@ -22,7 +26,8 @@ pub(super) fn told(error: &Error) -> DatabaseError {
         // Deadlock, serialization, a lock that was not got.
         "40001" | "40P01" | "55P03" => DatabaseError::Busy(format!("{message}; begin the transaction anew")),
         "53100" => DatabaseError::Quota(format!("the database's server: {message}")),
-        "53300" | "57P01" | "57P02" | "57P03" | "57P05" => unavailable(&message),
+        // Of 26000 what was prepared on it, which is the host's to do, is gone: the connection is of no more use.
+        "26000" | "53300" | "57P01" | "57P02" | "57P03" | "57P05" => unavailable(&message),
         _ if code.starts_with("08") => unavailable(&message),
         _ => DatabaseError::Sql { code: code.to_owned(), message },
     }
@@ -32,8 +37,30 @@ pub(super) fn told(error: &Error) -> DatabaseError {
 pub(super) fn not_connected(error: &Error) -> DatabaseError {
     match error.as_db_error() {
         Some(said) => unavailable(&format!("{} ({})", said.message(), said.code().code())),
-        None => unavailable("it does not answer as PostgreSQL does, or its certificate is not good"),
+        None => unavailable(not_shaken(error).unwrap_or("it does not answer as PostgreSQL does")),
     }
+}
+
+/// Why TLS was not agreed upon.
+fn not_shaken(error: &Error) -> Option<&'static str> {
+    let cause = error.source()?;
+    let Some(cause) = cause.downcast_ref::<std::io::Error>() else {
+        return (cause.to_string() == NO_TLS)
+            .then_some("it does not speak TLS, which `sslmode=require` in its URL asks for");
+    };
+    Some(match cause.get_ref()?.downcast_ref::<rustls::Error>()? {
+        rustls::Error::InvalidCertificate(why) => match why {
+            CertificateError::UnknownIssuer => {
+                "nobody whom this host trusts vouches for its certificate; `egress_ca_file` of the host names further authorities"
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "its certificate is not of the host that its URL names"
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => "its certificate has expired",
+            _ => "its certificate is not good",
+        },
+        _ => "it does not speak TLS as it should",
+    })
 }
 
 pub(super) fn unavailable(why: &str) -> DatabaseError {

@@ -1,6 +1,7 @@
 //! A connection while one attempt has it, and the pool it comes from. It is kept only where nothing is open on it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -15,6 +16,8 @@ pub(super) const CONNECTIONS_OF_DATABASE_MAX: usize = 8;
 /// Connections to one database that are kept though nobody uses them, and how long.
 const IDLE_MAX: usize = 4;
 const IDLE_TIME_MAX: Duration = Duration::from_mins(1);
+/// How often old notes are looked for, while there are no more of them.
+const PRUNE_EVERY: Duration = Duration::from_hours(1);
 /// How long an attempt waits for one.
 const WAIT_MAX: Duration = Duration::from_secs(10);
 
@@ -23,7 +26,9 @@ pub(super) struct Pool {
     idle: Mutex<Vec<(Connection, Instant)>>,
     places: Arc<Semaphore>,
     /// Made by the first who uses it.
-    has_tables: std::sync::atomic::AtomicBool,
+    has_tables: AtomicBool,
+    /// When old notes are looked for again.
+    prune_at: Mutex<Instant>,
 }
 
 /// See the file's head.
@@ -31,8 +36,10 @@ pub(super) struct Held {
     connection: Option<Connection>,
     pool: Arc<Pool>,
     pub(super) runtime: Handle,
-    /// Nothing is open on it, and nothing runs.
-    pub(super) is_clean: bool,
+    /// A transaction is open on it.
+    pub(super) in_transaction: bool,
+    /// Something was asked whose answer has not come whole: it may still run, and be cancelled.
+    is_asked: AtomicBool,
     _place: OwnedSemaphorePermit,
 }
 
@@ -41,7 +48,8 @@ impl Pool {
         Self {
             idle: Mutex::default(),
             places: Arc::new(Semaphore::new(CONNECTIONS_OF_DATABASE_MAX)),
-            has_tables: std::sync::atomic::AtomicBool::new(false),
+            has_tables: AtomicBool::new(false),
+            prune_at: Mutex::new(Instant::now()),
         }
     }
 
@@ -74,7 +82,8 @@ impl Held {
             connection: Some(connection),
             pool: Arc::clone(pool),
             runtime: runtime.clone(),
-            is_clean: true,
+            in_transaction: false,
+            is_asked: AtomicBool::new(false),
             _place: place,
         }
     }
@@ -88,17 +97,43 @@ impl Held {
 
 impl Held {
     /// Whether the host's tables are known to be there.
-    pub(super) fn has_tables(&self) -> &std::sync::atomic::AtomicBool {
+    pub(super) fn has_tables(&self) -> &AtomicBool {
         &self.pool.has_tables
+    }
+
+    /// Something is asked on it.
+    pub(super) fn asks(&self) {
+        self.is_asked.store(true, Ordering::Relaxed);
+    }
+
+    /// The answer has come, whole.
+    pub(super) fn is_answered(&self) {
+        self.is_asked.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether old notes are to be looked for now; nobody else does until [`Held::prune_again`].
+    pub(super) fn is_prune_due(&self) -> bool {
+        let mut prune_at = self.pool.prune_at.lock();
+        let is_due = *prune_at <= Instant::now();
+        if is_due {
+            *prune_at = Instant::now() + PRUNE_EVERY;
+        }
+        is_due
+    }
+
+    /// There are more of them.
+    pub(super) fn prune_again(&self) {
+        *self.pool.prune_at.lock() = Instant::now();
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
         let Some(connection) = self.connection.take() else { return };
+        let is_clean = !self.in_transaction && !*self.is_asked.get_mut();
         let mut idle = self.pool.idle.lock();
         // Else it is closed, and the server rolls back what is open.
-        if self.is_clean && idle.len() < IDLE_MAX && !connection.client.is_closed() {
+        if is_clean && idle.len() < IDLE_MAX && !connection.client.is_closed() {
             idle.push((connection, Instant::now()));
         }
     }

@@ -5,14 +5,18 @@
 //! cancel what runs. A server that is down is an error of the call.
 
 mod address;
+mod calls;
 mod cancel;
 mod connection;
 mod errors;
 mod held;
+mod rules;
+mod script;
 mod servers;
 mod session;
 mod tls;
 mod values;
+mod wire;
 
 pub use servers::Servers;
 pub use session::PostgresSession;

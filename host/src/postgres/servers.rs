@@ -1,6 +1,7 @@
 //! All databases on servers: from a row of the store and its secret to a connection.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
@@ -11,10 +12,10 @@ use super::address::Address;
 use super::connection::Connection;
 use super::held::{Held, Pool};
 use super::session::PostgresSession;
-use crate::job::{DatabaseError, DatabaseName, TenantName};
+use crate::job::{DatabaseError, DatabaseName, SecretName, TenantName};
 use crate::sandbox::WayToServers;
-use crate::secrets::Vault;
-use crate::store::{AppliedScript, DatabasePlace, DatabaseRow, Holder, Store, TenantId};
+use crate::secrets::{ReadSecretError, Vault};
+use crate::store::{AppliedScript, DatabasePlace, DatabaseRow, Holder, Store, StoreError, TenantId};
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -24,6 +25,8 @@ struct Parts {
     store: Store,
     vault: Vault,
     way: WayToServers,
+    /// How long an attempt may take.
+    attempt_time_max: Duration,
     /// Where connections live.
     runtime: Handle,
     /// With what the database was reached by when it was made.
@@ -40,9 +43,10 @@ impl std::fmt::Debug for Servers {
 }
 
 impl Servers {
-    /// None is connected to yet. Within the runtime that connections are to live in.
-    pub fn new(store: Store, vault: Vault, way: WayToServers) -> Self {
-        Self(Arc::new(Parts { store, vault, way, runtime: Handle::current(), pools: Mutex::default() }))
+    /// None is connected to yet. Within the runtime that connections are to live in; for attempts that take so long at most.
+    pub fn new(store: Store, vault: Vault, way: WayToServers, attempt_time_max: Duration) -> Self {
+        let (runtime, pools) = (Handle::current(), Mutex::default());
+        Self(Arc::new(Parts { store, vault, way, attempt_time_max, runtime, pools }))
     }
 
     /// A database as an attempt has it open under its lease. Connects, so that what is wrong is told at once.
@@ -57,6 +61,19 @@ impl Servers {
         Ok(session)
     }
 
+    /// Whether a secret holds the URL of a server; the error is a sentence. Whether one answers there is not asked.
+    pub async fn check_url(&self, tenant: TenantId, secret: &SecretName) -> Result<Result<(), String>, StoreError> {
+        let url = match self.0.vault.read(tenant, secret.clone()).await {
+            Ok(url) => url,
+            Err(ReadSecretError::Store(error)) => return Err(error),
+            Err(error @ (ReadSecretError::NoKey(_) | ReadSecretError::Open(_))) => return Ok(Err(error.to_string())),
+        };
+        Ok(match url {
+            None => Err(format!("there is no secret `{secret}`; set it first, with the URL of the server")),
+            Some(url) => Address::parse(&url).map(drop).map_err(|error| error.to_string()),
+        })
+    }
+
     /// Scripts that were applied to a database.
     pub async fn applied_scripts(
         &self,
@@ -64,7 +81,7 @@ impl Servers {
         row: &DatabaseRow,
     ) -> Result<Vec<AppliedScript>, DatabaseError> {
         let mut held = self.held(of, row).await?;
-        super::session::applied(&mut held).await
+        super::calls::applied(&mut held).await
     }
 
     /// Closes connections that nobody has used for a while.
@@ -97,14 +114,14 @@ impl Servers {
         let place = pool.place().await?;
         while let Some(connection) = pool.idle_connection() {
             // One that the server has closed meanwhile is no error of anybody's.
-            if connection.tidy().await.is_ok() {
+            if connection.tidy(self.0.attempt_time_max).await.is_ok() {
                 return Ok(Held::new(connection, &pool, &self.0.runtime, place));
             }
         }
         let (way, address) = (self.0.way.clone(), Address::parse(&url)?);
         let connection =
             Connection::open(&self.0.runtime, way, tenant_name.clone(), address, addresses.clone()).await?;
-        connection.tidy().await?;
+        connection.tidy(self.0.attempt_time_max).await?;
         Ok(Held::new(connection, &pool, &self.0.runtime, place))
     }
 

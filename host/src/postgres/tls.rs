@@ -2,6 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use rustls::pki_types::ServerName;
@@ -10,15 +11,18 @@ use tokio::net::TcpStream;
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 use tokio_rustls::{TlsConnector, client};
 
+use super::wire::{Bounded, Wire};
+
 /// Shakes hands with one server.
 #[derive(Clone)]
 pub(super) struct Shake {
     pub(super) connector: TlsConnector,
     pub(super) name: ServerName<'static>,
+    pub(super) wire: Arc<Wire>,
 }
 
 /// A connection over TLS.
-pub(super) struct Encrypted(client::TlsStream<TcpStream>);
+pub(super) struct Encrypted(Bounded<client::TlsStream<TcpStream>>);
 
 impl TlsConnect<TcpStream> for Shake {
     type Stream = Encrypted;
@@ -26,7 +30,10 @@ impl TlsConnect<TcpStream> for Shake {
     type Future = Pin<Box<dyn Future<Output = io::Result<Encrypted>> + Send>>;
 
     fn connect(self, stream: TcpStream) -> Self::Future {
-        Box::pin(async move { self.connector.connect(self.name, stream).await.map(Encrypted) })
+        Box::pin(async move {
+            let stream = self.connector.connect(self.name, stream).await?;
+            Ok(Encrypted(Bounded::new(stream, self.wire)))
+        })
     }
 }
 

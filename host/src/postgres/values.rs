@@ -109,12 +109,20 @@ fn read(of: &Type, raw: &[u8]) -> Result<SqlValue, Broken> {
             _ => {
                 return Err(format!(
                     "a column is of type `{}`, which can't be read as it is; cast it: column::text",
-                    of.name()
+                    named(of)
                 )
                 .into());
             }
         },
     })
+}
+
+/// As the server would write it.
+fn named(of: &Type) -> String {
+    match of.kind() {
+        Kind::Array(inner) => format!("{}[]", named(inner)),
+        _ => of.name().to_owned(),
+    }
 }
 
 fn i64_of(raw: &[u8]) -> Result<i64, Broken> {

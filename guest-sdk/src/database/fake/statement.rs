@@ -7,7 +7,7 @@ use crate::testing::bounds::{
 use crate::testing::texts::size;
 
 /// Statements about transactions, and what can't be one of a handler's in any engine. Host: `job/database/statement.rs`.
-const REFUSED: [(&str, &str); 16] = [
+const REFUSED: [(&str, &str); 18] = [
     ("begin", TRANSACTIONS),
     ("start", TRANSACTIONS),
     ("commit", TRANSACTIONS),
@@ -23,6 +23,8 @@ const REFUSED: [(&str, &str); 16] = [
     ("copy", "`COPY` is not allowed: insert rows, and query them"),
     ("listen", "`LISTEN` is not allowed: what a connection hears is nobody's here"),
     ("discard", "`DISCARD` is not allowed: connections are the host's to tidy up"),
+    ("deallocate", "`DEALLOCATE` is not allowed: what is prepared on a connection is the host's"),
+    ("execute", "`EXECUTE` is not allowed: what is prepared on a connection is the host's"),
     ("load", "`LOAD` is not allowed: no code is loaded into a database"),
 ];
 /// Why. Host: `job/database/statement.rs`.

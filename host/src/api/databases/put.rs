@@ -30,7 +30,7 @@ const ADDRESSES_MAX: usize = 8;
 pub(in crate::api) struct DatabaseRequest {
     /// `sqlite`: a file of the host. `postgres`: on a server.
     engine: EngineWord,
-    /// Of a server: the secret that holds its URL, `postgres://user:password@host:5432/name?sslmode=require`.
+    /// Of a server: the secret that holds its URL, `postgres://user:password@host:5432/name?sslmode=require`; it is set already.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     url_secret: Option<SecretName>,
@@ -68,6 +68,12 @@ pub(in crate::api) async fn put_database(
     let tenant = api.caller.tenant;
     let before = api.store.database(tenant, name.clone()).await?.map(|row| row.place);
     let place = place(parse_json(&body)?, before.as_ref(), api.caller.role)?;
+    // Of one that is a file something else is wrong.
+    if let (DatabasePlace::Postgres { url_secret, .. }, None | Some(DatabasePlace::Postgres { .. })) = (&place, &before)
+    {
+        let checked = api.servers.check_url(tenant, url_secret).await?;
+        checked.map_err(|sentence| ApiError::field("/url_secret", sentence))?;
+    }
     match api.store.put_database(tenant, name, place).await? {
         PutDatabaseResult::Created(row) => json(StatusCode::CREATED, &shown(&api, &row), ITEM_BYTES),
         PutDatabaseResult::There(row) => json(StatusCode::OK, &shown(&api, &row), ITEM_BYTES),

@@ -114,6 +114,7 @@ impl Running {
                     harness.store.clone(),
                     Vault::new(harness.store.clone(), KeyRing::default()),
                     bench.sandbox.way_to_servers(),
+                    LimitBounds::default().ceilings.timeout,
                 ),
                 clock: Arc::clone(&harness.clock) as Arc<dyn crate::job::Clock>,
                 unpark: Arc::clone(&unpark),

@@ -4,7 +4,7 @@
 pub const HOST_PREFIX: &str = "_stoker_";
 
 /// Statements about transactions, and what can't be one of a handler's in any engine.
-const REFUSED: [(&str, &str); 16] = [
+const REFUSED: [(&str, &str); 18] = [
     ("begin", TRANSACTIONS),
     ("start", TRANSACTIONS),
     ("commit", TRANSACTIONS),
@@ -20,6 +20,8 @@ const REFUSED: [(&str, &str); 16] = [
     ("copy", "`COPY` is not allowed: insert rows, and query them"),
     ("listen", "`LISTEN` is not allowed: what a connection hears is nobody's here"),
     ("discard", "`DISCARD` is not allowed: connections are the host's to tidy up"),
+    ("deallocate", "`DEALLOCATE` is not allowed: what is prepared on a connection is the host's"),
+    ("execute", "`EXECUTE` is not allowed: what is prepared on a connection is the host's"),
     ("load", "`LOAD` is not allowed: no code is loaded into a database"),
 ];
 const TRANSACTIONS: &str = "transactions are begun, committed and rolled back by calls (`transaction`), not by SQL: one is never left open by a \

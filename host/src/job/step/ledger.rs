@@ -145,6 +145,13 @@ impl Ledger {
         Ok(Begun::Run(occurrence))
     }
 
+    /// Whether this step is the one that is open.
+    pub fn is_open(&self, name: &StepName, occurrence: u32) -> bool {
+        self.open.as_ref().is_some_and(|open| {
+            open.asked.step_type == StepType::Step && open.asked.name == *name && open.occurrence == occurrence
+        })
+    }
+
     /// The step that is open has this result, JSON text. What is to be written; it counts once it is [`Self::written`].
     pub fn result(&self, result: Bytes, now: Timestamp) -> Result<Step, StepError> {
         let open = self.open.as_ref().ok_or(StepError::NoneOpen)?;
@@ -260,7 +267,10 @@ mod tests {
     fn a_failed_step_is_run_again_in_its_place() {
         let mut first = Ledger::new(1, Vec::new());
         assert_eq!(first.begin(asked("a"), NOW), Ok(Begun::Run(0)));
+        let (name, other) = ("a".parse().unwrap(), "b".parse().unwrap());
+        assert!(first.is_open(&name, 0) && !first.is_open(&name, 1) && !first.is_open(&other, 0));
         first.abandon();
+        assert!(!first.is_open(&name, 0));
         let step = run(&mut first, "a", "1");
         assert_eq!(step.occurrence, 0);
         let mut second = Ledger::new(2, vec![step.clone()]);

@@ -162,7 +162,11 @@ async fn begin_step(state: &mut AttemptState, database: u32, name: String, shape
         Ok(Some(recorded)) if recorded.shape == shape => {
             match steps::record_result(state, Bytes::from(recorded.result.clone())).await? {
                 Ok(()) => Ok(Ok(WireBegun::Recorded(recorded.result))),
-                Err(sentence) => Ok(Err(Error::Unavailable(sentence))),
+                Err(sentence) => {
+                    // Whoever asks for it anew finds it there again.
+                    steps::abandon(state);
+                    Ok(Err(Error::Unavailable(sentence)))
+                }
             }
         }
         Ok(Some(recorded)) => {
@@ -186,6 +190,13 @@ async fn record_step(state: &mut AttemptState, database: u32, result: String) ->
     let Some(OpenStep { name, occurrence, shape }) = step else {
         return Ok(Err(Error::Refused("no step is begun in this database that could be recorded".to_owned())));
     };
+    if !steps::is_open(state, &name, occurrence) {
+        // What runs under another name now must not get its result.
+        let _taken_back = end_step(state, database).await;
+        return Ok(Err(Error::Refused(format!(
+            "step `{name}` of this database was ended by other calls (`steps`); nothing of it is kept"
+        ))));
+    }
     // It is shown to people, like an output.
     let result = state.redact(result);
     // Before it is committed there: what is not taken here must not have happened.
@@ -200,28 +211,45 @@ async fn record_step(state: &mut AttemptState, database: u32, result: String) ->
         None => Err(not_open()),
     };
     if let Err(error) = committed {
+        let _taken_back = end_step(state, database).await;
+        steps::abandon(state);
         return answer(state, Err(error));
     }
     if let Some(opened) = opened_uncounted(state, database) {
         opened.step = None;
     }
-    // Should the host die here, the next execution finds it in the database.
-    Ok(steps::record_result(state, Bytes::from(result)).await?.map_err(Error::Unavailable))
+    // Should the host die here, the next execution finds it in the database; so does whoever asks for it anew.
+    let recorded = steps::record_result(state, Bytes::from(result)).await?;
+    if recorded.is_err() {
+        steps::abandon(state);
+    }
+    Ok(recorded.map_err(Error::Unavailable))
 }
 
 async fn abandon_step(state: &mut AttemptState, database: u32) -> Answer<()> {
-    let rolled_back = match opened(state, database)? {
-        Ok(opened) => {
-            if opened.step.take().is_none() {
-                return Ok(Ok(()));
-            }
-            let rolled_back = opened.database.rollback().await;
-            steps::abandon(state);
-            rolled_back
-        }
+    let step = match opened(state, database)? {
+        Ok(opened) => opened.step.clone(),
         Err(error) => return Ok(Err(error)),
     };
-    answer(state, rolled_back)
+    let Some(OpenStep { name, occurrence, .. }) = step else { return Ok(Ok(())) };
+    let taken_back = end_step(state, database).await;
+    if steps::is_open(state, &name, occurrence) {
+        steps::abandon(state);
+    }
+    answer(state, taken_back)
+}
+
+/// Takes back what a step did in a database. That it failed is the ledger's to be told.
+async fn end_step(state: &mut AttemptState, database: u32) -> Result<(), DatabaseError> {
+    let Some(opened) = opened_uncounted(state, database) else { return Ok(()) };
+    opened.step = None;
+    opened.database.rollback().await
+}
+
+/// Whether the step that is open is one of a database.
+pub(super) fn has_open_step(state: &AttemptState) -> bool {
+    let mut begun = state.open_databases.iter().filter_map(|opened| opened.step.as_ref());
+    begun.any(|step| steps::is_open(state, &step.name, step.occurrence))
 }
 
 fn opened(state: &mut AttemptState, database: u32) -> Answer<&mut OpenedDatabase> {
@@ -296,3 +324,6 @@ fn told(rows: SqlRows) -> Rows {
     let SqlRows { columns, rows } = rows;
     Rows { columns, rows: rows.into_iter().map(|row| row.into_iter().map(value).collect()).collect() }
 }
+
+#[cfg(test)]
+mod tests;

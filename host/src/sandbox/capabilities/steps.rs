@@ -7,8 +7,9 @@ use bytes::Bytes;
 use wasmtime::StoreContextMut;
 use wasmtime::component::Linker;
 
+use super::database;
 use crate::job::step::{Asked, Begun, CORRELATION_BYTES_MAX, Ledger, StepError, WAIT_MAX};
-use crate::job::{FailureReason, LogLevel, Step, StepType, Suspension, Timestamp, control_character, cut};
+use crate::job::{FailureReason, LogLevel, Step, StepName, StepType, Suspension, Timestamp, control_character, cut};
 use crate::sandbox::bindings::stoker::handler::steps::Begun as WireBegun;
 use crate::sandbox::model::{EventReceived, StepRecorded};
 use crate::sandbox::state::{AttemptState, Ended};
@@ -67,8 +68,12 @@ async fn begin(state: &mut AttemptState, name: &str, shape: String) -> Answer<Wi
     }))
 }
 
-async fn record(state: &mut AttemptState, result: String) -> Answer<()> {
+pub(super) async fn record(state: &mut AttemptState, result: String) -> Answer<()> {
     state.count_host_call()?;
+    if database::has_open_step(state) {
+        let sentence = "the step that is begun is one of a database, and is recorded where it acts";
+        return Ok(Err(sentence.to_owned()));
+    }
     // It is shown to people, like an output.
     let result = state.redact(result);
     if let Err(sentence) = check_result(state, &result) {
@@ -88,6 +93,11 @@ pub(super) fn abandon(state: &mut AttemptState) {
     if let Some(ledger) = &mut state.ledger {
         ledger.abandon();
     }
+}
+
+/// Whether this step is the one that is open.
+pub(super) fn is_open(state: &AttemptState, name: &StepName, occurrence: u32) -> bool {
+    state.ledger.as_ref().is_some_and(|ledger| ledger.is_open(name, occurrence))
 }
 
 /// Whether the step that is open can have this result.
