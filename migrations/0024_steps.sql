@@ -47,12 +47,13 @@ CREATE TABLE emitted_events (
     data        BLOB NOT NULL, -- JSON text
     job_id      BLOB NOT NULL, -- whose success it came with
     at          INTEGER NOT NULL,
-    -- Some who waited for it are to be told yet.
-    undelivered INTEGER NOT NULL DEFAULT 0
+    -- Some who waited for it are to be told yet: jobs after this one. NULL: nobody is.
+    told_up_to  BLOB,
+    counted_bytes INTEGER NOT NULL
 );
 CREATE INDEX emitted_events_of_type ON emitted_events (tenant_id, event_type, correlation, id);
 CREATE INDEX emitted_events_at ON emitted_events (at);
-CREATE INDEX emitted_events_undelivered ON emitted_events (id) WHERE undelivered = 1;
+CREATE INDEX emitted_events_untold ON emitted_events (tenant_id, id) WHERE told_up_to IS NOT NULL;
 
 -- By the store's own clock, which no change of the wall clock moves: from then on the key is not there. NULL: it stays.
 ALTER TABLE kv_entries ADD COLUMN expires_ms INTEGER;
