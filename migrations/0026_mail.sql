@@ -8,6 +8,7 @@ CREATE TABLE mails (
     subject       TEXT NOT NULL,
     state         TEXT NOT NULL CHECK (state IN ('queued', 'sending', 'sent', 'partly_sent', 'failed', 'kept')),
     attempts      INTEGER NOT NULL DEFAULT 0, -- transmissions begun
+    answered      INTEGER NOT NULL DEFAULT 0, -- of them those that a server answered: the delay to the next goes by it
     next_at       INTEGER,          -- of a queued one
     give_up_at    INTEGER,          -- of one that is queued or sent now
     host          INTEGER,          -- hosts.number of who sends it now
