@@ -24,7 +24,7 @@ async fn server(answers: Answers) -> (SmtpServer, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("smtp://{}?tls=none", listener.local_addr().unwrap());
     let heard = Arc::new(Mutex::new(Vec::new()));
-    let hears = Arc::clone(&heard);
+    let noted = Arc::clone(&heard);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let mut stream = BufReader::new(stream);
@@ -36,7 +36,7 @@ async fn server(answers: Answers) -> (SmtpServer, Arc<Mutex<Vec<String>>>) {
                     continue;
                 }
                 let command = if is_message { "message".to_owned() } else { told.trim_end().to_owned() };
-                hears.lock().push(command.clone());
+                noted.lock().push(command.clone());
                 let known = answers.iter().find(|(begin, _, _)| command.starts_with(begin));
                 let (answer, wait) = match known {
                     Some((_, answer, wait)) => (*answer, *wait),

@@ -29,7 +29,7 @@ pub(super) const BEFORE_ALL: [u8; 16] = [0; 16];
 
 /// What jobs wait for.
 #[derive(Clone, Copy)]
-pub(super) struct Event<'a> {
+pub(super) struct Awaited<'a> {
     pub(super) tenant: TenantId,
     pub(super) event_type: &'a str,
     pub(super) correlation: &'a str,
@@ -51,10 +51,10 @@ pub(in crate::store) fn next_event(
 pub(super) fn wake_some(
     sql: &Connection,
     draft: &mut Draft,
-    event: Event<'_>,
+    event: Awaited<'_>,
     after: [u8; 16],
 ) -> Result<Option<[u8; 16]>, StoreError> {
-    let Event { tenant, event_type, correlation } = event;
+    let Awaited { tenant, event_type, correlation } = event;
     let waiting: Vec<([u8; 16], u32)> = {
         let mut statement = sql.prepare_cached(WAITING)?;
         let of = params![tenant.0, event_type, correlation, after, WAITING_JOBS_MAX];
@@ -87,7 +87,7 @@ pub(in crate::store) fn deliver_some(sql: &Connection, draft: &mut Draft) -> Res
         found => found,
     };
     let Some(PutOff { id, tenant, event_type, correlation, told_up_to }) = of_next else { return Ok(false) };
-    let event = Event { tenant, event_type: &event_type, correlation: &correlation };
+    let event = Awaited { tenant, event_type: &event_type, correlation: &correlation };
     let told_up_to = wake_some(sql, draft, event, told_up_to)?;
     sql.prepare_cached(TOLD)?.execute(params![id, told_up_to])?;
     draft.told_last = tenant;

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::deliver::{BEFORE_ALL, Event, put_off, wake_some};
+use super::deliver::{Awaited, BEFORE_ALL, put_off, wake_some};
 use crate::job::{JobId, NewEvent};
 use crate::store::catalog::TenantId;
 use crate::store::draft::Draft;
@@ -33,7 +33,7 @@ pub(in crate::store) fn emit(
     let row = params![tenant.0, event_type.as_str(), correlation, &data[..], job.to_bytes(), now, bytes];
     let id: i64 = sql.prepare_cached(INSERT)?.query_row(row, |row| row.get(0))?;
     draft.meter.kept(tenant, bytes);
-    let event = Event { tenant, event_type: event_type.as_str(), correlation };
+    let event = Awaited { tenant, event_type: event_type.as_str(), correlation };
     if let Some(told_up_to) = wake_some(sql, draft, event, BEFORE_ALL)? {
         put_off(sql, id, told_up_to)?;
         // Upkeep goes on with it.

@@ -260,8 +260,8 @@ async fn one_that_can_not_be_read_fails_alone() {
 
     let rows = harness.store.mails(TENANT, MailFilter::default(), None, 9).await.unwrap();
     let states: Vec<_> = rows.iter().rev().map(|row| row.state).collect();
-    use MailState::{Failed, Sent};
-    assert_eq!(states, [Failed, Failed, Failed, Failed, Sent]);
+    let failed = MailState::Failed;
+    assert_eq!(states, [failed, failed, failed, failed, MailState::Sent]);
     assert!(rows[4].error.as_deref().unwrap().contains("can't be read") && rows[4].ended_at.is_some());
     let shown: Vec<_> = rows[4].recipients.iter().map(|recipient| recipient.address.as_str()).collect();
     assert_eq!(shown, ["ada@example.com", "nobody"]);
