@@ -19,6 +19,16 @@ from email.policy import default as default_policy
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
 
+class Recorded(SMTP):
+    """Writes down what came over the wire, as it came."""
+
+    wire = None
+
+    def data_received(self, data):
+        self.wire.write(data)
+        super().data_received(data)
+
+
 class Handler:
     def __init__(self, path):
         self.log = open(path, "a", buffering=1, encoding="utf-8")
@@ -70,6 +80,7 @@ class Handler:
 
 async def serve(args):
     handler = Handler(args.log)
+    Recorded.wire = open(os.path.join(os.path.dirname(args.log), "wire"), "ab", buffering=0)
     tls = None
     if args.certificate:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -87,7 +98,7 @@ async def serve(args):
         return AuthResult(success=True, auth_data=data)
 
     def connection():
-        return SMTP(
+        return Recorded(
             handler,
             hostname="smtp.test",
             tls_context=tls,

@@ -112,6 +112,17 @@ impl SmtpServer {
         host
     }
 
+    /// The same by a host that does not log in.
+    #[must_use]
+    pub fn used_without_login_by(&self, host: HostBuilder) -> HostBuilder {
+        host.env("STOKER_SMTP_URL", format!("smtp://127.0.0.1:{}?tls=none", self.builder.port))
+    }
+
+    /// What came over the wire, as it came.
+    pub fn wire(&self) -> Vec<u8> {
+        std::fs::read(self.folder.path().join("wire")).unwrap_or_default()
+    }
+
     /// Lets transmissions end that hang.
     pub fn let_go(&self) {
         std::fs::write(self.folder.path().join("go"), "").expect("a file can be written");

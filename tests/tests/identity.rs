@@ -81,8 +81,9 @@ fn keys_outlive_a_restart_and_expire() {
 fn too_small_a_role_is_refused_everywhere() {
     let host = host();
     let roles = ["user", "viewer", "producer", "operator", "admin"];
-    let token = host.post("/v1/notifications/tokens", &json!({"user": "ada"})).expect(201)["token"].clone();
-    let user = host.with_key(token.as_str());
+    // A user has no key, but a token.
+    let token = host.post("/v1/notifications/tokens", &json!({"user": "ann", "expires_in": "1h"})).expect(201);
+    let user = host.with_key(Some(token["token"].as_str().expect("a token")));
     let keys = roles[1..].iter().map(|role| with_role(&host, "default", role));
     let clients: Vec<Api> = std::iter::once(user).chain(keys).collect();
     let document = host.get("/openapi.json").expect(200);
@@ -302,6 +303,9 @@ fn a_key_that_is_revoked_while_its_body_comes_makes_no_other() {
     assert_eq!(host.get("/v1/keys").expect(200)["items"], json!([]));
 }
 
+/// Where a browser can set no header.
+const STREAMS: [&str; 3] = ["/v1/stream", "/v1/notifications/stream", "/hubs/notifications"];
+
 #[test]
 fn a_token_in_the_query_is_taken_by_streams_alone_and_never_told() {
     // Whatever the host logs.
@@ -311,7 +315,7 @@ fn a_token_in_the_query_is_taken_by_streams_alone_and_never_told() {
     let nobody = host.with_key(None);
     let mut asked = 0;
     for (path, actions) in described["paths"].as_object().expect("paths") {
-        let is_stream = ["/v1/stream", "/hubs/notifications"].contains(&path.as_str());
+        let is_stream = STREAMS.contains(&path.as_str());
         for (method, action) in actions.as_object().expect("methods") {
             if is_stream || action["x-stoker-role"] == "anybody" {
                 continue;
@@ -333,11 +337,17 @@ fn a_token_in_the_query_is_taken_by_streams_alone_and_never_told() {
     assert_eq!(refused.status, 422, "{refused}");
     assert!(!refused.text().contains(ADMIN_KEY), "{refused}");
     // On a stream it counts, and goes no further.
-    for path in ["/v1/stream", "/hubs/notifications"] {
+    for path in STREAMS {
         nobody.get(&format!("{path}?access_token=wrong-and-long-enough")).expect_status(401);
-        let taken = nobody.get(&format!("{path}?access_token={key}"));
-        assert_ne!(taken.status, 401, "{taken}");
+        // None of them stays open: there is no such path, or what follows is refused.
+        let taken = nobody.get(&format!("{path}?access_token={key}&wrong=1"));
+        assert!([404, 422].contains(&taken.status), "{taken}");
         assert!(!taken.text().contains(&key), "{taken}");
+    }
+    // Where nobody has to say who they are, and where there is nothing, it is not told either.
+    for path in ["/health", "/openapi.json", "/nothing", "/v1/jobs/5", "/dashboard/login"] {
+        let answer = nobody.get(&format!("{path}?access%5Ftoken={key}"));
+        assert!(!answer.text().contains(&key), "{answer}");
     }
     let log = host.log();
     for hidden in [ADMIN_KEY, &key, "wrong-and-long-enough"] {

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -242,6 +243,69 @@ fn a_server_that_is_down_gets_its_mail_when_it_is_up() {
 }
 
 #[test]
+fn a_server_that_wants_a_login_first_fails_no_mail() {
+    let server = SmtpServer::builder().login("ada", "right").start();
+    let mut host = furnished(server.used_without_login_by(builder()).start());
+    let jobs: Vec<Value> = (0..3).map(|n| send(&host, &["ada@example.com"], &format!("{n}"))).collect();
+    let mut page = Value::Null;
+    eventually("the server is found to take no mail from this host", || {
+        page = host.get("/v1/mail").expect(200);
+        (page["server"]["state"] == "failing").then_some(())
+    });
+    let said = page["server"]["error"].as_str().unwrap();
+    assert!(said.contains("530") && said.contains("`smtp_user`"), "{said}");
+    assert_eq!(page["counts"], json!({"queued": 3}), "{page:#}");
+    host.restart_with(|host| host.env("STOKER_SMTP_USER", "ada").env("STOKER_SMTP_PASSWORD", "right"));
+    for job in &jobs {
+        mail_of(&host, job, "sent");
+    }
+    assert_eq!(server.taken().len(), 3);
+}
+
+#[test]
+fn no_half_a_line_break_goes_over_the_wire() {
+    let server = SmtpServer::builder().start();
+    let host = furnished(server.used_by(builder()).start());
+    let smuggled = "MAIL FROM:<eve@example.com>\rRCPT TO:<ada@example.com>\rDATA\rSubject: smuggled\r\r.\r";
+    let body = format!("a\rb\nc\r\n.\n.\r\n..\r\n\n.\r\r.\r\n{smuggled}\n.\r");
+    let mut asked = line(&["ada@example.com"], "one");
+    asked["text"] = json!(body);
+    asked["html"] = json!(format!("<p>\r{body}</p>"));
+    asked["attachment"] = json!(body);
+    let job = host.run(&script(&[asked]));
+    mail_of(&host, &job, "sent");
+    mail_of(&host, &send(&host, &["ada@example.com"], "two"), "sent");
+
+    let wire = String::from_utf8(server.wire()).unwrap();
+    let rest = wire.replace("\r\n", "");
+    assert!(!rest.contains(['\r', '\n']), "{wire:?}");
+    assert!(wire.contains("\r\nc\r\n..\r\n..\r\n...\r\n\r\n..\r\n\r\n..\r\n"), "{wire:?}");
+    let taken = server.taken();
+    let subjects: Vec<_> = taken.iter().map(|taken| taken["subject"].clone()).collect();
+    assert_eq!(subjects, ["one", "two"]);
+    let arrived = body.replace("\r\n", "\n").replace('\r', "\n");
+    assert_eq!(taken[0]["text"].as_str().unwrap().replace("\r\n", "\n").trim_end(), arrived.trim_end());
+}
+
+#[test]
+fn a_stop_does_not_wait_for_a_slow_server() {
+    let server = SmtpServer::builder().start();
+    let builder = server.used_by(builder()).env("STOKER_SHUTDOWN_GRACE", "60s").leaves_work_behind();
+    let mut host = furnished(builder.start());
+    let job = send(&host, &["hang@example.com"], "slow");
+    eventually("the transmission hangs", || (server.taken().len() == 1).then_some(()));
+    let began = Instant::now();
+    assert!(host.terminate().success());
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    server.let_go();
+    host.restart();
+    mail_of(&host, &job, "sent");
+    let taken = server.taken();
+    assert_eq!(taken.len(), 2);
+    assert_eq!((&taken[0]["message_id"], &taken[0]["date"]), (&taken[1]["message_id"], &taken[1]["date"]));
+}
+
+#[test]
 fn no_more_goes_out_than_the_rate_allows_whatever_restarts() {
     let server = SmtpServer::builder().start();
     let mut host = furnished(server.used_by(builder()).env("STOKER_MAIL_RATE", "3/1h").start());
@@ -288,7 +352,7 @@ fn without_a_server_mail_is_kept_and_sent_when_there_is_one() {
     assert_eq!(server.taken()[0]["message_id"], first["message_id"]);
     assert_eq!(host.act(&send_one).expect_problem(409)["code"], "wrong_state");
     let queued = host.post("/v1/mail/send", &json!({"state": "kept"})).expect(200);
-    assert_eq!(queued, json!({"queued": 2, "more": false}));
+    assert_eq!(queued, json!({"queued": 2, "more": false, "next_cursor": null}));
     for job in &jobs {
         mail_of(&host, job, "sent");
     }

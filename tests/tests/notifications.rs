@@ -1,6 +1,8 @@
 //! Users are told with the success of a job: in their inbox, as a stream, theirs alone.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::io::{Read as _, Write as _};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
@@ -386,6 +388,11 @@ fn what_is_no_signalr_client_is_told_what_would_be() {
     let transports: Vec<_> =
         negotiated["availableTransports"].as_array().unwrap().iter().map(|one| one["transport"].clone()).collect();
     assert_eq!(transports, ["WebSockets", "ServerSentEvents"]);
+    for transport in negotiated["availableTransports"].as_array().unwrap() {
+        assert_eq!(transport["transferFormats"], json!(["Text"]), "the protocol is one of text");
+    }
+    let newer = ann.act("/hubs/notifications/negotiate?negotiateVersion=99").expect(200);
+    assert_eq!((&newer["negotiateVersion"], newer["connectionToken"].is_string()), (&json!(1), true));
     let old = ann.act("/hubs/notifications/negotiate").expect(200);
     assert_eq!((&old["negotiateVersion"], &old["connectionToken"]), (&json!(0), &Value::Null));
     host.act("/hubs/notifications/negotiate").expect_problem_saying(422, &["user"]);
@@ -411,4 +418,119 @@ fn what_is_no_signalr_client_is_told_what_would_be() {
         [],
     );
     assert_eq!(refused.status, 403, "{refused:?}");
+}
+
+/// A WebSocket without a library, which says what no library would.
+struct RawSocket(std::net::TcpStream);
+
+impl RawSocket {
+    fn open(host: &TestHost, token: &str) -> Self {
+        let mut stream = std::net::TcpStream::connect(host.authority()).unwrap();
+        stream.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+        let request = format!(
+            "GET /hubs/notifications?access_token={token} HTTP/1.1\r\nhost: {}\r\nconnection: upgrade\r\n\
+             upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+            host.authority()
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let (mut head, mut byte) = (Vec::new(), [0]);
+        while !head.ends_with(b"\r\n\r\n") {
+            stream.read_exact(&mut byte).unwrap();
+            head.push(byte[0]);
+        }
+        assert!(head.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&head));
+        Self(stream)
+    }
+
+    /// A frame: its first byte, and what it holds, masked with nothing.
+    fn send(&mut self, first: u8, payload: &[u8]) {
+        let mut frame = vec![first];
+        match u16::try_from(payload.len()) {
+            Ok(short @ 0..126) => frame.push(0x80 | u8::try_from(short).unwrap()),
+            Ok(longer) => {
+                frame.push(0x80 | 126);
+                frame.extend(longer.to_be_bytes());
+            }
+            Err(_) => {
+                frame.push(0x80 | 127);
+                frame.extend((payload.len() as u64).to_be_bytes());
+            }
+        }
+        frame.extend([0; 4]);
+        frame.extend(payload);
+        self.0.write_all(&frame).unwrap();
+    }
+
+    /// The texts the host says, and the code it closes with.
+    fn rest(&mut self) -> (Vec<String>, u16) {
+        let mut texts = Vec::new();
+        loop {
+            let mut head = [0; 2];
+            self.0.read_exact(&mut head).unwrap();
+            let mut length = usize::from(head[1]);
+            if length == 126 {
+                let mut longer = [0; 2];
+                self.0.read_exact(&mut longer).unwrap();
+                length = usize::from(u16::from_be_bytes(longer));
+            }
+            let mut payload = vec![0; length];
+            self.0.read_exact(&mut payload).unwrap();
+            match head[0] {
+                0x81 => texts.push(String::from_utf8(payload).unwrap()),
+                0x88 => return (texts, u16::from_be_bytes([payload[0], payload[1]])),
+                other => panic!("{other:#x}"),
+            }
+        }
+    }
+}
+
+const GREETING: &[u8] = b"{\"protocol\":\"json\",\"version\":1}\x1e";
+
+#[test]
+fn a_connection_that_ends_says_why_in_its_code() {
+    const TEXT: u8 = 0x81;
+    const BINARY: u8 = 0x82;
+    /// With a bit that nobody has agreed on.
+    const NO_FRAME: u8 = 0xf1;
+    let host = TestHost::builder().admin_key(ADMIN_KEY).start();
+    let ann = token(&host, "ann", "1h");
+    let large = vec![b'x'; 33 << 10];
+    let longer = vec![b'x'; 300 << 10];
+    for (first, payload, code, part) in [
+        (TEXT, &large[..], 1009, "at most 32768 bytes"),
+        (TEXT, &longer, 1009, "at most 32768 bytes"),
+        (BINARY, b"{\"type\":6}\x1e", 1003, "as text, not as binary"),
+        (TEXT, b"{\"type\":\"\xff\"}\x1e", 1007, "UTF-8"),
+        (NO_FRAME, b"{}", 1002, "no frame"),
+        (TEXT, b"{\"type\":7}\x1e", 1000, ""),
+    ] {
+        // As the first message and after a greeting: the protocol has words of its own for each.
+        for is_greeted in [false, true] {
+            if !is_greeted && (code == 1000 || first == BINARY) {
+                continue;
+            }
+            let mut socket = RawSocket::open(&host, &ann);
+            if is_greeted {
+                socket.send(TEXT, GREETING);
+            }
+            socket.send(first, payload);
+            let (texts, found) = socket.rest();
+            assert_eq!(found, code, "{code}, greeted {is_greeted}: {texts:?}");
+            let last: Value = serde_json::from_str(texts.last().unwrap().trim_end_matches('\u{1e}')).unwrap();
+            if code == 1000 {
+                assert_eq!(last, json!({}), "the answer to the greeting, and no error");
+            } else {
+                assert!(last["error"].as_str().unwrap().contains(part), "{last}");
+                assert_eq!(last["type"], if is_greeted { json!(7) } else { Value::Null });
+            }
+        }
+    }
+    // What speaks another protocol greets in its frames, and is answered in ours.
+    let mut socket = RawSocket::open(&host, &ann);
+    socket.send(BINARY, b"{\"protocol\":\"messagepack\",\"version\":1}\x1e");
+    let (texts, code) = socket.rest();
+    assert!(code == 1000 && texts[0].contains("`messagepack` is not spoken here; connect with `json`"), "{texts:?}");
+    let mut socket = RawSocket::open(&host, &ann);
+    socket.send(BINARY, b"\x94\x01\x80\xc0\xa4send");
+    assert_eq!(socket.rest().1, 1003);
 }

@@ -139,6 +139,7 @@ const WITHOUT_TENANT: &[(&str, &str)] = &[
     ("hosts", "hosts"),
     ("claim_for", "dispatch"),
     ("look_for_jobs", "dispatch"),
+    ("next_mail", "dispatch: whosever turn it is"),
     ("holds_mail", "guarded by the claim"),
     ("claims_settled", "dispatch"),
     ("note_entry", "guarded by a lease"),

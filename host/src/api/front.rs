@@ -31,11 +31,16 @@ type Places<'a> = (SemaphorePermit<'a>, Option<OwnedSemaphorePermit>);
 /// Checks, runs and counts one request.
 pub(super) async fn front(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
     let began = Instant::now();
+    // What is handed on, logged or answered holds no token, whatever becomes of the request.
+    let asked = match without_token(request.uri()) {
+        Some(uri) => std::mem::replace(request.uri_mut(), uri),
+        None => request.uri().clone(),
+    };
     let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let route = api.http.route(path, request.method());
     let needed = api.access.needed(path, request.method());
     let page = cors::allowed_origin(&api.config.notifications.origins, request.uri(), request.headers());
-    let mut response = match admit(&api, &mut request, needed, page.is_some()).await {
+    let mut response = match admit(&api, (&mut request, &asked), needed, page.is_some()).await {
         Ok(Admitted::Asks) => cors::preflight(),
         Ok(Admitted::Runs(_places)) => run(&api, request, next).await,
         Err(refusal) => refuse(&request, refusal),
@@ -66,10 +71,11 @@ enum Admitted<'a> {
     Asks,
 }
 
-/// Whether the request may be made now. `is_page`: by a page of another origin that is let in.
+/// Whether the request may be made now. `asked`: what it asked for, with a token that may stand there. `is_page`: by a page of
+/// another origin that is let in.
 async fn admit<'a>(
     api: &'a Api,
-    request: &mut Request,
+    (request, asked): (&mut Request, &Uri),
     needed: Needed,
     is_page: bool,
 ) -> Result<Admitted<'a>, ApiError> {
@@ -92,7 +98,7 @@ async fn admit<'a>(
     } else {
         let catalog = api.store.catalog();
         let now = api.clock.now();
-        let known = match look(api, request, &catalog, now)? {
+        let known = match look(api, (request, asked), &catalog, now)? {
             Look::Known(known) => known,
             Look::Token { text, hash, peer } => {
                 let tenant_of = |name: &TenantName| catalog.tenants.get(name).copied();
@@ -105,9 +111,6 @@ async fn admit<'a>(
             own = Some(own_place(api, Some(tenant))?);
         }
         request.extensions_mut().insert(caller);
-        if let Some(uri) = without_token(request.uri()) {
-            *request.uri_mut() = uri;
-        }
     }
     let shared = api.requests.try_acquire().map_err(|_| {
         ApiError::new(ProblemCode::Busy, "too many requests are under way; send fewer at once, or try again later")
@@ -132,8 +135,8 @@ fn refuse_deleting(catalog: &Catalog, tenant: TenantId) -> Result<(), ApiError> 
     }
 }
 
-fn look(api: &Api, request: &Request, catalog: &Catalog, now: Timestamp) -> Result<Look, ApiError> {
-    let asked = Asked { method: request.method(), uri: request.uri(), headers: request.headers(), peer: peer(request) };
+fn look(api: &Api, (request, uri): (&Request, &Uri), catalog: &Catalog, now: Timestamp) -> Result<Look, ApiError> {
+    let asked = Asked { method: request.method(), uri, headers: request.headers(), peer: peer(request) };
     api.identity.look(&asked, catalog, now)
 }
 

@@ -97,7 +97,7 @@ struct Server {
 #[serde(default)]
 struct Queued {
     queued: u64,
-    more: bool,
+    next_cursor: Option<String>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -127,13 +127,14 @@ fn one(client: &Client, id: MailId, arguments: &Arguments) -> anyhow::Result<()>
 }
 
 fn send_all(client: &Client, state: MailState, as_json: bool) -> anyhow::Result<()> {
-    let mut sum = 0;
+    let (mut sum, mut cursor) = (0, None::<String>);
     for _ in 0..SENDS_MAX {
-        let body = json!({ "state": state }).to_string().into_bytes();
+        let body = json!({ "state": state, "cursor": cursor }).to_string().into_bytes();
         let answer = client.post("/v1/mail/send").send_body("application/json", body)?;
-        let Queued { queued, more } = answer.parse()?;
+        let Queued { queued, next_cursor } = answer.parse()?;
         sum += queued;
-        if !more {
+        cursor = next_cursor;
+        if cursor.is_none() {
             break;
         }
     }

@@ -46,6 +46,7 @@ impl Steps for StoredSteps {
             Ok(match received.map_err(|error| error.to_string())? {
                 ReceiveEventResult::Received(step) => EventReceived::Now(step),
                 ReceiveEventResult::NotYet => EventReceived::NotYet,
+                ReceiveEventResult::OverQuota(quota) => return Err(quota.sentence()),
                 ReceiveEventResult::StaleLease => EventReceived::StaleLease,
             })
         })

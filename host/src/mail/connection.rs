@@ -20,7 +20,12 @@ const COMMAND_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long it may take to receive a message and answer.
 const MESSAGE_TIMEOUT: Duration = Duration::from_mins(5);
 /// A server that is closing the connection says so.
-const CLOSING: &str = "421";
+const CLOSING: u16 = 421;
+/// What a server refuses whose matter is not the mail: commands it does not know or wants in another order, no mail from here at
+/// all, a login or encryption it wants first. With these every mail would be refused for good, until an operator changes something.
+const NOT_THE_MAILS: [u16; 10] = [500, 501, 502, 503, 504, 521, 530, 534, 535, 538];
+/// Enhanced codes (RFC 3463) of what is wrong with the sender's address.
+const OF_THE_SENDER: [&str; 2] = ["4.1.7", "4.1.8"];
 
 /// Why there is no connection. Tenants see it: where the server is, and who logs in there, is the host's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,9 +33,27 @@ pub enum SmtpError {
     /// No server, or no encryption.
     #[error("the SMTP server can't be reached: {0}")]
     Unreachable(String),
+    /// It takes no mail for a while, whosever it is.
+    #[error("the SMTP server takes no mail now: {0}")]
+    Busy(String),
+    /// It takes none from this host as it is set up.
+    #[error("the SMTP server takes no mail from this host as it is set up (`smtp_url`, `smtp_user`): {0}")]
+    NotAllowed(String),
     /// It refuses the login.
     #[error("the SMTP server refuses the login: {0}")]
     LoginRefused(String),
+}
+
+/// What the server said to a command.
+#[derive(Debug)]
+enum Said {
+    Yes,
+    /// Never (5xx), with the code.
+    No(u16, String),
+    /// Not now (4xx).
+    Later(String),
+    /// Nothing more: it is closing the connection, or did not answer.
+    Gone(String),
 }
 
 /// See the file's head.
@@ -86,65 +109,78 @@ impl Connection {
             && tokio::time::timeout(COMMAND_TIMEOUT, self.smtp.test_connected()).await.unwrap_or(false)
     }
 
-    /// Gives the server one mail for these recipients. `may_go_on` is asked once more right before the message itself: what comes
-    /// after that can't be taken back.
+    /// Gives the server one mail for these recipients, unless it takes none at all. `may_go_on` is asked once more right before the
+    /// message itself: what comes after that can't be taken back.
     pub(super) async fn transmit(
         &mut self,
         sender: &Mailbox,
         recipients: &[(usize, Mailbox)],
         message: &[u8],
         may_go_on: impl Future<Output = bool>,
-    ) -> Told {
+    ) -> Result<Told, SmtpError> {
         let all = |answer: &Answer| recipients.iter().map(|(place, _)| (*place, answer.clone())).collect::<Vec<_>>();
         let from = match address(sender) {
             Ok(from) => Mail::new(Some(from), Vec::new()),
-            Err(error) => return Told { answers: all(&Answer::Refused(error.to_string())), is_usable: true },
+            Err(error) => return Ok(Told { answers: all(&Answer::Refused(error.to_string())), is_usable: true }),
         };
-        let (answer, is_usable) = self.command(from.to_string()).await;
-        if answer != Answer::Taken {
-            return Told { answers: all(&answer), is_usable: is_usable && self.reset().await };
+        let refused = match self.command(from.to_string()).await {
+            Said::Yes => None,
+            Said::No(code, words) if NOT_THE_MAILS.contains(&code) => return Err(SmtpError::NotAllowed(words)),
+            Said::No(_, words) => Some(Answer::Refused(words)),
+            Said::Later(words) if is_of_sender(&words) => Some(Answer::Later(words)),
+            Said::Later(words) => return Err(SmtpError::Busy(words)),
+            Said::Gone(words) => return Err(SmtpError::Unreachable(words)),
+        };
+        if let Some(answer) = refused {
+            return Ok(Told { answers: all(&answer), is_usable: self.reset().await });
         }
         let (mut answers, mut taken) = (Vec::with_capacity(recipients.len()), Vec::new());
         for (index, (place, mailbox)) in recipients.iter().enumerate() {
-            let (answer, is_usable) = match address(mailbox) {
+            let said = match address(mailbox) {
                 Ok(to) => self.command(Rcpt::new(to, Vec::new()).to_string()).await,
-                Err(error) => (Answer::Refused(error.to_string()), true),
+                Err(error) => Said::No(0, error.to_string()),
             };
-            if !is_usable {
-                // Nobody has the mail: it was not told yet what it says.
-                let why = match answer {
-                    Answer::Taken => String::new(),
-                    Answer::Refused(why) | Answer::Later(why) => why,
-                };
-                let rest = recipients[index..].iter().map(|(place, _)| *place).chain(taken);
-                answers.extend(rest.map(|place| (place, Answer::Later(why.clone()))));
-                return Told { answers, is_usable: false };
-            }
-            match answer {
-                Answer::Taken => taken.push(*place),
-                answer => answers.push((*place, answer)),
+            match said {
+                Said::Yes => taken.push(*place),
+                Said::No(code, words) if NOT_THE_MAILS.contains(&code) => return Err(SmtpError::NotAllowed(words)),
+                Said::No(_, words) => answers.push((*place, Answer::Refused(words))),
+                Said::Later(words) => answers.push((*place, Answer::Later(words))),
+                Said::Gone(words) => {
+                    // Nobody has the mail: it was not told yet what it says.
+                    let rest = recipients[index..].iter().map(|(place, _)| *place).chain(taken);
+                    answers.extend(rest.map(|place| (place, Answer::Later(words.clone()))));
+                    return Ok(Told { answers, is_usable: false });
+                }
             }
         }
         if taken.is_empty() {
-            return Told { answers, is_usable: self.reset().await };
+            return Ok(Told { answers, is_usable: self.reset().await });
         }
         if !may_go_on.await {
             let later = Answer::Later("another host transmits it".to_owned());
             answers.extend(taken.into_iter().map(|place| (place, later.clone())));
-            return Told { answers, is_usable: false };
+            return Ok(Told { answers, is_usable: false });
         }
-        let (mut answer, mut is_usable) = self.command(Data.to_string()).await;
-        if answer == Answer::Taken {
-            // The end of the message brings a line break of its own.
-            let message = message.strip_suffix(b"\r\n").unwrap_or(message);
-            let sent = tokio::time::timeout(MESSAGE_TIMEOUT, self.smtp.message(message)).await;
-            (answer, is_usable) = judged(sent.ok(), "the message", MESSAGE_TIMEOUT);
-        } else {
+        let (answer, is_usable) = match self.command(Data.to_string()).await {
+            Said::Yes => {
+                // The end of the message brings a line break of its own.
+                let message = message.strip_suffix(b"\r\n").unwrap_or(message);
+                let sent = tokio::time::timeout(MESSAGE_TIMEOUT, self.smtp.message(message)).await;
+                match judged(sent.ok(), "the message", MESSAGE_TIMEOUT) {
+                    Said::Yes => (Answer::Taken, true),
+                    Said::No(_, words) => (Answer::Refused(words), true),
+                    Said::Later(words) => (Answer::Later(words), true),
+                    Said::Gone(words) => (Answer::Later(words), false),
+                }
+            }
+            Said::No(code, words) if NOT_THE_MAILS.contains(&code) => return Err(SmtpError::NotAllowed(words)),
             // Its sender and recipients are not those of the next mail.
-            is_usable = is_usable && self.reset().await;
-        }
+            Said::No(_, words) => (Answer::Refused(words), self.reset().await),
+            Said::Later(words) => (Answer::Later(words), self.reset().await),
+            Said::Gone(words) => (Answer::Later(words), false),
+        };
         answers.extend(taken.into_iter().map(|place| (place, answer.clone())));
-        Told { answers, is_usable }
+        Ok(Told { answers, is_usable })
     }
 
     /// Says goodbye.
@@ -153,32 +189,33 @@ impl Connection {
     }
 
     async fn reset(&mut self) -> bool {
-        self.command(Rset.to_string()).await == (Answer::Taken, true)
+        matches!(self.command(Rset.to_string()).await, Said::Yes)
     }
 
-    /// What the server said, and whether more can be asked of it.
-    async fn command(&mut self, line: String) -> (Answer, bool) {
+    async fn command(&mut self, line: String) -> Said {
         let what = line.split_whitespace().next().unwrap_or_default().to_owned();
         let answered = tokio::time::timeout(COMMAND_TIMEOUT, self.smtp.command(line)).await;
         judged(answered.ok(), &what, COMMAND_TIMEOUT)
     }
 }
 
-fn judged(
-    answered: Option<Result<Response, lettre::transport::smtp::Error>>,
-    what: &str,
-    timeout: Duration,
-) -> (Answer, bool) {
-    match answered {
-        Some(Ok(_)) => (Answer::Taken, true),
-        Some(Err(error)) if error.is_permanent() => (Answer::Refused(words(&error)), true),
-        Some(Err(error)) => {
-            let words = words(&error);
-            let is_usable = error.is_transient() && !words.starts_with(CLOSING);
-            (Answer::Later(words), is_usable)
-        }
-        None => (Answer::Later(format!("no answer to {what} within {} s", timeout.as_secs())), false),
+fn judged(answered: Option<Result<Response, lettre::transport::smtp::Error>>, what: &str, timeout: Duration) -> Said {
+    let error = match answered {
+        Some(Ok(_)) => return Said::Yes,
+        Some(Err(error)) => error,
+        None => return Said::Gone(format!("no answer to {what} within {} s", timeout.as_secs())),
+    };
+    let words = words(&error);
+    match error.status().map(u16::from) {
+        Some(code) if error.is_permanent() => Said::No(code, words),
+        Some(code) if error.is_transient() && code != CLOSING => Said::Later(words),
+        _ => Said::Gone(words),
     }
+}
+
+/// Whether a server that says "not now" means the sender's address: `450 4.1.8 …`.
+fn is_of_sender(words: &str) -> bool {
+    words.split_whitespace().nth(1).is_some_and(|code| OF_THE_SENDER.contains(&code))
 }
 
 /// The server's own words where it said any: `550 5.1.1 no such user`.

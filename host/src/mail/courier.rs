@@ -16,9 +16,11 @@ pub const IDLE_MAX: Duration = Duration::from_secs(10);
 /// After a server could not be reached.
 const UNREACHABLE_PAUSE: RetryPolicy =
     RetryPolicy::Exponential { base: Duration::from_secs(1), cap: Duration::from_mins(1), jitter: 0.2 };
-/// After it refused the login: more of them may close the account.
-const LOGIN_PAUSE: RetryPolicy =
+/// After it refused the login, or all mail: more of them may close the account.
+const REFUSED_PAUSE: RetryPolicy =
     RetryPolicy::Exponential { base: Duration::from_mins(1), cap: Duration::from_hours(1), jitter: 0.2 };
+/// One mail has the only connection: a server that is slow with each recipient of one does not keep it from all others.
+const TRANSMISSION_MAX: Duration = Duration::from_mins(5);
 /// What a host is called that does not know its name.
 const OWN_NAME_DEFAULT: &str = "localhost";
 
@@ -32,7 +34,7 @@ pub enum Reach {
     Unknown,
     /// It takes mail.
     Reached,
-    /// It can't be reached, or refuses the login.
+    /// It can't be reached, or refuses the login, or all mail.
     Failing {
         /// Why.
         error: String,
@@ -50,7 +52,7 @@ pub struct MailMetrics {
     pub refused: u64,
     /// Recipients for whom it is to be tried again.
     pub later: u64,
-    /// Times it could not be reached, or refused the login.
+    /// Times it could not be reached, or refused the login, or all mail.
     pub unreachable: u64,
 }
 
@@ -153,7 +155,21 @@ impl Courier {
                 return Transmission::Unreachable(error.to_string());
             }
         };
-        let Told { answers, is_usable } = connection.transmit(sender, recipients, message, may_go_on).await;
+        let transmission = connection.transmit(sender, recipients, message, may_go_on);
+        let Told { answers, is_usable } = match tokio::time::timeout(TRANSMISSION_MAX, transmission).await {
+            Ok(Ok(told)) => told,
+            Ok(Err(error)) => {
+                self.found_failing(&error);
+                connection.close().await;
+                return Transmission::Unreachable(error.to_string());
+            }
+            Err(_) => {
+                let why = format!("the server took longer than {} s for the mail", TRANSMISSION_MAX.as_secs());
+                let later = recipients.iter().map(|(place, _)| (*place, Answer::Later(why.clone())));
+                Told { answers: later.collect(), is_usable: false }
+            }
+        };
+        self.found_reached();
         self.note(&answers);
         if is_usable {
             *open.lock().await = Some(Open { connection, used_at: clock.monotonic() });
@@ -182,13 +198,18 @@ impl Courier {
         {
             return Ok(connection);
         }
-        let connection = Connection::open(server, &self.0.own_name).await?;
-        let mut found = self.0.found.lock();
+        Connection::open(server, &self.0.own_name).await
+    }
+
+    /// It has answered as one that takes mail.
+    fn found_reached(&self) {
+        let Parts { server, found, .. } = &*self.0;
+        let mut found = found.lock();
         if matches!(found.reach, Reach::Failing { .. }) {
-            tracing::info!(%server, "the SMTP server can be reached again");
+            let server = server.as_ref().map(tracing::field::display);
+            tracing::info!(server, "the SMTP server takes mail again");
         }
         (found.reach, found.failures, found.paused_until) = (Reach::Reached, 0, Duration::ZERO);
-        Ok(connection)
     }
 
     /// Nobody asks the server for a while.
@@ -198,8 +219,8 @@ impl Courier {
         found.failures = found.failures.saturating_add(1);
         found.metrics.unreachable += 1;
         let policy = match error {
-            SmtpError::Unreachable(_) => UNREACHABLE_PAUSE,
-            SmtpError::LoginRefused(_) => LOGIN_PAUSE,
+            SmtpError::Unreachable(_) | SmtpError::Busy(_) => UNREACHABLE_PAUSE,
+            SmtpError::LoginRefused(_) | SmtpError::NotAllowed(_) => REFUSED_PAUSE,
         };
         let pause = policy.delay(found.failures, rand::random());
         found.paused_until = clock.monotonic().saturating_add(pause);

@@ -3,8 +3,8 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use lettre::address::Envelope;
-use lettre::message::header::{ContentType, HeaderName, HeaderValue};
-use lettre::message::{Attachment as Part, Mailbox as Line, Message, MultiPart, SinglePart};
+use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
+use lettre::message::{Attachment as Part, Body as Coded, Mailbox as Line, Message, MultiPart, SinglePart};
 use lettre::{Address, address::AddressError};
 
 use crate::job::mail::MailContent;
@@ -22,6 +22,9 @@ pub enum WriteError {
     /// The type of an attachment.
     #[error("the type of an attachment")]
     ContentType,
+    /// What is in an attachment.
+    #[error("what is in an attachment")]
+    Attachment,
     /// All of it.
     #[error(transparent)]
     Message(#[from] lettre::error::Error),
@@ -56,10 +59,10 @@ pub fn written(content: &MailContent, id: MailId, message_id: &str, date: Timest
     let body = match (text, html) {
         (Some(text), Some(html)) => {
             let both = MultiPart::alternative().boundary(boundary("bodies"));
-            Body::Multi(both.singlepart(SinglePart::plain(text.clone())).singlepart(SinglePart::html(html.clone())))
+            Body::Multi(both.singlepart(SinglePart::plain(lines(text))).singlepart(SinglePart::html(lines(html))))
         }
-        (None, Some(html)) => Body::Single(SinglePart::html(html.clone())),
-        (text, None) => Body::Single(SinglePart::plain(text.clone().unwrap_or_default())),
+        (None, Some(html)) => Body::Single(SinglePart::html(lines(html))),
+        (text, None) => Body::Single(SinglePart::plain(lines(text.as_deref().unwrap_or_default()))),
     };
     let message = if attachments.is_empty() {
         match body {
@@ -74,12 +77,33 @@ pub fn written(content: &MailContent, id: MailId, message_id: &str, date: Timest
         };
         for attachment in attachments {
             let content_type = ContentType::parse(&attachment.content_type).map_err(|_| WriteError::ContentType)?;
-            let part = Part::new(attachment.name.clone()).body(attachment.bytes.clone(), content_type);
+            // As they are: nothing in them is a line.
+            let bytes = Coded::new_with_encoding(attachment.bytes.clone(), ContentTransferEncoding::Base64);
+            let bytes = bytes.map_err(|_| WriteError::Attachment)?;
+            let part = Part::new(attachment.name.clone()).body(bytes, content_type);
             mixed = mixed.singlepart(part);
         }
         message.multipart(mixed)?
     };
     Ok(message.formatted())
+}
+
+/// The text with each of its line breaks as a message has them. What one server takes for a part of a line (a CR or LF by itself)
+/// another takes for its end, and what follows for a command.
+fn lines(text: &str) -> String {
+    let mut lines = String::with_capacity(text.len());
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '\r' => {
+                characters.next_if_eq(&'\n');
+                lines.push_str("\r\n");
+            }
+            '\n' => lines.push_str("\r\n"),
+            other => lines.push(other),
+        }
+    }
+    lines
 }
 
 enum Body {
@@ -141,6 +165,40 @@ mod tests {
             }];
         });
         insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn no_line_break_is_half_a_one() {
+        let broken = "a\rb\nc\r\nd\n\re\r\r\nf\r\n.\r\n\r.\rMAIL FROM:<eve@example.com>\r";
+        assert_eq!(
+            lines(broken),
+            "a\r\nb\r\nc\r\nd\r\n\r\ne\r\n\r\nf\r\n.\r\n\r\n.\r\nMAIL FROM:<eve@example.com>\r\n"
+        );
+        let id = MailId::from_u128(1);
+        let attachments =
+            || vec![Attachment { name: "a.txt".into(), content_type: "text/plain".into(), bytes: broken.into() }];
+        let long = format!("{broken}{}\r", "x".repeat(2_000));
+        for (text, html) in [
+            (Some(broken.to_owned()), None),
+            (None, Some(broken.to_owned())),
+            (Some(long.clone()), Some(broken.to_owned())),
+            (Some(format!("ü{broken}")), Some(format!("{}{broken}", "ü".repeat(500)))),
+        ] {
+            for attachments in [Vec::new(), attachments()] {
+                let request = MailRequest {
+                    to: vec!["ada@example.com".into()],
+                    subject: "Hello".into(),
+                    text: text.clone(),
+                    html: html.clone(),
+                    attachments,
+                    ..MailRequest::default()
+                };
+                let mail = request.checked(id, "noreply@shop.example".parse().unwrap()).unwrap();
+                let bytes = written(&mail.content, id, &mail.message_id(), Timestamp(0)).unwrap();
+                let rest = String::from_utf8(bytes).unwrap().replace("\r\n", "");
+                assert!(!rest.contains(['\r', '\n']), "{rest:?}");
+            }
+        }
     }
 
     #[test]

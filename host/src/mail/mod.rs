@@ -5,6 +5,8 @@ mod connection;
 mod courier;
 mod message;
 mod server;
+#[cfg(test)]
+mod tests;
 
 pub use connection::SmtpError;
 pub use courier::{Courier, CourierStatus, MailMetrics, Reach};

@@ -14,6 +14,7 @@ use super::engine::TABLE_ELEMENTS_MAX;
 use super::limiter::Refused;
 use super::state::Ended;
 use crate::job::duration::DURATION_MS_MAX;
+use crate::job::grants::setting_of_capability;
 use crate::job::{
     ByteSize, ExitFailure, Failure, FailureReason, HandlerVerdict, Limits, Outcome, Span, Suspension, cut,
 };
@@ -173,10 +174,18 @@ pub(super) fn after_denials(failure: Failure, denied: &[String]) -> Failure {
     let named = denied.iter().take(DENIED_NAMED_MAX).cloned().collect::<Vec<_>>().join(", ");
     let more = denied.len().checked_sub(DENIED_NAMED_MAX).filter(|more| *more > 0);
     let more = more.map(|more| format!(" and {more} more")).unwrap_or_default();
+    let mut settings: Vec<String> = Vec::new();
+    for setting in denied.iter().filter_map(|name| setting_of_capability(name)).map(|setting| format!("`{setting}`")) {
+        if !settings.contains(&setting) {
+            settings.push(setting);
+        }
+    }
     let advice = if denied.iter().all(|name| name == SOCKETS) {
-        "there are none for a job: make requests by HTTP, to hosts its kind is granted"
+        "there are none for a job: make requests by HTTP, to hosts its kind is granted".to_owned()
+    } else if settings.is_empty() {
+        "grant it in the kind's settings, or do without".to_owned()
     } else {
-        "grant it in the kind's settings, or do without"
+        format!("grant it in the kind's settings ({}), or do without", settings.join(", "))
     };
     let message =
         format!("used what its kind is not granted: {named}{more}; {advice}. It ended with: {}", failure.message);
@@ -434,6 +443,13 @@ mod tests {
         }
         let sockets = after_denials(Failure::new(FailureReason::Trap, "x"), &denied(&["sockets"]));
         assert!(sockets.message.contains("there are none"), "{}", sockets.message);
+        let mail = after_denials(
+            Failure::new(FailureReason::HandlerError, "x"),
+            &denied(&["mail ceo@shop.example", "mail cfo@shop.example", "notify", "sockets"]),
+        );
+        let named = "mail ceo@shop.example, mail cfo@shop.example, notify and 1 more; grant it in the kind's settings \
+                     (`grants.mail`, `grants.notify`), or do without";
+        assert!(mail.message.contains(named), "{}", mail.message);
         let many = denied(&["kv a", "kv b", "kv c", "kv d", "kv e"]);
         let trapped = after_denials(Failure::new(FailureReason::Trap, "x"), &many);
         assert!(trapped.message.contains("kv a, kv b, kv c and 2 more;"), "{}", trapped.message);

@@ -116,6 +116,8 @@ pub(super) struct Draft {
     pub(super) ties: Ties,
     /// Kinds as versions describe them that are not active.
     pub(super) pinned_kinds: PinnedKinds,
+    /// Whose events upkeep went on with last.
+    pub(super) told_last: TenantId,
     /// Who may have entered the guests of claimed jobs.
     pub(super) claimant: ClaimantCell,
     /// Who asked for the operation, if it was not this host itself.
@@ -183,6 +185,7 @@ impl Draft {
             recovered: None,
             ties: Ties::load(sql)?,
             pinned_kinds: PinnedKinds::default(),
+            told_last: TenantId(i64::MIN),
             claimant: ClaimantCell::default(),
             actor: None,
         })

@@ -86,22 +86,41 @@ fn why(item: BatchItem) -> (&'static str, String) {
         BatchItem::Created(_) | BatchItem::Replayed(_) | BatchItem::Existing(..) | BatchItem::ReplayedExisting(..) => {
             return ("", "it was to be written, and was not".to_owned());
         }
-        BatchItem::KeyConflict => return ("/idempotency_key", "it came with another request before".to_owned()),
-        BatchItem::KindGone => return ("/kind", "the kind was removed".to_owned()),
+        BatchItem::KeyConflict => {
+            return (
+                "/idempotency_key",
+                "it came with another request before: make a key of what the job is about, or ask for the same again"
+                    .to_owned(),
+            );
+        }
+        BatchItem::KindGone => return ("/kind", "the kind was removed: upload a module that serves it".to_owned()),
         BatchItem::TooManyQueues => {
-            return ("/queue", "it would be a new queue, and there are as many as there may be".to_owned());
+            return ("/queue", "it would be a new queue, and there are as many as there may be: name one that is there, or delete some".to_owned());
         }
         BatchItem::OverQuota(quota) => quota.sentence(),
         BatchItem::Untied(TieRefusal::UnknownParent(place)) => {
-            return ("/after", format!("there is no job in place {place}"));
+            return ("/after", format!("there is no job in place {place}: name one that is there"));
         }
-        BatchItem::Untied(TieRefusal::UnknownBatch) => return ("/batch", "there is no such batch".to_owned()),
-        BatchItem::Untied(TieRefusal::BatchClosed) => return ("/batch", "the batch takes no more jobs".to_owned()),
+        BatchItem::Untied(TieRefusal::UnknownBatch) => {
+            return ("/batch", "there is no such batch: name one that is open".to_owned());
+        }
+        BatchItem::Untied(TieRefusal::BatchClosed) => {
+            return (
+                "/batch",
+                "the batch takes no more jobs: make a new one, or keep it open until all are in it".to_owned(),
+            );
+        }
         BatchItem::UniqueConflict(Some(other)) => {
-            return ("/unique", format!("{other} is the only one like it"));
+            return (
+                "/unique",
+                format!("{other} is the only one like it: `unique.on_conflict` says what is to become of another"),
+            );
         }
         BatchItem::UniqueConflict(None) => {
-            return ("/unique", "another job that was asked for is the only one like it".to_owned());
+            return (
+                "/unique",
+                "another job that was asked for is the only one like it: ask for one of them".to_owned(),
+            );
         }
         BatchItem::Unwritten => "the store could write no more".to_owned(),
     };

@@ -37,6 +37,7 @@ pub(super) const SCRIPTS: &[&str] = &[
     include_str!("../../../migrations/0026_mail.sql"),
     include_str!("../../../migrations/0027_databases.sql"),
     include_str!("../../../migrations/0028_databases_made.sql"),
+    include_str!("../../../migrations/0029_events_told.sql"),
 ];
 
 /// The schema version this binary writes.

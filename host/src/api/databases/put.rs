@@ -113,8 +113,10 @@ fn place(request: DatabaseRequest, before: Option<&DatabasePlace>, role: Role) -
             for (index, address) in addresses.iter().enumerate() {
                 if role != Role::Admin && !known(address) {
                     let class = class_of(address.ip());
-                    let message =
-                        format!("a {class} address, which only an admin may name; a public one need not be named");
+                    let message = format!(
+                        "{}, which only an admin may name; a public one need not be named",
+                        class.with_article()
+                    );
                     errors.push(FieldError::new(format!("/addresses/{index}"), message));
                 }
             }

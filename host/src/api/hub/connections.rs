@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use super::conversation::Hearing;
+use super::conversation::{Hearing, Words};
 use crate::api::error::{ApiError, ProblemCode};
 use crate::job::UserName;
 use crate::store::TenantId;
@@ -68,8 +68,8 @@ impl Connections {
 }
 
 impl Hearing for Connected {
-    async fn hear(&mut self) -> Option<String> {
-        self.ear.recv().await
+    async fn hear(&mut self) -> Words {
+        self.ear.recv().await.map_or(Words::Gone, Words::Text)
     }
 }
 
@@ -99,7 +99,7 @@ mod tests {
             assert_eq!(say(&ann), Ok(()));
         }
         assert_eq!(say(&ann), Err(ProblemCode::Busy));
-        assert_eq!(connected.hear().await.as_deref(), Some("x"));
+        assert_eq!(connected.hear().await, Words::Text("x".to_owned()));
         assert_eq!(say(&ann), Ok(()));
         drop(connected);
         assert_eq!(say(&ann), Err(ProblemCode::ConnectionNotFound));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::protocol::{Heard, Talk, close, invocation, ping};
+use super::protocol::{Ending, Heard, Talk, close, invocation, ping};
 use crate::api::notifications::{Followed, Following, Over};
 
 /// How long a client may take to greet.
@@ -16,8 +16,19 @@ const BURST_PERIOD: Duration = Duration::from_secs(1);
 
 /// Where a client's words come from.
 pub(super) trait Hearing: Send {
-    /// The next of them; `None`: there are no more. May be dropped before it is done.
-    fn hear(&mut self) -> impl Future<Output = Option<String>> + Send;
+    /// The next of them. May be dropped before it is done.
+    fn hear(&mut self) -> impl Future<Output = Words> + Send;
+}
+
+/// Something a client says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Words {
+    Text(String),
+    Binary(Vec<u8>),
+    /// It says something that can't be read, and for what reason.
+    Unreadable(Ending),
+    /// It says nothing more.
+    Gone,
 }
 
 /// See the file's head.
@@ -35,8 +46,14 @@ pub(super) struct Conversation {
 #[derive(Debug)]
 pub(super) struct Said {
     pub(super) text: String,
-    /// And then nothing more.
-    pub(super) is_over: bool,
+    /// And then nothing more, and why.
+    pub(super) ends: Option<Ending>,
+}
+
+impl Said {
+    fn last(text: String) -> Self {
+        Self { text, ends: Some(Ending::Normal) }
+    }
 }
 
 impl Conversation {
@@ -54,29 +71,31 @@ impl Conversation {
 
     /// What is to be sent next. May be dropped at any await.
     pub(super) async fn next(&mut self, ears: &mut impl Hearing) -> Said {
-        let last = |error: &str, allow_reconnect| Said { text: close(Some(error), allow_reconnect), is_over: true };
+        let last = |error: &str, allow_reconnect| Said::last(close(Some(error), allow_reconnect));
         loop {
             let is_greeted = self.talk.is_greeted();
             tokio::select! {
                 heard = ears.hear() => {
-                    let Some(piece) = heard else { return Said { text: String::new(), is_over: true } };
+                    if heard == Words::Gone {
+                        return Said::last(String::new());
+                    }
                     if self.is_flooded() {
                         return last("messages come too fast; send fewer", false);
                     }
-                    let Heard { answers: text, is_over } = self.talk.hear(&piece);
+                    let Heard { answers: text, ends } = self.heard(heard);
                     // Until it has greeted nothing else is a sign of life.
                     if self.talk.is_greeted() {
                         self.heard_by = Instant::now() + self.client_timeout;
                     }
-                    if is_over || !text.is_empty() {
-                        return Said { text, is_over };
+                    if ends.is_some() || !text.is_empty() {
+                        return Said { text, ends };
                     }
                 }
                 followed = self.following.next(), if is_greeted => match followed {
                     Followed::New(rows) => {
-                        return Said { text: rows.iter().map(invocation).collect(), is_over: false };
+                        return Said { text: rows.iter().map(invocation).collect(), ends: None };
                     }
-                    Followed::Quiet => return Said { text: ping(), is_over: false },
+                    Followed::Quiet => return Said { text: ping(), ends: None },
                     // With a new token, or once the host is back, the client may come again.
                     Followed::Over(over) => return last(over.sentence(), over != Over::Revoked),
                 },
@@ -84,9 +103,23 @@ impl Conversation {
                     return last("the client was silent for too long; it should send a sign of life", true);
                 }
                 () = self.stopping.cancelled(), if !is_greeted => {
-                    return Said { text: String::new(), is_over: true };
+                    return Said::last(String::new());
                 }
             }
+        }
+    }
+
+    fn heard(&mut self, words: Words) -> Heard {
+        match words {
+            Words::Text(piece) => self.talk.hear(&piece),
+            // What speaks a binary protocol greets in one, with text all the same: it is told which protocol is spoken.
+            Words::Binary(bytes) if !self.talk.is_greeted() => match String::from_utf8(bytes) {
+                Ok(piece) => self.talk.hear(&piece),
+                Err(_) => self.talk.unreadable(Ending::Binary),
+            },
+            Words::Binary(_) => self.talk.unreadable(Ending::Binary),
+            Words::Unreadable(ending) => self.talk.unreadable(ending),
+            Words::Gone => Heard { answers: String::new(), ends: Some(Ending::Normal) },
         }
     }
 

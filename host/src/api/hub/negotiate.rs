@@ -37,10 +37,9 @@ pub(in crate::api) struct Transport {
     transfer_formats: &'static [&'static str],
 }
 
-/// What a client is offered. Whoever speaks another protocol is told so when it greets: it comes as far as that only where its
-/// format is carried.
+/// What a client is offered: the protocol is one of text.
 const TRANSPORTS: [Transport; 2] = [
-    Transport { transport: "WebSockets", transfer_formats: &["Text", "Binary"] },
+    Transport { transport: "WebSockets", transfer_formats: &["Text"] },
     Transport { transport: "ServerSentEvents", transfer_formats: &["Text"] },
 ];
 

@@ -68,6 +68,7 @@ mod tests {
     fn others_are_left_alone() {
         let of = |query| HubParameters::of(Some(query));
         assert!(of("negotiateVersion=1&useStatefulReconnect=true&_=7").is_version_1().is_ok_and(|is_1| is_1));
+        assert!(of("negotiateVersion=99").is_version_1().is_ok_and(|is_1| is_1), "the highest that is known");
         assert!(HubParameters::of(None).is_version_1().is_ok_and(|is_1| !is_1));
         assert!(of("negotiateVersion=x").is_version_1().is_err());
         assert_eq!(of("id=abc-_9&id=other").id().ok(), Some("abc-_9"));

@@ -34,13 +34,40 @@ pub(super) struct Talk {
     is_greeted: bool,
 }
 
+/// Why a connection ends, for what carries it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// All is said.
+    Normal,
+    /// The client's message is too large.
+    TooLarge,
+    /// It is binary, where the protocol is one of text.
+    Binary,
+    /// It is to be text, and is not UTF-8.
+    NotUtf8,
+    /// Its frames are none.
+    Malformed,
+}
+
+impl Ending {
+    fn sentence(self) -> String {
+        match self {
+            Ending::Normal => "the connection ends".to_owned(),
+            Ending::TooLarge => format!("a message may have at most {RECORD_BYTES_MAX} bytes"),
+            Ending::Binary => format!("the protocol `{PROTOCOL}` is one of text: send messages as text, not as binary"),
+            Ending::NotUtf8 => "a message of text must be UTF-8".to_owned(),
+            Ending::Malformed => "this is no frame of a WebSocket".to_owned(),
+        }
+    }
+}
+
 /// What follows from what was heard.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Heard {
     /// Records to send.
     pub(super) answers: String,
     /// After them the connection ends.
-    pub(super) is_over: bool,
+    pub(super) ends: Option<Ending>,
 }
 
 #[derive(Deserialize)]
@@ -72,8 +99,7 @@ impl Talk {
         let mut pieces = piece.split(RECORD_END).peekable();
         while let Some(part) = pieces.next() {
             if self.rest.len() + part.len() > RECORD_BYTES_MAX {
-                let sentence = format!("a message may have at most {RECORD_BYTES_MAX} bytes");
-                return self.refuse(heard, &sentence);
+                return self.refuse(heard, Ending::TooLarge, &Ending::TooLarge.sentence());
             }
             self.rest.push_str(part);
             if pieces.peek().is_none() {
@@ -81,7 +107,7 @@ impl Talk {
             }
             let record = std::mem::take(&mut self.rest);
             heard = if self.is_greeted { self.message(&record, heard) } else { self.greet(&record) };
-            if heard.is_over {
+            if heard.ends.is_some() {
                 break;
             }
         }
@@ -89,7 +115,8 @@ impl Talk {
     }
 
     fn greet(&mut self, record: &str) -> Heard {
-        let refused = |sentence: &str| Heard { answers: written(&json!({"error": sentence})), is_over: true };
+        let refused =
+            |sentence: &str| Heard { answers: written(&json!({"error": sentence})), ends: Some(Ending::Normal) };
         let greeting: Greeting = match serde_json::from_str(record) {
             Ok(greeting) => greeting,
             Err(_) => {
@@ -105,12 +132,17 @@ impl Talk {
             return refused(&format!("version {version} of the protocol is not spoken here; connect with {VERSION}"));
         }
         self.is_greeted = true;
-        Heard { answers: written(&json!({})), is_over: false }
+        Heard { answers: written(&json!({})), ends: None }
+    }
+
+    /// The client says something that can't be read.
+    pub(super) fn unreadable(&self, ending: Ending) -> Heard {
+        self.refuse(Heard::default(), ending, &ending.sentence())
     }
 
     fn message(&self, record: &str, mut heard: Heard) -> Heard {
         let Ok(Message { r#type, invocation_id, target }) = serde_json::from_str(record) else {
-            return self.refuse(heard, "a message must be a JSON object with a `type`");
+            return self.refuse(heard, Ending::Normal, "a message must be a JSON object with a `type`");
         };
         match (r#type, invocation_id) {
             (INVOCATION | STREAM_INVOCATION, Some(invocation_id)) => {
@@ -119,20 +151,20 @@ impl Talk {
                 let completion = json!({"type": COMPLETION, "invocationId": invocation_id, "error": error});
                 heard.answers.push_str(&written(&completion));
             }
-            (CLOSE, _) => heard.is_over = true,
+            (CLOSE, _) => heard.ends = Some(Ending::Normal),
             // Calls nobody waits for, signs of life, and answers to what was never asked.
             _ => {}
         }
         heard
     }
 
-    fn refuse(&self, mut heard: Heard, sentence: &str) -> Heard {
+    fn refuse(&self, mut heard: Heard, ending: Ending, sentence: &str) -> Heard {
         heard.answers.push_str(&if self.is_greeted {
             close(Some(sentence), false)
         } else {
             written(&json!({"error": sentence}))
         });
-        Heard { is_over: true, ..heard }
+        Heard { ends: Some(ending), ..heard }
     }
 }
 
@@ -178,7 +210,7 @@ mod tests {
 
     fn greeted() -> Talk {
         let mut talk = Talk::default();
-        assert_eq!(talk.hear(GREETING), Heard { answers: "{}\u{1e}".to_owned(), is_over: false });
+        assert_eq!(talk.hear(GREETING), Heard { answers: "{}\u{1e}".to_owned(), ends: None });
         talk
     }
 
@@ -198,7 +230,7 @@ mod tests {
             "\u{1e}{\"type\":6}\u{1e}{\"type\":1,\"invocationId\":\"7\",\"target\":\"Send\",\"arguments\":[]}\u{1e}",
         );
         let said = said(&heard);
-        assert!(talk.is_greeted() && !heard.is_over && said.len() == 2, "{heard:?}");
+        assert!(talk.is_greeted() && heard.ends.is_none() && said.len() == 2, "{heard:?}");
         assert_eq!((&said[1]["type"], &said[1]["invocationId"]), (&3.into(), &"7".into()));
         assert!(said[1]["error"].as_str().unwrap().contains("no method `Send`"));
     }
@@ -213,7 +245,7 @@ mod tests {
         ] {
             let heard = Talk::default().hear(&format!("{greeting}\u{1e}"));
             let error = said(&heard)[0]["error"].as_str().unwrap().to_owned();
-            assert!(heard.is_over && error.contains(part), "{greeting}: {error}");
+            assert!(heard.ends.is_some() && error.contains(part), "{greeting}: {error}");
         }
     }
 
@@ -227,17 +259,28 @@ mod tests {
         ] {
             assert_eq!(greeted().hear(&format!("{ignored}\u{1e}")), Heard::default(), "{ignored}");
         }
-        assert!(greeted().hear("{\"type\":7}\u{1e}").is_over);
+        assert!(greeted().hear("{\"type\":7}\u{1e}").ends.is_some());
         for wrong in ["[]", "{}", "{\"type\":\"1\"}", "{\"type\":-1}", "no JSON"] {
             let heard = greeted().hear(&format!("{wrong}\u{1e}{{\"type\":1,\"invocationId\":\"1\"}}\u{1e}"));
             let said = said(&heard);
-            assert!(heard.is_over && said.len() == 1, "{wrong}: {said:?}");
+            assert!(heard.ends.is_some() && said.len() == 1, "{wrong}: {said:?}");
             assert_eq!((&said[0]["type"], &said[0]["allowReconnect"]), (&7.into(), &false.into()));
         }
         let mut talk = greeted();
         assert_eq!(talk.hear(&"x".repeat(RECORD_BYTES_MAX)), Heard::default());
-        assert!(talk.hear("x").is_over);
-        assert!(Talk::default().hear(&"x".repeat(RECORD_BYTES_MAX + 1)).is_over);
+        assert_eq!(talk.hear("x").ends, Some(Ending::TooLarge));
+        assert_eq!(Talk::default().hear(&"x".repeat(RECORD_BYTES_MAX + 1)).ends, Some(Ending::TooLarge));
+    }
+
+    #[test]
+    fn what_can_not_be_read_is_told_in_the_words_of_the_moment() {
+        for ending in [Ending::TooLarge, Ending::Binary, Ending::NotUtf8, Ending::Malformed] {
+            let (before, after) = (Talk::default().unreadable(ending), greeted().unreadable(ending));
+            assert_eq!((before.ends, after.ends), (Some(ending), Some(ending)));
+            let (before, after) = (said(&before).remove(0), said(&after).remove(0));
+            assert_eq!((before["type"].is_null(), &after["type"]), (true, &CLOSE.into()));
+            assert_eq!((&before["error"], &after["allowReconnect"]), (&after["error"], &false.into()));
+        }
     }
 
     #[test]

@@ -21,10 +21,10 @@ pub(super) fn open(connected: Connected, conversation: Conversation) -> Response
             return Some((Ok::<_, Infallible>(begin), (None, open)));
         }
         let (mut connected, mut conversation) = open?;
-        let Said { text, is_over } = conversation.next(&mut connected).await;
+        let Said { text, ends } = conversation.next(&mut connected).await;
         // JSON text of ours has no line breaks, and where it is none nothing is sent.
         let event = if text.is_empty() { Bytes::new() } else { Bytes::from(format!("data: {text}\r\n\r\n")) };
-        Some((Ok(event), (None, (!is_over).then_some((connected, conversation)))))
+        Some((Ok(event), (None, ends.is_none().then_some((connected, conversation)))))
     });
     event_stream(Body::from_stream(pieces))
 }

@@ -1,6 +1,7 @@
 //! Which credential a request brings: a bearer token, on streams also in the query string, or a session's cookie.
 
 use http::header::{AUTHORIZATION, COOKIE};
+use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Uri};
 use percent_encoding::percent_decode_str;
 
@@ -46,23 +47,26 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
 }
 
 fn in_query(uri: &Uri) -> Option<Vec<u8>> {
-    let mut parameters = uri.query()?.split('&').filter_map(|pair| pair.split_once('='));
-    let (_, value) = parameters.find(|(name, _)| *name == ACCESS_TOKEN)?;
-    Some(percent_decode_str(value).collect())
+    let mut parameters = uri.query()?.split('&').filter(|pair| is_token(pair)).filter_map(|pair| pair.split_once('='));
+    parameters.next().map(|(_, value)| percent_decode_str(value).collect())
 }
 
-/// The same path on a stream without the token: what is handed on, and may be shown, holds none.
+fn is_token(pair: &str) -> bool {
+    let name = pair.split_once('=').map_or(pair, |(name, _)| name);
+    percent_decode_str(name).eq(ACCESS_TOKEN.bytes())
+}
+
+/// The same without the token, on whatever path it stands: what is handed on, and may be shown, holds none. Where it is read it is
+/// gone; elsewhere its name is left, a parameter nobody knows.
 pub(in crate::api) fn without_token(uri: &Uri) -> Option<Uri> {
-    let query = uri.query().filter(|_| STREAMS.contains(&uri.path()))?;
-    let is_token = |pair: &&str| pair.split_once('=').map_or(*pair, |(name, _)| name) == ACCESS_TOKEN;
-    if !query.split('&').any(|pair| is_token(&pair)) {
-        return None;
-    }
-    let rest: Vec<&str> = query.split('&').filter(|pair| !is_token(pair)).collect();
+    let query = uri.query().filter(|query| query.split('&').any(is_token))?;
+    let is_stream = STREAMS.contains(&uri.path());
+    let pairs = query.split('&').filter(|pair| !is_stream || !is_token(pair));
+    let rest: Vec<&str> = pairs.map(|pair| if is_token(pair) { ACCESS_TOKEN } else { pair }).collect();
     let path = if rest.is_empty() { uri.path().to_owned() } else { format!("{}?{}", uri.path(), rest.join("&")) };
     let mut parts = uri.clone().into_parts();
-    parts.path_and_query = path.parse().ok();
-    Uri::from_parts(parts).ok()
+    parts.path_and_query = Some(path.parse().unwrap_or_else(|_| PathAndQuery::from_static("/")));
+    Some(Uri::from_parts(parts).unwrap_or_default())
 }
 
 /// The session's cookie. Of several the first counts.
@@ -101,6 +105,8 @@ mod tests {
             ("/v1/jobs?access_token=abc", &[], Sent::Nothing),
             ("/v1/stream?access_token=a%62c&x=1", &[], token("abc")),
             ("/v1/stream/?access_token=abc", &[], Sent::Nothing),
+            ("/v1/stream?access_tokens=abc", &[], Sent::Nothing),
+            ("/v1/stream?access_token", &[], Sent::Nothing),
             ("/v1/notifications/stream?access_token=abc", &[], token("abc")),
             ("/v1/notifications?access_token=abc", &[], Sent::Nothing),
             ("/hubs/notifications/negotiate?access_token=abc", &[], Sent::Nothing),
@@ -130,7 +136,11 @@ mod tests {
             ("/v1/stream?a=1&access_token=abc&b=2", Some("/v1/stream?a=1&b=2")),
             ("http://localhost/v1/stream?access_token", Some("http://localhost/v1/stream")),
             ("/v1/stream?a=1", None),
-            ("/v1/jobs?access_token=abc", None),
+            ("/v1/jobs?access_token=abc", Some("/v1/jobs?access_token")),
+            ("/v1/jobs?a=1&access%5Ftoken=abc&access_token=def", Some("/v1/jobs?a=1&access_token&access_token")),
+            ("/v1/stream?%61ccess_token=abc", Some("/v1/stream")),
+            ("/v1/jobs?access_tokens=abc", None),
+            ("/health?access_token=%ff%00", Some("/health?access_token")),
         ] {
             let found = without_token(&uri.parse().unwrap()).map(|uri| uri.to_string());
             assert_eq!(found.as_deref(), expected, "{uri}");

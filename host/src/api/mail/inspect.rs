@@ -74,6 +74,7 @@ pub(in crate::api) async fn mail_detail(
     _: NoParameters,
 ) -> Result<Response, ApiError> {
     let found = api.store.mail(api.caller.tenant, id).await?.ok_or_else(|| mail_not_found(id))?;
-    let bodies = [&found.content.text, &found.content.html].into_iter().flatten().map(String::len).sum::<usize>();
+    let content = found.content.iter();
+    let bodies = content.flat_map(|content| [&content.text, &content.html]).flatten().map(String::len).sum::<usize>();
     json(StatusCode::OK, &MailShown::from(&found), ITEM_BYTES + bodies)
 }

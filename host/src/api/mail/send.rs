@@ -29,6 +29,9 @@ pub(in crate::api) struct SendMails {
     /// Those of this state: `kept`, `failed` or `partly_sent`.
     #[schema(value_type = String, example = "kept")]
     state: MailState,
+    /// `next_cursor` of the answer before: only those after these, so that none is met twice.
+    #[schema(value_type = Option<String>)]
+    cursor: Option<String>,
 }
 
 /// Send a mail now
@@ -60,7 +63,8 @@ pub(in crate::api) async fn send_mail(
 
 /// Send many mails
 ///
-/// The oldest of those that are kept, or have failed; at most 500 by one request. Where `more` says so, ask again.
+/// The oldest of those that are kept, or have failed; at most 500 by one request. Where `more` says so, ask again with
+/// `next_cursor`: what has failed once more meanwhile is not met again.
 #[utoipa::path(
     post, path = "/v1/mail/send", tag = "mail", request_body = SendMails,
     responses(
@@ -73,12 +77,16 @@ pub(in crate::api) async fn send_mails(api: Call, _: NoParameters, request: Requ
     let (parts, body) = request.into_parts();
     require_json(&parts.headers)?;
     let body = api.read_body(&parts.headers, body, BODY_BYTES_MAX).await?;
-    let SendMails { state } = parse_json(&body)?;
+    let SendMails { state, cursor } = parse_json(&body)?;
     if !matches!(state, MailState::Kept | MailState::Failed | MailState::PartlySent) {
         return Err(ApiError::field("/state", "must be `kept`, `failed` or `partly_sent`: others need no help"));
     }
-    let (queued, more) = api.store.send_mails(api.caller.tenant, state, tried_for(&api)?).await?;
-    json(StatusCode::OK, &QueuedMails { queued, more }, REPLY_BYTES)
+    let after = cursor.map(|cursor| cursor.parse::<MailId>()).transpose();
+    let after = after.map_err(|_| ApiError::field("/cursor", "must be the `next_cursor` of the answer before"))?;
+    let queued = api.store.send_mails(api.caller.tenant, state, after, tried_for(&api)?).await?;
+    let more_after = queued.more_after.map(|id| id.to_string());
+    let shown = QueuedMails { queued: queued.queued, more: more_after.is_some(), next_cursor: more_after };
+    json(StatusCode::OK, &shown, REPLY_BYTES)
 }
 
 fn tried_for(api: &Call) -> Result<Duration, ApiError> {

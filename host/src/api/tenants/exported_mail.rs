@@ -20,8 +20,12 @@ impl Exporter {
     pub(super) async fn mail(&mut self, out: &mut Vec<u8>, id: MailId) -> Result<(), ExportError> {
         // It may have gone since the page was read.
         let Some(found) = self.store.mail(self.tenant, id).await? else { return Ok(()) };
-        let attachments: Vec<String> =
-            found.content.attachments.iter().map(|attachment| STANDARD.encode(&attachment.bytes)).collect();
+        let attachments: Vec<String> = found
+            .content
+            .iter()
+            .flat_map(|content| &content.attachments)
+            .map(|attachment| STANDARD.encode(&attachment.bytes))
+            .collect();
         let shown = MailShown::from(&found);
         self.line(out, &json!({"type": "mail", "mail": shown, "attachments_base64": attachments}))
     }

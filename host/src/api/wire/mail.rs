@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::time::Instant;
-use crate::job::mail::{Attachment, MailContent, Recipient, RecipientRole, RecipientState};
+use crate::job::mail::{Attachment, MailContent, RecipientRole, RecipientState};
 use crate::job::{JobId, MailId, MailState};
 use crate::mail::Reach;
-use crate::store::{MailDetail, MailRow};
+use crate::store::{MailDetail, MailRow, RecipientRow};
 
 /// A mail, and how far it is.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -51,7 +51,7 @@ pub struct Mail<'a> {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct MailRecipient<'a> {
     /// The address.
-    pub address: String,
+    pub address: &'a str,
     /// The name before it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
@@ -64,10 +64,10 @@ pub struct MailRecipient<'a> {
     pub answer: Option<&'a str>,
 }
 
-impl<'a> From<&'a Recipient> for MailRecipient<'a> {
-    fn from(recipient: &'a Recipient) -> Self {
-        let Recipient { role, mailbox, state, answer } = recipient;
-        Self { address: mailbox.address(), name: mailbox.name(), role: *role, state: *state, answer: answer.as_deref() }
+impl<'a> From<&'a RecipientRow> for MailRecipient<'a> {
+    fn from(recipient: &'a RecipientRow) -> Self {
+        let RecipientRow { role, address, name, state, answer } = recipient;
+        Self { address, name: name.as_deref(), role: *role, state: *state, answer: answer.as_deref() }
     }
 }
 
@@ -138,6 +138,10 @@ pub struct MailAttachment<'a> {
 impl<'a> From<&'a MailDetail> for MailShown<'a> {
     fn from(detail: &'a MailDetail) -> Self {
         let MailDetail { row, content } = detail;
+        let Some(content) = content else {
+            let (headers, attachments) = (&[][..], Vec::new());
+            return Self { mail: Mail::from(row), reply_to: None, headers, text: None, html: None, attachments };
+        };
         let MailContent { sender: _, to: _, cc: _, reply_to, subject: _, text, html, headers, attachments } = content;
         let shown = |attachment: &'a Attachment| {
             let Attachment { name, content_type, bytes } = attachment;
@@ -225,6 +229,9 @@ impl<'a> From<&'a MailRow> for JobMail<'a> {
 pub struct QueuedMails {
     /// How many.
     pub queued: usize,
-    /// There are more: ask again.
+    /// There may be more: ask again, with `next_cursor`.
     pub more: bool,
+    /// Pass as `cursor` for those after these; `null` where there are no more.
+    #[schema(required = true)]
+    pub next_cursor: Option<String>,
 }

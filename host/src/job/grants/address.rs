@@ -34,7 +34,13 @@ pub enum AddressClass {
 }
 
 impl AddressClass {
-    /// For sentences: "a … address".
+    /// For sentences: `an unspecified address`.
+    pub fn with_article(self) -> String {
+        let article = if self == AddressClass::Unspecified { "an" } else { "a" };
+        format!("{article} {} address", self.as_str())
+    }
+
+    /// The word.
     pub const fn as_str(self) -> &'static str {
         match self {
             AddressClass::Public => "public",
@@ -175,6 +181,13 @@ mod tests {
 
     use super::AddressClass::*;
     use super::*;
+
+    #[test]
+    fn a_class_is_told_with_its_article() {
+        assert_eq!(AddressClass::Unspecified.with_article(), "an unspecified address");
+        assert_eq!(AddressClass::Private.with_article(), "a private address");
+        assert_eq!(AddressClass::Shared.with_article(), "a shared (carrier) address");
+    }
 
     #[test]
     fn addresses_and_what_they_are_for() {

@@ -17,5 +17,5 @@ pub use pattern::{NamePattern, NamePatternError};
 pub use set::{
     CAPABILITY_NOTIFY, CONFIG_BYTES_MAX, CONFIG_MAX, Grants, HTTP_GRANTS_MAX, KV_BUCKETS_MAX, MAIL_SENDERS_MAX,
     NAME_PATTERNS_MAX, SECRETS_MAX, capability_of_config, capability_of_database, capability_of_enqueue,
-    capability_of_event, capability_of_kv, capability_of_mail, capability_of_secret,
+    capability_of_event, capability_of_kv, capability_of_mail, capability_of_secret, setting_of_capability,
 };

@@ -109,6 +109,22 @@ pub fn capability_of_config(name: &str) -> String {
     format!("config {name}")
 }
 
+/// Which setting of a kind grants what was refused by this name; `None`: none does.
+pub fn setting_of_capability(capability: &str) -> Option<&'static str> {
+    Some(match capability.split(' ').next().unwrap_or_default() {
+        "http" => "grants.http",
+        "secret" => "grants.secrets",
+        "kv" => "grants.kv",
+        "config" => "grants.config",
+        "enqueue" => "grants.enqueue",
+        "event" => "grants.events",
+        CAPABILITY_NOTIFY => "grants.notify",
+        "mail" => "grants.mail",
+        "database" => "grants.databases",
+        _ => return None,
+    })
+}
+
 impl Grants {
     /// Whether it grants nothing.
     pub fn is_empty(&self) -> bool {
@@ -146,7 +162,7 @@ impl Grants {
                 "would allow every host, which only an admin may grant: name the hosts".to_owned()
             } else {
                 let (address, class) = grant.inner_address()?;
-                format!("{address} is a {class} address, which only an admin may grant")
+                format!("{address} is {}, which only an admin may grant", class.with_article())
             };
             Some(FieldError::new(format!("{at}/http/{index}"), message))
         };

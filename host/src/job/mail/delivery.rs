@@ -64,17 +64,17 @@ pub struct Settled {
     pub error: Option<String>,
 }
 
-/// Notes at each recipient what became of it, and says what becomes of the mail. `attempt`: how many transmissions were begun, this
-/// one included. `chance` in 0.0..1.0 decides the jitter.
+/// Notes at each recipient what became of it, and says what becomes of the mail. `answered`: how many transmissions a server has
+/// answered, this one included. `chance` in 0.0..1.0 decides the jitter.
 pub fn settle(
     rules: &MailRules,
     recipients: &mut [Recipient],
     transmission: Transmission,
-    (attempt, now, give_up_at): (u32, Timestamp, Timestamp),
+    (answered, now, give_up_at): (u32, Timestamp, Timestamp),
     chance: f64,
 ) -> Settled {
     let mut error = None;
-    let mut again_in = rules.retry.delay(attempt, chance);
+    let mut again_in = rules.retry.delay(answered, chance);
     match transmission {
         Transmission::Unreachable(why) => {
             (error, again_in) = (Some(cut(why, ANSWER_BYTES_MAX)), Duration::ZERO);

@@ -11,7 +11,7 @@ use crate::job::mail::{Answer, Transmission};
 use crate::job::{Clock, HostId};
 use crate::mail::{Courier, written};
 use crate::maintenance::driver::{Task, Turn};
-use crate::store::{ClaimedMail, MailEnd, MailTerms, MailTurn, NextMail, Store, StoreError, TenantId};
+use crate::store::{ClaimedMail, MailEnd, MailRound, MailTerms, MailTurn, NextMail, Store, StoreError, TenantId};
 
 const SCAN_PERIOD: Duration = Duration::from_secs(30);
 const PRUNE_PERIOD: Duration = Duration::from_mins(5);
@@ -35,13 +35,13 @@ pub(in crate::maintenance) struct DeliverMail {
 pub(in crate::maintenance) struct Place {
     /// What the last transmission came to; kept until it is written.
     ended: Option<MailEnd>,
-    /// Whose mail went last.
-    last: TenantId,
+    /// How far the tenants were looked at, beginning behind the one whose mail went last.
+    round: MailRound,
 }
 
 impl Default for Place {
     fn default() -> Self {
-        Self { ended: None, last: TenantId(0) }
+        Self { ended: None, round: MailRound::after(TenantId(0)) }
     }
 }
 
@@ -81,15 +81,15 @@ impl Task for DeliverMail {
 impl DeliverMail {
     /// Writes what is to be written, and claims the next one, unless there is a pause.
     async fn next(&self, is_pause: bool) -> Result<NextMail, StoreError> {
-        let (ended, last) = {
+        let (ended, round) = {
             let place = self.place.lock();
-            (place.ended.clone(), place.last)
+            (place.ended.clone(), place.round)
         };
-        let turn = if is_pause { MailTurn::Pause } else { MailTurn::After(last) };
-        let (next, tenant) = self.store.next_mail(self.host, ended, turn, Arc::clone(&self.terms)).await?;
+        let turn = if is_pause { MailTurn::Pause } else { MailTurn::Round(round) };
+        let (next, gone_on) = self.store.next_mail(self.host, ended, turn, Arc::clone(&self.terms)).await?;
         let mut place = self.place.lock();
         place.ended = None;
-        place.last = tenant.unwrap_or(last);
+        place.round = gone_on.unwrap_or(round);
         Ok(next)
     }
 

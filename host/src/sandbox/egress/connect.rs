@@ -37,7 +37,7 @@ pub(super) async fn addresses(
     };
     if let Some(class) = found.iter().find_map(|address| refused(*address, target, grants)) {
         // The class and not the address: whoever reads it must not learn what lies inside.
-        denied.note(&format!("{target} (a {class} address)"));
+        denied.note(&format!("{target} ({})", class.with_article()));
         return Err(Error::DestinationIpProhibited);
     }
     Ok(found.into_iter().map(|address| SocketAddr::new(address, target.port)).collect())

@@ -42,8 +42,8 @@ impl WayToServers {
             let is_public = class_of(address.ip()) == AddressClass::Public;
             if !is_public && !inner.contains(address) {
                 return Err(format!(
-                    "it is at a {} address, which an admin has to name among the database's `addresses`",
-                    class_of(address.ip())
+                    "it is at {}, which an admin has to name among the database's `addresses`",
+                    class_of(address.ip()).with_article()
                 ));
             }
             if is_public && !is_tls {

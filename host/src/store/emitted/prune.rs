@@ -14,8 +14,8 @@ const KEPT: Duration = Duration::from_hours(24);
 const PRUNED_MAX: usize = 500;
 
 const PRUNE: &str = "DELETE FROM emitted_events WHERE id IN
-        (SELECT id FROM emitted_events INDEXED BY emitted_events_at WHERE at < ?1 AND undelivered = 0 ORDER BY at LIMIT ?2)
-    RETURNING tenant_id, octet_length(event_type) + octet_length(correlation) + octet_length(data)";
+        (SELECT id FROM emitted_events INDEXED BY emitted_events_at WHERE at < ?1 AND told_up_to IS NULL ORDER BY at LIMIT ?2)
+    RETURNING tenant_id, counted_bytes";
 
 /// Removes what is too old; `true` when more may be left.
 pub(in crate::store) fn prune_emitted(sql: &Connection, draft: &mut Draft) -> Result<bool, StoreError> {

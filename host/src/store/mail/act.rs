@@ -15,12 +15,12 @@ use crate::store::error::StoreError;
 /// Mails queued by one operation.
 pub(super) const QUEUED_MAX: usize = 500;
 
-const QUEUE: &str = "UPDATE mails SET state = 'queued', next_at = ?2, give_up_at = ?3, ended_at = NULL WHERE id = ?1";
+const QUEUE: &str = "UPDATE mails SET state = 'queued', next_at = ?2, give_up_at = ?3, ended_at = NULL, answered = 0
+    WHERE id = ?1";
 // Those who have it don't get it again.
 const QUEUE_RECIPIENTS: &str =
     "UPDATE mail_recipients SET state = 'queued', answer = NULL WHERE mail_id = ?1 AND state IN ('refused', 'failed')";
-const OF_STATE: &str =
-    "SELECT id FROM mails INDEXED BY mails_of_state WHERE tenant_id = ?1 AND state = ?2 ORDER BY id LIMIT ?3";
+const OF_STATE: &str = "SELECT id FROM mails INDEXED BY mails_of_state WHERE tenant_id = ?1 AND state = ?2 AND id > ?3 ORDER BY id LIMIT ?4";
 const DELETE: &str = "DELETE FROM mails WHERE id = ?1 RETURNING counted_bytes";
 const DELETE_RECIPIENTS: &str = "DELETE FROM mail_recipients WHERE mail_id = ?1";
 const DELETE_CONTENT: &str = "DELETE FROM mail_contents WHERE mail_id = ?1";
@@ -44,26 +44,29 @@ pub(super) fn send(
     Ok(mail.map_or(SendMailResult::NotFound, SendMailResult::Queued))
 }
 
-/// Queues the oldest of a tenant's mails that are kept, or that have failed; so many of them.
+/// Queues the oldest of a tenant's mails that are kept, or that have failed, of those after one; so many of them.
 pub(super) fn send_some(
     sql: &Connection,
     draft: &mut Draft,
-    tenant: TenantId,
-    state: MailState,
+    (tenant, state): (TenantId, MailState),
+    after: Option<MailId>,
     tried_for: Duration,
-) -> Result<usize, StoreError> {
+) -> Result<Vec<MailId>, StoreError> {
     if !matches!(state, MailState::Kept | MailState::PartlySent | MailState::Failed) {
-        return Ok(0);
+        return Ok(Vec::new());
     }
-    let found: Vec<[u8; 16]> = {
+    // Before all of them is no bytes at all.
+    let after = after.map_or(Vec::new(), |id| id.to_bytes().to_vec());
+    let found: Vec<MailId> = {
         let mut statement = sql.prepare_cached(OF_STATE)?;
-        let rows = statement.query_map(params![tenant.0, state.as_str(), QUEUED_MAX], |row| row.get(0))?;
+        let of = params![tenant.0, state.as_str(), after, QUEUED_MAX];
+        let rows = statement.query_map(of, |row| row.get(0).map(MailId::from_bytes))?;
         rows.collect::<Result<_, _>>()?
     };
     for id in &found {
-        queue(sql, draft, (tenant, state), MailId::from_bytes(*id), tried_for)?;
+        queue(sql, draft, (tenant, state), *id, tried_for)?;
     }
-    Ok(found.len())
+    Ok(found)
 }
 
 fn queue(

@@ -6,8 +6,9 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::count::count;
-use super::model::{ClaimedMail, MailTerms, NextMail};
-use super::read::{content, recipients};
+use super::model::{ClaimedMail, MailRound, MailTerms, NextMail};
+use super::read::{content, readable, recipients};
+use super::settle::fail_unread;
 use crate::job::mail::RecipientState;
 use crate::job::{Bucket, HostId, MailId, MailState, Rate, Timestamp};
 use crate::store::catalog::TenantId;
@@ -50,54 +51,64 @@ pub(super) fn free_stale(sql: &Connection, draft: &Draft, host: HostId) -> Resul
     Ok(())
 }
 
-/// Claims the next one, of a tenant after `last`, around. Gives with it whose it is, or up to whom was looked.
+/// Claims the next one of a tenant the round has not come to, and gives with it the round to go on with.
 pub(super) fn claim_next(
     sql: &Connection,
     draft: &Draft,
     host: HostId,
-    last: TenantId,
+    mut round: MailRound,
     terms: &MailTerms,
-) -> Result<(NextMail, TenantId), StoreError> {
+) -> Result<(NextMail, MailRound), StoreError> {
+    let anew = MailRound::after(round.last);
     // A host that was taken for dead begins nothing.
-    let Some(&number) = draft.hosts.get(&host) else { return Ok((NextMail::Nothing(None), last)) };
+    let Some(&number) = draft.hosts.get(&host) else { return Ok((NextMail::Nothing(None), anew)) };
     let now_ns = draft.clock.now_ns();
-    let mut wait: Option<Duration> = None;
-    let mut sooner = |other: Duration| wait = Some(wait.map_or(other, |known: Duration| known.min(other)));
     if let Some(all) = terms.rate_of_all
         && let Some(until) = until_permit(sql, ALL_TENANTS, all, now_ns)?
     {
-        return Ok((NextMail::Nothing(Some(until)), last));
+        return Ok((NextMail::Nothing(Some(until)), anew));
     }
-    let (mut at, mut is_around) = (last.0, false);
     for _ in 0..TENANTS_LOOKED_AT_MAX {
-        let next: Option<i64> = sql.prepare_cached(NEXT_TENANT)?.query_row([at], |row| row.get(0)).optional()?;
-        let Some(tenant) = next.filter(|tenant| !is_around || *tenant <= last.0) else {
-            if is_around {
-                return Ok((NextMail::Nothing(wait), last));
+        let next: Option<i64> =
+            sql.prepare_cached(NEXT_TENANT)?.query_row([round.at.0], |row| row.get(0)).optional()?;
+        let Some(tenant) = next.map(TenantId).filter(|tenant| !round.is_around || tenant.0 <= round.last.0) else {
+            if round.is_around {
+                return Ok((NextMail::Nothing(round.soonest), anew));
             }
-            (at, is_around) = (i64::MIN, true);
+            (round.at, round.is_around) = (TenantId(i64::MIN), true);
             continue;
         };
-        at = tenant;
-        if !draft.catalog.is_active(TenantId(tenant)) {
+        let before = std::mem::replace(&mut round.at, tenant);
+        if !draft.catalog.is_active(tenant) {
             continue;
         }
         let Some(due) = due_of(sql, tenant)? else { continue };
-        if due.next_at > draft.now {
-            sooner(due.next_at.since(draft.now));
+        let wait = if due.next_at > draft.now {
+            Some(due.next_at.since(draft.now))
+        } else {
+            until_permit(sql, tenant.0, terms.rate, now_ns)?
+        };
+        if let Some(wait) = wait {
+            round.soonest = Some(round.soonest.map_or(wait, |known| known.min(wait)));
             continue;
         }
-        if let Some(until) = until_permit(sql, tenant, terms.rate, now_ns)? {
-            sooner(until);
-            continue;
+        let id = due.id;
+        match claim(sql, (tenant, number), due)? {
+            Ok(mail) => {
+                take(sql, tenant.0, terms.rate, now_ns)?;
+                if let Some(all) = terms.rate_of_all {
+                    take(sql, ALL_TENANTS, all, now_ns)?;
+                }
+                return Ok((NextMail::Claimed(Box::new(mail)), MailRound::after(tenant)));
+            }
+            Err(why) => {
+                fail_unread(sql, draft, (tenant, MailState::Queued), id, &why)?;
+                // This tenant's next one.
+                round.at = before;
+            }
         }
-        take(sql, tenant, terms.rate, now_ns)?;
-        if let Some(all) = terms.rate_of_all {
-            take(sql, ALL_TENANTS, all, now_ns)?;
-        }
-        return Ok((NextMail::Claimed(Box::new(claim(sql, (TenantId(tenant), number), due)?)), TenantId(tenant)));
     }
-    Ok((NextMail::More, TenantId(at)))
+    Ok((NextMail::More, round))
 }
 
 /// The one of a tenant that is due first.
@@ -109,7 +120,7 @@ struct Due {
     attempts: u32,
 }
 
-fn due_of(sql: &Connection, tenant: i64) -> Result<Option<Due>, StoreError> {
+fn due_of(sql: &Connection, tenant: TenantId) -> Result<Option<Due>, StoreError> {
     let due = |row: &rusqlite::Row<'_>| {
         Ok(Due {
             id: MailId::from_bytes(row.get(0)?),
@@ -119,23 +130,26 @@ fn due_of(sql: &Connection, tenant: i64) -> Result<Option<Due>, StoreError> {
             attempts: row.get(4)?,
         })
     };
-    Ok(sql.prepare_cached(NEXT_OF)?.query_row([tenant], due).optional()?)
+    Ok(sql.prepare_cached(NEXT_OF)?.query_row([tenant.0], due).optional()?)
 }
 
-fn claim(sql: &Connection, (tenant, host): (TenantId, i64), due: Due) -> Result<ClaimedMail, StoreError> {
+/// Within: why its rows can't be read.
+fn claim(
+    sql: &Connection,
+    (tenant, host): (TenantId, i64),
+    due: Due,
+) -> Result<Result<ClaimedMail, String>, StoreError> {
     let Due { id, next_at: _, message_id, created_at, attempts } = due;
+    let read = recipients(sql, id).and_then(|recipients| Ok((recipients, content(sql, id)?)));
+    let (all, content) = match readable(read)? {
+        Ok(read) => read,
+        Err(why) => return Ok(Err(why)),
+    };
     sql.prepare_cached(CLAIM)?.execute(params![id.to_bytes(), host])?;
     count(sql, tenant, Some(MailState::Queued), Some(MailState::Sending))?;
-    let all = recipients(sql, id)?.into_iter().enumerate();
-    let left = all.filter(|(_, recipient)| recipient.state == RecipientState::Queued);
-    Ok(ClaimedMail {
-        id,
-        attempt: attempts + 1,
-        message_id,
-        created_at,
-        recipients: left.map(|(place, recipient)| (place, recipient.mailbox)).collect(),
-        content: content(sql, id)?,
-    })
+    let left = all.into_iter().enumerate().filter(|(_, recipient)| recipient.state == RecipientState::Queued);
+    let recipients = left.map(|(place, recipient)| (place, recipient.mailbox)).collect();
+    Ok(Ok(ClaimedMail { id, attempt: attempts + 1, message_id, created_at, recipients, content }))
 }
 
 /// In how long a rate allows one more; `None`: now.

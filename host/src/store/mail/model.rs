@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::job::mail::{MailContent, MailRules, Recipient, Transmission};
+use crate::job::mail::{MailContent, MailRules, RecipientRole, RecipientState, Transmission};
 use crate::job::{JobId, MailId, MailState, Rate, TenantName, Timestamp};
 use crate::store::catalog::TenantId;
 
@@ -22,7 +22,7 @@ pub struct MailRow {
     /// How far it is.
     pub state: MailState,
     /// Each recipient, in the order of the mail.
-    pub recipients: Vec<Recipient>,
+    pub recipients: Vec<RecipientRow>,
     /// Transmissions begun.
     pub attempts: u32,
     /// When it is tried again.
@@ -37,13 +37,28 @@ pub struct MailRow {
     pub ended_at: Option<Timestamp>,
 }
 
+/// One recipient of a mail. What can't be read as an address is shown as it stands there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecipientRow {
+    /// In which line.
+    pub role: RecipientRole,
+    /// The address.
+    pub address: String,
+    /// The name before it.
+    pub name: Option<String>,
+    /// How far it is.
+    pub state: RecipientState,
+    /// What the server said last of this one.
+    pub answer: Option<String>,
+}
+
 /// A mail with all it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MailDetail {
     /// It.
     pub row: MailRow,
-    /// Its bodies, headers and attachments.
-    pub content: MailContent,
+    /// Its bodies, headers and attachments; `None`: what is stored can't be read.
+    pub content: Option<MailContent>,
 }
 
 /// Which mails.
@@ -101,15 +116,35 @@ pub enum NextMail {
     Claimed(Box<ClaimedMail>),
     /// Nothing, until then, or until something is committed.
     Nothing(Option<Duration>),
-    /// Nothing yet, but not every tenant was looked at.
+    /// Nothing yet, but the round is not at its end.
     More,
+}
+
+/// How far a host has looked around among tenants for a mail it can transmit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MailRound {
+    /// Whose mail went last: the round ends with it.
+    pub(super) last: TenantId,
+    /// Up to whom was looked.
+    pub(super) at: TenantId,
+    /// Whether it began anew with the first tenant.
+    pub(super) is_around: bool,
+    /// In how long the first of those that were looked at has one to transmit.
+    pub(super) soonest: Option<Duration>,
+}
+
+impl MailRound {
+    /// One that begins behind this tenant.
+    pub fn after(last: TenantId) -> Self {
+        Self { last, at: last, is_around: false, soonest: None }
+    }
 }
 
 /// Of whose mail it is the turn next, and whether any is claimed at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MailTurn {
-    /// One of a tenant after this one, around.
-    After(TenantId),
+    /// One of a tenant this round has not come to.
+    Round(MailRound),
     /// None: the server can't be asked.
     Pause,
 }
@@ -125,6 +160,15 @@ pub enum SendMailResult {
     Sent(Box<MailRow>),
     /// There is none.
     NotFound,
+}
+
+/// Mails that were queued together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueuedMails {
+    /// How many.
+    pub queued: usize,
+    /// More may be left after this one.
+    pub more_after: Option<MailId>,
 }
 
 /// What became of the wish to delete a mail.

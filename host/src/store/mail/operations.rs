@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::model::{
-    DeleteMailResult, MailCount, MailDetail, MailEnd, MailFilter, MailRow, MailTerms, MailTurn, NextMail,
-    SendMailResult,
+    DeleteMailResult, MailCount, MailDetail, MailEnd, MailFilter, MailRound, MailRow, MailTerms, MailTurn, NextMail,
+    QueuedMails, SendMailResult,
 };
 use super::{act, claim, count, prune, read, settle};
 use crate::job::{HostId, MailId, MailState};
@@ -15,15 +15,15 @@ use crate::store::error::StoreError;
 use crate::store::facade::{Durability, Store};
 
 impl Store {
-    /// Writes what the last transmission of this host came to, and gives it the next mail, in one commit. With a mail comes the
-    /// tenant it is of, to be named as the last one; else the one up to whom was looked.
+    /// Writes what the last transmission of this host came to, and gives it the next mail, in one commit; with it the
+    /// round that is to be gone on with.
     pub async fn next_mail(
         &self,
         host: HostId,
         ended: Option<MailEnd>,
         turn: MailTurn,
         terms: Arc<MailTerms>,
-    ) -> Result<(NextMail, Option<TenantId>), StoreError> {
+    ) -> Result<(NextMail, Option<MailRound>), StoreError> {
         let chance: f64 = rand::random();
         self.write(Durability::Synced, move |sql, draft| {
             if let Some(end) = &ended {
@@ -32,9 +32,9 @@ impl Store {
             claim::free_stale(sql, draft, host)?;
             match turn {
                 MailTurn::Pause => Ok((NextMail::Nothing(None), None)),
-                MailTurn::After(last) => {
-                    let (next, tenant) = claim::claim_next(sql, draft, host, last, &terms)?;
-                    Ok((next, Some(tenant)))
+                MailTurn::Round(round) => {
+                    let (next, round) = claim::claim_next(sql, draft, host, round, &terms)?;
+                    Ok((next, Some(round)))
                 }
             }
         })
@@ -88,18 +88,23 @@ impl Store {
         .await
     }
 
-    /// Queues many: the oldest of those in a state. How many, and whether more may be left.
+    /// Queues many: the oldest of those in a state, of those after one. What fails again meanwhile is behind whoever goes on after
+    /// the last of them.
     pub async fn send_mails(
         &self,
         tenant: TenantId,
         state: MailState,
+        after: Option<MailId>,
         tried_for: Duration,
-    ) -> Result<(usize, bool), StoreError> {
+    ) -> Result<QueuedMails, StoreError> {
         self.write_in(Some(tenant), Durability::Synced, move |sql, draft| {
+            let mut last = None;
             let queued = audit::mails(sql, draft, (tenant, state), |sql, draft| {
-                act::send_some(sql, draft, tenant, state, tried_for)
+                let queued = act::send_some(sql, draft, (tenant, state), after, tried_for)?;
+                last = queued.last().copied();
+                Ok(queued.len())
             })?;
-            Ok((queued, queued >= act::QUEUED_MAX))
+            Ok(QueuedMails { queued, more_after: last.filter(|_| queued >= act::QUEUED_MAX) })
         })
         .await
     }

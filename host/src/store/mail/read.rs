@@ -3,9 +3,9 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::{Value, json};
 
-use super::model::{MailDetail, MailFilter, MailRow};
-use crate::job::mail::Recipient;
-use crate::job::{JobId, MailId, MailState, Timestamp};
+use super::model::{MailDetail, MailFilter, MailRow, RecipientRow};
+use crate::job::mail::{MailContent, Recipient};
+use crate::job::{JobId, MailId, MailState, Mailbox, Timestamp};
 use crate::store::catalog::TenantId;
 use crate::store::codec::unpack_mail;
 use crate::store::error::StoreError;
@@ -39,6 +39,7 @@ const ONE: &str = concat!("SELECT ", columns!(), " FROM mails WHERE id = ?1 AND 
 const OF_JOB: &str =
     concat!("SELECT ", columns!(), " FROM mails INDEXED BY mails_of_job WHERE job_id = ?1 ORDER BY id LIMIT ?2");
 const RECIPIENTS: &str = "SELECT role, mailbox, state, answer FROM mail_recipients WHERE mail_id = ?1 ORDER BY place";
+const FACTS: &str = "SELECT state, attempts, next_at FROM mails WHERE id = ?1 AND tenant_id = ?2";
 const CONTENT: &str = "SELECT content FROM mail_contents WHERE mail_id = ?1";
 
 /// So many of a tenant's mails, newest first, of those asked for before one.
@@ -67,13 +68,22 @@ pub(super) fn row(sql: &Connection, tenant: TenantId, id: MailId) -> Result<Opti
 /// One mail with all it holds.
 pub(super) fn detail(sql: &Connection, tenant: TenantId, id: MailId) -> Result<Option<MailDetail>, StoreError> {
     let Some(row) = row(sql, tenant, id)? else { return Ok(None) };
-    Ok(Some(MailDetail { content: content(sql, id)?, row }))
+    Ok(Some(MailDetail { content: readable(content(sql, id))?.ok(), row }))
 }
 
 /// What a mail holds.
-pub(super) fn content(sql: &Connection, id: MailId) -> Result<crate::job::mail::MailContent, StoreError> {
+pub(super) fn content(sql: &Connection, id: MailId) -> Result<MailContent, StoreError> {
     let packed: Vec<u8> = sql.prepare_cached(CONTENT)?.query_row([id.to_bytes()], |row| row.get(0))?;
     unpack_mail(&packed)
+}
+
+/// Tells rows that can't be read from a store that can't read: those are one mail's trouble. Within: why they can't be.
+pub(super) fn readable<T>(read: Result<T, StoreError>) -> Result<Result<T, String>, StoreError> {
+    match read {
+        Ok(read) => Ok(Ok(read)),
+        Err(StoreError::Internal(why)) => Ok(Err(why)),
+        Err(error) => Err(error),
+    }
 }
 
 /// The mails of a job, in the order they were asked for.
@@ -87,27 +97,50 @@ pub(in crate::store) fn mail_facts(
     tenant: TenantId,
     id: MailId,
 ) -> Result<Option<Value>, StoreError> {
-    Ok(row(sql, tenant, id)?.map(|row| {
-        json!({"state": row.state.as_str(), "attempts": row.attempts, "next_at": row.next_at.map(Timestamp::as_ms)})
-    }))
+    let facts = |row: &Row<'_>| {
+        let (state, attempts, next_at): (String, i64, Option<i64>) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(json!({"state": state, "attempts": attempts, "next_at": next_at}))
+    };
+    Ok(sql.prepare_cached(FACTS)?.query_row(params![id.to_bytes(), tenant.0], facts).optional()?)
 }
 
 /// Who a mail is for, and how far it is with each.
 pub(super) fn recipients(sql: &Connection, id: MailId) -> Result<Vec<Recipient>, StoreError> {
     let mut statement = sql.prepare_cached(RECIPIENTS)?;
-    let rows = statement.query_map([id.to_bytes()], |row| {
-        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?, row.get(3)?))
-    })?;
-    rows.map(|row| {
-        let (role, mailbox, state, answer) = row?;
-        Ok(Recipient {
+    let mut rows = statement.query([id.to_bytes()])?;
+    let mut recipients = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (role, mailbox, state): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        recipients.push(Recipient {
             role: role.parse().map_err(StoreError::internal)?,
             mailbox: mailbox.parse().map_err(StoreError::internal)?,
             state: state.parse().map_err(StoreError::internal)?,
-            answer,
-        })
-    })
-    .collect()
+            answer: row.get(3)?,
+        });
+    }
+    Ok(recipients)
+}
+
+/// The same to be shown, whatever stands there.
+fn shown_recipients(sql: &Connection, id: MailId) -> Result<Vec<RecipientRow>, StoreError> {
+    let mut statement = sql.prepare_cached(RECIPIENTS)?;
+    let mut rows = statement.query([id.to_bytes()])?;
+    let mut recipients = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (role, mailbox, state): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let (address, name) = match mailbox.parse::<Mailbox>() {
+            Ok(mailbox) => (mailbox.address(), mailbox.name().map(str::to_owned)),
+            Err(_) => (mailbox, None),
+        };
+        recipients.push(RecipientRow {
+            role: role.parse().map_err(StoreError::internal)?,
+            address,
+            name,
+            state: state.parse().map_err(StoreError::internal)?,
+            answer: row.get(3)?,
+        });
+    }
+    Ok(recipients)
 }
 
 fn rows(sql: &Connection, query: &str, of: &[&dyn rusqlite::ToSql]) -> Result<Vec<MailRow>, StoreError> {
@@ -115,7 +148,7 @@ fn rows(sql: &Connection, query: &str, of: &[&dyn rusqlite::ToSql]) -> Result<Ve
     let read = statement.query_map(of, |row| Ok(mail(row)))?;
     let mut mails = read.map(|row| row?).collect::<Result<Vec<_>, StoreError>>()?;
     for mail in &mut mails {
-        mail.recipients = recipients(sql, mail.id)?;
+        mail.recipients = shown_recipients(sql, mail.id)?;
     }
     Ok(mails)
 }

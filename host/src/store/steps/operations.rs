@@ -27,6 +27,8 @@ pub enum ReceiveEventResult {
     Received(Step),
     /// It has not come.
     NotYet,
+    /// It has come, and the tenant may keep no more.
+    OverQuota(QuotaExceeded),
     /// The lease is no longer the job's: nothing was written.
     StaleLease,
 }

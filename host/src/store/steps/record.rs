@@ -83,6 +83,10 @@ pub(super) fn receive_now(
     let Some((event, data)) = next_event(sql, of, step.asked.name.as_str(), correlation)? else {
         return Ok(ReceiveEventResult::NotYet);
     };
+    let bytes = i64::try_from(data.len()).unwrap_or(i64::MAX);
+    if let Err(quota) = draft.meter.admit_bytes(&draft.catalog, of.0, bytes) {
+        return Ok(ReceiveEventResult::OverQuota(quota));
+    }
     let received = receive(sql, draft, (of.0, of.1), version, (step, event, &data))?;
     Ok(ReceiveEventResult::Received(received))
 }

@@ -87,7 +87,7 @@ const OF_TENANT: [(&str, usize); 27] = [
     ("DELETE FROM mail_buckets WHERE tenant_id = ?1 AND ?2 > 0", 1),
     (
         "DELETE FROM emitted_events WHERE id IN (SELECT id FROM emitted_events WHERE tenant_id = ?1 LIMIT ?2)
-            RETURNING octet_length(event_type) + octet_length(correlation) + octet_length(data)",
+            RETURNING counted_bytes",
         REMOVED_ROWS_MAX,
     ),
     ("DELETE FROM secrets WHERE id IN (SELECT id FROM secrets WHERE tenant_id = ?1 LIMIT ?2)", REMOVED_GROUPS_MAX),

@@ -9,6 +9,10 @@ use crate::store::mail::write;
 
 const TRIED_FOR: Duration = Duration::from_hours(24);
 
+fn new_round() -> MailRound {
+    MailRound::after(TenantId(0))
+}
+
 fn terms(limit: u32) -> Arc<MailTerms> {
     let retry = RetryPolicy::Fixed { delay: Duration::from_secs(30) };
     let rate = Rate { limit, per: Duration::from_mins(1), burst: limit };
@@ -41,13 +45,13 @@ async fn host(store: &Store) -> HostId {
     host
 }
 
-async fn next(store: &Store, host: HostId, last: TenantId, ended: Option<MailEnd>) -> (NextMail, TenantId) {
-    let (next, tenant) = store.next_mail(host, ended, MailTurn::After(last), terms(1_000)).await.unwrap();
-    (next, tenant.unwrap())
+async fn next(store: &Store, host: HostId, round: MailRound, ended: Option<MailEnd>) -> (NextMail, MailRound) {
+    let (next, round) = store.next_mail(host, ended, MailTurn::Round(round), terms(1_000)).await.unwrap();
+    (next, round.unwrap())
 }
 
 async fn claimed(store: &Store, host: HostId, ended: Option<MailEnd>) -> ClaimedMail {
-    match next(store, host, TenantId(0), ended).await.0 {
+    match next(store, host, new_round(), ended).await.0 {
         NextMail::Claimed(mail) => *mail,
         other => panic!("{other:?}"),
     }
@@ -85,7 +89,7 @@ async fn a_mail_is_one_hosts_and_anothers_when_that_is_gone() {
     assert_eq!((first.id, first.attempt, first.recipients.len()), (id, 1, 2));
     assert!(harness.store.holds_mail(one, id, 1).await.unwrap());
     let other = host(&harness.store).await;
-    assert!(matches!(next(&harness.store, other, TenantId(0), None).await.0, NextMail::Nothing(None)));
+    assert!(matches!(next(&harness.store, other, new_round(), None).await.0, NextMail::Nothing(None)));
 
     // Killed: the next process finds the mail under a host that is gone.
     harness.reopen().await;
@@ -95,9 +99,9 @@ async fn a_mail_is_one_hosts_and_anothers_when_that_is_gone() {
     assert_eq!(second.created_at, first.created_at);
     // What the one that was taken for dead says changes nothing.
     assert!(!harness.store.holds_mail(one, id, 1).await.unwrap());
-    next(&harness.store, one, TenantId(0), Some(taken(&first))).await;
+    next(&harness.store, one, new_round(), Some(taken(&first))).await;
     assert_eq!(state(&harness.store, id).await, MailState::Sending);
-    next(&harness.store, another, TenantId(0), Some(taken(&second))).await;
+    next(&harness.store, another, new_round(), Some(taken(&second))).await;
     assert_eq!(state(&harness.store, id).await, MailState::Sent);
     assert_mails_are_counted(&harness);
 }
@@ -120,13 +124,13 @@ async fn who_says_later_is_asked_again_alone() {
     let first = claimed(&harness.store, host, None).await;
     let answers = vec![(0, Answer::Taken), (1, Answer::Later("451 later".into()))];
     let end = MailEnd { id, attempt: 1, transmission: Transmission::Answered(answers) };
-    let (nothing, _) = next(&harness.store, host, TenantId(0), Some(end)).await;
+    let (nothing, _) = next(&harness.store, host, new_round(), Some(end)).await;
     assert!(matches!(nothing, NextMail::Nothing(Some(wait)) if wait == Duration::from_secs(30)), "{nothing:?}");
     harness.clock.advance(30_000);
     let second = claimed(&harness.store, host, None).await;
     assert_eq!(second.recipients, first.recipients[1..]);
     let refused = Transmission::Answered(vec![(1, Answer::Refused("550 no".into()))]);
-    next(&harness.store, host, TenantId(0), Some(MailEnd { id, attempt: 2, transmission: refused })).await;
+    next(&harness.store, host, new_round(), Some(MailEnd { id, attempt: 2, transmission: refused })).await;
     let row = harness.store.mail(TENANT, id).await.unwrap().unwrap().row;
     let states: Vec<_> = row.recipients.iter().map(|recipient| recipient.state).collect();
     assert_eq!((row.state, states), (MailState::PartlySent, vec![RecipientState::Sent, RecipientState::Refused]));
@@ -144,11 +148,11 @@ async fn tenants_take_turns_as_far_as_their_rates_go() {
     commit(&harness.store, other, 11, Some(TRIED_FOR)).await;
     commit(&harness.store, other, 12, Some(TRIED_FOR)).await;
     let host = host(&harness.store).await;
-    let (mut last, mut ended, mut order) = (TenantId(0), None, Vec::new());
+    let (mut round, mut ended, mut order) = (new_round(), None, Vec::new());
     loop {
-        let turn = MailTurn::After(last);
-        let (next, tenant) = harness.store.next_mail(host, ended.take(), turn, terms(3)).await.unwrap();
-        last = tenant.unwrap();
+        let turn = MailTurn::Round(round);
+        let (next, gone_on) = harness.store.next_mail(host, ended.take(), turn, terms(3)).await.unwrap();
+        round = gone_on.unwrap();
         match next {
             NextMail::Claimed(mail) => {
                 order.push(mail.id.as_u128());
@@ -183,9 +187,141 @@ async fn what_is_over_goes_by_its_age_and_what_is_kept_does_not() {
     let left = harness.store.mails(TENANT, MailFilter::default(), None, 9).await.unwrap();
     assert_eq!(left.iter().map(|row| row.id).collect::<Vec<_>>(), [queued, kept]);
     assert_mails_are_counted(&harness);
-    assert_eq!(harness.store.send_mails(TENANT, MailState::Kept, TRIED_FOR).await.unwrap(), (1, false));
+    let sent_on = harness.store.send_mails(TENANT, MailState::Kept, None, TRIED_FOR).await.unwrap();
+    assert_eq!(sent_on, QueuedMails { queued: 1, more_after: None });
     assert_eq!(harness.store.delete_mail(TENANT, kept).await.unwrap(), DeleteMailResult::Deleted);
     assert_eq!(harness.store.delete_mail(TENANT, kept).await.unwrap(), DeleteMailResult::NotFound);
     assert_eq!(harness.store.delete_mail(TENANT, queued).await.unwrap(), DeleteMailResult::Deleted);
     assert_mails_are_counted(&harness);
+}
+
+/// More than are looked at by one operation.
+const TENANTS: u128 = 520;
+
+#[tokio::test]
+async fn a_round_ends_however_many_tenants_have_to_wait() {
+    let harness = Harness::new();
+    let host = host(&harness.store).await;
+    let retry = RetryPolicy::Fixed { delay: Duration::from_secs(30) };
+    let rate = Rate { limit: 1, per: Duration::from_mins(1), burst: 1 };
+    let terms = Arc::new(MailTerms { rules: MailRules { retry, give_up_after: TRIED_FOR }, rate, rate_of_all: None });
+    for number in 1..=TENANTS {
+        let tenant = super::tenants::make(&harness.store, &format!("t{number}")).await;
+        commit(&harness.store, tenant, 2 * number, Some(TRIED_FOR)).await;
+        commit(&harness.store, tenant, 2 * number + 1, Some(TRIED_FOR)).await;
+    }
+    let (mut round, mut ended, mut sent, mut looks) = (new_round(), None, 0, 0);
+    let wait = loop {
+        let turn = MailTurn::Round(round);
+        let (next, gone_on) = harness.store.next_mail(host, ended.take(), turn, Arc::clone(&terms)).await.unwrap();
+        round = gone_on.unwrap();
+        match next {
+            NextMail::Claimed(mail) => {
+                (sent, ended) = (sent + 1, Some(taken(&mail)));
+            }
+            NextMail::More => {
+                looks += 1;
+                assert!(looks < 20, "it looks and looks");
+            }
+            NextMail::Nothing(wait) => break wait,
+        }
+    };
+    assert_eq!((sent, looks), (TENANTS, 1), "each tenant's first, and one look at all of them");
+    assert_eq!(wait, Some(Duration::from_mins(1)));
+    // The next look is a whole one again.
+    harness.clock.advance(60_000);
+    assert!(matches!(next(&harness.store, host, round, None).await.0, NextMail::Claimed(_)));
+}
+
+#[tokio::test]
+async fn one_that_can_not_be_read_fails_alone() {
+    let harness = Harness::new();
+    let mut ids = Vec::new();
+    for number in 1..=5 {
+        ids.push(commit(&harness.store, TENANT, number, Some(TRIED_FOR)).await);
+    }
+    let host = host(&harness.store).await;
+    let damage = |statement: &'static str, id: MailId| {
+        harness.store.write(Durability::Synced, move |sql: &rusqlite::Connection, _: &mut Draft| {
+            Ok(sql.execute(statement, [id.to_bytes()]).unwrap())
+        })
+    };
+    damage("UPDATE mail_recipients SET mailbox = 'nobody' WHERE mail_id = ?1 AND place = 1", ids[0]).await.unwrap();
+    damage("UPDATE mail_contents SET content = x'00' WHERE mail_id = ?1", ids[1]).await.unwrap();
+    damage("DELETE FROM mail_contents WHERE mail_id = ?1", ids[2]).await.unwrap();
+    let fourth = claimed(&harness.store, host, None).await;
+    assert_eq!(fourth.id, ids[3]);
+    // One whose rows were damaged while it was transmitted.
+    damage("UPDATE mail_recipients SET mailbox = 'nobody' WHERE mail_id = ?1 AND place = 0", ids[3]).await.unwrap();
+    let fifth = claimed(&harness.store, host, Some(taken(&fourth))).await;
+    assert_eq!(fifth.id, ids[4]);
+    next(&harness.store, host, new_round(), Some(taken(&fifth))).await;
+    assert_mails_are_counted(&harness);
+
+    let rows = harness.store.mails(TENANT, MailFilter::default(), None, 9).await.unwrap();
+    let states: Vec<_> = rows.iter().rev().map(|row| row.state).collect();
+    let failed = MailState::Failed;
+    assert_eq!(states, [failed, failed, failed, failed, MailState::Sent]);
+    assert!(rows[4].error.as_deref().unwrap().contains("can't be read") && rows[4].ended_at.is_some());
+    let shown: Vec<_> = rows[4].recipients.iter().map(|recipient| recipient.address.as_str()).collect();
+    assert_eq!(shown, ["ada@example.com", "nobody"]);
+    for id in &ids[1..3] {
+        assert_eq!(harness.store.mail(TENANT, *id).await.unwrap().unwrap().content, None);
+    }
+    for id in ids {
+        assert_eq!(harness.store.delete_mail(TENANT, id).await.unwrap(), DeleteMailResult::Deleted);
+    }
+    assert_mails_are_counted(&harness);
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_costs_a_mail_none_of_its_own_patience() {
+    let harness = Harness::new();
+    let id = commit(&harness.store, TENANT, 7, Some(TRIED_FOR)).await;
+    let host = host(&harness.store).await;
+    let retry = RetryPolicy::Exponential { base: Duration::from_secs(30), cap: Duration::from_hours(1), jitter: 0.0 };
+    let rate = Rate { limit: 1_000, per: Duration::from_secs(1), burst: 1_000 };
+    let terms = Arc::new(MailTerms { rules: MailRules { retry, give_up_after: TRIED_FOR }, rate, rate_of_all: None });
+    let go_on =
+        |ended: Option<MailEnd>| harness.store.next_mail(host, ended, MailTurn::Round(new_round()), Arc::clone(&terms));
+    let mut ended = None;
+    for attempt in 1..=9 {
+        // It is due at once, whenever there is a server.
+        let NextMail::Claimed(mail) = go_on(ended).await.unwrap().0 else { panic!("it waits") };
+        assert_eq!((mail.id, mail.attempt), (id, attempt));
+        ended = Some(MailEnd { id, attempt, transmission: Transmission::Unreachable("nobody there".into()) });
+    }
+    let NextMail::Claimed(mail) = go_on(ended).await.unwrap().0 else { panic!("it waits") };
+    let later = vec![(0, Answer::Later("451 later".into())), (1, Answer::Taken)];
+    let end = MailEnd { id, attempt: mail.attempt, transmission: Transmission::Answered(later) };
+    let NextMail::Nothing(wait) = go_on(Some(end)).await.unwrap().0 else { panic!("it does not wait") };
+    assert_eq!(wait, Some(Duration::from_secs(30)), "as after the first answer");
+    assert_eq!(harness.store.mail(TENANT, id).await.unwrap().unwrap().row.attempts, 10);
+}
+
+#[tokio::test]
+async fn what_fails_again_is_not_met_twice() {
+    let harness = Harness::new();
+    let mails: usize = 1_100;
+    let commits = (1..=mails as u128).map(|number| commit(&harness.store, TENANT, number, None));
+    futures_util::future::join_all(commits).await;
+    let (mut after, mut sum, mut rounds) = (None, 0, 0);
+    loop {
+        let queued = harness.store.send_mails(TENANT, MailState::Kept, after, TRIED_FOR).await.unwrap();
+        (sum, rounds) = (sum + queued.queued, rounds + 1);
+        // As if each were tried and kept again at once.
+        let again = |sql: &rusqlite::Connection, _: &mut Draft| {
+            sql.execute_batch(
+                "UPDATE mails SET state = 'kept'; DELETE FROM mail_counts;
+                INSERT INTO mail_counts SELECT tenant_id, state, count(*) FROM mails GROUP BY 1, 2",
+            )
+            .map_err(StoreError::internal)
+        };
+        harness.store.write(Durability::Synced, again).await.unwrap();
+        after = queued.more_after;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!((sum, rounds), (mails, 3));
 }

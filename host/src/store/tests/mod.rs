@@ -12,6 +12,7 @@ mod dead_letters;
 mod dependencies;
 mod edit;
 mod ends;
+mod events;
 mod fairness;
 mod fencing;
 mod graph_retention;
