@@ -192,10 +192,11 @@ fn keys_are_set_for_a_time_and_listed_by_how_they_begin() {
     }
     // By hand as well.
     host.put("/v1/kv/counts/brief?ttl=1h", &json!({"value": "x"})).expect_status(201);
+    host.put("/v1/kv/counts/brief?ttl=3600000", &json!({"value": "x"})).expect_status(204);
     assert!(host.get("/v1/kv/counts/brief").expect(200)["expires_in_ms"].is_u64());
     host.put("/v1/kv/counts/brief", &json!({"value": "x"})).expect_status(204);
     assert!(host.get("/v1/kv/counts/brief").expect(200)["expires_in_ms"].is_null());
-    for wrong in ["0s", "9999d", "soon"] {
+    for wrong in ["0s", "0", "9999d", "soon"] {
         host.put(&format!("/v1/kv/counts/brief?ttl={wrong}"), &json!({"value": "x"})).expect_problem(422);
     }
 }

@@ -448,7 +448,7 @@ impl RawSocket {
         match u16::try_from(payload.len()) {
             Ok(short @ 0..126) => frame.push(0x80 | u8::try_from(short).unwrap()),
             Ok(longer) => {
-                frame.push(0x80 | 126);
+                frame.push(0x80 | 0x7e);
                 frame.extend(longer.to_be_bytes());
             }
             Err(_) => {

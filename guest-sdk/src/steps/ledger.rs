@@ -79,9 +79,8 @@ impl Ledger {
     /// What was recorded in this place; `None`: the step is open now.
     pub(super) fn begin(&mut self, name: &str, asked: Asked) -> Result<Option<Step>, String> {
         if !is_short_text(name, STEP_NAME_BYTES_MAX) {
-            return Err(format!(
-                "the name of a step must be 1 to {STEP_NAME_BYTES_MAX} bytes of text without control characters"
-            ));
+            let what = if matches!(asked, Asked::Event(_)) { "the type of an event" } else { "the name of a step" };
+            return Err(format!("{what} must be 1 to {STEP_NAME_BYTES_MAX} bytes of text without control characters"));
         }
         if let Some(Open { name: open, .. }) = &self.open {
             return Err(format!("step `{name}` is asked for inside of step `{open}`; end that one first"));

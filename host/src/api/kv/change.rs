@@ -1,5 +1,7 @@
 //! `PUT` and `DELETE /v1/kv/{bucket}/{key}`.
 
+use std::time::Duration;
+
 use axum::extract::Request;
 use bytes::Bytes;
 use http::StatusCode;
@@ -9,7 +11,8 @@ use crate::api::error::{ApiError, ProblemCode};
 use crate::api::extract::{KvPath, NoParameters, Parameters, ValueRequest, body_bytes_max, parse_value, require_json};
 use crate::api::identity::Call;
 use crate::job::kv::{KV_TTL_MAX, KV_VALUE_BYTES_MAX};
-use crate::job::{KvChange, KvChanged, KvQuota, QuotaName, Span};
+use crate::job::{DurationError, KvChange, KvChanged, KvQuota, QuotaName, Span};
+
 use crate::store::KvWriter;
 
 /// For how long it is set.
@@ -17,7 +20,18 @@ use crate::store::KvWriter;
 #[serde(deny_unknown_fields)]
 pub(in crate::api) struct Lasting {
     #[serde(default)]
-    ttl: Option<Span>,
+    ttl: Option<String>,
+}
+
+/// For so long.
+fn lasting(ttl: &str) -> Result<Duration, ApiError> {
+    let refuse = |why: &str| ApiError::new(ProblemCode::InvalidQuery, format!("`ttl`: {why}"));
+    let Span(ttl) = ttl.parse().map_err(|error: DurationError| refuse(&error.to_string()))?;
+    if ttl.is_zero() || ttl > KV_TTL_MAX {
+        let days = KV_TTL_MAX.as_secs() / 86_400;
+        return Err(refuse(&format!("write a time of more than nothing, and at most {days} days")));
+    }
+    Ok(ttl)
 }
 
 /// Set a key
@@ -44,6 +58,7 @@ pub(in crate::api) async fn set_kv_entry(
     Parameters(Lasting { ttl }): Parameters<Lasting>,
     request: Request,
 ) -> Result<StatusCode, ApiError> {
+    let ttl = ttl.as_deref().map(lasting).transpose()?;
     let (parts, body) = request.into_parts();
     require_json(&parts.headers)?;
     let body = api.read_body(&parts.headers, body, body_bytes_max(KV_VALUE_BYTES_MAX)).await?;
@@ -52,13 +67,8 @@ pub(in crate::api) async fn set_kv_entry(
         return Err(ApiError::field("/value", format!("may have at most {KV_VALUE_BYTES_MAX} bytes")));
     }
     let value = Bytes::from(std::mem::take(&mut *value));
-    let change = match ttl.map(|ttl| ttl.0) {
+    let change = match ttl {
         None => KvChange::Set(vec![(key, value)]),
-        Some(ttl) if ttl.is_zero() || ttl > KV_TTL_MAX => {
-            let days = KV_TTL_MAX.as_secs() / 86_400;
-            let detail = format!("`ttl`: write a time of more than nothing, and at most {days} days");
-            return Err(ApiError::new(ProblemCode::InvalidQuery, detail));
-        }
         Some(ttl) => KvChange::SetFor { key, value, ttl },
     };
     match api.store.change_kv(api.caller.tenant, KvWriter::Operator, bucket, change).await? {

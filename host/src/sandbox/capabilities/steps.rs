@@ -8,7 +8,7 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::Linker;
 
 use super::database;
-use crate::job::step::{Asked, Begun, CORRELATION_BYTES_MAX, Ledger, StepError, WAIT_MAX};
+use crate::job::step::{Asked, Begun, CORRELATION_BYTES_MAX, EventName, Ledger, StepError, WAIT_MAX};
 use crate::job::{FailureReason, LogLevel, Step, StepName, StepType, Suspension, Timestamp, control_character, cut};
 use crate::sandbox::bindings::stoker::handler::steps::Begun as WireBegun;
 use crate::sandbox::model::{EventReceived, StepRecorded};
@@ -160,6 +160,10 @@ async fn wait_for(
         state.count_host_call()?;
         return Ok(Err(format!("a correlation {sentence}")));
     }
+    if let Err(error) = event_type.parse::<EventName>() {
+        state.count_host_call()?;
+        return Ok(Err(error.to_string()));
+    }
     match ask(state, StepType::Event, event_type, String::new(), Some(correlation)).await? {
         Ok(Begun::Recorded(step)) if step.ended_at.is_some() => {
             Ok(Ok(step.result.is_some().then(|| json_of(step)).transpose()?))
@@ -180,7 +184,10 @@ async fn wait_for(
                 }
                 Ok(EventReceived::NotYet) => Err(suspended(state, Suspension::Event(Box::new(step)))),
                 Ok(EventReceived::StaleLease) => Err(lost(state)),
-                Err(sentence) => Ok(Err(sentence)),
+                Err(sentence) => {
+                    abandon(state);
+                    Ok(Err(sentence))
+                }
             }
         }
         Err(sentence) => Ok(Err(sentence)),
