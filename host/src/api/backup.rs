@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
-use http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
 use tokio_util::io::ReaderStream;
 
 use super::error::{ApiError, ProblemCode};
@@ -17,6 +17,8 @@ use super::extract::NoParameters;
 use super::identity::Call;
 use super::wire::Binary;
 
+/// How many of tenants' databases the copy is without.
+const LEFT_OUT_HEADER: HeaderName = HeaderName::from_static("stoker-databases-left-out");
 /// What the directories of copies are called.
 const DIRECTORY_PREFIX: &str = "backup-";
 /// Bytes sent at once.
@@ -24,7 +26,8 @@ const PIECE_BYTES: usize = 256 << 10;
 
 /// Copy the database
 ///
-/// Put the file as `stoker.db` into an empty data directory to restore it.
+/// Put the file as `stoker.db` into an empty data directory to restore it. `stoker-databases-left-out` says how many of tenants' databases
+/// it is without, because their files are damaged or gone; the host's log says which.
 #[utoipa::path(
     post, path = "/v1/backup", tag = "operations",
     responses(
@@ -48,12 +51,12 @@ pub(super) async fn backup(api: Call, _: NoParameters) -> Result<Response, ApiEr
             .tempdir_in(&data_dir)
             .map_err(|error| cannot_copy(&error))?;
         let copy = directory.path().join("stoker.db");
-        store.backup(copy.clone()).await?;
+        let left_out = store.backup(copy.clone()).await?;
         let file = tokio::fs::File::open(&copy).await.map_err(|error| cannot_copy(&error))?;
         let bytes = file.metadata().await.map_err(|error| cannot_copy(&error))?.len();
-        Ok::<_, ApiError>((directory, file, bytes))
+        Ok::<_, ApiError>((directory, file, bytes, left_out))
     });
-    let (directory, file, bytes) = made.await.map_err(|error| ApiError::internal(&error))??;
+    let (directory, file, bytes, left_out) = made.await.map_err(|error| ApiError::internal(&error))??;
     let stream = ReaderStream::with_capacity(file, PIECE_BYTES).map(move |piece| {
         // Both live as long as the stream does, however it ends.
         let _kept = (&directory, &permit);
@@ -63,6 +66,7 @@ pub(super) async fn backup(api: Call, _: NoParameters) -> Result<Response, ApiEr
         (CONTENT_TYPE, "application/vnd.sqlite3".to_owned()),
         (CONTENT_LENGTH, bytes.to_string()),
         (CONTENT_DISPOSITION, "attachment; filename=\"stoker.db\"".to_owned()),
+        (LEFT_OUT_HEADER, left_out.to_string()),
     ];
     Ok((headers, Body::from_stream(stream)).into_response())
 }

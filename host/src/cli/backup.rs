@@ -13,6 +13,8 @@ use super::{quantities, terminal};
 
 /// Longest silence: the host makes its copy before it begins to answer.
 const BACKUP_MS_MAX: u64 = 3_600_000;
+/// Of the host's answer: how many of tenants' databases the copy is without.
+const LEFT_OUT_HEADER: &str = "stoker-databases-left-out";
 /// Read and written at once, bytes.
 const CHUNK_BYTES: usize = 1 << 20;
 /// How every `SQLite` file begins.
@@ -39,11 +41,26 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let call = client.post("/v1/backup").patience(Duration::from_millis(BACKUP_MS_MAX)).streamed();
     let mut response = call.begin("application/json", Vec::new())?;
     let expected = response.body().content_length();
+    let left_out = response.headers().get(LEFT_OUT_HEADER).and_then(|count| count.to_str().ok()?.parse::<u64>().ok());
+    let left_out = left_out.unwrap_or(0);
     let bytes = keep(&mut response.body_mut().as_reader(), file, expected)?;
     if arguments.connection.json {
-        terminal::print(&json!({ "file": file.to_string_lossy(), "bytes": bytes }).to_string())?;
+        terminal::print(
+            &json!({ "file": file.to_string_lossy(), "bytes": bytes, "databases_left_out": left_out }).to_string(),
+        )?;
     } else {
         terminal::print(&format!("{} holds the backup, {}", file.display(), quantities::bytes(bytes)))?;
+    }
+    if left_out > 0 {
+        let databases = if left_out == 1 {
+            "a tenant's database is".to_owned()
+        } else {
+            format!("{left_out} databases of tenants are")
+        };
+        terminal::remark(&format!(
+            "{databases} not in it: damaged, or gone from the host; its log says which. Delete what is lost for good (`DELETE /v1/databases/{{database}}`)"
+        ));
+        return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -21,11 +21,15 @@ const COMMAND_TIMEOUT: Duration = Duration::from_mins(1);
 const MESSAGE_TIMEOUT: Duration = Duration::from_mins(5);
 /// A server that is closing the connection says so.
 const CLOSING: u16 = 421;
-/// What a server refuses whose matter is not the mail: commands it does not know or wants in another order, no mail from here at
-/// all, a login or encryption it wants first. With these every mail would be refused for good, until an operator changes something.
-const NOT_THE_MAILS: [u16; 10] = [500, 501, 502, 503, 504, 521, 530, 534, 535, 538];
-/// Enhanced codes (RFC 3463) of what is wrong with the sender's address.
-const OF_THE_SENDER: [&str; 2] = ["4.1.7", "4.1.8"];
+/// A login or encryption that the server wants first. With these every mail would be refused for good, until an operator changes
+/// something.
+const WANTS_FIRST: [u16; 4] = [530, 534, 535, 538];
+/// Before anything of the mail but its sender was said, as well: commands it does not know or wants in another order, no mail from here
+/// at all. Said of a recipient, or of an address it does not like (501, 504), they are that mail's.
+const NO_MAIL_FROM_HERE: [u16; 4] = [500, 502, 503, 521];
+/// Enhanced codes (RFC 3463) of a server that takes no mail now, whosever it is. Others are of this mail or its sender: too much of it,
+/// or a domain that is not found.
+const OF_THE_SERVER: [&str; 4] = ["4.3.0", "4.3.1", "4.3.2", "4.3.5"];
 
 /// Why there is no connection. Tenants see it: where the server is, and who logs in there, is the host's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -125,10 +129,12 @@ impl Connection {
         };
         let refused = match self.command(from.to_string()).await {
             Said::Yes => None,
-            Said::No(code, words) if NOT_THE_MAILS.contains(&code) => return Err(SmtpError::NotAllowed(words)),
+            Said::No(code, words) if WANTS_FIRST.contains(&code) || NO_MAIL_FROM_HERE.contains(&code) => {
+                return Err(SmtpError::NotAllowed(words));
+            }
             Said::No(_, words) => Some(Answer::Refused(words)),
-            Said::Later(words) if is_of_sender(&words) => Some(Answer::Later(words)),
-            Said::Later(words) => return Err(SmtpError::Busy(words)),
+            Said::Later(words) if is_of_server(&words) => return Err(SmtpError::Busy(words)),
+            Said::Later(words) => Some(Answer::Later(words)),
             Said::Gone(words) => return Err(SmtpError::Unreachable(words)),
         };
         if let Some(answer) = refused {
@@ -142,7 +148,7 @@ impl Connection {
             };
             match said {
                 Said::Yes => taken.push(*place),
-                Said::No(code, words) if NOT_THE_MAILS.contains(&code) => return Err(SmtpError::NotAllowed(words)),
+                Said::No(code, words) if WANTS_FIRST.contains(&code) => return Err(SmtpError::NotAllowed(words)),
                 Said::No(_, words) => answers.push((*place, Answer::Refused(words))),
                 Said::Later(words) => answers.push((*place, Answer::Later(words))),
                 Said::Gone(words) => {
@@ -173,7 +179,7 @@ impl Connection {
                     Said::Gone(words) => (Answer::Later(words), false),
                 }
             }
-            Said::No(code, words) if NOT_THE_MAILS.contains(&code) => return Err(SmtpError::NotAllowed(words)),
+            Said::No(code, words) if WANTS_FIRST.contains(&code) => return Err(SmtpError::NotAllowed(words)),
             // Its sender and recipients are not those of the next mail.
             Said::No(_, words) => (Answer::Refused(words), self.reset().await),
             Said::Later(words) => (Answer::Later(words), self.reset().await),
@@ -213,9 +219,9 @@ fn judged(answered: Option<Result<Response, lettre::transport::smtp::Error>>, wh
     }
 }
 
-/// Whether a server that says "not now" means the sender's address: `450 4.1.8 …`.
-fn is_of_sender(words: &str) -> bool {
-    words.split_whitespace().nth(1).is_some_and(|code| OF_THE_SENDER.contains(&code))
+/// Whether a server that says "not now" means itself: `452 4.3.1 …`.
+fn is_of_server(words: &str) -> bool {
+    words.split_whitespace().nth(1).is_some_and(|code| OF_THE_SERVER.contains(&code))
 }
 
 /// The server's own words where it said any: `550 5.1.1 no such user`.

@@ -105,7 +105,11 @@ async fn what_is_the_senders_matter_is_that_mails_alone() {
     let cases: &[(Answers, &str, Expected)] = &[
         (&[("MAIL", "550 5.7.1 not this sender", NOW)], "550 5.7.1 not this sender", Answer::Refused),
         (&[("MAIL", "553 5.1.8 no such domain", NOW)], "553 5.1.8 no such domain", Answer::Refused),
+        (&[("MAIL", "501 5.1.7 bad address syntax", NOW)], "501 5.1.7 bad address syntax", Answer::Refused),
         (&[("MAIL", "450 4.1.8 domain not found", NOW)], "450 4.1.8 domain not found", Answer::Later),
+        (&[("MAIL", "451 4.7.1 too much from this sender", NOW)], "451 4.7.1 too much from this sender", Answer::Later),
+        (&[("RCPT", "504 5.5.2 need a whole domain", NOW)], "504 5.5.2 need a whole domain", Answer::Refused),
+        (&[("RCPT", "501 5.1.3 bad address syntax", NOW)], "501 5.1.3 bad address syntax", Answer::Refused),
         (&[("RCPT", "450 4.2.1 greylisted", NOW)], "450 4.2.1 greylisted", Answer::Later),
     ];
     for (answers, words, expected) in cases {

@@ -16,14 +16,15 @@ use super::notifications::FORGET_KEY;
 /// has before it is folded in, bytes.
 const ROOM_LEFT_BYTES: u64 = 64 << 20;
 
-/// Copies the database at `source` into the new file `destination`.
-pub(super) fn back_up(source: &Path, destination: &Path) -> Result<(), StoreError> {
+/// Copies the database at `source` into the new file `destination`. How many of tenants' databases had to be left out.
+pub(super) fn back_up(source: &Path, destination: &Path) -> Result<usize, StoreError> {
     let failed = |error: std::io::Error| StoreError::Unavailable(format!("{}: {error}", destination.display()));
     OpenOptions::new().write(true).create_new(true).open(destination).map_err(failed)?;
-    let result = copy(source, destination).and_then(|()| {
+    let result = copy(source, destination).and_then(|left_out| {
         File::open(destination).and_then(|file| file.sync_all()).map_err(failed)?;
         let directory = destination.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)
+        File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)?;
+        Ok(left_out)
     });
     if result.is_err() {
         // Half a copy is worse than none.
@@ -32,7 +33,7 @@ pub(super) fn back_up(source: &Path, destination: &Path) -> Result<(), StoreErro
     result
 }
 
-fn copy(source: &Path, destination: &Path) -> Result<(), StoreError> {
+fn copy(source: &Path, destination: &Path) -> Result<usize, StoreError> {
     let from = open_reader(source)?;
     check_room(&from, source, destination)?;
     let mut to = Connection::open(destination)?;
@@ -45,12 +46,14 @@ fn copy(source: &Path, destination: &Path) -> Result<(), StoreError> {
     to.execute_batch(FORGET_KEY)?;
     // Read back without the log's side files: a single file is what people move around.
     let _mode: String = to.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0))?;
+    let mut left_out = 0;
     if let Some(directory) = source.parent() {
         // It is synced once, when all is in it.
         to.pragma_update(None, "synchronous", "off")?;
-        pack(&mut to, directory, &destination.with_extension("database"))?;
+        left_out = pack(&mut to, directory, &destination.with_extension("database"))?;
     }
-    to.close().map_err(|(_, error)| StoreError::from(error))
+    to.close().map_err(|(_, error)| StoreError::from(error))?;
+    Ok(left_out)
 }
 
 /// Whether the disk has room for the copy and for what the host writes meanwhile.

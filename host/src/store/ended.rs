@@ -85,6 +85,7 @@ mod tests {
         looks.add(5, JobId::from_u128(2));
         looks.rewind();
         looks.add(7, JobId::from_u128(3));
+        assert!(crate::store::databases::bound_memory());
         let sql = Connection::open_in_memory().unwrap();
         sql.execute_batch(
             "CREATE TABLE looks_due (due_ms INTEGER, first_job BLOB, jobs BLOB, PRIMARY KEY (due_ms, first_job))",

@@ -1240,7 +1240,8 @@ impl Store {
     }
 
     /// A consistent copy of the database into `destination` (must not exist), in one step from a read connection.
-    pub async fn backup(&self, destination: PathBuf) -> Result<(), StoreError> {
+    /// How many of tenants' databases had to be left out, because their files are damaged or gone; the log and the copy say which.
+    pub async fn backup(&self, destination: PathBuf) -> Result<usize, StoreError> {
         let source = self.0.database.clone();
         // A thread of its own: a copy may take minutes, and readers are few.
         let (reply, answer) = oneshot::channel();

@@ -256,6 +256,7 @@ mod tests {
     async fn what_nobody_waits_for_any_more_is_not_read() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("some.db");
+        assert!(crate::store::databases::bound_memory());
         Connection::open(&path).unwrap().execute_batch("CREATE TABLE some (x)").unwrap();
         let readers = Arc::new(Readers::start(&path).unwrap());
         let (begun, end) = take_all(&readers);
@@ -291,6 +292,7 @@ mod tests {
         assert!(matches!(push(&mut line, much), Err(StoreError::Busy { waiting_max: READS_WAITING_OF_ONE_MAX })));
         push(&mut line, little).unwrap();
         push(&mut line, None).unwrap();
+        assert!(crate::store::databases::bound_memory());
         let connection = Connection::open_in_memory().unwrap();
         let read_next = |line: &mut Line| {
             let next = line.pop();
@@ -322,6 +324,7 @@ mod tests {
     async fn one_tenant_never_has_every_reader() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("some.db");
+        assert!(crate::store::databases::bound_memory());
         Connection::open(&path).unwrap().execute_batch("CREATE TABLE some (x)").unwrap();
         let readers = Arc::new(Readers::start(&path).unwrap());
         let (end, ended) = (Arc::new(Barrier::new(READERS_OF_ONE_MAX + 1)), Arc::new(Mutex::new(0)));

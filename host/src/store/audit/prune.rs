@@ -125,6 +125,7 @@ mod tests {
 
     #[test]
     fn a_tenant_that_changes_much_forgets_its_own_changes() {
+        assert!(crate::store::databases::bound_memory());
         let mut sql = Connection::open_in_memory().unwrap();
         migrate(&mut sql, std::path::Path::new(":memory:")).unwrap();
         for (tenant, rows) in [(Some(1), 7), (Some(2), 2), (None, 9)] {
@@ -154,6 +155,7 @@ mod tests {
 
     #[test]
     fn long_changes_make_room_for_each_other() {
+        assert!(crate::store::databases::bound_memory());
         let mut sql = Connection::open_in_memory().unwrap();
         migrate(&mut sql, std::path::Path::new(":memory:")).unwrap();
         let row = "INSERT INTO audit (at, tenant_id, who, via, action, object, after) VALUES (1, ?1, 'w', 'api', 'a', 'o', ?2)";

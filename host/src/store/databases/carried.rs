@@ -2,11 +2,11 @@
 //! copy. The first start on it puts them back as files.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use rusqlite::backup::{Backup, StepResult};
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 
 use super::files::{FOLDER, made, path_of, remove_file, without_links};
 use crate::job::DatabaseName;
@@ -32,8 +32,10 @@ pub(in crate::store) fn carried_bytes(directory: &Path) -> u64 {
     files.map(|file| file.metadata().map_or(0, |file| file.len())).sum()
 }
 
-/// Puts the databases of a data directory into a copy of its store; `beside` is where a copy of each stands meanwhile.
-pub(in crate::store) fn pack(copy: &mut Connection, directory: &Path, beside: &Path) -> Result<(), StoreError> {
+/// Puts the databases of a data directory into a copy of its store; `beside` is where a copy of each stands meanwhile. How many had to
+/// be left out.
+pub(in crate::store) fn pack(copy: &mut Connection, directory: &Path, beside: &Path) -> Result<usize, StoreError> {
+    let mut left_out = 0;
     let folder = directory.join(FOLDER);
     for (tenant, name, was_made) in named(copy, FILES)? {
         let source = path_of(&folder, tenant, &name);
@@ -45,44 +47,57 @@ pub(in crate::store) fn pack(copy: &mut Connection, directory: &Path, beside: &P
             Ok(()) => carry(copy, (tenant, &name), beside),
             // One tenant's damage leaves nobody else without a backup; who starts on this one is told.
             Err(Uncopied::File(error)) => {
+                left_out += 1;
                 tracing::error!(%error, path = %source.display(), "a tenant's database is not in the backup");
                 let why = format!("{}: {error}", source.display()).into_bytes();
                 let noted = copy.execute(CARRY, params![tenant.0, name.as_str(), NOT_CARRIED, why]);
                 noted.map(|_| ()).map_err(StoreError::from)
             }
-            Err(Uncopied::Disk(error)) => Err(error),
+            Err(Uncopied::Now(error)) => Err(StoreError::Unavailable(format!("{}: {error}", source.display()))),
         };
         let _left_behind = remove_file(beside);
         packed?;
     }
-    Ok(())
+    Ok(left_out)
 }
 
 /// What keeps one from being copied.
 enum Uncopied {
-    /// Of the file itself, for whoever looks after it.
+    /// The file is not what it should be, and will not be so the next time.
     File(String),
-    /// The disk has no room for the copy.
-    Disk(StoreError),
+    /// Anything else: the disk of the copy, a lock, what the process may open.
+    Now(String),
+}
+
+impl Uncopied {
+    /// The file can't be opened.
+    fn opening(error: &std::io::Error) -> Self {
+        // A link, a pipe or a folder is invalid input.
+        let is_files = matches!(
+            error.kind(),
+            ErrorKind::NotFound | ErrorKind::InvalidInput | ErrorKind::IsADirectory | ErrorKind::NotADirectory
+        );
+        if is_files { Uncopied::File(error.to_string()) } else { Uncopied::Now(error.to_string()) }
+    }
 }
 
 impl From<rusqlite::Error> for Uncopied {
     fn from(error: rusqlite::Error) -> Self {
-        if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) {
-            return Uncopied::Disk(error.into());
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Uncopied::File(error.to_string()),
+            _ => Uncopied::Now(error.to_string()),
         }
-        Uncopied::File(error.to_string())
     }
 }
 
 fn copy_one(source: &Path, destination: &Path) -> Result<(), Uncopied> {
-    let source = without_links(source).map_err(|error| Uncopied::File(error.to_string()))?;
+    let source = without_links(source).map_err(|error| Uncopied::opening(&error))?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let from = Connection::open_with_flags(source, flags)?;
     let mut to = Connection::open(destination)?;
     match Backup::new(&from, &mut to)?.step(-1)? {
         StepResult::Done => {}
-        other => return Err(Uncopied::File(format!("the copy stopped: {other:?}"))),
+        other => return Err(Uncopied::Now(format!("the copy stopped: {other:?}"))),
     }
     to.close().map_err(|(_, error)| error.into())
 }

@@ -156,16 +156,20 @@ impl GuestConnection {
         sql.progress_handler(INSTRUCTIONS, Some(move || looked.is_over()))?;
         let begun_bytes = Cell::default();
         let opened = Self { sql, watch, bounds: Arc::clone(bounds), bytes, begun_bytes };
-        opened.measure()?;
+        // What is known already may be of a transaction that is open.
+        let _known = opened.bytes.compare_exchange(0, opened.count_bytes()?, Ordering::Relaxed, Ordering::Relaxed);
         Ok(opened)
     }
 
-    /// Notes how large the database is, what is only in its log included.
+    /// Notes how large the database is, what is only in its log included. Of who has the turn to write.
     pub(super) fn measure(&self) -> rusqlite::Result<()> {
-        let number = |pragma: &str| self.sql.query_row(pragma, [], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs);
-        let bytes = number("PRAGMA page_count")?.saturating_mul(number("PRAGMA page_size")?);
-        self.bytes.store(bytes, Ordering::Relaxed);
+        self.bytes.store(self.count_bytes()?, Ordering::Relaxed);
         Ok(())
+    }
+
+    fn count_bytes(&self) -> rusqlite::Result<u64> {
+        let number = |pragma: &str| self.sql.query_row(pragma, [], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs);
+        Ok(number("PRAGMA main.page_count")?.saturating_mul(number("PRAGMA main.page_size")?))
     }
 
     /// Whether a transaction is open.

@@ -77,8 +77,8 @@ pub(super) fn told(watch: &Watch, error: &rusqlite::Error) -> DatabaseError {
 /// What is said of a statement, or of tables, that would take more memory than they may.
 pub(super) fn too_much_memory() -> String {
     format!(
-        "rule `memory`: a statement may take {} MiB of memory, and all tables of a database {} MiB between statements; ask for fewer \
-         or smaller values at a time, or keep fewer tables",
+        "rule `memory`: a statement may take {} MiB of memory, and a database's tables and cache {} MiB between statements; ask for \
+         fewer or smaller values at a time, or keep fewer tables",
         bounds::MEMORY_MAX >> 20,
         bounds::MEMORY_KEPT_MAX >> 20
     )

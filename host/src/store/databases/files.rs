@@ -191,7 +191,8 @@ impl DatabaseFile {
     /// Makes the file, if it never `was_made`. Blocking.
     pub(super) fn make(&self, was_made: bool) -> Result<(), DatabaseError> {
         if was_made {
-            if self.path.symlink_metadata().is_ok() {
+            // One that was cut to nothing is gone as well, unless all of it is in its log.
+            if self.path.symlink_metadata().is_ok_and(|file| file.len() > 0 || self.log_bytes() > 0) {
                 return Ok(());
             }
             tracing::error!(path = %self.path.display(), "the file of a tenant's database is gone; put it back, or delete the database");

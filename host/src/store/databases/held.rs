@@ -87,13 +87,22 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         let Some(connection) = self.connection.take().map(Mutex::into_inner) else { return };
-        // In a log nothing is to be undone: this takes no time to speak of.
-        match connection.roll_back() {
+        // In a log nothing is to be undone: this takes no time to speak of. What it frees was counted.
+        let bounds = Arc::clone(&connection.bounds);
+        match bounds.within(|| connection.roll_back()) {
             // One with much in it is opened anew when it is needed.
-            Ok(()) if connection.bounds.is_large() => {}
+            Ok(()) if bounds.is_large() => close(connection),
             Ok(()) => self.file.give_back(connection),
             Err(error) => tracing::warn!(%error, "a connection to a tenant's database is given up"),
         }
+    }
+}
+
+/// Folds the log in where there is a thread for it.
+fn close(connection: GuestConnection) {
+    match tokio::runtime::Handle::try_current() {
+        Ok(runtime) => drop(runtime.spawn_blocking(|| connection.close_tidily())),
+        Err(_) => connection.close_tidily(),
     }
 }
 

@@ -104,24 +104,24 @@ impl Store {
             DatabasePlace::Sqlite => Some(files.file(tenant, &name)),
         };
         if let Some(file) = &file {
-            // A kill in between leaves one that is empty, and not one that was lost.
-            self.note_database_made(tenant, &name, false).await?;
             // Nobody new comes to it.
             file.set_removed(true);
             let all = Arc::clone(&file.places).acquire_many_owned(CONNECTIONS_OF_DATABASE_MAX);
             let Ok(Ok(_places)) = tokio::time::timeout(DELETE_WAIT_MAX, all).await else {
                 file.set_removed(false);
-                self.note_database_made(tenant, &name, files.bytes(tenant, &name) > 0).await?;
                 return Ok(DeleteDatabaseResult::InUse);
             };
             if !files.knows(file) {
                 // Somebody else has deleted it meanwhile; what is there now is another one of its name.
                 return Ok(DeleteDatabaseResult::NotFound);
             }
+            // A kill in between leaves one that is empty, and not one that was lost.
+            self.note_database_made(tenant, &name, false).await?;
             let (removing, removed) = (Arc::clone(&files), Arc::clone(file));
             let result = tokio::task::spawn_blocking(move || removing.remove(&removed)).await;
             if let Err(error) = result.map_err(StoreError::internal)? {
                 file.set_removed(false);
+                self.note_database_made(tenant, &name, true).await?;
                 return Err(StoreError::Unavailable(format!("the file of database {name}: {error}")));
             }
         }
@@ -158,7 +158,10 @@ impl Store {
             return Ok(Vec::new());
         }
         let held = Held::of(files, &files.file(tenant, name)).await?;
-        let read = tokio::task::spawn_blocking(move || held.connection().applied());
+        let read = tokio::task::spawn_blocking(move || {
+            let connection = held.connection();
+            connection.bounds.within(|| connection.applied())
+        });
         read.await.map_err(|error| DatabaseError::Unavailable(error.to_string()))?
     }
 

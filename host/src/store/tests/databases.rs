@@ -319,7 +319,7 @@ async fn a_file_that_is_gone_or_damaged_is_no_empty_database() {
     assert!(!path.exists());
     // Neither keeps the rest out of a backup, and neither becomes an empty one behind it.
     let folder = tempfile::tempdir().unwrap();
-    harness.store.backup(folder.path().join("stoker.db")).await.unwrap();
+    assert_eq!(harness.store.backup(folder.path().join("stoker.db")).await.unwrap(), 2);
     let restored = open_at(folder.path(), harness.aging, &harness.clock).unwrap();
     for gone in ["app", "b"] {
         assert!(restored.database(TENANT, name(gone)).await.unwrap().is_some());
@@ -330,6 +330,34 @@ async fn a_file_that_is_gone_or_damaged_is_no_empty_database() {
     assert_eq!(harness.store.delete_database(TENANT, name("app")).await.unwrap(), DeleteDatabaseResult::Deleted);
     harness.store.put_database(TENANT, name("app"), DatabasePlace::Sqlite).await.unwrap();
     harness.store.sqlite_session(TENANT, &name("app"), holder).make().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_taken_back_counts_no_more() {
+    let harness = Harness::new();
+    let (_, mut session) = opened(&harness).await;
+    execute(&mut session, "CREATE TABLE t (b)").await.unwrap();
+    for round in 0..8 {
+        session.begin().await.unwrap();
+        for _ in 0..3 {
+            execute(&mut session, "INSERT INTO t VALUES (zeroblob(1000000))").await.unwrap();
+        }
+        if round < 7 {
+            session.rollback();
+        } else {
+            session.commit().await.unwrap();
+        }
+    }
+    assert_eq!(number(&mut session, "SELECT count(*) FROM t").await, 3);
+    // Nor does one who begins to read make what is open look smaller.
+    session.begin().await.unwrap();
+    execute(&mut session, "INSERT INTO t VALUES (zeroblob(8000000))").await.unwrap();
+    let open_bytes = harness.store.database_bytes(TENANT, &name("app"));
+    assert!(open_bytes > 11_000_000, "{open_bytes}");
+    assert_eq!(harness.store.applied_scripts(TENANT, &name("app")).await.unwrap(), []);
+    assert_eq!(harness.store.database_bytes(TENANT, &name("app")), open_bytes);
+    session.rollback();
+    assert!(harness.store.database_bytes(TENANT, &name("app")) < 4_000_000);
 }
 
 #[tokio::test]
