@@ -66,7 +66,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "JSON")]
     settings: Option<String>,
     /// What it may use, as an operator would grant it: `http=api.example.com`, `config=NAME=VALUE`, `secret=NAME`, `kv=BUCKET`,
-    /// `enqueue=KIND`, `event=TYPE`, `mail=SENDER`, `notify`.
+    /// `enqueue=KIND`, `event=TYPE`, `mail=SENDER`, `database=NAME`, `notify`.
     /// Repeat for more; what --settings grants does not count beside it
     #[arg(long = "grant", value_name = "WHAT=NAME", value_parser = granted::parse)]
     grants: Vec<granted::Granted>,
