@@ -78,6 +78,7 @@ fn lists_and_replies_give_the_reason_that_the_job_itself_gives() {
     host.put("/v1/queues/narrow", &json!({})).expect(200);
     host.wait_for(&id, "succeeded");
     host.request("POST", &format!("/v1/jobs/{running}/cancel"), &[], None);
+    host.wait_for(&running, "cancelled");
 }
 
 #[test]

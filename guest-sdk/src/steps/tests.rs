@@ -53,10 +53,10 @@ fn count_and_size_are_those_of_a_host() {
     assert_eq!(refusal(context.step("b", || Ok(0))), said);
 
     for name in ["", "a\nb", &"x".repeat(129)] {
-        let said = "the name of a step must be 1 to 128 bytes of text without control characters";
-        assert_eq!(refusal(context.step(name, || Ok(()))), said);
-        assert_eq!(refusal(context.sleep(name, MINUTE)), said);
-        assert_eq!(refusal(context.wait_for::<()>(name, "", MINUTE)), said);
+        let said = |what: &str| format!("{what} must be 1 to 128 bytes of text without control characters");
+        assert_eq!(refusal(context.step(name, || Ok(()))), said("the name of a step"));
+        assert_eq!(refusal(context.sleep(name, MINUTE)), said("the name of a step"));
+        assert_eq!(refusal(context.wait_for::<()>(name, "", MINUTE)), said("the type of an event"));
     }
 }
 

@@ -66,14 +66,14 @@ const OWN_TABLES: &str =
     "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
     AND name NOT LIKE '\\_stoker\\_%' ESCAPE '\\' ORDER BY name";
 
-/// What is named like the host's tables and is none of them, or refers to one of them. Host: `store/databases/room.rs`.
-const FOREIGN: &str = r"SELECT name FROM main.sqlite_schema
-    WHERE name LIKE '\_stoker\_%' ESCAPE '\' AND name NOT IN (
+/// What is named like the host's tables and is none of them, or like what asks about tables. Host: `store/databases/room.rs`.
+const MISNAMED: &str = r"SELECT name FROM main.sqlite_schema
+    WHERE name LIKE 'pragma\_%' ESCAPE '\' OR name LIKE '\_stoker\_%' ESCAPE '\' AND name NOT IN (
         '_stoker_migrations', '_stoker_steps', '_stoker_steps_at', '_stoker_attempts', '_stoker_attempts_at')
-    UNION ALL
-    SELECT schema.name FROM main.sqlite_schema AS schema, pragma_foreign_key_list(schema.name) AS key
-    WHERE schema.type = 'table' AND key.`table` LIKE '\_stoker\_%' ESCAPE '\'
     LIMIT 1";
+/// What refers to one of the host's tables. Host: `store/databases/room.rs`.
+const REFERRING: &str = r"SELECT schema.name FROM main.sqlite_schema AS schema, pragma_foreign_key_list(schema.name) AS key
+    WHERE schema.type = 'table' AND key.`table` LIKE '\_stoker\_%' ESCAPE '\' LIMIT 1";
 
 /// A bound as `SQLite` takes it.
 #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)] // Checked when it is compiled.
@@ -165,14 +165,16 @@ impl Connection {
 
     /// That nothing is named like a table of the host's, or refers to one.
     fn check_names(&self) -> Said<()> {
-        let found = self.sql.query_row(FOREIGN, [], |row| row.get::<_, String>(0)).optional();
-        match found.map_err(|error| self.told(&error))? {
-            None => Ok(()),
-            Some(name) => Err(refused(format!(
-                "rule `host tables`: names that begin with `{HOST_PREFIX}` are the host's; `{name}` neither may be called so nor \
-                 refer to one"
-            ))),
+        for asks in [MISNAMED, REFERRING] {
+            let found = self.sql.query_row(asks, [], |row| row.get::<_, String>(0)).optional();
+            if let Some(name) = found.map_err(|error| self.told(&error))? {
+                return Err(refused(format!(
+                    "rule `host tables`: names that begin with `{HOST_PREFIX}` or `pragma_` are the host's; `{name}` neither may be \
+                     called so nor refer to one"
+                )));
+            }
         }
+        Ok(())
     }
 
     /// Runs a statement that only reads. One that would write is not run.

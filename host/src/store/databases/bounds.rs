@@ -8,6 +8,9 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 /// Memory of one connection while a statement runs on it, bytes.
 pub(super) const MEMORY_MAX: i64 = 64 << 20;
+/// Memory a connection may take more while a statement is prepared on it, its schema included, bytes. It bounds how deep expressions that are
+/// put into each other can be (`threads.rs`).
+pub(super) const PREPARED_MAX: i64 = 16 << 20;
 /// Memory of one connection between statements: its cache, and its schema, bytes.
 pub(super) const MEMORY_KEPT_MAX: i64 = 8 << 20;
 /// Temporary files of one connection together, bytes.
@@ -86,14 +89,23 @@ pub(super) fn current() -> Option<Arc<Bounds>> {
 
 /// Runs something whose failure for want of memory nobody could take; it takes little.
 pub(super) fn beyond<T>(run: impl FnOnce() -> T) -> T {
+    within_most(i64::MAX, run)
+}
+
+fn within_most<T>(most: i64, run: impl FnOnce() -> T) -> T {
     struct Bounded(i64);
     impl Drop for Bounded {
         fn drop(&mut self) {
             MOST.set(self.0);
         }
     }
-    let _bounded = Bounded(MOST.replace(i64::MAX));
+    let _bounded = Bounded(MOST.replace(most));
     run()
+}
+
+/// Runs what prepares a statement.
+pub(super) fn preparing<T>(run: impl FnOnce() -> T) -> T {
+    within_most(MOST.get().min(TAKEN.get().saturating_add(PREPARED_MAX)), run)
 }
 
 /// Whether what runs here has taken more than may stay.

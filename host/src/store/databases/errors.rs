@@ -39,7 +39,8 @@ pub(super) fn told(watch: &Watch, error: &rusqlite::Error) -> DatabaseError {
         other => return DatabaseError::Sql { code: "SQLITE_ERROR".to_owned(), message: other.to_string() },
     };
     match code.code {
-        ErrorCode::OutOfMemory if bounds::refused() == Some(Bound::Memory) => DatabaseError::Refused(too_much_memory()),
+        // It says so as well of a program that is longer than it may be.
+        ErrorCode::OutOfMemory => DatabaseError::Refused(too_much_memory()),
         ErrorCode::DiskFull if bounds::refused() == Some(Bound::Temporary) => DatabaseError::Refused(format!(
             "rule `temporary space`: what a statement sorts, groups or compares may take {} MiB of temporary files; give it less \
              at a time, or an index to go by",
@@ -66,7 +67,7 @@ pub(super) fn told(watch: &Watch, error: &rusqlite::Error) -> DatabaseError {
              of the host is full; delete something, or ask for more"
                 .to_owned(),
         ),
-        ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::OutOfMemory => {
+        ErrorCode::SystemIoFailure | ErrorCode::CannotOpen => {
             tracing::error!(%error, path = %watch.path().display(), "a tenant's database can't be used");
             DatabaseError::Unavailable("the database can't be used now; the host's log says more".to_owned())
         }
@@ -77,9 +78,10 @@ pub(super) fn told(watch: &Watch, error: &rusqlite::Error) -> DatabaseError {
 /// What is said of a statement, or of tables, that would take more memory than they may.
 pub(super) fn too_much_memory() -> String {
     format!(
-        "rule `memory`: a statement may take {} MiB of memory, and a database's tables and cache {} MiB between statements; ask for \
-         fewer or smaller values at a time, or keep fewer tables",
+        "rule `memory`: a statement may take {} MiB of memory, {} of them until it begins, and a database's tables and cache {} MiB \
+         between statements; write a smaller statement, ask for fewer or smaller values at a time, or keep fewer tables",
         bounds::MEMORY_MAX >> 20,
+        bounds::PREPARED_MAX >> 20,
         bounds::MEMORY_KEPT_MAX >> 20
     )
 }

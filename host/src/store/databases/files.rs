@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 
 use super::connection::GuestConnection;
 use super::errors::told;
+use super::threads::Threads;
 use super::watch::Watch;
 use crate::each_tenant::EachTenant;
 use crate::job::{DatabaseError, DatabaseName};
@@ -47,6 +48,7 @@ pub(in crate::store) struct SqliteFiles {
     pub(super) places: Arc<Semaphore>,
     pub(super) places_of_tenants: EachTenant<TenantId>,
     pub(super) statements: Arc<Semaphore>,
+    pub(super) threads: Threads,
     pub(super) statements_of_tenants: EachTenant<TenantId>,
 }
 
@@ -80,6 +82,7 @@ impl SqliteFiles {
             places: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
             places_of_tenants: EachTenant::with(CONNECTIONS_OF_TENANT_MAX),
             statements: Arc::new(Semaphore::new(STATEMENTS_MAX)),
+            threads: Threads::new(STATEMENTS_MAX),
             statements_of_tenants: EachTenant::with(STATEMENTS_OF_TENANT_MAX),
         }
     }

@@ -16,14 +16,14 @@ use crate::job::database::HOST_PREFIX;
 /// A log may have so much more than the tenant's databases together, bytes.
 const LOG_BYTES_BESIDE: u64 = 64 << 20;
 
-/// What is named like the host's tables and is none of them, or refers to one of them.
-const FOREIGN: &str = r"SELECT name FROM main.sqlite_schema
-    WHERE name LIKE '\_stoker\_%' ESCAPE '\' AND name NOT IN (
+/// What is named like the host's tables and is none of them, or like what asks about tables.
+const MISNAMED: &str = r"SELECT name FROM main.sqlite_schema
+    WHERE name LIKE 'pragma\_%' ESCAPE '\' OR name LIKE '\_stoker\_%' ESCAPE '\' AND name NOT IN (
         '_stoker_migrations', '_stoker_steps', '_stoker_steps_at', '_stoker_attempts', '_stoker_attempts_at')
-    UNION ALL
-    SELECT schema.name FROM main.sqlite_schema AS schema, pragma_foreign_key_list(schema.name) AS key
-    WHERE schema.type = 'table' AND key.`table` LIKE '\_stoker\_%' ESCAPE '\'
     LIMIT 1";
+/// What refers to one of the host's tables.
+const REFERRING: &str = r"SELECT schema.name FROM main.sqlite_schema AS schema, pragma_foreign_key_list(schema.name) AS key
+    WHERE schema.type = 'table' AND key.`table` LIKE '\_stoker\_%' ESCAPE '\' LIMIT 1";
 
 /// Of one file.
 pub(super) struct Room {
@@ -81,12 +81,14 @@ impl GuestConnection {
             return Err(DatabaseError::Refused(too_much_memory()));
         }
         if self.watch.was_altered() {
-            let foreign = self.sql.query_row(FOREIGN, [], |row| row.get::<_, String>(0)).optional().map_err(said)?;
-            if let Some(name) = foreign {
-                return Err(DatabaseError::Refused(format!(
-                    "rule `host tables`: names that begin with `{HOST_PREFIX}` are the host's; `{name}` neither may be called so \
-                     nor refer to one"
-                )));
+            for asks in [MISNAMED, REFERRING] {
+                let found = self.sql.query_row(asks, [], |row| row.get::<_, String>(0)).optional().map_err(said)?;
+                if let Some(name) = found {
+                    return Err(DatabaseError::Refused(format!(
+                        "rule `host tables`: names that begin with `{HOST_PREFIX}` or `pragma_` are the host's; `{name}` neither may be \
+                         called so nor refer to one"
+                    )));
+                }
             }
         }
         // It counts for others from here on: of two that grow at once not both find room that is there once.

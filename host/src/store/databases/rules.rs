@@ -116,7 +116,10 @@ pub(super) fn refusal(context: &AuthContext<'_>) -> Option<String> {
 pub(super) fn alters(context: &AuthContext<'_>) -> bool {
     matches!(
         context.action,
-        AuthAction::CreateTable { .. } | AuthAction::CreateVtable { .. } | AuthAction::AlterTable { .. }
+        AuthAction::CreateTable { .. }
+            | AuthAction::CreateView { .. }
+            | AuthAction::CreateVtable { .. }
+            | AuthAction::AlterTable { .. }
     )
 }
 

@@ -280,7 +280,7 @@ impl SqliteSession {
         let watch = Arc::clone(&held.connection().watch);
         let stopper = watch.begin(deadline);
         let (reply, answer) = oneshot::channel();
-        tokio::task::spawn_blocking(move || {
+        let running = self.files.threads.run(move || {
             let running = Running(watch);
             let ran = {
                 let connection = held.connection();
@@ -290,6 +290,9 @@ impl SqliteSession {
             // Nobody listens where the attempt has ended: what is open is rolled back here.
             let _given_up = reply.send((held, ran));
         });
+        if running.is_none() {
+            return (None, Err(broke_off()));
+        }
         let mut answer = std::pin::pin!(answer);
         let answered = match tokio::time::timeout(STATEMENT_TIME_MAX + LATE, answer.as_mut()).await {
             Ok(answered) => answered,

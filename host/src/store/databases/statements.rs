@@ -81,10 +81,10 @@ impl GuestConnection {
         self.watch.by_guest(|| {
             let said = |error: rusqlite::Error| told(&self.watch, &error);
             let mut batch = Batch::new(&self.sql, sql);
-            let Some(mut statement) = batch.next().map_err(said)? else {
+            let Some(mut statement) = bounds::preparing(|| batch.next()).map_err(said)? else {
                 return Err(DatabaseError::refused("there is no statement in the text"));
             };
-            if !matches!(batch.next(), Ok(None)) {
+            if !matches!(bounds::preparing(|| batch.next()), Ok(None)) {
                 return Err(DatabaseError::refused(
                     "one statement at a time: what is several belongs into a transaction, or into a migration",
                 ));
@@ -241,7 +241,7 @@ impl GuestConnection {
     fn run_script(&self, number: u32, sql: &str) -> Said<()> {
         let said = |error: &rusqlite::Error| of_script(number, told(&self.watch, error));
         let mut batch = Batch::new(&self.sql, sql);
-        while let Some(mut statement) = batch.next().map_err(|error| said(&error))? {
+        while let Some(mut statement) = bounds::preparing(|| batch.next()).map_err(|error| said(&error))? {
             if statement.parameter_count() > 0 {
                 return Err(DatabaseError::refused(format!("migration {number}: a migration has no parameters")));
             }

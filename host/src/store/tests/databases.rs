@@ -200,6 +200,39 @@ async fn a_statement_takes_no_more_memory_than_it_may() {
 }
 
 #[tokio::test]
+async fn expressions_that_are_put_into_each_other_do_not_end_the_host() {
+    let harness = Harness::new();
+    let (_, mut session) = opened(&harness).await;
+    let chain = |count: usize, begins: &str, ends: &str| {
+        let parts: Vec<String> =
+            (1..=count).map(|n| format!("c{n} AS (SELECT {begins}x{ends} AS x FROM c{})", n - 1)).collect();
+        format!("WITH c0 AS (SELECT 1 AS x), {} SELECT x FROM c{count}", parts.join(", "))
+    };
+    let said = |result: Result<crate::job::database::SqlRows, DatabaseError>| match result {
+        Ok(rows) => assert_eq!(rows.rows.len(), 1),
+        Err(DatabaseError::Sql { message, .. }) => assert!(message.contains("nested too deep"), "{message}"),
+        result => refused(result, "rule `memory`"),
+    };
+    for (count, begins, ends) in
+        [(60, "", "+1".repeat(150)), (600, "", "+1".repeat(190)), (2_000, &*"~".repeat(60), String::new())]
+    {
+        said(session.query(chain(count, begins, &ends), Vec::new()).await);
+    }
+    let columns: Vec<String> = (1..=60).map(|n| format!("g{n} AS (g{}{})", n - 1, "+1".repeat(190))).collect();
+    execute(&mut session, &format!("CREATE TABLE g (g0, {})", columns.join(", "))).await.unwrap();
+    execute(&mut session, "INSERT INTO g (g0) VALUES (1)").await.unwrap();
+    said(session.query("SELECT g60 FROM g".to_owned(), Vec::new()).await);
+    for view in 1..=150 {
+        let of = if view == 1 { "(SELECT 1 AS x)".to_owned() } else { format!("v{}", view - 1) };
+        execute(&mut session, &format!("CREATE VIEW v{view} AS SELECT x{} AS x FROM {of}", "+1".repeat(190)))
+            .await
+            .unwrap();
+    }
+    said(session.query("SELECT x FROM v150".to_owned(), Vec::new()).await);
+    assert_eq!(number(&mut session, "SELECT 7").await, 7);
+}
+
+#[tokio::test]
 async fn tables_take_no_more_memory_than_they_may() {
     let harness = Harness::new();
     let (_, mut session) = opened(&harness).await;
@@ -250,6 +283,8 @@ async fn nothing_gets_a_name_of_the_hosts_or_refers_to_what_is_the_hosts() {
         "CREATE TRIGGER _Stoker_g AFTER INSERT ON t BEGIN SELECT 1; END",
         "CREATE TABLE u (job BLOB REFERENCES _stoker_attempts (job))",
         "CREATE TABLE u (lease INTEGER REFERENCES _stoker_attempts (lease) ON DELETE CASCADE)",
+        "CREATE VIEW pragma_foreign_key_list AS SELECT 1",
+        "ALTER TABLE t RENAME TO Pragma_foreign_key_list",
         "ALTER TABLE t ADD COLUMN lease INTEGER REFERENCES _stoker_attempts (lease)",
     ] {
         refused(execute(&mut session, sql).await, "rule `host tables`");
