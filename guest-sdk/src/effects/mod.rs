@@ -109,6 +109,7 @@ mod calls {
     use crate::Context;
     use crate::bindings::stoker::handler::{events, jobs};
 
+    #[allow(clippy::unused_self, clippy::needless_pass_by_value)] // A fake host has them behind a context, and keeps what it is given.
     impl Context {
         pub(super) fn enqueue_json(&self, request: &str) -> Result<(), EffectError> {
             jobs::enqueue(request).map_err(|error| match error {

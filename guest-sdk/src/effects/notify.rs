@@ -74,6 +74,7 @@ mod calls {
     use crate::bindings::stoker::handler::notifications::{Error, Level, notify};
     use crate::{Context, EffectError};
 
+    #[allow(clippy::unused_self, clippy::needless_pass_by_value)] // A fake host has them behind a context, and keeps what it is given.
     impl Context {
         pub(super) fn notify_json(
             &self,

@@ -4,6 +4,7 @@ use super::Begun;
 use crate::Context;
 use crate::bindings::stoker::handler::steps;
 
+#[allow(clippy::unused_self, clippy::needless_pass_by_value)] // A fake host has them behind a context, and keeps what it is given.
 impl Context {
     pub(crate) fn begin_step(&self, name: &str, shape: &str) -> Result<Begun, String> {
         Ok(match steps::begin(name, shape)? {
