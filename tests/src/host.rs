@@ -13,8 +13,9 @@ use tempfile::TempDir;
 
 use crate::api::Api;
 use crate::child::{HostChild, SystemLimits};
+use crate::frozen::{is_in_transaction, stands_still};
 use crate::jobs::UNFINISHED_STATES;
-use crate::wait::DEADLINE;
+use crate::wait::{DEADLINE, eventually};
 
 /// What a host of a test is started with.
 #[derive(Clone, Debug)]
@@ -201,9 +202,21 @@ impl TestHost {
         self.signal(Signal::TERM);
     }
 
-    /// Stands still from now on, holding what it holds.
+    /// Stands still from now on, holding what it holds; never in the middle of a transaction of the store, which nobody else could
+    /// write then.
+    #[track_caller]
     pub fn freeze(&self) {
-        self.signal(Signal::STOP);
+        let pid = self.child.as_ref().expect("the host runs").pid();
+        let shm = self.data_dir().join("stoker.db-shm");
+        eventually("the host stands still between two transactions", || {
+            self.signal(Signal::STOP);
+            eventually("the host stands still", || stands_still(pid).then_some(()));
+            let is_between = !is_in_transaction(pid, &shm);
+            if !is_between {
+                self.signal(Signal::CONT);
+            }
+            is_between.then_some(())
+        });
     }
 
     /// Goes on as if no time had passed.

@@ -11,6 +11,7 @@ mod command_module;
 mod crashes;
 mod event_stream;
 mod fake_host;
+mod frozen;
 mod guests;
 mod handler_module;
 mod host;
