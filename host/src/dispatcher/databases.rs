@@ -6,9 +6,7 @@ use crate::job::database::{DatabaseStep, RecordedStep, Script, SqlRows, SqlValue
 use crate::job::{DatabaseError, DatabaseName, StepName, TenantName};
 use crate::postgres::{PostgresSession, Servers};
 use crate::sandbox::{Databases, OfDatabase, OpenDatabase};
-use crate::store::{
-    ClaimedJob, DatabasePlace, DatabaseRow, Holder, PutDatabaseResult, SqliteSession, Store, StoreError, TenantId,
-};
+use crate::store::{ClaimedJob, DatabasePlace, DatabaseRow, Holder, PutDatabaseResult, SqliteSession, Store, TenantId};
 
 /// Those of one tenant. Which of them a guest may have is the sandbox's to look at.
 #[derive(Debug)]
@@ -32,12 +30,11 @@ impl StoredDatabases {
     }
 
     async fn row(&self, name: &DatabaseName) -> Result<DatabaseRow, DatabaseError> {
-        let unavailable = |error: StoreError| DatabaseError::Unavailable(error.to_string());
-        if let Some(row) = self.store.database(self.tenant, name.clone()).await.map_err(unavailable)? {
+        if let Some(row) = self.store.database(self.tenant, name.clone()).await? {
             return Ok(row);
         }
         let put = self.store.put_database_of_attempt(self.tenant, name.clone(), self.holder).await;
-        match put.map_err(unavailable)?.ok_or(DatabaseError::StaleLease)? {
+        match put?.ok_or(DatabaseError::StaleLease)? {
             PutDatabaseResult::Created(row) | PutDatabaseResult::There(row) => Ok(row),
             PutDatabaseResult::OverQuota(quota) => Err(DatabaseError::Quota(quota.sentence())),
             // Named meanwhile.
@@ -57,90 +54,54 @@ impl Databases for StoredDatabases {
                 DatabasePlace::Sqlite => {
                     let mut session = self.store.sqlite_session(self.tenant, &name, self.holder);
                     session.make().await?;
-                    Ok(Box::new(OpenFile(session)) as Box<dyn OpenDatabase>)
+                    Ok(Box::new(session) as Box<dyn OpenDatabase>)
                 }
                 DatabasePlace::Postgres { .. } => {
                     let session = self.servers.session((self.tenant, &self.tenant_name), &row, self.holder).await?;
-                    Ok(Box::new(OpenServer(session)) as Box<dyn OpenDatabase>)
+                    Ok(Box::new(session) as Box<dyn OpenDatabase>)
                 }
             }
         })
     }
 }
 
-/// One that is a file.
-#[derive(Debug)]
-pub(crate) struct OpenFile(pub(crate) SqliteSession);
+/// Has a session be what a guest has open: its own calls, boxed.
+macro_rules! opens {
+    ($($session:ty),*) => {$(
+        impl OpenDatabase for $session {
+            fn migrate(&mut self, scripts: Vec<Script>) -> OfDatabase<'_, u32> {
+                Box::pin(<$session>::migrate(self, scripts))
+            }
 
-impl OpenDatabase for OpenFile {
-    fn migrate(&mut self, scripts: Vec<Script>) -> OfDatabase<'_, u32> {
-        Box::pin(self.0.migrate(scripts))
-    }
+            fn query(&mut self, sql: String, parameters: Vec<SqlValue>) -> OfDatabase<'_, SqlRows> {
+                Box::pin(<$session>::query(self, sql, parameters))
+            }
 
-    fn query(&mut self, sql: String, parameters: Vec<SqlValue>) -> OfDatabase<'_, SqlRows> {
-        Box::pin(self.0.query(sql, parameters))
-    }
+            fn execute(&mut self, sql: String, parameters: Vec<SqlValue>) -> OfDatabase<'_, u64> {
+                Box::pin(<$session>::execute(self, sql, parameters))
+            }
 
-    fn execute(&mut self, sql: String, parameters: Vec<SqlValue>) -> OfDatabase<'_, u64> {
-        Box::pin(self.0.execute(sql, parameters))
-    }
+            fn begin(&mut self) -> OfDatabase<'_, ()> {
+                Box::pin(<$session>::begin(self))
+            }
 
-    fn begin(&mut self) -> OfDatabase<'_, ()> {
-        Box::pin(self.0.begin())
-    }
+            fn commit(&mut self) -> OfDatabase<'_, ()> {
+                Box::pin(<$session>::commit(self))
+            }
 
-    fn commit(&mut self) -> OfDatabase<'_, ()> {
-        Box::pin(self.0.commit())
-    }
+            fn rollback(&mut self) -> OfDatabase<'_, ()> {
+                Box::pin(<$session>::rollback(self))
+            }
 
-    fn rollback(&mut self) -> OfDatabase<'_, ()> {
-        self.0.rollback();
-        Box::pin(async { Ok(()) })
-    }
+            fn begin_step(&mut self, name: StepName, occurrence: u32) -> OfDatabase<'_, Option<RecordedStep>> {
+                Box::pin(<$session>::begin_step(self, name, occurrence))
+            }
 
-    fn begin_step(&mut self, name: StepName, occurrence: u32) -> OfDatabase<'_, Option<RecordedStep>> {
-        Box::pin(self.0.begin_step(name, occurrence))
-    }
-
-    fn commit_step(&mut self, step: DatabaseStep) -> OfDatabase<'_, ()> {
-        Box::pin(self.0.commit_step(step))
-    }
+            fn commit_step(&mut self, step: DatabaseStep) -> OfDatabase<'_, ()> {
+                Box::pin(<$session>::commit_step(self, step))
+            }
+        }
+    )*};
 }
 
-/// One that is a server's.
-#[derive(Debug)]
-struct OpenServer(PostgresSession);
-
-impl OpenDatabase for OpenServer {
-    fn migrate(&mut self, scripts: Vec<Script>) -> OfDatabase<'_, u32> {
-        Box::pin(self.0.migrate(scripts))
-    }
-
-    fn query(&mut self, sql: String, parameters: Vec<SqlValue>) -> OfDatabase<'_, SqlRows> {
-        Box::pin(self.0.query(sql, parameters))
-    }
-
-    fn execute(&mut self, sql: String, parameters: Vec<SqlValue>) -> OfDatabase<'_, u64> {
-        Box::pin(self.0.execute(sql, parameters))
-    }
-
-    fn begin(&mut self) -> OfDatabase<'_, ()> {
-        Box::pin(self.0.begin())
-    }
-
-    fn commit(&mut self) -> OfDatabase<'_, ()> {
-        Box::pin(self.0.commit())
-    }
-
-    fn rollback(&mut self) -> OfDatabase<'_, ()> {
-        Box::pin(self.0.rollback())
-    }
-
-    fn begin_step(&mut self, name: StepName, occurrence: u32) -> OfDatabase<'_, Option<RecordedStep>> {
-        Box::pin(self.0.begin_step(name, occurrence))
-    }
-
-    fn commit_step(&mut self, step: DatabaseStep) -> OfDatabase<'_, ()> {
-        Box::pin(self.0.commit_step(step))
-    }
-}
+opens!(SqliteSession, PostgresSession);

@@ -24,7 +24,6 @@ mod tally;
 mod tests;
 
 pub use active::RunningLog;
-pub(crate) use databases::OpenFile;
 pub use guests::LoadFailure;
 pub use handle::{ActiveAttempt, DispatcherHandle, DispatcherMetrics, Slots};
 pub use service::{Dispatcher, DispatcherOptions, DispatcherParts};

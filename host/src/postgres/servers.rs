@@ -101,7 +101,11 @@ impl Servers {
         };
         // Asked for anew: what is set now is what is used now.
         let read = self.0.vault.read(tenant, url_secret.clone()).await;
-        let url = read.map_err(|error| DatabaseError::Unavailable(error.to_string()))?.ok_or_else(|| {
+        let read = read.map_err(|error| match error {
+            ReadSecretError::Store(error) => error.into(),
+            other => DatabaseError::Unavailable(other.to_string()),
+        });
+        let url = read?.ok_or_else(|| {
             DatabaseError::Unavailable(format!(
                 "there is no secret `{url_secret}` with the URL of the database's server"
             ))

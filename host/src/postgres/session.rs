@@ -95,7 +95,7 @@ impl PostgresSession {
     async fn apply(&self, held: &Held, script: &Script, transaction: Transaction) -> Said<()> {
         let Script { number, sql } = script;
         for statement in check_script(*number, sql)? {
-            change(held, statement, Vec::new()).await.map_err(|error| of_script(*number, error))?;
+            change(held, statement, Vec::new()).await.map_err(|error| error.of_script(*number))?;
         }
         batch(held, AS_HOST).await?;
         let parameters = vec![
@@ -104,7 +104,7 @@ impl PostgresSession {
             SqlValue::Integer(self.now().as_ms()),
             SqlValue::Integer(transaction.0),
         ];
-        if change(held, APPLY, parameters).await? == 0 { Err(of_script(*number, lost())) } else { Ok(()) }
+        if change(held, APPLY, parameters).await? == 0 { Err(lost().of_script(*number)) } else { Ok(()) }
     }
 
     /// Runs a statement and gives its rows.
@@ -258,7 +258,7 @@ impl PostgresSession {
         match self.servers.store().holds_lease(self.tenant.0, self.holder).await {
             Ok(true) => Ok(HoldsLease),
             Ok(false) => Err(DatabaseError::StaleLease),
-            Err(error) => Err(DatabaseError::Unavailable(error.to_string())),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -304,14 +304,4 @@ fn none_open() -> DatabaseError {
 
 fn lost() -> DatabaseError {
     DatabaseError::refused("the transaction is gone: a statement has ended it; nothing of it counts, begin it anew")
-}
-
-fn of_script(number: u32, error: DatabaseError) -> DatabaseError {
-    match error {
-        DatabaseError::Refused(rule) => DatabaseError::Refused(format!("migration {number}: {rule}")),
-        DatabaseError::Sql { code, message } => {
-            DatabaseError::Sql { code, message: format!("migration {number}: {message}") }
-        }
-        other => other,
-    }
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::dispatcher::OpenFile;
 use crate::job::{
     BucketName, DatabaseError, DatabaseName, JobId, KvChange, KvChanged, KvKey, KvValue, SecretName, Step, Timestamp,
 };
@@ -14,7 +13,7 @@ use crate::sandbox::{
     Databases, EventReceived, KeyValue, OfDatabase, OpenDatabase, Secrets, StepRecorded, Steps, Told,
 };
 use crate::secrets::SecretValue;
-use crate::store::TrialFiles;
+use crate::store::{SqliteSession, TrialFiles};
 
 /// By name.
 pub type GivenSecrets = BTreeMap<SecretName, SecretValue>;
@@ -161,10 +160,10 @@ impl TrialDatabases {
         Self { job, files: Mutex::default() }
     }
 
-    fn session(&self, name: &DatabaseName) -> std::io::Result<OpenFile> {
+    fn session(&self, name: &DatabaseName) -> std::io::Result<SqliteSession> {
         let mut files = self.files.lock();
         let made = files.take().map_or_else(TrialFiles::new, Ok)?;
-        Ok(OpenFile(files.insert(made).session(name, self.job)))
+        Ok(files.insert(made).session(name, self.job))
     }
 }
 
@@ -174,7 +173,7 @@ impl Databases for TrialDatabases {
             let mut opened = self
                 .session(&name)
                 .map_err(|error| DatabaseError::Unavailable(format!("a temporary folder: {error}")))?;
-            opened.0.make().await?;
+            opened.make().await?;
             Ok(Box::new(opened) as Box<dyn OpenDatabase>)
         })
     }

@@ -36,4 +36,16 @@ impl DatabaseError {
     pub fn refused(sentence: impl Into<String>) -> Self {
         DatabaseError::Refused(sentence.into())
     }
+
+    /// The same, said of a migration.
+    #[must_use]
+    pub fn of_script(self, number: u32) -> Self {
+        match self {
+            DatabaseError::Refused(rule) => DatabaseError::Refused(format!("migration {number}: {rule}")),
+            DatabaseError::Sql { code, message } => {
+                DatabaseError::Sql { code, message: format!("migration {number}: {message}") }
+            }
+            other => other,
+        }
+    }
 }

@@ -6,6 +6,7 @@ use super::bounds::{self, Bound};
 use super::watch::Watch;
 use crate::job::DatabaseError;
 use crate::job::database::STATEMENT_TIME_MAX;
+use crate::store::error::StoreError;
 
 /// Codes that handlers tell apart; others are `SQLITE_ERROR`.
 const NAMES: [(i32, &str); 17] = [
@@ -54,11 +55,7 @@ pub(super) fn told(watch: &Watch, error: &rusqlite::Error) -> DatabaseError {
             tracing::error!(%error, path = %watch.path().display(), "the file of a tenant's database is damaged");
             DatabaseError::Unavailable("the database's file is damaged; the host's log says which it is".to_owned())
         }
-        ErrorCode::OperationInterrupted if watch.is_late() => DatabaseError::Interrupted(format!(
-            "a statement may take {} s at most, and no longer than the attempt has left",
-            STATEMENT_TIME_MAX.as_secs()
-        )),
-        ErrorCode::OperationInterrupted => DatabaseError::Interrupted("the statement was interrupted".to_owned()),
+        ErrorCode::OperationInterrupted => interrupted(watch),
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
             DatabaseError::Busy("the database is locked; try again later".to_owned())
         }
@@ -72,6 +69,24 @@ pub(super) fn told(watch: &Watch, error: &rusqlite::Error) -> DatabaseError {
             DatabaseError::Unavailable("the database can't be used now; the host's log says more".to_owned())
         }
         _ => DatabaseError::Sql { code: name_of(code.extended_code).to_owned(), message },
+    }
+}
+
+/// What is said of a statement that was broken off, or of a transaction that is not committed any more.
+pub(super) fn interrupted(watch: &Watch) -> DatabaseError {
+    DatabaseError::Interrupted(if watch.is_late() {
+        let seconds = STATEMENT_TIME_MAX.as_secs();
+        format!("a statement may take {seconds} s at most, and no longer than the attempt has left")
+    } else {
+        "the statement was interrupted".to_owned()
+    })
+}
+
+impl From<StoreError> for DatabaseError {
+    /// A handler's author can't do anything about the store: its own words are the log's.
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "a handler could not use its database");
+        DatabaseError::Unavailable("the host's store can't be used now; the host's log says more".to_owned())
     }
 }
 

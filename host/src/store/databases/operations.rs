@@ -75,7 +75,7 @@ impl Store {
     pub(super) async fn was_database_made(&self, tenant: TenantId, name: &DatabaseName) -> Result<bool, DatabaseError> {
         let named = name.clone();
         let was_made = self.read(move |sql, _| rows::was_made(sql, tenant, &named)).await;
-        was_made.map_err(|error| DatabaseError::Unavailable(error.to_string()))?.ok_or_else(|| {
+        was_made?.ok_or_else(|| {
             DatabaseError::Unavailable(format!("the database {name} was deleted a moment ago; open it again"))
         })
     }

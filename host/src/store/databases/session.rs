@@ -1,6 +1,7 @@
 //! A database that is a file, as one attempt has it open. Statements run on threads of their own, a bounded number at once; a call
 //! that is dropped ends its statement. One transaction at a time; what is open when this is dropped is rolled back.
 
+use std::future::{Ready, ready};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,6 @@ use super::statements::{Queried, Terms, lost};
 use super::watch::Running;
 use crate::job::database::{DatabaseStep, RecordedStep, STATEMENT_TIME_MAX, Script, SqlRows, SqlValue, check_scripts};
 use crate::job::{DatabaseError, JobId, StepName, Timestamp};
-use crate::store::error::StoreError;
 use crate::store::facade::Store;
 use crate::store::model::Holder;
 
@@ -64,7 +64,7 @@ impl SqliteSession {
         let make = move || file.make(was_made);
         tokio::task::spawn_blocking(make).await.map_err(|error| DatabaseError::Unavailable(error.to_string()))??;
         if let (Writer::Attempt(store, _), false) = (&self.writer, was_made) {
-            store.note_database_made(self.file.tenant, &self.file.name, true).await.map_err(unavailable)?;
+            store.note_database_made(self.file.tenant, &self.file.name, true).await?;
         }
         Held::in_places(places).await.map(drop)
     }
@@ -135,7 +135,12 @@ impl SqliteSession {
     }
 
     /// Takes back what is open.
-    pub fn rollback(&mut self) {
+    pub fn rollback(&mut self) -> Ready<Said<()>> {
+        self.take_back();
+        ready(Ok(()))
+    }
+
+    fn take_back(&mut self) {
         self.is_lost = false;
         // In a log nothing is to be undone: it takes no time to speak of.
         drop(self.open.take());
@@ -147,7 +152,7 @@ impl SqliteSession {
         let job = self.job();
         let known = self.in_open(move |connection| connection.recorded_step(job, &name, occurrence)).await;
         if !matches!(known, Ok(None)) {
-            self.rollback();
+            self.take_back();
         }
         known
     }
@@ -207,7 +212,7 @@ impl SqliteSession {
         match store.holds_lease(self.file.tenant, *holder).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(DatabaseError::StaleLease),
-            Err(error) => Err(unavailable(error)),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -312,11 +317,6 @@ impl SqliteSession {
 
 /// A statement that looks at its time itself is not ended from outside.
 const LATE: Duration = Duration::from_millis(500);
-
-#[allow(clippy::needless_pass_by_value)] // Called by name.
-fn unavailable(error: StoreError) -> DatabaseError {
-    DatabaseError::Unavailable(error.to_string())
-}
 
 fn broke_off() -> DatabaseError {
     DatabaseError::Unavailable("the host made a mistake; its log says more".to_owned())

@@ -4,11 +4,11 @@ use std::sync::atomic::Ordering;
 
 use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Batch, OptionalExtension, Statement, params};
+use rusqlite::{Batch, OptionalExtension, Row, Statement, params};
 
 use super::bounds;
 use super::connection::GuestConnection;
-use super::errors::told;
+use super::errors::{interrupted, told};
 use super::fence::{self, Fence};
 use super::model::AppliedScript;
 use super::room::Room;
@@ -105,24 +105,24 @@ impl GuestConnection {
 
     fn rows(&self, statement: &mut Statement<'_>) -> Said<SqlRows> {
         let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
-        let width = columns.len();
         let (mut rows, mut room) = (Vec::new(), RowRoom::default());
         let mut found = statement.raw_query();
         while let Some(row) = found.next().map_err(|error| told(&self.watch, &error))? {
-            bounds::beyond(|| {
-                room.take_row().map_err(DatabaseError::Refused)?;
-                let mut values = Vec::with_capacity(width);
-                for place in 0..width {
-                    // Value by value: a row can be a thousand times what a result may be.
-                    let value = value(row.get_ref(place).map_err(|error| told(&self.watch, &error))?)?;
-                    room.take_value(&value).map_err(DatabaseError::Refused)?;
-                    values.push(value);
-                }
-                rows.push(values);
-                Ok(())
-            })?;
+            rows.push(bounds::beyond(|| self.values(row, columns.len(), &mut room))?);
         }
         Ok(SqlRows { columns, rows })
+    }
+
+    /// Value by value: a row can be a thousand times what a result may be.
+    fn values(&self, row: &Row<'_>, width: usize, room: &mut RowRoom) -> Said<Vec<SqlValue>> {
+        room.take_row().map_err(DatabaseError::Refused)?;
+        let mut values = Vec::with_capacity(width);
+        for place in 0..width {
+            let value = value(row.get_ref(place).map_err(|error| told(&self.watch, &error))?)?;
+            room.take_value(&value).map_err(DatabaseError::Refused)?;
+            values.push(value);
+        }
+        Ok(values)
     }
 
     /// Begins a transaction that writes, if the lease still may.
@@ -194,10 +194,7 @@ impl GuestConnection {
 
     /// That somebody still waits for it.
     fn check_wanted(&self) -> Said<()> {
-        if self.watch.is_over() {
-            return Err(DatabaseError::Interrupted("the attempt has ended: nothing more is written for it".to_owned()));
-        }
-        Ok(())
+        if self.watch.is_over() { Err(interrupted(&self.watch)) } else { Ok(()) }
     }
 
     /// Whoever gets this connection next finds nothing open; should that fail it is not kept.
@@ -239,7 +236,7 @@ impl GuestConnection {
     }
 
     fn run_script(&self, number: u32, sql: &str) -> Said<()> {
-        let said = |error: &rusqlite::Error| of_script(number, told(&self.watch, error));
+        let said = |error: &rusqlite::Error| told(&self.watch, error).of_script(number);
         let mut batch = Batch::new(&self.sql, sql);
         while let Some(mut statement) = bounds::preparing(|| batch.next()).map_err(|error| said(&error))? {
             if statement.parameter_count() > 0 {
@@ -255,7 +252,7 @@ impl GuestConnection {
     pub(super) fn recorded_step(&self, job: JobId, name: &StepName, occurrence: u32) -> Said<Option<RecordedStep>> {
         let found = self.sql.prepare_cached(STEP).and_then(|mut statement| {
             let row = params![job.to_bytes(), name.as_str(), occurrence];
-            let read = |row: &rusqlite::Row<'_>| Ok(RecordedStep { shape: row.get(0)?, result: row.get(1)? });
+            let read = |row: &Row<'_>| Ok(RecordedStep { shape: row.get(0)?, result: row.get(1)? });
             statement.query_row(row, read).optional()
         });
         found.map_err(|error| told(&self.watch, &error))
@@ -275,16 +272,6 @@ pub(super) fn lost() -> DatabaseError {
         "the transaction is gone: a statement rolled it back (`ON CONFLICT ROLLBACK`, `RAISE(ROLLBACK, …)`, or it was interrupted); \
          nothing of it is kept, begin it anew",
     )
-}
-
-fn of_script(number: u32, error: DatabaseError) -> DatabaseError {
-    match error {
-        DatabaseError::Refused(rule) => DatabaseError::Refused(format!("migration {number}: {rule}")),
-        DatabaseError::Sql { code, message } => {
-            DatabaseError::Sql { code, message: format!("migration {number}: {message}") }
-        }
-        other => other,
-    }
 }
 
 fn check_text(sql: &str) -> Said<()> {

@@ -2,6 +2,8 @@
 //! into each other without regard to the bound on an expression's depth, and a stack that overflows is the end of the host. How deep
 //! they go is bounded by the memory a statement may take while it is prepared (`bounds.rs`): a level is at least one node of it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
@@ -26,7 +28,9 @@ impl Threads {
 
     /// Runs something there. `None`: there are none.
     pub(super) fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<JoinHandle<T>> {
-        Some(self.0.as_ref()?.handle().spawn_blocking(work))
+        let runtime = self.0.as_ref()?.handle();
+        // It panics where the system gives it no thread: a stack takes much of a small address space.
+        catch_unwind(AssertUnwindSafe(|| runtime.spawn_blocking(work))).ok()
     }
 }
 

@@ -249,7 +249,7 @@ async fn tables_take_no_more_memory_than_they_may() {
             }
         }
     }
-    session.rollback();
+    session.rollback().await.unwrap();
     execute(&mut session, "CREATE TABLE t (n)").await.unwrap();
 }
 
@@ -290,7 +290,7 @@ async fn nothing_gets_a_name_of_the_hosts_or_refers_to_what_is_the_hosts() {
         refused(execute(&mut session, sql).await, "rule `host tables`");
         session.begin().await.unwrap();
         refused(execute(&mut session, sql).await, "rule `host tables`");
-        session.rollback();
+        session.rollback().await.unwrap();
         refused(session.migrate(vec![Script { number: 1, sql: sql.to_owned() }]).await, "rule `host tables`");
     }
     assert_eq!(number(&mut session, "SELECT count(*) FROM sqlite_schema WHERE name = 't'").await, 1);
@@ -327,7 +327,7 @@ async fn two_that_grow_at_once_do_not_both_get_the_room_that_is_there_once() {
     let second = execute(&mut two, "INSERT INTO t VALUES (zeroblob(6000000))").await;
     assert!(matches!(second, Err(DatabaseError::Quota(_))), "{second:?}");
     one.commit().await.unwrap();
-    two.rollback();
+    two.rollback().await.unwrap();
     // What takes nothing more is let through, and what makes room.
     execute(&mut two, "INSERT INTO t VALUES (1)").await.unwrap();
     execute(&mut one, "DELETE FROM t").await.unwrap();
@@ -378,7 +378,7 @@ async fn what_is_taken_back_counts_no_more() {
             execute(&mut session, "INSERT INTO t VALUES (zeroblob(1000000))").await.unwrap();
         }
         if round < 7 {
-            session.rollback();
+            session.rollback().await.unwrap();
         } else {
             session.commit().await.unwrap();
         }
@@ -391,7 +391,7 @@ async fn what_is_taken_back_counts_no_more() {
     assert!(open_bytes > 11_000_000, "{open_bytes}");
     assert_eq!(harness.store.applied_scripts(TENANT, &name("app")).await.unwrap(), []);
     assert_eq!(harness.store.database_bytes(TENANT, &name("app")), open_bytes);
-    session.rollback();
+    session.rollback().await.unwrap();
     assert!(harness.store.database_bytes(TENANT, &name("app")) < 4_000_000);
 }
 
