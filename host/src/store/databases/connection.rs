@@ -11,6 +11,7 @@ use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::bounds::Bounds;
+use super::functions;
 use super::memory;
 use super::rules::{alters, refusal};
 use super::temporary;
@@ -26,7 +27,7 @@ const BUSY_TIMEOUT_MS: i64 = 5_000;
 /// Statements kept prepared: the host's own.
 const STATEMENTS_MAX: usize = 16;
 /// Largest value and row, bytes.
-const VALUE_BYTES_MAX: i32 = 8 << 20;
+pub(super) const VALUE_BYTES_MAX: i32 = 8 << 20;
 
 /// Bounds of what a statement may be. Those of `SQLite` itself are for who trusts its input.
 const LIMITS: [(Limit, i32); 11] = [
@@ -153,7 +154,8 @@ impl GuestConnection {
             }
         }))?;
         let looked = Arc::clone(&watch);
-        sql.progress_handler(INSTRUCTIONS, Some(move || looked.is_over()))?;
+        sql.progress_handler(INSTRUCTIONS, Some(move || looked.is_stopped()))?;
+        functions::add_to(&sql, &watch)?;
         let begun_bytes = Cell::default();
         let opened = Self { sql, watch, bounds: Arc::clone(bounds), bytes, begun_bytes };
         // What is known already may be of a transaction that is open.

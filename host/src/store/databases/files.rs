@@ -31,6 +31,8 @@ pub(super) const CONNECTIONS_OF_DATABASE_MAX: u32 = 8;
 /// Statements that run at once, each on a thread: of the host, of a tenant.
 const STATEMENTS_MAX: usize = 8;
 const STATEMENTS_OF_TENANT_MAX: usize = 5;
+/// Threads for them: each tenant can have some that do not end when they should.
+const THREADS_MAX: usize = 64;
 /// Connections of one database that are kept though nobody uses them.
 const IDLE_OF_DATABASE_MAX: usize = 4;
 /// How long.
@@ -82,7 +84,7 @@ impl SqliteFiles {
             places: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
             places_of_tenants: EachTenant::with(CONNECTIONS_OF_TENANT_MAX),
             statements: Arc::new(Semaphore::new(STATEMENTS_MAX)),
-            threads: Threads::new(STATEMENTS_MAX),
+            threads: Threads::new(THREADS_MAX),
             statements_of_tenants: EachTenant::with(STATEMENTS_OF_TENANT_MAX),
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::connection::GuestConnection;
 use super::fence::Fence;
@@ -291,7 +292,7 @@ impl SqliteSession {
                 let connection = held.connection();
                 connection.bounds.within(|| work(&connection))
             };
-            drop((running, own, hosts));
+            drop((running, own));
             // Nobody listens where the attempt has ended: what is open is rolled back here.
             let _given_up = reply.send((held, ran));
         });
@@ -299,13 +300,16 @@ impl SqliteSession {
             return (None, Err(broke_off()));
         }
         let mut answer = std::pin::pin!(answer);
-        let answered = match tokio::time::timeout(STATEMENT_TIME_MAX + LATE, answer.as_mut()).await {
+        let mut answered = timeout(STATEMENT_TIME_MAX, answer.as_mut()).await;
+        if answered.is_err() {
+            stopper.stop();
+            answered = timeout(STOPPED_WITHIN, answer.as_mut()).await;
+        }
+        // One that can't be stopped keeps its tenant's place, and no other tenant's.
+        drop(hosts);
+        let answered = match answered {
             Ok(answered) => answered,
-            Err(_elapsed) => {
-                // A single instruction of it takes too long.
-                stopper.stop();
-                answer.await
-            }
+            Err(_elapsed) => answer.await,
         };
         stopper.disarm();
         match answered {
@@ -315,8 +319,8 @@ impl SqliteSession {
     }
 }
 
-/// A statement that looks at its time itself is not ended from outside.
-const LATE: Duration = Duration::from_millis(500);
+/// What looks at all ends in this time.
+const STOPPED_WITHIN: Duration = Duration::from_secs(1);
 
 fn broke_off() -> DatabaseError {
     DatabaseError::Unavailable("the host made a mistake; its log says more".to_owned())

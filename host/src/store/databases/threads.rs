@@ -15,7 +15,7 @@ const STACK_BYTES: usize = 512 << 20;
 pub(super) struct Threads(Option<Runtime>);
 
 impl Threads {
-    /// As many as statements that run at once, and as connections are being opened.
+    /// So many at most.
     pub(super) fn new(most: usize) -> Self {
         let runtime = Builder::new_current_thread()
             .thread_name("stoker-sql")

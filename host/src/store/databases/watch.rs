@@ -9,8 +9,8 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use rusqlite::InterruptHandle;
 
-/// Instructions of `SQLite`'s machine between two looks.
-pub(super) const INSTRUCTIONS: std::os::raw::c_int = 1_000;
+/// Instructions of `SQLite`'s machine between two looks. One of them can be a function of a value of megabytes.
+pub(super) const INSTRUCTIONS: std::os::raw::c_int = 100;
 
 /// Of one connection.
 #[derive(Default)]
@@ -77,8 +77,13 @@ impl Watch {
     }
 
     /// Asked every so many instructions: whether what runs is to be broken off.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+
+    /// Whether nothing more is to be done for it.
     pub(super) fn is_over(&self) -> bool {
-        self.stopped.load(Ordering::Acquire) || self.is_late()
+        self.is_stopped() || self.is_late()
     }
 
     /// Whether what runs has had its time.

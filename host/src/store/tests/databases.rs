@@ -126,6 +126,57 @@ async fn what_nobody_waits_for_any_more_is_broken_off() {
 }
 
 #[tokio::test]
+async fn functions_that_would_run_for_minutes_do_not() {
+    let harness = Harness::new();
+    let (_, mut session) = opened(&harness).await;
+    execute(&mut session, "CREATE TABLE t (a TEXT, b TEXT)").await.unwrap();
+    execute(&mut session, "INSERT INTO t VALUES (replace(hex(zeroblob(1500000)), '0', 'a'), NULL)").await.unwrap();
+    execute(&mut session, "UPDATE t SET b = substr(a, 1, 1500000) || 'b'").await.unwrap();
+    let asked = "SELECT instr(a, b) + length(replace(a, b, '')) + length(trim(a, b)) FROM t";
+    assert_eq!(number(&mut session, asked).await, 3_000_000);
+    refused(session.query("SELECT unhex(a, b) FROM t".to_owned(), Vec::new()).await, "rule `time`: `unhex`");
+    refused(session.query("SELECT json_patch(a, b) FROM t".to_owned(), Vec::new()).await, "rule `time`: `json_patch`");
+}
+
+/// Threads of statements that are busy.
+fn busy() -> usize {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    let stats = threads.map(|thread| std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default());
+    stats.filter(|stat| stat.contains("(stoker-sql) R ")).count()
+}
+
+#[tokio::test]
+async fn what_does_not_end_takes_its_own_tenants_place_only() {
+    let harness = Harness::new();
+    let (holder, mut session) = opened(&harness).await;
+    // Without a look in between, and each of them for seconds.
+    let slow = format!(
+        "SELECT {} FROM (SELECT replace(hex(zeroblob(2000000)), '0', 'a') AS a, '%' || replace(hex(zeroblob(495)), '0', 'a') || 'b' AS b)",
+        ["a LIKE b"; 30].join(" + ")
+    );
+    let others =
+        [super::tenants::make(&harness.store, "acme").await, super::tenants::make(&harness.store, "more").await];
+    let mut statements = tokio::task::JoinSet::new();
+    for tenant in others {
+        harness.store.put_database(tenant, name("app"), DatabasePlace::Sqlite).await.unwrap();
+        for _ in 0..5 {
+            let mut session = harness.store.sqlite_session(tenant, &name("app"), holder);
+            session.make().await.unwrap();
+            let slow = slow.clone();
+            statements.spawn(async move { session.query(slow, Vec::new()).await });
+        }
+    }
+    let began = Instant::now();
+    while busy() < 8 {
+        assert!(began.elapsed() < Duration::from_secs(30), "{} of them run", busy());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    statements.shutdown().await;
+    assert_eq!(number(&mut session, "SELECT 1").await, 1);
+    assert!(busy() >= 8, "they have ended: this says nothing");
+}
+
+#[tokio::test]
 async fn scripts_are_applied_once_by_whoever_comes_first() {
     let harness = Harness::new();
     let (holder, mut session) = opened(&harness).await;
