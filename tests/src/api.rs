@@ -7,7 +7,7 @@ use ureq::http::{HeaderMap, Method, Request};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 /// Longer than any `Prefer: wait` and any compile.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(150);
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(5);
 /// Longest body a test reads (a module comes back as it was sent).
 const BODY_BYTES_MAX: u64 = 256 << 20;
 

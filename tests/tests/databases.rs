@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use serde_json::{Value, json};
-use stoker_tests::{Guest, TestHost, crash_rounds, make_tenant, state_of};
+use stoker_tests::{Guest, TestHost, crash_rounds, make_tenant, run_stoker, state_of};
 
 fn host() -> TestHost {
     let host = TestHost::builder().workers(4).start();
@@ -260,6 +260,33 @@ fn a_backup_takes_them_along_and_the_first_start_puts_them_back() {
         restored.restart();
     }
     assert_eq!(sql(&restored, "SELECT done FROM notes"), json!([[1]]));
+}
+
+#[test]
+fn a_backup_says_which_it_is_without() {
+    let mut host = host();
+    run(&host, &[json!({"migrations": [NOTES]})]);
+    host.terminate();
+    let folder = std::fs::read_dir(host.data_dir().join("databases")).unwrap().next().unwrap().unwrap();
+    std::fs::remove_file(folder.path().join("app.db")).unwrap();
+    host.restart();
+    let backup = |file: &str, more: &[&str]| {
+        let file = host.home().join(file);
+        let mut args = vec!["backup", file.to_str().unwrap()];
+        args.extend(more);
+        let ran = run_stoker(&args, &[("STOKER_URL", host.url())], host.home(), b"");
+        assert_eq!(ran.status.code(), Some(1), "{ran:?}");
+        assert!(ran.stderr.contains("a tenant's database is not in it"), "{ran:?}");
+        assert!(std::fs::metadata(file).unwrap().len() > 0);
+        ran.stdout
+    };
+    assert!(backup("told.db", &[]).contains("holds the backup"));
+    let told: Value = serde_json::from_str(&backup("json.db", &["--json"])).unwrap();
+    assert_eq!(told["databases_left_out"], 1);
+    host.delete("/v1/databases/app").expect_status(204);
+    let whole = host.home().join("whole.db");
+    let ran = run_stoker(&["backup", whole.to_str().unwrap()], &[("STOKER_URL", host.url())], host.home(), b"");
+    assert!(ran.status.success(), "{ran:?}");
 }
 
 #[test]

@@ -490,6 +490,7 @@ const GREETING: &[u8] = b"{\"protocol\":\"json\",\"version\":1}\x1e";
 fn a_connection_that_ends_says_why_in_its_code() {
     const TEXT: u8 = 0x81;
     const BINARY: u8 = 0x82;
+    const CLOSE: u8 = 0x88;
     /// With a bit that nobody has agreed on.
     const NO_FRAME: u8 = 0xf1;
     let host = TestHost::builder().admin_key(ADMIN_KEY).start();
@@ -533,4 +534,9 @@ fn a_connection_that_ends_says_why_in_its_code() {
     let mut socket = RawSocket::open(&host, &ann);
     socket.send(BINARY, b"\x94\x01\x80\xc0\xa4send");
     assert_eq!(socket.rest().1, 1003);
+    // A client that closes is answered with its own code.
+    let mut socket = RawSocket::open(&host, &ann);
+    socket.send(TEXT, GREETING);
+    socket.send(CLOSE, &1001_u16.to_be_bytes());
+    assert_eq!(socket.rest().1, 1001);
 }

@@ -354,7 +354,8 @@ fn assert_module_agrees(host: &TestHost, group: &Group) {
 
 #[test]
 fn every_guest_comes_to_the_same_here_and_on_a_host() {
-    let mut host = TestHost::start();
+    // Interpreters of other languages, compiled by a host that is itself not optimised, two at once.
+    let mut host = TestHost::builder().flag("--compile-timeout", "4m").start();
     let groups = std::sync::Mutex::new(groups(host.home()));
     std::thread::scope(|scope| {
         for _ in 0..2 {

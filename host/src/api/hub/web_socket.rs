@@ -80,10 +80,10 @@ async fn converse(mut socket: WebSocket, mut conversation: Conversation) {
         }
     };
     let goodbye = CloseFrame { code: close_code(ending), reason: "".into() };
-    if send(&mut socket, Message::Close(Some(goodbye))).await {
-        // Closing with unread words would reset the connection, and ours be lost.
-        let _gone = timeout(GOODBYE_TIMEOUT, async { while let Some(Ok(_)) = socket.recv().await {} }).await;
-    }
+    // Not after a client's own: the answer to that goes with what is read next.
+    let _told = send(&mut socket, Message::Close(Some(goodbye))).await;
+    // Closing with unread words would reset the connection, and ours be lost.
+    let _gone = timeout(GOODBYE_TIMEOUT, async { while let Some(Ok(_)) = socket.recv().await {} }).await;
 }
 
 async fn send(socket: &mut WebSocket, message: Message) -> bool {
