@@ -67,10 +67,9 @@ pub(super) fn add_to(sql: &Connection, watch: &Arc<Watch>) -> rusqlite::Result<(
     let own = Arc::<Own>::default();
     for function in FUNCTIONS {
         let (watch, own) = (Arc::clone(watch), Arc::clone(&own));
-        let flags = FunctionFlags::SQLITE_UTF8
-            | FunctionFlags::SQLITE_DETERMINISTIC
-            | FunctionFlags::SQLITE_INNOCUOUS
-            | FunctionFlags::SQLITE_RESULT_SUBTYPE;
+        let mut flags =
+            FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
+        flags.set(FunctionFlags::SQLITE_RESULT_SUBTYPE, function.subtype.is_some());
         sql.create_scalar_function(function.name, function.parameters, flags, move |context| {
             call(&function, context, &watch, &own)
         })?;
@@ -150,13 +149,11 @@ impl Own {
     }
 
     fn try_ask(&self, sql: &str, values: &[ValueRef<'_>]) -> rusqlite::Result<Answer> {
-        let mut connection = self.0.lock();
-        if connection.is_none() {
-            let opened = Connection::open_in_memory()?;
-            opened.set_limit(Limit::SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX)?;
-            *connection = Some(opened);
-        }
-        let Some(connection) = connection.as_ref() else { return Err(failure(ffi::SQLITE_NOMEM)) };
+        let mut kept = self.0.lock();
+        let connection = match &*kept {
+            Some(connection) => connection,
+            None => kept.insert(open()?),
+        };
         let values = values.iter().map(|value| ToSqlOutput::Borrowed(*value));
         connection.prepare_cached(sql)?.query_row(params_from_iter(values), |row| {
             Ok(match bounds::beyond(|| row.get_ref(0))? {
@@ -168,6 +165,12 @@ impl Own {
             })
         })
     }
+}
+
+fn open() -> rusqlite::Result<Connection> {
+    let opened = Connection::open_in_memory()?;
+    opened.set_limit(Limit::SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX)?;
+    Ok(opened)
 }
 
 fn never(_: &[ValueRef<'_>]) -> Option<Answer> {
