@@ -138,7 +138,8 @@ fn show_receipt(job: &Value) {
 
 fn show_addresses(host: &Host) {
     let url = host.url();
-    println!("\nThe API's pages:  {url}/docs   {url}/openapi.json   {url}/metrics");
+    println!("\nThe dashboard:    {url}/dashboard");
+    println!("The API's pages:  {url}/docs   {url}/openapi.json   {url}/metrics");
     println!("The jobs so far:  curl {url}/v1/jobs");
     println!(
         "One more:         curl {url}/v1/jobs -H 'content-type: application/json' -H 'prefer: wait=10' \\\n                    -d '{{\"kind\": \"hello\", \"payload\": {{\"name\": \"you\"}}}}'"

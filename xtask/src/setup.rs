@@ -1,6 +1,6 @@
 //! What must be on the machine before anything builds: the wasm targets and a C compiler. Installs what it can.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::Context;
@@ -43,14 +43,32 @@ pub(crate) fn c_compiler() -> anyhow::Result<()> {
     install_packages(&DEBIAN_PACKAGES).context(advice)
 }
 
-/// Makes sure that tests find the programs of `PostgreSQL`, where they can be installed; a test that lacks them says so.
-pub(crate) fn postgres() -> anyhow::Result<()> {
-    let is_there = answers("postgres") || std::path::Path::new(POSTGRES_FOLDER).is_dir();
-    if is_there || !can_install() {
-        return Ok(());
+/// Installs the programs that tests run against, where that can be done, and names them first of all where it can't: the tests that
+/// need them fail then, and say so again; the others run.
+pub(crate) fn servers_of_tests() {
+    let mut packages = Vec::new();
+    if !answers("postgres") && !Path::new(POSTGRES_FOLDER).is_dir() {
+        packages.push("postgresql");
     }
-    say("no PostgreSQL for the tests: installing it");
-    install_packages(&["postgresql"])
+    if !answers("node") {
+        packages.push("nodejs");
+    }
+    if !answers("npm") {
+        packages.push("npm");
+    }
+    if !runs(Command::new("python3").args(["-m", "pip"])) {
+        packages.push("python3-pip");
+    }
+    if packages.is_empty() {
+        return;
+    }
+    let names = packages.join(" ");
+    say(&format!("what some tests need is not here; on Debian: apt-get install {names}"));
+    if can_install()
+        && let Err(error) = install_packages(&packages)
+    {
+        say(&format!("it could not be installed, and those tests will fail: {error:#}"));
+    }
 }
 
 /// Whether the guests of every language must be built, their compilers being installed where they are absent.
@@ -72,7 +90,10 @@ pub(crate) fn install_packages(packages: &[&str]) -> anyhow::Result<()> {
 
 /// Whether a program can be run.
 pub(crate) fn answers(program: &str) -> bool {
-    let mut command = Command::new(program);
+    runs(&mut Command::new(program))
+}
+
+fn runs(command: &mut Command) -> bool {
     command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }

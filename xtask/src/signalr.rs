@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::Context;
 
-use crate::cargo::{run, say};
+use crate::cargo::run;
 use crate::setup;
 use crate::workspace::{self, Workspace};
 
@@ -22,11 +22,11 @@ pub(crate) fn install() -> anyhow::Result<()> {
     if is_installed(&source, &target) {
         return Ok(());
     }
-    if !setup::answers("node") || !setup::answers("npm") {
-        anyhow::ensure!(setup::can_install(), "there is no Node; on Debian: apt-get install {}", PROGRAMS.join(" "));
-        say("no Node: installing it");
-        setup::install_packages(&PROGRAMS)?;
-    }
+    anyhow::ensure!(
+        setup::answers("node") && setup::answers("npm"),
+        "there is no Node; on Debian: apt-get install {}",
+        PROGRAMS.join(" ")
+    );
     std::fs::create_dir_all(&target)?;
     for file in FILES {
         std::fs::copy(source.join(file), target.join(file)).with_context(|| format!("cannot copy {file}"))?;

@@ -28,7 +28,9 @@ pub(crate) enum Extent {
 pub(crate) fn run_tests(extent: Extent) -> anyhow::Result<()> {
     let started = Instant::now();
     setup::c_compiler()?;
-    setup::postgres()?;
+    if extent == Extent::Everything {
+        setup::servers_of_tests();
+    }
     let workspace = Workspace::load()?;
     let mut selection = workspace.native_selection();
     let mut skipped = Vec::new();
@@ -58,6 +60,7 @@ pub(crate) fn run_tests(extent: Extent) -> anyhow::Result<()> {
 /// Kills the host under load, again and again.
 pub(crate) fn crash(rounds: u32) -> anyhow::Result<()> {
     setup::c_compiler()?;
+    setup::servers_of_tests();
     let selection = Workspace::load()?.native_selection();
     prepare(&selection)?;
     let crash_tests = CRASH_TESTS.iter().flat_map(|test| ["--test", test]);
@@ -74,7 +77,9 @@ fn prepare(selection: &[String]) -> anyhow::Result<Vec<String>> {
     if let Err(error) = signalr::install() {
         say(&format!("SignalR's client for Node could not be installed, and its tests will fail: {error:#}"));
     }
-    smtp::install()?;
+    if let Err(error) = smtp::install() {
+        say(&format!("the SMTP server could not be installed, and the tests of mail will fail: {error:#}"));
+    }
     // With `--tests`, as the tests will: features of dev-dependencies would otherwise make a second build of all.
     run(cargo(["build", "--bins", "--tests"]).args(selection))?;
     Ok(skipped)

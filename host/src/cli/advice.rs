@@ -193,8 +193,8 @@ fn failure_advice(job: &Job) -> Option<String> {
         "host_calls_exceeded" => limited(Limited::HostCalls, "call the host less often"),
         "capability_denied" => {
             format!(
-                "it used what its kind is not granted: `stoker kinds {kind} --set 'grants={{…}}'` grants it, where it may have \
-                 it{again}"
+                "it used what its kind is not granted: `stoker kinds {kind}` shows all that it asks for and lacks, with the command that \
+                 grants it{again}"
             )
         }
         "effect_rejected" => format!(

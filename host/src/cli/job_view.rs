@@ -35,6 +35,7 @@ pub(super) fn render(view: &View, now: &str, colours: Colours) -> String {
     page.facts(job);
     page.timeline(history);
     page.steps(job);
+    page.mail(job);
     page.attempts(attempts);
     page.error(job);
     page.value("Payload", job.payload.as_ref().map(|value| value.get()));
@@ -201,6 +202,22 @@ impl Page {
             });
             let (at, name) = (line(&step.started_at), line(&step.name));
             self.row(&format!("  {at}  {what}{name}{again}{of}{end}{result}"));
+        }
+    }
+
+    fn mail(&mut self, job: &Job) {
+        if job.mail.is_empty() {
+            return;
+        }
+        self.heading("Mail");
+        for mail in &job.mail {
+            let error = mail.error.as_deref().map_or_else(String::new, |error| format!(": {}", line(error)));
+            self.row(&format!("  {}  {}{error}", line(&mail.id), line(&mail.state)));
+            for recipient in &mail.recipients {
+                let answer =
+                    recipient.answer.as_deref().map_or_else(String::new, |answer| format!(": {}", line(answer)));
+                self.row(&format!("    {}  {}{answer}", line(&recipient.address), line(&recipient.state)));
+            }
         }
     }
 

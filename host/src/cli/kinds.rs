@@ -219,7 +219,22 @@ fn missing_row(kind: &Kind, colours: Colours) -> Option<String> {
         return None;
     }
     let missing = Value::Object(kind.grants.missing.clone()).to_string();
-    Some(format!("\n  {} {}", colours.paint(Tone::Notable, "asks for what it is not granted:"), line(&missing)))
+    let asks = colours.paint(Tone::Notable, "asks for what it is not granted:");
+    Some(format!("\n  {asks} {}\n  {}", line(&missing), line(&granting(kind))))
+}
+
+/// The command that grants it as well; `--set` takes the place of all that was granted.
+fn granting(kind: &Kind) -> String {
+    let mut grants = kind.operator_settings.get("grants").and_then(Value::as_object).cloned().unwrap_or_default();
+    for (name, missing) in &kind.grants.missing {
+        match (grants.get_mut(name), missing) {
+            (Some(Value::Array(granted)), Value::Array(missing)) => granted.extend(missing.iter().cloned()),
+            (Some(Value::Object(granted)), Value::Object(missing)) => granted.extend(missing.clone()),
+            _ => drop(grants.insert(name.clone(), missing.clone())),
+        }
+    }
+    let grants = Value::Object(grants).to_string().replace('\'', r"'\''");
+    addressed(format!("`stoker kinds {} --set 'grants={grants}'` grants it", kind.name))
 }
 
 /// Text without its quotes, anything else as JSON.
@@ -290,6 +305,15 @@ mod tests {
         };
         let asks = page(&asking, Colours::Off);
         assert!(asks.contains(r#"is not granted: {"http":["a.example"#) && !asks.contains('\u{1b}'), "{asks}");
+        let granted = Kind {
+            name: "k".into(),
+            operator_settings: serde_json::from_value(json!({"grants": {"http": ["b.example"], "kv": ["it's"]}}))
+                .unwrap(),
+            grants: serde_json::from_value(json!({"missing": {"http": ["a.example"], "notify": true}})).unwrap(),
+            ..Kind::default()
+        };
+        let adds = r#"stoker kinds k --set 'grants={"http":["b.example","a.example"],"kv":["it'\''s"],"notify":true}'"#;
+        assert!(page(&granted, Colours::Off).contains(adds), "{}", page(&granted, Colours::Off));
         let settings = settings_table(&kind, Colours::Off);
         assert!(page(&kind, Colours::Off).contains(&settings) && !settings.contains("Payload"), "{settings}");
         insta::assert_snapshot!(kinds_table(&[kind], Colours::Off));

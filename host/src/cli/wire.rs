@@ -42,6 +42,26 @@ pub(super) struct Job {
     pub(super) batch: Option<String>,
     pub(super) workflow: Option<JobWorkflow>,
     pub(super) steps: Vec<JobStep>,
+    pub(super) mail: Vec<JobMail>,
+}
+
+/// A mail that came with a job's success.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct JobMail {
+    pub(super) id: String,
+    pub(super) state: String,
+    pub(super) recipients: Vec<MailRecipient>,
+    pub(super) error: Option<String>,
+}
+
+/// What became of a mail at one address.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct MailRecipient {
+    pub(super) address: String,
+    pub(super) state: String,
+    pub(super) answer: Option<String>,
 }
 
 /// What an execution of a job recorded.

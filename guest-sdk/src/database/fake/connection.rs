@@ -53,7 +53,7 @@ const NAMES: [(i32, &str); 17] = [
     (ffi::SQLITE_ERROR, "SQLITE_ERROR"),
 ];
 /// Instructions of `SQLite`'s machine between two looks. Host: `store/databases/watch.rs`.
-const INSTRUCTIONS: std::os::raw::c_int = 1_000;
+const INSTRUCTIONS: std::os::raw::c_int = 100;
 
 const TABLES: &str = "CREATE TABLE _stoker_migrations (number INTEGER PRIMARY KEY, sql TEXT NOT NULL);
     CREATE TABLE _stoker_steps (key TEXT PRIMARY KEY, shape TEXT NOT NULL, result TEXT NOT NULL);";

@@ -10,7 +10,7 @@ use stoker_sdk::{Context, Failure, JsonSchema, handler};
 ///
 /// This type becomes the kind's input schema, doc comments included. What does not fit is refused
 /// when it is enqueued, with the place that is wrong.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
     /// Whom to greet; anything but blank.
