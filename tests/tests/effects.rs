@@ -131,8 +131,11 @@ fn killed_around_effects_they_come_once() {
         for round in 0..crash_rounds(ROUNDS_DEFAULT) {
             let user = format!("{at}-{round}");
             let tell = json!({"do": "notify", "user": user, "level": "info", "message": "Done"});
-            let mut lines = vec![one.clone(), tell, two.clone()];
+            let emit = json!({"do": "emit", "event": "order.done", "correlation": user, "data": round});
+            let mut lines = vec![one.clone(), tell, two.clone(), emit];
             lines.insert(at, hold.clone());
+            let wait = json!({"do": "wait", "event": "order.done", "correlation": user, "ms": 60_000});
+            let waits = run(&host, &json!([wait]));
             let id = run(&host, &json!(lines));
             let told = |host: &TestHost| {
                 let page = host.get(&format!("/v1/notifications?user={user}")).expect(200);
@@ -140,11 +143,13 @@ fn killed_around_effects_they_come_once() {
             };
             host.wait_until(&id, "holding on", |job| job["progress"]["done"] == at);
             assert_eq!((made_by(&host, &id).len(), told(&host)), (0, 0), "before it has succeeded");
+            host.wait_until(&waits, "waiting", |job| state_of(job) == "blocked");
             host.kill9();
             host.restart();
             host.wait_for(&id, "succeeded");
             let made = made_by(&host, &id);
             assert_eq!((made.len(), told(&host)), (2, 1), "{at}, round {round}: {made:#?}");
+            assert_eq!(host.wait_for(&waits, "succeeded")["output"], json!([{"came": round}]));
             for job in &made {
                 host.wait_for(&job_id(job), "succeeded");
             }

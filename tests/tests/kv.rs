@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use serde_json::{Value, json};
-use stoker_tests::{Api, DEADLINE, Guest, TestHost, cache_dir, eventually, make_tenant, run_stoker, state_of};
+use stoker_tests::{
+    Api, DEADLINE, Guest, TestHost, cache_dir, crash_rounds, eventually, make_tenant, run_stoker, state_of,
+};
 
 fn host_with_handlers() -> TestHost {
     let host = TestHost::builder().workers(4).start();
@@ -76,6 +78,47 @@ fn who_was_taken_for_dead_writes_no_more() {
         listed["items"].as_array().unwrap().iter().map(|item| item["key"].as_str().unwrap()).collect();
     assert_eq!(keys, ["end of run 2", "runs"], "the first run came back and wrote under its old lease");
     assert_eq!(state_of(&other.job(&id)), "succeeded");
+}
+
+/// Killed before, after and among what it adds: what it was told is added is there, and nothing is added that it did not add.
+#[test]
+fn killed_around_writes_each_that_was_answered_is_there_once() {
+    const MANY: u64 = 300;
+    let mut host = TestHost::builder().workers(2).leaves_work_behind().start();
+    host.upload(Guest::Handlers);
+    host.set_kind("script", &json!({"grants": {"kv": ["counts"]}, "timeout": "1m"}));
+    let counted = |host: &TestHost, id: &str, key: &str| -> u64 {
+        let entry = host.get(&format!("/v1/kv/counts/{id}%2F{key}")).expect(200);
+        entry["value"].as_str().unwrap().parse().unwrap()
+    };
+    let (hold, add) = (json!({"do": "hold", "ms": 300}), |key: &str| json!({"do": "count", "key": key}));
+    let many: Vec<Value> = (0..MANY).map(|_| add("a")).chain([add("b")]).collect();
+    for (place, lines, at, in_a) in [
+        ("before", json!([hold, add("a"), add("b")]), 0, 1),
+        ("after", json!([add("a"), hold, add("b")]), 1, 2),
+        ("among", json!(many), 1, 0),
+    ] {
+        for round in 0..crash_rounds(3) {
+            let id = host.enqueue_kind("script", &json!({ "lines": lines }));
+            let at = at + if place == "among" { round as u64 * 7 % (MANY / 2) } else { 0 };
+            let is_there = |job: &Value| job["progress"]["done"].as_u64().is_some_and(|done| done >= at);
+            let job = host.wait_until(&id, place, |job| is_there(job) || state_of(job) == "succeeded");
+            host.kill9();
+            host.restart();
+            host.wait_for(&id, "succeeded");
+            let (a, b) = (counted(&host, &id, "a"), counted(&host, &id, "b"));
+            if place == "among" {
+                // Each line before the one it was seen at was answered.
+                let answered = job["progress"]["done"].as_u64().unwrap().min(MANY);
+                let runs = host.attempts(&id).len() as u64;
+                let least = MANY + if runs > 1 { answered } else { 0 };
+                assert!(a >= least, "round {round}: {a} of {runs} runs, {answered} answered in the first");
+                assert!(a <= MANY * runs && (1..=runs).contains(&b), "round {round}: {a} and {b} of {runs} runs");
+            } else {
+                assert_eq!((a, b), (in_a, 1), "{place}, round {round}");
+            }
+        }
+    }
 }
 
 #[test]

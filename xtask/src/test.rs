@@ -13,7 +13,7 @@ pub(crate) const CRASH_ROUNDS_DEFAULT: u32 = 50;
 const CRASH_ROUNDS_VARIABLE: &str = "STOKER_CRASH_ROUNDS";
 
 /// Tests that kill the host, as often as it says.
-const CRASH_TESTS: [&str; 6] = ["crash", "steps", "effects", "mail", "databases", "postgres"];
+const CRASH_TESTS: [&str; 7] = ["crash", "steps", "effects", "kv", "mail", "databases", "postgres"];
 
 /// How much is tested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
