@@ -1,4 +1,4 @@
-//! What must be on the machine before anything builds: the wasm targets and a C compiler. Installs what it can.
+//! What must be on the machine before anything builds: the wasm targets and a C compiler; and what tests run against. Installs what it can.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -194,7 +194,7 @@ fn failure_advice(job: &Job) -> Option<String> {
         "capability_denied" => {
             format!(
                 "it used what its kind is not granted: `stoker kinds {kind}` shows all that it asks for and lacks, with the command that \
-                 grants it{again}"
+                 grants it; what it does not ask for is granted by `--set 'grants={{…}}'`{again}"
             )
         }
         "effect_rejected" => format!(

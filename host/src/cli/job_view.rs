@@ -43,6 +43,11 @@ pub(super) fn render(view: &View, now: &str, colours: Colours) -> String {
     page.text
 }
 
+/// `: what was said`
+fn behind(said: Option<&str>) -> String {
+    said.map_or_else(String::new, |said| format!(": {}", line(said)))
+}
+
 /// Where the job stands, and why.
 fn sentence(job: &Job, now: &str) -> String {
     let attempt = format!("attempt {} of {}", job.attempt, job.max_attempts);
@@ -211,11 +216,10 @@ impl Page {
         }
         self.heading("Mail");
         for mail in &job.mail {
-            let error = mail.error.as_deref().map_or_else(String::new, |error| format!(": {}", line(error)));
+            let error = behind(mail.error.as_deref());
             self.row(&format!("  {}  {}{error}", line(&mail.id), line(&mail.state)));
             for recipient in &mail.recipients {
-                let answer =
-                    recipient.answer.as_deref().map_or_else(String::new, |answer| format!(": {}", line(answer)));
+                let answer = behind(recipient.answer.as_deref());
                 self.row(&format!("    {}  {}{answer}", line(&recipient.address), line(&recipient.state)));
             }
         }

@@ -18,6 +18,8 @@ use super::watch::Watch;
 
 /// Bytes of one value times bytes of the other that `SQLite`'s own functions are given: seconds.
 const WORK_MAX: u64 = 1 << 33;
+/// Largest value.
+const LENGTH_MAX: usize = VALUE_BYTES_MAX.unsigned_abs() as usize;
 /// Characters to be trimmed that are looked through one by one.
 const FEW_CHARACTERS: usize = 16;
 /// What `SQLite` marks JSON with.
@@ -25,7 +27,7 @@ const JSON_SUBTYPE: u32 = 74;
 
 /// What a function says.
 #[derive(Debug)]
-pub(super) enum Answer {
+enum Answer {
     Null,
     Integer(i64),
     Text(Vec<u8>),
@@ -96,8 +98,7 @@ fn call(function: &Function, context: &Context<'_>, watch: &Watch, own: &Own) ->
         }
         None => own.ask(function.sql, &values)?,
     };
-    if matches!(&answer, Answer::Text(bytes) | Answer::Blob(bytes) if bytes.len() > VALUE_BYTES_MAX.unsigned_abs() as usize)
-    {
+    if matches!(&answer, Answer::Text(bytes) | Answer::Blob(bytes) if bytes.len() > LENGTH_MAX) {
         return Err(failure(ffi::SQLITE_TOOBIG));
     }
     let subtype = function.subtype.filter(|_| matches!(answer, Answer::Text(_)));
@@ -207,7 +208,7 @@ fn replace(values: &[ValueRef<'_>]) -> Option<Answer> {
         replaced.extend_from_slice(&text[done..at]);
         replaced.extend_from_slice(by);
         done = at + sought.len();
-        if replaced.len() > VALUE_BYTES_MAX.unsigned_abs() as usize {
+        if replaced.len() > LENGTH_MAX {
             // It only gets longer, and is refused.
             return Some(Answer::Text(replaced));
         }
